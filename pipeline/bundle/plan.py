@@ -1,0 +1,85 @@
+"""Reads the plan, ``bundles/NAME/plan.yaml``, and tells every problem of it with its key and line."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ..data.errors import InputError
+from .schema import Plan
+from .yaml_lines import Keys, Lines, line_of, read_yaml
+
+__all__ = ["Plan", "load_plan", "plan_file"]
+
+
+def plan_file(bundle: str | Path) -> Path:
+    """``plan.yaml`` of a bundle's folder, or the path itself when it is no folder."""
+    path = Path(bundle)
+    return path / "plan.yaml" if path.is_dir() else path
+
+
+def load_plan(bundle: str | Path) -> Plan:
+    """Read a bundle's plan.
+
+    Args:
+        bundle: the bundle's folder, or its ``plan.yaml``.
+
+    Raises:
+        InputError: listing every problem of the file, each with its dotted key, its line and, for an unknown key,
+            the nearest known word.
+    """
+    file = plan_file(bundle)
+    content, lines = read_yaml(file)
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        problems = [text for _, text in sorted(_problem(details, lines) for details in error.errors())]
+        raise InputError(
+            file,
+            found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
+            expected="the keys and values that a plan has",
+            remedy="correct these lines:\n  " + "\n  ".join(problems),
+        ) from None
+
+
+def _problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
+    path = _path(details)
+    line = line_of(lines, path)
+    where = f"line {line}: {'.'.join(path)}"
+    if details["type"] == "extra_forbidden":
+        return line, f"{where} is not a key of a plan{_nearest(path)}"
+    if details["type"] == "missing":
+        return line, f"{where} is missing"
+    found = details["input"]
+    below = details.get("ctx", {}).get("below")
+    message = re.sub(r"^(Input|String) should", "should", details["msg"])
+    return line, f"{where} {message} (found {(found[below] if below else found)!r})"
+
+
+def _path(details: ErrorDetails) -> Keys:
+    # Pydantic adds parts such as "[key]" or the name of a union's member, which no file has.
+    parts = tuple(str(part) for part in details["loc"] if not re.search(r"[\[\]]", str(part)))
+    below = details.get("ctx", {}).get("below")
+    return (*parts, below) if below else parts
+
+
+def _nearest(path: Keys) -> str:
+    known = list(_known_paths(Plan))
+    siblings = [key[-1] for key in known if key[:-1] == path[:-1]]
+    close = get_close_matches(path[-1], siblings, n=1)
+    if close:
+        return f"; the nearest known word is {'.'.join((*path[:-1], close[0]))}"
+    elsewhere = get_close_matches(path[-1], [key[-1] for key in known], n=1)
+    if elsewhere:
+        return f"; the nearest known word is {', '.join('.'.join(key) for key in known if key[-1] == elsewhere[0])}"
+    return f"; known here: {', '.join(siblings)}"
+
+
+def _known_paths(model: type[BaseModel], path: Keys = ()) -> Iterator[Keys]:
+    for name, field in model.model_fields.items():
+        yield (*path, name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _known_paths(field.annotation, (*path, name))

@@ -1,0 +1,171 @@
+"""Renders a bundle: its plan and the recipes in ``configs/`` become standalone configs that run with MONAI alone.
+
+How a recipe names what it takes from the plan is told at the top of ``recipe.py``; the names that ``!derived`` knows
+are the table ``_derived`` below.
+"""
+
+import json
+import os
+from difflib import get_close_matches, unified_diff
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from .plan import Plan, load_plan, plan_file
+from .recipe import fill_recipe
+from .yaml_lines import read_yaml
+
+__all__ = ["check_rendered", "render", "write_rendered"]
+
+_RECIPES = ("train", "evaluate", "inference", "metadata")
+_DATALIST = "$@bundle_root + '/configs/datalist.json'"
+_ITEM_KEYS = ("image", "label", "fold")
+
+
+def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
+    """Merge a bundle's plan with the recipes.
+
+    Args:
+        bundle: the bundle's folder, or its ``plan.yaml``.
+        recipes: folder of the recipes; by default the one that comes with the package.
+
+    Returns:
+        Text of each rendered file by its name relative to the bundle, such as ``configs/train.json``.
+
+    Raises:
+        InputError: when the plan, the datalist or a recipe is wrong; names the file, the line and the nearest word.
+    """
+    folder = _recipes_folder() if recipes is None else recipes
+    file = plan_file(bundle)
+    plan = load_plan(file)
+    sources = {
+        "plan": plan.model_dump(mode="json"),
+        "skip": _skip(plan.skip, folder / "skips", file),
+        "derived": _derived(plan),
+    }
+    rendered = {f"configs/{name}.json": _to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
+    if plan.data.manifest is not None:
+        rendered["configs/datalist.json"] = _to_json(_datalist(file.parent / plan.data.manifest))
+    # Bytes, so that line endings are the recipe's on every system.
+    rendered["configs/logging.conf"] = (folder / "logging.conf").read_bytes().decode()
+    return rendered
+
+
+def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[Path]:
+    """Render a bundle and write the files into it, each whole or not at all.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: as ``render``; then nothing is written.
+    """
+    files = []
+    for name, text in render(bundle, recipes=recipes).items():
+        file = plan_file(bundle).parent / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(text.encode())
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+        files.append(file)
+    return files
+
+
+def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
+    """Compare a bundle's files with what rendering gives.
+
+    Returns:
+        A unified diff (committed to rendered) for each file that differs or is missing, by its name; empty when none.
+
+    Raises:
+        InputError: as ``render``.
+    """
+    differences = {}
+    for name, text in render(bundle, recipes=recipes).items():
+        file = plan_file(bundle).parent / name
+        committed = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+        if committed != text:
+            diff = unified_diff(
+                committed.splitlines(keepends=True), text.splitlines(keepends=True), str(file), f"{file} (rendered)"
+            )
+            differences[name] = "".join(diff)
+    return differences
+
+
+def _skip(name: str, folder: Path, plan: Path) -> dict[str, Any]:
+    file = folder / f"{name}.yaml"
+    if not file.is_file():
+        known = sorted(path.stem for path in folder.glob("*.yaml"))
+        close = get_close_matches(name, known, n=1)
+        raise InputError(
+            f"{plan}, skip",
+            found=f"{name}, which is not in {folder}",
+            expected=f"one of {', '.join(known)}",
+            remedy=f"did you mean {close[0]}?" if close else "choose one of them",
+        )
+    return read_yaml(file)[0]
+
+
+def _recipes_folder() -> Path:
+    # A wheel carries the recipes inside the package; a checkout has them at its root.
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def _datalist(manifest: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        training = [{key: item[key] for key in _ITEM_KEYS if key in item} for item in content["training"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            manifest,
+            found=f"{type(error).__name__}: {error}",
+            expected='a datalist: JSON with a list "training" of {"image", "label", "fold"} items',
+            remedy="correct the file, or data.manifest in plan.yaml, which names it",
+        ) from error
+    kept = {key: content[key] for key in ("name", "licence", "labels") if key in content}
+    return {**kept, "training": training}
+
+
+def _to_json(content: dict[str, Any]) -> str:
+    # ASCII: MONAI opens configs in the encoding of the user's locale.
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _derived(plan: Plan) -> dict[str, Any]:
+    names = sorted(plan.labels, key=plan.labels.__getitem__)
+    spacing = " x ".join(f"{size:g}" for size in plan.spacing)
+    channels = plan.data.channels
+    return {
+        "spatial_dims": plan.spatial_dims,
+        "in_channels": len(channels),
+        "out_channels": len(names),
+        "size_divisor": plan.size_divisor,
+        "labels_foreground": {name: value for name, value in plan.labels.items() if value != 0},
+        "imports": [f"$import {module}" for module in plan.imports],
+        "normalisation": _normalisation(plan),
+        "mirrors": [_mirror(axis) for axis in plan.mirror_axes],
+        "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
+        "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
+        "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {plan.orientation}, {spacing} mm",
+        "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),
+        "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
+        "output_channel_def": {str(value): name for value, name in enumerate(names)},
+    }
+
+
+def _mirror(axis: int) -> dict[str, Any]:
+    return {"_target_": "RandFlipd", "keys": ["image", "label"], "prob": 0.5, "spatial_axis": axis}
+
+
+def _normalisation(plan: Plan) -> list[dict[str, Any]]:
+    normalise = {"_target_": "NormalizeIntensityd", "keys": ["image"], "channel_wise": True}
+    if plan.intensity_range is None:
+        return [normalise]
+    low, high = plan.intensity_range
+    clip = {"a_min": low, "a_max": high, "b_min": 0.0, "b_max": 1.0, "clip": True}
+    return [{"_target_": "ScaleIntensityRanged", "keys": ["image"], **clip}, normalise]

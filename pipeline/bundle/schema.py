@@ -1,0 +1,268 @@
+"""The plan's schema: what is particular to one bundle's task, with the checks across its fields."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+__all__ = ["Data", "Evaluation", "Network", "Plan", "Training"]
+
+
+def _matching(pattern: str, meaning: str) -> AfterValidator:
+    def check(value: str) -> str:
+        _require(re.fullmatch(pattern, value) is not None, f"must be {meaning}")
+        return value
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+NonNegative = Annotated[FiniteFloat, Field(ge=0)]
+Dimensions = Field(min_length=2, max_length=3)
+Layer = str | list[Any]
+Name = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _, such as hippocampus_t1")]
+Version = Annotated[str, _matching(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", "three numbers, such as 1.0.2")]
+FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file of configs/skips, without .yaml")]
+Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a module as one imports it, such as my_skips")]
+
+_OPPOSITES = ("LR", "PA", "IS")
+
+
+class _Schema(BaseModel):
+    # Strict: a quoted number or a `true` where a count belongs is a slip, not something to convert.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(_Schema):
+    """Where the scans come from and what they are.
+
+    ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
+    ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
+    """
+
+    manifest: Text | None = None
+    source: Text
+    licence: Text
+    modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
+    channels: list[Text] = Field(min_length=1)
+
+
+class Network(_Schema):
+    """Size and layers of the network; per-level lists are finest level first."""
+
+    channels: list[PositiveInt] = Field(min_length=2)
+    convs_per_level: list[PositiveInt]
+    decoder_convs_per_level: list[PositiveInt]
+    kernel_size: int | list[int]
+    norm: Layer
+    act: Layer
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    residual: Literal["merged", "decoder"] = "merged"
+
+    @field_validator("convs_per_level", "decoder_convs_per_level")
+    @classmethod
+    def _one_entry_per_level(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        if "channels" in info.data:
+            levels = len(info.data["channels"]) - (info.field_name == "decoder_convs_per_level")
+            _require(
+                len(value) == levels,
+                f"needs {levels} entries, finest level first, for {len(info.data['channels'])} levels of "
+                f"network.channels (a decoder has one fewer)",
+            )
+        return value
+
+    @field_validator("kernel_size", mode="before")
+    @classmethod
+    def _odd_sizes(cls, value: Any) -> Any:
+        sizes = value if isinstance(value, list) else [value]
+        _require(
+            all(type(size) is int and size > 0 and size % 2 == 1 for size in sizes),
+            "must be an odd number of voxels, or a list with one per axis; an even kernel shifts the grid",
+        )
+        return value
+
+    @field_validator("norm", "act", mode="before")
+    @classmethod
+    def _name_or_name_with_options(cls, value: Any) -> Any:
+        named = isinstance(value, str) and value != ""
+        with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
+        _require(named or with_options, "must be a name such as instance, or [name, {option: value}]")
+        return value
+
+
+class Training(_Schema):
+    """How long and how fast to train; lengths are in epochs."""
+
+    epochs: PositiveInt
+    val_interval: PositiveInt
+    learning_rate: Positive
+    weight_decay: NonNegative
+    warmup_epochs: NonNegativeInt
+    samples_per_case: PositiveInt = 1
+    early_stop_patience: PositiveInt
+    seed: NonNegativeInt
+
+    @field_validator("val_interval", "warmup_epochs")
+    @classmethod
+    def _within_the_training(cls, value: int, info: ValidationInfo) -> int:
+        epochs = info.data.get("epochs", value)
+        _require(value <= epochs, f"is longer than the training of {epochs} epochs")
+        return value
+
+
+class Evaluation(_Schema):
+    """``tolerance_mm`` is how far (mm) a surface may lie from the reference's and still count for NSD."""
+
+    tolerance_mm: Positive = 1.0
+
+
+class Plan(_Schema):
+    """Everything a bundle's configs need to know about its task.
+
+    ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
+    of the window, ``mirror_axes`` are spatial axes from 0. ``intensity_range`` is in the scan's own units
+    (Hounsfield units for CT). ``skip`` names a file of ``configs/skips``; ``imports`` are modules that register skips.
+    """
+
+    name: Name
+    title: Text
+    version: Version
+    changelog: dict[str, str]
+    task: Text
+    description: Text
+    intended_use: Text
+    authors: Text
+    copyright: Text
+    references: list[str] = []
+    data: Data
+    labels: dict[str, int]
+    orientation: str
+    spacing: list[Positive] = Dimensions
+    intensity_range: list[FiniteFloat] | None = None
+    normalisation: Literal["zscore", "ct"]
+    network: Network
+    patch: list[PositiveInt] = Dimensions
+    window: list[PositiveInt] = Dimensions
+    window_overlap: float = Field(default=0.5, ge=0, lt=1)
+    batch: PositiveInt
+    mirror_axes: list[int]
+    skip: FileName
+    imports: list[Module] = []
+    training: Training
+    evaluation: Evaluation = Evaluation()
+
+    # Checks across fields sit on the later field, so that each names its key and all are listed in one go.
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 or 3: the number of axes that ``spacing`` has."""
+        return len(self.spacing)
+
+    @property
+    def size_divisor(self) -> int:
+        """What every patch and window size (voxels) divides by: two per level below the finest."""
+        return _size_divisor(self.network)
+
+    @field_validator("changelog")
+    @classmethod
+    def _tells_this_version(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        version = info.data.get("version")
+        _require(version is None or version in value, f"has no entry for the version {version}")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _consecutive_from_background(cls, value: dict[str, int]) -> dict[str, int]:
+        _require(value.get("background") == 0, "must contain background: 0")
+        _require(len(value) > 1, "needs at least one label besides background")
+        _require(
+            sorted(value.values()) == list(range(len(value))),
+            f"must be the consecutive integers 0 to {len(value) - 1}, each once",
+        )
+        return value
+
+    @field_validator("orientation")
+    @classmethod
+    def _one_letter_per_axis(cls, value: str) -> str:
+        pairs = [pair for letter in value for pair in _OPPOSITES if letter in pair]
+        _require(
+            len(value) == 3 and sorted(pairs) == sorted(_OPPOSITES),
+            "must be three letters, one of L/R, one of P/A and one of I/S, such as RAS",
+        )
+        return value
+
+    @field_validator("intensity_range")
+    @classmethod
+    def _low_and_high(cls, value: list[float] | None) -> list[float] | None:
+        _require(value is None or (len(value) == 2 and value[0] < value[1]), "must be [low, high] with low below high")
+        return value
+
+    @field_validator("normalisation")
+    @classmethod
+    def _range_where_it_is_used(cls, value: str, info: ValidationInfo) -> str:
+        if "intensity_range" in info.data:
+            given = info.data["intensity_range"] is not None
+            _require(value != "ct" or given, "needs intensity_range: [low, high] beside it")
+            _require(value == "ct" or not given, "does not use intensity_range; remove that, or choose ct")
+        return value
+
+    @field_validator("network")
+    @classmethod
+    def _kernel_fits_the_axes(cls, value: Network, info: ValidationInfo) -> Network:
+        if isinstance(value.kernel_size, list) and "spacing" in info.data:
+            _require_axes(value.kernel_size, info, below="kernel_size")
+        return value
+
+    @field_validator("patch", "window")
+    @classmethod
+    def _network_takes_the_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        _require_axes(value, info)
+        if "network" in info.data:
+            divisor = _size_divisor(info.data["network"])
+            if any(size % divisor for size in value):
+                smaller = [max(size // divisor, 1) * divisor for size in value]
+                larger = [-(-size // divisor) * divisor for size in value]
+                _require(
+                    False,
+                    f"must be divisible by {divisor} (two per level below the finest of network.channels); "
+                    f"the nearest sizes that are: {smaller} and {larger}",
+                )
+        return value
+
+    @field_validator("mirror_axes")
+    @classmethod
+    def _axes_exist(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        axes = len(info.data.get("spacing", [1, 1, 1]))
+        _require(
+            len(set(value)) == len(value) and all(0 <= axis < axes for axis in value),
+            f"must be different axes out of 0 to {axes - 1}",
+        )
+        return value
+
+
+def _size_divisor(network: Network) -> int:
+    return int(2 ** (len(network.channels) - 1))
+
+
+def _require(condition: bool, message: str, *, below: str = "") -> None:
+    if not condition:
+        # Braces would be taken for a template of the message's own.
+        raise PydanticCustomError("plan", "{message}", {"message": message, "below": below})
+
+
+def _require_axes(value: list[int], info: ValidationInfo, *, below: str = "") -> None:
+    axes = len(info.data.get("spacing", value))
+    _require(len(value) == axes, f"needs {axes} entries, one per axis, as spacing has", below=below)

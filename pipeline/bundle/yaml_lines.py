@@ -1,0 +1,118 @@
+"""YAML that remembers its lines, so that an error can name the one to edit."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..data.errors import InputError
+
+__all__ = ["Keys", "Lines", "Loader", "line_of", "read_yaml"]
+
+Keys = tuple[str, ...]
+Lines = dict[Keys, int]
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader that also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[dict[str, Any], Lines]:
+    """Read a YAML file whose top level is a mapping.
+
+    Args:
+        file: the file, UTF-8.
+        loader: turns the text into nodes and values; its custom tags, if any, are read too.
+
+    Returns:
+        The content, and for each path of keys (list items by their index, as text) the line it stands on, from 1.
+
+    Raises:
+        InputError: when the file cannot be read, is not YAML, is not a mapping, or has a key twice in one mapping.
+    """
+    text = _read_text(file)
+    lines: Lines = {}
+    duplicates: list[str] = []
+    reader = loader(text)
+    try:
+        node = reader.get_single_node()
+        if isinstance(node, yaml.MappingNode):
+            _collect(node, (), lines, duplicates)
+        content = reader.construct_document(node) if node is not None else None
+    except yaml.YAMLError as error:
+        raise InputError(
+            _mark(file, error),
+            found=f"text that is not YAML: {getattr(error, 'problem', None) or error}",
+            expected="YAML: `key: value` lines, nested by indentation with spaces",
+            remedy="correct the text there, or just above it",
+        ) from error
+    finally:
+        reader.dispose()
+    if not isinstance(content, dict):
+        raise InputError(
+            file,
+            found="an empty file" if content is None else f"a {type(content).__name__} at the top level",
+            expected="a mapping: `key: value` lines",
+            remedy="write the keys at the left margin",
+        )
+    if duplicates:
+        raise InputError(
+            file,
+            found="; ".join(duplicates),
+            expected="each key once",
+            remedy="remove the one that is not meant",
+        )
+    return content, lines
+
+
+def line_of(lines: Lines, path: Keys) -> int:
+    """Line of the path, or of the nearest mapping around it when the path itself is not in the file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            file,
+            found=f"no readable file ({error.strerror})",
+            expected="a YAML file",
+            remedy="check the path",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            file,
+            found=f"a byte that is not UTF-8 at position {error.start}",
+            expected="UTF-8 text",
+            remedy="save the file as UTF-8",
+        ) from error
+
+
+def _mark(file: Path, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return str(file) if mark is None else f"{file}, line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            child = (*path, str(key.value))
+            line = key.start_mark.line + 1
+            if child in lines:
+                duplicates.append(f"{'.'.join(child)} on line {line}, and already on line {lines[child]}")
+            lines.setdefault(child, line)
+            _collect(value, child, lines, duplicates)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            child = (*path, str(i))
+            lines[child] = item.start_mark.line + 1
+            _collect(item, child, lines, duplicates)

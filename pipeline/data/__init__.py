@@ -1,0 +1,18 @@
+"""Datalists, the dataset check, and the errors that explain what is wrong with a user's files."""
+
+from .check import check_cases, check_scans
+from .datalist import find_scans, make_datalist, read_cases, write_json
+from .errors import InputError, explain_errors
+from .volumes import read_volume
+
+__all__ = [
+    "InputError",
+    "check_cases",
+    "check_scans",
+    "explain_errors",
+    "find_scans",
+    "make_datalist",
+    "read_cases",
+    "read_volume",
+    "write_json",
+]

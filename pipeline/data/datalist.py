@@ -1,0 +1,331 @@
+"""Datalists in the MSD/MONAI JSON form: the scans, the label map of each, and the folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import InputError
+
+_NIFTI_SUFFIXES = (".nii.gz", ".nii")
+_PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
+_KEPT_FROM_MSD = ("name", "description", "reference", "licence", "release", "modality", "labels")
+
+
+def read_cases(
+    datalist: str | Path, dataset_dir: str | Path, *, fold: int, part: Literal["training", "validation"]
+) -> list[dict[str, Any]]:
+    """Read one part of a cross-validation split.
+
+    Args:
+        datalist: JSON file with a list `training` of items `{"image": …, "label": …, "fold": …}`; `image` may be a
+            list of files, one per channel.
+        dataset_dir: folder that the datalist's relative paths start from.
+        fold: cases with this fold number are the validation part, all others the training part.
+        part: which of the two to return.
+
+    Returns:
+        Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order.
+
+    Raises:
+        InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, or a file
+            that the chosen part names is not there.
+    """
+    if part not in ("training", "validation"):
+        raise InputError(
+            "part", found=repr(part), expected='"training" or "validation"', remedy="choose one of the two"
+        )
+    folder = _existing_folder(dataset_dir)
+    items = _training_items(datalist)
+    folds = _folds_of(items, datalist)
+    if fold not in folds:
+        raise InputError(
+            datalist,
+            found=f"no case with fold {fold}",
+            expected=f"one of the folds that there are: {', '.join(map(str, sorted(set(folds))))}",
+            remedy="choose one of these folds, or give cases this fold number",
+        )
+    chosen = [item for item, own in zip(items, folds, strict=True) if (own == fold) == (part == "validation")]
+    if not chosen:
+        raise InputError(
+            datalist,
+            found=f"every case in fold {fold}, so none is left for training",
+            expected="cases in at least two folds",
+            remedy="spread the cases over several folds",
+        )
+    cases = [{"image": _resolved(folder, item["image"]), "label": _resolved(folder, item["label"])} for item in chosen]
+    _require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
+    return cases
+
+
+def find_scans(
+    dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path | None = None
+) -> list[dict[str, Any]]:
+    """Find the scans to segment.
+
+    Args:
+        dataset_dir: folder with the scans; its subfolders are not searched.
+        datalist: the scans by name instead of all NIfTI files of the folder: a list of paths (relative ones start
+            from `dataset_dir`) or of items `{"image": …}`, or the JSON file that holds such a list or an MSD datalist,
+            of which every part counts (training, validation, test, testing).
+
+    Returns:
+        Items `{"image": path or list of paths}`: the folder's `.nii` and `.nii.gz` files sorted by name, or the scans
+        of the datalist in its order.
+
+    Raises:
+        InputError: the folder is missing, empty or without NIfTI files, a named file is not there, or two scans
+            would share the name of their output.
+    """
+    scans = _nifti_files(_existing_folder(dataset_dir)) if datalist is None else _named_scans(dataset_dir, datalist)
+    _refuse_shared_names(scans)
+    return scans
+
+
+def make_datalist(
+    msd_folder: str | Path,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    checksums: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make a datalist with folds from a folder in the Medical Segmentation Decathlon's layout.
+
+    The items are sorted by image name, permuted by `numpy.random.default_rng(seed)` and cut by `numpy.array_split`:
+    fold sizes differ by one at most, and the same folder gives the same datalist.
+
+    Args:
+        msd_folder: folder with `dataset.json` and the files it names.
+        folds: number of folds, from 2 to the number of training cases.
+        seed: seed of the permutation.
+        checksums: whether to add the SHA-256 of every file, by its path inside the folder.
+        extra: further top-level entries (source, licence, citation); they win over those of `dataset.json`.
+
+    Raises:
+        InputError: `dataset.json` or a file it names is missing or malformed, or there are fewer cases than folds.
+    """
+    folder = _existing_folder(msd_folder)
+    source = folder / "dataset.json"
+    items = sorted(_training_items(source), key=lambda item: as_list(item["image"]))
+    if not 2 <= folds <= len(items):
+        raise InputError(
+            source,
+            found=f"{len(items)} training cases for {folds} folds",
+            expected="at least 2 folds, and at least one case in each",
+            remedy="ask for another number of folds",
+        )
+    names = [posixpath.normpath(name) for item in items for key in ("image", "label") for name in as_list(item[key])]
+    _require_files((str(folder / name) for name in names), source)
+    described = _read_json(source)
+    result = {key: described[key] for key in _KEPT_FROM_MSD if key in described} | dict(extra or {})
+    fold_of = np.empty(len(items), dtype=int)
+    for fold, members in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(items)), folds)):
+        fold_of[members] = fold
+    result["training"] = [
+        {"image": item["image"], "label": item["label"], "fold": int(fold)}
+        for item, fold in zip(items, fold_of, strict=True)
+    ]
+    if checksums:
+        result["checksums"] = {name: _sha256(folder / name) for name in sorted(set(names))}
+    return result
+
+
+def write_json(data: Mapping[str, Any], path: str | Path) -> None:
+    """Write a JSON object with one entry of each top-level list or mapping per line, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(_one_entry_per_line(data), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def as_list(paths: Any) -> list[Any]:
+    """Return the files of an item's entry, which is one path or a list of paths (one per channel), as a list."""
+    return list(paths) if isinstance(paths, list | tuple) else [paths]
+
+
+def _existing_folder(folder: str | Path) -> Path:
+    path = Path(folder).expanduser().absolute()
+    if not path.exists():
+        found = "no such folder"
+    elif not path.is_dir():
+        found = "a file"
+    elif not any(path.iterdir()):
+        found = "an empty folder"
+    else:
+        return path
+    raise InputError(
+        path, found=found, expected="a folder with scans", remedy="set dataset_dir to the dataset's folder"
+    )
+
+
+def _read_json(path: str | Path) -> Any:
+    remedy = "give the path of a datalist in JSON form"
+    try:
+        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        found = f"no readable file ({error.strerror})"
+        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, found="a file that is not text", expected="a datalist (JSON)", remedy=remedy) from error
+    except json.JSONDecodeError as error:
+        found = f"invalid JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        remedy = "correct that line, or give the path of a datalist in JSON form"
+        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
+
+
+def _training_items(datalist: str | Path) -> list[dict[str, Any]]:
+    """Return the items of the list `training`, each with a usable `image` and `label`."""
+    content = _read_json(datalist)
+    items = content.get("training") if isinstance(content, dict) else None
+    if not isinstance(items, list) or not items:
+        raise InputError(
+            datalist,
+            found='no list "training" with cases in it',
+            expected='{"training": [{"image": …, "label": …, "fold": …}, …]}',
+            remedy="give a datalist in the MSD/MONAI form",
+        )
+    for number, item in enumerate(items):
+        for key in ("image", "label"):
+            _require_paths(item, key, datalist, place=f"training[{number}]")
+    return items
+
+
+def _require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:
+    paths = as_list(item.get(key)) if isinstance(item, Mapping) else []
+    if not paths or not all(isinstance(path, str | Path) and str(path) for path in paths):
+        raise InputError(
+            datalist,
+            found=f'{place} without a file under "{key}"',
+            expected=f'a path, or a list of paths, under "{key}" of every item',
+            remedy=f'add "{key}" to this item, or remove the item',
+        )
+
+
+def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[int]:
+    without = [number for number, item in enumerate(items) if not isinstance(item.get("fold"), int)]
+    if without:
+        raise InputError(
+            datalist,
+            found=f'{len(without)} of {len(items)} cases without a "fold" number, the first is training[{without[0]}]',
+            expected='a whole number under "fold" of every case',
+            remedy="add folds to the datalist (make_datalist does it for a folder in MSD layout)",
+        )
+    return [item["fold"] for item in items]
+
+
+def _resolved(folder: Path, paths: Any) -> Any:
+    """Return the path or the list of paths as absolute ones, in the same form."""
+    absolute = [str(folder / Path(path).expanduser()) for path in as_list(paths)]
+    return absolute if isinstance(paths, list | tuple) else absolute[0]
+
+
+def _require_files(paths: Iterable[str], named_by: object) -> None:
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
+        raise InputError(
+            missing[0],
+            found=f"no such file{more}",
+            expected=f"every file that {named_by} names",
+            remedy="check dataset_dir and the datalist, or copy the files there",
+        )
+
+
+def _nifti_files(folder: Path) -> list[dict[str, Any]]:
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    scans = [{"image": str(path)} for path in visible if path.is_file() and _is_nifti(path)]
+    if not scans:
+        names = [path.name + "/" * path.is_dir() for path in visible]
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise InputError(
+            folder,
+            found=f"no NIfTI file; the folder holds {shown or 'hidden files only'}",
+            expected="scans as .nii or .nii.gz files, directly in the folder",
+            remedy="give the folder that holds the scans themselves, or name them in a datalist",
+        )
+    return scans
+
+
+def _is_nifti(path: Path) -> bool:
+    return path.name.lower().endswith(_NIFTI_SUFFIXES)
+
+
+def _named_scans(
+    dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
+) -> list[dict[str, Any]]:
+    named_by = datalist if isinstance(datalist, str | Path) else "datalist"
+    content = _read_json(datalist) if isinstance(datalist, str | Path) else datalist
+    if isinstance(content, Mapping):
+        content = [item for part in _PARTS_OF_A_DATALIST for item in content.get(part) or []]
+    if not isinstance(content, Sequence) or isinstance(content, str) or not content:
+        raise InputError(
+            named_by,
+            found="no scan named",
+            expected='a list of paths or of {"image": path}, or an MSD datalist',
+            remedy="name at least one scan, or leave the datalist out to take every NIfTI file of dataset_dir",
+        )
+    items = [item if isinstance(item, Mapping) else {"image": item} for item in content]
+    for number, item in enumerate(items):
+        _require_paths(item, "image", named_by, place=f"item {number}")
+    # With absolute paths alone the folder plays no part, and may be anything.
+    relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
+    folder = _existing_folder(dataset_dir) if relative else Path(dataset_dir)
+    scans = [{"image": _resolved(folder, item["image"])} for item in items]
+    _require_files((path for scan in scans for path in as_list(scan["image"])), named_by)
+    return scans
+
+
+def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
+    """Raise an InputError where two scans' outputs, named after the scan's (first) file, would overwrite each other."""
+    first_of: dict[str, str] = {}
+    for scan in scans:
+        path = as_list(scan["image"])[0]
+        name = Path(path).name
+        suffix = next((suffix for suffix in _NIFTI_SUFFIXES if name.lower().endswith(suffix)), "")
+        stem = name[: len(name) - len(suffix)]
+        if stem in first_of:
+            raise InputError(
+                path,
+                found=f"the same name as {first_of[stem]}",
+                expected="scans with different names, because the label maps are named after them",
+                remedy="rename one of the two, or predict them into different folders",
+            )
+        first_of[stem] = path
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _one_entry_per_line(data: Mapping[str, Any]) -> str:
+    lines = []
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            entries = [f"{_json(str(name))}: {_json(entry)}" for name, entry in value.items()]
+            text = "{\n  " + ",\n  ".join(entries) + "\n }"
+        elif isinstance(value, list | tuple) and value:
+            text = "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]"
+        else:
+            text = _json(value)
+        lines.append(f" {_json(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,206 @@
+"""CaseReport: an evaluator's handler that writes one row per case and label, and their summary."""
+
+import csv
+import io
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import ignite.distributed as idist
+import monai
+import torch
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+from monai.data.utils import affine_to_spacing
+
+from .metrics import case_metrics, summarise
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = (
+    "case",
+    "label",
+    "dice",
+    "hd95_mm",
+    "nsd",
+    "reference_size",
+    "prediction_size",
+    "size_unit",
+    "outcome",
+)
+
+
+class CaseReport:
+    """Write ``cases.csv`` and ``summary.json`` of an evaluation, and log a table for people.
+
+    A handler for `monai.engines.SupervisedEvaluator` (with ``decollate=True``, its default): it measures every case
+    after post-processing and writes when the run is complete. In a distributed run the rows of all ranks are gathered,
+    a case that the sampler repeated counts once, and rank 0 writes.
+
+    Args:
+        output_dir: folder for both files, made where it does not exist.
+        labels: value of each label by name; 0 is the background.
+        tolerance_mm: tolerance of the NSD in mm.
+        pred_key: key of the predicted label map, (1, X, Y, Z) or (1, X, Y) integers: after argmax.
+        label_key: key of the reference label map, of the same shape; its affine gives the spacing in mm.
+        image_key: key of the scan, whose file name names the case.
+        provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        labels: Mapping[str, int],
+        *,
+        tolerance_mm: float = 1.0,
+        pred_key: str = "pred",
+        label_key: str = "label",
+        image_key: str = "image",
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.labels = dict(labels)
+        self.tolerance_mm = tolerance_mm
+        self.pred_key = pred_key
+        self.label_key = label_key
+        self.image_key = image_key
+        self.provenance = provenance
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the evaluator; every run of it starts a new report."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _start(self, _engine: Engine) -> None:
+        self._rows = {}
+
+    def _measure(self, engine: Engine) -> None:
+        """Add the rows of one batch.
+
+        Raises:
+            ValueError: If a prediction is not on its reference's grid, or is no label map with the declared labels.
+        """
+        for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
+            item = {**batch, **output}
+            source = self._source(item[self.image_key])
+            prediction, reference = item[self.pred_key], item[self.label_key]
+            if prediction.shape != reference.shape:
+                msg = (
+                    f"{_case_name(source)}: prediction has shape {tuple(prediction.shape)} and reference "
+                    f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
+                )
+                raise ValueError(msg)
+            try:
+                self._rows[source] = case_metrics(
+                    prediction,
+                    reference,
+                    spacing=_spacing(reference),
+                    labels=self.labels,
+                    tolerance_mm=self.tolerance_mm,
+                )
+            except ValueError as error:
+                msg = f"{_case_name(source)}: {error}"
+                raise ValueError(msg) from error
+
+    def _finish(self, _engine: Engine) -> None:
+        gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._rows)
+        if idist.get_rank() != 0:
+            return
+        by_source = {source: rows for part in gathered for source, rows in part.items()}
+        names = _unique_names(list(by_source))
+        rows = [
+            {"case": names[source], **row}
+            for source in sorted(by_source, key=lambda source: names[source])
+            for row in by_source[source]
+        ]
+        summary = summarise(rows)
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        _write_text(self.output_dir / "cases.csv", _csv_text(rows))
+        report = {
+            "cases": len(by_source),
+            **summary,
+            "tolerance_mm": self.tolerance_mm,
+            "units": {
+                "dice": "1",
+                "hd95_mm": "mm",
+                "nsd": "1",
+                "size": sorted({row["size_unit"] for row in rows}),
+            },
+            "provenance": self.provenance,
+            "versions": {"monai": monai.__version__, "torch": torch.__version__},
+        }
+        _write_text(self.output_dir / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+        logger.info("%d cases, written to %s\n%s", len(by_source), self.output_dir, _table(summary))
+
+    def _source(self, image: Any) -> str:
+        """Return the scan's path, or a number that no other rank gives where it was not read from a file."""
+        if isinstance(image, MetaTensor) and "filename_or_obj" in image.meta:
+            return str(image.meta["filename_or_obj"])
+        return f"case_{len(self._rows) * idist.get_world_size() + idist.get_rank() + 1:04d}"
+
+
+def _spacing(label_map: torch.Tensor) -> list[float]:
+    """Return the spacing in mm of a (1, X, Y[, Z]) label map; 1 mm where it has no affine."""
+    dims = label_map.ndim - 1
+    if not isinstance(label_map, MetaTensor):
+        return [1.0] * dims
+    return [float(step) for step in affine_to_spacing(label_map.affine, r=dims)]
+
+
+def _case_name(source: str, parts: int = 1) -> str:
+    name = "/".join(PurePath(source).parts[-parts:])
+    return name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _unique_names(sources: Sequence[str]) -> dict[str, str]:
+    """Name every case by its file, with as many of the folders above it as tell all cases apart."""
+    longest = max((len(PurePath(source).parts) for source in sources), default=1)
+    for parts in range(1, longest + 1):
+        names = {source: _case_name(source, parts) for source in sources}
+        if len(set(names.values())) == len(names):
+            return names
+    return {source: source for source in sources}
+
+
+def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in _COLUMNS)
+    return stream.getvalue()
+
+
+def _table(summary: Mapping[str, Any]) -> str:
+    """Lay the summary out as aligned columns: label, Dice, HD95, NSD, missed."""
+    header = ("label", "Dice (mean ± std)", "HD95 (mm)", "NSD", "missed")
+    lines = [header]
+    for name, entry in [*summary["labels"].items(), ("mean of labels", summary["overall"])]:
+        dice = _figure(entry["dice"]["mean"], 3)
+        if entry["dice"]["std"] is not None and name in summary["labels"]:
+            dice += f" ± {entry['dice']['std']:.3f}"
+        hd95, nsd = _figure(entry["hd95_mm"]["mean"], 2), _figure(entry["nsd"]["mean"], 3)
+        lines.append((name, dice, hd95, nsd, str(entry["missed"])))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    )
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""MONAI's inferers in the number format that the device computes fastest.
+
+``amp: true`` of a MONAI engine is CUDA autocast only. On a CPU with bfloat16 instructions the same network runs about
+twice as fast in bfloat16; these inferers do that on any device, for training and for inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.inferers.inferer import SimpleInferer, SlidingWindowInferer
+from torch import Tensor, nn
+
+__all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision"]
+
+PRECISIONS = ("auto", "bfloat16", "float16", "float32")
+
+
+def choose_precision(device: torch.device | str, precision: str = "auto") -> str:
+    """Choose the number format for convolutions.
+
+    Args:
+        device: where the network runs.
+        precision: ``"auto"``, or a format to insist on. Auto is bfloat16 where the device computes in it (CPU with
+            AVX512-BF16 or AMX, GPU from Ampere on), float16 on an older GPU (training then needs a gradient scaler:
+            ``amp: true`` of MONAI's trainer), else float32.
+
+    Returns:
+        ``"bfloat16"``, ``"float16"`` or ``"float32"``.
+
+    Raises:
+        ValueError: when the precision is not one of these.
+    """
+    if precision not in PRECISIONS:
+        msg = f"precision is '{precision}'; it is one of {', '.join(PRECISIONS)}"
+        raise ValueError(msg)
+    if precision != "auto":
+        return precision
+    device = torch.device(device)
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16" if device.type == "cpu" and _cpu_has_bfloat16() else "float32"
+
+
+class PrecisionInferer(SimpleInferer):
+    """MONAI's ``SimpleInferer`` under autocast; what it returns is float32.
+
+    Args:
+        precision: ``"bfloat16"``, ``"float16"`` or ``"float32"`` as :func:`choose_precision` gives it.
+    """
+
+    def __init__(self, precision: str = "float32") -> None:
+        super().__init__()
+        self.precision = choose_precision("cpu", precision)
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the network on inputs (N, C, *spatial)."""
+        return super().__call__(inputs, _in_precision(network, inputs, self.precision), *args, **kwargs)
+
+
+class PrecisionSlidingWindowInferer(SlidingWindowInferer):
+    """MONAI's ``SlidingWindowInferer`` with every window under autocast; windows are joined in float32.
+
+    Args:
+        precision: as in :class:`PrecisionInferer`.
+        **kwargs: those of ``SlidingWindowInferer``: roi_size (voxels), sw_batch_size, overlap, mode, ...
+    """
+
+    def __init__(self, precision: str = "float32", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.precision = choose_precision("cpu", precision)
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the network window by window on inputs (N, C, *spatial)."""
+        return super().__call__(inputs, _in_precision(network, inputs, self.precision), *args, **kwargs)
+
+
+def _in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
+    if precision == "float32":
+        return network
+
+    def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(inputs.device.type, dtype=getattr(torch, precision)):
+            output = network(x, *args, **kwargs)
+        return [item.float() for item in output] if isinstance(output, list) else output.float()
+
+    return run
+
+
+def _cpu_has_bfloat16() -> bool:
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

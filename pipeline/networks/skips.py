@@ -1,0 +1,324 @@
+"""Skip connections: what a decoder level receives from the encoder level of the same resolution.
+
+Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it hands over
+(``transferred_channels``), how they join the decoder (``merge``) and how wide the result is (``merged_channels``).
+``Skip`` is the registry; a name in a config is a name in it:
+
+    >>> Skip["sat"](3, encoder_channels=64, decoder_channels=64, select="hard")
+
+The arms AT, ST and SAT are those of Taghanaki et al., "Select, Attend, and Transfer: Light, Learnable Skip
+Connections" (arXiv 1804.05181, MLMI 2019). What the paper gives: three steps, the arms compared, a sparse weight per
+channel, one map handed over. Our choices: weights start at one, the sparsity term is the mean absolute weight, the
+map is a sigmoid of a 1x1 convolution, and the threshold of hard selection.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import torch
+from monai.networks.layers.factories import Conv, LayerFactory, split_args
+from torch import Tensor, nn
+
+__all__ = ["Select", "Skip", "SkipConnection", "build_skip", "selected_channels", "sparsity"]
+
+_Class = TypeVar("_Class", bound=type)
+
+
+class SkipFactory(LayerFactory):
+    """MONAI's layer registry with a decorator for classes, so that a new skip connection is one class and one line."""
+
+    def register(self, name: str) -> Callable[[_Class], _Class]:
+        """Make the decorated class available under ``name`` (case is ignored) in code and in configs.
+
+        Raises:
+            ValueError: when the name is taken.
+        """
+
+        def add(cls: _Class) -> _Class:
+            if name.upper() in self.names:
+                msg = f"the skip connection name '{name}' is taken by {self[name].__name__}; choose another"
+                raise ValueError(msg)
+            self.add_factory_class(name, cls, desc=(cls.__doc__ or "").partition("\n")[0])
+            return cls
+
+        return add
+
+
+Skip = SkipFactory(name="Skip connections", description="What a decoder level receives from the encoder.")
+
+
+class SkipConnection(nn.Module):
+    """A skip connection between the encoder and the decoder at one level.
+
+    Subclasses write :meth:`transfer`. They take ``spatial_dims``, ``encoder_channels`` and ``decoder_channels`` first
+    and their own options by keyword.
+
+    Args:
+        decoder_channels: channels of the decoder's upsampled feature map, C_d.
+        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that hands over nothing.
+        merge: ``"concat"`` appends the transferred channels to the decoder's, ``"sum"`` adds them (C_t = C_d).
+    """
+
+    merge: Final[str]
+    decoder_channels: Final[int]
+    transferred_channels: Final[int]
+    merged_channels: Final[int]
+
+    def __init__(self, *, decoder_channels: int, transferred_channels: int, merge: str = "concat") -> None:
+        super().__init__()
+        if merge not in ("concat", "sum"):
+            msg = f"merge is '{merge}'; it is 'concat' or 'sum'"
+            raise ValueError(msg)
+        if merge == "sum" and transferred_channels != decoder_channels:
+            msg = f"a sum needs equal channels, but the skip hands over {transferred_channels} to {decoder_channels}"
+            raise ValueError(msg)
+        self.merge = merge
+        self.decoder_channels = decoder_channels
+        self.transferred_channels = transferred_channels
+        self.merged_channels = decoder_channels + (transferred_channels if merge == "concat" else 0)
+
+    @abstractmethod
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:
+        """Give what the decoder receives.
+
+        Args:
+            encoder: the encoder's feature map, shape (N, C_e, *spatial).
+            decoder: the decoder's feature map at the same resolution, shape (N, C_d, *spatial).
+
+        Returns:
+            Shape (N, C_t, *spatial).
+        """
+
+    def forward(self, encoder: Tensor, decoder: Tensor) -> Tensor:
+        """Merge what is transferred into the decoder: shape (N, merged_channels, *spatial)."""
+        transferred = self.transfer(encoder, decoder)
+        if self.merge == "sum":
+            return decoder + transferred
+        return torch.cat((decoder, transferred), dim=1)
+
+
+class Select(nn.Module):
+    """Select: one learned weight per channel, kept sparse by an L1 term (Taghanaki et al., the first step).
+
+    Args:
+        channels: number of channels, C.
+        mode: ``"soft"`` multiplies by the weights; ``"hard"`` also sets weights under ``threshold`` to exactly zero.
+        threshold: channels whose absolute weight is at least this count as selected. Weights start at 1.
+    """
+
+    mode: Final[str]
+    threshold: Final[float]
+
+    def __init__(self, channels: int, *, mode: str = "soft", threshold: float = 0.05) -> None:
+        super().__init__()
+        if mode not in ("soft", "hard"):
+            msg = f"select is '{mode}'; it is 'soft' or 'hard'"
+            raise ValueError(msg)
+        self.mode = mode
+        self.threshold = threshold
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self) -> Tensor:
+        """Give the weights in force, shape (C,)."""
+        if self.mode == "hard":
+            return self.weight * (self.weight.abs() >= self.threshold).to(self.weight.dtype)
+        return self.weight
+
+    def sparsity(self) -> Tensor:
+        """Mean absolute weight, a scalar; taken before the threshold so that it goes on pulling weak channels down."""
+        return self.weight.abs().mean()
+
+    def selected(self) -> list[int]:
+        """Indices of the selected channels."""
+        return torch.nonzero(self.weight.detach().abs() >= self.threshold).flatten().tolist()
+
+
+class Attend(nn.Module):
+    """Attend: one saliency map in (0, 1) from all channels, ``sigmoid(conv1x1(x))``.
+
+    Args:
+        spatial_dims: 2 or 3.
+        channels: channels of the feature map, C.
+    """
+
+    def __init__(self, spatial_dims: int, channels: int) -> None:
+        super().__init__()
+        self.conv = Conv[Conv.CONV, spatial_dims](channels, 1, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, *spatial) to (N, 1, *spatial)."""
+        return torch.sigmoid(self.conv(x))
+
+    def weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
+        """Attend to ``x * channel_weight`` without making it: the weights go into the kernel, exactly.
+
+        Args:
+            x: shape (N, C, *spatial).
+            channel_weight: shape (C,).
+
+        Returns:
+            Shape (N, 1, *spatial).
+        """
+        kernel = self.conv.weight
+        shape = [1, -1] + [1] * (kernel.dim() - 2)
+        return torch.sigmoid(self.conv._conv_forward(x, kernel * channel_weight.view(shape), self.conv.bias))
+
+
+@Skip.register("concat")
+class ConcatSkip(SkipConnection):
+    """The whole encoder feature map is concatenated: the published V-Net and U-Net (ORG in the paper)."""
+
+    def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the encoder's feature map, shape (N, C_e, *spatial)."""
+        return encoder
+
+
+@Skip.register("sum")
+class SumSkip(SkipConnection):
+    """The encoder feature map is added to the decoder's, through a 1x1 convolution where channels differ."""
+
+    def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=decoder_channels, merge="sum")
+        self.project: nn.Module = nn.Identity()
+        if encoder_channels != decoder_channels:
+            self.project = Conv[Conv.CONV, spatial_dims](encoder_channels, decoder_channels, kernel_size=1)
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the feature map to add, shape (N, C_d, *spatial)."""
+        return self.project(encoder)
+
+
+@Skip.register("none")
+class NoSkip(SkipConnection):
+    """Nothing is handed over: the decoder works from below alone."""
+
+    def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=0)
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give no channels, shape (N, 0, *spatial)."""
+        return encoder[:, :0]
+
+    def forward(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the decoder's feature map as it is, shape (N, C_d, *spatial)."""
+        return decoder
+
+
+@Skip.register("at")
+class AttendTransfer(SkipConnection):
+    """AT: one attention map made from all encoder channels is concatenated."""
+
+    def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=1)
+        self.attend = Attend(spatial_dims, encoder_channels)
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the attention map, shape (N, 1, *spatial), range (0, 1)."""
+        return self.attend(encoder)
+
+
+@Skip.register("st")
+class SelectTransfer(SkipConnection):
+    """ST: the encoder channels, each times its learned sparse weight, are concatenated.
+
+    Args:
+        spatial_dims: 2 or 3.
+        encoder_channels: channels of the encoder's feature map.
+        decoder_channels: channels of the decoder's feature map.
+        select: ``"soft"`` or ``"hard"``, see :class:`Select`.
+        threshold: absolute weight from which a channel counts as selected.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        encoder_channels: int,
+        decoder_channels: int,
+        *,
+        select: str = "soft",
+        threshold: float = 0.05,
+    ) -> None:
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
+        self.select = Select(encoder_channels, mode=select, threshold=threshold)
+        self.weight_shape = [1, encoder_channels] + [1] * spatial_dims
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the weighted channels, shape (N, C_e, *spatial)."""
+        return encoder * self.select().view(self.weight_shape)
+
+
+@Skip.register("sat")
+class SelectAttendTransfer(SkipConnection):
+    """SAT: one attention map made from the selected encoder channels is concatenated; the paper's proposal.
+
+    Args:
+        spatial_dims: 2 or 3.
+        encoder_channels: channels of the encoder's feature map.
+        decoder_channels: channels of the decoder's feature map.
+        select: ``"soft"`` or ``"hard"``, see :class:`Select`.
+        threshold: absolute weight from which a channel counts as selected.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        encoder_channels: int,
+        decoder_channels: int,
+        *,
+        select: str = "soft",
+        threshold: float = 0.05,
+    ) -> None:
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=1)
+        self.select = Select(encoder_channels, mode=select, threshold=threshold)
+        self.attend = Attend(spatial_dims, encoder_channels)
+
+    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the attention map, shape (N, 1, *spatial), range (0, 1)."""
+        return self.attend.weighted(encoder, self.select())
+
+
+def build_skip(
+    skip: str | tuple[str, dict[str, Any]],
+    *,
+    spatial_dims: int,
+    encoder_channels: int,
+    decoder_channels: int,
+) -> SkipConnection:
+    """Build the skip connection that a config names.
+
+    Args:
+        skip: a registered name, or a pair of a name and its options such as ``("sat", {"select": "hard"})``.
+        spatial_dims: 2 or 3.
+        encoder_channels: channels of the encoder's feature map.
+        decoder_channels: channels of the decoder's feature map.
+
+    Raises:
+        ValueError: when the name is not registered; the message names the nearest.
+        TypeError: when the skip connection does not take an option.
+    """
+    name, options = split_args(skip)
+    built: SkipConnection = Skip[name](spatial_dims, encoder_channels, decoder_channels, **options)
+    return built
+
+
+def sparsity(network: nn.Module) -> Tensor:
+    """Sum of the mean absolute selection weights over all skips of a network: the term to add to the loss.
+
+    Returns:
+        A scalar, 0 for a network that selects nothing.
+    """
+    terms = [module.sparsity() for module in network.modules() if isinstance(module, Select)]
+    return torch.stack(terms).sum() if terms else torch.zeros(())
+
+
+def selected_channels(network: nn.Module) -> dict[str, list[int]]:
+    """Name of each selecting skip in the network, and the indices of the encoder channels that it selects."""
+    return {
+        name.removesuffix(".select"): module.selected()
+        for name, module in network.named_modules()
+        if isinstance(module, Select)
+    }

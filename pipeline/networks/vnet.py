@@ -1,0 +1,322 @@
+"""V-Net with a choice of skip connection at every level.
+
+Milletari, Navab, Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation"
+(arXiv 1606.04797), in the form with normalisation that MONAI has. The defaults compute what ``monai.networks.nets.VNet``
+computes with ``act="prelu"``, without its hidden dropout on the two finest skips.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import torch
+from monai.networks.layers.factories import Conv, Dropout
+from monai.networks.layers.utils import get_act_layer, get_norm_layer
+from monai.utils import ensure_tuple_rep
+from torch import Tensor, nn
+
+from .skips import SkipConnection, build_skip
+
+__all__ = ["VNet"]
+
+Spec = str | tuple[str, dict[str, Any]]
+
+
+class VNet(nn.Module):
+    """V-Net: residual stages, strided convolutions down, transposed convolutions up, a skip connection per level.
+
+    All per-level arguments are finest level first. There are ``len(channels) - 1`` skips.
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the input; any number.
+        out_channels: channels of the output: the classes, background included.
+        channels: width of each encoder level; see ``residual`` for the decoder's.
+        convs_per_level: convolutions in each encoder stage.
+        decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels.
+        kernel_size: of the convolutions inside stages, odd; one for all axes or one per axis.
+        norm: MONAI normalisation name or ``(name, options)``; None for none (convolutions then have a bias).
+        act: MONAI activation name or ``(name, options)``; ``"prelu"`` has one slope per channel, as published.
+        dropout: probability of dropping whole channels at the input of a stage, one for all levels or one per level.
+            Never on a skip.
+        deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
+        skip: a name, ``(name, options)``, or a list with one of these per skip.
+        residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is its
+            residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
+            feature map; what the skip hands over enters the stage's first convolution. An attention map then does not
+            make odd channel counts (16 + 1), which convolution kernels are slow at.
+        head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution);
+            ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
+
+    Raises:
+        ValueError: when per-level arguments disagree in length, or a skip name is not registered.
+
+    Shapes: input (N, in_channels, *spatial) with every spatial size divisible by ``size_divisor``;
+    output (N, out_channels, *spatial), logits.
+    """
+
+    spatial_dims: Final[int]
+    size_divisor: Final[int]
+    deep_supervision: Final[bool]
+
+    def __init__(
+        self,
+        spatial_dims: int = 3,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        channels: Sequence[int] = (16, 32, 64, 128, 256),
+        convs_per_level: Sequence[int] = (1, 1, 2, 3, 2),
+        decoder_convs_per_level: Sequence[int] = (1, 1, 2, 2),
+        kernel_size: int | Sequence[int] = 5,
+        norm: Spec | None = "batch",
+        act: Spec = "prelu",
+        dropout: float | Sequence[float] = 0.0,
+        deep_supervision: bool = False,
+        skip: Spec | Sequence[Spec] = "concat",
+        residual: str = "merged",
+        head: str = "conv",
+    ) -> None:
+        super().__init__()
+        levels = len(channels)
+        skips = _per_level("skip", [skip] * (levels - 1) if _is_one_skip(skip) else skip, levels - 1)
+        convs = _per_level("convs_per_level", convs_per_level, levels)
+        decoder_convs = _per_level("decoder_convs_per_level", decoder_convs_per_level, levels - 1)
+        drops = _per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
+        if levels < 2:
+            msg = f"channels is {tuple(channels)}; a V-Net has at least two levels"
+            raise ValueError(msg)
+        _one_of("head", head, ("conv", "pointwise"))
+        _one_of("residual", residual, ("merged", "decoder"))
+        self.spatial_dims = spatial_dims
+        self.size_divisor = 2 ** (levels - 1)
+        self.deep_supervision = deep_supervision
+        make = _Layers(spatial_dims, kernel_size, norm, act)
+
+        self.encoder = nn.ModuleList([_InputStage(make, in_channels, channels[0], convs[0])])
+        for level, (finer, width) in enumerate(pairwise(channels), start=1):
+            self.encoder.append(_DownStage(make, finer, width, convs[level], drops[level]))
+        # Deepest first, the order in which they run.
+        self.decoder = nn.ModuleList()
+        merged_channels: list[int] = []
+        below = channels[-1]
+        for level in reversed(range(levels - 1)):
+            width = channels[level]
+            link = build_skip(skips[level], spatial_dims=spatial_dims, encoder_channels=width, decoder_channels=width)
+            # Nothing enters from the side where the merged feature map is as wide as the decoder's: a sum, or no skip.
+            from_the_side = residual == "decoder" and link.merged_channels > width
+            stage_type = _SideUpStage if from_the_side else _UpStage
+            stage = stage_type(make, below, decoder_convs[level], drops[level + 1], link)
+            self.decoder.append(stage)
+            below = stage.out_channels
+            merged_channels.append(below)
+        self.head = _head(make, merged_channels[-1], out_channels, head)
+        self.deep_heads = nn.ModuleList(
+            [make.pointwise(width, out_channels) for width in merged_channels[:-1]] if deep_supervision else []
+        )
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).
+
+        Raises:
+            ValueError: when a spatial size is not divisible by ``size_divisor``; the message names sizes that are.
+        """
+        self._check_size(x)
+        features: list[Tensor] = []
+        for stage in self.encoder:
+            x = stage(x)
+            features.append(x)
+        levels = len(features)
+        outputs: list[Tensor] = []
+        for i, stage in enumerate(self.decoder):
+            x = stage(x, features[levels - 2 - i])
+            outputs.append(x)
+        logits = self.head(x)
+        if self.deep_supervision and self.training:
+            supervised = [logits]
+            for i, head in enumerate(self.deep_heads):
+                supervised.insert(1, head(outputs[i]))
+            return supervised
+        return logits
+
+    def _check_size(self, x: Tensor) -> None:
+        if x.dim() != self.spatial_dims + 2:
+            raise ValueError(
+                f"input has {x.dim()} dimensions; expected {self.spatial_dims + 2}: batch, channels and "
+                f"{self.spatial_dims} spatial ones"
+            )
+        sizes = x.shape[2:]
+        if any([size % self.size_divisor != 0 or size == 0 for size in sizes]):  # noqa: C419
+            below = [max(size // self.size_divisor, 1) * self.size_divisor for size in sizes]
+            above = [(size + self.size_divisor - 1) // self.size_divisor * self.size_divisor for size in sizes]
+            raise ValueError(
+                f"spatial size {list(sizes)} does not fit: each must be a multiple of {self.size_divisor}; "
+                f"the nearest that fit are {below} and {above}"
+            )
+
+
+class _Layers:
+    """What every stage is made of, chosen once for the network."""
+
+    def __init__(self, spatial_dims: int, kernel_size: int | Sequence[int], norm: Spec | None, act: Spec) -> None:
+        self.spatial_dims = spatial_dims
+        self.kernel_size = ensure_tuple_rep(kernel_size, spatial_dims)
+        if any(k % 2 == 0 for k in self.kernel_size):
+            msg = f"kernel_size is {kernel_size}; sizes must be odd so that a convolution keeps the grid"
+            raise ValueError(msg)
+        self.norm_spec = norm
+        self.act_spec = act
+        self.conv_type = Conv[Conv.CONV, spatial_dims]
+        self.up_type = Conv[Conv.CONVTRANS, spatial_dims]
+
+    def act(self, channels: int) -> nn.Module:
+        if self.act_spec == "prelu":
+            return nn.PReLU(channels)
+        return get_act_layer(self.act_spec)
+
+    def norm(self, channels: int) -> nn.Module:
+        return get_norm_layer(self.norm_spec, spatial_dims=self.spatial_dims, channels=channels)
+
+    def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        padding = tuple(k // 2 for k in self.kernel_size)
+        conv = self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
+        return nn.Sequential(conv, self.norm(out_channels))
+
+    def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
+
+    def stage(self, channels: int, convs: int) -> nn.Sequential:
+        return nn.Sequential(*[self.conv_act(channels, channels) for _ in range(convs)])
+
+    def down(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        conv = self.conv_type(in_channels, out_channels, kernel_size=2, stride=2, bias=not self.norm_spec)
+        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
+
+    def up(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        conv = self.up_type(in_channels, out_channels, kernel_size=2, stride=2)
+        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
+
+    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
+        conv: nn.Module = self.conv_type(in_channels, out_channels, kernel_size=1)
+        return conv
+
+    def dropout(self, probability: float) -> nn.Module:
+        dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
+        return dropout if probability > 0 else nn.Identity()
+
+
+class _InputStage(nn.Module):
+    """Convolutions plus the input repeated to their width; a 1x1 convolution where it cannot be repeated evenly."""
+
+    def __init__(self, make: _Layers, in_channels: int, channels: int, convs: int) -> None:
+        super().__init__()
+        self.lift: nn.Module = _Repeat(channels // in_channels)
+        if channels % in_channels != 0:
+            self.lift = make.pointwise(in_channels, channels)
+        # The activation after the last convolution comes after the sum.
+        layers: list[nn.Module] = [make.conv(in_channels, channels)]
+        for _ in range(convs - 1):
+            layers += [make.act(channels), make.conv(channels, channels)]
+        self.convs = nn.Sequential(*layers)
+        self.act = make.act(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.convs(x) + self.lift(x))
+
+
+class _Repeat(nn.Module):
+    """Repeats the channels as a whole: 1, 2, 1, 2, ..."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x] * self.times, dim=1)
+
+
+class _DownStage(nn.Module):
+    def __init__(self, make: _Layers, in_channels: int, channels: int, convs: int, dropout: float) -> None:
+        super().__init__()
+        self.down = make.down(in_channels, channels)
+        self.dropout = make.dropout(dropout)
+        self.convs = make.stage(channels, convs)
+        self.act = make.act(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        down = self.down(x)
+        return self.act(self.convs(self.dropout(down)) + down)
+
+
+class _UpStage(nn.Module):
+    """The published decoder stage: as wide as what the skip merges, which is also its residual."""
+
+    def __init__(self, make: _Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+        super().__init__()
+        self.dropout = make.dropout(dropout)
+        self.up = make.up(in_channels, skip.decoder_channels)
+        self.skip = skip
+        self.out_channels = skip.merged_channels
+        self.convs = make.stage(self.out_channels, convs)
+        self.act = make.act(self.out_channels)
+
+    def forward(self, x: Tensor, encoder: Tensor) -> Tensor:
+        merged = self.skip(encoder, self.up(self.dropout(x)))
+        return self.act(self.convs(merged) + merged)
+
+
+class _SideUpStage(nn.Module):
+    """A decoder stage as wide as the decoder: what the skip hands over enters its first convolution from the side."""
+
+    def __init__(self, make: _Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+        super().__init__()
+        self.dropout = make.dropout(dropout)
+        self.out_channels = skip.decoder_channels
+        self.up = make.up(in_channels, self.out_channels)
+        self.skip = skip
+        self.enter = _TwoInputConv(make, self.out_channels, skip.transferred_channels)
+        self.convs = make.stage(self.out_channels, convs - 1)
+        self.act = make.act(self.out_channels)
+
+    def forward(self, x: Tensor, encoder: Tensor) -> Tensor:
+        x = self.up(self.dropout(x))
+        return self.act(self.convs(self.enter(x, self.skip.transfer(encoder, x))) + x)
+
+
+class _TwoInputConv(nn.Module):
+    """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation."""
+
+    def __init__(self, make: _Layers, channels: int, transferred: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.conv, self.norm = make.conv(channels + transferred, channels)
+        self.act = make.act(channels)
+
+    def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
+        weight = self.conv.weight
+        total = self.conv._conv_forward(x, weight[:, : self.channels], self.conv.bias)
+        total = total + self.conv._conv_forward(transferred, weight[:, self.channels :], None)
+        return self.act(self.norm(total))
+
+
+def _head(make: _Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
+    pointwise = make.pointwise(in_channels if head == "pointwise" else out_channels, out_channels)
+    if head == "pointwise":
+        return pointwise
+    return nn.Sequential(make.conv_act(in_channels, out_channels), pointwise)
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        msg = f"{name} is '{value}'; it is one of {', '.join(known)}"
+        raise ValueError(msg)
+
+
+def _is_one_skip(skip: Any) -> bool:
+    return isinstance(skip, str) or (len(skip) == 2 and isinstance(skip[0], str) and isinstance(skip[1], dict))
+
+
+def _per_level(name: str, values: Sequence[Any], expected: int) -> list[Any]:
+    if len(values) != expected:
+        msg = f"{name} has {len(values)} entries; expected {expected}, one per level, finest first"
+        raise ValueError(msg)
+    return list(values)

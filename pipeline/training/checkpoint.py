@@ -1,0 +1,163 @@
+"""Checkpoints that a training can be resumed from as if it had not been broken."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ..data.errors import InputError
+
+__all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
+
+LAST = "last.pt"
+BEST = "model.pt"
+HISTORY = "history.csv"
+
+logger = logging.getLogger(__name__)
+
+
+class ResumableCheckpoint:
+    """Save the last state and the best weights after every epoch; on request, resume from the last state.
+
+    ``last.pt`` holds network, optimiser, schedule, gradient scaler, epoch, iteration, and the best metric with its
+    epoch, which MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` do not carry over a resume: after one, the first
+    validation would overwrite a better model. ``model.pt`` holds the weights of the best validation. Both are written
+    under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
+    ``weights_only=True``.
+
+    A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...
+
+    Args:
+        folder: where the files go; made when missing.
+        network: the network in training.
+        optimizer: its optimiser.
+        lr_scheduler: its schedule. A resume restores the position in it, not its length, so that ``epochs`` can be
+            raised for a resumed training.
+        validator: the evaluator whose key metric tells the best epoch.
+        resume: go on from ``last.pt``.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        network: nn.Module,
+        optimizer: Optimizer,
+        lr_scheduler: LRScheduler,
+        validator: Engine,
+        resume: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.network = network
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.validator = validator
+        self.resume = resume
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a MONAI trainer, after its ``ValidationHandler``."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def start(self, engine: Engine) -> None:
+        """Resume, or set an earlier training's files aside.
+
+        Raises:
+            InputError: when there is nothing to resume from, or it was not made by this network.
+        """
+        if engine.state.epoch > 0:
+            # A second run of the same trainer goes on by itself, as in federated learning.
+            return
+        if self.resume:
+            self._load(engine)
+        elif _is_main(engine):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _set_aside(self.folder)
+
+    def save(self, engine: Engine) -> None:
+        """Write the state after this epoch, and the weights when this epoch's validation is the best so far."""
+        if not _is_main(engine):
+            return
+        weights = _unwrapped(self.network).state_dict()
+        best_epoch = self.validator.state.best_metric_epoch
+        state = {
+            "network": weights,
+            "optimizer": self.optimizer.state_dict(),
+            "lr_scheduler": self.lr_scheduler.state_dict(),
+            "epoch": engine.state.epoch,
+            "iteration": engine.state.iteration,
+            "best_metric": float(self.validator.state.best_metric),
+            "best_epoch": best_epoch,
+        }
+        if engine.scaler is not None:
+            state["scaler"] = engine.scaler.state_dict()
+        # The best weights first: a kill between the two files repeats this epoch rather than losing its weights.
+        if best_epoch == engine.state.epoch:
+            _save(weights, self.folder / BEST)
+        _save(state, self.folder / LAST)
+
+    def _load(self, engine: Engine) -> None:
+        path = self.folder / LAST
+        if not path.is_file():
+            raise InputError(
+                path,
+                found="no checkpoint to resume from",
+                expected=f"the {LAST} that a training leaves in its ckpt_dir",
+                remedy="check --ckpt_dir, or leave out --resume to start a new training",
+            )
+        state: dict[str, Any] = torch.load(path, map_location=engine.state.device, weights_only=True)
+        try:
+            _unwrapped(self.network).load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise InputError(
+                path,
+                found="weights of a network with other layers or widths",
+                expected="those of the network that this config describes",
+                remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
+            ) from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        position = {key: state["lr_scheduler"][key] for key in ("last_epoch", "_step_count", "_last_lr")}
+        self.lr_scheduler.load_state_dict({**self.lr_scheduler.state_dict(), **position})
+        if engine.scaler is not None and "scaler" in state:
+            engine.scaler.load_state_dict(state["scaler"])
+        engine.state.epoch = state["epoch"]
+        engine.state.iteration = state["iteration"]
+        self.validator.state.best_metric = state["best_metric"]
+        self.validator.state.best_metric_epoch = state["best_epoch"]
+        logger.info(f"resuming after epoch {state['epoch']}, best so far {state['best_metric']:.4f}: {path}")
+
+
+def _is_main(engine: Engine) -> bool:
+    return bool(engine.state.rank == 0)
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(content, temporary)
+    os.replace(temporary, path)  # noqa: PTH105  the one call that replaces atomically on every system
+
+
+def _set_aside(folder: Path) -> None:
+    earlier = [folder / name for name in (LAST, BEST, HISTORY) if (folder / name).exists()]
+    if not earlier:
+        return
+    number = 1
+    while (folder / f"previous_{number}").exists():
+        number += 1
+    aside = folder / f"previous_{number}"
+    aside.mkdir()
+    for path in earlier:
+        path.rename(aside / path.name)
+    logger.info(f"an earlier training's files were moved to {aside}")

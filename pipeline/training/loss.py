@@ -1,0 +1,49 @@
+"""The training loss: a segmentation loss plus the sparsity term of the selecting skips."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..networks import sparsity
+
+__all__ = ["SparseSkipLoss"]
+
+
+class SparseSkipLoss(nn.Module):
+    """``loss(prediction, target) + weight * sparsity(network)``.
+
+    The sparsity term is the sum over selecting skips of their mean absolute channel weight (Taghanaki et al., arXiv
+    1804.05181: selection "under a sparsity constraint"; the L1 form and its weight are our choice).
+
+    Args:
+        loss: segmentation loss taking ``(prediction, target)``.
+        network: the network whose skips are kept sparse.
+        weight: of the sparsity term, 0 or more; 0 leaves the loss as it is.
+
+    Raises:
+        ValueError: when the weight is negative.
+    """
+
+    def __init__(self, loss: nn.Module, network: nn.Module, weight: float) -> None:
+        super().__init__()
+        if weight < 0:
+            msg = f"sparsity weight is {weight}; it must be 0 or more"
+            raise ValueError(msg)
+        self.loss = loss
+        self.weight = weight
+        # In a tuple, so that the network's parameters are not taken for the loss's own.
+        self._network = (network,)
+
+    def forward(self, prediction: Tensor | list[Tensor], target: Tensor) -> Tensor:
+        """Give the scalar loss.
+
+        Args:
+            prediction: logits (N, C, *spatial), or a list of them, finest first, under deep supervision.
+            target: label map (N, 1, *spatial).
+        """
+        value: Tensor = self.loss(prediction, target)
+        if self.weight == 0:
+            return value
+        term = sparsity(self._network[0])
+        return value + self.weight * torch.as_tensor(term, device=value.device)

@@ -1,0 +1,154 @@
+"""What a person sees of a training: a bar, a line per epoch with the time left, and the curve as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from tqdm import tqdm
+
+from .checkpoint import HISTORY
+
+__all__ = ["Progress"]
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """Report a training: a tqdm bar per epoch, one log line per epoch, and ``history.csv``.
+
+    Columns of ``history.csv``, one row per epoch: epoch, train_loss (mean over the epoch's steps), val_mean_dice and
+    val_dice_<label> (empty without validation), learning_rate (used in the epoch), seconds (of the epoch with its
+    validation), elapsed_seconds (of the training, over resumes), samples_seen. Written anew after each epoch and
+    renamed into place; a resume drops rows of epochs that the checkpoint does not hold.
+
+    Args:
+        folder: where ``history.csv`` goes.
+        validator: the evaluator that holds the validation's metrics.
+        labels: name and value of every label, background (0) included.
+        per_label_metric: name of the validator's metric that holds one Dice per foreground label.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, validator: Engine, labels: Mapping[str, int], per_label_metric: str
+    ) -> None:
+        self.path = Path(folder) / HISTORY
+        self.validator = validator
+        self.per_label_metric = per_label_metric
+        self.labels = [name for name, value in sorted(labels.items(), key=lambda item: item[1]) if value != 0]
+        self.rows: list[dict[str, Any]] = []
+        self._bar: tqdm[Any] | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
+        if engine.state.rank != 0:
+            return
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
+        engine.add_event_handler(Events.COMPLETED | Events.EXCEPTION_RAISED, self._end)
+
+    def _start(self, _: Engine) -> None:
+        self._run_started = time.monotonic()
+        self._epochs_of_this_run = 0
+
+    def _start_epoch(self, engine: Engine) -> None:
+        if self._epochs_of_this_run == 0 and not self.rows:
+            self.rows = _read_rows(self.path, before_epoch=engine.state.epoch)
+        self._epoch_started = time.monotonic()
+        self._loss_sum = 0.0
+        self._steps = 0
+        self._samples = 0
+        self._learning_rate = engine.optimizer.param_groups[0]["lr"]
+        title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+        # Nothing is drawn into a log file, and a bar is gone once its epoch has its line.
+        self._bar = tqdm(total=engine.state.epoch_length, desc=title, unit="step", leave=False, disable=None)
+
+    def _step(self, engine: Engine) -> None:
+        loss = float(engine.state.output["loss"])
+        self._loss_sum += loss
+        self._steps += 1
+        self._samples += len(engine.state.output["label"])
+        if self._bar is not None:
+            self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            self._bar.update()
+
+    def _end_epoch(self, engine: Engine) -> None:
+        self._close_bar()
+        epoch = engine.state.epoch
+        seconds = time.monotonic() - self._epoch_started
+        before = self.rows[-1] if self.rows else {"elapsed_seconds": 0.0, "samples_seen": 0}
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "train_loss": round(self._loss_sum / max(self._steps, 1), 6),
+            **self._validation(epoch),
+            "learning_rate": f"{self._learning_rate:.6g}",
+            "seconds": round(seconds, 2),
+            "elapsed_seconds": round(float(before["elapsed_seconds"]) + seconds, 2),
+            "samples_seen": int(before["samples_seen"]) + self._samples,
+        }
+        self.rows.append(row)
+        _write_rows(self.path, self.rows)
+        self._epochs_of_this_run += 1
+        per_epoch = (time.monotonic() - self._run_started) / self._epochs_of_this_run
+        left = timedelta(seconds=round(per_epoch * (engine.state.max_epochs - epoch)))
+        logger.info(
+            f"epoch {epoch}/{engine.state.max_epochs}  loss {row['train_loss']:.4f}  {self._dice_text(row)}"
+            f"{seconds:.1f} s  {left} left"
+        )
+
+    def _validation(self, epoch: int) -> dict[str, Any]:
+        columns = ["val_mean_dice", *(f"val_dice_{name}" for name in self.labels)]
+        state = self.validator.state
+        if state.epoch != epoch or state.key_metric_name not in state.metrics:
+            return dict.fromkeys(columns, "")
+        values = [float(state.metrics[state.key_metric_name])]
+        values += [float(value) for value in state.metrics[self.per_label_metric]]
+        return {name: round(value, 6) for name, value in zip(columns, values, strict=True)}
+
+    def _dice_text(self, row: dict[str, Any]) -> str:
+        if row["val_mean_dice"] == "":
+            return ""
+        best = f"best {self.validator.state.best_metric:.4f} at epoch {self.validator.state.best_metric_epoch}"
+        return f"validation Dice {row['val_mean_dice']:.4f} ({best})  "
+
+    def _end(self, engine: Engine, *_: Any) -> None:
+        self._close_bar()
+        best = self.validator.state.best_metric_epoch
+        if best > 0 and engine.state.epoch > 0:
+            logger.info(
+                f"best validation Dice {float(self.validator.state.best_metric):.4f} at epoch {best}; "
+                f"best weights, last checkpoint and curve are in {self.path.parent}"
+            )
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
+    if before_epoch <= 1 or not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if int(row["epoch"]) < before_epoch]
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[-1]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text.getvalue())
+    os.replace(temporary, path)  # noqa: PTH105  the one call that replaces atomically on every system

@@ -1,0 +1,70 @@
+"""When a training changes its random numbers, and when it stops."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.data.utils import set_rnd
+
+__all__ = ["EpochSeed", "StopWithoutProgress"]
+
+logger = logging.getLogger(__name__)
+
+
+class EpochSeed:
+    """Seed every random number generator from (seed, epoch) when an epoch starts.
+
+    So the shuffling, augmentation and dropout of epoch n do not depend on what ran before it, and a resumed training
+    draws what the unbroken one would have drawn. Data loader workers are seeded by PyTorch from the same generator.
+
+    Args:
+        seed: of the run; epoch n uses a stream of its own made from both.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a MONAI trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Seed for ``engine.state.epoch``."""
+        seed = int(np.random.SeedSequence((self.seed, engine.state.epoch)).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  MONAI's transforms fall back on the global generator
+        torch.manual_seed(seed)
+        set_rnd(engine.data_loader.dataset, seed=seed)
+
+
+class StopWithoutProgress:
+    """End the training when the validation's key metric has not improved for a number of epochs.
+
+    MONAI's ``EarlyStopHandler`` keeps a counter of its own that a resume would have to restore, and needs the trainer
+    inside the validator's handlers, which is a circular reference in a config. The validator already knows its best
+    epoch, and :class:`~pipeline.training.ResumableCheckpoint` restores that.
+
+    Args:
+        validator: MONAI evaluator that a ``ValidationHandler`` runs, with a key metric.
+        patience: epochs without improvement after which to stop; 0 never stops.
+    """
+
+    def __init__(self, validator: Engine, patience: int) -> None:
+        self.validator = validator
+        self.patience = patience
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a MONAI trainer, after its ``ValidationHandler``."""
+        if self.patience > 0:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Terminate the engine if the best epoch lies too far back."""
+        best = self.validator.state.best_metric_epoch
+        if best > 0 and engine.state.epoch - best >= self.patience:
+            logger.info(f"stopping early: no better validation in {self.patience} epochs, the best was epoch {best}")
+            engine.terminate()

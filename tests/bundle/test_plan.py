@@ -1,0 +1,179 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.bundle.plan import load_plan
+from pipeline.data.errors import InputError
+
+PLAN = """\
+name: hippocampus
+title: Hippocampus in T1 MRI
+version: 0.1.0
+changelog:
+  0.1.0: first version
+task: Segmentation of the hippocampus
+description: A V-Net.
+intended_use: Research only.
+authors: LightSkip maintainers
+copyright: Copyright (c) LightSkip maintainers
+data:
+  source: Medical Segmentation Decathlon
+  licence: CC-BY-SA-4.0
+  modality: MRI
+  channels: [T1]
+labels: {background: 0, anterior: 1, posterior: 2}
+orientation: RAS
+spacing: [1, 1, 1.5]
+normalisation: zscore
+network:
+  channels: [16, 32, 64]
+  convs_per_level: [1, 2, 2]
+  decoder_convs_per_level: [1, 2]
+  kernel_size: 3
+  norm: [instance, {affine: true}]
+  act: prelu
+patch: [40, 56, 40]
+window: [48, 64, 48]
+batch: 2
+mirror_axes: [0, 1]
+skip: sat
+training:
+  epochs: 100
+  val_interval: 5
+  learning_rate: 3e-3
+  weight_decay: 1.0e-5
+  warmup_epochs: 5
+  early_stop_patience: 10
+  seed: 0
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "plan.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def edited(old: str, new: str) -> str:
+    assert PLAN.count(old) == 1
+    return PLAN.replace(old, new)
+
+
+def line_of(text: str, start: str) -> int:
+    return next(i for i, line in enumerate(text.splitlines(), start=1) if line.startswith(start))
+
+
+@pytest.mark.parametrize("name", ["", "plan.yaml"])
+def test_reads_folder_or_file_and_fills_defaults(tmp_path: Path, name: str) -> None:
+    plan = load_plan(write(tmp_path, PLAN) / name)
+    assert plan.labels == {"background": 0, "anterior": 1, "posterior": 2}
+    assert plan.training.learning_rate == 0.003  # PyYAML alone reads "3e-3" as text
+    assert (plan.spacing, plan.spatial_dims, plan.size_divisor) == ([1.0, 1.0, 1.5], 3, 4)
+    assert (plan.window_overlap, plan.imports, plan.evaluation.tolerance_mm, plan.data.manifest) == (0.5, [], 1.0, None)
+
+
+def test_two_axes(tmp_path: Path) -> None:
+    text = PLAN.replace("[1, 1, 1.5]", "[1, 1]").replace("[40, 56, 40]", "[64, 64]").replace("[48, 64, 48]", "[64, 96]")
+    assert load_plan(write(tmp_path, text)).spatial_dims == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "start", "message"),
+    [
+        ("skip: sat", "skp: sat", "skp", r"skp is not a key of a plan; the nearest known word is skip"),
+        (
+            "  kernel_size",
+            "  kernal_size",
+            "  kernal",
+            r"network\.kernal_size .*nearest known word is network\.kernel_s",
+        ),
+        ("batch: 2", "batch: 2\nepochs: 3", "epochs", r"epochs is not .*nearest known word is training\.epochs"),
+        ("batch: 2", "batch: 2\nxyzzy: 3", "xyzzy", r"xyzzy is not a key of a plan; known here: name, title"),
+        ("batch: 2", 'batch: "2"', "batch", r"batch should be a valid integer \(found '2'\)"),
+        ("batch: 2", "batch: true", "batch", r"batch should be a valid integer"),
+        ("batch: 2", "batch: 0", "batch", r"batch should be greater than 0"),
+        ("version: 0.1.0\nc", "version: 0.2\nc", "version", r"version should be a valid string \(found 0\.2\)"),
+        ("version: 0.1.0\nc", "version: 1.0.0\nc", "changelog", r"changelog has no entry for the version 1\.0\.0"),
+        ("name: hip", "name: 1 hip", "name", r"name must be a name of letters.*\(found '1 hippocampus'\)"),
+        ("version: 0.1.0\nc", "version: v0.1.0\nc", "version", r"version must be three numbers"),
+        ("modality: MRI", "modality: MR", "  modality", r"data\.modality should be 'MRI', 'CT'"),
+        ("channels: [T1]", "channels: []", "  channels", r"data\.channels .*at least 1"),
+        ("{background: 0, anterior: 1", "{anterior: 1", "labels", r"labels must contain background: 0"),
+        ("posterior: 2", "posterior: 3", "labels", r"labels must be the consecutive integers 0 to 2"),
+        ("posterior: 2", "posterior: 1", "labels", r"labels must be the consecutive integers 0 to 2"),
+        (", anterior: 1, posterior: 2", "", "labels", r"labels needs at least one label besides background"),
+        ("anterior: 1", "anterior: 1.5", "labels", r"labels\.anterior should be a valid integer"),
+        ("RAS", "RAL", "orientation", r"orientation must be three letters"),
+        ("RAS", "ras", "orientation", r"orientation must be three letters"),
+        ("1.5]", "-1.5]", "spacing", r"spacing\.2 should be greater than 0"),
+        ("1.5]", ".inf]", "spacing", r"spacing\.2 should be a finite number"),
+        ("[1, 1, 1.5]", "[1]", "spacing", r"spacing .*at least 2"),
+        ("zscore", "ct", "normalisation", r"normalisation needs intensity_range: \[low, high\]"),
+        ("zscore", "ct\nintensity_range: [5, 5]", "intensity", r"intensity_range must be \[low, high\]"),
+        ("zscore", "zscore\nintensity_range: [1, 5]", "normalisation", r"normalisation does not use"),
+        (
+            "convs_per_level: [1, 2, 2]",
+            "convs_per_level: [1, 2]",
+            "  convs",
+            r"network\.convs_per_level needs 3 entries",
+        ),
+        ("level: [1, 2]\n", "level: [1, 2, 2]\n", "  decoder", r"network\.decoder_convs_per_level needs 2 entries"),
+        ("kernel_size: 3", "kernel_size: 4", "  kernel", r"network\.kernel_size must be an odd number .*\(found 4\)"),
+        ("kernel_size: 3", "kernel_size: [3, 3]", "  kernel", r"network\.kernel_size needs 3 entries.*\[3, 3\]\)"),
+        ("act: prelu", "act: [prelu]", "  act", r"network\.act must be a name"),
+        ("[40, 56, 40]", "[40, 56]", "patch", r"patch needs 3 entries, one per axis"),
+        (
+            "[40, 56, 40]",
+            "[40, 57, 3]",
+            "patch",
+            r"patch must be divisible by 4 .*nearest sizes that are: \[40, 56, 4\] and \[40, 60, 4\]",
+        ),
+        ("[48, 64, 48]", "[48, 64, 50]", "window", r"window must be divisible by 4"),
+        ("batch: 2", "batch: 2\nwindow_overlap: 1.0", "window_overlap", r"window_overlap should be less than 1"),
+        ("mirror_axes: [0, 1]", "mirror_axes: [3]", "mirror", r"mirror_axes must be different axes out of 0 to 2"),
+        ("mirror_axes: [0, 1]", "mirror_axes: [1, 1]", "mirror", r"mirror_axes must be different axes"),
+        ("skip: sat", "skip: ../sat", "skip", r"skip .*found '\.\./sat'"),
+        ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval is longer than the training of 100"),
+        ("  seed: 0\n", "", "training", r"training\.seed is missing"),
+        ("task: Segmentation of the hippocampus\n", "", "name", r"task is missing"),
+    ],
+)
+def test_names_the_key_the_line_and_what_is_wrong(tmp_path: Path, old: str, new: str, start: str, message: str) -> None:
+    text = edited(old, new)
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, text))
+    assert re.search(rf"\n  line {line_of(text, start)}: .*{message}", str(raised.value))
+    assert str(tmp_path / "plan.yaml") in str(raised.value)
+
+
+def test_lists_every_problem_at_once(tmp_path: Path) -> None:
+    text = PLAN.replace("batch: 2", "bach: 2").replace("RAS", "XYZ").replace("[40, 56, 40]", "[41, 56, 40]")
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, text))
+    for word in ("4 problems", "bach is not", "batch is missing", "orientation must", "patch must"):
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PLAN + "batch: 3\n", r"batch on line 40, and already on line 29"),
+        (PLAN.replace("  seed: 0", "  seed: 0\n  seed: 1"), r"training\.seed on line 40, and already on line 39"),
+        ("name: a\n  title: b\n", r"plan\.yaml, line 2, column 8: found text that is not YAML: mapping values"),
+        ("name: [a\n", r"plan\.yaml, line 2, column 1: found text that is not YAML"),
+        ("name: !!python/name:os.system x\n", r"plan\.yaml, line 1, column 7: found text that is not YAML: could not"),
+        ("", r"found an empty file"),
+        ("- a\n", r"found a list at the top level"),
+    ],
+)
+def test_refuses_text_that_is_no_plan(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_plan(write(tmp_path, text))
+
+
+def test_refuses_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no readable file"):
+        load_plan(tmp_path)
+    (tmp_path / "plan.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_plan(tmp_path)

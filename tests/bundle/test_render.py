@@ -1,0 +1,298 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from pipeline.bundle.render import check_rendered, render, write_rendered
+from pipeline.data.errors import InputError
+
+REPOSITORY = Path(__file__).parents[2]
+SCHEMA = REPOSITORY.parent / "shared" / "schema" / "meta_schema_20240725.json"
+
+PLAN = """\
+name: phantom
+title: Spheres
+version: 0.1.0
+changelog: {0.1.0: first version}
+task: Segmentation of spheres
+description: A V-Net.
+intended_use: Tests.
+authors: Someone
+copyright: Copyright (c) Someone
+references: ["A. Uthor: Spheres (2024)"]
+data: {manifest: ../list.json, source: drawn, licence: CC0-1.0, modality: CT, channels: [intensity]}
+labels: {background: 0, cyst: 2, ball: 1}
+orientation: RAS
+spacing: [1, 1, 1.5]
+intensity_range: [-100, 250.5]
+normalisation: ct
+network:
+  channels: [8, 16, 32]
+  convs_per_level: [1, 1, 1]
+  decoder_convs_per_level: [1, 1]
+  kernel_size: 3
+  norm: [instance, {affine: true}]
+  act: prelu
+patch: [32, 32, 16]
+window: [32, 32, 16]
+batch: 2
+mirror_axes: [0]
+skip: light
+imports: [my_skips, my.other]
+training:
+  {epochs: 3, val_interval: 1, learning_rate: 1e-3, weight_decay: 0, warmup_epochs: 0, early_stop_patience: 2, seed: 0}
+"""
+
+TRAIN = """\
+imports:
+- $import torch
+- !splice {derived: imports}
+epochs: !plan training.epochs
+network_def:
+  _target_: VNet
+  spatial_dims: !derived spatial_dims
+  norm: !plan network.norm
+  skip: !skip skip
+device: "$torch.device('cpu')"
+train:
+  lr: &lr 2e-3
+  again: *lr
+  loader: "@train#dataset"
+  transforms:
+  - _target_: LoadImaged
+  - !splice {derived: normalisation}
+  - !splice {derived: mirrors}
+  - {_target_: Flipd, spatial_axis: !plan mirror_axes}
+run: "%training"
+"""
+
+DERIVED = """\
+spatial_dims: !derived spatial_dims
+in_channels: !derived in_channels
+out_channels: !derived out_channels
+size_divisor: !derived size_divisor
+labels_foreground: !derived labels_foreground
+datalist: !derived datalist
+image_format: !derived image_format
+image_text: !derived image_text
+label_text: !derived label_text
+input_channel_def: !derived input_channel_def
+output_channel_def: !derived output_channel_def
+"""
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "phantom"
+    folder.mkdir()
+    (folder / "plan.yaml").write_text(PLAN)
+    case = {"image": "a.nii.gz", "label": "b.nii.gz", "fold": 0, "sha256": "ab"}
+    manifest = {"licence": "CC0-1.0", "name": "Spheres", "url": "x", "labels": {"0": "background"}, "training": [case]}
+    (tmp_path / "list.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
+    folder = tmp_path / "recipes"
+    (folder / "skips").mkdir(parents=True)
+    (folder / "train.yaml").write_text(TRAIN)
+    (folder / "evaluate.yaml").write_text("sparsity: !skip sparsity\nspacing: [!plan spacing]\n")
+    (folder / "inference.yaml").write_text(DERIVED)
+    (folder / "metadata.yaml").write_text("version: !plan version\n")
+    (folder / "logging.conf").write_text("[loggers]\nkeys = root\n")
+    (folder / "skips" / "light.yaml").write_text("skip: [at, {mode: hard}]\nsparsity: 0.1\nabout: one map\n")
+    (folder / "skips" / "none.yaml").write_text("skip: none\nsparsity: 0\nabout: nothing\n")
+    return folder
+
+
+def rendered_json(bundle: Path, recipes: Path, name: str) -> Any:
+    return json.loads(render(bundle, recipes=recipes)[f"configs/{name}.json"])
+
+
+def test_fills_the_tags_in_and_leaves_monais_words_alone(bundle: Path, recipes: Path) -> None:
+    train = rendered_json(bundle, recipes, "train")
+    assert list(train) == ["imports", "epochs", "network_def", "device", "train", "run"]
+    assert train["imports"] == ["$import torch", "$import my_skips", "$import my.other"]
+    assert train["epochs"] == 3
+    assert train["network_def"] == {
+        "_target_": "VNet",
+        "spatial_dims": 3,
+        "norm": ["instance", {"affine": True}],
+        "skip": ["at", {"mode": "hard"}],
+    }
+    assert train["device"] == "$torch.device('cpu')"
+    assert (train["train"]["lr"], train["train"]["again"], train["train"]["loader"]) == (0.002, 0.002, "@train#dataset")
+    assert [transform["_target_"] for transform in train["train"]["transforms"]] == [
+        "LoadImaged",
+        "ScaleIntensityRanged",
+        "NormalizeIntensityd",
+        "RandFlipd",
+        "Flipd",
+    ]
+    assert train["train"]["transforms"][3]["spatial_axis"] == 0
+    assert train["train"]["transforms"][4]["spatial_axis"] == [0]
+    assert train["run"] == "%training"
+    # A list without !splice stays a list in the list.
+    assert rendered_json(bundle, recipes, "evaluate") == {"sparsity": 0.1, "spacing": [[1.0, 1.0, 1.5]]}
+
+
+def test_derives_from_the_plan(bundle: Path, recipes: Path) -> None:
+    assert rendered_json(bundle, recipes, "inference") == {
+        "spatial_dims": 3,
+        "in_channels": 1,
+        "out_channels": 3,
+        "size_divisor": 4,
+        "labels_foreground": {"cyst": 2, "ball": 1},
+        "datalist": "$@bundle_root + '/configs/datalist.json'",
+        "image_format": "hounsfield",
+        "image_text": "CT, channels: intensity; RAS, 1 x 1 x 1.5 mm",
+        "label_text": "0 is background, 1 is ball, 2 is cyst",
+        "input_channel_def": {"0": "intensity"},
+        "output_channel_def": {"0": "background", "1": "ball", "2": "cyst"},
+    }
+
+
+def test_normalisation_does_what_its_name_says(bundle: Path, recipes: Path) -> None:
+    scan = torch.tensor([[[-1000.0, -100.0, 75.25, 250.5, 3000.0]]])
+    ct = ConfigParser({"all": rendered_json(bundle, recipes, "train")["train"]["transforms"][1:3]})
+    for transform in ct.get_parsed_content("all"):
+        scan = transform({"image": scan})["image"]
+    # Clipped and scaled 0, 0, .5, 1, 1: mean .5, variance .2.
+    assert scan.flatten().tolist() == pytest.approx([x / 0.2**0.5 for x in (-0.5, -0.5, 0, 0.5, 0.5)], abs=1e-5)
+
+    zscore = PLAN.replace("normalisation: ct", "normalisation: zscore").replace("intensity_range: [-100, 250.5]\n", "")
+    (bundle / "plan.yaml").write_text(zscore)
+    assert rendered_json(bundle, recipes, "train")["train"]["transforms"][1:-2] == [
+        {"_target_": "NormalizeIntensityd", "keys": ["image"], "channel_wise": True}
+    ]
+
+
+def test_text_is_deterministic_indented_and_ends_with_a_newline(bundle: Path, recipes: Path) -> None:
+    first = render(bundle, recipes=recipes)
+    assert first == render(bundle, recipes=recipes)
+    assert first["configs/metadata.json"] == '{\n  "version": "0.1.0"\n}\n'
+    assert set(first) == {
+        f"configs/{name}"
+        for name in ("train.json", "evaluate.json", "inference.json", "metadata.json", "datalist.json", "logging.conf")
+    }
+
+
+def test_datalist_keeps_what_training_reads(bundle: Path, recipes: Path) -> None:
+    assert rendered_json(bundle, recipes, "datalist") == {
+        "name": "Spheres",
+        "licence": "CC0-1.0",
+        "labels": {"0": "background"},
+        "training": [{"image": "a.nii.gz", "label": "b.nii.gz", "fold": 0}],
+    }
+    (bundle / "plan.yaml").write_text(PLAN.replace("manifest: ../list.json, ", ""))
+    assert "configs/datalist.json" not in render(bundle, recipes=recipes)
+    assert rendered_json(bundle, recipes, "inference")["datalist"] == "$@dataset_dir + '/dataset.json'"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("recipes/train.yaml", "a: 1\nb: !plan training.epoch\n", r"train\.yaml, line 2: .*no epoch;.*word is epochs"),
+        ("recipes/train.yaml", "b: !plan skip.deeper\n", r"line 1: .*no deeper; expected a name that ends earlier"),
+        ("recipes/train.yaml", "b: !skip sparsty\n", r"line 1: found !skip sparsty.*word is sparsity"),
+        ("recipes/train.yaml", "b: !derived in_chanels\n", r"line 1: .*word is in_channels"),
+        ("recipes/train.yaml", "b: [!splice {derived: in_channels}]\n", r"in_channels, which is 1; expected a list"),
+        ("recipes/train.yaml", "b:\n- !splice {drived: x}\n", r"line 2, column 3: .*!splice needs one of plan, skip"),
+        ("recipes/train.yaml", "b: !plann x\n", r"line 1, column 4: .*no such tag: !plann"),
+        ("recipes/train.yaml", "b: 1\nb: 2\n", r"train\.yaml: found b on line 2, and already on line 1"),
+        ("phantom/plan.yaml", PLAN.replace("light", "ligth"), r"skip: found ligth.*light, none.*did you mean light"),
+        ("phantom/plan.yaml", PLAN.replace("list.json", "no.json"), r"no\.json: found FileNotFoundError"),
+        ("list.json", "{", r"list\.json: found JSONDecodeError.*line 1 column 2"),
+        ("list.json", "{}", r"list\.json: found KeyError: 'training'"),
+    ],
+)
+def test_errors_name_file_line_and_nearest_word(
+    bundle: Path, recipes: Path, file: str, text: str, message: str
+) -> None:
+    (bundle.parent / file).write_text(text)
+    with pytest.raises(InputError) as raised:
+        write_rendered(bundle, recipes=recipes)
+    assert re.search(message, str(raised.value))
+    assert not (bundle / "configs").exists()
+
+
+def test_check_tells_what_differs_from_what_was_written(bundle: Path, recipes: Path) -> None:
+    assert set(check_rendered(bundle, recipes=recipes)) == set(render(bundle, recipes=recipes))
+    files = write_rendered(bundle, recipes=recipes)
+    assert check_rendered(bundle, recipes=recipes) == {}
+    assert sorted((bundle / "configs").iterdir()) == sorted(files)  # and nothing temporary
+    (bundle / "configs" / "evaluate.json").write_text('{\n  "sparsity": 0.2\n}\n')
+    differences = check_rendered(bundle, recipes=recipes)
+    assert list(differences) == ["configs/evaluate.json"]
+    assert '-  "sparsity": 0.2\n' in differences["configs/evaluate.json"]
+    assert '+  "sparsity": 0.1,\n' in differences["configs/evaluate.json"]
+
+
+def test_plan_file_stands_for_its_bundle(bundle: Path, recipes: Path) -> None:
+    assert render(bundle / "plan.yaml", recipes=recipes) == render(bundle, recipes=recipes)
+    assert write_rendered(bundle / "plan.yaml", recipes=recipes)[0] == bundle / "configs" / "train.json"
+
+
+@pytest.mark.parametrize("home", ["root/pipeline/configs", "root/configs"], ids=["wheel", "checkout"])
+def test_finds_the_recipes_that_come_with_the_package(
+    bundle: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    expected = render(bundle, recipes=recipes)
+    shutil.copytree(recipes, bundle.parent / home)
+    monkeypatch.setattr("pipeline.bundle.render.__file__", str(bundle.parent / "root/pipeline/bundle/render.py"))
+    assert render(bundle) == expected
+
+
+@pytest.fixture
+def own_recipes(recipes: Path) -> Path:
+    """The fixture's recipes with the repository's own metadata and logging in their place."""
+    for name in ("metadata.yaml", "logging.conf"):
+        shutil.copy(REPOSITORY / "configs" / name, recipes)
+    return recipes
+
+
+@pytest.mark.skipif(not SCHEMA.is_file(), reason=f"needs MONAI's metadata schema at {SCHEMA}")
+@pytest.mark.parametrize("modality", ["CT", "MRI"])
+def test_metadata_follows_monais_schema(bundle: Path, own_recipes: Path, modality: str) -> None:
+    (bundle / "plan.yaml").write_text(PLAN.replace("modality: CT", f"modality: {modality}"))
+    metadata = rendered_json(bundle, own_recipes, "metadata")
+    jsonschema.validate(metadata, json.loads(SCHEMA.read_text()))
+    assert metadata["version"] in metadata["changelog"]
+    assert {"name", "data_source", "intended_use", "references"} <= set(metadata)
+    image, pred = metadata["network_data_format"]["inputs"]["image"], metadata["network_data_format"]["outputs"]["pred"]
+    assert image["format"] == {"CT": "hounsfield", "MRI": "magnitude"}[modality]
+    assert (image["num_channels"], pred["num_channels"], image["spatial_shape"]) == (1, 3, [32, 32, 16])
+    assert len(pred["channel_def"]) == pred["num_channels"]
+
+
+def test_monai_accepts_the_logging_file_and_progress_is_one_short_line(
+    bundle: Path, own_recipes: Path, tmp_path: Path
+) -> None:
+    (own_recipes / "inference.yaml").write_text("run: $None\n")
+    write_rendered(bundle, recipes=own_recipes)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import logging, sys\n"
+        "from monai.bundle import ConfigWorkflow\n"
+        "ConfigWorkflow(sys.argv[1], workflow_type='infer').initialize()\n"
+        "logging.getLogger('pipeline.training.progress').info('epoch 1')\n"
+        "logging.getLogger('ignite.engine.engine.Trainer').info('Engine run starting')\n"
+        "logging.getLogger('monai.bundle.scripts').info('config_file: x')\n"
+        "logging.getLogger('ignite.engine.engine.Trainer').warning('told')\n"
+    )
+    lines = _output(script, bundle / "configs" / "inference.json")
+    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines] == ["INFO epoch 1", "WARNING told"]
+
+
+def _output(script: Path, argument: Path) -> list[str]:
+    run = subprocess.run([sys.executable, script, argument], capture_output=True, text=True, check=True, timeout=120)
+    return run.stdout.splitlines()

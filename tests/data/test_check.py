@@ -1,0 +1,325 @@
+import gzip
+import io
+import sys
+import time
+import tracemalloc
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from pipeline.data.check import check_cases, check_scans
+from pipeline.data.datalist import find_scans, read_cases
+from pipeline.data.errors import InputError
+
+SHAPE = (9, 8, 7)
+LABELS = {"background": 0, "front": 1, "back": 2}
+
+
+def save(path, voxels, affine=None):
+    nibabel.Nifti1Image(voxels, np.eye(4) if affine is None else affine).to_filename(path)
+    return str(path)
+
+
+def an_image(shape=SHAPE):
+    return np.random.default_rng(0).normal(100, 20, shape).astype(np.float32)
+
+
+def a_label(shape=SHAPE):
+    label = np.zeros(shape, np.uint8)
+    label[2:4, 3:5, 2:5] = 1
+    label[4:6, 3:5, 2:5] = 2
+    return label
+
+
+def make_case(folder, name="case", *, image=None, label=None, image_affine=None, label_affine=None, suffix=".nii.gz"):
+    return {
+        "image": save(folder / f"{name}_image{suffix}", an_image() if image is None else image, image_affine),
+        "label": save(folder / f"{name}_label{suffix}", a_label() if label is None else label, label_affine),
+    }
+
+
+def check(cases, labels=LABELS, **options):
+    check_cases(cases, labels=labels, **options)
+
+
+def with_voxels(volume, index, value):
+    volume = volume.astype(np.float32)
+    volume[index] = value
+    return volume
+
+
+CLEAN = {
+    "plain": {},
+    "label stored as float": {"label": a_label().astype(np.float32)},
+    "label almost whole": {"label": (a_label() * 0.9999).astype(np.float32)},
+    "label stored as int64": {"label": a_label().astype(np.int32)},
+    "label without structures": {"label": np.zeros(SHAPE, np.uint8)},
+    "trailing axis of the image": {"image": an_image((*SHAPE, 1))},
+    "trailing axes of the label": {"label": a_label()[..., None, None]},
+    "uncompressed": {"suffix": ".nii"},
+    "rounded affine": {"label_affine": np.diag([1, 1, 1 + 1e-5, 1])},
+    "one slice": {"image": an_image((9, 8)), "label": a_label()[:, :, 3]},
+    "large numbers": {"image": an_image() * 1e36},
+    "large numbers whose sum is infinite": {"image": np.full(SHAPE, 1e308)},
+}
+
+
+@pytest.mark.parametrize("options", CLEAN.values(), ids=CLEAN)
+def test_nothing_is_raised_where_nothing_is_wrong(tmp_path, options):
+    assert check([make_case(tmp_path, **options)]) is None
+
+
+# What is done to the case, the file at fault, what the message says.
+DEFECTS = {
+    "NaN in the image": ({"image": with_voxels(an_image(), (1, 1, slice(3)), np.nan)}, "image", "3 of 504 voxels NaN"),
+    "NaN in the label": ({"label": with_voxels(a_label(), (0, 0, 0), np.nan)}, "label", "1 of 504 voxels NaN"),
+    "Inf in the image": ({"image": with_voxels(an_image(), 0, np.inf)}, "image", "56 of 504 voxels NaN or infinite"),
+    "both Inf in the label": (
+        {"label": with_voxels(with_voxels(a_label(), (0, 0, 0), np.inf), (1, 0, 0), -np.inf)},
+        "label",
+        "2 of 504 voxels NaN or infinite",
+    ),
+    "4D image": ({"image": an_image((*SHAPE, 2))}, "image", "4 axes, shape (9, 8, 7, 2); expected one volume"),
+    "4D label": ({"label": np.stack([a_label()] * 3, -1)}, "label", "4 axes, shape (9, 8, 7, 3); expected one volume"),
+    "1D image": ({"image": an_image((9,))}, "image", "shape (9,)"),
+    "another shape": ({"label": a_label()[:, :, 1:]}, "label", "shape (9, 8, 6); expected shape (9, 8, 7)"),
+    "turned label": ({"label": a_label().transpose(1, 0, 2)}, "label", "shape (8, 9, 7)"),
+    # The far corner (x, y, z) = (8, 7, 6) moves by 6 mm along z, the near one stays.
+    "another spacing": ({"label_affine": np.diag([1, 1, 2, 1])}, "label", "moves the volume by up to 6 mm"),
+    "shifted label": (
+        {"label_affine": np.array([[1, 0, 0, 3], [0, 1, 0, -4], [0, 0, 1, 0], [0, 0, 0, 1]])},
+        "label",
+        "up to 5 mm",
+    ),
+    "flipped image": ({"image_affine": np.diag([-1, 1, 1, 1])}, "label", "up to 16 mm"),
+    "half values": ({"label": a_label() * 0.5}, "label", "not whole numbers: 0.5"),
+    "interpolated": (
+        {"label": with_voxels(a_label(), (0, 0, slice(3)), [0.25, 1.998, 3])},
+        "label",
+        "not whole numbers: 0.25, 1.998;",
+    ),
+    "undeclared values": (
+        {"label": with_voxels(a_label(), (0, 0, slice(2)), [7, 255])},
+        "label",
+        "undeclared label values: 7, 255; expected only the declared ones: 0 (background), 1 (front), 2 (back)",
+    ),
+    "negative value": ({"label": with_voxels(a_label(), (0, 0, 0), -1)}, "label", "undeclared label values: -1"),
+    "complex image": ({"image": an_image().astype(np.complex64)}, "image", "complex voxels"),
+    "complex label": ({"label": a_label().astype(np.complex64)}, "label", "complex voxels"),
+}
+
+
+@pytest.mark.parametrize(("options", "key", "message"), DEFECTS.values(), ids=DEFECTS)
+def test_each_defect_is_named_with_its_file(tmp_path, options, key, message):
+    case = make_case(tmp_path, **options)
+    with pytest.raises(InputError) as raised:
+        check([make_case(tmp_path, "good"), case])
+    assert raised.value.where == case[key]
+    assert message in str(raised.value)
+    assert raised.value.others == ()
+
+
+def remove(path):
+    path.unlink()
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def spoil_checksum(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:-8] + bytes([data[-8] ^ 1]) + data[-7:])
+
+
+FILE_DEFECTS = {
+    "missing": (remove, "no such file"),
+    "empty": (lambda path: path.write_bytes(b""), "0 bytes"),
+    "LFS pointer": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS"),
+    "truncated": (truncate, "truncated or corrupt"),
+    "checksum": (spoil_checksum, "truncated or corrupt"),
+    "no image": (lambda path: path.write_bytes(gzip.compress(b"text " * 200)), "no NIfTI header"),
+}
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+@pytest.mark.parametrize(("spoil", "message"), FILE_DEFECTS.values(), ids=FILE_DEFECTS)
+def test_each_unreadable_file_is_named(tmp_path, spoil, message, key):
+    case = make_case(tmp_path)
+    spoil(tmp_path / f"case_{key}.nii.gz")
+    with pytest.raises(InputError) as raised:
+        check([case])
+    assert raised.value.where == case[key]
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("spacing", [0.0, np.nan])
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_an_unusable_spacing_is_named(tmp_path, spacing, key):
+    case = make_case(tmp_path, suffix=".nii")
+    image = nibabel.load(case[key])
+    image.header["pixdim"][3] = spacing
+    content = image.to_bytes()
+    del image
+    (tmp_path / f"case_{key}.nii").write_bytes(content)
+    with pytest.raises(InputError, match=f"spacing of 1 x 1 x {spacing:g} mm") as raised:
+        check([case])
+    assert raised.value.where == case[key]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shift", "allowed"),
+    [
+        (1.0, 0.0009, True),
+        (1.0, 0.0012, False),
+        (0.1, 0.0009, True),  # 1e-3 mm is allowed at any resolution
+        (0.1, 0.0012, False),
+        (5.0, 0.0045, True),  # 1e-3 of 5 mm
+        (5.0, 0.0055, False),
+    ],
+)
+def test_affines_may_differ_by_a_thousandth(tmp_path, spacing, shift, allowed):
+    affine = np.diag([spacing, spacing, spacing, 1])
+    moved = affine.copy()
+    moved[0, 3] = shift
+    case = make_case(tmp_path, image_affine=affine, label_affine=moved)
+    if allowed:
+        check([case])
+    else:
+        with pytest.raises(InputError, match="an affine that moves"):
+            check([case])
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        (None, None),
+        ([0, 1, 2], None),
+        ((1, 2), None),  # the background needs no declaration
+        ({"front": 1, "back": 2}, None),
+        ({"background": 0, "front": 1}, "values: 2; expected only the declared ones: 0 (background), 1 (front)"),
+        ([1], "values: 2; expected only the declared ones: 0, 1."),
+    ],
+)
+def test_labels_may_be_declared_in_three_ways(tmp_path, labels, complaint):
+    case = make_case(tmp_path)
+    if complaint is None:
+        check([case], labels)
+    else:
+        with pytest.raises(InputError) as raised:
+            check([case], labels)
+        assert complaint in str(raised.value)
+
+
+def test_many_wrong_values_are_not_all_listed(tmp_path):
+    label = np.arange(504, dtype=np.int16).reshape(SHAPE)
+    with pytest.raises(InputError, match="values: 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 491 more;"):
+        check([make_case(tmp_path, label=label)])
+
+
+CHANNELS = [
+    ((*SHAPE, 3), 3, None),
+    ((*SHAPE, 3, 1), 3, None),
+    ((*SHAPE, 3), 4, "expected a volume with 4 channels (x, y, z, 4)"),
+    (SHAPE, 3, "expected a volume with 3 channels"),
+    ((*SHAPE, 3), 1, "expected one volume"),
+]
+
+
+@pytest.mark.parametrize(("shape", "channels", "complaint"), CHANNELS)
+def test_channels_in_one_file_are_its_last_axis(tmp_path, shape, channels, complaint):
+    case = make_case(tmp_path, image=an_image(shape))
+    if complaint is None:
+        check([case], channels=channels)
+        check_scans([case], channels=channels)
+    else:
+        with pytest.raises(InputError) as raised:
+            check([case], channels=channels)
+        assert complaint in str(raised.value)
+
+
+def channel_files(folder, *affines):
+    names = [save(folder / f"{number}.nii.gz", an_image(), affine) for number, affine in enumerate(affines)]
+    return {"image": names, "label": save(folder / "label.nii.gz", a_label())}
+
+
+def test_channels_in_several_files_are_compared_with_the_first(tmp_path):
+    check([channel_files(tmp_path, None, None)], channels=2)
+    case = channel_files(tmp_path, None, np.diag([1, 1, 3, 1]))
+    with pytest.raises(InputError, match="by up to 12 mm") as raised:
+        check_scans([case], channels=2)
+    assert raised.value.where == case["image"][1]
+
+
+def test_the_number_of_files_is_that_of_the_channels(tmp_path):
+    with pytest.raises(InputError, match="2 image files in one case; expected 3 files"):
+        check([channel_files(tmp_path, None, None)], channels=3)
+
+
+def test_all_files_with_problems_are_told_in_the_order_of_the_cases(tmp_path):
+    cases = [make_case(tmp_path, f"{number:02}") for number in range(15)]
+    cases[3] = make_case(tmp_path, "03", image=with_voxels(an_image(), (0, 0, 0), np.nan), label=a_label() * 3)
+    for number in range(5, 15):
+        (tmp_path / f"{number:02}_label.nii.gz").write_bytes(b"")
+    with pytest.raises(InputError) as raised:
+        check(cases, workers=3)
+    lines = str(raised.value).splitlines()
+    assert lines[0].startswith(f"{cases[3]['image']}: found 1 of 504 voxels NaN")
+    assert lines[1] == "and 11 more files with problems:"
+    assert lines[2] == f"  {cases[3]['label']}: undeclared label values: 3, 6"
+    assert lines[3:12] == [f"  {case['label']}: an empty file (0 bytes)" for case in cases[5:14]]
+    assert lines[12:] == ["  … and 1 more"]
+
+
+def test_other_formats_and_other_keys_are_checked_too(tmp_path):
+    for name, voxels in (("scan", an_image()), ("mask", a_label())):
+        sitk.WriteImage(sitk.GetImageFromArray(voxels.transpose(2, 1, 0)), str(tmp_path / f"{name}.nrrd"))
+    case = {"ct": str(tmp_path / "scan.nrrd"), "seg": str(tmp_path / "mask.nrrd")}
+    check([case], image_key="ct", label_key="seg")
+    with pytest.raises(InputError, match=r"mask\.nrrd: found undeclared label values: 2"):
+        check([case], [1], image_key="ct", label_key="seg")
+
+
+def test_scans_need_no_label(tmp_path):
+    scans = [{"image": make_case(tmp_path)["image"]}]
+    check_scans(scans)
+    truncate(tmp_path / "case_image.nii.gz")
+    with pytest.raises(InputError, match=r"case_image\.nii\.gz: found a truncated"):
+        check_scans(scans)
+
+
+@pytest.mark.parametrize(("count", "progress", "shown"), [(49, True, False), (50, True, True), (50, False, False)])
+def test_progress_is_shown_for_many_cases_and_on_request(tmp_path, monkeypatch, count, progress, shown):
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    check([make_case(tmp_path)] * count, progress=progress)
+    assert (f"{count}/{count}" in stderr.getvalue()) == shown
+    assert shown or stderr.getvalue() == ""
+
+
+def test_voxels_of_spoilt_cases_are_not_kept(tmp_path):
+    volume = np.full((100, 100, 100), np.nan, np.float32)
+    scans = [{"image": save(tmp_path / f"{number}.nii.gz", volume)} for number in range(10)]
+    peaks = []
+    for count in (1, 10):
+        tracemalloc.start()
+        with pytest.raises(InputError):
+            check_scans(scans[:count], workers=1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + volume.nbytes
+
+
+@pytest.mark.real
+def test_real_cases_pass_quickly(real_data, request):
+    datalist = request.config.rootpath / "data_manifests" / "msd_task04_hippocampus.json"
+    parts = ("training", "validation")
+    folder = real_data / "hippocampus"
+    cases = [case for part in parts for case in read_cases(datalist, folder, fold=0, part=part)]
+    assert len(cases) == 208
+    start = time.perf_counter()
+    check(cases, progress=False)
+    check_scans(find_scans(folder / "imagesTr"), progress=False)
+    assert time.perf_counter() - start < 20

@@ -1,0 +1,166 @@
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from PIL import Image
+
+from pipeline.data.errors import InputError
+from pipeline.data.volumes import read_volume
+
+AFFINE = np.array([[0, -1.5, 0, 10], [2, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])
+
+
+def a_volume(shape=(7, 6, 5), dtype=np.float32):
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.NII.GZ"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_reads_what_nibabel_wrote(tmp_path, kind, name, dtype):
+    path = str(tmp_path / name)
+    kind(a_volume(dtype=dtype), AFFINE).to_filename(path)
+    voxels, affine = read_volume(path)
+    np.testing.assert_array_equal(voxels, a_volume(dtype=dtype))
+    np.testing.assert_allclose(affine, AFFINE)
+
+
+def test_applies_the_scaling_of_the_header(tmp_path):
+    image = nibabel.Nifti1Image(a_volume(dtype=np.int16), AFFINE)
+    image.header.set_slope_inter(0.5, -10)
+    image.to_filename(tmp_path / "a.nii.gz")
+    voxels, _ = read_volume(str(tmp_path / "a.nii.gz"))
+    np.testing.assert_allclose(voxels, a_volume() * 0.5 - 10)
+
+
+def test_reads_other_formats_through_monai(tmp_path):
+    image = sitk.GetImageFromArray(a_volume().transpose(2, 1, 0))
+    image.SetSpacing((2.0, 3.0, 4.0))
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    voxels, affine = read_volume(str(tmp_path / "a.nrrd"))
+    np.testing.assert_array_equal(voxels, a_volume())
+    np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), (2, 3, 4))
+
+
+def test_reads_pictures(tmp_path):
+    Image.fromarray(a_volume((12, 9), np.uint8)).save(tmp_path / "a.png")
+    assert read_volume(str(tmp_path / "a.png"))[0].shape == (9, 12)
+
+
+def damaged(data, how):
+    """The bytes of a .nii.gz file, made worse."""
+    whole = gzip.decompress(data)
+    return {
+        "text inside": gzip.compress(b"no image " * 100),
+        "empty inside": gzip.compress(b""),
+        "header alone": gzip.compress(whole[:352]),
+        "last voxel missing": gzip.compress(whole[:-4]),
+        "half of the stream": data[: len(data) // 2],
+        "trailer missing": data[:-8],
+        "length missing": data[:-4],
+        "checksum": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:],
+        "a byte of the stream": data[:200] + bytes([data[200] ^ 255]) + data[201:],
+    }[how]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "text inside",
+        "empty inside",
+        "header alone",
+        "last voxel missing",
+        "half of the stream",
+        "trailer missing",
+        "length missing",
+        "checksum",
+        "a byte of the stream",
+    ],
+)
+def test_notices_damage_anywhere_in_a_compressed_file(tmp_path, how):
+    path = tmp_path / "scan.nii.gz"
+    nibabel.Nifti1Image(np.random.default_rng(0).random((9, 8, 7)), np.eye(4)).to_filename(path)
+    path.write_bytes(damaged(path.read_bytes(), how))
+    with pytest.raises(InputError, match="truncated or corrupt") as raised:
+        read_volume(str(path))
+    assert raised.value.where == str(path)
+
+
+@pytest.mark.parametrize("kept", [-4, 400, 352, 348, 100])
+def test_notices_a_truncated_uncompressed_file(tmp_path, kept):
+    path = tmp_path / "scan.nii"
+    nibabel.Nifti1Image(a_volume(), np.eye(4)).to_filename(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match="truncated or corrupt"):
+        read_volume(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.nii.gz", b"", r"empty file \(0 bytes\)"),
+        ("a.png", b"", r"empty file \(0 bytes\)"),
+        ("a.nii", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        ("a.nii.gz", b"plain" * 200, "not gzip-compressed"),
+        ("a.nii", gzip.compress(b"any" * 200), "gzip-compressed file named .nii"),
+        ("a.nii", b"plain" * 200, "no NIfTI header"),
+        ("a.png", b"plain" * 200, "no image"),
+        ("a.nrrd", b"plain" * 200, "no image"),
+    ],
+)
+def test_names_what_is_no_image(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as raised:
+        read_volume(str(tmp_path / name))
+    assert raised.value.where == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        (np.complex64, "complex voxels"),
+        (np.complex128, "complex voxels"),
+        (np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]), "RGB voxels"),
+    ],
+)
+def test_refuses_voxels_that_are_no_real_numbers(tmp_path, dtype, message):
+    nibabel.Nifti1Image(np.zeros((4, 4, 4), dtype), np.eye(4)).to_filename(tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match=message):
+        read_volume(str(tmp_path / "a.nii.gz"))
+
+
+def save_with_header(path, **fields):
+    """Write a file whose header has these fields. nibabel would put them right if it wrote the file."""
+    content = nibabel.Nifti1Image(a_volume(), np.eye(4)).to_bytes()
+    header = nibabel.Nifti1Header(content[:348], check=False)
+    for name, value in fields.items():
+        header[name] = value
+    path.write_bytes(header.binaryblock + content[348:])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pixdim": (1, 1, 0, 1, 0, 0, 0, 0)}, "spacing of 1 x 0 x 1 mm"),
+        ({"pixdim": (1, 1, 1, np.nan, 0, 0, 0, 0)}, "spacing of 1 x 1 x nan mm"),
+        ({"pixdim": (1, np.inf, 1, 1, 0, 0, 0, 0)}, "spacing of inf x 1 x 1 mm"),
+        ({"srow_z": (0, 0, 0, 0)}, "spacing of 1 x 1 x 0 mm"),
+        ({"srow_y": (0, np.nan, 0, 0)}, "spacing of 1 x nan x 1 mm"),
+        ({"srow_z": (0, 0, 1, np.nan)}, "not finite or maps the volume to a plane"),
+        ({"srow_y": (0, 1, 1, 0), "srow_z": (0, 0, 0, 0)}, "maps the volume to a plane"),
+    ],
+)
+def test_refuses_an_unusable_geometry(tmp_path, fields, message):
+    path = save_with_header(tmp_path / "a.nii", sform_code=1, **fields)
+    with pytest.raises(InputError, match=message) as raised:
+        read_volume(path)
+    assert raised.value.where == path
+
+
+def test_an_affine_of_the_header_that_is_not_in_use_does_not_matter(tmp_path):
+    path = save_with_header(tmp_path / "a.nii", sform_code=0, qform_code=1, srow_z=(0, 0, 0, 0))
+    np.testing.assert_array_equal(read_volume(path)[1], np.eye(4))

@@ -1,0 +1,187 @@
+import csv
+import json
+import logging
+import math
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from ignite.engine import Events
+from monai.data import DataLoader, Dataset, MetaTensor
+from monai.engines import SupervisedEvaluator
+from monai.inferers import SimpleInferer
+from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
+
+from pipeline.evaluation.case_report import CaseReport
+from pipeline.evaluation.metrics import case_metrics
+
+LABELS = {"background": 0, "anterior": 1, "posterior": 2}
+SPACING = (0.5, 1.0, 2.0)
+PROVENANCE = {"checkpoint": "best.pt"}
+
+
+class Threshold(torch.nn.Module):
+    """Two thresholds on the intensity, as three channels."""
+
+    def forward(self, x):
+        return torch.cat([x < 0.5, (x >= 0.5) & (x < 1.5), x >= 1.5], dim=1).float()
+
+
+def volumes(seed):
+    """Noisy intensities around the values of a label map: two nested boxes."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros((12, 10, 8), dtype=np.uint8)
+    label[2:9, 2:8, 2:6] = 1
+    label[4:7, 3:6, 3:5] = 2
+    return label + rng.normal(0, 0.3, label.shape).astype(np.float32), label
+
+
+def write_cases(folder, names):
+    affine = np.diag([*SPACING, 1.0])
+    items = []
+    for seed, name in enumerate(names):
+        item = {}
+        for key, volume in zip(("image", "label"), volumes(seed), strict=True):
+            path = folder / key / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(volume, affine), path)
+            item[key] = str(path)
+        items.append(item)
+    return items
+
+
+LOAD = Compose([LoadImaged(["image", "label"]), EnsureChannelFirstd(["image", "label"])])
+
+
+def evaluator(items, report, load=LOAD):
+    engine = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=DataLoader(Dataset(items, load), batch_size=2),
+        network=Threshold(),
+        inferer=SimpleInferer(),
+        postprocessing=AsDiscreted("pred", argmax=True),
+        val_handlers=[report],
+    )
+    engine.logger.setLevel(logging.ERROR)
+    return engine
+
+
+def read_cases(folder):
+    with (folder / "cases.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_an_evaluator_writes_every_case_sorted_and_their_summary(tmp_path, caplog):
+    items = write_cases(tmp_path, ["zebra.nii.gz", "ape.v2.nii", "bear.nii.gz"])
+    report = CaseReport(tmp_path / "out" / "deep", LABELS, tolerance_mm=0.5, provenance=PROVENANCE)
+    with caplog.at_level(logging.INFO, logger="pipeline.evaluation.case_report"):
+        evaluator(items, report).run()
+
+    rows = read_cases(tmp_path / "out" / "deep")
+    assert [(row["case"], row["label"]) for row in rows] == [
+        (case, label) for case in ("ape.v2", "bear", "zebra") for label in ("anterior", "posterior")
+    ]
+    for seed, case in enumerate(["zebra", "ape.v2", "bear"]):
+        image, label = volumes(seed)
+        predicted = (image >= 0.5).astype(int) + (image >= 1.5)
+        expected = case_metrics(predicted, label, spacing=SPACING, labels=LABELS, tolerance_mm=0.5)
+        got = [row for row in rows if row["case"] == case]
+        for row, wanted in zip(got, expected, strict=True):
+            assert 0 < wanted["dice"] < 1
+            for key, value in wanted.items():
+                assert row[key] == (f"{value:.6f}" if isinstance(value, float) else value)
+
+    summary = json.loads((tmp_path / "out" / "deep" / "summary.json").read_text())
+    dice = [float(row["dice"]) for row in rows if row["label"] == "anterior"]
+    assert summary["labels"]["anterior"]["dice"]["mean"] == pytest.approx(np.mean(dice), abs=1e-6)
+    assert summary["cases"] == 3
+    assert summary["tolerance_mm"] == 0.5
+    assert summary["provenance"] == PROVENANCE
+    assert summary["units"]["hd95_mm"] == "mm"
+    assert summary["units"]["size"] == ["ml"]
+    assert set(summary["versions"]) == {"monai", "torch"}
+
+    _, header, *body = caplog.records[-1].getMessage().splitlines()
+    assert "Dice" in header
+    assert "HD95 (mm)" in header
+    assert [line.split("  ")[0].strip() for line in body] == ["anterior", "posterior", "mean of labels"]
+    assert f"{np.mean(dice):.3f} ± {np.std(dice, ddof=1):.3f}" in body[0]
+    assert len({len(line) for line in (header, *body)}) == 1
+    assert not list((tmp_path / "out" / "deep").glob(".*"))
+
+
+def test_a_second_run_starts_anew_and_gives_the_same_bytes(tmp_path):
+    engine = evaluator(write_cases(tmp_path, ["a.nii", "b.nii"]), CaseReport(tmp_path / "out", LABELS))
+    engine.run()
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    engine.run()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+    assert set(first) == {"cases.csv", "summary.json"}
+
+
+def test_cases_of_one_file_name_are_told_apart_by_their_folders(tmp_path):
+    items = write_cases(tmp_path, ["p1/ct.nii.gz", "p2/ct.nii.gz"])
+    evaluator(items, CaseReport(tmp_path / "out", LABELS)).run()
+    assert [row["case"] for row in read_cases(tmp_path / "out")] == ["p1/ct", "p1/ct", "p2/ct", "p2/ct"]
+
+
+def test_tensors_without_a_file_are_numbered(tmp_path):
+    items = [{"image": torch.rand(1, 6, 6, 6), "label": torch.ones(1, 6, 6, 6)} for _ in range(3)]
+    evaluator(items, CaseReport(tmp_path / "out", LABELS), load=None).run()
+    assert {row["case"] for row in read_cases(tmp_path / "out")} == {"case_0001", "case_0002", "case_0003"}
+
+
+def test_an_absent_label_is_nan_in_the_table_and_null_in_the_summary(tmp_path):
+    evaluator(write_cases(tmp_path, ["a.nii"]), CaseReport(tmp_path / "out", {**LABELS, "tumour": 3})).run()
+    row = read_cases(tmp_path / "out")[-1]
+    assert (row["label"], row["outcome"]) == ("tumour", "absent")
+    assert math.isnan(float(row["dice"]))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["labels"]["tumour"]["dice"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda pred: pred[:, :-1], ["a:", "(1, 11, 10, 8)", "(1, 12, 10, 8)"]),
+        (lambda pred: torch.cat([pred, pred]), ["a:", "(2, 12, 10, 8)", "(1, 12, 10, 8)"]),
+        (lambda pred: pred + 5, ["a:", "prediction", "[5, 6, 7]"]),
+    ],
+)
+def test_a_wrong_prediction_is_an_error_that_names_the_case(tmp_path, damage, words):
+    report = CaseReport(tmp_path / "out", LABELS)
+    engine = evaluator(write_cases(tmp_path, ["a.nii"]), report)
+    engine.state.output = [{"pred": damage(MetaTensor(volumes(0)[1][None]))}]
+    engine.state.batch = [
+        {
+            "image": MetaTensor(volumes(0)[0][None], meta={"filename_or_obj": "x/a.nii"}),
+            "label": MetaTensor(volumes(0)[1][None]),
+        }
+    ]
+    with pytest.raises(ValueError, match=r".") as caught:
+        engine.fire_event(Events.ITERATION_COMPLETED)
+    for word in words:
+        assert word in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def evaluate_a_share(rank, folder):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    items = [{"image": f"{folder}/image/{n}.nii", "label": f"{folder}/label/{n}.nii"} for n in "abc"]
+    # As a distributed sampler does, the second rank repeats the first case to have as many as the first rank.
+    share = [items[0], items[2]] if rank == 0 else [items[1], items[0]]
+    evaluator(share, CaseReport(folder / "out", LABELS)).run()
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_write_one_report_with_every_case_once(tmp_path):
+    write_cases(tmp_path, ["a.nii", "b.nii", "c.nii"])
+    evaluator(
+        [{key: str(tmp_path / key / f"{n}.nii") for key in ("image", "label")} for n in "abc"],
+        CaseReport(tmp_path / "alone", LABELS),
+    ).run()
+    mp.spawn(evaluate_a_share, args=(tmp_path,), nprocs=2)
+    for name in ("cases.csv", "summary.json"):
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / "alone" / name).read_text()
