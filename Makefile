@@ -1,0 +1,77 @@
+# make demo   the main job on the built-in sample: train, evaluate, segment, say where the results are
+# make test   the tests
+# Both make the environment in .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+BUNDLES := $(wildcard bundles/*)
+
+# PyTorch: its CPU build where pip can find one and there is no GPU; `make env TORCH=torch==2.13.0` insists on the
+# build that the package index has, which on Linux is the one for NVIDIA GPUs.
+TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
+TORCH ?=
+
+.PHONY: env demo test test-long lint format types render render-check clean
+
+env: $(VENV)/.complete
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@if [ -n "$(TORCH)" ]; then \
+	  $(BIN)/pip install -q -c constraints.txt "$(TORCH)"; \
+	elif command -v nvidia-smi >/dev/null 2>&1; then \
+	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
+	elif ! $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then \
+	  echo "pip finds no CPU build of PyTorch; name its index in PIP_EXTRA_INDEX_URL to save the CUDA download"; \
+	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
+	fi
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@
+
+DEMO := demo
+RUN := $(BIN)/python -W ignore -m monai.bundle run
+CONFIGS := bundles/synthetic_shapes/configs
+
+demo: env
+	rm -rf $(DEMO)
+	$(BIN)/lightskip sample $(DEMO)/data
+	$(RUN) training --config_file $(CONFIGS)/train.json --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/run
+	$(RUN) evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
+	  --dataset_dir $(DEMO)/data --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/evaluation
+	$(RUN) --config_file $(CONFIGS)/inference.json \
+	  --dataset_dir $(DEMO)/data/imagesTs --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/predictions
+	$(BIN)/lightskip curve $(DEMO)/run/history.csv -o $(DEMO)/curve.png
+	$(BIN)/lightskip picture $(DEMO)/data/imagesTs/scan_000.nii.gz -o $(DEMO)/scan_000.png \
+	  --labels "prediction=$(DEMO)/predictions/scan_000_seg.nii.gz" --labels "truth=$(DEMO)/data/labelsTs/scan_000.nii.gz"
+	@echo
+	@echo "Done. In $(DEMO)/:"
+	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curve"
+	@echo "  evaluation/cases.csv, summary.json          Dice, HD95 and NSD of every case, and their summary"
+	@echo "  predictions/*_seg.nii.gz, scan_000.png      segmented scans, each in its scan's grid, and a picture"
+
+test: env
+	$(BIN)/pytest -m "not long"
+
+test-long: env
+	$(BIN)/pytest -m long
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: env
+	$(BIN)/mypy
+
+render: env
+	$(BIN)/lightskip render $(BUNDLES)
+
+render-check: env
+	$(BIN)/lightskip render --check $(BUNDLES)
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
