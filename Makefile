@@ -26,7 +26,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	  echo "pip finds no CPU build of PyTorch; name its index in PIP_EXTRA_INDEX_URL to save the CUDA download"; \
 	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
 	fi
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev,report]"
 	@touch $@
 
 DEMO := demo
@@ -43,7 +43,8 @@ demo: env
 	  --dataset_dir $(DEMO)/data/imagesTs --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/predictions
 	$(BIN)/lightskip curve $(DEMO)/run/history.csv -o $(DEMO)/curve.png
 	$(BIN)/lightskip picture $(DEMO)/data/imagesTs/scan_000.nii.gz -o $(DEMO)/scan_000.png \
-	  --labels "prediction=$(DEMO)/predictions/scan_000_seg.nii.gz" --labels "truth=$(DEMO)/data/labelsTs/scan_000.nii.gz"
+	  --labels "prediction=$(DEMO)/predictions/scan_000_seg.nii.gz" "truth=$(DEMO)/data/labelsTs/scan_000.nii.gz" \
+	  --names ellipsoid shell tube
 	@echo
 	@echo "Done. In $(DEMO)/:"
 	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curve"

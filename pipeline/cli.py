@@ -35,6 +35,11 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        print("error: drawing needs matplotlib; install it with: pip install 'lightskip[report]'", file=sys.stderr)
+        return 2
     except ValueError as error:
         # Imported only now: what defines the error imports PyTorch.
         from .data.errors import InputError  # noqa: PLC0415
@@ -83,7 +88,8 @@ def _curve(options: argparse.Namespace) -> int:
 def _picture(options: argparse.Namespace) -> int:
     from .report.figures import draw_segmentation  # noqa: PLC0415
 
-    draw_segmentation(options.scan, dict(options.labels), options.output)
+    names = dict(enumerate(options.names, start=1)) or None
+    draw_segmentation(options.scan, dict(options.labels), options.output, label_names=names)
     print(options.output)
     return 0
 
@@ -138,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=FILE",
         help="label maps and what to call them",
     )
+    picture.add_argument("--names", nargs="+", default=[], metavar="NAME", help="names of label 1, 2, ...")
     picture.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
     picture.set_defaults(run=_picture)
     return parser

@@ -70,10 +70,20 @@ P = Path
         ),
         ("render a --check", [("check_rendered", (P("a"),), {})], ""),
         ("curve history.csv -o c.png", [("draw_curve", (P("history.csv"), P("c.png")), {})], "c.png\n"),
-        ("picture s.nii -o p.png", [("draw_segmentation", (P("s.nii"), {}, P("p.png")), {})], "p.png\n"),
         (
-            "picture s.nii --labels truth=t.nii ours=o=1.nii -o p.png",
-            [("draw_segmentation", (P("s.nii"), {"truth": P("t.nii"), "ours": P("o=1.nii")}, P("p.png")), {})],
+            "picture s.nii -o p.png",
+            [("draw_segmentation", (P("s.nii"), {}, P("p.png")), {"label_names": None})],
+            "p.png\n",
+        ),
+        (
+            "picture s.nii --labels truth=t.nii ours=o=1.nii --names head body -o p.png",
+            [
+                (
+                    "draw_segmentation",
+                    (P("s.nii"), {"truth": P("t.nii"), "ours": P("o=1.nii")}, P("p.png")),
+                    {"label_names": {1: "head", 2: "body"}},
+                )
+            ],
             "p.png\n",
         ),
     ],
@@ -173,3 +183,15 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("usage: lightskip")
+
+
+def test_drawing_without_matplotlib_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pipeline.report.figures", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.report", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["curve", "history.csv", "-o", "c.png"]) == 2
+    assert "pip install 'lightskip[report]'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Checks that a bundle's config makes on itself while MONAI runs it. Needs torch and MONAI only."""
+"""The check of overrides that a bundle's config makes while MONAI runs it. Needs torch and MONAI only."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -11,33 +11,42 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle.config_item import ConfigComponent
 from monai.bundle.reference_resolver import ReferenceResolver
-from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS, ID_SEP_KEY, MERGE_KEY
+from monai.bundle.utils import (
+    DEFAULT_EXP_MGMT_SETTINGS,
+    EXPR_KEY,
+    ID_REF_KEY,
+    ID_SEP_KEY,
+    MACRO_KEY,
+    MERGE_KEY,
+)
 
 from ..data.errors import InputError
 
-__all__ = ["check_overrides"]
+__all__ = ["check_overrides", "running_workflow"]
 
 Known = dict[str, list[Any]]
 
 _CREATE_WORKFLOW = "create_workflow"
+_EVALUATED = (EXPR_KEY, ID_REF_KEY, MACRO_KEY)
 _TRACKING_HANDLERS = ("trainer", "validator", "evaluator")
 
 
 def check_overrides() -> None:
-    """Stop a run that was given an override which its config files do not know.
+    """Stop a run that was given an override which its config files do not know, or a value of another kind.
 
     ``python -m monai.bundle run training --config_file configs/train.json --epoch 3`` would otherwise train for the
     configured number of epochs: MONAI adds the key ``epoch``, which nothing reads. A config calls this in
     ``initialize`` as ``$pipeline.bundle.check_overrides()``. An argument that a component's ``_target_`` accepts may
-    be added. Without a running workflow (``verify_net_in_out``, export) nothing is checked.
+    be added. A number stays a number, a truth value one, a mapping one; an expression, a reference or None may stand
+    anywhere. Without a running workflow (``verify_net_in_out``, export) nothing is checked.
 
     Raises:
-        InputError: naming every unknown override and the nearest known ids.
+        InputError: naming every unknown override and the nearest known ids, or every value of another kind.
     """
-    workflow, call = _running_workflow()
+    workflow, call = running_workflow()
     if workflow is None:
         return
-    files = _config_files(workflow, call)
+    files = config_files(workflow, call)
     known = _known_ids(files)
     allowed = _tracking_keys(workflow.parser.config, call)
     config = {key: value for key, value in workflow.parser.config.items() if key not in allowed}
@@ -49,9 +58,17 @@ def check_overrides() -> None:
             expected="a key that the config has" + _nearest(unknown, known),
             remedy="correct the name; every key in the config file is one, a nested key with # between its parts",
         )
+    misfits = list(_misfits(config, "", known))
+    if misfits:
+        raise InputError(
+            ", ".join(str(file) for file in files),
+            found=", ".join(f"--{_shown(key)} {value!r}" for key, value, _ in misfits),
+            expected=", ".join(f"{kind} for {_shown(key)}" for key, _, kind in misfits),
+            remedy="give a value of that kind; the config file has one",
+        )
 
 
-def _running_workflow() -> tuple[ConfigWorkflow | None, dict[str, Any]]:
+def running_workflow() -> tuple[ConfigWorkflow | None, dict[str, Any]]:
     """The workflow that is evaluating the config, and the local variables of the call that created it, if any.
 
     MONAI gives a config no handle on the workflow that evaluates it, so it is looked up on the call stack.
@@ -73,7 +90,7 @@ def _callers() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _config_files(workflow: ConfigWorkflow, call: dict[str, Any]) -> list[Path]:
+def config_files(workflow: ConfigWorkflow, call: dict[str, Any]) -> list[Path]:
     files = call.get("config_file")
     if files:
         return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
@@ -121,7 +138,8 @@ def _unknown_ids(config: Any, prefix: str, known: Known, parser: ConfigParser) -
     """Ids of the dictionary keys in the running config that no file has, where a file has the dictionary around them.
 
     What replaces a whole value of the files (a number, an expression, a macro's text) is the user's own and not
-    looked into; nor are items added to a list, as tracking does with handlers.
+    looked into; nor are items added to a list, as tracking does with handlers, nor the options of a layer or skip,
+    ``[name, {option: value}]``, which are another name's own.
     """
     for key, value in _children(config):
         child = prefix + key
@@ -130,6 +148,8 @@ def _unknown_ids(config: Any, prefix: str, known: Known, parser: ConfigParser) -
                 yield child
         elif isinstance(value, dict) and "_target_" in value:
             yield from _unknown_arguments(value, child, known, parser)
+        elif isinstance(value, dict) and isinstance(config, list):
+            continue
         elif any(type(value) is type(before) for before in known[child]):
             yield from _unknown_ids(value, child + ID_SEP_KEY, known, parser)
 
@@ -156,6 +176,34 @@ def _accepted_arguments(component: dict[str, Any], parser: ConfigParser) -> set[
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {parameter.name for parameter in parameters}.union(ConfigComponent.non_arg_keys)
+
+
+def _misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
+    """Id, value and expected kind of what replaces a value of the files by one of another kind.
+
+    Lists are not looked into: one item says nothing about the kind of another that takes its place.
+    """
+    for key, value in _children(config):
+        child = prefix + key
+        kinds = [_misfit(value, before) for before in known.get(child, [])]
+        if kinds and all(kinds):
+            yield child, value, kinds[-1]
+        elif isinstance(value, dict):
+            yield from _misfits(value, child + ID_SEP_KEY, known)
+
+
+def _misfit(value: Any, before: Any) -> str:
+    """The kind that the value should have, empty when it fits."""
+    if value is None or (isinstance(value, str) and value.startswith(_EVALUATED)):
+        return ""
+    if isinstance(before, bool):
+        # On the command line only True and False are truth values. "false" is text, and text counts as true.
+        return "" if isinstance(value, bool | int) or value == "true" else "True or False (with a capital letter)"
+    if isinstance(before, int | float):
+        return "a number" if isinstance(value, str | bool | dict) else ""
+    if isinstance(before, dict):
+        return "" if isinstance(value, dict) else "a mapping"
+    return ""
 
 
 def _nearest(unknown: Iterable[str], known: Known) -> str:

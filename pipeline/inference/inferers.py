@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from monai.inferers.inferer import SimpleInferer, SlidingWindowInferer
-from torch import Tensor, nn
+from torch import Tensor
+
+from ..data.errors import InputError
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision"]
 
@@ -31,11 +33,15 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
         ``"bfloat16"``, ``"float16"`` or ``"float32"``.
 
     Raises:
-        ValueError: when the precision is not one of these.
+        InputError: when the precision is not one of these.
     """
     if precision not in PRECISIONS:
-        msg = f"precision is '{precision}'; it is one of {', '.join(PRECISIONS)}"
-        raise ValueError(msg)
+        raise InputError(
+            "precision",
+            found=repr(precision),
+            expected=f"one of {', '.join(PRECISIONS)}",
+            remedy="leave precision out: auto chooses what the device computes fastest",
+        )
     if precision != "auto":
         return precision
     device = torch.device(device)

@@ -20,6 +20,8 @@ import torch
 from monai.networks.layers.factories import Conv, LayerFactory, split_args
 from torch import Tensor, nn
 
+from .blocks import convolve
+
 __all__ = ["Select", "Skip", "SkipConnection", "build_skip", "selected_channels", "sparsity"]
 
 _Class = TypeVar("_Class", bound=type)
@@ -160,9 +162,9 @@ class Attend(nn.Module):
         Returns:
             Shape (N, 1, *spatial).
         """
-        kernel = self.conv.weight
-        shape = [1, -1] + [1] * (kernel.dim() - 2)
-        return torch.sigmoid(self.conv._conv_forward(x, kernel * channel_weight.view(shape), self.conv.bias))
+        ones = [1] * (x.dim() - 2)
+        kernel = self.conv.weight * channel_weight.view([1, -1] + ones)  # noqa: RUF005  TorchScript cannot unpack
+        return torch.sigmoid(convolve(x, kernel, self.conv.bias))
 
 
 @Skip.register("concat")

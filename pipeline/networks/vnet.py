@@ -1,8 +1,8 @@
 """V-Net with a choice of skip connection at every level.
 
 Milletari, Navab, Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation"
-(arXiv 1606.04797), in the form with normalisation that MONAI has. The defaults compute what ``monai.networks.nets.VNet``
-computes with ``act="prelu"``, without its hidden dropout on the two finest skips.
+(arXiv 1606.04797), in the form with normalisation that MONAI has. The defaults compute what MONAI's ``VNet`` computes
+with ``act="prelu"``, without its hidden dropout on the two finest skips.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
 
+from .blocks import convolve
 from .skips import SkipConnection, build_skip
 
 __all__ = ["VNet"]
@@ -41,10 +42,10 @@ class VNet(nn.Module):
             Never on a skip.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
         skip: a name, ``(name, options)``, or a list with one of these per skip.
-        residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is its
-            residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
-            feature map; what the skip hands over enters the stage's first convolution. An attention map then does not
-            make odd channel counts (16 + 1), which convolution kernels are slow at.
+        residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
+            its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
+            feature map; what the skip hands over enters the stage's first convolution. An attention map then does
+            not make odd channel counts (16 + 1), which convolution kernels are slow at.
         head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution);
             ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
 
@@ -147,7 +148,7 @@ class VNet(nn.Module):
         sizes = x.shape[2:]
         if any([size % self.size_divisor != 0 or size == 0 for size in sizes]):  # noqa: C419
             below = [max(size // self.size_divisor, 1) * self.size_divisor for size in sizes]
-            above = [(size + self.size_divisor - 1) // self.size_divisor * self.size_divisor for size in sizes]
+            above = [(max(size, 1) + self.size_divisor - 1) // self.size_divisor * self.size_divisor for size in sizes]
             raise ValueError(
                 f"spatial size {list(sizes)} does not fit: each must be a multiple of {self.size_divisor}; "
                 f"the nearest that fit are {below} and {above}"
@@ -174,12 +175,14 @@ class _Layers:
         return get_act_layer(self.act_spec)
 
     def norm(self, channels: int) -> nn.Module:
-        return get_norm_layer(self.norm_spec, spatial_dims=self.spatial_dims, channels=channels)
+        return get_norm_layer(self.norm_spec or "", spatial_dims=self.spatial_dims, channels=channels)
+
+    def bare_conv(self, in_channels: int, out_channels: int) -> Any:
+        padding = tuple(k // 2 for k in self.kernel_size)
+        return self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
 
     def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        padding = tuple(k // 2 for k in self.kernel_size)
-        conv = self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
-        return nn.Sequential(conv, self.norm(out_channels))
+        return nn.Sequential(self.bare_conv(in_channels, out_channels), self.norm(out_channels))
 
     def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
         return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
@@ -288,13 +291,14 @@ class _TwoInputConv(nn.Module):
     def __init__(self, make: _Layers, channels: int, transferred: int) -> None:
         super().__init__()
         self.channels = channels
-        self.conv, self.norm = make.conv(channels + transferred, channels)
+        self.conv = make.bare_conv(channels + transferred, channels)
+        self.norm = make.norm(channels)
         self.act = make.act(channels)
 
     def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
-        weight = self.conv.weight
-        total = self.conv._conv_forward(x, weight[:, : self.channels], self.conv.bias)
-        total = total + self.conv._conv_forward(transferred, weight[:, self.channels :], None)
+        kernel = self.conv.weight
+        total = convolve(x, kernel[:, : self.channels], self.conv.bias)
+        total = total + convolve(transferred, kernel[:, self.channels :])
         return self.act(self.norm(total))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,11 @@ class ResumableCheckpoint:
                 expected="those of the network that this config describes",
                 remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
             ) from error
+        _advance(self.lr_scheduler, state["lr_scheduler"]["last_epoch"])
         self.optimizer.load_state_dict(state["optimizer"])
-        position = {key: state["lr_scheduler"][key] for key in ("last_epoch", "_step_count", "_last_lr")}
-        self.lr_scheduler.load_state_dict({**self.lr_scheduler.state_dict(), **position})
+        for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
+            # The checkpoint's own rate is of the first run's schedule: 0 where that one had come to its end.
+            group["lr"] = rate
         if engine.scaler is not None and "scaler" in state:
             engine.scaler.load_state_dict(state["scaler"])
         engine.state.epoch = state["epoch"]
@@ -141,6 +144,14 @@ def _is_main(engine: Engine) -> bool:
 
 def _unwrapped(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
+    """Run a new schedule up to a position, which is restoring it whatever its kind and length."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step\\(\\)` before")
+        for _ in range(steps):
+            lr_scheduler.step()
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
@@ -55,9 +56,15 @@ class Progress:
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
-        engine.add_event_handler(Events.COMPLETED | Events.EXCEPTION_RAISED, self._end)
+        engine.add_event_handler(Events.COMPLETED, self._end)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
-    def _start(self, _: Engine) -> None:
+    def _start(self, engine: Engine) -> None:
+        logger.info(
+            f"training on {len(engine.data_loader.dataset)} cases, validating on "
+            f"{len(self.validator.data_loader.dataset)}; {engine.state.device}, "
+            f"{getattr(engine.inferer, 'precision', 'float32')}; {self.path.parent}"
+        )
         self._run_started = time.monotonic()
         self._epochs_of_this_run = 0
 
@@ -74,7 +81,7 @@ class Progress:
         self._bar = tqdm(total=engine.state.epoch_length, desc=title, unit="step", leave=False, disable=None)
 
     def _step(self, engine: Engine) -> None:
-        loss = float(engine.state.output["loss"])
+        loss = engine.state.output["loss"].item()
         self._loss_sum += loss
         self._steps += 1
         self._samples += len(engine.state.output["label"])
@@ -112,7 +119,8 @@ class Progress:
         if state.epoch != epoch or state.key_metric_name not in state.metrics:
             return dict.fromkeys(columns, "")
         values = [float(state.metrics[state.key_metric_name])]
-        values += [float(value) for value in state.metrics[self.per_label_metric]]
+        # One foreground label gives a number instead of a vector.
+        values += torch.as_tensor(state.metrics[self.per_label_metric]).flatten().tolist()
         return {name: round(value, 6) for name, value in zip(columns, values, strict=True)}
 
     def _dice_text(self, row: dict[str, Any]) -> str:
@@ -121,7 +129,7 @@ class Progress:
         best = f"best {self.validator.state.best_metric:.4f} at epoch {self.validator.state.best_metric_epoch}"
         return f"validation Dice {row['val_mean_dice']:.4f} ({best})  "
 
-    def _end(self, engine: Engine, *_: Any) -> None:
+    def _end(self, engine: Engine) -> None:
         self._close_bar()
         best = self.validator.state.best_metric_epoch
         if best > 0 and engine.state.epoch > 0:
@@ -129,6 +137,11 @@ class Progress:
                 f"best validation Dice {float(self.validator.state.best_metric):.4f} at epoch {best}; "
                 f"best weights, last checkpoint and curve are in {self.path.parent}"
             )
+
+    def _fail(self, _: Engine, error: Exception) -> None:
+        self._close_bar()
+        # Ignite takes an exception that has a handler for handled: not raised again, the run would end as if in order.
+        raise error
 
     def _close_bar(self) -> None:
         if self._bar is not None:

@@ -1,0 +1,147 @@
+"""The check of values that a bundle's config makes before anything is computed. Needs torch and MONAI only."""
+
+import os
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from ..data.errors import InputError
+from .runtime import config_files, running_workflow
+
+__all__ = ["check_settings"]
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _whole(least: int) -> Rule:
+    return lambda value: type(value) is int and value >= least, f"a whole number, {least} or more"
+
+
+def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
+    return lambda value: type(value) in (int, float) and isfinite(value) and fits(value), meaning
+
+
+_POSITIVE = _number(lambda value: value > 0, "a number above 0")
+_NOT_NEGATIVE = _number(lambda value: value >= 0, "a number, 0 or more")
+
+# val_interval is computed from the two above it, so they come first.
+_RULES: dict[str, Rule] = {
+    "epochs": _whole(1),
+    "planned_val_interval": _whole(1),
+    "val_interval": _whole(1),
+    "early_stop_patience": _whole(0),
+    "batch": _whole(1),
+    "samples_per_case": _whole(1),
+    "learning_rate": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "warmup_epochs": _whole(0),
+    "sparsity": _NOT_NEGATIVE,
+    "seed": _whole(0),
+    "num_workers": _whole(0),
+    "tolerance_mm": _NOT_NEGATIVE,
+}
+_SIZES = ("patch", "window", "inferer#roi_size")
+_FOLDERS = ("ckpt_dir", "output_dir")
+
+
+def check_settings() -> None:
+    """Stop a run whose settings cannot work, before it has read, computed or written anything.
+
+    Looked at, as far as the config has them: the numbers of a training, the labels, the device, whether the network
+    can be built from its settings, whether it takes the patch and the window, and whether the output folder can be
+    written to. A config calls this in ``initialize``, after the seed is set: the network is built here. Without a
+    running workflow (``verify_net_in_out``, export) nothing is checked.
+
+    Raises:
+        InputError: naming the first setting that cannot work, and what it can be.
+    """
+    workflow, call = running_workflow()
+    if workflow is None:
+        return
+    parser = workflow.parser
+    where = ", ".join(str(file) for file in config_files(workflow, call))
+    for key, (fits, meaning) in _RULES.items():
+        if key in parser:
+            value = parser.get_parsed_content(key)
+            _require(fits(value), where, found=f"{key} {value!r}", expected=meaning, change=key)
+    _check_labels(parser, where)
+    _check_device(parser, where)
+    divisor = getattr(_network(parser, where), "size_divisor", 1)
+    for key in _SIZES:
+        if key in parser:
+            _check_size(parser, key, divisor, where)
+    for key in _FOLDERS:
+        if key in parser:
+            _check_folder(Path(parser.get_parsed_content(key)), key)
+
+
+def _require(fits: bool, where: str, *, found: str, expected: str, change: str) -> None:
+    if not fits:
+        raise InputError(where, found=found, expected=expected, remedy=f"give another value: --{change} VALUE")
+
+
+def _check_labels(parser: ConfigParser, where: str) -> None:
+    if "labels" not in parser:
+        return
+    labels, classes = parser.get_parsed_content("labels"), parser.get_parsed_content("out_channels")
+    fits = isinstance(labels, dict) and all(type(value) is int and 0 <= value < classes for value in labels.values())
+    meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the network's {classes} out_channels"
+    _require(fits, where, found=f"labels {labels!r}", expected=meaning, change="labels")
+
+
+def _check_device(parser: ConfigParser, where: str) -> None:
+    device = parser.get_parsed_content("device")
+    try:
+        torch.empty(0, device=device)
+    # PyTorch asserts that it was compiled with CUDA.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            where,
+            found=f"device '{device}', which does not work here ({reason})",
+            expected="a device of this machine",
+            remedy="leave the device out, or give --device cpu",
+        ) from error
+
+
+def _network(parser: ConfigParser, where: str) -> Any:
+    try:
+        return parser.get_parsed_content("network_def")
+    except RuntimeError as error:
+        # So a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
+        refusal = " ".join(str(error.__cause__).split()).rstrip(".")
+        if not isinstance(error.__cause__, ValueError) and "unexpected keyword argument" not in refusal:
+            raise
+        raise InputError(
+            where,
+            found=f"a network that cannot be built: {refusal}",
+            expected="settings that the network takes",
+            remedy="correct skip, or the key of network_def that is named here",
+        ) from error
+
+
+def _check_size(parser: ConfigParser, key: str, divisor: int, where: str) -> None:
+    size, axes = parser.get_parsed_content(key), parser.get_parsed_content("spatial_dims")
+    meaning = f"{axes} whole numbers of voxels, one per axis, each a multiple of {divisor}"
+    whole = isinstance(size, list | tuple) and len(size) == axes and all(type(n) is int and n > 0 for n in size)
+    if whole:
+        below = [max(n // divisor, 1) * divisor for n in size]
+        above = [-(-n // divisor) * divisor for n in size]
+        meaning += f", such as {below} or {above}"
+    fits = whole and all(n % divisor == 0 for n in size)
+    _require(fits, where, found=f"{key} {size!r}", expected=meaning, change=key)
+
+
+def _check_folder(folder: Path, key: str) -> None:
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        found = "a file" if existing == folder.absolute() else f"{existing} above it, which is a file"
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        found = f"no permission to write into {existing}"
+    else:
+        return
+    raise InputError(folder, found=found, expected="a folder to write to", remedy=f"give another one: --{key} FOLDER")

@@ -1,0 +1,188 @@
+"""What holds for every network with every skip: a network joins with a line in NETWORKS, a skip by being registered."""
+
+import inspect
+import io
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+import pipeline.networks
+from pipeline.networks import Skip, SkipConnection, VNet
+
+CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
+DIVISOR = 4
+
+# A network and what makes it small, for each form in which its levels and skips can be arranged.
+NETWORKS = {
+    f"vnet-{residual}": (
+        VNet,
+        {
+            "channels": CHANNELS,
+            "convs_per_level": (1, 2, 1),
+            "decoder_convs_per_level": (2, 1),
+            "kernel_size": 3,
+            "residual": residual,
+        },
+    )
+    for residual in ("merged", "decoder")
+}
+SKIPS = {
+    **{name.lower(): name.lower() for name in Skip.names},
+    "sat-hard": ("sat", {"select": "hard"}),
+    "st-hard": ("st", {"select": "hard"}),
+    "sat, concat": ["sat", "concat"],
+    "none, st-hard": ["none", ["st", {"select": "hard"}]],  # a list of lists, as JSON has it
+}
+SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of the divisor, different in every axis
+
+
+@pytest.fixture(params=list(product(NETWORKS, SKIPS)), ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def make(request):
+    """Construct the network under test from a fixed seed, in 2D unless told."""
+    network_type, small = NETWORKS[request.param[0]]
+    skip = SKIPS[request.param[1]]
+
+    def construct(**options):
+        torch.manual_seed(0)
+        return network_type(
+            **{"spatial_dims": 2, "in_channels": 1, "out_channels": 3, **small, "skip": skip, **options}
+        )
+
+    return construct
+
+
+def image(spatial_dims, channels=1, batch=2):
+    return torch.randn(batch, channels, *SIZES[spatial_dims], generator=torch.Generator().manual_seed(1))
+
+
+def test_every_network_is_tested():
+    exported = [getattr(pipeline.networks, name) for name in pipeline.networks.__all__]
+    takes_skips = {
+        item
+        for item in exported
+        if inspect.isclass(item) and issubclass(item, nn.Module) and "skip" in inspect.signature(item).parameters
+    }
+    assert takes_skips == {network_type for network_type, _ in NETWORKS.values()}
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_logits_lie_on_the_grid_of_the_input(make, spatial_dims):
+    for in_channels in (1, 2, 3, 5):
+        x = image(spatial_dims, in_channels)
+        logits = make(spatial_dims=spatial_dims, in_channels=in_channels)(x)
+        assert logits.shape == (2, 3, *SIZES[spatial_dims])
+        assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_gradients_reach_every_parameter(make, spatial_dims):
+    # Without normalisation: it takes out the bias of the convolution before it, whose gradient then is 0 by right.
+    network = make(spatial_dims=spatial_dims, norm=None)
+    network(image(spatial_dims)).square().mean().backward()
+    unreached = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unreached == []
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_gradients_are_finite_under_normalisation(make, norm):
+    network = make(norm=norm)
+    network(image(2)).square().mean().backward()
+    gradients = [p.grad for p in network.parameters()]
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_scripted_network_computes_the_same(make, spatial_dims):
+    network = make(spatial_dims=spatial_dims).eval()
+    x = image(spatial_dims)
+    scripted = torch.jit.script(network)
+    with torch.no_grad():
+        torch.testing.assert_close(scripted(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_exported_network_computes_the_same(make):
+    network = make().eval()
+    x = image(2)
+    exported = torch.export.export(network, (x,)).module()
+    with torch.no_grad():
+        torch.testing.assert_close(exported(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_weights_survive_saving(make):
+    network = make().eval()
+    other = make()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1)
+    file = io.BytesIO()
+    torch.save(network.state_dict(), file)
+    file.seek(0)
+    other.eval().load_state_dict(torch.load(file, weights_only=True))
+    with torch.no_grad():
+        assert torch.equal(other(image(2)), network(image(2)))
+
+
+def test_same_seed_same_network(make):
+    first, second = make().state_dict(), make().state_dict()
+    assert list(first) == list(second)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("size", "below", "above"),
+    [
+        ((8, 10), "[8, 8]", "[8, 12]"),
+        ((17, 23), "[16, 20]", "[20, 24]"),
+        ((3, 8), "[4, 8]", "[4, 8]"),
+        ((0, 8), "[4, 8]", "[4, 8]"),
+    ],
+)
+def test_size_that_does_not_fit_is_answered_with_sizes_that_do(make, size, below, above):
+    with pytest.raises(ValueError, match=f"multiple of {DIVISOR}") as error:
+        make()(torch.zeros(1, 1, *size))
+    assert str(list(size)) in str(error.value)
+    assert below in str(error.value)
+    assert above in str(error.value)
+
+
+def test_input_of_the_other_dimension_is_refused(make):
+    with pytest.raises(ValueError, match="input has 5 dimensions; expected 4"):
+        make()(image(3))
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_deep_supervision_gives_a_list_in_training_only(make, spatial_dims):
+    network = make(spatial_dims=spatial_dims, deep_supervision=True)
+    x = image(spatial_dims)
+    finest, *coarser = network.train()(x)
+    assert finest.shape == (2, 3, *SIZES[spatial_dims])
+    assert [logits.shape for logits in coarser] == [(2, 3, *(size // 2 for size in SIZES[spatial_dims]))]
+    assert network.eval()(x).shape == (2, 3, *SIZES[spatial_dims])
+
+
+def test_deep_supervision_reaches_every_parameter(make):
+    network = make(deep_supervision=True, norm=None)
+    sum(logits.square().mean() for logits in network(image(2))).backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_no_dropout_on_a_skip(make):
+    network = make(dropout=0.5)
+    skips = [module for module in network.modules() if isinstance(module, SkipConnection)]
+    assert len(skips) == len(CHANNELS) - 1
+    assert not [module for skip in skips for module in skip.modules() if isinstance(module, _DropoutNd)]
+    assert [module for module in network.modules() if isinstance(module, _DropoutNd)]
+
+
+def test_without_dropout_a_forward_pass_in_training_is_repeatable(make):
+    network = make(dropout=0.0, norm="instance").train()
+    assert torch.equal(network(image(2)), network(image(2)))
+
+
+def test_with_dropout_a_forward_pass_in_training_is_not(make):
+    network = make(dropout=0.5, norm="instance").train()
+    assert not torch.equal(network(image(2)), network(image(2)))

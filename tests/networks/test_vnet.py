@@ -1,0 +1,189 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from monai.networks.nets import VNet as MonaiVNet
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from pipeline.networks import VNet
+
+SMALL = {
+    "channels": (4, 6, 8),
+    "convs_per_level": (1, 2, 1),
+    "decoder_convs_per_level": (2, 1),
+    "kernel_size": 3,
+}
+
+# MONAI's stages and ours, and in each the number of convolutions after the change of resolution.
+DOWN = {"down_tr32": ("encoder.1", 1), "down_tr64": ("encoder.2", 2), "down_tr128": ("encoder.3", 3)}
+DOWN["down_tr256"] = ("encoder.4", 2)
+UP = {"up_tr256": ("decoder.0", 2), "up_tr128": ("decoder.1", 2), "up_tr64": ("decoder.2", 1)}
+UP["up_tr32"] = ("decoder.3", 1)
+
+
+def name_of_monais_modules():
+    """Our module name to MONAI's, for every module that holds weights."""
+    names = {
+        "encoder.0.convs.0.0": "in_tr.conv_block.conv",
+        "encoder.0.convs.0.1": "in_tr.conv_block.adn.N",
+        "encoder.0.act": "in_tr.act_function",
+        "head.0.0": "out_tr.conv_block.conv",
+        "head.0.1": "out_tr.conv_block.adn.N",
+        "head.0.2": "out_tr.act_function1",
+        "head.1": "out_tr.conv2",
+    }
+    for stages, side, convolution in ((DOWN, "down", "down_conv"), (UP, "up", "up_conv")):
+        for theirs, (ours, convs) in stages.items():
+            names[f"{ours}.{side}.0"] = f"{theirs}.{convolution}"
+            names[f"{ours}.{side}.1"] = f"{theirs}.bn1"
+            names[f"{ours}.{side}.2"] = f"{theirs}.act_function1"
+            names[f"{ours}.act"] = f"{theirs}.act_function2"
+            for i in range(convs):
+                names[f"{ours}.convs.{i}.0"] = f"{theirs}.ops.{i}.conv_block.conv"
+                names[f"{ours}.convs.{i}.1"] = f"{theirs}.ops.{i}.conv_block.adn.N"
+                names[f"{ours}.convs.{i}.2"] = f"{theirs}.ops.{i}.act_function"
+    return names
+
+
+def copy_monais_weights(monai_network, network):
+    names, theirs, ours = name_of_monais_modules(), monai_network.state_dict(), {}
+    for key in network.state_dict():
+        module, _, tensor = key.rpartition(".")
+        ours[key] = theirs.pop(f"{names[module]}.{tensor}")
+    assert list(theirs) == []
+    network.load_state_dict(ours)
+
+
+@pytest.mark.parametrize(
+    ("spatial_dims", "in_channels", "act"),
+    [(dims, *rest) for dims in (2, 3) for rest in ((1, "prelu"), (2, ("elu", {"inplace": True})), (4, "prelu"))],
+)
+def test_published_network_computes_what_monais_does(spatial_dims, in_channels, act):
+    torch.manual_seed(spatial_dims + in_channels)
+    reference = MonaiVNet(spatial_dims, in_channels, 2, act=act)
+    for module in reference.modules():
+        # Two of its dropouts are not among its arguments.
+        if isinstance(module, _DropoutNd):
+            module.p = 0.0
+    network = VNet(spatial_dims, in_channels, 2, act=act)
+    copy_monais_weights(reference, network)
+    x = torch.randn(2, in_channels, *{2: (64, 64), 3: (32, 32, 32)}[spatial_dims])
+    with torch.no_grad():
+        # Training first: it moves the running statistics away from 0 and 1, which evaluation then uses.
+        torch.testing.assert_close(network.train()(x), reference.train()(x), rtol=0, atol=1e-5)
+        torch.testing.assert_close(network.eval()(x), reference.eval()(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("skip", "millions"),
+    [("sat", 29.78), ("at", 29.78), ("none", 29.67)],  # the paper: 29.8 and 29.7 million
+)
+def test_size_of_the_published_networks(skip, millions):
+    with torch.device("meta"):
+        network = VNet(3, 1, 3, skip=skip)
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == millions
+
+
+def test_size_of_the_published_network_with_heavy_skips():
+    with torch.device("meta"):
+        network, reference = VNet(3, 1, 3), MonaiVNet(3, 1, 3, act="prelu")
+    sizes = [sum(p.numel() for p in n.parameters()) for n in (network, reference)]
+    assert sizes == [45_605_525, 45_605_525]
+
+
+@pytest.mark.parametrize("norm", [None, "batch"])
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("skip", ["concat", "st", "at", "sat"])
+def test_entering_from_the_side_equals_convolving_the_concatenation(skip, spatial_dims, norm):
+    torch.manual_seed(0)
+    network = VNet(spatial_dims, 1, 2, **SMALL, skip=skip, residual="decoder", norm=norm, act="relu")
+    convolve = {2: F.conv2d, 3: F.conv3d}[spatial_dims]
+    for stage, width, below in zip(network.decoder, (6, 4), (8, 6), strict=True):
+        coarse = torch.randn(2, below, *[4] * spatial_dims)
+        encoder = torch.randn(2, width, *[8] * spatial_dims)
+        x = stage.up(coarse)
+        joined = stage.skip(encoder, x)
+        assert joined.shape[1] == width + stage.skip.transferred_channels
+        convolved = convolve(joined, stage.enter.conv.weight, stage.enter.conv.bias, padding=1)
+        if norm is not None:
+            mean, variance = (convolved.transpose(0, 1).flatten(1).mean(1), convolved.transpose(0, 1).flatten(1).var(1))
+            count = convolved.numel() / width
+            shape = [1, -1] + [1] * spatial_dims
+            spread = (variance.reshape(shape) * (count - 1) / count + 1e-5).sqrt()
+            convolved = (convolved - mean.reshape(shape)) / spread
+        expected = torch.relu(stage.convs(torch.relu(convolved)) + x)
+        torch.testing.assert_close(stage(coarse, encoder), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("skip", ["concat", "sat", "st", "sum", "none"])
+def test_decoder_residual_keeps_the_widths(skip):
+    network = VNet(3, 1, 2, **SMALL, skip=skip, residual="decoder")
+    assert [stage.out_channels for stage in network.decoder] == [6, 4]
+
+
+@pytest.mark.parametrize(
+    ("skip", "widths"),
+    [("concat", [12, 8]), ("sat", [7, 5]), ("sum", [6, 4]), ("none", [6, 4]), (["sat", "concat"], [12, 5])],
+)
+def test_merged_residual_is_as_wide_as_what_is_merged(skip, widths):
+    network = VNet(3, 1, 2, **SMALL, skip=skip, residual="merged")
+    assert [stage.out_channels for stage in network.decoder] == widths
+
+
+@pytest.mark.parametrize(("kernel_size", "shape"), [(3, (3, 3, 3)), ((3, 5, 1), (3, 5, 1))])
+def test_kernel_size_of_the_stages(kernel_size, shape):
+    network = VNet(3, 1, 2, **{**SMALL, "kernel_size": kernel_size})
+    inside = [
+        m.kernel_size
+        for stage in (*network.encoder, *network.decoder)
+        for m in stage.convs.modules()
+        if isinstance(m, nn.Conv3d)
+    ]
+    assert set(inside) == {shape}
+    # 1 + 2 + 1 in the encoder, 1 + 2 in the decoder
+    assert len(inside) == 7
+    assert network(torch.zeros(1, 1, 8, 8, 8)).shape == (1, 2, 8, 8, 8)
+
+
+def test_input_of_even_share_is_repeated_as_a_whole():
+    network = VNet(2, 2, 2, **SMALL)
+    lifted = network.encoder[0].lift(torch.tensor([1.0, 2.0]).reshape(1, 2, 1, 1))
+    assert lifted.flatten().tolist() == [1.0, 2.0, 1.0, 2.0]
+
+
+def test_pointwise_head_is_one_convolution():
+    network = VNet(3, 1, 5, **SMALL, skip="concat", head="pointwise")
+    assert [tuple(p.shape) for p in network.head.parameters()] == [(5, 8, 1, 1, 1), (5,)]
+
+
+def test_dropout_per_level_sits_at_the_input_of_its_stage():
+    network = VNet(3, 1, 2, **SMALL, dropout=(0.1, 0.2, 0.3))
+    probabilities = {name: m.p for name, m in network.named_modules() if isinstance(m, _DropoutNd)}
+    # The decoder's first stage takes what level 2 gives, its second what level 1 gives.
+    assert probabilities == {
+        "encoder.1.dropout": 0.2,
+        "encoder.2.dropout": 0.3,
+        "decoder.0.dropout": 0.3,
+        "decoder.1.dropout": 0.2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"skip": ["sat", "concat", "none"]}, "skip has 3 entries; expected 2"),
+        ({"convs_per_level": (1, 1)}, "convs_per_level has 2 entries; expected 3"),
+        ({"decoder_convs_per_level": (1, 1, 1)}, "decoder_convs_per_level has 3 entries; expected 2"),
+        ({"dropout": (0.1, 0.1)}, "dropout has 2 entries; expected 3"),
+        ({"kernel_size": 4}, "kernel_size is 4; sizes must be odd"),
+        ({"head": "linear"}, "head is 'linear'; it is one of conv, pointwise"),
+        ({"residual": "none"}, "residual is 'none'; it is one of merged, decoder"),
+        (
+            {"channels": (4,), "convs_per_level": (1,), "decoder_convs_per_level": ()},
+            "at least two levels",
+        ),
+    ],
+)
+def test_arguments_that_disagree_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        VNet(3, 1, 2, **{**SMALL, **options})

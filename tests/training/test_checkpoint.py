@@ -1,0 +1,212 @@
+import logging
+
+import pytest
+import torch
+from monai.optimizers import WarmupCosineSchedule
+
+from pipeline.data.errors import InputError
+from pipeline.networks import VNet
+
+KEYS = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def same(first, second):
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def weights_after_each_epoch(training):
+    weights = []
+    training.trainer.add_event_handler(
+        "EPOCH_COMPLETED",
+        lambda: weights.append({name: value.clone() for name, value in training.network.state_dict().items()}),
+    )
+    training.trainer.run()
+    return weights
+
+
+def learning_rates(training):
+    rates = []
+    training.trainer.add_event_handler(
+        "EPOCH_STARTED", lambda engine: rates.append(engine.optimizer.param_groups[0]["lr"])
+    )
+    training.trainer.run()
+    return rates
+
+
+def schedule_of(epochs):
+    """The learning rate of each epoch of an unbroken training, from MONAI's schedule alone."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.1)
+    return [0.01 * schedule.lr_lambda(epoch) for epoch in range(epochs)]
+
+
+def test_contents(make_training, tmp_path):
+    training = make_training(epochs=3, planned=[0.2, 0.5, 0.4])
+    weights = weights_after_each_epoch(training)
+    last = load(tmp_path / "last.pt")
+    assert set(last) == KEYS
+    assert same(last["network"], weights[2])
+    assert same(load(tmp_path / "model.pt"), weights[1])
+    assert (last["epoch"], last["iteration"]) == (3, 9)  # five cases make three batches of two
+    assert (last["best_metric"], last["best_epoch"]) == (0.5, 2)
+    step = training.optimizer.state_dict()["state"][0]["step"]
+    assert last["optimizer"]["state"][0]["step"] == step == 9
+
+
+@pytest.mark.parametrize(
+    ("planned", "best"),
+    [([0.1, 0.2, 0.3], 3), ([0.3, 0.2, 0.1], 1), ([0.1, 0.3, 0.3], 2), ([0.0, 0.0, 0.0], 1)],
+)
+def test_best_weights_change_only_when_the_metric_improves(make_training, tmp_path, planned, best):
+    weights = weights_after_each_epoch(make_training(epochs=3, planned=planned))
+    assert same(load(tmp_path / "model.pt"), weights[best - 1])
+
+
+def test_without_a_validation_there_are_no_best_weights_yet(make_training, tmp_path):
+    make_training(epochs=1, interval=2).trainer.run()
+    assert load(tmp_path / "last.pt")["best_epoch"] == -1
+    assert not (tmp_path / "model.pt").exists()
+
+
+def test_a_worse_validation_after_a_resume_leaves_the_best_weights(make_training, tmp_path):
+    planned = [0.2, 0.9, 0.3, 0.8, 0.95]
+    make_training(epochs=2, planned=planned).trainer.run()
+    before = (tmp_path / "model.pt").read_bytes()
+
+    resumed = make_training(epochs=4, planned=planned, resume=True)
+    resumed.trainer.run()
+    assert (tmp_path / "model.pt").read_bytes() == before
+    assert (resumed.validator.state.best_metric, resumed.validator.state.best_metric_epoch) == (0.9, 2)
+
+    better = make_training(epochs=5, planned=planned, resume=True)
+    better.trainer.run()
+    assert same(load(tmp_path / "model.pt"), better.network.state_dict())
+    assert load(tmp_path / "last.pt")["best_epoch"] == 5
+
+
+def test_a_broken_training_ends_where_the_unbroken_one_does(make_training, tmp_path):
+    unbroken = make_training(epochs=4)
+    unbroken.trainer.run()
+    whole = load(tmp_path / "last.pt")
+
+    broken = make_training(epochs=4)
+    broken.trainer.add_event_handler(
+        "EPOCH_COMPLETED", lambda engine: engine.terminate() if engine.state.epoch == 2 else 0
+    )
+    broken.trainer.run()
+    assert load(tmp_path / "last.pt")["epoch"] == 2
+    torch.rand(100)
+    make_training(epochs=4, resume=True).trainer.run()
+    resumed = load(tmp_path / "last.pt")
+
+    assert same(resumed["network"], whole["network"])
+    assert resumed["lr_scheduler"] == whole["lr_scheduler"]
+    assert resumed["iteration"] == whole["iteration"] == 12
+    for mine, theirs in zip(resumed["optimizer"]["state"].values(), whole["optimizer"]["state"].values(), strict=True):
+        assert same(mine, theirs)
+
+
+def test_more_epochs_on_a_resume_follow_the_longer_schedule(make_training):
+    short, long = schedule_of(3), schedule_of(6)
+    assert learning_rates(make_training(epochs=3)) == pytest.approx(short)
+    assert learning_rates(make_training(epochs=6, resume=True)) == pytest.approx(long[3:])
+
+
+def test_resuming_a_finished_training_changes_nothing(make_training, tmp_path):
+    make_training(epochs=2).trainer.run()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    make_training(epochs=2, resume=True).trainer.run()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_earlier_trainings_files_are_set_aside(make_training, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "notes.txt").write_text("mine")
+    for number in (1, 2, 3):
+        make_training(epochs=1).trainer.run()
+        (tmp_path / "history.csv").write_text(f"training {number}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "history.csv",
+        "last.pt",
+        "model.pt",
+        "notes.txt",
+        "previous_1",
+        "previous_2",
+    ]
+    for number in (1, 2):
+        aside = tmp_path / f"previous_{number}"
+        assert sorted(path.name for path in aside.iterdir()) == ["history.csv", "last.pt", "model.pt"]
+        assert (aside / "history.csv").read_text() == f"training {number}"
+    assert str(tmp_path / "previous_2") in caplog.text
+
+
+def test_a_resume_sets_nothing_aside(make_training, tmp_path):
+    make_training(epochs=1).trainer.run()
+    make_training(epochs=2, resume=True).trainer.run()
+    assert not list(tmp_path.glob("previous_*"))
+
+
+def test_a_second_run_of_the_same_trainer_goes_on(make_training, tmp_path):
+    training = make_training(epochs=1)
+    training.trainer.run()
+    training.trainer.state.max_epochs = 2
+    training.trainer.run()
+    assert load(tmp_path / "last.pt")["epoch"] == 2
+    assert not list(tmp_path.glob("previous_*"))
+
+
+def test_nothing_to_resume_from(make_training, tmp_path):
+    with pytest.raises(InputError, match="no checkpoint to resume from") as error:
+        make_training(resume=True).trainer.run()
+    assert str(tmp_path / "last.pt") in str(error.value)
+    assert "--resume" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"channels": (4, 4)},
+        {"channels": (2, 4), "skip": "concat"},
+        {"channels": (2, 4), "skip": "none"},
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused(make_training, tmp_path, options):
+    make_training(epochs=1).trainer.run()
+    before = (tmp_path / "last.pt").read_bytes()
+    other = VNet(
+        2, 1, 3, convs_per_level=(1, 1), decoder_convs_per_level=(1,), norm="instance", **{"skip": "sat", **options}
+    )
+    with pytest.raises(InputError, match="weights of a network with other layers or widths") as error:
+        make_training(epochs=2, resume=True, network=other).trainer.run()
+    assert str(tmp_path / "last.pt") in str(error.value)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_kill_while_writing_does_not_matter(make_training, tmp_path, resume):
+    make_training(epochs=1).trainer.run()
+    whole = (tmp_path / "last.pt").read_bytes()
+    for name in ("last.pt.tmp", "model.pt.tmp"):
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    assert load(tmp_path / "last.pt")["epoch"] == 1
+    make_training(epochs=2, resume=resume, planned=[0.1, 0.2]).trainer.run()
+    assert load(tmp_path / "last.pt")["epoch"] == 2
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_writing_that_fails_leaves_the_file_before(make_training, tmp_path, monkeypatch):
+    make_training(epochs=1).trainer.run()
+    before = {name: (tmp_path / name).read_bytes() for name in ("last.pt", "model.pt")}
+
+    def full_disk(content, path):
+        path.write_bytes(b"half of it")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        make_training(epochs=2, resume=True, planned=[0.1, 0.2]).trainer.run()
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before

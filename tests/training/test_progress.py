@@ -1,0 +1,154 @@
+import copy
+import csv
+import logging
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+COLUMNS = [
+    "epoch",
+    "train_loss",
+    "val_mean_dice",
+    "val_dice_small",
+    "val_dice_large",
+    "learning_rate",
+    "seconds",
+    "elapsed_seconds",
+    "samples_seen",
+]
+LEARNING_RATES = [0.001, 0.01, 0.005]  # a tenth to warm up, the full rate, half of the cosine
+
+
+@pytest.fixture
+def history(tmp_path):
+    def read():
+        with (tmp_path / "history.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    return read
+
+
+def column(rows, name):
+    return [float(row[name]) for row in rows]
+
+
+def soft_dice_and_cross_entropy(logits, label):
+    """``1 - Dice`` of the soft masks, mean over samples and classes, plus the cross-entropy: DiceCELoss by hand."""
+    probability = torch.softmax(logits, 1)
+    truth = F.one_hot(label[:, 0].long(), 3).movedim(-1, 1)
+    intersection = (probability * truth).sum((2, 3))
+    dice = (2 * intersection + 1e-5) / (probability.sum((2, 3)) + truth.sum((2, 3)) + 1e-5)
+    cross_entropy = -(truth * torch.log(probability)).sum(1).mean()
+    return (1 - dice).mean() + cross_entropy
+
+
+def dice_per_label(network, cases):
+    with torch.no_grad():
+        predicted = np.stack([network.eval()(case["image"][None])[0].argmax(0).numpy() for case in cases])
+    truth = np.stack([case["label"][0].numpy() for case in cases])
+    dice = []
+    for value in (1, 2):
+        found, wanted = predicted == value, truth == value
+        dice.append(np.mean(2 * (found & wanted).sum((1, 2)) / (found.sum((1, 2)) + wanted.sum((1, 2)))))
+    return dice
+
+
+def train_in_plain_pytorch(network, train_cases, val_cases, epochs):
+    """The same training as a loop; gives the rows' train_loss, then the Dice of the small and of the large label."""
+    optimizer = torch.optim.AdamW(network.parameters())
+    rows = []
+    for epoch in range(epochs):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATES[epoch]
+        losses = []
+        for start in range(0, len(train_cases), 2):
+            batch = train_cases[start : start + 2]
+            image, label = (torch.stack([case[key] for case in batch]) for key in ("image", "label"))
+            optimizer.zero_grad()
+            loss = soft_dice_and_cross_entropy(network.train()(image), label)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        rows.append([sum(losses) / len(losses), *dice_per_label(network, val_cases)])
+    return np.array(rows)
+
+
+def test_numbers_against_a_plain_loop(make_training, history):
+    training = make_training(epochs=3, shuffle=False)
+    cases = [engine.data_loader.dataset.data for engine in (training.trainer, training.validator)]
+    expected = train_in_plain_pytorch(copy.deepcopy(training.network), *cases, epochs=3)
+    training.trainer.run()
+    rows = history()
+    assert list(rows[0]) == COLUMNS
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    np.testing.assert_allclose(column(rows, "train_loss"), expected[:, 0], atol=1e-5)
+    np.testing.assert_allclose(column(rows, "val_dice_small"), expected[:, 1], atol=1e-6)
+    np.testing.assert_allclose(column(rows, "val_dice_large"), expected[:, 2], atol=1e-6)
+    np.testing.assert_allclose(column(rows, "val_mean_dice"), expected[:, 1:].mean(1), atol=1e-6)
+    assert column(rows, "learning_rate") == pytest.approx(LEARNING_RATES)
+    assert [row["samples_seen"] for row in rows] == ["5", "10", "15"]
+    np.testing.assert_allclose(column(rows, "elapsed_seconds"), np.cumsum(column(rows, "seconds")), atol=0.02)
+
+
+def test_no_validation_leaves_its_columns_empty(make_training, history):
+    make_training(epochs=4, interval=2).trainer.run()
+    validated = [[bool(row[name]) for name in COLUMNS[2:5]] for row in history()]
+    assert validated == [[False] * 3, [True] * 3, [False] * 3, [True] * 3]
+
+
+def test_a_resume_goes_on_counting_and_drops_what_the_checkpoint_does_not_hold(make_training, history, tmp_path):
+    make_training(epochs=2).trainer.run()
+    before = history()
+    path = tmp_path / "history.csv"
+    # 100 s in the second epoch, and a third that was written when the kill came before its checkpoint.
+    slow = {**before[1], "seconds": "100.0", "elapsed_seconds": "150.0"}
+    lost = {**slow, "epoch": "3", "train_loss": "99", "elapsed_seconds": "900.0", "samples_seen": "900"}
+    lines = [",".join(COLUMNS), *(",".join(row.values()) for row in (before[0], slow, lost))]
+    path.write_text("\n".join(lines) + "\n")
+
+    make_training(epochs=4, resume=True).trainer.run()
+    rows = history()
+    assert rows[:2] == [before[0], slow]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["samples_seen"] for row in rows] == ["5", "10", "15", "20"]
+    assert float(rows[2]["train_loss"]) < 99
+    assert float(rows[2]["elapsed_seconds"]) == pytest.approx(150 + float(rows[2]["seconds"]))
+    assert float(rows[3]["elapsed_seconds"]) == pytest.approx(150 + sum(column(rows[2:], "seconds")), abs=0.02)
+
+
+def test_history_is_replaced_as_a_whole(make_training, tmp_path):
+    (tmp_path / "history.csv.tmp").write_text("epoch,train_lo")
+    make_training(epochs=1).trainer.run()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_path):
+    caplog.set_level(logging.INFO, logger="pipeline.training.progress")
+    make_training(epochs=3, planned=[0.5, 0.7, 0.6]).trainer.run()
+    lines = [record.getMessage() for record in caplog.records if record.name == "pipeline.training.progress"]
+    assert lines[0].startswith("training on 5 cases, validating on 2; cpu, float32; ")
+    assert [line[: len("epoch 1/3")] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert "validation Dice 0.7000 (best 0.7000 at epoch 2)" in lines[2]
+    assert "validation Dice 0.6000 (best 0.7000 at epoch 2)" in lines[3]
+    assert lines[3].endswith("0:00:00 left")
+    assert lines[4].startswith("best validation Dice 0.7000 at epoch 2; ")
+    assert lines[4].endswith(str(tmp_path))
+
+
+def test_an_error_in_a_step_ends_the_training(make_training):
+    # Ignite swallows an exception when a handler listens to it and does not raise it again.
+    training = make_training(epochs=2)
+
+    def fail():
+        raise RuntimeError("out of memory")
+
+    training.trainer.add_event_handler("ITERATION_STARTED", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        training.trainer.run()
+
+
+def test_a_training_gives_no_warnings(make_training, recwarn):
+    make_training(epochs=1).trainer.run()
+    make_training(epochs=2, resume=True).trainer.run()
+    assert [str(warning.message) for warning in recwarn] == []

@@ -1,0 +1,98 @@
+"""A training that is killed and resumed, as a user does it: MONAI's own runner, the rendered config, SIGKILL."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.data.sample import make_sample
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG = REPOSITORY / "bundles" / "synthetic_shapes" / "configs" / "train.json"
+SMALL = {
+    "epochs": "4",
+    "val_interval": "1",
+    "patch": "[16, 16, 16]",
+    "window": "[32, 32, 32]",
+    "samples_per_case": "1",
+    "network_def#channels": "[4, 8, 16]",
+    "network_def#convs_per_level": "[1, 1, 1]",
+}
+LIMIT_S = 120
+
+
+def start(sample, ckpt_dir, **overrides):
+    options = {"config_file": str(CONFIG), "dataset_dir": str(sample), "ckpt_dir": str(ckpt_dir), **SMALL, **overrides}
+    arguments = [text for key, value in options.items() for text in (f"--{key}", value)]
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "monai.bundle", "run", "training", *arguments],
+        cwd=sample.parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_after_epoch(epoch, process, history):
+    deadline = time.monotonic() + LIMIT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.is_file() and len(rows_of(history)) >= epoch:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    output, _ = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == -signal.SIGKILL, output
+
+
+def rows_of(history):
+    with history.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("resume") / "sample", cases=6, scans=1, folds=3).parent
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_killed_training_ends_as_if_it_had_not_been(sample, tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    finish(start(sample, unbroken))
+
+    kill_after_epoch(2, start(sample, broken), broken / "history.csv")
+    assert load(broken / "last.pt")["epoch"] in (1, 2, 3)
+    assert len(rows_of(broken / "history.csv")) < 4
+    assert "resuming after epoch" in finish(start(sample, broken, resume="true"))
+
+    expected, resumed = rows_of(unbroken / "history.csv"), rows_of(broken / "history.csv")
+    assert [row["epoch"] for row in resumed] == ["1", "2", "3", "4"]
+    for column in ("train_loss", "val_mean_dice", "learning_rate", "samples_seen"):
+        values = [float(row[column]) for row in resumed]
+        assert values == pytest.approx([float(row[column]) for row in expected], abs=1e-6), column
+    assert len({row["train_loss"] for row in expected}) == 4
+    for name in ("model.pt", "last.pt"):
+        ours, theirs = load(broken / name), load(unbroken / name)
+        if name == "last.pt":
+            assert (ours["best_metric"], ours["best_epoch"]) == (theirs["best_metric"], theirs["best_epoch"])
+            ours, theirs = ours["network"], theirs["network"]
+        assert list(ours) == list(theirs)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    assert not list(broken.glob("previous_*"))

@@ -1,0 +1,89 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import DataLoader, Dataset
+from monai.transforms import Compose, RandGaussianNoised, RandScaleIntensityd
+
+from pipeline.training import EpochSeed
+
+NUMBER = "number"
+
+
+def batches_of_epoch(epoch, *, seed=0, num_workers=0, before=0):
+    """What a training draws in an epoch, after ``before`` other random numbers have been drawn: one row per sample."""
+    cases = [{NUMBER: torch.full((1, 2), float(i))} for i in range(6)]
+    noise = Compose([RandGaussianNoised(NUMBER, prob=0.5), RandScaleIntensityd(NUMBER, factors=0.1, prob=0.5)])
+    loader = DataLoader(Dataset(cases, noise), batch_size=2, shuffle=True, num_workers=num_workers)
+    for _ in range(before):
+        random.random()
+        np.random.rand()  # noqa: NPY002  the generator that MONAI's transforms fall back on
+        torch.rand(1)
+        noise(cases[0])
+    drawn = []
+    engine = Engine(lambda _, batch: drawn.append(batch[NUMBER].flatten(1)))
+    engine.data_loader = loader
+    EpochSeed(seed).attach(engine)
+
+    def from_the_epoch_before(engine):
+        engine.state.epoch, engine.state.iteration = epoch - 1, (epoch - 1) * len(loader)
+
+    engine.add_event_handler(Events.STARTED, from_the_epoch_before)
+    engine.run(loader, max_epochs=epoch)
+    return torch.cat(drawn)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_epoch_draws_the_same_whatever_ran_before(num_workers):
+    draw = batches_of_epoch(3, num_workers=num_workers)
+    assert draw.shape == (6, 2)
+    assert torch.equal(draw, batches_of_epoch(3, num_workers=num_workers, before=7))
+    assert not torch.equal(draw, batches_of_epoch(4, num_workers=num_workers))
+
+
+def test_every_epoch_and_seed_draws_something_else():
+    draws = [batches_of_epoch(epoch, seed=seed) for epoch, seed in ((1, 0), (2, 0), (1, 1), (2, 1))]
+    assert len({tuple(draw.flatten().tolist()) for draw in draws}) == 4
+    orders = {tuple(draw.mean(1).round().tolist()) for draw in draws}
+    assert len(orders) > 1
+
+
+def test_every_generator_is_seeded():
+    def draw():
+        batches_of_epoch(2)
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    assert draw() == draw()
+
+
+@pytest.mark.parametrize(
+    ("planned", "patience", "last_epoch"),
+    [
+        ([0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 2, 3),
+        ([0.1, 0.2, 0.3, 0.3, 0.2, 0.9], 2, 5),  # an equal value is no progress
+        ([0.1, 0.2, 0.1, 0.3, 0.2, 0.1], 2, 6),
+        ([0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 5, 6),
+        ([0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 0, 6),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 1, 6),
+    ],
+)
+def test_stops_at_the_best_epoch_plus_patience(make_training, planned, patience, last_epoch):
+    training = make_training(epochs=6, planned=planned, patience=patience)
+    training.trainer.run()
+    assert training.trainer.state.epoch == last_epoch
+
+
+def test_does_not_stop_before_the_first_validation(make_training):
+    training = make_training(epochs=4, planned=[0, 0, 0, 0.5], interval=4, patience=1)
+    training.trainer.run()
+    assert training.trainer.state.epoch == 4
+
+
+def test_patience_goes_on_over_a_resume(make_training):
+    planned = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
+    make_training(epochs=2, planned=planned, patience=3).trainer.run()
+    resumed = make_training(epochs=6, planned=planned, patience=3, resume=True)
+    resumed.trainer.run()
+    assert resumed.trainer.state.epoch == 4
