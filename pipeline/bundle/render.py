@@ -5,12 +5,12 @@ are the table ``_derived`` below.
 """
 
 import json
-import os
 from difflib import get_close_matches, unified_diff
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..files import write_text
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
 from .yaml_lines import read_yaml
@@ -63,13 +63,7 @@ def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[P
     files = []
     for name, text in render(bundle, recipes=recipes).items():
         file = plan_file(bundle).parent / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(text.encode())
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(file, text)
         files.append(file)
     return files
 

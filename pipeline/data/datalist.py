@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..files import write_text
 from .errors import InputError
 
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
@@ -140,14 +140,7 @@ def make_datalist(
 
 def write_json(data: Mapping[str, Any], path: str | Path) -> None:
     """Write a JSON object with one entry of each top-level list or mapping per line, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(_one_entry_per_line(data), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, _one_entry_per_line(data))
 
 
 def as_list(paths: Any) -> list[Any]:

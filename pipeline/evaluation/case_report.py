@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.data.utils import affine_to_spacing
 
+from ..files import write_text
 from .metrics import case_metrics, summarise
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,7 @@ class CaseReport:
             for row in by_source[source]
         ]
         summary = summarise(rows)
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        _write_text(self.output_dir / "cases.csv", _csv_text(rows))
+        write_text(self.output_dir / "cases.csv", _csv_text(rows))
         report = {
             "cases": len(by_source),
             **summary,
@@ -134,7 +134,7 @@ class CaseReport:
             "provenance": self.provenance,
             "versions": {"monai": monai.__version__, "torch": torch.__version__},
         }
-        _write_text(self.output_dir / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+        write_text(self.output_dir / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
         logger.info("%d cases, written to %s\n%s", len(by_source), self.output_dir, _table(summary))
 
     def _source(self, image: Any) -> str:
@@ -195,12 +195,3 @@ def _table(summary: Mapping[str, Any]) -> str:
 
 def _figure(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

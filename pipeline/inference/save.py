@@ -16,6 +16,8 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 
+from ..files import whole_file
+
 logger = logging.getLogger(__name__)
 
 _EXTENSIONS = {".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm", ".png", ".jpg", ".tif", ".tiff"}
@@ -264,14 +266,9 @@ def _scanner_image(volume: NDArray[Any], affine: NDArray[np.float64]) -> nib.Nif
 
 
 def _write(image: nib.Nifti1Image, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with (
-            temporary.open("wb") as raw,
-            gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream,
-        ):
-            image.to_stream(stream)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole_file(target) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream,
+    ):
+        image.to_stream(stream)

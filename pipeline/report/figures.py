@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..data.errors import InputError
 from ..data.volumes import read_volume
+from ..files import whole_file
 
 FilePath = str | os.PathLike[str]
 
@@ -227,12 +228,6 @@ def _number(path: Path, line: int, column: str, entry: str | None) -> float:
 
 
 def _save(figure: Figure, output: FilePath) -> Path:
-    path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        figure.savefig(partial, format="png")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    with whole_file(output) as temporary:
+        figure.savefig(temporary, format="png")
+    return Path(output)

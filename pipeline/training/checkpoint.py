@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
+from ..files import whole_file
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
 
@@ -155,9 +155,8 @@ def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(content, temporary)
-    os.replace(temporary, path)  # noqa: PTH105  the one call that replaces atomically on every system
+    with whole_file(path) as temporary:
+        torch.save(content, temporary)
 
 
 def _set_aside(folder: Path) -> None:

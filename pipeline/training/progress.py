@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,6 +15,7 @@ import torch
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
+from ..files import write_text
 from .checkpoint import HISTORY
 
 __all__ = ["Progress"]
@@ -161,7 +161,4 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(rows[-1]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text.getvalue())
-    os.replace(temporary, path)  # noqa: PTH105  the one call that replaces atomically on every system
+    write_text(path, text.getvalue())

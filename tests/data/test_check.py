@@ -7,7 +7,7 @@ import tracemalloc
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from pipeline.data.check import check_cases, check_scans
 from pipeline.data.datalist import find_scans, read_cases

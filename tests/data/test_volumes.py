@@ -3,7 +3,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from PIL import Image
 
 from pipeline.data.errors import InputError

@@ -1,0 +1,40 @@
+"""Files that appear whole or not at all. Imports nothing of ours, so that every room can use it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["whole_file", "write_text"]
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file under a temporary name and give it its own when the block ends well.
+
+    Args:
+        path: where the file shall be; its folder is made when missing. A file that is there stays as it is until the
+            new one is whole.
+
+    Yields:
+        The temporary name, hidden, in the same folder and with the same ending, to write to.
+
+    Raises:
+        Whatever the block raises; nothing is left then.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text with the line ends it has, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(text.encode())
