@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.data.errors import InputError
+from pipeline.inference import check_weights
+
+
+def network(width: int = 4) -> nn.Module:
+    return nn.Sequential(nn.Conv3d(1, width, 3), nn.PReLU(width))
+
+
+def test_weights_of_this_network_pass(tmp_path: Path) -> None:
+    torch.save(network().state_dict(), tmp_path / "model.pt")
+    check_weights(tmp_path / "model.pt", network())
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "no such file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git-LFS pointer"),
+        (b"", "cannot load"),
+        (b"PK\x03\x04 cut off", "cannot load"),
+        (network(width=8).state_dict(), "3 tensors that differ, first 0.weight: (8, 1, 3, 3, 3)"),
+        (nn.Conv3d(1, 4, 3).state_dict(), "5 tensors that differ"),
+        ([1, 2], "3 tensors that differ, first 0.weight: missing"),
+    ],
+    ids=["missing", "lfs", "empty", "truncated", "wider", "other layers", "a list"],
+)
+def test_anything_else_is_named(tmp_path: Path, content: object, found: str) -> None:
+    path = tmp_path / "model.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(InputError) as caught:
+        check_weights(path, network())
+    assert str(path) in str(caught.value)
+    assert found in str(caught.value)
+
+
+def test_a_whole_pickled_network_is_refused_unrun(tmp_path: Path) -> None:
+    # Anything but tensors and plain values could run code when loaded.
+    torch.save(network(), tmp_path / "model.pt")
+    with pytest.raises(InputError, match="cannot load"):
+        check_weights(tmp_path / "model.pt", network())
