@@ -117,10 +117,9 @@ def test_a_resume_goes_on_counting_and_drops_what_the_checkpoint_does_not_hold(m
     assert float(rows[3]["elapsed_seconds"]) == pytest.approx(150 + sum(column(rows[2:], "seconds")), abs=0.02)
 
 
-def test_history_is_replaced_as_a_whole(make_training, tmp_path):
-    (tmp_path / "history.csv.tmp").write_text("epoch,train_lo")
-    make_training(epochs=1).trainer.run()
-    assert not list(tmp_path.glob("*.tmp"))
+def test_nothing_temporary_is_left(make_training, tmp_path):
+    make_training(epochs=2).trainer.run()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.pt", "model.pt"]
 
 
 def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_path):
