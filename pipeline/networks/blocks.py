@@ -1,9 +1,18 @@
 """What networks and skip connections share."""
 
-import torch.nn.functional as F
-from torch import Tensor
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["convolve"]
+import torch.nn.functional as F
+from monai.networks.layers.factories import Conv, Dropout
+from monai.networks.layers.utils import get_act_layer, get_norm_layer
+from monai.utils import ensure_tuple_rep
+from torch import Tensor, nn
+
+__all__ = ["Layers", "Spec", "convolve"]
+
+# A layer's name, or its name with its options: MONAI's way of naming one in a config.
+Spec = str | tuple[str, dict[str, Any]]
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -21,3 +30,75 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     if x.dim() == 5:
         return F.conv3d(x, kernel, bias, padding=padding)
     return F.conv2d(x, kernel, bias, padding=padding)
+
+
+class Layers:
+    """Makes the layers that every stage is made of, chosen once for a network.
+
+    Args:
+        spatial_dims: 2 or 3.
+        kernel_size: of the convolutions that keep the grid, odd; one for all axes or one per axis.
+        norm: MONAI normalisation name or ``(name, options)``; None for none, and convolutions then have a bias.
+        act: MONAI activation name or ``(name, options)``.
+
+    Raises:
+        ValueError: when a kernel size is even.
+    """
+
+    def __init__(self, spatial_dims: int, kernel_size: int | Sequence[int], norm: Spec | None, act: Spec) -> None:
+        self.spatial_dims = spatial_dims
+        self.kernel_size = ensure_tuple_rep(kernel_size, spatial_dims)
+        if any(k % 2 == 0 for k in self.kernel_size):
+            msg = f"kernel_size is {kernel_size}; sizes must be odd so that a convolution keeps the grid"
+            raise ValueError(msg)
+        self.norm_spec = norm
+        self.act_spec = act
+        self.conv_type = Conv[Conv.CONV, spatial_dims]
+        self.up_type = Conv[Conv.CONVTRANS, spatial_dims]
+
+    def act(self, channels: int) -> nn.Module:
+        """Activation; ``"prelu"`` has one slope per channel."""
+        if self.act_spec == "prelu":
+            return nn.PReLU(channels)
+        return get_act_layer(self.act_spec)
+
+    def norm(self, channels: int) -> nn.Module:
+        """Normalisation of that many channels; an identity for None."""
+        return get_norm_layer(self.norm_spec or "", spatial_dims=self.spatial_dims, channels=channels)
+
+    def bare_conv(self, in_channels: int, out_channels: int) -> Any:
+        """Convolution alone, the grid kept."""
+        padding = tuple(k // 2 for k in self.kernel_size)
+        return self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
+
+    def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        """Convolution and normalisation."""
+        return nn.Sequential(self.bare_conv(in_channels, out_channels), self.norm(out_channels))
+
+    def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        """Convolution, normalisation, activation."""
+        return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
+
+    def stage(self, channels: int, convs: int) -> nn.Sequential:
+        """That many of ``conv_act``, width kept."""
+        return nn.Sequential(*[self.conv_act(channels, channels) for _ in range(convs)])
+
+    def down(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        """Convolution of size and stride 2, which halves the grid."""
+        conv = self.conv_type(in_channels, out_channels, kernel_size=2, stride=2, bias=not self.norm_spec)
+        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
+
+    def up(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        """Transposed convolution of size and stride 2, which doubles the grid."""
+        conv = self.up_type(in_channels, out_channels, kernel_size=2, stride=2)
+        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
+
+    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
+        """1x1 convolution with a bias."""
+        conv: nn.Module = self.conv_type(in_channels, out_channels, kernel_size=1)
+        return conv
+
+    def dropout(self, probability: float) -> nn.Module:
+        """Dropout of whole channels; an identity for probability 0."""
+        dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
+        return dropout if probability > 0 else nn.Identity()

@@ -10,17 +10,12 @@ from itertools import pairwise
 from typing import Any, Final
 
 import torch
-from monai.networks.layers.factories import Conv, Dropout
-from monai.networks.layers.utils import get_act_layer, get_norm_layer
-from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
 
-from .blocks import convolve
+from .blocks import Layers, Spec, convolve
 from .skips import SkipConnection, build_skip
 
 __all__ = ["VNet"]
-
-Spec = str | tuple[str, dict[str, Any]]
 
 
 class VNet(nn.Module):
@@ -91,7 +86,7 @@ class VNet(nn.Module):
         self.spatial_dims = spatial_dims
         self.size_divisor = 2 ** (levels - 1)
         self.deep_supervision = deep_supervision
-        make = _Layers(spatial_dims, kernel_size, norm, act)
+        make = Layers(spatial_dims, kernel_size, norm, act)
 
         self.encoder = nn.ModuleList([_InputStage(make, in_channels, channels[0], convs[0])])
         for level, (finer, width) in enumerate(pairwise(channels), start=1):
@@ -155,62 +150,10 @@ class VNet(nn.Module):
             )
 
 
-class _Layers:
-    """What every stage is made of, chosen once for the network."""
-
-    def __init__(self, spatial_dims: int, kernel_size: int | Sequence[int], norm: Spec | None, act: Spec) -> None:
-        self.spatial_dims = spatial_dims
-        self.kernel_size = ensure_tuple_rep(kernel_size, spatial_dims)
-        if any(k % 2 == 0 for k in self.kernel_size):
-            msg = f"kernel_size is {kernel_size}; sizes must be odd so that a convolution keeps the grid"
-            raise ValueError(msg)
-        self.norm_spec = norm
-        self.act_spec = act
-        self.conv_type = Conv[Conv.CONV, spatial_dims]
-        self.up_type = Conv[Conv.CONVTRANS, spatial_dims]
-
-    def act(self, channels: int) -> nn.Module:
-        if self.act_spec == "prelu":
-            return nn.PReLU(channels)
-        return get_act_layer(self.act_spec)
-
-    def norm(self, channels: int) -> nn.Module:
-        return get_norm_layer(self.norm_spec or "", spatial_dims=self.spatial_dims, channels=channels)
-
-    def bare_conv(self, in_channels: int, out_channels: int) -> Any:
-        padding = tuple(k // 2 for k in self.kernel_size)
-        return self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
-
-    def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        return nn.Sequential(self.bare_conv(in_channels, out_channels), self.norm(out_channels))
-
-    def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
-
-    def stage(self, channels: int, convs: int) -> nn.Sequential:
-        return nn.Sequential(*[self.conv_act(channels, channels) for _ in range(convs)])
-
-    def down(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        conv = self.conv_type(in_channels, out_channels, kernel_size=2, stride=2, bias=not self.norm_spec)
-        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
-
-    def up(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        conv = self.up_type(in_channels, out_channels, kernel_size=2, stride=2)
-        return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
-
-    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
-        conv: nn.Module = self.conv_type(in_channels, out_channels, kernel_size=1)
-        return conv
-
-    def dropout(self, probability: float) -> nn.Module:
-        dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
-        return dropout if probability > 0 else nn.Identity()
-
-
 class _InputStage(nn.Module):
     """Convolutions plus the input repeated to their width; a 1x1 convolution where it cannot be repeated evenly."""
 
-    def __init__(self, make: _Layers, in_channels: int, channels: int, convs: int) -> None:
+    def __init__(self, make: Layers, in_channels: int, channels: int, convs: int) -> None:
         super().__init__()
         self.lift: nn.Module = _Repeat(channels // in_channels)
         if channels % in_channels != 0:
@@ -238,7 +181,7 @@ class _Repeat(nn.Module):
 
 
 class _DownStage(nn.Module):
-    def __init__(self, make: _Layers, in_channels: int, channels: int, convs: int, dropout: float) -> None:
+    def __init__(self, make: Layers, in_channels: int, channels: int, convs: int, dropout: float) -> None:
         super().__init__()
         self.down = make.down(in_channels, channels)
         self.dropout = make.dropout(dropout)
@@ -253,7 +196,7 @@ class _DownStage(nn.Module):
 class _UpStage(nn.Module):
     """The published decoder stage: as wide as what the skip merges, which is also its residual."""
 
-    def __init__(self, make: _Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+    def __init__(self, make: Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
         super().__init__()
         self.dropout = make.dropout(dropout)
         self.up = make.up(in_channels, skip.decoder_channels)
@@ -270,7 +213,7 @@ class _UpStage(nn.Module):
 class _SideUpStage(nn.Module):
     """A decoder stage as wide as the decoder: what the skip hands over enters its first convolution from the side."""
 
-    def __init__(self, make: _Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+    def __init__(self, make: Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
         super().__init__()
         self.dropout = make.dropout(dropout)
         self.out_channels = skip.decoder_channels
@@ -288,7 +231,7 @@ class _SideUpStage(nn.Module):
 class _TwoInputConv(nn.Module):
     """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation."""
 
-    def __init__(self, make: _Layers, channels: int, transferred: int) -> None:
+    def __init__(self, make: Layers, channels: int, transferred: int) -> None:
         super().__init__()
         self.channels = channels
         self.conv = make.bare_conv(channels + transferred, channels)
@@ -302,7 +245,7 @@ class _TwoInputConv(nn.Module):
         return self.act(self.norm(total))
 
 
-def _head(make: _Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
+def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
     pointwise = make.pointwise(in_channels if head == "pointwise" else out_channels, out_channels)
     if head == "pointwise":
         return pointwise

@@ -64,6 +64,9 @@ class StopWithoutProgress:
 
     def __call__(self, engine: Engine) -> None:
         """Terminate the engine if the best epoch lies too far back."""
+        # Between two validations nothing is known; a patience shorter than their interval must not stop there.
+        if self.validator.state.epoch != engine.state.epoch:
+            return
         best = self.validator.state.best_metric_epoch
         if best > 0 and engine.state.epoch - best >= self.patience:
             logger.info(f"stopping early: no better validation in {self.patience} epochs, the best was epoch {best}")

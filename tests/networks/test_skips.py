@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.networks import Skip, SkipConnection, VNet, selected_channels, sparsity
-from pipeline.networks.skips import Select, build_skip
+from pipeline.networks.select_attend_transfer import Select
+from pipeline.networks.skips import build_skip
 
 DECODER = torch.arange(2 * 2 * 2 * 2, dtype=torch.float32).reshape(2, 2, 2, 2)  # (N, C_d, X, Y)
 
