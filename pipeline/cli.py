@@ -58,7 +58,7 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _datalist(options: argparse.Namespace) -> int:
-    from .data.datalist import make_datalist, write_json  # noqa: PLC0415
+    from .data.make_datalist import make_datalist, write_json  # noqa: PLC0415
 
     write_json(make_datalist(options.folder, folds=options.folds, seed=options.seed), options.output)
     print(options.output)

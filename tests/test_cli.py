@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
 
     stand_ins: dict[str, dict[str, Any]] = {
         "pipeline.data.sample": {"make_sample": Path("sample/dataset.json")},
-        "pipeline.data.datalist": {"make_datalist": {"training": []}, "write_json": None},
+        "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
         "pipeline.report.figures": {"draw_curve": None, "draw_segmentation": None},
     }

@@ -1,8 +1,9 @@
 """Datalists, the dataset check, and the errors that explain what is wrong with a user's files."""
 
 from .check import check_cases, check_scans
-from .datalist import find_scans, make_datalist, read_cases, write_json
+from .datalist import find_scans, read_cases
 from .errors import InputError, explain_errors
+from .make_datalist import make_datalist, write_json
 from .volumes import read_volume
 
 __all__ = [

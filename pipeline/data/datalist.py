@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from ..files import write_text
 from .errors import InputError
 
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
-_KEPT_FROM_MSD = ("name", "description", "reference", "licence", "release", "modality", "labels")
 
 
 def read_cases(
@@ -42,8 +36,8 @@ def read_cases(
         raise InputError(
             "part", found=repr(part), expected='"training" or "validation"', remedy="choose one of the two"
         )
-    folder = _existing_folder(dataset_dir)
-    items = _training_items(datalist)
+    folder = existing_folder(dataset_dir)
+    items = training_items(datalist)
     folds = _folds_of(items, datalist)
     if fold not in folds:
         raise InputError(
@@ -61,7 +55,7 @@ def read_cases(
             remedy="spread the cases over several folds",
         )
     cases = [{"image": _resolved(folder, item["image"]), "label": _resolved(folder, item["label"])} for item in chosen]
-    _require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
+    require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
     return cases
 
 
@@ -84,63 +78,9 @@ def find_scans(
         InputError: the folder is missing, empty or without NIfTI files, a named file is not there, or two scans
             would share the name of their output.
     """
-    scans = _nifti_files(_existing_folder(dataset_dir)) if datalist is None else _named_scans(dataset_dir, datalist)
+    scans = _nifti_files(existing_folder(dataset_dir)) if datalist is None else _named_scans(dataset_dir, datalist)
     _refuse_shared_names(scans)
     return scans
-
-
-def make_datalist(
-    msd_folder: str | Path,
-    *,
-    folds: int = 5,
-    seed: int = 0,
-    checksums: bool = True,
-    extra: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Make a datalist with folds from a folder in the Medical Segmentation Decathlon's layout.
-
-    The items are sorted by image name, permuted by `numpy.random.default_rng(seed)` and cut by `numpy.array_split`:
-    fold sizes differ by one at most, and the same folder gives the same datalist.
-
-    Args:
-        msd_folder: folder with `dataset.json` and the files it names.
-        folds: number of folds, from 2 to the number of training cases.
-        seed: seed of the permutation.
-        checksums: whether to add the SHA-256 of every file, by its path inside the folder.
-        extra: further top-level entries (source, licence, citation); they win over those of `dataset.json`.
-
-    Raises:
-        InputError: `dataset.json` or a file it names is missing or malformed, or there are fewer cases than folds.
-    """
-    folder = _existing_folder(msd_folder)
-    source = folder / "dataset.json"
-    items = sorted(_training_items(source), key=lambda item: as_list(item["image"]))
-    if not 2 <= folds <= len(items):
-        raise InputError(
-            source,
-            found=f"{len(items)} training cases for {folds} folds",
-            expected="at least 2 folds, and at least one case in each",
-            remedy="ask for another number of folds",
-        )
-    names = [posixpath.normpath(name) for item in items for key in ("image", "label") for name in as_list(item[key])]
-    _require_files((str(folder / name) for name in names), source)
-    described = _read_json(source)
-    result = {key: described[key] for key in _KEPT_FROM_MSD if key in described} | dict(extra or {})
-    fold_of = np.empty(len(items), dtype=int)
-    for fold, members in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(items)), folds)):
-        fold_of[members] = fold
-    result["training"] = [
-        {"image": item["image"], "label": item["label"], "fold": int(fold)}
-        for item, fold in zip(items, fold_of, strict=True)
-    ]
-    if checksums:
-        result["checksums"] = {name: _sha256(folder / name) for name in sorted(set(names))}
-    return result
-
-
-def write_json(data: Mapping[str, Any], path: str | Path) -> None:
-    """Write a JSON object with one entry of each top-level list or mapping per line, whole or not at all."""
-    write_text(path, _one_entry_per_line(data))
 
 
 def as_list(paths: Any) -> list[Any]:
@@ -148,7 +88,8 @@ def as_list(paths: Any) -> list[Any]:
     return list(paths) if isinstance(paths, list | tuple) else [paths]
 
 
-def _existing_folder(folder: str | Path) -> Path:
+def existing_folder(folder: str | Path) -> Path:
+    """Give the absolute path of a folder that holds something, or raise InputError."""
     path = Path(folder).expanduser().absolute()
     if not path.exists():
         found = "no such folder"
@@ -163,7 +104,8 @@ def _existing_folder(folder: str | Path) -> Path:
     )
 
 
-def _read_json(path: str | Path) -> Any:
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file, or raise InputError with its name and the place of the mistake."""
     remedy = "give the path of a datalist in JSON form"
     try:
         return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
@@ -178,9 +120,9 @@ def _read_json(path: str | Path) -> Any:
         raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
 
 
-def _training_items(datalist: str | Path) -> list[dict[str, Any]]:
+def training_items(datalist: str | Path) -> list[dict[str, Any]]:
     """Return the items of the list `training`, each with a usable `image` and `label`."""
-    content = _read_json(datalist)
+    content = read_json(datalist)
     items = content.get("training") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
         raise InputError(
@@ -224,7 +166,8 @@ def _resolved(folder: Path, paths: Any) -> Any:
     return absolute if isinstance(paths, list | tuple) else absolute[0]
 
 
-def _require_files(paths: Iterable[str], named_by: object) -> None:
+def require_files(paths: Iterable[str], named_by: object) -> None:
+    """Raise InputError naming the first of these files that is not there, and who names it."""
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
         more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
@@ -259,7 +202,7 @@ def _named_scans(
     dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
 ) -> list[dict[str, Any]]:
     named_by = datalist if isinstance(datalist, str | Path) else "datalist"
-    content = _read_json(datalist) if isinstance(datalist, str | Path) else datalist
+    content = read_json(datalist) if isinstance(datalist, str | Path) else datalist
     if isinstance(content, Mapping):
         content = [item for part in _PARTS_OF_A_DATALIST for item in content.get(part) or []]
     if not isinstance(content, Sequence) or isinstance(content, str) or not content:
@@ -274,9 +217,9 @@ def _named_scans(
         _require_paths(item, "image", named_by, place=f"item {number}")
     # With absolute paths alone the folder plays no part, and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
-    folder = _existing_folder(dataset_dir) if relative else Path(dataset_dir)
+    folder = existing_folder(dataset_dir) if relative else Path(dataset_dir)
     scans = [{"image": _resolved(folder, item["image"])} for item in items]
-    _require_files((path for scan in scans for path in as_list(scan["image"])), named_by)
+    require_files((path for scan in scans for path in as_list(scan["image"])), named_by)
     return scans
 
 
@@ -296,29 +239,3 @@ def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
                 remedy="rename one of the two, or predict them into different folders",
             )
         first_of[stem] = path
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _one_entry_per_line(data: Mapping[str, Any]) -> str:
-    lines = []
-    for key, value in data.items():
-        if isinstance(value, Mapping) and value:
-            entries = [f"{_json(str(name))}: {_json(entry)}" for name, entry in value.items()]
-            text = "{\n  " + ",\n  ".join(entries) + "\n }"
-        elif isinstance(value, list | tuple) and value:
-            text = "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]"
-        else:
-            text = _json(value)
-        lines.append(f" {_json(key)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
