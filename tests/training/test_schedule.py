@@ -81,6 +81,12 @@ def test_does_not_stop_before_the_first_validation(make_training):
     assert training.trainer.state.epoch == 4
 
 
+def test_does_not_stop_between_two_validations(make_training):
+    training = make_training(epochs=6, planned=[0, 0.1, 0, 0.2, 0, 0.3], interval=2, patience=1)
+    training.trainer.run()
+    assert training.trainer.state.epoch == 6
+
+
 def test_patience_goes_on_over_a_resume(make_training):
     planned = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
     make_training(epochs=2, planned=planned, patience=3).trainer.run()
