@@ -13,7 +13,6 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from pipeline.data.sample import make_sample
 from pipeline.networks import VNet
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
@@ -27,11 +26,6 @@ def run(folder: Path, *words: str | Path) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sample(tmp_path_factory.mktemp("sample") / "data", cases=6, scans=2, folds=3).parent
 
 
 @pytest.fixture(scope="module")
