@@ -59,7 +59,7 @@ def test_the_label_map_is_where_the_ball_is(tmp_path: Path, description: tuple[s
     np.testing.assert_allclose(saved.affine, affine, atol=1e-5)
     truth = distance_to_centre(affine) < RADIUS
     found = np.asanyarray(saved.dataobj) == 1
-    # A shift d of a ball of radius r costs about 3/4 d/r: one voxel of 1 mm would leave 0.92. Two resamplings cost less.
+    # A shift d of a ball of radius r costs about 3/4 d/r: one voxel of 1 mm would leave 0.92. Resampling costs less.
     assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.95
     # The centre of mass, in mm: a shift of half a voxel would show.
     middle = affine[:3, :3] @ np.argwhere(found).mean(axis=0) + affine[:3, 3]
