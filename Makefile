@@ -17,6 +17,8 @@ TORCH ?=
 env: $(VENV)/.complete
 
 $(VENV)/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $$($(PYTHON) --version) is too old; LightSkip needs 3.11 or later: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@if [ -n "$(TORCH)" ]; then \
 	  $(BIN)/pip install -q -c constraints.txt "$(TORCH)"; \

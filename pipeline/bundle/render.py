@@ -13,6 +13,7 @@ from ..data.errors import InputError
 from ..files import write_text
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
+from .schema import InlineSkip
 from .yaml_lines import read_yaml
 
 __all__ = ["check_rendered", "render", "write_rendered"]
@@ -89,7 +90,10 @@ def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[s
     return differences
 
 
-def _skip(name: str, folder: Path, plan: Path) -> dict[str, Any]:
+def _skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, Any]:
+    if isinstance(choice, InlineSkip):
+        return choice.model_dump(mode="json")
+    name = choice
     file = folder / f"{name}.yaml"
     if not file.is_file():
         known = sorted(path.stem for path in folder.glob("*.yaml"))
@@ -98,7 +102,7 @@ def _skip(name: str, folder: Path, plan: Path) -> dict[str, Any]:
             f"{plan}, skip",
             found=f"{name}, which is not in {folder}",
             expected=f"one of {', '.join(known)}",
-            remedy=f"did you mean {close[0]}?" if close else "choose one of them",
+            remedy=f"did you mean {close[0]}?" if close else "choose one of them, or write skip: {skip: NAME}",
         )
     return read_yaml(file)[0]
 
@@ -138,8 +142,6 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "spatial_dims": plan.spatial_dims,
         "in_channels": len(channels),
         "out_channels": len(names),
-        "size_divisor": plan.size_divisor,
-        "labels_foreground": {name: value for name, value in plan.labels.items() if value != 0},
         "imports": [f"$import {module}" for module in plan.imports],
         "normalisation": _normalisation(plan),
         "mirrors": [_mirror(axis) for axis in plan.mirror_axes],

@@ -37,16 +37,19 @@ def check_overrides() -> None:
     ``python -m monai.bundle run training --config_file configs/train.json --epoch 3`` would otherwise train for the
     configured number of epochs: MONAI adds the key ``epoch``, which nothing reads. A config calls this in
     ``initialize`` as ``$pipeline.bundle.check_overrides()``. An argument that a component's ``_target_`` accepts may
-    be added. A number stays a number, a truth value one, a mapping one; an expression, a reference or None may stand
-    anywhere. Without a running workflow (``verify_net_in_out``, export) nothing is checked.
+    be added. A number stays a number, a truth value one, a mapping one; an expression or a reference may stand
+    anywhere. None is refused: the runner leaves it out, and ``--skip None`` would train with the configured skip.
+    Without a running workflow (``verify_net_in_out``, export) nothing is checked.
 
     Raises:
-        InputError: naming every unknown override and the nearest known ids, or every value of another kind.
+        InputError: naming every override with None, every unknown override and the nearest known ids, or every value
+            of another kind.
     """
     workflow, call = running_workflow()
     if workflow is None:
         return
     files = config_files(workflow, call)
+    _check_none(files, call)
     known = _known_ids(files)
     allowed = _tracking_keys(workflow.parser.config, call)
     config = {key: value for key, value in workflow.parser.config.items() if key not in allowed}
@@ -96,6 +99,25 @@ def config_files(workflow: ConfigWorkflow, call: dict[str, Any]) -> list[Path]:
         return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     # A workflow built in Python does not keep the names of its files: a key of any file beside it counts.
     return [file for file in sorted(workflow.config_root_path.glob("*.json")) if file.name != "metadata.json"]
+
+
+def _check_none(files: list[Path], call: dict[str, Any]) -> None:
+    own = inspect.signature(ConfigWorkflow).parameters
+    nothing = [_shown(key) for key, value in call.get("kwargs", {}).items() if value is None and key not in own]
+    if not nothing:
+        return
+    typed = ", ".join(f"--{key} None" for key in nothing)
+    if nothing == ["skip"]:
+        expected, remedy = "the name of a skip connection", "did you mean none (the name of no skip)? Give --skip none"
+    else:
+        expected = "a value: overriding with None is not possible on the command line"
+        remedy = "leave it out, or set null in the config file"
+    raise InputError(
+        ", ".join(str(file) for file in files),
+        found=f"{typed}, which MONAI ignores",
+        expected=expected,
+        remedy=remedy,
+    )
 
 
 def _known_ids(files: Iterable[Path]) -> Known:

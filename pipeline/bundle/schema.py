@@ -7,11 +7,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     FiniteFloat,
     NonNegativeInt,
     PositiveInt,
     StringConstraints,
+    Tag,
     ValidationInfo,
     field_validator,
 )
@@ -129,12 +131,24 @@ class Evaluation(_Schema):
     tolerance_mm: Positive = 1.0
 
 
+class InlineSkip(_Schema):
+    """A skip connection that has no file in ``configs/skips``, such as one of your own; the same keys as there.
+
+    ``skip`` is anything that ``VNet`` takes: a name, ``[name, {option: value}]``, or a list with one per level, finest
+    first. ``sparsity`` is the weight of the selecting skips' L1 term in the loss.
+    """
+
+    skip: str | list[Any]
+    sparsity: NonNegative = 0.0
+
+
 class Plan(_Schema):
     """Everything a bundle's configs need to know about its task.
 
     ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
     of the window, ``mirror_axes`` are spatial axes from 0. ``intensity_range`` is in the scan's own units
-    (Hounsfield units for CT). ``skip`` names a file of ``configs/skips``; ``imports`` are modules that register skips.
+    (Hounsfield units for CT). ``skip`` names a file of ``configs/skips``, or holds what such a file holds; ``imports``
+    are modules that register skips.
     """
 
     name: Name
@@ -159,7 +173,10 @@ class Plan(_Schema):
     window_overlap: float = Field(default=0.5, ge=0, lt=1)
     batch: PositiveInt
     mirror_axes: list[int]
-    skip: FileName
+    skip: Annotated[
+        Annotated[FileName, Tag("[name]")] | Annotated[InlineSkip, Tag("[inline]")],
+        Discriminator(lambda value: "[inline]" if isinstance(value, dict | InlineSkip) else "[name]"),
+    ]
     imports: list[Module] = []
     training: Training
     evaluation: Evaluation = Evaluation()

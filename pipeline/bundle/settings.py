@@ -1,13 +1,17 @@
 """The check of values that a bundle's config makes before anything is computed. Needs torch and MONAI only."""
 
+import ast
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from monai.bundle.utils import EXPR_KEY
 
 from ..data.errors import InputError
 from .runtime import config_files, running_workflow
@@ -28,10 +32,8 @@ def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
 _POSITIVE = _number(lambda value: value > 0, "a number above 0")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number, 0 or more")
 
-# val_interval is computed from the two above it, so they come first.
 _RULES: dict[str, Rule] = {
     "epochs": _whole(1),
-    "planned_val_interval": _whole(1),
     "val_interval": _whole(1),
     "early_stop_patience": _whole(0),
     "batch": _whole(1),
@@ -51,10 +53,13 @@ _FOLDERS = ("ckpt_dir", "output_dir")
 def check_settings() -> None:
     """Stop a run whose settings cannot work, before it has read, computed or written anything.
 
-    Looked at, as far as the config has them: the numbers of a training, the labels, the device, whether the network
-    can be built from its settings, whether it takes the patch and the window, and whether the output folder can be
-    written to. A config calls this in ``initialize``, after the seed is set: the network is built here. Without a
-    running workflow (``verify_net_in_out``, export) nothing is checked.
+    Looked at, as far as the config has them: the modules of ``imports``, the numbers of a training, the labels, the
+    device, whether the network can be built from its settings, whether it takes the patch and the window, and whether
+    the output folder can be written to. A module, such as one that registers a skip, may lie in the bundle's folder:
+    that is put on the module search path here, after all others.
+
+    A config calls this in ``initialize``, after the seed is set: the network is built here. Without a running workflow
+    (``verify_net_in_out``, export) nothing is checked.
 
     Raises:
         InputError: naming the first setting that cannot work, and what it can be.
@@ -64,6 +69,7 @@ def check_settings() -> None:
         return
     parser = workflow.parser
     where = ", ".join(str(file) for file in config_files(workflow, call))
+    _check_imports(parser, workflow.config_root_path.absolute().parent, where)
     for key, (fits, meaning) in _RULES.items():
         if key in parser:
             value = parser.get_parsed_content(key)
@@ -82,6 +88,33 @@ def check_settings() -> None:
 def _require(fits: bool, where: str, *, found: str, expected: str, change: str) -> None:
     if not fits:
         raise InputError(where, found=found, expected=expected, remedy=f"give another value: --{change} VALUE")
+
+
+def _check_imports(parser: ConfigParser, bundle: Path, where: str) -> None:
+    # At the end, where nothing in it can hide a module that is installed.
+    if str(bundle) not in sys.path:
+        sys.path.append(str(bundle))
+    for name in _imported(parser.config.get("imports")):
+        # MONAI has tried already, when the bundle's folder was not yet there, and swallows whatever goes wrong. What
+        # importing registers is in time: the network is built later.
+        try:
+            import_module(name)
+        except Exception as error:
+            raise InputError(
+                where,
+                found=f"imports: the module {name} cannot be imported ({type(error).__name__}: {error})",
+                expected=f"a module on Python's search path, or in the bundle's folder {bundle}",
+                remedy=f"put the module's folder into PYTHONPATH, or the module into {bundle}; "
+                "where it was found, correct what its error names",
+            ) from error
+
+
+def _imported(imports: Any) -> Iterator[str]:
+    """Names of the modules in a config's plain ``$import NAME`` expressions."""
+    for text in imports if isinstance(imports, list) else [imports]:
+        if isinstance(text, str) and text.startswith(f"{EXPR_KEY}import "):
+            for statement in ast.parse(text.removeprefix(EXPR_KEY)).body:
+                yield from (alias.name for alias in getattr(statement, "names", []))
 
 
 def _check_labels(parser: ConfigParser, where: str) -> None:

@@ -1,9 +1,10 @@
 """Datalists, the dataset check, and the errors that explain what is wrong with a user's files."""
 
 from .check import check_cases, check_scans
-from .datalist import find_scans, read_cases
+from .datalist import read_cases
 from .errors import InputError, explain_errors
 from .make_datalist import make_datalist, write_json
+from .scans import find_scans
 from .volumes import read_volume
 
 __all__ = [

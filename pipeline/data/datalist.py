@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
-
-_NIFTI_SUFFIXES = (".nii.gz", ".nii")
-_PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
 
 
 def read_cases(
@@ -29,8 +27,8 @@ def read_cases(
         Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order.
 
     Raises:
-        InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, or a file
-            that the chosen part names is not there.
+        InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
+            in two folds, or a file that the chosen part names is not there.
     """
     if part not in ("training", "validation"):
         raise InputError(
@@ -46,6 +44,7 @@ def read_cases(
             expected=f"one of the folds that there are: {', '.join(map(str, sorted(set(folds))))}",
             remedy="choose one of these folds, or give cases this fold number",
         )
+    _refuse_leakage(items, folds, folder, datalist)
     chosen = [item for item, own in zip(items, folds, strict=True) if (own == fold) == (part == "validation")]
     if not chosen:
         raise InputError(
@@ -54,33 +53,9 @@ def read_cases(
             expected="cases in at least two folds",
             remedy="spread the cases over several folds",
         )
-    cases = [{"image": _resolved(folder, item["image"]), "label": _resolved(folder, item["label"])} for item in chosen]
+    cases = [{"image": resolved(folder, item["image"]), "label": resolved(folder, item["label"])} for item in chosen]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
     return cases
-
-
-def find_scans(
-    dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path | None = None
-) -> list[dict[str, Any]]:
-    """Find the scans to segment.
-
-    Args:
-        dataset_dir: folder with the scans; its subfolders are not searched.
-        datalist: the scans by name instead of all NIfTI files of the folder: a list of paths (relative ones start
-            from `dataset_dir`) or of items `{"image": …}`, or the JSON file that holds such a list or an MSD datalist,
-            of which every part counts (training, validation, test, testing).
-
-    Returns:
-        Items `{"image": path or list of paths}`: the folder's `.nii` and `.nii.gz` files sorted by name, or the scans
-        of the datalist in its order.
-
-    Raises:
-        InputError: the folder is missing, empty or without NIfTI files, a named file is not there, or two scans
-            would share the name of their output.
-    """
-    scans = _nifti_files(existing_folder(dataset_dir)) if datalist is None else _named_scans(dataset_dir, datalist)
-    _refuse_shared_names(scans)
-    return scans
 
 
 def as_list(paths: Any) -> list[Any]:
@@ -133,11 +108,12 @@ def training_items(datalist: str | Path) -> list[dict[str, Any]]:
         )
     for number, item in enumerate(items):
         for key in ("image", "label"):
-            _require_paths(item, key, datalist, place=f"training[{number}]")
+            require_paths(item, key, datalist, place=f"training[{number}]")
     return items
 
 
-def _require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:
+def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:
+    """Raise InputError where an item (named by its place in the datalist) has no usable path under a key."""
     paths = as_list(item.get(key)) if isinstance(item, Mapping) else []
     if not paths or not all(isinstance(path, str | Path) and str(path) for path in paths):
         raise InputError(
@@ -148,19 +124,7 @@ def _require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> 
         )
 
 
-def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[int]:
-    without = [number for number, item in enumerate(items) if not isinstance(item.get("fold"), int)]
-    if without:
-        raise InputError(
-            datalist,
-            found=f'{len(without)} of {len(items)} cases without a "fold" number, the first is training[{without[0]}]',
-            expected='a whole number under "fold" of every case',
-            remedy="add folds to the datalist (make_datalist does it for a folder in MSD layout)",
-        )
-    return [item["fold"] for item in items]
-
-
-def _resolved(folder: Path, paths: Any) -> Any:
+def resolved(folder: Path, paths: Any) -> Any:
     """Return the path or the list of paths as absolute ones, in the same form."""
     absolute = [str(folder / Path(path).expanduser()) for path in as_list(paths)]
     return absolute if isinstance(paths, list | tuple) else absolute[0]
@@ -179,63 +143,29 @@ def require_files(paths: Iterable[str], named_by: object) -> None:
         )
 
 
-def _nifti_files(folder: Path) -> list[dict[str, Any]]:
-    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    scans = [{"image": str(path)} for path in visible if path.is_file() and _is_nifti(path)]
-    if not scans:
-        names = [path.name + "/" * path.is_dir() for path in visible]
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[int]:
+    without = [number for number, item in enumerate(items) if not isinstance(item.get("fold"), int)]
+    if without:
         raise InputError(
-            folder,
-            found=f"no NIfTI file; the folder holds {shown or 'hidden files only'}",
-            expected="scans as .nii or .nii.gz files, directly in the folder",
-            remedy="give the folder that holds the scans themselves, or name them in a datalist",
+            datalist,
+            found=f'{len(without)} of {len(items)} cases without a "fold" number, the first is training[{without[0]}]',
+            expected='a whole number under "fold" of every case',
+            remedy="add folds to the datalist (make_datalist does it for a folder in MSD layout)",
         )
-    return scans
+    return [item["fold"] for item in items]
 
 
-def _is_nifti(path: Path) -> bool:
-    return path.name.lower().endswith(_NIFTI_SUFFIXES)
-
-
-def _named_scans(
-    dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
-) -> list[dict[str, Any]]:
-    named_by = datalist if isinstance(datalist, str | Path) else "datalist"
-    content = read_json(datalist) if isinstance(datalist, str | Path) else datalist
-    if isinstance(content, Mapping):
-        content = [item for part in _PARTS_OF_A_DATALIST for item in content.get(part) or []]
-    if not isinstance(content, Sequence) or isinstance(content, str) or not content:
-        raise InputError(
-            named_by,
-            found="no scan named",
-            expected='a list of paths or of {"image": path}, or an MSD datalist',
-            remedy="name at least one scan, or leave the datalist out to take every NIfTI file of dataset_dir",
-        )
-    items = [item if isinstance(item, Mapping) else {"image": item} for item in content]
-    for number, item in enumerate(items):
-        _require_paths(item, "image", named_by, place=f"item {number}")
-    # With absolute paths alone the folder plays no part, and may be anything.
-    relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
-    folder = existing_folder(dataset_dir) if relative else Path(dataset_dir)
-    scans = [{"image": _resolved(folder, item["image"])} for item in items]
-    require_files((path for scan in scans for path in as_list(scan["image"])), named_by)
-    return scans
-
-
-def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
-    """Raise an InputError where two scans' outputs, named after the scan's (first) file, would overwrite each other."""
-    first_of: dict[str, str] = {}
-    for scan in scans:
-        path = as_list(scan["image"])[0]
-        name = Path(path).name
-        suffix = next((suffix for suffix in _NIFTI_SUFFIXES if name.lower().endswith(suffix)), "")
-        stem = name[: len(name) - len(suffix)]
-        if stem in first_of:
-            raise InputError(
-                path,
-                found=f"the same name as {first_of[stem]}",
-                expected="scans with different names, because the label maps are named after them",
-                remedy="rename one of the two, or predict them into different folders",
-            )
-        first_of[stem] = path
+def _refuse_leakage(
+    items: Sequence[Mapping[str, Any]], folds: Sequence[int], folder: Path, datalist: str | Path
+) -> None:
+    fold_of: dict[str, int] = {}
+    for item, fold in zip(items, folds, strict=True):
+        for path in as_list(resolved(folder, item["image"])):
+            earlier = fold_of.setdefault(os.path.normpath(path), fold)
+            if earlier != fold:
+                raise InputError(
+                    path,
+                    found=f"this image in fold {earlier} and in fold {fold} of {datalist}",
+                    expected="every image in one fold: validating on what was trained on tells nothing",
+                    remedy="remove one of the two items, or give both the same fold",
+                )

@@ -17,7 +17,7 @@ from ..data.errors import InputError
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision"]
 
-PRECISIONS = ("auto", "bfloat16", "float16", "float32")
+_FORMATS = ("bfloat16", "float16", "float32")
 
 
 def choose_precision(device: torch.device | str, precision: str = "auto") -> str:
@@ -33,18 +33,20 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
         ``"bfloat16"``, ``"float16"`` or ``"float32"``.
 
     Raises:
-        InputError: when the precision is not one of these.
+        InputError: when the precision is not one of these, or float16 on a CPU, which computes in it many times slower
+            than in float32.
     """
-    if precision not in PRECISIONS:
-        raise InputError(
-            "precision",
-            found=repr(precision),
-            expected=f"one of {', '.join(PRECISIONS)}",
-            remedy="leave precision out: auto chooses what the device computes fastest",
-        )
-    if precision != "auto":
-        return precision
     device = torch.device(device)
+    if precision != "auto":
+        _check_format(precision, ("auto", *_FORMATS))
+        if precision == "float16" and device.type == "cpu":
+            raise InputError(
+                "precision",
+                found="float16 on a CPU, which computes in it many times slower than in float32",
+                expected="auto, bfloat16 or float32",
+                remedy="leave precision out: auto chooses what the device computes fastest",
+            )
+        return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     return "bfloat16" if device.type == "cpu" and _cpu_has_bfloat16() else "float32"
@@ -55,11 +57,14 @@ class PrecisionInferer(SimpleInferer):
 
     Args:
         precision: ``"bfloat16"``, ``"float16"`` or ``"float32"`` as :func:`choose_precision` gives it.
+
+    Raises:
+        InputError: when the precision is not one of these. ``"auto"`` is not: an inferer does not know its device.
     """
 
     def __init__(self, precision: str = "float32") -> None:
         super().__init__()
-        self.precision = choose_precision("cpu", precision)
+        self.precision = _check_format(precision, _FORMATS)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network on inputs (N, C, *spatial)."""
@@ -72,15 +77,29 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
     Args:
         precision: as in :class:`PrecisionInferer`.
         **kwargs: those of ``SlidingWindowInferer``: roi_size (voxels), sw_batch_size, overlap, mode, ...
+
+    Raises:
+        InputError: as in :class:`PrecisionInferer`.
     """
 
     def __init__(self, precision: str = "float32", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.precision = choose_precision("cpu", precision)
+        self.precision = _check_format(precision, _FORMATS)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network window by window on inputs (N, C, *spatial)."""
         return super().__call__(inputs, _in_precision(network, inputs, self.precision), *args, **kwargs)
+
+
+def _check_format(precision: str, known: tuple[str, ...]) -> str:
+    if precision not in known:
+        raise InputError(
+            "precision",
+            found=repr(precision),
+            expected=f"one of {', '.join(known)}",
+            remedy="leave precision out, or give one of these",
+        )
+    return precision
 
 
 def _in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:

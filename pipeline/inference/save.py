@@ -4,7 +4,7 @@ import gzip
 import logging
 import os
 from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -16,12 +16,11 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 
+from ..data.volumes import is_nifti, scan_name
 from ..files import whole_file
 
 logger = logging.getLogger(__name__)
 
-_EXTENSIONS = {".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm", ".png", ".jpg", ".tif", ".tiff"}
-_NIFTI = (".nii", ".nii.gz")
 _GEOMETRY = (
     "pixdim",
     "xyzt_units",
@@ -60,7 +59,7 @@ class _Saver(MapTransform):
         prediction = data[key]
         meta = _scan_meta(data.get(self.image_key), prediction)
         source = str(meta["filename_or_obj"])
-        target = self.output_dir / f"{_scan_name(source)}_{self.postfix}.nii.gz"
+        target = self.output_dir / f"{scan_name(source)}_{self.postfix}.nii.gz"
         if self._sources.setdefault(target, (source, key)) != (source, key):
             earlier, earlier_key = self._sources[target]
             msg = (
@@ -68,7 +67,7 @@ class _Saver(MapTransform):
                 "replace it: expected scans with different file names, or one output folder or postfix for each"
             )
             raise ValueError(msg)
-        scan = nib.load(source) if source.lower().endswith(_NIFTI) else None
+        scan = nib.load(source) if is_nifti(source) else None
         affine = _scan_affine(scan, meta)
         _check_shape(prediction, scan.shape[:3] if scan else meta.get("spatial_shape"), source)
         _check_affine(prediction, affine, source)
@@ -171,13 +170,6 @@ def _scan_meta(*candidates: Any) -> Mapping[str, Any]:
             return meta
     msg = "neither the scan nor the prediction says which file it is from: expected meta data with filename_or_obj"
     raise ValueError(msg)
-
-
-def _scan_name(source: str) -> str:
-    name = PurePath(source).name
-    stem = name[:-3] if name.lower().endswith(".gz") else name
-    suffix = PurePath(stem).suffix
-    return stem.removesuffix(suffix) if suffix.lower() in _EXTENSIONS else name
 
 
 def _labels(label_map: Any) -> NDArray[np.unsignedinteger]:

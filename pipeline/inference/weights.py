@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..data.errors import InputError
+from ..data.volumes import is_lfs_pointer
 
 __all__ = ["check_weights"]
-
-_LFS_POINTER = b"version https://git-lfs"
 
 
 def check_weights(path: str | Path, network: nn.Module) -> None:
@@ -22,7 +23,8 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
         network: the network that will load it.
 
     Raises:
-        InputError: when the file is missing, no checkpoint, or of a network with other layers or widths.
+        InputError: when the file is missing, no checkpoint, a training's ``last.pt``, or of a network with other
+            layers or widths.
     """
     path = Path(path)
     if not path.is_file():
@@ -32,9 +34,7 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
             expected="the weights of this bundle's network",
             remedy="train the bundle and name its best weights: --checkpoint RUN/model.pt",
         )
-    with path.open("rb") as file:
-        pointer = file.read(len(_LFS_POINTER)) == _LFS_POINTER
-    if pointer:
+    if is_lfs_pointer(path):
         raise InputError(
             path, found="a Git-LFS pointer", expected="weights", remedy="fetch the real file with `git lfs pull`"
         )
@@ -47,12 +47,19 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
             expected="a state dict written by torch.save",
             remedy="check that the file is whole, or copy it again",
         ) from error
+    if isinstance(weights, dict) and {"network", "optimizer"} <= weights.keys():
+        raise InputError(
+            path,
+            found="the last state of a training (last.pt), from which it can be resumed",
+            expected="the weights of the network alone",
+            remedy=f"use the best weights, which lie beside it: --checkpoint {path.with_name('model.pt')}",
+        )
     _compare(path, weights, network)
 
 
 def _compare(path: Path, weights: object, network: nn.Module) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()} if isinstance(weights, dict) else {}
+    expected = _shapes(network.state_dict())
+    found = _shapes(weights) if isinstance(weights, Mapping) else {}
     differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
         name = differing[0]
@@ -62,3 +69,11 @@ def _compare(path: Path, weights: object, network: nn.Module) -> None:
             expected=f"{name}: {expected.get(name, 'no such tensor')}",
             remedy="use the weights that were trained with these settings (skip, channels, kernel_size, labels)",
         )
+
+
+def _shapes(weights: Mapping[Any, object]) -> dict[Any, object]:
+    """Return the shape of each tensor; what is no tensor, the name of its type in place of a shape."""
+    return {
+        name: tuple(value.shape) if isinstance(value, torch.Tensor) else f"no tensor but {type(value).__name__}"
+        for name, value in weights.items()
+    }

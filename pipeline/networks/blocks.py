@@ -9,7 +9,7 @@ from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
 
-__all__ = ["Layers", "Spec", "convolve"]
+__all__ = ["Layers", "Spec", "TwoInputConv", "convolve", "one_of", "per_level"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
 Spec = str | tuple[str, dict[str, Any]]
@@ -102,3 +102,44 @@ class Layers:
         """Dropout of whole channels; an identity for probability 0."""
         dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
         return dropout if probability > 0 else nn.Identity()
+
+
+class TwoInputConv(nn.Module):
+    """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation.
+
+    Normalisation and activation follow.
+
+    Args:
+        make: the layers of the network.
+        channels: channels of x, and of the output.
+        transferred: channels that come from the side.
+    """
+
+    def __init__(self, make: Layers, channels: int, transferred: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.conv = make.bare_conv(channels + transferred, channels)
+        self.norm = make.norm(channels)
+        self.act = make.act(channels)
+
+    def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
+        """Map (N, channels, *spatial) and (N, transferred, *spatial) to (N, channels, *spatial)."""
+        kernel = self.conv.weight
+        total = convolve(x, kernel[:, : self.channels], self.conv.bias)
+        total = total + convolve(transferred, kernel[:, self.channels :])
+        return self.act(self.norm(total))
+
+
+def one_of(name: str, value: str, known: Sequence[str]) -> None:
+    """Raise a ValueError that names the argument and what it may be, unless it is one of these."""
+    if value not in known:
+        msg = f"{name} is '{value}'; it is one of {', '.join(known)}"
+        raise ValueError(msg)
+
+
+def per_level(name: str, values: Sequence[Any], expected: int) -> list[Any]:
+    """Give the values as a list; raise a ValueError that names the argument where they are more or fewer."""
+    if len(values) != expected:
+        msg = f"{name} has {len(values)} entries; expected {expected}, one per level, finest first"
+        raise ValueError(msg)
+    return list(values)

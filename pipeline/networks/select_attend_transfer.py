@@ -20,6 +20,9 @@ __all__ = ["Select", "selected_channels", "sparsity"]
 class Select(nn.Module):
     """Select: one learned weight per channel, kept sparse by an L1 term (Taghanaki et al., the first step).
 
+    Under hard selection a channel that falls below the threshold is out for good: the segmentation loss has no
+    gradient for its weight any more, and the sparsity term goes on pulling it towards zero.
+
     Args:
         channels: number of channels, C.
         mode: ``"soft"`` multiplies by the weights; ``"hard"`` also sets weights under ``threshold`` to exactly zero.

@@ -8,16 +8,23 @@ Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeGuard, TypeVar
 
 import torch
 from monai.networks.layers.factories import Conv, LayerFactory, split_args
 from torch import Tensor, nn
 
-__all__ = ["Skip", "SkipConnection", "build_skip"]
+from .blocks import Spec, per_level
+
+__all__ = ["Skip", "SkipConnection", "build_skip", "skip_per_level"]
 
 _Class = TypeVar("_Class", bound=type)
+
+_FORMS = (
+    'it can be a name ("sat"), a pair of a name and its options (["sat", {"select": "hard"}]), '
+    'or a list with one of these per level, finest first (["none", "sat"])'
+)
 
 
 class SkipFactory(LayerFactory):
@@ -26,12 +33,14 @@ class SkipFactory(LayerFactory):
     def register(self, name: str) -> Callable[[_Class], _Class]:
         """Make the decorated class available under ``name`` (case is ignored) in code and in configs.
 
+        The same class again, as when a notebook's cell is run twice, takes the place of its former self.
+
         Raises:
-            ValueError: when the name is taken.
+            ValueError: when the name is taken by another class.
         """
 
         def add(cls: _Class) -> _Class:
-            if name.upper() in self.names:
+            if name.upper() in self.names and not _is_same_class(cls, self[name]):
                 msg = f"the skip connection name '{name}' is taken by {self[name].__name__}; choose another"
                 raise ValueError(msg)
             self.add_factory_class(name, cls, desc=(cls.__doc__ or "").partition("\n")[0])
@@ -48,6 +57,10 @@ class SkipConnection(nn.Module):
 
     Subclasses write :meth:`transfer`. They take ``spatial_dims``, ``encoder_channels`` and ``decoder_channels`` first
     and their own options by keyword.
+
+    :meth:`forward` is this class's: it merges by concatenation or sum. A network may call :meth:`transfer` alone and
+    merge by itself, as :class:`~pipeline.networks.VNet` does with ``residual="decoder"``. So a subclass that writes a
+    ``forward`` of its own, and hands over channels, is refused there.
 
     Args:
         decoder_channels: channels of the decoder's upsampled feature map, C_d.
@@ -136,8 +149,34 @@ class NoSkip(SkipConnection):
         return decoder
 
 
+def skip_per_level(skip: Spec | Sequence[Spec], levels: int) -> list[Spec]:
+    """Give one skip to each level.
+
+    Args:
+        skip: a registered name, a pair of a name and its options such as ``("sat", {"select": "hard"})``, or a list
+            with one of these per level, finest first.
+        levels: how many skips there are.
+
+    Raises:
+        ValueError: when it has none of these forms, is of another length, or a name in the list is not registered.
+    """
+    if _is_one_skip(skip):
+        return [skip] * levels
+    if not isinstance(skip, list | tuple) or not all(_is_one_skip(entry) for entry in skip):
+        msg = f"skip is {skip!r}; {_FORMS}"
+        raise ValueError(msg)
+    try:
+        for entry in skip:
+            Skip[entry if isinstance(entry, str) else entry[0]]
+        return per_level("skip", skip, levels)
+    except ValueError as error:
+        # ("sat", "hard") is two names, one per level, but may have been meant as a name and its option.
+        msg = f"{error}; skip is {skip!r}; {_FORMS}"
+        raise ValueError(msg) from error
+
+
 def build_skip(
-    skip: str | tuple[str, dict[str, Any]],
+    skip: Spec,
     *,
     spatial_dims: int,
     encoder_channels: int,
@@ -158,3 +197,14 @@ def build_skip(
     name, options = split_args(skip)
     built: SkipConnection = Skip[name](spatial_dims, encoder_channels, decoder_channels, **options)
     return built
+
+
+def _is_one_skip(skip: Any) -> TypeGuard[Spec]:
+    if isinstance(skip, str):
+        return True
+    is_pair = isinstance(skip, list | tuple) and len(skip) == 2
+    return is_pair and isinstance(skip[0], str) and isinstance(skip[1], dict)
+
+
+def _is_same_class(cls: type, other: type) -> bool:
+    return (cls.__module__, cls.__qualname__) == (other.__module__, other.__qualname__)

@@ -7,13 +7,13 @@ with ``act="prelu"``, without its hidden dropout on the two finest skips.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from .blocks import Layers, Spec, convolve
-from .skips import SkipConnection, build_skip
+from .blocks import Layers, Spec, TwoInputConv, one_of, per_level
+from .skips import SkipConnection, build_skip, skip_per_level
 
 __all__ = ["VNet"]
 
@@ -28,15 +28,19 @@ class VNet(nn.Module):
         in_channels: channels of the input; any number.
         out_channels: channels of the output: the classes, background included.
         channels: width of each encoder level; see ``residual`` for the decoder's.
-        convs_per_level: convolutions in each encoder stage.
-        decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels.
+        convs_per_level: convolutions in each encoder stage. None is the published rule, continued to other depths: as
+            many as the stage lies levels below the finest, but at least one, at most three, and at the deepest at
+            most two. Five levels have 1, 1, 2, 3, 2.
+        decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels. None: by the same rule, but
+            at most two. Five levels have 1, 1, 2, 2.
         kernel_size: of the convolutions inside stages, odd; one for all axes or one per axis.
         norm: MONAI normalisation name or ``(name, options)``; None for none (convolutions then have a bias).
         act: MONAI activation name or ``(name, options)``; ``"prelu"`` has one slope per channel, as published.
         dropout: probability of dropping whole channels at the input of a stage, one for all levels or one per level.
             Never on a skip.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
-        skip: a name, ``(name, options)``, or a list with one of these per skip.
+        skip: a name, ``(name, options)``, or a list with one of these per skip. A skip connection that merges in a
+            ``forward`` of its own needs ``residual="merged"``.
         residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
             its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
             feature map; what the skip hands over enters the stage's first convolution. An attention map then does
@@ -45,7 +49,8 @@ class VNet(nn.Module):
             ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
 
     Raises:
-        ValueError: when per-level arguments disagree in length, or a skip name is not registered.
+        ValueError: when per-level arguments disagree in length, skip has another form, a skip name is not registered,
+            or a skip merges by itself where ``residual`` is ``"decoder"``.
 
     Shapes: input (N, in_channels, *spatial) with every spatial size divisible by ``size_divisor``;
     output (N, out_channels, *spatial), logits.
@@ -61,8 +66,8 @@ class VNet(nn.Module):
         in_channels: int = 1,
         out_channels: int = 2,
         channels: Sequence[int] = (16, 32, 64, 128, 256),
-        convs_per_level: Sequence[int] = (1, 1, 2, 3, 2),
-        decoder_convs_per_level: Sequence[int] = (1, 1, 2, 2),
+        convs_per_level: Sequence[int] | None = None,
+        decoder_convs_per_level: Sequence[int] | None = None,
         kernel_size: int | Sequence[int] = 5,
         norm: Spec | None = "batch",
         act: Spec = "prelu",
@@ -74,15 +79,19 @@ class VNet(nn.Module):
     ) -> None:
         super().__init__()
         levels = len(channels)
-        skips = _per_level("skip", [skip] * (levels - 1) if _is_one_skip(skip) else skip, levels - 1)
-        convs = _per_level("convs_per_level", convs_per_level, levels)
-        decoder_convs = _per_level("decoder_convs_per_level", decoder_convs_per_level, levels - 1)
-        drops = _per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         if levels < 2:
             msg = f"channels is {tuple(channels)}; a V-Net has at least two levels"
             raise ValueError(msg)
-        _one_of("head", head, ("conv", "pointwise"))
-        _one_of("residual", residual, ("merged", "decoder"))
+        one_of("head", head, ("conv", "pointwise"))
+        one_of("residual", residual, ("merged", "decoder"))
+        skips = skip_per_level(skip, levels - 1)
+        if convs_per_level is None:
+            convs_per_level = _encoder_convs(levels)
+        if decoder_convs_per_level is None:
+            decoder_convs_per_level = _decoder_convs(levels)
+        convs = per_level("convs_per_level", convs_per_level, levels)
+        decoder_convs = per_level("decoder_convs_per_level", decoder_convs_per_level, levels - 1)
+        drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         self.spatial_dims = spatial_dims
         self.size_divisor = 2 ** (levels - 1)
         self.deep_supervision = deep_supervision
@@ -100,6 +109,8 @@ class VNet(nn.Module):
             link = build_skip(skips[level], spatial_dims=spatial_dims, encoder_channels=width, decoder_channels=width)
             # Nothing enters from the side where the merged feature map is as wide as the decoder's: a sum, or no skip.
             from_the_side = residual == "decoder" and link.merged_channels > width
+            if from_the_side:
+                _check_merges_as_all_do(link)
             stage_type = _SideUpStage if from_the_side else _UpStage
             stage = stage_type(make, below, decoder_convs[level], drops[level + 1], link)
             self.decoder.append(stage)
@@ -219,30 +230,13 @@ class _SideUpStage(nn.Module):
         self.out_channels = skip.decoder_channels
         self.up = make.up(in_channels, self.out_channels)
         self.skip = skip
-        self.enter = _TwoInputConv(make, self.out_channels, skip.transferred_channels)
+        self.enter = TwoInputConv(make, self.out_channels, skip.transferred_channels)
         self.convs = make.stage(self.out_channels, convs - 1)
         self.act = make.act(self.out_channels)
 
     def forward(self, x: Tensor, encoder: Tensor) -> Tensor:
         x = self.up(self.dropout(x))
         return self.act(self.convs(self.enter(x, self.skip.transfer(encoder, x))) + x)
-
-
-class _TwoInputConv(nn.Module):
-    """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation."""
-
-    def __init__(self, make: Layers, channels: int, transferred: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.conv = make.bare_conv(channels + transferred, channels)
-        self.norm = make.norm(channels)
-        self.act = make.act(channels)
-
-    def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
-        kernel = self.conv.weight
-        total = convolve(x, kernel[:, : self.channels], self.conv.bias)
-        total = total + convolve(transferred, kernel[:, self.channels :])
-        return self.act(self.norm(total))
 
 
 def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
@@ -252,18 +246,19 @@ def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Mo
     return nn.Sequential(make.conv_act(in_channels, out_channels), pointwise)
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        msg = f"{name} is '{value}'; it is one of {', '.join(known)}"
+def _encoder_convs(levels: int) -> list[int]:
+    deepest = levels - 1
+    return [min(max(level, 1), 2 if level == deepest else 3) for level in range(levels)]
+
+
+def _decoder_convs(levels: int) -> list[int]:
+    return [min(max(level, 1), 2) for level in range(levels - 1)]
+
+
+def _check_merges_as_all_do(skip: SkipConnection) -> None:
+    if type(skip).forward is not SkipConnection.forward:
+        msg = (
+            f"the skip connection {type(skip).__name__} merges in a forward of its own, which residual 'decoder' does "
+            "not call: use residual 'merged', or write its transfer alone"
+        )
         raise ValueError(msg)
-
-
-def _is_one_skip(skip: Any) -> bool:
-    return isinstance(skip, str) or (len(skip) == 2 and isinstance(skip[0], str) and isinstance(skip[1], dict))
-
-
-def _per_level(name: str, values: Sequence[Any], expected: int) -> list[Any]:
-    if len(values) != expected:
-        msg = f"{name} has {len(values)} entries; expected {expected}, one per level, finest first"
-        raise ValueError(msg)
-    return list(values)

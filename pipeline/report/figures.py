@@ -165,7 +165,7 @@ def _draw_plane(
     panel.imshow(
         grey.take(index, axis).T, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=spacing[up] / spacing[across]
     )
-    shown = labels.take(index, axis).T
+    shown: NDArray[Any] = np.take(labels, index, axis=axis).T
     for value in np.unique(shown[shown != 0]):
         # A frame of background closes the outlines of what reaches the border, and of slices one voxel wide.
         mask = np.pad((shown == value).astype(float), 1)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
 from ..files import whole_file
+from .identity import check_identity, plain
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
 
 LAST = "last.pt"
 BEST = "model.pt"
 HISTORY = "history.csv"
+CURVES = "tensorboard"
+
+_EVENTS = "events.out.tfevents."
+_STATE = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +42,8 @@ class ResumableCheckpoint:
     under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
     ``weights_only=True``.
 
-    A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...
+    A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
+    its TensorBoard events among them.
 
     Args:
         folder: where the files go; made when missing.
@@ -44,6 +53,9 @@ class ResumableCheckpoint:
             raised for a resumed training.
         validator: the evaluator whose key metric tells the best epoch.
         resume: go on from ``last.pt``.
+        identity: what makes this training another than others: fold, seed, skip, labels, names of its cases; values
+            that JSON can hold. Saved, and compared on a resume. The number of epochs and the learning rate may change
+            and do not belong here. Without it, or in a checkpoint without it, nothing is compared.
     """
 
     def __init__(
@@ -55,6 +67,7 @@ class ResumableCheckpoint:
         lr_scheduler: LRScheduler,
         validator: Engine,
         resume: bool = False,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.network = network
@@ -62,6 +75,7 @@ class ResumableCheckpoint:
         self.lr_scheduler = lr_scheduler
         self.validator = validator
         self.resume = resume
+        self.identity = None if identity is None else plain(identity)
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
@@ -72,7 +86,8 @@ class ResumableCheckpoint:
         """Resume, or set an earlier training's files aside.
 
         Raises:
-            InputError: when there is nothing to resume from, or it was not made by this network.
+            InputError: when there is nothing to resume from, it is not whole, or it was not made by this training or
+                this network.
         """
         if engine.state.epoch > 0:
             # A second run of the same trainer goes on by itself, as in federated learning.
@@ -98,6 +113,8 @@ class ResumableCheckpoint:
             "best_metric": float(self.validator.state.best_metric),
             "best_epoch": best_epoch,
         }
+        if self.identity is not None:
+            state["identity"] = self.identity
         if engine.scaler is not None:
             state["scaler"] = engine.scaler.state_dict()
         # The best weights first: a kill between the two files repeats this epoch rather than losing its weights.
@@ -114,7 +131,9 @@ class ResumableCheckpoint:
                 expected=f"the {LAST} that a training leaves in its ckpt_dir",
                 remedy="check --ckpt_dir, or leave out --resume to start a new training",
             )
-        state: dict[str, Any] = torch.load(path, map_location=engine.state.device, weights_only=True)
+        state = _read(path, engine.state.device)
+        if self.identity is not None and "identity" in state:
+            check_identity(path, state["identity"], self.identity)
         try:
             _unwrapped(self.network).load_state_dict(state["network"])
         except RuntimeError as error:
@@ -135,7 +154,14 @@ class ResumableCheckpoint:
         engine.state.iteration = state["iteration"]
         self.validator.state.best_metric = state["best_metric"]
         self.validator.state.best_metric_epoch = state["best_epoch"]
-        logger.info(f"resuming after epoch {state['epoch']}, best so far {state['best_metric']:.4f}: {path}")
+        best = self.validator.state
+        known = f"best so far {best.best_metric:.4f}" if best.best_metric_epoch > 0 else "no validation so far"
+        logger.info(f"resuming after epoch {engine.state.epoch}, {known}: {path}")
+        if engine.state.epoch >= engine.state.max_epochs:
+            # Ignite sees for itself that no epoch is left, and ends the run in order.
+            logger.warning(
+                f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; raise --epochs"
+            )
 
 
 def _is_main(engine: Engine) -> bool:
@@ -144,6 +170,28 @@ def _is_main(engine: Engine) -> bool:
 
 def _unwrapped(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state: Any = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise InputError(
+            path,
+            found=f"a file that PyTorch cannot load ({type(error).__name__})",
+            expected="a checkpoint that a training wrote",
+            remedy="copy it again if it was copied, or leave out --resume to start a new training",
+        ) from error
+    missing = sorted(_STATE.difference(state)) if isinstance(state, dict) else sorted(_STATE)
+    if missing:
+        raise InputError(
+            path,
+            found=f"no {missing[0]} in it" + (", as in a file of weights alone" if len(missing) == len(_STATE) else ""),
+            expected=f"the {LAST} that a training leaves in its ckpt_dir, with {', '.join(sorted(_STATE))}",
+            remedy="put that file there, or leave out --resume to start a new training",
+        )
+    whole: dict[str, Any] = state
+    return whole
 
 
 def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
@@ -168,6 +216,25 @@ def _set_aside(folder: Path) -> None:
         number += 1
     aside = folder / f"previous_{number}"
     aside.mkdir()
+    last_written = max(path.stat().st_mtime for path in earlier)
+    for path in _earlier_events(folder / CURVES, last_written=last_written):
+        (aside / CURVES).mkdir(exist_ok=True)
+        path.rename(aside / CURVES / path.name)
     for path in earlier:
         path.rename(aside / path.name)
     logger.info(f"an earlier training's files were moved to {aside}")
+
+
+def _earlier_events(folder: Path, *, last_written: float) -> list[Path]:
+    """TensorBoard files of other runs than this one, whose writers made theirs before a training starts.
+
+    They open it by its name at every write: it must stay. A name tells the second, the host and the process; a process
+    in a container may have the number of an earlier one, but begins after that one last wrote.
+    """
+    own = f".{socket.gethostname()}.{os.getpid()}."
+    begun = {path: path.name.removeprefix(_EVENTS).partition(".")[0] for path in folder.glob(f"{_EVENTS}*")}
+    return [
+        path
+        for path, second in begun.items()
+        if own not in path.name or (second.isdecimal() and int(second) < int(last_written))
+    ]

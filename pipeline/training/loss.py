@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from monai.losses.ds_loss import DeepSupervisionLoss
 from torch import Tensor, nn
 
 from ..networks import sparsity
@@ -16,8 +17,12 @@ class SparseSkipLoss(nn.Module):
     The sparsity term is the sum over selecting skips of their mean absolute channel weight (Taghanaki et al., arXiv
     1804.05181: selection "under a sparsity constraint"; the L1 form and its weight are our choice).
 
+    A list of predictions, as deep supervision gives, goes through MONAI's ``DeepSupervisionLoss``: the weighted sum of
+    the loss at every level, weights 1, 1/2, 1/4, ... but at least 1/16, with the label map brought to the level's grid
+    (nearest voxel).
+
     Args:
-        loss: segmentation loss taking ``(prediction, target)``.
+        loss: segmentation loss taking ``(prediction, target)``; a ``DeepSupervisionLoss`` for weights of one's own.
         network: the network whose skips are kept sparse.
         weight: of the sparsity term, 0 or more; 0 leaves the loss as it is.
 
@@ -42,8 +47,17 @@ class SparseSkipLoss(nn.Module):
             prediction: logits (N, C, *spatial), or a list of them, finest first, under deep supervision.
             target: label map (N, 1, *spatial).
         """
-        value: Tensor = self.loss(prediction, target)
+        value = self._segmentation_loss(prediction, target)
         if self.weight == 0:
             return value
         term = sparsity(self._network[0])
         return value + self.weight * torch.as_tensor(term, device=value.device)
+
+    def _segmentation_loss(self, prediction: Tensor | list[Tensor], target: Tensor) -> Tensor:
+        loss = self.loss
+        if isinstance(prediction, list):
+            loss = loss if isinstance(loss, DeepSupervisionLoss) else DeepSupervisionLoss(loss)
+            # PyTorch cannot interpolate int64; labels are small enough to be exact in float32.
+            target = target.float()
+        value: Tensor = loss(prediction, target)
+        return value

@@ -132,6 +132,7 @@ def test_two_axes(tmp_path: Path) -> None:
         ("batch: 2", "batch: 2\nwindow_overlap: 1.0", "window_overlap", r"window_overlap should be less than 1"),
         ("mirror_axes: [0, 1]", "mirror_axes: [3]", "mirror", r"mirror_axes must be different axes out of 0 to 2"),
         ("mirror_axes: [0, 1]", "mirror_axes: [1, 1]", "mirror", r"mirror_axes must be different axes"),
+        ("skip: sat", "skip: {skp: sat}", "skip", r"skip\.skp is not a key of a plan"),
         ("skip: sat", "skip: ../sat", "skip", r"skip .*found '\.\./sat'"),
         ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval is longer than the training of 100"),
         ("  seed: 0\n", "", "training", r"training\.seed is missing"),

@@ -78,8 +78,6 @@ DERIVED = """\
 spatial_dims: !derived spatial_dims
 in_channels: !derived in_channels
 out_channels: !derived out_channels
-size_divisor: !derived size_divisor
-labels_foreground: !derived labels_foreground
 datalist: !derived datalist
 image_format: !derived image_format
 image_text: !derived image_text
@@ -118,6 +116,23 @@ def rendered_json(bundle: Path, recipes: Path, name: str) -> Any:
     return json.loads(render(bundle, recipes=recipes)[f"configs/{name}.json"])
 
 
+@pytest.mark.parametrize(
+    ("choice", "skip", "sparsity"),
+    [
+        ("none", "none", 0),
+        ("{skip: mean}", "mean", 0.0),
+        ("{skip: [mean, {factor: 2}], sparsity: 0.5}", ["mean", {"factor": 2}], 0.5),
+        ("{skip: [none, sat]}", ["none", "sat"], 0.0),
+    ],
+)
+def test_a_skip_is_a_file_of_recipes_or_stands_in_the_plan(
+    bundle: Path, recipes: Path, choice: str, skip: Any, sparsity: float
+) -> None:
+    (bundle / "plan.yaml").write_text(PLAN.replace("skip: light", f"skip: {choice}"))
+    assert rendered_json(bundle, recipes, "train")["network_def"]["skip"] == skip
+    assert rendered_json(bundle, recipes, "evaluate")["sparsity"] == sparsity
+
+
 def test_fills_the_tags_in_and_leaves_monais_words_alone(bundle: Path, recipes: Path) -> None:
     train = rendered_json(bundle, recipes, "train")
     assert list(train) == ["imports", "epochs", "network_def", "device", "train", "run"]
@@ -150,8 +165,6 @@ def test_derives_from_the_plan(bundle: Path, recipes: Path) -> None:
         "spatial_dims": 3,
         "in_channels": 1,
         "out_channels": 3,
-        "size_divisor": 4,
-        "labels_foreground": {"cyst": 2, "ball": 1},
         "datalist": "$@bundle_root + '/configs/datalist.json'",
         "image_format": "hounsfield",
         "image_text": "CT, channels: intensity; RAS, 1 x 1 x 1.5 mm",

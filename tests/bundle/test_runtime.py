@@ -114,6 +114,42 @@ def test_refuses_unknown_overrides_and_names_the_nearest(
     assert nearest in error.expected
 
 
+@pytest.mark.parametrize(
+    ("overrides", "found", "told"),
+    [
+        ({"skip": None}, "--skip None, which MONAI ignores", "did you mean none (the name of no skip)?"),
+        ({"epochs": None}, "--epochs None, which MONAI ignores", "null in the config file"),
+        ({"weights::dice": None, "epochs": None, "device": "cpu"}, "--weights#dice None, --epochs None", "null in"),
+    ],
+)
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda file, overrides: run("training", config_file=file, **overrides),
+        lambda file, overrides: create_workflow(config_file=file, tracking=None, **overrides),
+    ],
+    ids=["run", "create_workflow"],
+)
+def test_refuses_none_which_the_runner_would_leave_out(
+    config: Path, overrides: dict[str, Any], found: str, told: str, start: Callable[[str, dict[str, Any]], Any]
+) -> None:
+    config.write_text(json.dumps({**TRAIN, "skip": "sat"}))
+    with pytest.raises(RuntimeError, match="check_overrides") as raised:
+        start(str(config), overrides)
+    message = str(input_error(raised.value))
+    assert message.startswith(f"{config}: found {found}")
+    assert told in message
+
+
+def test_none_as_the_user_types_it(config: Path) -> None:
+    config.write_text(json.dumps({**TRAIN, "skip": "sat"}))
+    command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config), "--skip", "None"]
+    repository = Path(__file__).parents[2]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, cwd=repository)
+    assert ended.returncode == 1
+    assert "found --skip None, which MONAI ignores" in ended.stderr
+
+
 def test_names_all_of_them_at_once(config: Path) -> None:
     with pytest.raises(RuntimeError) as raised:
         create_workflow(config_file=str(config), epoch=3, device="cpu", **{"weights#dise": 1, "weights#cee": 1})

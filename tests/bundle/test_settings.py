@@ -1,6 +1,9 @@
 """`check_settings` alone; `tests/bundles/test_bad_input.py` shows it in real runs."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,20 @@ NETWORK = {
     "decoder_convs_per_level": [1, 1],
     "skip": "@skip",
 }
+MY_SKIP = """
+import torch
+from pipeline.networks import Skip, SkipConnection
+
+@Skip.register("mean")
+class Mean(SkipConnection):
+    '''The mean of the encoder channels.'''
+
+    def __init__(self, spatial_dims, encoder_channels, decoder_channels):
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=1)
+
+    def transfer(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
+        return encoder.mean(dim=1, keepdim=True)
+"""
 CONFIG: dict[str, Any] = {
     "imports": ["$from pipeline.bundle import check_settings"],
     "epochs": 3,
@@ -81,3 +98,55 @@ def test_a_file_in_place_of_the_output_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught:
         initialize(tmp_path, ckpt_dir=str(tmp_path / "taken" / "run"))
     assert "which is a file" in str(caught.value.__cause__)
+
+
+def test_a_skip_in_the_bundles_folder_is_found_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "bundle" / "configs").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "bundle" / "mean_skip.py").write_text(MY_SKIP)
+    config = {**CONFIG, "imports": [*CONFIG["imports"], "$import mean_skip"], "skip": "mean"}
+    config["run"] = ["$print(type(@network_def.decoder[0].skip).__name__)"]
+    (tmp_path / "bundle" / "configs" / "train.json").write_text(json.dumps(config))
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(
+        [sys.executable, "-m", "monai.bundle", "run", "--config_file", "../bundle/configs/train.json"],
+        cwd=tmp_path / "elsewhere",
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Mean" in ended.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "ModuleNotFoundError: No module named 'module_of_mine'"),
+        ("import not_installed_here", "ModuleNotFoundError: No module named 'not_installed_here'"),
+        ("def half(", "SyntaxError"),
+        (MY_SKIP.replace('"mean"', '"sat"'), "the skip connection name 'sat' is taken by SelectAttendTransfer"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, reason: str
+) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "configs").mkdir(parents=True)
+    if content is not None:
+        (bundle / "module_of_mine.py").write_text(content)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(RuntimeError) as caught:
+        initialize(bundle / "configs", imports=[*CONFIG["imports"], "$import module_of_mine as mine"])
+    message = str(caught.value.__cause__)
+    assert isinstance(caught.value.__cause__, InputError)
+    assert "the module module_of_mine cannot be imported" in message
+    assert reason in message
+    assert f"PYTHONPATH, or the module into {bundle}" in message
+
+
+def test_a_standard_module_and_its_parts_may_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    initialize(tmp_path, imports=[*CONFIG["imports"], "$import os.path", "$from os import no_such_thing"])

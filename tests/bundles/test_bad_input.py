@@ -131,6 +131,37 @@ def four_axes(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.stack([voxels, voxels], axis=-1), affine
 
 
+def flat(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return voxels[:, :, 0], affine
+
+
+def constant(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.full_like(voxels, 5), affine
+
+
+def scaled_by(factor: float) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def change(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return voxels, affine @ np.diag([factor, factor, factor, 1])
+
+    return change
+
+
+def in_metres(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        image = nib.load(folder / name)
+        image.header.set_xyzt_units("meter")
+        image.to_filename(folder / name)
+
+    return spoil
+
+
+def listed_in_another_fold(folder: Path) -> None:
+    """Lists the image of the first case, of fold 0, in the second, of fold 1, as well."""
+    content = json.loads((folder / "dataset.json").read_text())
+    content["training"][1]["image"] = content["training"][0]["image"]
+    (folder / "dataset.json").write_text(json.dumps(content))
+
+
 def one_slice_less(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return voxels[:, :, :-1], affine
 
@@ -150,6 +181,18 @@ DATASET_DEFECTS: dict[str, tuple[Spoil, str, str, str, str]] = {
     "LFS pointer": (replaced(IMAGE, LFS_POINTER), IMAGE, "Git LFS pointer", "image", "git lfs pull"),
     "4D": (changed(IMAGE, four_axes), IMAGE, "4 axes", "one volume (x, y, z)", "split or select"),
     "NaN": (with_voxel(IMAGE, np.nan), IMAGE, "1 of 78387 voxels NaN", "finite", "replace these voxels"),
+    "2D": (changed(IMAGE, flat), IMAGE, "2 axes, shape (53, 51)", "one volume (x, y, z)", "bundle for files"),
+    "two folds": (
+        listed_in_another_fold,
+        "imagesTr/sample_000.nii.gz",
+        "this image in fold 0 and in fold 1 of",
+        "every image in one fold",
+        "remove one",
+    ),
+    "metres": (in_metres(IMAGE), IMAGE, "a spacing in metres", "mm", "xyzt_units"),
+    "fine spacing": (changed(IMAGE, scaled_by(1e-3)), IMAGE, "a spacing of 0.00", "0.01 to 100 mm", "header"),
+    "constant": (changed(IMAGE, constant), IMAGE, "the same value, 5, in every voxel", "contrast", "export"),
+    "1e20": (with_voxel(IMAGE, 1e20), IMAGE, "to 1e+20", "between -1e+18 and 1e+18", "fill value"),
     "Inf": (with_voxel(IMAGE, -np.inf), IMAGE, "NaN or infinite", "finite", "replace these voxels"),
     "undeclared label": (with_voxel(LABEL, 7), LABEL, "values: 7", "3 (tube)", "declare"),
     "negative label": (with_voxel(LABEL, -1), LABEL, "values: -1", "3 (tube)", "declare"),
@@ -305,12 +348,16 @@ def test_settings_are_not_checked_without_a_run() -> None:
 SCAN_DEFECTS: dict[str, tuple[Spoil, str, str]] = {
     "no folder": (lambda folder: shutil.rmtree(folder / "imagesTs"), "imagesTs", "no such folder"),
     "empty folder": (emptied("imagesTs"), "imagesTs", "empty folder"),
-    "no NIfTI": (renamed_to_text, "imagesTs", "no NIfTI file; the folder holds scan_000.txt, scan_001.txt"),
+    "no NIfTI": (renamed_to_text, "imagesTs", "no NIfTI scan; the folder holds scan_000.txt, scan_001.txt"),
     "truncated": (truncated(SCAN), SCAN, "truncated"),
     "4D": (changed(SCAN, four_axes), SCAN, "4 axes"),
     "NaN": (with_voxel(SCAN, np.nan), SCAN, "NaN"),
     "LFS pointer": (replaced(SCAN, LFS_POINTER), SCAN, "Git LFS pointer"),
     "not compressed": (with_bytes(SCAN, gzip.decompress), SCAN, "not gzip-compressed"),
+    "metres": (in_metres(SCAN), SCAN, "a spacing in metres"),
+    "coarse spacing": (changed(SCAN, scaled_by(1e3)), SCAN, "a spacing of 1"),
+    "constant": (changed(SCAN, constant), SCAN, "the same value, 5, in every voxel"),
+    "2D": (changed(SCAN, flat), SCAN, "2 axes"),
 }
 
 
@@ -336,6 +383,32 @@ def test_inference_refuses_a_datalist_that_names_a_missing_file(
     assert str(error.where) == str(dataset / "imagesTs/scan_007.nii.gz")
     assert "datalist" in error.remedy
     assert not (tmp_path / "out").exists()
+
+
+def test_inference_refuses_scans_that_would_share_an_output(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    (dataset / "imagesTs" / "scan_000.nrrd").touch()
+    error = segment(dataset / "imagesTs", tmp_path / "out", weights, datalist=["scan_000.nii.gz", "scan_000.nrrd"])
+    assert str(error.where) == str(dataset / "imagesTs/scan_000.nrrd")
+    assert f"the same name as {dataset / SCAN}" in error.found
+    assert not (tmp_path / "out").exists()
+
+
+def test_inference_says_how_to_name_one_scan(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    error = segment(dataset / SCAN, tmp_path / "out", weights)
+    assert f"--dataset_dir {dataset / 'imagesTs'} --datalist \"['scan_000.nii.gz']\"" in error.remedy
+    # And one scan's name alone is a list of one: what is said then is said of the scan.
+    with_voxel(SCAN, np.nan)(dataset)
+    assert str(segment(dataset / "imagesTs", tmp_path / "out", weights, datalist="scan_000.nii.gz").where) == str(
+        dataset / SCAN
+    )
+
+
+def test_inference_refuses_the_last_state_of_a_training(sample: Path, weights: Path, tmp_path: Path) -> None:
+    state = {"network": torch.load(weights, weights_only=True), "optimizer": {}, "epoch": 3}
+    torch.save(state, tmp_path / "last.pt")
+    error = segment(sample / "imagesTs", tmp_path / "out", tmp_path / "last.pt")
+    assert str(error.where) == str(tmp_path / "last.pt")
+    assert str(tmp_path / "model.pt") in error.remedy
 
 
 @pytest.mark.parametrize(

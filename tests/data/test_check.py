@@ -10,8 +10,9 @@ import pytest
 import SimpleITK as sitk
 
 from pipeline.data.check import check_cases, check_scans
-from pipeline.data.datalist import find_scans, read_cases
+from pipeline.data.datalist import read_cases
 from pipeline.data.errors import InputError
+from pipeline.data.scans import find_scans
 
 SHAPE = (9, 8, 7)
 LABELS = {"background": 0, "front": 1, "back": 2}
@@ -57,12 +58,13 @@ CLEAN = {
     "label stored as int64": {"label": a_label().astype(np.int32)},
     "label without structures": {"label": np.zeros(SHAPE, np.uint8)},
     "trailing axis of the image": {"image": an_image((*SHAPE, 1))},
-    "trailing axes of the label": {"label": a_label()[..., None, None]},
+    "trailing axis of the label": {"label": a_label()[..., None]},
     "uncompressed": {"suffix": ".nii"},
     "rounded affine": {"label_affine": np.diag([1, 1, 1 + 1e-5, 1])},
-    "one slice": {"image": an_image((9, 8)), "label": a_label()[:, :, 3]},
-    "large numbers": {"image": an_image() * 1e36},
-    "large numbers whose sum is infinite": {"image": np.full(SHAPE, 1e308)},
+    "one slice": {"image": an_image((9, 8, 1)), "label": a_label()[:, :, 3:4]},
+    "large numbers": {"image": an_image() * 1e15},
+    "small numbers": {"image": an_image() * 1e-15},
+    "integers": {"image": an_image().astype(np.int16)},
 }
 
 
@@ -84,6 +86,12 @@ DEFECTS = {
     "4D image": ({"image": an_image((*SHAPE, 2))}, "image", "4 axes, shape (9, 8, 7, 2); expected one volume"),
     "4D label": ({"label": np.stack([a_label()] * 3, -1)}, "label", "4 axes, shape (9, 8, 7, 3); expected one volume"),
     "1D image": ({"image": an_image((9,))}, "image", "shape (9,)"),
+    "2D image": ({"image": an_image((9, 8))}, "image", "2 axes, shape (9, 8); expected one volume (x, y, z)"),
+    "2D label": ({"label": a_label()[:, :, 3]}, "label", "2 axes, shape (9, 8); expected one volume (x, y, z)"),
+    "two trailing axes of the image": ({"image": an_image((*SHAPE, 1, 1))}, "image", "5 axes, shape (9, 8, 7, 1, 1)"),
+    "two trailing axes of the label": ({"label": a_label()[..., None, None]}, "label", "5 axes"),
+    "constant image": ({"image": np.full(SHAPE, -7, np.int16)}, "image", "the same value, -7, in every voxel"),
+    "huge numbers": ({"image": an_image() * 1e17}, "image", "expected values between -1e+18 and 1e+18"),
     "another shape": ({"label": a_label()[:, :, 1:]}, "label", "shape (9, 8, 6); expected shape (9, 8, 7)"),
     "turned label": ({"label": a_label().transpose(1, 0, 2)}, "label", "shape (8, 9, 7)"),
     # The far corner (x, y, z) = (8, 7, 6) moves by 6 mm along z, the near one stays.
@@ -221,7 +229,8 @@ def test_many_wrong_values_are_not_all_listed(tmp_path):
 
 CHANNELS = [
     ((*SHAPE, 3), 3, None),
-    ((*SHAPE, 3, 1), 3, None),
+    ((*SHAPE, 3, 1), 3, "expected a volume with 3 channels (x, y, z, 3)"),
+    ((*SHAPE, 1, 3), 3, "expected a volume with 3 channels (x, y, z, 3)"),
     ((*SHAPE, 3), 4, "expected a volume with 4 channels (x, y, z, 4)"),
     (SHAPE, 3, "expected a volume with 3 channels"),
     ((*SHAPE, 3), 1, "expected one volume"),
@@ -273,13 +282,26 @@ def test_all_files_with_problems_are_told_in_the_order_of_the_cases(tmp_path):
     assert lines[12:] == ["  … and 1 more"]
 
 
-def test_other_formats_and_other_keys_are_checked_too(tmp_path):
+def test_other_formats_are_checked_too(tmp_path):
     for name, voxels in (("scan", an_image()), ("mask", a_label())):
         sitk.WriteImage(sitk.GetImageFromArray(voxels.transpose(2, 1, 0)), str(tmp_path / f"{name}.nrrd"))
-    case = {"ct": str(tmp_path / "scan.nrrd"), "seg": str(tmp_path / "mask.nrrd")}
-    check([case], image_key="ct", label_key="seg")
+    case = {"image": str(tmp_path / "scan.nrrd"), "label": str(tmp_path / "mask.nrrd")}
+    check([case])
     with pytest.raises(InputError, match=r"mask\.nrrd: found undeclared label values: 2"):
-        check([case], [1], image_key="ct", label_key="seg")
+        check([case], [1])
+
+
+def test_slices_are_checked_as_such(tmp_path):
+    slices = make_case(tmp_path, image=an_image((9, 8)), label=a_label()[:, :, 3])
+    check([slices], spatial_dims=2)
+    check_scans([slices], spatial_dims=2)
+    volumes = make_case(tmp_path, "volume")
+    with pytest.raises(InputError) as raised:
+        check([volumes], spatial_dims=2)
+    assert "3 axes, shape (9, 8, 7); expected one slice (x, y)" in str(raised.value)
+    assert [other.where for other in raised.value.others] == [volumes["label"]]
+    with pytest.raises(InputError, match=r"expected one slice \(x, y\)"):
+        check_scans([volumes], spatial_dims=2)
 
 
 def test_scans_need_no_label(tmp_path):
@@ -290,9 +312,13 @@ def test_scans_need_no_label(tmp_path):
         check_scans(scans)
 
 
-@pytest.mark.parametrize(("count", "progress", "shown"), [(49, True, False), (50, True, True), (50, False, False)])
-def test_progress_is_shown_for_many_cases_and_on_request(tmp_path, monkeypatch, count, progress, shown):
+@pytest.mark.parametrize(
+    ("count", "progress", "terminal", "shown"),
+    [(49, True, True, False), (50, True, True, True), (50, False, True, False), (50, True, False, False)],
+)
+def test_progress_of_many_cases_is_shown_on_a_terminal(tmp_path, monkeypatch, count, progress, terminal, shown):
     stderr = io.StringIO()
+    stderr.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", stderr)
     check([make_case(tmp_path)] * count, progress=progress)
     assert (f"{count}/{count}" in stderr.getvalue()) == shown
@@ -323,3 +349,8 @@ def test_real_cases_pass_quickly(real_data, request):
     check(cases, progress=False)
     check_scans(find_scans(folder / "imagesTr"), progress=False)
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.real
+def test_a_real_dicom_series_passes(real_data):
+    check_scans(find_scans(real_data, ["ct_dicom"]))

@@ -3,7 +3,7 @@ import json
 import pytest
 from monai.auto3dseg.utils import datafold_read
 
-from pipeline.data.datalist import find_scans, read_cases
+from pipeline.data.datalist import read_cases
 from pipeline.data.errors import InputError
 
 
@@ -50,10 +50,10 @@ def test_read_cases_gives_absolute_paths_from_a_relative_folder(tmp_path, monkey
 def test_read_cases_keeps_channels_together(tmp_path):
     datalist = make_dataset(tmp_path)
     content = json.loads(datalist.read_text())
-    content["training"][0]["image"] = ["imagesTr/a.nii.gz", "imagesTr/b.nii.gz"]
+    content["training"][0]["image"] = ["imagesTr/a.nii.gz", "imagesTr/g.nii.gz"]
     datalist.write_text(json.dumps(content))
     case = read_cases(datalist, tmp_path, fold=0, part="validation")[0]
-    assert case["image"] == [str(tmp_path / "imagesTr" / name) for name in ("a.nii.gz", "b.nii.gz")]
+    assert case["image"] == [str(tmp_path / "imagesTr" / name) for name in ("a.nii.gz", "g.nii.gz")]
 
 
 def drop(key, *numbers):
@@ -126,93 +126,38 @@ def test_read_cases_names_the_first_missing_file_and_counts_the_others(tmp_path)
 @pytest.mark.parametrize(
     ("name", "message"), [("absent", "no such folder"), ("datalist.json", "a file"), ("empty", "an empty folder")]
 )
-def test_both_readers_refuse_a_folder_that_cannot_be_one(tmp_path, name, message):
+def test_read_cases_refuses_a_folder_that_cannot_be_one(tmp_path, name, message):
     datalist = make_dataset(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=f"{name}: found {message}"):
         read_cases(datalist, tmp_path / name, fold=0, part="training")
-    with pytest.raises(InputError, match=f"{name}: found {message}"):
-        find_scans(tmp_path / name)
-    with pytest.raises(InputError, match=f"{name}: found {message}"):
-        find_scans(tmp_path / name, ["a.nii.gz"])
 
 
-def put(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).touch()
-
-
-def test_find_scans_takes_the_nifti_files_of_the_folder_alone(tmp_path):
-    put(tmp_path, "b.nii", "a.nii.gz", "C.NII.GZ", ".hidden.nii", "notes.txt", "nii.gz.txt", "deep/d.nii")
-    (tmp_path / "folder.nii").mkdir()
-    assert find_scans(tmp_path) == [{"image": str(tmp_path / name)} for name in ("C.NII.GZ", "a.nii.gz", "b.nii")]
-
-
+# The image of item 3 (fold 1) again, as item 5 (fold 2), and how that is written.
 @pytest.mark.parametrize(
-    ("names", "message"),
+    ("image", "named"),
     [
-        (["imagesTr/a.nii.gz", "dataset.json"], "the folder holds dataset.json, imagesTr/;"),
-        ([f"{number}.dcm" for number in range(8)], "0.dcm, 1.dcm, 2.dcm, 3.dcm, 4.dcm and 3 more"),
-        ([".DS_Store"], "hidden files only"),
+        ("./imagesTr/d.nii.gz", "imagesTr/d.nii.gz"),
+        ("labelsTr/../imagesTr/d.nii.gz", "labelsTr/../imagesTr/d.nii.gz"),
+        (["imagesTr/f.nii.gz", "imagesTr/d.nii.gz"], "imagesTr/d.nii.gz"),
     ],
 )
-def test_find_scans_says_what_a_folder_without_scans_holds(tmp_path, names, message):
-    put(tmp_path, *names)
-    with pytest.raises(InputError, match="found no NIfTI file") as raised:
-        find_scans(tmp_path)
-    assert message in str(raised.value)
+@pytest.mark.parametrize("fold", [0, 1, 2])
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_read_cases_refuses_an_image_in_two_folds(tmp_path, image, named, fold, part):
+    datalist = make_dataset(tmp_path, folds="0121220")
+    content = json.loads(datalist.read_text())
+    content["training"][5]["image"] = image
+    datalist.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"this image in fold 1 and in fold 2 of .*datalist\.json") as raised:
+        read_cases(datalist, tmp_path, fold=fold, part=part)
+    assert raised.value.where == str(tmp_path / named)
 
 
-NAMED = [
-    (["b.nii", "sub/c.nii.gz"], ["b.nii", "sub/c.nii.gz"]),
-    ([{"image": "b.nii", "label": "absent.nii"}], ["b.nii"]),
-    ([{"image": ["b.nii", "a.nii.gz"]}], [["b.nii", "a.nii.gz"]]),
-    ({"training": [{"image": "./b.nii"}], "test": ["./a.nii.gz"]}, ["b.nii", "a.nii.gz"]),
-    ({"testing": [{"image": "sub/c.nii.gz"}]}, ["sub/c.nii.gz"]),
-]
-
-
-@pytest.mark.parametrize("as_file", [False, True], ids=["value", "file"])
-@pytest.mark.parametrize(("datalist", "expected"), NAMED)
-def test_find_scans_takes_the_named_scans_in_their_order(tmp_path, datalist, expected, as_file):
-    put(tmp_path, "a.nii.gz", "b.nii", "sub/c.nii.gz")
-    if as_file:
-        (tmp_path / "list.json").write_text(json.dumps(datalist))
-        datalist = tmp_path / "list.json"
-    absolute = [
-        [str(tmp_path / one) for one in name] if isinstance(name, list) else str(tmp_path / name) for name in expected
-    ]
-    assert find_scans(tmp_path, datalist) == [{"image": path} for path in absolute]
-
-
-def test_find_scans_needs_no_folder_for_absolute_paths(tmp_path):
-    put(tmp_path, "a.nii.gz")
-    scan = tmp_path / "a.nii.gz"
-    assert find_scans(tmp_path / "absent", [scan]) == [{"image": str(scan)}]
-
-
-@pytest.mark.parametrize(
-    ("datalist", "message"),
-    [
-        (["a.nii.gz", "x.nii", "y.nii"], r"x\.nii: found no such file \(and 1 more"),
-        ([], "no scan named"),
-        ({"training": []}, "no scan named"),
-        ([{"label": "a.nii.gz"}], "item 0 without"),
-        (["a.nii.gz", 5], "item 1 without"),
-        (["a.nii.gz", "a.nii"], r"a\.nii: found the same name as .*a\.nii\.gz"),
-        (["a.nii.gz", "sub/a.nii.gz"], "the same name"),
-        (["a.nii.gz", "a.nii.gz"], "the same name"),
-    ],
-)
-def test_find_scans_tells_what_is_wrong_with_the_named_scans(tmp_path, datalist, message):
-    put(tmp_path, "a.nii.gz", "a.nii", "sub/a.nii.gz")
-    with pytest.raises(InputError, match=message):
-        find_scans(tmp_path, datalist)
-
-
-@pytest.mark.parametrize("names", [("a.nii", "a.nii.gz"), ("a.b.nii", "a.b.NII.GZ")])
-def test_find_scans_refuses_scans_whose_outputs_would_share_a_name(tmp_path, names):
-    put(tmp_path, *names)
-    with pytest.raises(InputError, match="the same name"):
-        find_scans(tmp_path)
+def test_read_cases_takes_an_image_twice_in_one_fold(tmp_path):
+    # Two experts' label maps of one scan.
+    datalist = make_dataset(tmp_path)
+    content = json.loads(datalist.read_text())
+    content["training"][4]["image"] = "imagesTr/b.nii.gz"  # of fold 1, as item 1 is
+    datalist.write_text(json.dumps(content))
+    assert case_names(read_cases(datalist, tmp_path, fold=1, part="validation")) == "bb"

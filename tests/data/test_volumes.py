@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from pipeline.data.errors import InputError
-from pipeline.data.volumes import read_volume
+from pipeline.data.volumes import is_lfs_pointer, is_nifti, read_volume, scan_name
 
 AFFINE = np.array([[0, -1.5, 0, 10], [2, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])
 
@@ -164,3 +164,96 @@ def test_refuses_an_unusable_geometry(tmp_path, fields, message):
 def test_an_affine_of_the_header_that_is_not_in_use_does_not_matter(tmp_path):
     path = save_with_header(tmp_path / "a.nii", sform_code=0, qform_code=1, srow_z=(0, 0, 0, 0))
     np.testing.assert_array_equal(read_volume(path)[1], np.eye(4))
+
+
+@pytest.mark.parametrize("seconds", [0, 8], ids=["no time", "seconds"])
+@pytest.mark.parametrize(
+    ("unit", "found"),
+    [(0, None), (1, "a spacing in metres (1 x 1 x 1)"), (2, None), (3, "a spacing in micrometres (1 x 1 x 1)")],
+)
+def test_takes_mm_alone(tmp_path, unit, seconds, found):
+    path = save_with_header(tmp_path / "a.nii", xyzt_units=unit + seconds)
+    if found is None:
+        read_volume(path)
+    else:
+        with pytest.raises(InputError) as raised:
+            read_volume(path)
+        assert (raised.value.found, raised.value.expected) == (found, "mm")
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape", "allowed"),
+    [
+        ((0.01, 0.01, 100), (4, 5, 6), True),  # neither number is exact in float32
+        ((0.0099, 1, 1), (4, 5, 6), False),
+        ((1, 100.1, 1), (4, 5, 6), False),
+        ((0.001, 0.001, 0.003), (4, 5, 6), False),  # metres
+        ((1, 1, 3000), (4, 5, 6), False),  # micrometres along one axis
+        ((1, 1, 3000), (4, 5, 1), True),  # one slice: how thick is no matter
+        ((0.5, 0.5, 0.001), (4, 5, 1), True),
+        ((0.5, 0.001), (4, 5), False),
+        ((1, 1, 1, 3000), (4, 5, 6, 2), True),  # the fourth axis is not in space
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_refuses_a_spacing_that_no_scan_has(tmp_path, spacing, shape, allowed, turned):
+    angle = 0.3 if turned else 0
+    rotation = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    affine = np.eye(4)
+    affine[:3, :3] = rotation @ np.diag([*spacing, 1][:3])
+    image = nibabel.Nifti1Image(a_volume(shape), affine)
+    image.header.set_zooms(spacing)
+    image.to_filename(tmp_path / "a.nii")
+    if allowed:
+        read_volume(str(tmp_path / "a.nii"))
+    else:
+        with pytest.raises(InputError, match=r"expected a spacing of 0\.01 to 100 mm") as raised:
+            read_volume(str(tmp_path / "a.nii"))
+        assert f"a spacing of {' x '.join(f'{size:g}' for size in spacing)}" in raised.value.found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pixdim": (1, 0.001, 1, 1, 0, 0, 0, 0)},  # which MONAI may prefer to the affine of the sform
+        {"srow_x": (0.001, 0, 0, 0)},
+    ],
+)
+def test_refuses_an_absurd_spacing_in_either_of_the_headers_places(tmp_path, fields):
+    path = save_with_header(tmp_path / "a.nii", sform_code=1, **fields)
+    with pytest.raises(InputError, match=r"spacing of 0\.001 x 1 x 1 mm"):
+        read_volume(path)
+
+
+def test_a_negative_spacing_in_the_header_is_a_length(tmp_path):
+    path = save_with_header(tmp_path / "a.nii", sform_code=1, pixdim=(1, -1, 1, 1, 0, 0, 0, 0))
+    np.testing.assert_array_equal(read_volume(path)[1], np.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "nifti"),
+    [
+        ("in/a.nii.gz", "a", True),
+        ("a.b.NII.GZ", "a.b", True),
+        ("a.nii", "a", True),
+        ("a.nrrd", "a", False),
+        ("a.mha.gz", "a", False),
+        ("CT.5.dcm", "CT.5", False),
+        ("cell.PNG", "cell", False),
+        ("1.2.840.113", "1.2.840.113", False),
+        ("folder/series/", "series", False),
+        ("scans.json", "scans.json", False),
+        ("archive.tar.gz", "archive.tar.gz", False),
+    ],
+)
+def test_names_a_scan_without_its_known_ending(path, name, nifti):
+    assert (scan_name(path), is_nifti(path)) == (name, nifti)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", True), (b"version 1", False), (b"", False)],
+)
+def test_knows_a_git_lfs_pointer(tmp_path, content, expected):
+    (tmp_path / "a").write_bytes(content)
+    assert is_lfs_pointer(tmp_path / "a") == expected

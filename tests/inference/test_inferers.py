@@ -32,8 +32,23 @@ def test_auto_on_a_gpu(monkeypatch: pytest.MonkeyPatch, ampere: bool, expected: 
 
 def test_a_precision_insisted_on_is_kept() -> None:
     assert choose_precision("cpu", "float32") == "float32"
-    with pytest.raises(InputError, match="bfloat16, float16, float32"):
+    assert choose_precision("cuda:0", "float16") == "float16"
+    with pytest.raises(InputError, match="auto, bfloat16, float16, float32"):
         choose_precision("cpu", "bf16")
+
+
+def test_a_cpu_does_not_compute_in_float16() -> None:
+    with pytest.raises(InputError, match=r"float16 on a CPU.*; expected auto, bfloat16 or float32"):
+        choose_precision("cpu", "float16")
+
+
+@pytest.mark.parametrize("inferer", [PrecisionInferer, PrecisionSlidingWindowInferer])
+@pytest.mark.parametrize("precision", ["auto", "bf16", ""])
+def test_an_inferer_takes_a_format_only(inferer: type, precision: str) -> None:
+    options = {"roi_size": (8, 8, 8)} if inferer is PrecisionSlidingWindowInferer else {}
+    assert inferer("float16", **options).precision == "float16"
+    with pytest.raises(InputError, match=f"found '{precision}'; expected one of bfloat16, float16, float32"):
+        inferer(precision, **options)
 
 
 def test_float32_is_monais_own_inferer(network: nn.Module, volume: Tensor) -> None:

@@ -27,8 +27,15 @@ def test_weights_of_this_network_pass(tmp_path: Path) -> None:
         (network(width=8).state_dict(), "3 tensors that differ, first 0.weight: (8, 1, 3, 3, 3)"),
         (nn.Conv3d(1, 4, 3).state_dict(), "5 tensors that differ"),
         ([1, 2], "3 tensors that differ, first 0.weight: missing"),
+        ({**network().state_dict(), "epoch": 3}, "1 tensors that differ, first epoch: no tensor but int"),
+        ({**network().state_dict(), "0.bias": [0.0]}, "1 tensors that differ, first 0.bias: no tensor but list"),
+        ({"state_dict": network().state_dict()}, "4 tensors that differ, first 0.weight: missing"),
+        ({"network": network().state_dict()}, "4 tensors that differ, first 0.weight: missing"),
     ],
-    ids=["missing", "lfs", "empty", "truncated", "wider", "other layers", "a list"],
+    ids=[
+        *("missing", "lfs", "empty", "truncated", "wider", "other layers", "a list"),
+        *("an epoch too", "a list as tensor", "under state_dict", "under network"),
+    ],
 )
 def test_anything_else_is_named(tmp_path: Path, content: object, found: str) -> None:
     path = tmp_path / "model.pt"
@@ -47,3 +54,15 @@ def test_a_whole_pickled_network_is_refused_unrun(tmp_path: Path) -> None:
     torch.save(network(), tmp_path / "model.pt")
     with pytest.raises(InputError, match="cannot load"):
         check_weights(tmp_path / "model.pt", network())
+
+
+def test_the_last_state_of_a_training_is_recognised(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.AdamW(model.parameters())
+    state = {"network": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 7, "best_metric": 0.5}
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(InputError) as caught:
+        check_weights(tmp_path / "last.pt", model)
+    assert caught.value.where == tmp_path / "last.pt"
+    assert "last.pt" in caught.value.found
+    assert f"--checkpoint {tmp_path / 'model.pt'}" in caught.value.remedy

@@ -145,6 +145,14 @@ def test_dropped_channels_do_not_count(skip):
     assert torch.equal(module.transfer(changed, encoder), module.transfer(encoder, encoder))
 
 
+def test_a_dropped_channel_has_no_gradient_from_the_data():
+    select = Select(3, mode="hard", threshold=0.5)
+    with torch.no_grad():
+        select.weight.copy_(torch.tensor([1.0, 0.4, -0.6]))
+    (select() * torch.tensor([2.0, 3.0, 4.0])).sum().backward()
+    assert select.weight.grad.tolist() == [2.0, 0.0, 4.0]
+
+
 def test_selected_channels_of_a_network():
     network = VNet(2, 1, 2, channels=(4, 4, 4), convs_per_level=(1, 1, 1), decoder_convs_per_level=(1, 1), skip="sat")
     selections = [module for module in network.modules() if isinstance(module, Select)]
@@ -231,6 +239,19 @@ def test_a_taken_name_is_refused(registry, name):
             """Another."""
 
     assert registry["none"].__name__ == "NoSkip"
+
+
+def test_the_same_class_again_takes_its_own_place(registry):
+    def run_the_cell():
+        @registry.register("mine")
+        class Mine(SkipConnection):
+            """Mine."""
+
+        return Mine
+
+    first, second = run_the_cell(), run_the_cell()
+    assert first is not second
+    assert registry["mine"] is second
 
 
 @pytest.mark.parametrize(("name", "nearest"), [("satt", "SAT"), ("conct", "CONCAT"), ("summ", "SUM")])

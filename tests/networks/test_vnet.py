@@ -5,7 +5,7 @@ from monai.networks.nets import VNet as MonaiVNet
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import VNet
+from pipeline.networks import Skip, SkipConnection, VNet
 
 SMALL = {
     "channels": (4, 6, 8),
@@ -187,3 +187,58 @@ def test_dropout_per_level_sits_at_the_input_of_its_stage():
 def test_arguments_that_disagree_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         VNet(3, 1, 2, **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("levels", "encoder", "decoder"),
+    [
+        (2, [1, 1], [1]),
+        (3, [1, 1, 2], [1, 1]),
+        (4, [1, 1, 2, 2], [1, 1, 2]),
+        (5, [1, 1, 2, 3, 2], [1, 1, 2, 2]),  # as published
+        (6, [1, 1, 2, 3, 3, 2], [1, 1, 2, 2, 2]),
+    ],
+)
+def test_convolutions_of_any_depth_come_by_the_published_rule(levels, encoder, decoder):
+    network = VNet(2, 1, 2, channels=(2,) * levels, kernel_size=3)
+    inside = [[isinstance(m, nn.Conv2d) for m in stage.convs.modules()] for stage in network.encoder]
+    assert [sum(found) for found in inside] == encoder
+    inside = [[isinstance(m, nn.Conv2d) for m in stage.convs.modules()] for stage in reversed(network.decoder)]
+    assert [sum(found) for found in inside] == decoder
+
+
+def test_another_depth_needs_its_channels_only():
+    assert VNet(3, 1, 2, channels=(8, 16, 32))(torch.zeros(1, 1, 8, 8, 8)).shape == (1, 2, 8, 8, 8)
+
+
+@pytest.mark.parametrize("skip", [None, 5, {"name": "sat"}, ("sat", "hard"), ["sat", None], [["sat"], "none"], []])
+def test_another_form_of_skip_is_answered_with_the_three_that_exist(skip):
+    with pytest.raises(ValueError, match=r"a name .* a pair of a name and its options .* or a list") as error:
+        VNet(3, 1, 2, channels=(4, 6, 8), skip=skip)
+    assert f"skip is {skip!r}; it can be" in str(error.value)
+
+
+class _Merge(SkipConnection):
+    """Merges in a forward of its own."""
+
+    def __init__(self, spatial_dims, encoder_channels, decoder_channels):  # noqa: ARG002
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
+
+    def transfer(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        return encoder
+
+    def forward(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
+        return torch.cat((encoder, decoder), dim=1)
+
+
+def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
+    before = dict(Skip.components)
+    Skip.register("merge")(_Merge)
+    try:
+        x = torch.zeros(1, 1, 8, 8)
+        assert VNet(2, 1, 2, **SMALL, skip="merge", residual="merged")(x).shape == (1, 2, 8, 8)
+        with pytest.raises(ValueError, match="_Merge merges in a forward of its own"):
+            VNet(2, 1, 2, **SMALL, skip="merge", residual="decoder")
+    finally:
+        Skip.components.clear()
+        Skip.components.update(before)

@@ -14,7 +14,7 @@ from monai.optimizers import WarmupCosineSchedule
 from monai.transforms import AsDiscreted
 
 from pipeline.networks import VNet
-from pipeline.training import EpochSeed, Progress, ResumableCheckpoint, StopWithoutProgress
+from pipeline.training import EpochSeed, Progress, ResumableCheckpoint, StopWithoutProgress, ValidateLastEpoch
 
 LABELS = {"large": 2, "background": 0, "small": 1}  # not in the order of their values
 
@@ -74,7 +74,18 @@ def _dice(reduction):
 def make_training(tmp_path):
     """Function that builds a training in ``tmp_path``; ``planned`` replaces the validation Dice of each epoch."""
 
-    def build(*, epochs=3, resume=False, planned=None, interval=1, patience=0, network=None, shuffle=True):
+    def build(
+        *,
+        epochs=3,
+        resume=False,
+        planned=None,
+        interval=1,
+        patience=0,
+        network=None,
+        shuffle=True,
+        identity=None,
+        validate_last=False,
+    ):
         network = network or tiny_network()
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
         schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.1)
@@ -87,7 +98,13 @@ def make_training(tmp_path):
             additional_metrics={"val_label_dice": _dice("mean_batch")},
         )
         checkpoint = ResumableCheckpoint(
-            tmp_path, network=network, optimizer=optimizer, lr_scheduler=schedule, validator=validator, resume=resume
+            tmp_path,
+            network=network,
+            optimizer=optimizer,
+            lr_scheduler=schedule,
+            validator=validator,
+            resume=resume,
+            identity=identity,
         )
         trainer = SupervisedTrainer(
             device="cpu",
@@ -100,6 +117,7 @@ def make_training(tmp_path):
             train_handlers=[
                 EpochSeed(0),
                 ValidationHandler(interval=interval, validator=validator),
+                *([ValidateLastEpoch(validator, interval)] if validate_last else []),
                 Progress(tmp_path, validator=validator, labels=LABELS, per_label_metric="val_label_dice"),
                 LrScheduleHandler(schedule, print_lr=False),
                 checkpoint,

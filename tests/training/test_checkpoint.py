@@ -1,8 +1,12 @@
 import logging
+import os
+import socket
 
 import pytest
 import torch
 from monai.optimizers import WarmupCosineSchedule
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
@@ -123,6 +127,50 @@ def test_resuming_a_finished_training_changes_nothing(make_training, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("epochs", [2, 1])
+def test_a_resume_with_nothing_left_says_so(make_training, caplog, epochs):
+    make_training(epochs=2).trainer.run()
+    resumed = make_training(epochs=epochs, resume=True)
+    weights = weights_after_each_epoch(resumed)
+    assert weights == []
+    assert f"nothing left to do: 2 of {epochs} epochs are done; raise --epochs" in caplog.text
+
+
+def test_a_resume_before_the_first_validation_knows_no_best(make_training, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    make_training(epochs=1, interval=2).trainer.run()
+    make_training(epochs=2, interval=2, resume=True).trainer.run()
+    assert f"resuming after epoch 1, no validation so far: {tmp_path / 'last.pt'}" in caplog.text
+    make_training(epochs=3, interval=2, resume=True).trainer.run()
+    assert "resuming after epoch 2, best so far 0." in caplog.text
+
+
+def test_tensorboard_files_of_the_earlier_training_are_set_aside(make_training, tmp_path):
+    folder = tmp_path / "tensorboard"
+    folder.mkdir()
+    earlier = {
+        "events.out.tfevents.1700000000.host.1.0",
+        "events.out.tfevents.4000000000.host.1.1",  # of a resume that wrote no checkpoint any more
+        f"events.out.tfevents.1700000000.{socket.gethostname()}.{os.getpid()}.0",  # a container counts from 1 again
+    }
+    for name in (*earlier, "notes.txt"):
+        (folder / name).write_text("earlier")
+    make_training(epochs=1).trainer.run()
+    assert len(list(folder.iterdir())) == 4, "there was no earlier training yet"
+
+    # The recipe's own handler makes its writer before the training starts.
+    writer = SummaryWriter(folder)
+    make_training(epochs=1).trainer.run()
+    writer.add_scalar("loss", 1.0, 1)
+    writer.close()
+    aside = tmp_path / "previous_1" / "tensorboard"
+    assert {path.name for path in aside.iterdir()} == earlier
+    (own,) = folder.glob("events*")
+    (loss,) = EventAccumulator(str(own)).Reload().Scalars("loss")
+    assert (loss.step, loss.value) == (1, 1.0)
+    assert (folder / "notes.txt").exists()
+
+
 def test_an_earlier_trainings_files_are_set_aside(make_training, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     (tmp_path / "notes.txt").write_text("mine")
@@ -211,3 +259,47 @@ def test_writing_that_fails_leaves_the_file_before(make_training, tmp_path, monk
     with pytest.raises(OSError, match="no space left"):
         make_training(epochs=2, resume=True, planned=[0.1, 0.2]).trainer.run()
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pt")} == before
+
+
+@pytest.mark.parametrize("part", [0.5, 0.0])
+def test_a_checkpoint_that_is_not_whole_is_refused(make_training, tmp_path, part):
+    make_training(epochs=1).trainer.run()
+    whole = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "last.pt").write_bytes(whole[: int(len(whole) * part)])
+    with pytest.raises(InputError, match="a file that PyTorch cannot load") as error:
+        make_training(epochs=2, resume=True).trainer.run()
+    assert str(tmp_path / "last.pt") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("without", "found"),
+    [(KEYS, "no best_epoch in it, as in a file of weights alone"), ({"optimizer"}, "no optimizer in it")],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(make_training, tmp_path, without, found):
+    training = make_training(epochs=1)
+    training.trainer.run()
+    state = load(tmp_path / "last.pt")
+    content = training.network.state_dict() if without == KEYS else {k: v for k, v in state.items() if k not in without}
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=f"found {found};"):
+        make_training(epochs=2, resume=True).trainer.run()
+
+
+def test_a_training_is_resumed_by_itself_only(make_training, tmp_path):
+    identity = {"fold": 0, "skip": ("sat", {"select": "hard"}), "labels": {"organ": 1}, "cases": ["a", "b"]}
+    make_training(epochs=1, identity=identity).trainer.run()
+    assert load(tmp_path / "last.pt")["identity"] == {**identity, "skip": ["sat", {"select": "hard"}]}
+    make_training(epochs=2, identity=identity, resume=True).trainer.run()
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(
+        InputError, match="found the checkpoint of a training with fold 0; expected fold 1, as"
+    ) as error:
+        make_training(epochs=3, identity={**identity, "fold": 1}, resume=True).trainer.run()
+    assert str(tmp_path / "last.pt") in str(error.value)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_checkpoint_without_an_identity_is_resumed(make_training, tmp_path):
+    make_training(epochs=1).trainer.run()
+    make_training(epochs=2, identity={"fold": 1}, resume=True).trainer.run()
+    assert load(tmp_path / "last.pt")["epoch"] == 2

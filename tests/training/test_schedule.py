@@ -1,5 +1,6 @@
 import random
 
+import ignite.distributed as idist
 import numpy as np
 import pytest
 import torch
@@ -56,6 +57,34 @@ def test_every_generator_is_seeded():
         return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
 
     assert draw() == draw()
+
+
+def test_every_process_draws_something_else_and_the_first_what_one_alone_draws(monkeypatch):
+    draws = []
+    for rank in (0, 1, 2):
+        monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
+        draws.append(tuple(batches_of_epoch(1).flatten().tolist()))
+    monkeypatch.undo()
+    assert len(set(draws)) == 3
+    assert draws[0] == tuple(batches_of_epoch(1).flatten().tolist())
+
+
+def test_the_seed_of_a_training_in_one_process_stays_what_it_was():
+    batches_of_epoch(3, seed=7)
+    assert torch.initial_seed() == np.random.SeedSequence((7, 3)).generate_state(1)[0]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "interval", "validated"),
+    [(5, 2, [2, 4, 5]), (4, 2, [2, 4]), (3, 10, [3]), (3, 1, [1, 2, 3]), (1, 2, [1])],
+)
+def test_the_last_epoch_is_validated_once(make_training, tmp_path, epochs, interval, validated):
+    training = make_training(epochs=epochs, interval=interval, validate_last=True)
+    runs = []
+    training.validator.add_event_handler("STARTED", lambda: runs.append(training.trainer.state.epoch))
+    training.trainer.run()
+    assert runs == validated
+    assert (tmp_path / "model.pt").is_file()
 
 
 @pytest.mark.parametrize(

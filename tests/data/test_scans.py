@@ -1,0 +1,145 @@
+import json
+
+import pytest
+
+from pipeline.data.errors import InputError
+from pipeline.data.scans import find_scans
+
+
+def put(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
+def test_find_scans_takes_the_nifti_files_of_the_folder_alone(tmp_path):
+    put(tmp_path, "b.nii", "a.nii.gz", "C.NII.GZ", ".hidden.nii", "notes.txt", "nii.gz.txt", "deep/d.nii")
+    (tmp_path / "folder.nii").mkdir()
+    assert find_scans(tmp_path) == [{"image": str(tmp_path / name)} for name in ("C.NII.GZ", "a.nii.gz", "b.nii")]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["imagesTr/a.nii.gz", "dataset.json"], "the folder holds dataset.json, imagesTr/;"),
+        ([f"{number}.dcm" for number in range(8)], "0.dcm, 1.dcm, 2.dcm, 3.dcm, 4.dcm and 3 more"),
+        ([".DS_Store"], "hidden files only"),
+    ],
+)
+def test_find_scans_says_what_a_folder_without_scans_holds(tmp_path, names, message):
+    put(tmp_path, *names)
+    with pytest.raises(InputError, match="found no NIfTI scan") as raised:
+        find_scans(tmp_path)
+    assert message in str(raised.value)
+
+
+NAMED = [
+    (["b.nii", "sub/c.nii.gz"], ["b.nii", "sub/c.nii.gz"]),
+    ([{"image": "b.nii", "label": "absent.nii"}], ["b.nii"]),
+    ([{"image": ["b.nii", "a.nii.gz"]}], [["b.nii", "a.nii.gz"]]),
+    ({"training": [{"image": "./b.nii"}], "test": ["./a.nii.gz"]}, ["b.nii", "a.nii.gz"]),
+    ({"testing": [{"image": "sub/c.nii.gz"}]}, ["sub/c.nii.gz"]),
+]
+
+
+@pytest.mark.parametrize("as_file", [False, True], ids=["value", "file"])
+@pytest.mark.parametrize(("datalist", "expected"), NAMED)
+def test_find_scans_takes_the_named_scans_in_their_order(tmp_path, datalist, expected, as_file):
+    put(tmp_path, "a.nii.gz", "b.nii", "sub/c.nii.gz")
+    if as_file:
+        (tmp_path / "list.json").write_text(json.dumps(datalist))
+        datalist = tmp_path / "list.json"
+    absolute = [
+        [str(tmp_path / one) for one in name] if isinstance(name, list) else str(tmp_path / name) for name in expected
+    ]
+    assert find_scans(tmp_path, datalist) == [{"image": path} for path in absolute]
+
+
+def test_find_scans_needs_no_folder_for_absolute_paths(tmp_path):
+    put(tmp_path, "a.nii.gz")
+    scan = tmp_path / "a.nii.gz"
+    assert find_scans(tmp_path / "absent", [scan]) == [{"image": str(scan)}]
+
+
+@pytest.mark.parametrize(
+    ("datalist", "message"),
+    [
+        (["a.nii.gz", "x.nii", "y.nii"], r"x\.nii: found no such file \(and 1 more"),
+        ([], "no scan named"),
+        ({"training": []}, "no scan named"),
+        ([{"label": "a.nii.gz"}], "item 0 without"),
+        (["a.nii.gz", 5], "item 1 without"),
+        (["a.nii.gz", "a.nii"], r"a\.nii: found the same name as .*a\.nii\.gz"),
+        (["a.nii.gz", "sub/a.nii.gz"], "the same name"),
+        (["a.nii.gz", "a.nrrd"], r"a\.nrrd: found the same name as .*a\.nii\.gz"),
+        (["dicom/CT.1.dcm", "CT.1"], "the same name"),
+        (["a.nii.gz", "a.nii.gz"], "the same name"),
+    ],
+)
+def test_find_scans_tells_what_is_wrong_with_the_named_scans(tmp_path, datalist, message):
+    put(tmp_path, "a.nii.gz", "a.nii", "sub/a.nii.gz", "a.nrrd", "dicom/CT.1.dcm", "CT.1")
+    with pytest.raises(InputError, match=message):
+        find_scans(tmp_path, datalist)
+
+
+@pytest.mark.parametrize("names", [("a.nii", "a.nii.gz"), ("a.b.nii", "a.b.NII.GZ")])
+def test_find_scans_refuses_scans_whose_outputs_would_share_a_name(tmp_path, names):
+    put(tmp_path, *names)
+    with pytest.raises(InputError, match="the same name"):
+        find_scans(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "scans"),
+    [
+        (["a.nii.gz", "a_seg.nii.gz", "a_prob.nii.gz"], ["a.nii.gz"]),
+        (["a.nii", "a_seg.nii.gz", "b.nii.gz"], ["a.nii", "b.nii.gz"]),
+        (["a.mha", "a_seg.nii.gz", "b.nii.gz"], ["b.nii.gz"]),
+        (["a_seg.nii.gz", "a_seg_seg.nii.gz"], ["a_seg.nii.gz"]),
+        (["a.nii.gz", "a_seg.nii.gz", "a_seg_seg.nii.gz"], ["a.nii.gz"]),
+        # Not written by inference, or from a scan that is not here:
+        (["a.nii.gz", "a_seg.nii", "a_segment.nii.gz"], ["a.nii.gz", "a_seg.nii", "a_segment.nii.gz"]),
+        (["a.nii.gz", "b_seg.nii.gz", "seg.nii.gz"], ["a.nii.gz", "b_seg.nii.gz", "seg.nii.gz"]),
+        (["a.txt", "a_seg.nii.gz"], ["a_seg.nii.gz"]),
+    ],
+    ids=str,
+)
+def test_find_scans_leaves_out_what_inference_wrote_beside_the_scans(tmp_path, names, scans):
+    put(tmp_path, *names)
+    assert find_scans(tmp_path) == [{"image": str(tmp_path / name)} for name in scans]
+    assert find_scans(tmp_path, names) == [{"image": str(tmp_path / name)} for name in names]
+
+
+def test_find_scans_finds_nothing_where_all_scans_are_of_another_format(tmp_path):
+    put(tmp_path, "a.mha", "a_seg.nii.gz")
+    with pytest.raises(InputError, match=r"found no NIfTI scan; the folder holds a\.mha, a_seg\.nii\.gz"):
+        find_scans(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "A.NII", "sub/b.nrrd"])
+def test_find_scans_takes_one_scan_in_place_of_a_list(tmp_path, name):
+    put(tmp_path, name, "c.nii.gz")
+    for datalist in (name, tmp_path / name):
+        assert find_scans(tmp_path, datalist) == [{"image": str(tmp_path / name)}]
+    with pytest.raises(InputError, match="no such file") as raised:
+        find_scans(tmp_path, "absent.nii.gz")
+    assert raised.value.where == str(tmp_path / "absent.nii.gz")
+
+
+def test_find_scans_says_how_to_name_a_scan_given_as_the_folder(tmp_path):
+    put(tmp_path, "a.nii.gz")
+    for datalist in (None, ["a.nii.gz"]):
+        with pytest.raises(InputError, match=r"a\.nii\.gz: found a file") as raised:
+            find_scans(tmp_path / "a.nii.gz", datalist)
+        assert f"--dataset_dir {tmp_path} --datalist \"['a.nii.gz']\"" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("absent", "no such folder"), ("list.json", "a file"), ("empty", "an empty folder")]
+)
+def test_find_scans_refuses_a_folder_that_cannot_be_one(tmp_path, name, message):
+    put(tmp_path, "list.json")
+    (tmp_path / "empty").mkdir()
+    for datalist in (None, ["a.nii.gz"]):
+        with pytest.raises(InputError, match=f"{name}: found {message}"):
+            find_scans(tmp_path / name, datalist)
