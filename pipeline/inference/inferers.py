@@ -1,7 +1,7 @@
 """MONAI's inferers in the number format that the device computes fastest.
 
-``amp: true`` of a MONAI engine is CUDA autocast only. On a CPU with bfloat16 instructions the same network runs about
-twice as fast in bfloat16; these inferers do that on any device, for training and for inference.
+``amp: true`` of a MONAI engine is CUDA autocast only. On a CPU with bfloat16 instructions the same network runs
+much faster in bfloat16; these inferers do that on any device, for training and for inference.
 """
 
 from __future__ import annotations
