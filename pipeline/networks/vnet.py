@@ -37,7 +37,8 @@ class VNet(nn.Module):
         norm: MONAI normalisation name or ``(name, options)``; None for none (convolutions then have a bias).
         act: MONAI activation name or ``(name, options)``; ``"prelu"`` has one slope per channel, as published.
         dropout: probability of dropping whole channels at the input of a stage, one for all levels or one per level.
-            Never on a skip.
+            A decoder stage uses the entry of the level below it, from where its input comes; the input stage drops
+            nothing, so the first entry has no effect. Never on a skip.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
         skip: a name, ``(name, options)``, or a list with one of these per skip. A skip connection that merges in a
             ``forward`` of its own needs ``residual="merged"``.

@@ -195,7 +195,7 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
-    """Run a new schedule up to a position, which is restoring it whatever its kind and length."""
+    """Run a new schedule up to a position, which restores it whatever its length, if it steps without a metric."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step\\(\\)` before")
         for _ in range(steps):

@@ -78,7 +78,8 @@ class StopWithoutProgress:
 
     MONAI's ``EarlyStopHandler`` keeps a counter of its own that a resume would have to restore, and needs the trainer
     inside the validator's handlers, which is a circular reference in a config. The validator already knows its best
-    epoch, and :class:`~pipeline.training.ResumableCheckpoint` restores that.
+    epoch, and :class:`~pipeline.training.ResumableCheckpoint` restores that. A training that was ended so and is
+    resumed all the same goes on to its next validation.
 
     Args:
         validator: MONAI evaluator that a ``ValidationHandler`` runs, with a key metric.
