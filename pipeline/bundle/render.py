@@ -146,6 +146,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "normalisation": _normalisation(plan),
         "mirrors": [_mirror(axis) for axis in plan.mirror_axes],
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
+        "data_source": f"{plan.data.source}; licence: {plan.data.licence}",
         "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
         "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {plan.orientation}, {spacing} mm",
         "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),

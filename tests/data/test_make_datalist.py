@@ -9,31 +9,21 @@ from pipeline.data.errors import InputError
 from pipeline.data.make_datalist import make_datalist, write_json
 
 
-def make_dataset(folder, names="abcdefg", folds="0120120"):
-    """Files that merely exist, and a datalist of them with the folds given."""
-    items = []
-    for name, fold in zip(names, folds, strict=True):
-        item = {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz", "fold": int(fold)}
-        for key in ("image", "label"):
-            path = folder / item[key]
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(f"{key} {name}".encode())
-        items.append(item)
-    (folder / "datalist.json").write_text(json.dumps({"labels": {"0": "background"}, "training": items}))
-    return folder / "datalist.json"
-
-
 def case_names(cases):
     return "".join(case["image"].split("/")[-1][0] for case in cases)
 
 
 def make_msd(folder, count=11):
-    make_dataset(folder, "abcdefghijk"[:count], "0" * count)
-    content = json.loads((folder / "datalist.json").read_text())
-    for item in content["training"]:
-        del item["fold"]
-    content["training"].reverse()
-    (folder / "dataset.json").write_text(json.dumps(content | {"name": "Toy", "licence": "old", "numTraining": count}))
+    """A folder in the MSD's layout with files that merely exist, its items in reverse order."""
+    items = []
+    for name in reversed("abcdefghijk"[:count]):
+        item = {key: f"./{key}sTr/{name}.nii.gz" for key in ("image", "label")}
+        for key, path in item.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(f"{key} {name}".encode())
+        items.append(item)
+    described = {"labels": {"0": "background"}, "name": "Toy", "licence": "old", "numTraining": count}
+    (folder / "dataset.json").write_text(json.dumps(described | {"training": items}))
     return folder
 
 
