@@ -1,9 +1,11 @@
 """The command line: one short function per verb, which calls what does the work."""
 
 import argparse
+import ast
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 
@@ -94,6 +96,35 @@ def _picture(options: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import as_json, as_table, bench  # noqa: PLC0415
+    from .files import write_text  # noqa: PLC0415
+
+    measured = bench(
+        options.bundle,
+        dataset_dir=options.dataset_dir,
+        steps=options.steps,
+        warmup=options.warmup,
+        cases=options.cases,
+        device=options.device,
+        overrides=dict(options.set),
+    )
+    if options.output:
+        write_text(options.output, as_json(measured))
+    print(as_table(measured))
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE, such as skip=concat")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
 def _named_file(text: str) -> tuple[str, Path]:
     name, equals, file = text.partition("=")
     if not (name and equals and file):
@@ -147,4 +178,23 @@ def _parser() -> argparse.ArgumentParser:
     picture.add_argument("--names", nargs="+", default=[], metavar="NAME", help="names of label 1, 2, ...")
     picture.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
     picture.set_defaults(run=_picture)
+
+    bench = verbs.add_parser("bench", help="measure how near a bundle's training and inference are to the limit")
+    bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
+    bench.add_argument("--steps", type=int, default=20, help="training steps to time (default: %(default)s)")
+    bench.add_argument("--warmup", type=int, default=3, help="training steps before them (default: %(default)s)")
+    bench.add_argument("--cases", type=int, default=2, help="scans to time in inference (default: %(default)s)")
+    bench.add_argument("--device", metavar="DEVICE", help="cpu, cuda:0, ... (default: the config's choice)")
+    bench.add_argument(
+        "--set",
+        type=_setting,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides of the config, such as skip=concat or network_def#dropout=0.1",
+    )
+    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to, too")
+    bench.set_defaults(run=_bench)
     return parser

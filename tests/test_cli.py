@@ -30,6 +30,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
         "pipeline.report.figures": {"draw_curve": None, "draw_segmentation": None},
+        "pipeline.bench": {"bench": {"parameters": 1}, "as_json": "{}", "as_table": "a table"},
+        "pipeline.files": {"write_text": None},
     }
     for module, functions in stand_ins.items():
         stand_in = types.ModuleType(module)
@@ -40,6 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
 
 
 P = Path
+BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": None}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,35 @@ P = Path
                 )
             ],
             "p.png\n",
+        ),
+        (
+            "bench a",
+            [
+                ("bench", (P("a"),), BENCH | {"overrides": {}}),
+                ("as_table", ({"parameters": 1},), {}),
+            ],
+            "a table\n",
+        ),
+        (
+            "bench a --dataset_dir d --steps 5 --warmup 0 --cases 4 --device cpu -o b --set skip=concat patch=[8,8]",
+            [
+                (
+                    "bench",
+                    (P("a"),),
+                    {
+                        "dataset_dir": P("d"),
+                        "steps": 5,
+                        "warmup": 0,
+                        "cases": 4,
+                        "device": "cpu",
+                        "overrides": {"skip": "concat", "patch": [8, 8]},
+                    },
+                ),
+                ("as_json", ({"parameters": 1},), {}),
+                ("write_text", (P("b"), "{}"), {}),
+                ("as_table", ({"parameters": 1},), {}),
+            ],
+            "a table\n",
         ),
     ],
 )

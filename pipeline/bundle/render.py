@@ -18,7 +18,7 @@ from .yaml_lines import read_yaml
 
 __all__ = ["check_rendered", "render", "write_rendered"]
 
-_RECIPES = ("train", "evaluate", "inference", "metadata")
+_RECIPES = ("train", "multi_gpu_train", "evaluate", "inference", "metadata")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold")
 
@@ -144,7 +144,6 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "out_channels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "normalisation": _normalisation(plan),
-        "mirrors": [_mirror(axis) for axis in plan.mirror_axes],
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
         "data_source": f"{plan.data.source}; licence: {plan.data.licence}",
         "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
@@ -153,10 +152,6 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
         "output_channel_def": {str(value): name for value, name in enumerate(names)},
     }
-
-
-def _mirror(axis: int) -> dict[str, Any]:
-    return {"_target_": "RandFlipd", "keys": ["image", "label"], "prob": 0.5, "spatial_axis": axis}
 
 
 def _normalisation(plan: Plan) -> list[dict[str, Any]]:

@@ -106,13 +106,17 @@ class Network(_Schema):
 
 
 class Training(_Schema):
-    """How long and how fast to train; lengths are in epochs."""
+    """How long and how fast to train; lengths are in epochs.
+
+    ``average_momentum`` is the share of each step's weights in the running average that is validated and saved.
+    """
 
     epochs: PositiveInt
     val_interval: PositiveInt
     learning_rate: Positive
     weight_decay: NonNegative
     warmup_epochs: NonNegativeInt
+    average_momentum: float = Field(default=0.01, gt=0, lt=1)
     samples_per_case: PositiveInt = 1
     early_stop_patience: PositiveInt
     seed: NonNegativeInt

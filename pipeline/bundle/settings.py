@@ -32,6 +32,11 @@ def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
 _POSITIVE = _number(lambda value: value > 0, "a number above 0")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number, 0 or more")
 
+_MINUTES: Rule = (
+    lambda value: value is None or _POSITIVE[0](value),
+    "a number above 0, or None for no limit",
+)
+
 _RULES: dict[str, Rule] = {
     "epochs": _whole(1),
     "val_interval": _whole(1),
@@ -41,6 +46,8 @@ _RULES: dict[str, Rule] = {
     "learning_rate": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "warmup_epochs": _whole(0),
+    "average_momentum": _number(lambda value: 0 < value < 1, "a number between 0 and 1"),
+    "minutes": _MINUTES,
     "sparsity": _NOT_NEGATIVE,
     "seed": _whole(0),
     "num_workers": _whole(0),

@@ -14,6 +14,7 @@ from monai.inferers.inferer import SimpleInferer, SlidingWindowInferer
 from torch import Tensor
 
 from ..data.errors import InputError
+from ..networks.precision import cpu_has_bfloat16
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision"]
 
@@ -49,7 +50,7 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    return "bfloat16" if device.type == "cpu" and _cpu_has_bfloat16() else "float32"
+    return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
 
 
 class PrecisionInferer(SimpleInferer):
@@ -112,8 +113,3 @@ def _in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -
         return [item.float() for item in output] if isinstance(output, list) else output.float()
 
     return run
-
-
-def _cpu_has_bfloat16() -> bool:
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -11,7 +11,7 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
-from .blocks import convolve
+from .blocks import convolve, one_of
 from .skips import Skip, SkipConnection
 
 __all__ = ["Select", "selected_channels", "sparsity"]
@@ -57,20 +57,29 @@ class Select(nn.Module):
 
 
 class Attend(nn.Module):
-    """Attend: one saliency map in (0, 1) from all channels, ``sigmoid(conv1x1(x))``.
+    """Attend: saliency maps in (0, 1) from all channels, ``sigmoid(conv1x1(x))``; one map as published.
 
     Args:
         spatial_dims: 2 or 3.
         channels: channels of the feature map, C.
+        maps: how many maps, M.
+        gate: ``"sigmoid"``, or ``"linear"`` to leave the sigmoid out.
     """
 
-    def __init__(self, spatial_dims: int, channels: int) -> None:
+    gate: Final[str]
+
+    def __init__(self, spatial_dims: int, channels: int, *, maps: int = 1, gate: str = "sigmoid") -> None:
         super().__init__()
-        self.conv = Conv[Conv.CONV, spatial_dims](channels, 1, kernel_size=1)
+        one_of("gate", gate, ("sigmoid", "linear"))
+        if maps < 1:
+            msg = f"maps is {maps}; it must be at least 1"
+            raise ValueError(msg)
+        self.gate = gate
+        self.conv = Conv[Conv.CONV, spatial_dims](channels, maps, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, *spatial) to (N, 1, *spatial)."""
-        return torch.sigmoid(self.conv(x))
+        """Map (N, C, *spatial) to (N, M, *spatial)."""
+        return self._gated(self.conv(x))
 
     def weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
         """Attend to ``x * channel_weight`` without making it: the weights go into the kernel, exactly.
@@ -80,23 +89,61 @@ class Attend(nn.Module):
             channel_weight: shape (C,).
 
         Returns:
-            Shape (N, 1, *spatial).
+            Shape (N, M, *spatial).
         """
         ones = [1] * (x.dim() - 2)
         kernel = self.conv.weight * channel_weight.view([1, -1] + ones)  # noqa: RUF005  TorchScript cannot unpack
-        return torch.sigmoid(convolve(x, kernel, self.conv.bias))
+        return self._gated(convolve(x, kernel, self.conv.bias))
+
+    def _gated(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x) if self.gate == "sigmoid" else x
+
+
+class _AttentionSkip(SkipConnection):
+    """Hands over attention maps: concatenated, or projected to the decoder's width and added."""
+
+    def __init__(self, spatial_dims: int, decoder_channels: int, maps: int, merge: str) -> None:
+        summed = merge == "sum"
+        transferred = decoder_channels if summed else maps
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=transferred, merge=merge)
+        self.project: nn.Module = nn.Identity()
+        if summed:
+            self.project = Conv[Conv.CONV, spatial_dims](maps, decoder_channels, kernel_size=1, bias=False)
+
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give the maps (N, M, *spatial); projected, (N, C_d, *spatial), where they are to be added."""
+        return self.project(kept)
 
 
 @Skip.register("at")
-class AttendTransfer(SkipConnection):
-    """AT: one attention map made from all encoder channels is concatenated."""
+class AttendTransfer(_AttentionSkip):
+    """AT: one attention map made from all encoder channels is concatenated.
 
-    def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:
-        super().__init__(decoder_channels=decoder_channels, transferred_channels=1)
-        self.attend = Attend(spatial_dims, encoder_channels)
+    Args:
+        spatial_dims: 2 or 3.
+        encoder_channels: channels of the encoder's feature map, C_e.
+        decoder_channels: channels of the decoder's feature map, C_d.
+        maps: attention maps, M; one as published.
+        gate: ``"sigmoid"``, or ``"linear"`` to leave it out (our addition).
+        merge: ``"concat"`` as published; ``"sum"`` projects the maps to C_d channels and adds them (our addition):
+            with M < C_d, a skip by sum that goes through a bottleneck of M channels.
+    """
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the attention map, shape (N, 1, *spatial), range (0, 1)."""
+    def __init__(
+        self,
+        spatial_dims: int,
+        encoder_channels: int,
+        decoder_channels: int,
+        *,
+        maps: int = 1,
+        gate: str = "sigmoid",
+        merge: str = "concat",
+    ) -> None:
+        super().__init__(spatial_dims, decoder_channels, maps, merge)
+        self.attend = Attend(spatial_dims, encoder_channels, maps=maps, gate=gate)
+
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Give the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend(encoder)
 
 
@@ -125,13 +172,13 @@ class SelectTransfer(SkipConnection):
         self.select = Select(encoder_channels, mode=select, threshold=threshold)
         self.weight_shape = [1, encoder_channels] + [1] * spatial_dims
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Give the weighted channels, shape (N, C_e, *spatial)."""
-        return encoder * self.select().view(self.weight_shape)
+        return kept * self.select().view(self.weight_shape)
 
 
 @Skip.register("sat")
-class SelectAttendTransfer(SkipConnection):
+class SelectAttendTransfer(_AttentionSkip):
     """SAT: one attention map made from the selected encoder channels is concatenated; the paper's proposal.
 
     Args:
@@ -140,6 +187,9 @@ class SelectAttendTransfer(SkipConnection):
         decoder_channels: channels of the decoder's feature map.
         select: ``"soft"`` or ``"hard"``, see :class:`Select`.
         threshold: absolute weight from which a channel counts as selected.
+        maps: as in :class:`AttendTransfer`.
+        gate: as in :class:`AttendTransfer`.
+        merge: as in :class:`AttendTransfer`.
     """
 
     def __init__(
@@ -150,13 +200,16 @@ class SelectAttendTransfer(SkipConnection):
         *,
         select: str = "soft",
         threshold: float = 0.05,
+        maps: int = 1,
+        gate: str = "sigmoid",
+        merge: str = "concat",
     ) -> None:
-        super().__init__(decoder_channels=decoder_channels, transferred_channels=1)
+        super().__init__(spatial_dims, decoder_channels, maps, merge)
         self.select = Select(encoder_channels, mode=select, threshold=threshold)
-        self.attend = Attend(spatial_dims, encoder_channels)
+        self.attend = Attend(spatial_dims, encoder_channels, maps=maps, gate=gate)
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the attention map, shape (N, 1, *spatial), range (0, 1)."""
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Give the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend.weighted(encoder, self.select())
 
 

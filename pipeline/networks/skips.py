@@ -58,9 +58,11 @@ class SkipConnection(nn.Module):
     Subclasses write :meth:`transfer`. They take ``spatial_dims``, ``encoder_channels`` and ``decoder_channels`` first
     and their own options by keyword.
 
-    :meth:`forward` is this class's: it merges by concatenation or sum. A network may call :meth:`transfer` alone and
-    merge by itself, as :class:`~pipeline.networks.VNet` does with ``residual="decoder"``. So a subclass that writes a
-    ``forward`` of its own, and hands over channels, is refused there.
+    Networks call :meth:`keep` when the encoder has made its feature map, and :meth:`join` when the decoder has come up
+    to the level; :meth:`forward` does both at once. :meth:`join` is this class's: it merges by concatenation or sum. A
+    network may call :meth:`transfer` alone and merge by itself, as :class:`~pipeline.networks.VNet` does with
+    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and hands over channels, is refused there;
+    one that writes a ``forward`` of its own is refused by every network, which would not call it.
 
     Args:
         decoder_channels: channels of the decoder's upsampled feature map, C_d.
@@ -86,12 +88,26 @@ class SkipConnection(nn.Module):
         self.transferred_channels = transferred_channels
         self.merged_channels = decoder_channels + (transferred_channels if merge == "concat" else 0)
 
-    @abstractmethod
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:
-        """Give what the decoder receives.
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Give what is kept of the encoder's feature map until the decoder has come up to its level.
+
+        Networks call this as soon as the encoder has made its feature map, and hold nothing else of it. A light skip
+        reduces it here; by default all of it is kept.
 
         Args:
             encoder: the encoder's feature map, shape (N, C_e, *spatial).
+
+        Returns:
+            Shape (N, C_k, *spatial): what :meth:`transfer` takes.
+        """
+        return encoder
+
+    @abstractmethod
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:
+        """Give what the decoder receives.
+
+        Args:
+            kept: what :meth:`keep` gave, shape (N, C_k, *spatial): the encoder's feature map as a rule.
             decoder: the decoder's feature map at the same resolution, shape (N, C_d, *spatial).
 
         Returns:
@@ -100,7 +116,11 @@ class SkipConnection(nn.Module):
 
     def forward(self, encoder: Tensor, decoder: Tensor) -> Tensor:
         """Merge what is transferred into the decoder: shape (N, merged_channels, *spatial)."""
-        transferred = self.transfer(encoder, decoder)
+        return self.join(self.keep(encoder), decoder)
+
+    def join(self, kept: Tensor, decoder: Tensor) -> Tensor:
+        """Merge what is transferred into the decoder, from what :meth:`keep` gave: (N, merged_channels, *spatial)."""
+        transferred = self.transfer(kept, decoder)
         if self.merge == "sum":
             return decoder + transferred
         return torch.cat((decoder, transferred), dim=1)
@@ -113,9 +133,9 @@ class ConcatSkip(SkipConnection):
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Give the encoder's feature map, shape (N, C_e, *spatial)."""
-        return encoder
+        return kept
 
 
 @Skip.register("sum")
@@ -128,9 +148,9 @@ class SumSkip(SkipConnection):
         if encoder_channels != decoder_channels:
             self.project = Conv[Conv.CONV, spatial_dims](encoder_channels, decoder_channels, kernel_size=1)
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Give the feature map to add, shape (N, C_d, *spatial)."""
-        return self.project(encoder)
+        return self.project(kept)
 
 
 @Skip.register("none")
@@ -140,11 +160,15 @@ class NoSkip(SkipConnection):
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=0)
 
-    def transfer(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give no channels, shape (N, 0, *spatial)."""
-        return encoder[:, :0]
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Give no channels, shape (N, 0, *spatial); a copy, as a slice would hold on to the whole feature map."""
+        return encoder[:, :0].clone()
 
-    def forward(self, encoder: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+    def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
+        """Give no channels, shape (N, 0, *spatial)."""
+        return kept
+
+    def join(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Give the decoder's feature map as it is, shape (N, C_d, *spatial)."""
         return decoder
 

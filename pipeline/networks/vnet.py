@@ -41,7 +41,7 @@ class VNet(nn.Module):
             nothing, so the first entry has no effect. Never on a skip.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
         skip: a name, ``(name, options)``, or a list with one of these per skip. A skip connection that merges in a
-            ``forward`` of its own needs ``residual="merged"``.
+            ``join`` of its own needs ``residual="merged"``.
         residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
             its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
             feature map; what the skip hands over enters the stage's first convolution. An attention map then does
@@ -59,6 +59,7 @@ class VNet(nn.Module):
 
     spatial_dims: Final[int]
     size_divisor: Final[int]
+    levels: Final[int]
     deep_supervision: Final[bool]
 
     def __init__(
@@ -94,6 +95,7 @@ class VNet(nn.Module):
         decoder_convs = per_level("decoder_convs_per_level", decoder_convs_per_level, levels - 1)
         drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         self.spatial_dims = spatial_dims
+        self.levels = levels
         self.size_divisor = 2 ** (levels - 1)
         self.deep_supervision = deep_supervision
         make = Layers(spatial_dims, kernel_size, norm, act)
@@ -108,10 +110,9 @@ class VNet(nn.Module):
         for level in reversed(range(levels - 1)):
             width = channels[level]
             link = build_skip(skips[level], spatial_dims=spatial_dims, encoder_channels=width, decoder_channels=width)
+            _check_joins(link, residual)
             # Nothing enters from the side where the merged feature map is as wide as the decoder's: a sum, or no skip.
             from_the_side = residual == "decoder" and link.merged_channels > width
-            if from_the_side:
-                _check_merges_as_all_do(link)
             stage_type = _SideUpStage if from_the_side else _UpStage
             stage = stage_type(make, below, decoder_convs[level], drops[level + 1], link)
             self.decoder.append(stage)
@@ -129,15 +130,19 @@ class VNet(nn.Module):
             ValueError: when a spatial size is not divisible by ``size_divisor``; the message names sizes that are.
         """
         self._check_size(x)
-        features: list[Tensor] = []
-        for stage in self.encoder:
+        kept: list[Tensor] = []
+        for level, stage in enumerate(self.encoder):
             x = stage(x)
-            features.append(x)
-        levels = len(features)
+            # The decoder runs deepest first. A light skip reduces the feature map now, so that the whole of it need not
+            # wait for the decoder.
+            for i, up in enumerate(self.decoder):
+                if level + i + 2 == self.levels:
+                    kept.append(up.skip.keep(x))
         outputs: list[Tensor] = []
-        for i, stage in enumerate(self.decoder):
-            x = stage(x, features[levels - 2 - i])
-            outputs.append(x)
+        for stage in self.decoder:
+            x = stage(x, kept.pop())
+            if self.deep_supervision:
+                outputs.append(x)
         logits = self.head(x)
         if self.deep_supervision and self.training:
             supervised = [logits]
@@ -178,7 +183,10 @@ class _InputStage(nn.Module):
         self.act = make.act(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.convs(x) + self.lift(x))
+        convolved = self.convs(x)
+        # Under autocast the input is float32 still; adding it as such would make the finest features, the largest of
+        # all, float32 too.
+        return self.act(convolved + self.lift(x.to(convolved.dtype)))
 
 
 class _Repeat(nn.Module):
@@ -189,7 +197,8 @@ class _Repeat(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x] * self.times, dim=1)
+        # One channel is repeated by broadcasting, without a copy.
+        return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
 
 
 class _DownStage(nn.Module):
@@ -217,8 +226,8 @@ class _UpStage(nn.Module):
         self.convs = make.stage(self.out_channels, convs)
         self.act = make.act(self.out_channels)
 
-    def forward(self, x: Tensor, encoder: Tensor) -> Tensor:
-        merged = self.skip(encoder, self.up(self.dropout(x)))
+    def forward(self, x: Tensor, kept: Tensor) -> Tensor:
+        merged = self.skip.join(kept, self.up(self.dropout(x)))
         return self.act(self.convs(merged) + merged)
 
 
@@ -235,9 +244,9 @@ class _SideUpStage(nn.Module):
         self.convs = make.stage(self.out_channels, convs - 1)
         self.act = make.act(self.out_channels)
 
-    def forward(self, x: Tensor, encoder: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         x = self.up(self.dropout(x))
-        return self.act(self.convs(self.enter(x, self.skip.transfer(encoder, x))) + x)
+        return self.act(self.convs(self.enter(x, self.skip.transfer(kept, x))) + x)
 
 
 def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
@@ -256,10 +265,16 @@ def _decoder_convs(levels: int) -> list[int]:
     return [min(max(level, 1), 2) for level in range(levels - 1)]
 
 
-def _check_merges_as_all_do(skip: SkipConnection) -> None:
+def _check_joins(skip: SkipConnection, residual: str) -> None:
+    name = type(skip).__name__
     if type(skip).forward is not SkipConnection.forward:
+        msg = f"the skip connection {name} merges in a forward of its own, which a V-Net does not call: write a join"
+        raise ValueError(msg)
+    # Nothing enters from the side where the merged feature map is as wide as the decoder's.
+    from_the_side = residual == "decoder" and skip.merged_channels > skip.decoder_channels
+    if from_the_side and type(skip).join is not SkipConnection.join:
         msg = (
-            f"the skip connection {type(skip).__name__} merges in a forward of its own, which residual 'decoder' does "
-            "not call: use residual 'merged', or write its transfer alone"
+            f"the skip connection {name} merges in a join of its own, which residual 'decoder' does not call: use "
+            "residual 'merged', or write its transfer alone"
         )
         raise ValueError(msg)

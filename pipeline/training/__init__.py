@@ -1,8 +1,28 @@
-"""What MONAI's trainer lacks: a sparsity term, checkpoints to resume from, seeds by epoch, early stopping, progress."""
+"""What MONAI's trainer lacks: a sparsity term, checkpoints to resume from, seeds by epoch, a time limit, progress."""
 
+from .augment import AugmentBatch
+from .average import AverageWeights
+from .cache import PreparedDataset
 from .checkpoint import ResumableCheckpoint
 from .loss import SparseSkipLoss
+from .memory import keep_memory
+from .muon import Muon
+from .parameters import parameter_groups
 from .progress import Progress
-from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .schedule import EndInTime, EpochSeed, StopWithoutProgress, ValidateLastEpoch
 
-__all__ = ["EpochSeed", "Progress", "ResumableCheckpoint", "SparseSkipLoss", "StopWithoutProgress", "ValidateLastEpoch"]
+__all__ = [
+    "AugmentBatch",
+    "AverageWeights",
+    "EndInTime",
+    "EpochSeed",
+    "Muon",
+    "PreparedDataset",
+    "Progress",
+    "ResumableCheckpoint",
+    "SparseSkipLoss",
+    "StopWithoutProgress",
+    "ValidateLastEpoch",
+    "keep_memory",
+    "parameter_groups",
+]

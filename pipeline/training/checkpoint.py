@@ -40,7 +40,7 @@ class ResumableCheckpoint:
     epoch, which MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` do not carry over a resume: after one, the first
     validation would overwrite a better model. ``model.pt`` holds the weights of the best validation. Both are written
     under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
-    ``weights_only=True``.
+    ``weights_only=True``. With an average of the weights, that is what is validated, and what ``model.pt`` holds.
 
     A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
     its TensorBoard events among them.
@@ -52,6 +52,7 @@ class ResumableCheckpoint:
         lr_scheduler: its schedule. A resume restores the position in it, not its length, so that ``epochs`` can be
             raised for a resumed training.
         validator: the evaluator whose key metric tells the best epoch.
+        average: the network with the averaged weights that the validator runs; None when it runs ``network``.
         resume: go on from ``last.pt``.
         identity: what makes this training another than others: fold, seed, skip, labels, names of its cases; values
             that JSON can hold. Saved, and compared on a resume. The number of epochs and the learning rate may change
@@ -66,6 +67,7 @@ class ResumableCheckpoint:
         optimizer: Optimizer,
         lr_scheduler: LRScheduler,
         validator: Engine,
+        average: nn.Module | None = None,
         resume: bool = False,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
@@ -74,6 +76,7 @@ class ResumableCheckpoint:
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.validator = validator
+        self.average = average
         self.resume = resume
         self.identity = None if identity is None else plain(identity)
 
@@ -117,9 +120,12 @@ class ResumableCheckpoint:
             state["identity"] = self.identity
         if engine.scaler is not None:
             state["scaler"] = engine.scaler.state_dict()
+        best = weights
+        if self.average is not None:
+            state["average"] = best = self.average.state_dict()
         # The best weights first: a kill between the two files repeats this epoch rather than losing its weights.
         if best_epoch == engine.state.epoch:
-            _save(weights, self.folder / BEST)
+            _save(best, self.folder / BEST)
         _save(state, self.folder / LAST)
 
     def _load(self, engine: Engine) -> None:
@@ -136,6 +142,8 @@ class ResumableCheckpoint:
             check_identity(path, state["identity"], self.identity)
         try:
             _unwrapped(self.network).load_state_dict(state["network"])
+            if self.average is not None:
+                self.average.load_state_dict(state.get("average", state["network"]))
         except RuntimeError as error:
             raise InputError(
                 path,

@@ -7,6 +7,7 @@ from monai.losses.ds_loss import DeepSupervisionLoss
 from torch import Tensor, nn
 
 from ..networks import sparsity
+from .distributed import gather_batch
 
 __all__ = ["SparseSkipLoss"]
 
@@ -16,6 +17,9 @@ class SparseSkipLoss(nn.Module):
 
     The sparsity term is the sum over selecting skips of their mean absolute channel weight (Taghanaki et al., arXiv
     1804.05181: selection "under a sparsity constraint"; the L1 form and its weight are our choice).
+
+    In several processes it is the loss of their batches together: see
+    :func:`~pipeline.training.distributed.gather_batch`.
 
     A list of predictions, as deep supervision gives, goes through MONAI's ``DeepSupervisionLoss``: the weighted sum of
     the loss at every level, weights 1, 1/2, 1/4, ... but at least 1/16, with the label map brought to the level's grid
@@ -47,7 +51,7 @@ class SparseSkipLoss(nn.Module):
             prediction: logits (N, C, *spatial), or a list of them, finest first, under deep supervision.
             target: label map (N, 1, *spatial).
         """
-        value = self._segmentation_loss(prediction, target)
+        value = self._segmentation_loss(*gather_batch(prediction, target))
         if self.weight == 0:
             return value
         term = sparsity(self._network[0])

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from tqdm import tqdm
@@ -84,7 +85,7 @@ class Progress:
         loss = engine.state.output["loss"].item()
         self._loss_sum += loss
         self._steps += 1
-        self._samples += len(engine.state.output["label"])
+        self._samples += len(engine.state.output["label"]) * idist.get_world_size()
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             self._bar.update()

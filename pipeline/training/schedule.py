@@ -1,9 +1,11 @@
-"""When a training changes its random numbers, when it validates last, and when it stops."""
+"""When a training changes its random numbers, when it validates last, and when it ends."""
 
 from __future__ import annotations
 
 import logging
 import random
+import time
+from typing import Any
 
 import ignite.distributed as idist
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data.utils import set_rnd
 
-__all__ = ["EpochSeed", "StopWithoutProgress", "ValidateLastEpoch"]
+__all__ = ["EndInTime", "EpochSeed", "StopWithoutProgress", "ValidateLastEpoch"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ class EpochSeed:
         np.random.seed(seed)  # noqa: NPY002  MONAI's transforms fall back on the global generator
         torch.manual_seed(seed)
         set_rnd(engine.data_loader.dataset, seed=seed)
+        for part in (engine.data_loader.dataset, getattr(engine.data_loader, "sampler", None)):
+            # What seeds itself by the epoch has to be told it: PyTorch's DistributedSampler, our PreparedDataset.
+            if part is not None and hasattr(part, "set_epoch"):
+                part.set_epoch(engine.state.epoch)
 
 
 class ValidateLastEpoch:
@@ -71,6 +77,67 @@ class ValidateLastEpoch:
         epoch = engine.state.epoch
         if epoch == engine.state.max_epochs and epoch % self.interval != 0:
             self.validator.run(epoch)
+
+
+class EndInTime:
+    """End a training within a number of minutes, its learning rate at the end of its schedule by then.
+
+    After every epoch the epochs that still fit are counted from the time that epochs and validations have taken so far.
+    That becomes the number of epochs, of the trainer and of the schedule, when it is smaller than the one asked for.
+    The clock runs from the start of this run, after the data were read; a resumed training has the minutes once more.
+    How many epochs fit depends on the machine, so two such trainings are not the same: give ``epochs`` for that.
+
+    Args:
+        minutes: more than 0, or None for no limit.
+        lr_scheduler: the schedule, with its length in epochs as ``t_total``, as MONAI's ``WarmupCosineSchedule``.
+
+    Raises:
+        ValueError: when minutes is not above 0.
+    """
+
+    def __init__(self, minutes: float | None, lr_scheduler: Any) -> None:
+        if minutes is not None and minutes <= 0:
+            msg = f"minutes is {minutes}; it must be above 0, or None for no limit"
+            raise ValueError(msg)
+        self.minutes = minutes
+        self.lr_scheduler = lr_scheduler
+        self._validation = 0.0
+        self._epochs: list[float] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a MONAI trainer: after its ``ValidationHandler``, before what acts on the last epoch."""
+        if self.minutes is None:
+            return
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Shorten the training to what fits."""
+        now = time.monotonic()
+        self._epochs.append(self._last_step - self._epoch_started)
+        self._validation = max(self._validation, now - self._last_step)
+        elapsed = now - self._started
+        # The last epoch is validated, whether its turn or not; its time is kept free.
+        left = 60 * float(self.minutes or 0) - elapsed - self._validation
+        per_epoch = max(elapsed / len(self._epochs), *self._epochs[-3:])
+        # The slowest process decides: all must end with the same epoch.
+        last = engine.state.epoch + int(idist.all_reduce(max(left / per_epoch, 0.0), "MIN"))
+        if last < self._asked:
+            engine.state.max_epochs = last
+            self.lr_scheduler.t_total = last
+
+    def _start(self, engine: Engine) -> None:
+        self._asked = engine.state.max_epochs
+        self._started = time.monotonic()
+        self._epochs = []
+
+    def _start_epoch(self, _: Engine) -> None:
+        self._epoch_started = time.monotonic()
+
+    def _step(self, _: Engine) -> None:
+        self._last_step = time.monotonic()
 
 
 class StopWithoutProgress:

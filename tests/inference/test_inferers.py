@@ -20,7 +20,7 @@ def volume() -> Tensor:
 
 def test_auto_takes_bfloat16_where_the_cpu_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(inferers, "_cpu_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(inferers, "cpu_has_bfloat16", lambda has=has: has)
         assert choose_precision("cpu") == expected
 
 

@@ -51,12 +51,12 @@ def test_channels_as_announced(skip, transferred, merge, merged):
         module = build(skip, spatial_dims=spatial_dims)
         assert (module.transferred_channels, module.merge, module.merged_channels) == (transferred, merge, merged)
         encoder, decoder = features(spatial_dims), features(spatial_dims, channels=2, seed=1)
-        assert module.transfer(encoder, decoder).shape[1] == transferred
+        assert module.transfer(module.keep(encoder), decoder).shape[1] == transferred
         result = module(encoder, decoder)
         assert result.shape == (2, merged, *encoder.shape[2:])
         if merge == "concat":
             assert torch.equal(result[:, :2], decoder)
-            assert torch.equal(result[:, 2:], module.transfer(encoder, decoder))
+            assert torch.equal(result[:, 2:], module.transfer(module.keep(encoder), decoder))
 
 
 def test_concat_hands_over_the_encoder():
@@ -118,7 +118,7 @@ def test_folded_kernel_equals_weighting_the_features(spatial_dims):
     weighted = encoder * weight.reshape(1, 8, *[1] * spatial_dims)
     convolve = {2: F.conv2d, 3: F.conv3d}[spatial_dims]
     expected = torch.sigmoid(convolve(weighted, skip.attend.conv.weight, skip.attend.conv.bias))
-    torch.testing.assert_close(skip.transfer(encoder, encoder), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(skip.transfer(skip.keep(encoder), encoder), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_selection_multiplies_the_channels(mode, expected):
     weight = [1.0, -0.25, 0.03125, -0.03125, 0.0625]
     skip = set_weights(build(("st", {"select": mode, "threshold": 0.0625}), encoder=5), select=weight)
     encoder = features(2, channels=5)
-    transferred = skip.transfer(encoder, encoder)
+    transferred = skip.transfer(skip.keep(encoder), encoder)
     for channel, factor in enumerate(expected):
         assert torch.equal(transferred[:, channel], encoder[:, channel] * factor)
     assert skip.select.selected() == [0, 1, 4]
@@ -142,7 +142,7 @@ def test_dropped_channels_do_not_count(skip):
     encoder = features(2)
     changed = encoder.clone()
     changed[:, 1] += 1000
-    assert torch.equal(module.transfer(changed, encoder), module.transfer(encoder, encoder))
+    assert torch.equal(module.transfer(module.keep(changed), encoder), module.transfer(module.keep(encoder), encoder))
 
 
 def test_a_dropped_channel_has_no_gradient_from_the_data():

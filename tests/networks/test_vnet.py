@@ -219,7 +219,7 @@ def test_another_form_of_skip_is_answered_with_the_three_that_exist(skip):
 
 
 class _Merge(SkipConnection):
-    """Merges in a forward of its own."""
+    """Merges in a join of its own."""
 
     def __init__(self, spatial_dims, encoder_channels, decoder_channels):  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
@@ -237,7 +237,7 @@ def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
     try:
         x = torch.zeros(1, 1, 8, 8)
         assert VNet(2, 1, 2, **SMALL, skip="merge", residual="merged")(x).shape == (1, 2, 8, 8)
-        with pytest.raises(ValueError, match="_Merge merges in a forward of its own"):
+        with pytest.raises(ValueError, match="_Merge merges in a join of its own"):
             VNet(2, 1, 2, **SMALL, skip="merge", residual="decoder")
     finally:
         Skip.components.clear()

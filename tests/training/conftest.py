@@ -85,6 +85,7 @@ def make_training(tmp_path):
         shuffle=True,
         identity=None,
         validate_last=False,
+        average=None,
     ):
         network = network or tiny_network()
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
@@ -92,7 +93,7 @@ def make_training(tmp_path):
         validator = SupervisedEvaluator(
             device="cpu",
             val_data_loader=DataLoader(Dataset(random_cases(2)), batch_size=1),
-            network=network,
+            network=average or network,
             postprocessing=AsDiscreted(keys="pred", argmax=True),
             key_val_metric={"val_mean_dice": _dice("mean") if planned is None else PlannedMetric(planned)},
             additional_metrics={"val_label_dice": _dice("mean_batch")},
@@ -103,6 +104,7 @@ def make_training(tmp_path):
             optimizer=optimizer,
             lr_scheduler=schedule,
             validator=validator,
+            average=average,
             resume=resume,
             identity=identity,
         )

@@ -10,8 +10,14 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
+from pipeline.training import AverageWeights
 
 KEYS = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
+
+
+def tiny_network():
+    torch.manual_seed(0)
+    return VNet(2, 1, 3, channels=(2, 4), norm="instance", skip="sat")
 
 
 def load(path):
@@ -303,3 +309,22 @@ def test_a_checkpoint_without_an_identity_is_resumed(make_training, tmp_path):
     make_training(epochs=1).trainer.run()
     make_training(epochs=2, identity={"fold": 1}, resume=True).trainer.run()
     assert load(tmp_path / "last.pt")["epoch"] == 2
+
+
+def test_an_average_of_the_weights_is_the_model_and_is_resumed(make_training, tmp_path):
+    def train(epochs, **options):
+        network = tiny_network()
+        averaging = AverageWeights(network, momentum=0.3)
+        training = make_training(epochs=epochs, network=network, average=averaging.average, **options)
+        averaging.attach(training.trainer)
+        training.trainer.run()
+        return network.state_dict(), averaging.average.state_dict()
+
+    weights, average = train(2, planned=[0.1, 0.2])
+    assert not torch.equal(weights["head.0.0.weight"], average["head.0.0.weight"])
+    best = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert all(torch.equal(best[name], average[name]) for name in average)
+    # Nothing left to train: what is loaded is what was saved.
+    weights_again, average_again = train(2, planned=[0.1, 0.2], resume=True)
+    assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
+    assert all(torch.equal(average[name], average_again[name]) for name in average)

@@ -1,4 +1,5 @@
 import random
+from types import SimpleNamespace
 
 import ignite.distributed as idist
 import numpy as np
@@ -7,8 +8,9 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, RandGaussianNoised, RandScaleIntensityd
+from torch.utils.data import DistributedSampler
 
-from pipeline.training import EpochSeed
+from pipeline.training import EndInTime, EpochSeed, schedule
 
 NUMBER = "number"
 
@@ -122,3 +124,66 @@ def test_patience_goes_on_over_a_resume(make_training):
     resumed = make_training(epochs=6, planned=planned, patience=3, resume=True)
     resumed.trainer.run()
     assert resumed.trainer.state.epoch == 4
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+def epochs_in(minutes, *, asked=50, step=10.0, validation=5.0, interval=2, monkeypatch):
+    """Epochs trained, seconds taken and the schedule's length: two steps an epoch, a validation every ``interval``."""
+    clock = Clock()
+    monkeypatch.setattr(schedule, "time", clock)
+
+    def work(seconds):
+        clock.now += seconds
+
+    engine = Engine(lambda *_: work(step))
+    length = SimpleNamespace(t_total=asked)
+    engine.add_event_handler(Events.EPOCH_COMPLETED(every=interval), lambda: work(validation))
+    EndInTime(minutes, length).attach(engine)
+    engine.run([0, 1], max_epochs=asked)
+    return engine.state.epoch, clock.now - 100, length.t_total
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 10])
+def test_a_training_ends_in_time_with_its_schedule_at_the_end(minutes, monkeypatch):
+    epochs, taken, length = epochs_in(minutes, monkeypatch=monkeypatch)
+    assert length == epochs
+    # Time for the last validation is kept free, and there was none for one more epoch with it.
+    assert taken <= 60 * minutes
+    assert taken + 20 + 2 * 5 > 60 * minutes
+
+
+def test_a_training_that_is_short_enough_stays_as_it_is(monkeypatch):
+    assert epochs_in(60, asked=4, monkeypatch=monkeypatch) == (4, 4 * 20 + 2 * 5, 4)
+    assert epochs_in(None, asked=4, monkeypatch=monkeypatch)[0] == 4
+
+
+def test_at_least_one_epoch_is_trained(monkeypatch):
+    assert epochs_in(0.01, monkeypatch=monkeypatch)[0] == 1
+
+
+@pytest.mark.parametrize("minutes", [0, -1])
+def test_minutes_above_zero(minutes):
+    with pytest.raises(ValueError, match="must be above 0, or None"):
+        EndInTime(minutes, None)
+
+
+def test_what_seeds_itself_is_told_the_epoch():
+    told = []
+    sampler = DistributedSampler(range(4), num_replicas=1, rank=0)
+    sampler.set_epoch = lambda epoch: told.append(("sampler", epoch))
+    cases = Dataset([{NUMBER: torch.zeros(1)}] * 4)
+    cases.set_epoch = lambda epoch: told.append(("dataset", epoch))
+    engine = Engine(lambda *_: None)
+    engine.data_loader = DataLoader(cases, batch_size=2, sampler=sampler)
+    EpochSeed(0).attach(engine)
+    engine.run(engine.data_loader, max_epochs=2)
+    assert told == [("dataset", 1), ("sampler", 1), ("dataset", 2), ("sampler", 2)]

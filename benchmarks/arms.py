@@ -1,0 +1,196 @@
+"""The networks that are compared, how large they are, and what they compute on.
+
+All of them have the plan's widths, kernel size, normalisation and activation, but for what ``REMARKS`` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from inspect import signature
+from typing import Any
+
+import torch
+from monai.networks.nets import DynUNet, UNet
+from monai.networks.nets import VNet as MonaiVNet
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.bundle.plan import load_plan
+from pipeline.data.errors import InputError
+from pipeline.inference import choose_precision
+from pipeline.networks import VNet
+
+__all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "parse_skip", "read_task"]
+
+MONAI_ARMS = ("MONAI DynUNet", "MONAI UNet", "MONAI VNet")
+REMARKS = {
+    "MONAI DynUNet": "nnU-Net's network: two convolutions per level, concatenation",
+    "MONAI UNet": "two convolutions per residual unit; its first one halves the grid already",
+    "MONAI VNet": (
+        "its own widths 16-32-64-128-256, 5x5x5 kernels, batch normalisation, dropout; patch sizes rounded up to "
+        "multiples of 16"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the networks compute on.
+
+    ``network`` holds arguments of :class:`~pipeline.networks.VNet`; ``patch`` and ``window`` are in voxels.
+    """
+
+    network: dict[str, Any]
+    in_channels: int
+    out_channels: int
+    patch: tuple[int, ...]
+    window: tuple[int, ...]
+    window_overlap: float
+    batch: int
+    device: str
+    precision: str
+    threads: int
+    seed: int
+
+    @property
+    def levels(self) -> int:
+        """Resolutions of the network."""
+        return len(self.network["channels"])
+
+    def resized(self, *, width: float = 1, levels: int | None = None, **changes: Any) -> Task:
+        """The same task with other widths or levels: deeper ones double the width and repeat the last stage's form."""
+        levels = levels or self.levels
+        network = dict(self.network)
+        deeper = [network["channels"][-1] * 2 ** (i + 1) for i in range(levels - self.levels)]
+        channels = [*network["channels"], *deeper][:levels]
+        network["channels"] = [max(round(width * count), 1) for count in channels]
+        for key, entries in (("convs_per_level", levels), ("decoder_convs_per_level", levels - 1)):
+            network[key] = [*network[key], *[network[key][-1]] * levels][:entries]
+        return replace(self, network=network, **changes)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the networks: our V-Net with a skip connection, or one of ``MONAI_ARMS`` by its name."""
+
+    name: str
+    skip: Any = None
+    residual: str | None = None
+
+    def patch(self, task: Task) -> tuple[int, ...]:
+        """The task's patch (voxels), rounded up to a size that the network takes."""
+        divisor = 16 if self.name == "MONAI VNet" else 2 ** (task.levels - 1)
+        return tuple(-(-size // divisor) * divisor for size in task.patch)
+
+    def build(self, task: Task) -> nn.Module:
+        """Construct the network from the task's seed, on PyTorch's default device."""
+        torch.manual_seed(task.seed)
+        shape: dict[str, Any] = {
+            "spatial_dims": len(task.patch),
+            "in_channels": task.in_channels,
+            "out_channels": task.out_channels,
+        }
+        network = task.network
+        built: nn.Module
+        layers = {"norm": network["norm"], "act": network["act"]}
+        if self.name == "MONAI VNet":
+            built = MonaiVNet(**shape)
+        elif self.name == "MONAI UNet":
+            strides = [2] * (task.levels - 1)
+            sizes = {"channels": network["channels"], "strides": strides, "kernel_size": network["kernel_size"]}
+            built = UNet(**shape, **sizes, num_res_units=2, **layers)
+        elif self.name == "MONAI DynUNet":
+            halved = [2] * (task.levels - 1)
+            built = DynUNet(
+                **shape,
+                kernel_size=[network["kernel_size"]] * task.levels,
+                strides=[1, *halved],
+                upsample_kernel_size=halved,
+                filters=network["channels"],
+                norm_name=layers["norm"],
+                act_name=layers["act"],
+            )
+        else:
+            changed = {} if self.residual is None else {"residual": self.residual}
+            built = VNet(**shape, **network | changed, skip=self.skip)
+        return built
+
+    def parameters(self, task: Task) -> int:
+        """Number of learned values."""
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in self.build(task).parameters())
+
+    def multiply_adds(self, task: Task) -> tuple[int, int]:
+        """Multiply-adds of convolutions and matrix products for one batch: of an inference, of a training step."""
+        with torch.device("meta"):
+            network = self.build(task)
+            x = torch.empty(task.batch, task.in_channels, *self.patch(task))
+
+        def step() -> None:
+            network.train()(x).sum().backward()
+
+        with torch.no_grad():
+            forward = _multiply_adds(lambda: network.eval()(x))
+        return forward, _multiply_adds(step)
+
+
+def read_task(bundle: str, *, device: str, precision: str, threads: int, seed: int) -> Task:
+    """Take the sizes from a bundle's plan.
+
+    Raises:
+        InputError: when there is no such plan, it has errors, or the precision is none that the device has.
+    """
+    plan = load_plan(bundle)
+    known = signature(VNet).parameters
+    network = {key: value for key, value in plan.network.model_dump().items() if key in known}
+    return Task(
+        # As configs/train.yaml has it.
+        network={"head": "pointwise", **network},
+        in_channels=len(plan.data.channels),
+        out_channels=len(plan.labels),
+        patch=tuple(plan.patch),
+        window=tuple(plan.window),
+        window_overlap=plan.window_overlap,
+        batch=plan.batch,
+        device=device,
+        precision=choose_precision(device, precision),
+        threads=threads,
+        seed=seed,
+    )
+
+
+def parse_skip(text: str) -> Arm:
+    """Read a skip from the command line: a name, or JSON such as ``["sat", {"maps": 4}]`` or one skip per level.
+
+    Raises:
+        InputError: when it starts like JSON and is none.
+    """
+    if not text.lstrip().startswith("["):
+        return Arm(text, text)
+    try:
+        skip = json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            "--skip",
+            found=f"{text!r} ({error})",
+            expected="a name, or JSON",
+            remedy="""put it into single quotes: --skip '["sat", {"maps": 4}]'""",
+        ) from None
+    return Arm(_short(skip), skip)
+
+
+def _short(skip: Any) -> str:
+    if isinstance(skip, str):
+        return skip
+    if len(skip) == 2 and isinstance(skip[1], dict):
+        return " ".join([skip[0], *(f"{key}={value}" for key, value in skip[1].items())])
+    return ", ".join(_short(entry) for entry in skip)
+
+
+def _multiply_adds(work: Callable[[], object]) -> int:
+    # The counter takes a multiply-add for two operations.
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops()) // 2

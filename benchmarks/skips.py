@@ -1,0 +1,207 @@
+"""How light each skip connection is: parameters, multiply-adds, time and memory, each against concatenation.
+
+    python benchmarks/skips.py
+    python benchmarks/skips.py --skip sat --skip '["sat", {"maps": 4, "merge": "sum"}]' --minutes 2
+
+V-Nets of the same widths, those of a bundle's plan, and MONAI's networks beside them. Times are measured in turn, and
+a ratio is taken within a round: to ``concat`` in the plan's form, and to ``concat, merged``, the paper's form, whose
+decoder is as wide as what is concatenated. Peaks of memory are those of the first two steps of fresh processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from dataclasses import replace
+from typing import Any
+
+import torch
+from arms import MONAI_ARMS, REMARKS, Arm, Task, parse_skip, read_task
+from measure import Spread, add_options, header, paired_ratio, say, table, write_json
+from memory import MIB, stream
+from steps import PHASES, peaks, timed_rounds
+from tqdm import tqdm
+
+from pipeline.data.errors import InputError
+from pipeline.networks import VNet
+
+__all__ = ["main"]
+
+BASELINE = "concat"
+# The paper's form: a stage as wide as what is concatenated, sixteen channels and sixteen, or sixteen and one.
+PAPER = ", merged"
+BASELINES = (BASELINE, BASELINE + PAPER)
+SKIPS = (
+    "sum",
+    "none",
+    "at",
+    "st",
+    "sat",
+    '["sat", {"maps": 4}]',
+    '["sat", {"maps": 4, "merge": "sum"}]',
+)
+MEASURES = ("live", "resident")
+# What SAT shall reach against concat.
+MARKS = {"train": {"time": 0.85, "memory": 0.85}, "infer": {"time": 0.80, "memory": 0.75}}
+RATIOS = ("to concat", "to merged")
+# Millions of parameters of the published V-Net, 16 to 256 channels, 5x5x5 kernels, three classes.
+PUBLISHED = {"concat": 45.605525, "sat": 29.7825, "none": 29.671973}
+
+
+def main() -> int:
+    """Measure, print and write; 0, or 2 for a mistake of the user's."""
+    options = _options()
+    try:
+        task = read_task(
+            options.bundle,
+            device=options.device,
+            precision=options.precision,
+            threads=options.threads,
+            seed=options.seed,
+        )
+        arms = _arms(options)
+        if options.quick:
+            task = replace(task.resized(width=0.5), patch=(32,) * len(task.patch), batch=1)
+            options.minutes = 0.0
+        for arm in arms.values():
+            with torch.device("meta"):
+                arm.build(task)
+    except (InputError, ValueError, TypeError) as error:
+        say(f"error: {error}")
+        return 2
+    results = header("skips", options) | {"task": vars(task), "marks": MARKS, "remarks": REMARKS}
+    results["published_vnet"] = _published()
+    _say_task(task)
+    results["arms"] = {name: {"skip": arm.skip, **_counts(arm, task)} for name, arm in arms.items()}
+    for name, arm in tqdm(arms.items(), desc="memory", leave=False, disable=None):
+        results["arms"][name] |= {
+            phase: {"memory": _peaks(arm, task, phase, processes=1 if options.quick else 3)} for phase in PHASES
+        }
+    pairs = {name: (arm, task) for name, arm in arms.items()}
+    rounds: list[dict[str, Any]] = []
+    for times in stream(
+        timed_rounds, pairs, minutes=options.minutes, repeats=1 if options.quick else 3, clock=options.clock
+    ):
+        rounds.append(times)
+        _compare(results["arms"], rounds)
+        results["rounds"] = len(rounds)
+        write_json(options.output, results)
+    _say_results(results)
+    say(f"\n{len(rounds)} rounds; {options.output}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, "skips", minutes=4.0)
+    parser.add_argument("--skip", action="append", help="a name or JSON; again for more; instead of the usual ones")
+    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's networks out")
+    return parser.parse_args()
+
+
+def _arms(options: argparse.Namespace) -> dict[str, Arm]:
+    usual = ("sat",) if options.quick else SKIPS
+    chosen = [parse_skip(text) for text in (BASELINE, *(options.skip or usual))]
+    paper = [replace(arm, name=arm.name + PAPER, residual="merged") for arm in chosen if arm.name in (BASELINE, "sat")]
+    monai = () if options.no_monai else MONAI_ARMS
+    return {arm.name: arm for arm in (*chosen, *paper, *map(Arm, monai))}
+
+
+def _counts(arm: Arm, task: Task) -> dict[str, Any]:
+    forward, step = arm.multiply_adds(task)
+    return {
+        "patch": arm.patch(task),
+        "parameters": arm.parameters(task),
+        "multiply_adds": {"infer": forward, "train": step},
+    }
+
+
+def _published() -> dict[str, dict[str, float]]:
+    with torch.device("meta"):
+        networks = {skip: VNet(3, 1, 3, skip=skip) for skip in PUBLISHED}
+    counted = {skip: sum(p.numel() for p in network.parameters()) for skip, network in networks.items()}
+    return {skip: {"counted": counted[skip] / 1e6, "arithmetic": PUBLISHED[skip]} for skip in PUBLISHED}
+
+
+def _peaks(arm: Arm, task: Task, phase: str, *, processes: int) -> dict[str, Any]:
+    found: list[dict[str, Any]] = [next(stream(peaks, arm, task, phase)) for _ in range(processes)]
+    # How malloc's heap grows differs from process to process, and by a fifth.
+    resident = [one["resident"] for one in found if one["resident"] is not None]
+    median = statistics.median_low(resident) if resident else None
+    return found[0] | {"resident": median, "resident_of_each_process": resident}
+
+
+def _compare(arms: dict[str, Any], rounds: list[dict[str, Any]]) -> None:
+    """Put times, and the ratios of times and peaks to both baselines, into the arms."""
+    for phase in PHASES:
+        times = {name: [one[name][phase] for one in rounds] for name in arms}
+        for name, arm in arms.items():
+            arm[phase]["seconds"] = Spread.of(times[name])
+            arm[phase]["ratios"] = {
+                base: {"seconds": paired_ratio(times[name], times[base])}
+                | {
+                    measure: _quotient(arm[phase]["memory"][measure], arms[base][phase]["memory"][measure])
+                    for measure in MEASURES
+                }
+                for base in BASELINES
+            }
+
+
+def _quotient(value: int | None, base: int | None) -> float | None:
+    return value / base if value is not None and base else None
+
+
+def _say_task(task: Task) -> None:
+    size = "x".join(map(str, task.patch))
+    say(f"patch {size}, batch {task.batch}, {task.precision}, {task.threads} threads, {task.device}")
+    say("V-Net: " + ", ".join(f"{key} {value}" for key, value in task.network.items()))
+    for name, remark in REMARKS.items():
+        say(f"{name}: {remark}")
+
+
+def _say_results(results: dict[str, Any]) -> None:
+    arms = results["arms"]
+    say("\nPublished V-Net, million parameters")
+    rows = [[skip, f"{n['counted']:.6f}", f"{n['arithmetic']:.6f}"] for skip, n in results["published_vnet"].items()]
+    say(table(["skip", "counted", "arithmetic"], rows))
+    say("\nTime: median [quartiles] over rounds; ratios to both forms of concat, within each round")
+    columns = ["network", "M param.", "G mult-adds", "train ms", *RATIOS, "infer ms", *RATIOS]
+    rows = [
+        [name, f"{arm['parameters'] / 1e6:.3f}", f"{arm['multiply_adds']['infer'] / 1e9:.2f}"]
+        + [text for phase in PHASES for text in _time_texts(arm[phase])]
+        for name, arm in arms.items()
+    ]
+    marks = [f"<= {MARKS[phase]['time']:.2f}" for phase in PHASES]
+    say(table(columns, [*rows, ["mark for sat", "", "", "", marks[0], "", "", marks[1], ""]]))
+    say("\nPeak memory above weights and batch, MiB; ratios to both forms of concat")
+    for phase in PHASES:
+        mark = f"<= {MARKS[phase]['memory']:.2f}"
+        rows = [[name, *_memory_texts(arm[phase])] for name, arm in arms.items()]
+        columns = [f"{phase}: network", "live", *RATIOS, "resident", *RATIOS]
+        say(table(columns, [*rows, ["mark for sat", "", mark, "", "", mark, ""]]))
+
+
+def _time_texts(found: dict[str, Any]) -> list[str]:
+    ratios = [found["ratios"][base]["seconds"] for base in BASELINES]
+    return [found["seconds"].text(1e3, 0), ratios[0].text(), f"{ratios[1].median:.2f}"]
+
+
+def _memory_texts(found: dict[str, Any]) -> list[str]:
+    texts = []
+    for measure in MEASURES:
+        ratios = [found["ratios"][base][measure] for base in BASELINES]
+        texts += [_mib(found["memory"][measure]), *map(_ratio, ratios)]
+    return texts
+
+
+def _mib(count: int | None) -> str:
+    return "-" if count is None else f"{count / MIB:.1f}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

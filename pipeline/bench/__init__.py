@@ -1,0 +1,6 @@
+"""How near a bundle's training and inference are to the machine's limit: `lightskip bench`."""
+
+from .run import bench
+from .table import as_json, as_table
+
+__all__ = ["as_json", "as_table", "bench"]

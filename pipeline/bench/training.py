@@ -1,0 +1,96 @@
+"""The profile of a training: its steps, timed and counted in the bundle's own trainer."""
+
+from __future__ import annotations
+
+import statistics
+from math import prod
+from typing import Any
+
+from monai.engines.utils import IterationEvents
+
+from .clock import OTHER
+from .stages import Stages, around_events, timing
+
+__all__ = ["PHASES", "measure_training"]
+
+PHASES = ("data", "prepare_batch", "forward", "loss", "backward", "optimiser", OTHER)
+
+# What runs after the handlers of each event; before them a phase has ended.
+_AFTER = {
+    IterationEvents.FORWARD_COMPLETED: "loss",
+    IterationEvents.LOSS_COMPLETED: "backward",
+    IterationEvents.BACKWARD_COMPLETED: "optimiser",
+}
+
+
+def measure_training(trainer: Any, *, warmup: int, steps: int, profiled: int) -> dict[str, Any]:
+    """Run a bundle's trainer for some steps.
+
+    Args:
+        trainer: MONAI ``SupervisedTrainer``; it is instrumented and cannot be used for a training afterwards.
+        warmup: steps before the timed ones, beside one whose multiply-adds are counted.
+        steps: steps to time.
+        profiled: steps to profile after them.
+
+    Returns:
+        The keys that begin with ``training_`` in what `bench` documents, but those that compare with the machine.
+    """
+    stages = Stages(trainer, waiting="data", warmup=warmup, timed=steps, profiled=profiled)
+    seen = _instrument(trainer, stages)
+    stages.run()
+    clock, timed = stages.clock, stages.clock.seconds()
+    median = statistics.median(timed)
+    samples, voxels = seen["samples"], seen["voxels"]
+    network_share = clock.share("forward", "backward")
+    gflops = 2e-9 * stages.counted.total * len(timed) / sum(timed)
+    return {
+        "training_steps": len(timed),
+        "training_step_samples": samples,
+        "training_step_voxels": voxels,
+        **timing("training_step", timed),
+        "training_step_cpu_seconds": stages.cpu_seconds,
+        "training_samples_per_second": samples / median,
+        "training_voxels_per_second": voxels / median,
+        "training_forward_multiply_adds": seen["forward"],
+        "training_backward_multiply_adds": stages.counted.total - seen["forward"],
+        "training_step_multiply_adds": stages.counted.total,
+        "training_gflops_per_second": gflops,
+        "training_network_gflops_per_second": gflops / network_share if network_share else 0.0,
+        **{f"training_share_{phase}": clock.share(phase) for phase in PHASES},
+        **stages.profile("training"),
+        "training_peak_memory_bytes": stages.peak_bytes,
+    }
+
+
+def _instrument(trainer: Any, stages: Stages) -> dict[str, int]:
+    """Make the trainer tell the clock what it is doing; the numbers returned are filled in by its first step."""
+    clock, inferer = stages.clock, trainer.inferer
+    seen = {"samples": 0, "voxels": 0, "forward": 0}
+
+    def forward(inputs: Any, network: Any, *args: Any, **kwargs: Any) -> Any:
+        with clock.during("forward"):
+            if not stages.counting:
+                return inferer(inputs, network, *args, **kwargs)
+            stages.counted.start()
+            output = inferer(inputs, network, *args, **kwargs)
+            seen.update(samples=len(inputs), voxels=len(inputs) * prod(inputs.shape[2:]))
+            seen.update(forward=stages.counted.so_far())
+            return output
+
+    def before(event: Any) -> None:
+        clock.switch(OTHER)
+        if event is IterationEvents.BACKWARD_COMPLETED:
+            stages.counted.stop()
+
+    trainer.inferer = _standing_in(inferer, forward)
+    trainer.prepare_batch = clock.timed(trainer.prepare_batch, "prepare_batch")
+    trainer.optimizer.zero_grad = clock.timed(trainer.optimizer.zero_grad, "optimiser")
+    around_events(trainer, before, lambda event: clock.switch(_AFTER.get(event, OTHER)))
+    return seen
+
+
+def _standing_in(inferer: Any, call: Any) -> Any:
+    # Handlers ask the inferer for its precision.
+    if hasattr(inferer, "precision"):
+        call.precision = inferer.precision
+    return call

@@ -1,0 +1,34 @@
+"""Keeps the memory that a training step frees, for the next step."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+__all__ = ["keep_memory"]
+
+# Numbers of glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+_NEVER = 2**31 - 1
+
+
+def keep_memory() -> bool:
+    """Let this process keep the memory that it frees, instead of giving it back to the system at once.
+
+    PyTorch's CPU tensors come from malloc. glibc takes large blocks from the system with ``mmap`` and gives them back
+    when they are freed, so every feature map of every training step begins with untouched pages, which the system
+    clears one by one as they are written: see ``docs/speed.md`` for what that costs. A training asks for the same sizes
+    in each step; with this, they come from the heap and stay there. The process's memory then stays at its peak.
+
+    Returns:
+        Whether the system's malloc is glibc's and took the settings; elsewhere nothing is done.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        # musl has no mallopt.
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))

@@ -1,0 +1,54 @@
+"""The scripts of benchmarks/ import each other as Python finds them when it runs one: from their own folder."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+
+@pytest.fixture
+def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run one of the scripts from the repository's root, on one thread."""
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", f"benchmarks/{name}.py", *arguments]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def task() -> Any:
+    """A task of toy size: three levels, two patches of 8 x 8 x 12 voxels."""
+    from arms import Task  # noqa: PLC0415
+
+    return Task(
+        network={
+            "channels": [4, 8, 16],
+            "convs_per_level": [1, 2, 2],
+            "decoder_convs_per_level": [1, 2],
+            "kernel_size": 3,
+            "norm": ["instance", {"affine": True}],
+            "act": ["leakyrelu", {"negative_slope": 0.01}],
+            "residual": "decoder",
+            "head": "pointwise",
+        },
+        in_channels=1,
+        out_channels=3,
+        patch=(8, 8, 12),
+        window=(8, 8, 8),
+        window_overlap=0.5,
+        batch=2,
+        device="cpu",
+        precision="float32",
+        threads=1,
+        seed=0,
+    )
