@@ -6,14 +6,13 @@ All of them have the plan's widths, kernel size, normalisation and activation, b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
 import torch
-from monai.networks.nets import DynUNet, UNet
-from monai.networks.nets import VNet as MonaiVNet
+from monai.networks import nets
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,7 +21,7 @@ from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
 from pipeline.networks import VNet
 
-__all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "parse_skip", "read_task"]
+__all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "monai_network", "parse_skip", "read_task"]
 
 MONAI_ARMS = ("MONAI DynUNet", "MONAI UNet", "MONAI VNet")
 REMARKS = {
@@ -92,30 +91,12 @@ class Arm:
             "in_channels": task.in_channels,
             "out_channels": task.out_channels,
         }
-        network = task.network
-        built: nn.Module
-        layers = {"norm": network["norm"], "act": network["act"]}
-        if self.name == "MONAI VNet":
-            built = MonaiVNet(**shape)
-        elif self.name == "MONAI UNet":
-            strides = [2] * (task.levels - 1)
-            sizes = {"channels": network["channels"], "strides": strides, "kernel_size": network["kernel_size"]}
-            built = UNet(**shape, **sizes, num_res_units=2, **layers)
-        elif self.name == "MONAI DynUNet":
-            halved = [2] * (task.levels - 1)
-            built = DynUNet(
-                **shape,
-                kernel_size=[network["kernel_size"]] * task.levels,
-                strides=[1, *halved],
-                upsample_kernel_size=halved,
-                filters=network["channels"],
-                norm_name=layers["norm"],
-                act_name=layers["act"],
-            )
-        else:
-            changed = {} if self.residual is None else {"residual": self.residual}
-            built = VNet(**shape, **network | changed, skip=self.skip)
-        return built
+        if self.name in MONAI_ARMS:
+            name, options = monai_network(self.name, task.network)
+            built: nn.Module = getattr(nets, name)(**shape, **options)
+            return built
+        changed = {} if self.residual is None else {"residual": self.residual}
+        return VNet(**shape, **task.network | changed, skip=self.skip)
 
     def parameters(self, task: Task) -> int:
         """Number of learned values."""
@@ -134,6 +115,29 @@ class Arm:
         with torch.no_grad():
             forward = _multiply_adds(lambda: network.eval()(x))
         return forward, _multiply_adds(step)
+
+
+def monai_network(arm: str, network: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Class of ``monai.networks.nets`` and its arguments, but for dimensions and channels in and out.
+
+    Args:
+        arm: one of ``MONAI_ARMS``.
+        network: a plan's: channels, kernel_size, norm, act.
+    """
+    halved = [2] * (len(network["channels"]) - 1)
+    if arm == "MONAI VNet":
+        return "VNet", {}
+    if arm == "MONAI UNet":
+        sizes = {key: network[key] for key in ("channels", "kernel_size", "norm", "act")}
+        return "UNet", {**sizes, "strides": halved, "num_res_units": 2}
+    return "DynUNet", {
+        "kernel_size": [network["kernel_size"]] * len(network["channels"]),
+        "strides": [1, *halved],
+        "upsample_kernel_size": halved,
+        "filters": network["channels"],
+        "norm_name": network["norm"],
+        "act_name": network["act"],
+    }
 
 
 def read_task(bundle: str, *, device: str, precision: str, threads: int, seed: int) -> Task:

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from pipeline.bench.machine import cpu_model
 from pipeline.files import write_text
 
 __all__ = [
@@ -134,12 +135,16 @@ def add_options(parser: argparse.ArgumentParser, name: str, *, minutes: float) -
 
 def header(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """What has to be known about a run to read its numbers: the machine, the versions, the options."""
-    given = {key: value for key, value in vars(options).items() if key != "output"}
+    # Of a path its last part: where things lie on this machine says nothing about the numbers.
+    given = {
+        key: value.name if isinstance(value, Path) else value for key, value in vars(options).items() if key != "output"
+    }
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
     return {
         "benchmark": name,
-        "command": shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", f"benchmarks/{name}.py", *words]),
         "date": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": machine(options.device, options.threads),
+        "machine": machine(options.device or "cpu", options.threads),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
         "options": given,
     }
@@ -149,7 +154,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
     """The processor, its cores, the memory (GiB), and how busy others keep it (load average over a minute)."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "cores_allowed": affinity,
         "threads": threads,
@@ -191,12 +196,3 @@ def _plain(value: object) -> Any:
 def _finish(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

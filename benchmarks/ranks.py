@@ -38,6 +38,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.epochs < 3:
         parser.error("--epochs: the first and the last are not timed, so give 3 or more")
+    if options.threads < options.ranks:
+        parser.error(f"--threads {options.threads}: {options.ranks} ranks need a core each, and one process as many")
     if options.quick:
         options.epochs, options.minutes = 3, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +56,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         Mean loss of each epoch of each way, the largest difference between them, samples per second, and their ratio.
     """
     several = f"{options.ranks} ranks"
-    dataset = options.dataset_dir or make_sample(folder / "data", cases=6, folds=3).parent
+    dataset = options.dataset_dir or make_sample(folder / "data", cases=6 if options.quick else 48, folds=3).parent
     curves: dict[str, list[float]] = {}
 
     def train(name: str, ranks: int) -> float:

@@ -160,17 +160,17 @@ def _exponents(rows: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _begun(options: argparse.Namespace, task: Task) -> dict[str, Any]:
-    """Take the unfinished results of the same settings, or none, and note this session in them."""
+    """Take the unfinished results of the same settings, or none, and note this start in them."""
     head = header("scaling", options)
     # As JSON gives them back: lists for tuples.
     settings = plain({"task": vars(task), "skip": options.skip, "clock": options.clock, "quick": options.quick})
-    results: dict[str, Any] = {"benchmark": "scaling", "settings": settings, "sessions": []}
+    results: dict[str, Any] = {"benchmark": "scaling", "settings": settings, "starts": []}
     if options.output.is_file() and not options.fresh:
         found = json.loads(options.output.read_text(encoding="utf-8"))
-        if found.get("settings") == settings and found["sessions"][-1]["versions"] == head["versions"]:
+        if found.get("settings") == settings and found["starts"][-1]["versions"] == head["versions"]:
             results = found
             say(f"going on with {options.output}; --fresh begins anew")
-    results["sessions"].append(head)
+    results["starts"].append(head)
     return results
 
 

@@ -35,7 +35,7 @@ def measure_scans(
 
     Args:
         results: where ``scans`` and ``windows`` are put; what is there already is not measured again. The ratio of
-            two scans is told where both are of the last session.
+            two scans is told where both are of the last start.
         arms: networks; the first is what the others are compared with.
         task: what they compute on.
         sizes: of scans, voxels.
@@ -43,7 +43,7 @@ def measure_scans(
     """
     say("\nWhole scans, sliding window: one scan in a fresh process, MiB above weights")
     done = results.setdefault("scans", {})
-    session = len(results["sessions"]) - 1
+    start = len(results["starts"]) - 1
     for i, size in enumerate(sizes):
         for arm in [*arms, *(Arm(name) for name in MONAI if i < 2)]:
             name = f"{size_text(size)} {arm.name}"
@@ -53,7 +53,7 @@ def measure_scans(
             if not window:
                 for found in stream(window_cost, arm, task):
                     window |= found
-            row = {"arm": arm.name, "size": size, "session": session, **_expected(task, size, window["resident"])}
+            row = {"arm": arm.name, "size": size, "start": start, **_expected(task, size, window["resident"])}
             minutes = row["windows"] / WINDOWS_AT_ONCE * window["seconds"] / 60
             available = available_bytes() if task.device == "cpu" else None
             if available is not None and sum(row["expected"].values()) > available:
@@ -154,8 +154,8 @@ def _say_scans(scans: dict[str, Any], baseline: str) -> None:
         parts = row["expected"].values()
         base = scans.get(f"{size_text(row['size'])} {baseline}")
         ratio = "-"
-        # Another session is another run, at another time.
-        if base and base["session"] == row["session"]:
+        # Another start is another run, at another time.
+        if base and base["start"] == row["start"]:
             ratio = f"{row['seconds']['median'] / base['seconds']['median']:.2f}"
         seconds_text = Spread(**row["seconds"]).text(digits=1)
         rows.append([name, str(row["windows"]), seconds_text, ratio, *map(_mib, (*parts, sum(parts), row["peak"]))])

@@ -10,10 +10,12 @@ that to the bundle's own in the same round.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +37,8 @@ def main() -> int:
     """Measure, print and write; 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        arm = parse_skip(options.skip)
+        skip = json.loads((Path(options.bundle) / "configs" / "train.json").read_text(encoding="utf-8"))["skip"]
+        arm = parse_skip(options.skip or json.dumps(skip))
         task = read_task(
             options.bundle,
             device=options.device,
@@ -142,7 +145,7 @@ def _say(results: dict[str, Any]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "variants", minutes=2.0)
-    parser.add_argument("--skip", default="sum", help="a name or JSON [%(default)s]")
+    parser.add_argument("--skip", help="a name or JSON [the bundle's]")
     parser.add_argument("--compile", action="store_true", help="torch.compile too: minutes, and a C++ compiler")
     return parser.parse_args()
 

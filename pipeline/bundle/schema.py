@@ -116,7 +116,7 @@ class Training(_Schema):
     learning_rate: Positive
     weight_decay: NonNegative
     warmup_epochs: NonNegativeInt
-    average_momentum: float = Field(default=0.01, gt=0, lt=1)
+    average_momentum: float = Field(default=0.01, gt=0, le=1)
     samples_per_case: PositiveInt = 1
     early_stop_patience: PositiveInt
     seed: NonNegativeInt

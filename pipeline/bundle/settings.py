@@ -46,7 +46,7 @@ _RULES: dict[str, Rule] = {
     "learning_rate": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "warmup_epochs": _whole(0),
-    "average_momentum": _number(lambda value: 0 < value < 1, "a number between 0 and 1"),
+    "average_momentum": _number(lambda value: 0 < value <= 1, "a number above 0, at most 1; 1 averages nothing"),
     "minutes": _MINUTES,
     "sparsity": _NOT_NEGATIVE,
     "seed": _whole(0),

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
 
-__all__ = ["Layers", "Spec", "TwoInputConv", "convolve", "one_of", "per_level"]
+__all__ = ["Layers", "Spec", "TwoInputConv", "add", "convolve", "one_of", "per_level"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
 Spec = str | tuple[str, dict[str, Any]]
@@ -30,6 +31,16 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     if x.dim() == 5:
         return F.conv3d(x, kernel, bias, padding=padding)
     return F.conv2d(x, kernel, bias, padding=padding)
+
+
+def add(total: Tensor, other: Tensor) -> Tensor:
+    """Sum of two tensors of one shape; in the first one's memory where no gradient may need it. Can be scripted.
+
+    A forward hook that keeps the first one has to copy it.
+    """
+    if torch.is_grad_enabled() or total.dtype != other.dtype:
+        return total + other
+    return total.add_(other)
 
 
 class Layers:
@@ -61,6 +72,16 @@ class Layers:
         if self.act_spec == "prelu":
             return nn.PReLU(channels)
         return get_act_layer(self.act_spec)
+
+    def act_in_place(self, channels: int) -> nn.Module:
+        """Activation of a sum, which nothing else needs: in place, if it can be.
+
+        After a normalisation it cannot: that gives a view, and the backward pass would copy all that it views.
+        """
+        act = self.act(channels)
+        if hasattr(act, "inplace"):
+            act.inplace = True  # type: ignore[assignment]
+        return act
 
     def norm(self, channels: int) -> nn.Module:
         """Normalisation of that many channels; an identity for None."""
@@ -126,8 +147,7 @@ class TwoInputConv(nn.Module):
         """Map (N, channels, *spatial) and (N, transferred, *spatial) to (N, channels, *spatial)."""
         kernel = self.conv.weight
         total = convolve(x, kernel[:, : self.channels], self.conv.bias)
-        total = total + convolve(transferred, kernel[:, self.channels :])
-        return self.act(self.norm(total))
+        return self.act(self.norm(add(total, convolve(transferred, kernel[:, self.channels :]))))
 
 
 def one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -174,7 +174,8 @@ class SelectTransfer(SkipConnection):
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Give the weighted channels, shape (N, C_e, *spatial)."""
-        return kept * self.select().view(self.weight_shape)
+        # Under autocast the features are in a shorter format than the weights, and stay in it.
+        return kept * self.select().to(kept.dtype).view(self.weight_shape)
 
 
 @Skip.register("sat")

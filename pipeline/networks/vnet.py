@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from .blocks import Layers, Spec, TwoInputConv, one_of, per_level
+from .blocks import Layers, Spec, TwoInputConv, add, one_of, per_level
 from .skips import SkipConnection, build_skip, skip_per_level
 
 __all__ = ["VNet"]
@@ -180,13 +180,13 @@ class _InputStage(nn.Module):
         for _ in range(convs - 1):
             layers += [make.act(channels), make.conv(channels, channels)]
         self.convs = nn.Sequential(*layers)
-        self.act = make.act(channels)
+        self.act = make.act_in_place(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         convolved = self.convs(x)
         # Under autocast the input is float32 still; adding it as such would make the finest features, the largest of
         # all, float32 too.
-        return self.act(convolved + self.lift(x.to(convolved.dtype)))
+        return self.act(add(convolved, self.lift(x.to(convolved.dtype))))
 
 
 class _Repeat(nn.Module):
@@ -207,11 +207,11 @@ class _DownStage(nn.Module):
         self.down = make.down(in_channels, channels)
         self.dropout = make.dropout(dropout)
         self.convs = make.stage(channels, convs)
-        self.act = make.act(channels)
+        self.act = make.act_in_place(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         down = self.down(x)
-        return self.act(self.convs(self.dropout(down)) + down)
+        return self.act(add(self.convs(self.dropout(down)), down))
 
 
 class _UpStage(nn.Module):
@@ -224,11 +224,11 @@ class _UpStage(nn.Module):
         self.skip = skip
         self.out_channels = skip.merged_channels
         self.convs = make.stage(self.out_channels, convs)
-        self.act = make.act(self.out_channels)
+        self.act = make.act_in_place(self.out_channels)
 
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         merged = self.skip.join(kept, self.up(self.dropout(x)))
-        return self.act(self.convs(merged) + merged)
+        return self.act(add(self.convs(merged), merged))
 
 
 class _SideUpStage(nn.Module):
@@ -242,11 +242,11 @@ class _SideUpStage(nn.Module):
         self.skip = skip
         self.enter = TwoInputConv(make, self.out_channels, skip.transferred_channels)
         self.convs = make.stage(self.out_channels, convs - 1)
-        self.act = make.act(self.out_channels)
+        self.act = make.act_in_place(self.out_channels)
 
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         x = self.up(self.dropout(x))
-        return self.act(self.convs(self.enter(x, self.skip.transfer(kept, x))) + x)
+        return self.act(add(self.convs(self.enter(x, self.skip.transfer(kept, x))), x))
 
 
 def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:

@@ -17,7 +17,8 @@ class AverageWeights:
     The average stands for the last ``1 / momentum`` steps, and is better than any one of them while the learning rate
     is high (Polyak and Juditsky, SIAM J. Control Optim. 30, 838, 1992). The first steps come from random weights, so
     step t counts with at least ``10 / (9 + t)``: our choice. That depends on the step alone, so a resumed training
-    averages as an unbroken one would, which Ignite's ``EMAHandler`` with its warm-up does not.
+    averages as an unbroken one would, which Ignite's ``EMAHandler`` with its warm-up does not. A second run of the same
+    trainer, as in federated learning, averages anew from the weights that it was given.
 
     Args:
         network: the network in training; not its wrapper for several processes.
@@ -37,16 +38,26 @@ class AverageWeights:
         self.network = network
         self.momentum = momentum
         self.average = deepcopy(network).requires_grad_(False).eval()
+        self._ran = False
+        self._before = 0
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer."""
+        engine.add_event_handler(Events.STARTED, self._begin)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def _begin(self, engine: Engine) -> None:
+        # A second run of the same trainer, as in federated learning, begins with weights from elsewhere.
+        if self._ran:
+            self._before = engine.state.iteration
+            self.average.load_state_dict(self.network.state_dict())
+        self._ran = True
 
     @torch.no_grad()
     def __call__(self, engine: Engine) -> None:
         """Let the step that was just made count."""
-        share = max(self.momentum, 10 / (9 + engine.state.iteration))
+        share = max(self.momentum, 10 / (9 + engine.state.iteration - self._before))
         for mean, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(weight, share)
-        for mean, last in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            mean.copy_(last)
+        for buffer, last in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            buffer.copy_(last)

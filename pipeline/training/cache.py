@@ -84,7 +84,7 @@ class PreparedDataset(CacheDataset):
         super().set_data(data)
 
     def _open_files(self) -> CacheFiles | None:
-        if self.cache_dir is None:
+        if not self.cache_dir:
             return None
         whole = {**vars(self.transform), "class": type(self.transform), "transforms": None}
         lines = [describe_environment(), f"as_contiguous {self.as_contiguous}"]

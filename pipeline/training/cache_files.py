@@ -133,7 +133,7 @@ class CacheFiles:
 
     def _stop_writing(self, error: Exception) -> None:
         self._write = False
-        logger.warning(f"prepared cases cannot be written to {self.folder} and stay in memory only: {_short(error)}")
+        logger.warning(f"no further prepared cases are written to {self.folder}: {_short(error)}")
 
 
 def _load(path: Path) -> Any:

@@ -110,6 +110,7 @@ class ResumableCheckpoint:
         state = {
             "network": weights,
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_type": type(self.optimizer).__qualname__,
             "lr_scheduler": self.lr_scheduler.state_dict(),
             "epoch": engine.state.epoch,
             "iteration": engine.state.iteration,
@@ -151,6 +152,7 @@ class ResumableCheckpoint:
                 expected="those of the network that this config describes",
                 remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
             ) from error
+        self._check_optimizer(path, state)
         _advance(self.lr_scheduler, state["lr_scheduler"]["last_epoch"])
         self.optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
@@ -169,6 +171,21 @@ class ResumableCheckpoint:
             # Ignite sees for itself that no epoch is left, and ends the run in order.
             logger.warning(
                 f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; raise --epochs"
+            )
+
+    def _check_optimizer(self, path: Path, state: dict[str, Any]) -> None:
+        mine = type(self.optimizer).__qualname__
+        theirs = state.get("optimizer_type", mine)
+        groups = [
+            [len(group["params"]) for group in optimizer["param_groups"]]
+            for optimizer in (state["optimizer"], self.optimizer.state_dict())
+        ]
+        if theirs != mine or groups[0] != groups[1]:
+            raise InputError(
+                path,
+                found=f"the state of {theirs} with groups of {groups[0]} parameters",
+                expected=f"that of {mine} with groups of {groups[1]}, as this config has it",
+                remedy="resume with the first run's optimizer, or leave out --resume to start a new training",
             )
 
 

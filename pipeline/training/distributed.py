@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from typing import Any
 
 import ignite.distributed as idist
@@ -52,7 +53,8 @@ def start_ranks(device: torch.device | str, batch: int) -> None:
     if device.type == "cuda":
         _check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # The others wait while the first one checks every file, which may take long for large scans on slow disks.
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=6))
     # Ignite looks for the group when it is first asked, and then all ranks have to take part: here they do.
     idist.sync()
     if dist.get_rank() > 0:

@@ -10,7 +10,8 @@ __all__ = ["keep_memory"]
 # Numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
-_NEVER = 2**31 - 1
+# As an unsigned number the largest: never.
+_NEVER = -1
 
 
 def keep_memory() -> bool:

@@ -22,10 +22,11 @@ _LEAST = 4
 class Muon(Optimizer):
     """Momentum whose steps are orthogonalised, for kernels; AdamW for vectors and for kernels that are all but one.
 
-    A kernel (C_out, C_in, *sizes) is taken as the matrix (C_out, C_in · sizes). Its momentum is replaced by the nearest
-    matrix with singular values of about one: directions that the gradients seldom take are learned as fast as the
-    others (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Steps are scaled to the
-    root mean square of AdamW's, ``0.2 sqrt(max(rows, columns))``, so that both take the same learning rate and weight
+    A kernel (C_out, C_in, *sizes) is taken as the matrix (C_out, C_in · sizes); a transposed convolution's, which
+    PyTorch keeps as (C_in, C_out, *sizes), as (C_in, C_out · sizes). Its momentum gives way to the nearest matrix with
+    singular values of about one: directions that the gradients seldom take are learned as fast as the others
+    (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Steps are scaled to the root mean
+    square of AdamW's, ``0.2 sqrt(max(rows, columns))``, so that both take the same learning rate and weight
     decay (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2). ``torch.optim.Muon`` takes
     matrices only; for those, the steps here are the same. The products are in bfloat16 where the device has it.
 
@@ -126,7 +127,11 @@ def orthogonalised(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch
 
 
 def _product_type(parameter: Tensor) -> torch.dtype:
-    return torch.bfloat16 if parameter.is_cuda or cpu_has_bfloat16() else torch.float32
+    if parameter.is_cuda:
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = parameter.device.type == "cpu" and cpu_has_bfloat16()
+    return torch.bfloat16 if has else torch.float32
 
 
 def _is_matrix(parameter: Tensor) -> bool:

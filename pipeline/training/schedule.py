@@ -89,7 +89,7 @@ class EndInTime:
 
     Args:
         minutes: more than 0, or None for no limit.
-        lr_scheduler: the schedule, with its length in epochs as ``t_total``, as MONAI's ``WarmupCosineSchedule``.
+        lr_scheduler: MONAI's ``WarmupCosineSchedule``, in epochs; its warm-up is cut to a quarter of its length.
 
     Raises:
         ValueError: when minutes is not above 0.
@@ -124,12 +124,15 @@ class EndInTime:
         per_epoch = max(elapsed / len(self._epochs), *self._epochs[-3:])
         # The slowest process decides: all must end with the same epoch.
         last = engine.state.epoch + int(idist.all_reduce(max(left / per_epoch, 0.0), "MIN"))
-        if last < self._asked:
-            engine.state.max_epochs = last
-            self.lr_scheduler.t_total = last
+        engine.state.max_epochs = min(last, self._asked)
+        # Set anew each time: a slow first epoch must not shorten the training for good.
+        self.lr_scheduler.t_total = last if last < self._asked else self._length
+        # A warm-up longer than the training would leave no time to come down.
+        self.lr_scheduler.warmup_steps = min(self._warmup, self.lr_scheduler.t_total // 4)
 
     def _start(self, engine: Engine) -> None:
         self._asked = engine.state.max_epochs
+        self._length, self._warmup = self.lr_scheduler.t_total, self.lr_scheduler.warmup_steps
         self._started = time.monotonic()
         self._epochs = []
 

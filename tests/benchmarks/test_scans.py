@@ -51,7 +51,7 @@ def test_a_second_start_measures_only_what_is_missing(task, tmp_path, monkeypatc
         return iter([{"resident": 1}, {"seconds": 0.1}])
 
     monkeypatch.setattr("scans.stream", answers)
-    results = {"sessions": [{}]}
+    results = {"starts": [{}]}
     arms = [Arm("concat", "concat"), Arm("sat", "sat")]
     measure_scans(results, arms, task, [(16, 16, 16)], tmp_path / "r.json")
     assert [name for name, _ in scanned] == ["concat", "sat", "MONAI DynUNet", "MONAI UNet"]
@@ -65,7 +65,7 @@ def test_a_second_start_measures_only_what_is_missing(task, tmp_path, monkeypatc
 def test_a_scan_that_does_not_fit_is_left_out(task, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("scans.available_bytes", lambda: 1000)
     monkeypatch.setattr("scans.stream", lambda *_: iter([{"resident": 1, "seconds": 0.1}]))
-    results = {"sessions": [{}]}
+    results = {"starts": [{}]}
     measure_scans(results, [Arm("concat", "concat")], task, [(16, 16, 16)], tmp_path / "r.json")
     assert results["scans"] == {}
     assert "16x16x16 concat: left out" in capsys.readouterr().out

@@ -112,7 +112,7 @@ def test_entering_from_the_side_equals_convolving_the_concatenation(skip, spatia
             spread = (variance.reshape(shape) * (count - 1) / count + 1e-5).sqrt()
             convolved = (convolved - mean.reshape(shape)) / spread
         expected = torch.relu(stage.convs(torch.relu(convolved)) + x)
-        torch.testing.assert_close(stage(coarse, encoder), expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(stage(coarse, stage.skip.keep(encoder)), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("skip", ["concat", "sat", "st", "sum", "none"])
@@ -227,6 +227,13 @@ class _Merge(SkipConnection):
     def transfer(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         return encoder
 
+    def join(self, kept: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
+        return torch.cat((kept, decoder), dim=1)
+
+
+class _Forward(_Merge):
+    """Merges in a forward of its own."""
+
     def forward(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
         return torch.cat((encoder, decoder), dim=1)
 
@@ -239,6 +246,9 @@ def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
         assert VNet(2, 1, 2, **SMALL, skip="merge", residual="merged")(x).shape == (1, 2, 8, 8)
         with pytest.raises(ValueError, match="_Merge merges in a join of its own"):
             VNet(2, 1, 2, **SMALL, skip="merge", residual="decoder")
+        Skip.register("forward")(_Forward)
+        with pytest.raises(ValueError, match="_Forward merges in a forward of its own, which a V-Net does not call"):
+            VNet(2, 1, 2, **SMALL, skip="forward")
     finally:
         Skip.components.clear()
         Skip.components.update(before)

@@ -55,3 +55,15 @@ def test_buffers_are_the_last_and_the_average_is_a_network_in_evaluation():
 def test_momentum_out_of_range(momentum):
     with pytest.raises(ValueError, match="above 0 and at most 1"):
         AverageWeights(nn.Linear(1, 1), momentum)
+
+
+def test_a_second_run_of_the_same_trainer_averages_anew():
+    network = nn.Linear(1, 1, bias=False)
+    handler = AverageWeights(network, 0.01)
+    engine = Engine(lambda *_: None)
+    handler.attach(engine)
+    nn.init.constant_(network.weight, 1.0)
+    engine.run(range(500), max_epochs=1)
+    nn.init.constant_(network.weight, 2.0)  # as from a server
+    engine.run([0], max_epochs=2)
+    assert handler.average.weight.item() == 2.0

@@ -216,7 +216,7 @@ def test_a_transform_with_hidden_state_is_named_and_nothing_is_kept(cases, tmp_p
 def test_without_a_writable_folder_all_goes_on_in_memory(cases, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     assert_as_monais(make(cases, folder=tmp_path / "file"), cases, deterministic())
-    assert caplog.text.count("stay in memory only") == 1
+    assert caplog.text.count("no further prepared cases are written") == 1
 
 
 def test_metadata_come_back_and_can_be_inverted(cases, tmp_path):

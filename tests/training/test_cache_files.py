@@ -181,14 +181,14 @@ def test_a_folder_that_cannot_be_made_is_told_once(tmp_path, case, caplog):
     files = CacheFiles(tmp_path / "file" / "cache", "Spacingd\n")
     files.write(*files.key(case), ITEM)
     assert not kept(files, case)
-    assert caplog.text.count("stay in memory only") == 1
+    assert caplog.text.count("no further prepared cases are written") == 1
 
 
 def test_what_cannot_be_loaded_again_is_not_kept(files, case, caplog):
     files.write(*files.key(case), {"image": Path("a")})
     assert not kept(files, case)
     assert not list(files.folder.glob("*.pt"))
-    assert "stay in memory only" in caplog.text
+    assert "no further prepared cases are written" in caplog.text
 
 
 def test_a_case_with_hidden_state_is_not_kept(files, case, caplog):

@@ -12,7 +12,7 @@ from pipeline.data.errors import InputError
 from pipeline.networks import VNet
 from pipeline.training import AverageWeights
 
-KEYS = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
+KEYS = {"network", "optimizer", "optimizer_type", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
 
 
 def tiny_network():
@@ -328,3 +328,13 @@ def test_an_average_of_the_weights_is_the_model_and_is_resumed(make_training, tm
     weights_again, average_again = train(2, planned=[0.1, 0.2], resume=True)
     assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
     assert all(torch.equal(average[name], average_again[name]) for name in average)
+
+
+def test_a_checkpoint_of_another_optimiser_is_refused(make_training, tmp_path):
+    make_training(epochs=1).trainer.run()
+    path = tmp_path / "last.pt"
+    state = load(path)
+    assert state["optimizer_type"] == "AdamW"
+    torch.save(state | {"optimizer_type": "Muon"}, path)
+    with pytest.raises(InputError, match=r"the state of Muon .* expected that of AdamW .* first run's optimizer"):
+        make_training(epochs=2, resume=True).trainer.run()

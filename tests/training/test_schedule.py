@@ -136,7 +136,7 @@ class Clock:
         return self.now
 
 
-def epochs_in(minutes, *, asked=50, step=10.0, validation=5.0, interval=2, monkeypatch):
+def epochs_in(minutes, *, asked=50, step=10.0, first=10.0, validation=5.0, interval=2, monkeypatch):
     """Epochs trained, seconds taken and the schedule's length: two steps an epoch, a validation every ``interval``."""
     clock = Clock()
     monkeypatch.setattr(schedule, "time", clock)
@@ -144,8 +144,8 @@ def epochs_in(minutes, *, asked=50, step=10.0, validation=5.0, interval=2, monke
     def work(seconds):
         clock.now += seconds
 
-    engine = Engine(lambda *_: work(step))
-    length = SimpleNamespace(t_total=asked)
+    engine = Engine(lambda engine, _: work(first if engine.state.epoch == 1 else step))
+    length = SimpleNamespace(t_total=asked, warmup_steps=4)
     engine.add_event_handler(Events.EPOCH_COMPLETED(every=interval), lambda: work(validation))
     EndInTime(minutes, length).attach(engine)
     engine.run([0, 1], max_epochs=asked)
@@ -164,6 +164,27 @@ def test_a_training_ends_in_time_with_its_schedule_at_the_end(minutes, monkeypat
 def test_a_training_that_is_short_enough_stays_as_it_is(monkeypatch):
     assert epochs_in(60, asked=4, monkeypatch=monkeypatch) == (4, 4 * 20 + 2 * 5, 4)
     assert epochs_in(None, asked=4, monkeypatch=monkeypatch)[0] == 4
+
+
+def test_a_slow_first_epoch_does_not_shorten_the_training_for_good(monkeypatch):
+    # The first epoch takes 200 s and the others 20 s: after it, 600 s seem to be enough for three.
+    epochs, taken, length = epochs_in(10, asked=14, first=100.0, monkeypatch=monkeypatch)
+    assert (epochs, length) == (14, 14)
+    assert taken <= 600
+
+
+def test_the_warm_up_is_a_quarter_of_a_short_training(monkeypatch):
+    schedule_of = SimpleNamespace(t_total=50, warmup_steps=4)
+    clock = Clock()
+    monkeypatch.setattr(schedule, "time", clock)
+
+    def work(*_):
+        clock.now += 10
+
+    engine = Engine(work)
+    EndInTime(1.5, schedule_of).attach(engine)
+    engine.run([0], max_epochs=50)
+    assert (engine.state.epoch, schedule_of.t_total, schedule_of.warmup_steps) == (9, 9, 2)
 
 
 def test_at_least_one_epoch_is_trained(monkeypatch):
