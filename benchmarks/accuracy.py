@@ -30,11 +30,12 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
+import torch
 from arms import MONAI_ARMS, REMARKS, monai_network, parse_skip
 from measure import RESULTS, header, say, table, write_json
 
 from pipeline.bundle.plan import load_plan
-from pipeline.data.errors import InputError
+from pipeline.networks import VNet
 
 __all__ = ["main"]
 
@@ -44,7 +45,7 @@ def main() -> int:
     options = _options()
     try:
         arms = {text: _overrides(text, options) for text in options.arm}
-    except InputError as error:
+    except (ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     content = header("accuracy", options)
@@ -132,9 +133,13 @@ def _overrides(text: str, options: argparse.Namespace) -> list[str]:
 
 
 def _network_overrides(arm: str, options: argparse.Namespace) -> list[str]:
-    if arm not in MONAI_ARMS:
-        return ["--skip", repr(parse_skip(arm).skip)]
     plan = load_plan(options.bundle)
+    if arm not in MONAI_ARMS:
+        skip = parse_skip(arm).skip
+        with torch.device("meta"):
+            # A skip that cannot be built is told now, not by each of its trainings.
+            VNet(len(plan.spacing), 1, 2, channels=plan.network.channels, skip=skip)
+        return ["--skip", repr(skip)]
     name, more = monai_network(arm, plan.network.model_dump())
     shape = {"spatial_dims": "@spatial_dims", "in_channels": "@in_channels", "out_channels": "@out_channels"}
     words = ["--network_def", repr({"_target_": name, **shape, **more})]

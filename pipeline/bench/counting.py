@@ -92,13 +92,16 @@ class Operators:
             step_seconds: duration of every recorded step.
 
         Returns:
-            ``<prefix>_share_matrix_kernels`` and ``<prefix>_operators``, as `bench` documents them.
+            ``<prefix>_share_matrix_kernels``, ``<prefix>_share_convolutions`` and ``<prefix>_operators``, as `bench`
+            documents them.
         """
         total = sum(step_seconds)
         matrix = sum(seconds for name, seconds in self._seconds.items() if is_matrix_kernel(name))
+        convolutions = sum(seconds for name, seconds in self._seconds.items() if _CONVOLUTIONS.match(name))
         longest = sorted(self._seconds.items(), key=lambda item: -item[1])[:_MOST_OPERATORS]
         return {
             f"{prefix}_share_matrix_kernels": matrix / total,
+            f"{prefix}_share_convolutions": convolutions / total,
             f"{prefix}_operators": [
                 {"operator": name, "seconds": seconds / len(step_seconds), "share": seconds / total}
                 for name, seconds in longest

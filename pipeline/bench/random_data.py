@@ -1,4 +1,4 @@
-"""Random scans with labels, for a bundle whose dataset is not at hand: they take as long as scans of their size do."""
+"""Random scans with labels, for a bundle whose dataset is not at hand: of one window's size, the shortest there is."""
 
 from __future__ import annotations
 

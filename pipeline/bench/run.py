@@ -42,11 +42,13 @@ def bench(
 
     The bundle's ``configs/train.json`` runs as in a training, with its own loader, augmentation, optimiser and
     handlers, but for a number of steps within one epoch: nothing is validated or saved in between, and what handlers
-    write goes to a temporary folder. Then its evaluator runs over whole scans.
+    write goes to a temporary folder. Then its evaluator, the validation of a training, runs over whole scans: these are
+    in memory and in the network's grid already, and the label maps stay in it.
 
-    Multiply-adds are those of convolutions and matrix products; a multiply-add is two floating-point operations (FLOP).
-    A step goes from asking for its batch to asking for the next; a scan likewise. Shares are of the timed steps' or
-    scans' time, 0 to 1. Each moment belongs to one phase, so that the phases' shares sum to 1.
+    Multiply-adds are those of convolutions and matrix products in the network and the loss; a multiply-add is two
+    floating-point operations (FLOP). A step goes from asking for its batch to asking for the next; a scan likewise.
+    Shares are of the timed steps' or scans' time, 0 to 1. Each moment belongs to one phase, so that the phases' shares
+    sum to 1.
 
     Args:
         bundle: the bundle's folder, with rendered configs.
@@ -88,8 +90,10 @@ def bench(
           ``inference_share_...``: ``loading``, ``network``, ``windows`` (cutting them out and joining them),
           ``postprocessing``, ``metrics`` (with other handlers), ``other``.
         - ``training_share_matrix_kernels``: self time of convolutions and matrix products as a share of the time of
-          steps that were run apart, in the profiler. ``training_operators``: the ten operators with most of it, a list
-          of ``operator``, ``seconds`` (of one step), ``share``. ``inference_...`` likewise.
+          steps that were run apart, in the profiler; products of the optimiser and the augmentation count, which
+          multiply-adds leave out. ``training_share_convolutions``: convolutions alone.
+          ``training_operators``: the ten operators with most of it, a list of ``operator``, ``seconds`` (of one step),
+          ``share``. ``inference_...`` likewise.
         - ``training_peak_memory_bytes``. CPU: rise of the process's resident memory from the first step on, None where
           the system does not tell; GPU: peak of PyTorch's allocations.
 

@@ -56,7 +56,7 @@ def _inference(m: Mapping[str, Any]) -> Iterator[str]:
     size = f"{_si(m['inference_scan_voxels'], 'voxel')}, windows in each: {m['inference_scan_windows']:g}"
     window, scan = (_si(m[f"inference_{part}_multiply_adds"]) for part in ("window", "scan"))
     yield ""
-    yield f"Inference: {m['inference_scans']} scans of {size}"
+    yield f"Inference, as in validation: {m['inference_scans']} scans of {size}"
     yield _row("multiply-adds", f"{scan} a scan, {window} a window of {_si(m['inference_window_voxels'], 'voxel')}")
     yield _row("time", _seconds(m, "inference_scan", "scan"))
     yield _row(
@@ -80,8 +80,9 @@ def _rates(m: Mapping[str, Any], prefix: str, whole: str, network: str) -> Itera
 def _shares(m: Mapping[str, Any], prefix: str, phases: tuple[str, ...], step: str) -> Iterator[str]:
     for number, phase in enumerate(phases):
         yield _row(f"share of a {step}" if number == 0 else "", f"{m[f'{prefix}_share_{phase}']:6.1%} {phase}")
-    kernels = m[f"{prefix}_share_matrix_kernels"]
+    kernels, convolutions = m[f"{prefix}_share_matrix_kernels"], m[f"{prefix}_share_convolutions"]
     yield _row("matrix kernels", f"{kernels:6.1%} in convolutions and matrix products (profiled)")
+    yield _row("", f"{convolutions:6.1%} in convolutions alone")
     for number, row in enumerate(m[f"{prefix}_operators"]):
         text = f"{row['share']:6.1%} {1e3 * row['seconds']:9.2f} ms  {row['operator']}"
         yield _row("operators" if number == 0 else "", text)

@@ -6,8 +6,6 @@ from pathlib import Path
 import accuracy
 import pytest
 
-from pipeline.data.errors import InputError
-
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
 OPTIONS = {"bundle": str(BUNDLE), "minutes": 8.0, "epochs": 10, "threads": 1, "device": None, "threshold": 0.5}
 
@@ -26,7 +24,7 @@ def test_an_arm_is_a_skip_or_a_network_and_more_overrides(options: Namespace) ->
     key, network, *sizes = accuracy._overrides("MONAI VNet", options)
     assert (key, sizes) == ("--network_def", ["--patch", "[32, 32, 32]", "--window", "[48, 48, 32]"])
     assert eval(network)["_target_"] == "VNet"
-    with pytest.raises(InputError, match="nothing_like_it"):
+    with pytest.raises(ValueError, match="nothing_like_it"):
         accuracy._overrides("nothing_like_it", options)
 
 
