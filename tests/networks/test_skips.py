@@ -281,3 +281,50 @@ def test_an_unknown_way_of_selecting_is_refused():
 def test_a_merge_that_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SkipConnection(decoder_channels=2, transferred_channels=3, **options)
+
+
+@pytest.mark.parametrize("gate", ["sigmoid", "linear"])
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_several_maps_are_projected_and_added(spatial_dims, gate):
+    torch.manual_seed(0)
+    options = {"maps": 2, "gate": gate, "merge": "sum"}
+    skip = build_skip(("sat", options), spatial_dims=spatial_dims, encoder_channels=3, decoder_channels=5)
+    with torch.no_grad():
+        skip.select.weight.copy_(torch.tensor([0.5, -1.0, 2.0]))
+    encoder, decoder = features(spatial_dims), features(spatial_dims, channels=5, seed=1)
+    attend, project = skip.attend.conv.weight.flatten(1), skip.project.weight.flatten(1)
+    weighted = torch.einsum("nc...,c->nc...", encoder, skip.select.weight)
+    maps = torch.einsum("nc...,mc->nm...", weighted, attend)
+    maps = maps + skip.attend.conv.bias.reshape(1, 2, *[1] * spatial_dims)
+    maps = torch.sigmoid(maps) if gate == "sigmoid" else maps
+    expected = decoder + torch.einsum("nm...,dm->nd...", maps, project)
+    assert skip.keep(encoder).shape[1] == 2
+    torch.testing.assert_close(skip(encoder, decoder), expected, rtol=0, atol=1e-5)
+    assert (skip.transferred_channels, skip.merged_channels) == (5, 5)
+
+
+def test_one_concatenated_sigmoid_map_is_the_published_form():
+    torch.manual_seed(0)
+    plain = build_skip("sat", spatial_dims=3, encoder_channels=3, decoder_channels=2)
+    options = {"maps": 1, "gate": "sigmoid", "merge": "concat"}
+    named = build_skip(("sat", options), spatial_dims=3, encoder_channels=3, decoder_channels=2)
+    named.load_state_dict(plain.state_dict())
+    encoder, decoder = features(3), features(3, channels=2, seed=1)
+    assert torch.equal(plain(encoder, decoder), named(encoder, decoder))
+
+
+@pytest.mark.parametrize(("options", "message"), [({"maps": 0}, "maps is 0"), ({"gate": "relu"}, "gate is 'relu'")])
+def test_options_of_attention_that_do_not_exist(options, message):
+    for name in ("at", "sat"):
+        with pytest.raises(ValueError, match=message):
+            build_skip((name, options), spatial_dims=3, encoder_channels=3, decoder_channels=2)
+
+
+@pytest.mark.parametrize(("skip", "share"), [("none", 0), ("sat", 1 / 8), ("at", 1 / 8), ("sum", 1), ("concat", 1)])
+def test_no_more_is_held_than_what_is_kept(skip, share):
+    module = build_skip(skip, spatial_dims=3, encoder_channels=8, decoder_channels=8)
+    encoder = features(3, channels=8)
+    with torch.no_grad():
+        kept = module.keep(encoder)
+    # A slice would hold on to the memory of the whole feature map.
+    assert kept.untyped_storage().nbytes() == share * encoder.untyped_storage().nbytes()

@@ -252,3 +252,18 @@ def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
     finally:
         Skip.components.clear()
         Skip.components.update(before)
+
+
+@pytest.mark.parametrize("residual", ["merged", "decoder"])
+@pytest.mark.parametrize("skip", ["concat", "sum", "none", "st", "sat", ("sat", {"maps": 2, "merge": "sum"})])
+def test_sums_in_place_change_neither_result_nor_input(skip, residual):
+    torch.manual_seed(0)
+    options = {"skip": skip, "residual": residual, "norm": ("instance", {"affine": True}), "act": "leakyrelu"}
+    network = VNet(2, 1, 2, **SMALL, **options).eval()
+    x = torch.randn(1, 1, 8, 8)
+    before = x.clone()
+    with_gradient = network(x)
+    with torch.no_grad():
+        without = network(x)
+    assert torch.equal(with_gradient.detach(), without)
+    assert torch.equal(x, before)
