@@ -39,7 +39,7 @@ SKIPS = (
     "st",
     "sat",
     '["sat", {"maps": 4}]',
-    '["sat", {"maps": 4, "merge": "sum"}]',
+    '["sat", {"maps": 4, "merge": "sum", "gate": "linear"}]',
 )
 MEASURES = ("live", "resident")
 # What SAT shall reach against concat.

@@ -37,8 +37,6 @@ def main() -> int:
     """Measure, print and write; 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        skip = json.loads((Path(options.bundle) / "configs" / "train.json").read_text(encoding="utf-8"))["skip"]
-        arm = parse_skip(options.skip or json.dumps(skip))
         task = read_task(
             options.bundle,
             device=options.device,
@@ -46,6 +44,8 @@ def main() -> int:
             threads=options.threads,
             seed=options.seed,
         )
+        skip = json.loads((Path(options.bundle) / "configs" / "train.json").read_text(encoding="utf-8"))["skip"]
+        arm = parse_skip(options.skip or json.dumps(skip))
     except InputError as error:
         say(f"error: {error}")
         return 2
