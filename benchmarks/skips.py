@@ -76,7 +76,8 @@ def main() -> int:
     results["arms"] = {name: {"skip": arm.skip, **_counts(arm, task)} for name, arm in arms.items()}
     for name, arm in tqdm(arms.items(), desc="memory", leave=False, disable=None):
         results["arms"][name] |= {
-            phase: {"memory": _peaks(arm, task, phase, processes=1 if options.quick else 3)} for phase in PHASES
+            phase: {"memory": _peaks(arm, task, phase, processes=1 if options.quick else options.processes)}
+            for phase in PHASES
         }
     pairs = {name: (arm, task) for name, arm in arms.items()}
     rounds: list[dict[str, Any]] = []
@@ -96,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "skips", minutes=4.0)
     parser.add_argument("--skip", action="append", help="a name or JSON; again for more; instead of the usual ones")
+    parser.add_argument("--processes", type=int, default=3, help="to measure each peak of memory in [%(default)s]")
     parser.add_argument("--no-monai", action="store_true", help="leave MONAI's networks out")
     return parser.parse_args()
 
