@@ -122,7 +122,7 @@ def bench(
         parameters = sum(parameter.numel() for parameter in trainer.network.parameters() if parameter.requires_grad)
     return {
         "bundle": bundle.resolve().name,
-        "data": "random scans" if dataset_dir is None else str(dataset_dir),
+        "data": "random scans" if dataset_dir is None else dataset_dir.resolve().name,
         "overrides": {key: str(value) for key, value in (overrides or {}).items()},
         "parameters": parameters,
         "precision": precision,

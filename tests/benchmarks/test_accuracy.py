@@ -24,7 +24,7 @@ def test_an_arm_is_a_skip_or_a_network_and_more_overrides(options: Namespace) ->
     key, network, *sizes = accuracy._overrides("MONAI VNet", options)
     assert (key, sizes) == ("--network_def", ["--patch", "[32, 32, 32]", "--window", "[48, 48, 32]"])
     assert eval(network)["_target_"] == "VNet"
-    with pytest.raises(ValueError, match="nothing_like_it"):
+    with pytest.raises(ValueError, match="NOTHING_LIKE_IT"):
         accuracy._overrides("nothing_like_it", options)
 
 

@@ -20,6 +20,7 @@ def test_points_fit_their_networks(task):
     assert levels == [2, 2, 3, 3, 4, 4]
 
 
+@pytest.mark.long
 def test_scaling(run_script, tmp_path):
     output = tmp_path / "scaling.json"
     done = run_script("scaling", "--quick", "--skip", "sum", "-o", str(output))

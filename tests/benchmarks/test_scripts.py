@@ -12,7 +12,9 @@ import pytest
     ("name", "key", "arms"),
     [
         ("augmentation", "ways", {"MONAI, sample by sample", "the recipe's, as a batch"}),
-        ("variants", "variants", {"as the bundle has it", "PReLU", "channels last"}),
+        pytest.param(
+            "variants", "variants", {"as the bundle has it", "PReLU", "channels last"}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_quick(name: str, key: str, arms: set[str], tmp_path: Path, run_script: Callable[..., Any]) -> None:
