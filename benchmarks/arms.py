@@ -5,6 +5,7 @@ All of them have the plan's widths, kernel size, normalisation and activation, b
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -140,13 +141,13 @@ def monai_network(arm: str, network: Mapping[str, Any]) -> tuple[str, dict[str, 
     }
 
 
-def read_task(bundle: str, *, device: str, precision: str, threads: int, seed: int) -> Task:
-    """Take the sizes from a bundle's plan.
+def read_task(options: argparse.Namespace) -> Task:
+    """Take the sizes from a bundle's plan, and the rest from the options that all benchmarks have.
 
     Raises:
         InputError: when there is no such plan, it has errors, or the precision is none that the device has.
     """
-    plan = load_plan(bundle)
+    plan = load_plan(options.bundle)
     known = signature(VNet).parameters
     network = {key: value for key, value in plan.network.model_dump().items() if key in known}
     return Task(
@@ -158,10 +159,10 @@ def read_task(bundle: str, *, device: str, precision: str, threads: int, seed: i
         window=tuple(plan.window),
         window_overlap=plan.window_overlap,
         batch=plan.batch,
-        device=device,
-        precision=choose_precision(device, precision),
-        threads=threads,
-        seed=seed,
+        device=options.device,
+        precision=choose_precision(options.device, options.precision),
+        threads=options.threads,
+        seed=options.seed,
     )
 
 

@@ -54,13 +54,7 @@ def main() -> int:
     """Measure, print and write; 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        task = read_task(
-            options.bundle,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            seed=options.seed,
-        )
+        task = read_task(options)
         sizes = [parse_size(text, len(task.patch)) for text in options.sizes]
         other = parse_skip(options.skip)
         arms = {arm.name: arm for arm in (Arm(BASELINE, BASELINE), other)}

@@ -53,13 +53,7 @@ def main() -> int:
     """Measure, print and write; 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        task = read_task(
-            options.bundle,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            seed=options.seed,
-        )
+        task = read_task(options)
         arms = _arms(options)
         if options.quick:
             task = replace(task.resized(width=0.5), patch=(32,) * len(task.patch), batch=1)

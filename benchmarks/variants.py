@@ -37,13 +37,7 @@ def main() -> int:
     """Measure, print and write; 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        task = read_task(
-            options.bundle,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            seed=options.seed,
-        )
+        task = read_task(options)
         skip = json.loads((Path(options.bundle) / "configs" / "train.json").read_text(encoding="utf-8"))["skip"]
         arm = parse_skip(options.skip or json.dumps(skip))
     except InputError as error:

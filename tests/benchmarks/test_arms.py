@@ -1,3 +1,5 @@
+from argparse import Namespace
+
 import pytest
 import torch
 from arms import MONAI_ARMS, Arm, parse_skip, read_task
@@ -69,7 +71,8 @@ def test_broken_json_is_told():
 
 
 def test_task_is_the_plans():
-    task = read_task("bundles/hippocampus_mri", device="cpu", precision="float32", threads=1, seed=0)
+    options = {"bundle": "bundles/hippocampus_mri", "device": "cpu", "precision": "float32", "threads": 1, "seed": 0}
+    task = read_task(Namespace(**options))
     assert (task.in_channels, task.out_channels, task.batch) == (1, 3, 2)
     assert task.patch == (40, 56, 40)
     Arm("concat", "concat").parameters(task)
