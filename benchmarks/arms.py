@@ -21,13 +21,15 @@ from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
 from pipeline.networks import VNet
+from pipeline.networks.levels import kernel_per_level, size_divisor, stride_per_transition
 
 __all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "monai_network", "parse_skip", "read_task"]
 
 MONAI_ARMS = ("MONAI DynUNet", "MONAI UNet", "MONAI VNet")
 REMARKS = {
     "MONAI DynUNet": "nnU-Net's network: two convolutions per level, concatenation",
-    "MONAI UNet": "two convolutions per residual unit; its first one halves the grid already",
+    "MONAI UNet": "two convolutions per residual unit; its first one halves the grid already; where kernels "
+    "differ between levels, the deepest level's",
     "MONAI VNet": (
         "its own widths 16-32-64-128-256, 5x5x5 kernels, batch normalisation, dropout; patch sizes rounded up to "
         "multiples of 16"
@@ -59,8 +61,17 @@ class Task:
         """Resolutions of the network."""
         return len(self.network["channels"])
 
+    @property
+    def size_divisor(self) -> tuple[int, ...]:
+        """What the sizes that the network takes divide by, one number per axis."""
+        strides = self.network.get("strides")
+        return size_divisor(stride_per_transition(strides, spatial_dims=len(self.patch), levels=self.levels))
+
     def resized(self, *, width: float = 1, levels: int | None = None, **changes: Any) -> Task:
-        """The same task with other widths or levels: deeper ones double the width and repeat the last stage's form."""
+        """The same task with other widths or levels.
+
+        Deeper levels double the width, halve all axes and repeat the last stage's form.
+        """
         levels = levels or self.levels
         network = dict(self.network)
         deeper = [network["channels"][-1] * 2 ** (i + 1) for i in range(levels - self.levels)]
@@ -68,6 +79,11 @@ class Task:
         network["channels"] = [max(round(width * count), 1) for count in channels]
         for key, entries in (("convs_per_level", levels), ("decoder_convs_per_level", levels - 1)):
             network[key] = [*network[key], *[network[key][-1]] * levels][:entries]
+        if network.get("strides"):
+            network["strides"] = [*network["strides"], *[2] * levels][: levels - 1]
+        kernels = kernel_per_level(network["kernel_size"], spatial_dims=len(self.patch), levels=self.levels)
+        if len(set(kernels)) > 1:
+            network["kernel_size"] = [list(kernel) for kernel in [*kernels, *[kernels[-1]] * levels][:levels]]
         return replace(self, network=network, **changes)
 
 
@@ -81,8 +97,8 @@ class Arm:
 
     def patch(self, task: Task) -> tuple[int, ...]:
         """The task's patch (voxels), rounded up to a size that the network takes."""
-        divisor = 16 if self.name == "MONAI VNet" else 2 ** (task.levels - 1)
-        return tuple(-(-size // divisor) * divisor for size in task.patch)
+        divisor = (16,) * len(task.patch) if self.name == "MONAI VNet" else task.size_divisor
+        return tuple(-(-size // d) * d for size, d in zip(task.patch, divisor, strict=True))
 
     def build(self, task: Task) -> nn.Module:
         """Construct the network from the task's seed, on PyTorch's default device."""
@@ -123,18 +139,22 @@ def monai_network(arm: str, network: Mapping[str, Any]) -> tuple[str, dict[str, 
 
     Args:
         arm: one of ``MONAI_ARMS``.
-        network: a plan's: channels, kernel_size, norm, act.
+        network: a plan's: channels, kernel_size, norm, act, and strides, if it has them.
     """
-    halved = [2] * (len(network["channels"]) - 1)
+    levels = len(network["channels"])
+    strides = network.get("strides") or [2] * (levels - 1)
+    kernel = network["kernel_size"]
+    nested = isinstance(kernel, list) and any(isinstance(entry, list) for entry in kernel)
+    kernels = kernel if nested else [kernel] * levels
     if arm == "MONAI VNet":
         return "VNet", {}
     if arm == "MONAI UNet":
         sizes = {key: network[key] for key in ("channels", "kernel_size", "norm", "act")}
-        return "UNet", {**sizes, "strides": halved, "num_res_units": 2}
+        return "UNet", {**sizes, "kernel_size": kernels[-1], "strides": strides, "num_res_units": 2}
     return "DynUNet", {
-        "kernel_size": [network["kernel_size"]] * len(network["channels"]),
-        "strides": [1, *halved],
-        "upsample_kernel_size": halved,
+        "kernel_size": kernels,
+        "strides": [1, *strides],
+        "upsample_kernel_size": strides,
         "filters": network["channels"],
         "norm_name": network["norm"],
         "act_name": network["act"],

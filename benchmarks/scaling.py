@@ -81,8 +81,8 @@ def main() -> int:
 def step_points(arms: Sequence[Arm], task: Task, *, quick: bool) -> dict[str, Point]:
     """Series over voxels, width and levels around one patch, which the deepest network takes too; MONAI's at two."""
     deepest = task.levels + (0 if quick else 1)
-    divisor = 2 ** (deepest - 1)
-    patch = tuple(-(-size // divisor) * divisor for size in task.patch)
+    divisor = task.resized(levels=deepest).size_divisor
+    patch = tuple(-(-size // d) * d for size, d in zip(task.patch, divisor, strict=True))
     smaller = tuple(size // 2 for size in patch)
     # At 1.5 and at half of the patch four levels still fit.
     factors = (0.5, 1) if quick else (0.5, 1, 1.5, 2)

@@ -27,6 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
 
     stand_ins: dict[str, dict[str, Any]] = {
         "pipeline.data.sample": {"make_sample": Path("sample/dataset.json")},
+        "pipeline.data.layouts": {"find": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
         "pipeline.report.figures": {"draw_curve": None, "draw_segmentation": None},
@@ -42,6 +43,29 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
 
 
 P = Path
+FIND = {
+    "images": [],
+    "labels": None,
+    "layout": None,
+    "dataset_dir": None,
+    "suffixes": [],
+    "label_suffix": None,
+    "derivatives": None,
+    "unlabelled": "refuse",
+    "keep_folds": True,
+}
+DATALIST = {
+    "relative_to": P("."),
+    "folds": None,
+    "seed": 0,
+    "subject": None,
+    "group": None,
+    "stratify": [],
+    "label_names": None,
+    "channel_names": None,
+    "checksums": True,
+    "extra": {},
+}
 BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": None}
 
 
@@ -61,10 +85,24 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
         (
             "datalist Task04 -o list.json --folds 3",
             [
-                ("make_datalist", (P("Task04"),), {"folds": 3, "seed": 0}),
+                ("find", (P("Task04"),), FIND | {"keep_folds": False}),
+                ("make_datalist", ("found",), DATALIST | {"folds": 3}),
                 ("write_json", ({"training": []}, P("list.json")), {}),
             ],
             "list.json\n",
+        ),
+        (
+            "datalist --images a/i*.nii --labels a/s*.nii -o out/list.json --portable --name L --label-names bg liver",
+            [
+                ("find", (None,), FIND | {"images": ["a/i*.nii"], "labels": "a/s*.nii"}),
+                (
+                    "make_datalist",
+                    ("found",),
+                    DATALIST | {"relative_to": None, "label_names": ["bg", "liver"], "extra": {"name": "L"}},
+                ),
+                ("write_json", ({"training": []}, P("out/list.json")), {}),
+            ],
+            "out/list.json\n",
         ),
         (
             "render a b",
@@ -126,6 +164,64 @@ def test_verb_calls_what_does_the_work(
     assert main(words.split()) == 0
     assert calls == expected
     assert capsys.readouterr().out == printed
+
+
+class StandInLaunch:
+    note, command, warning, dry_run = "weights: m.pt\n", "python -m monai.bundle run", "stale", False
+
+    def __init__(self, result: int | BaseException) -> None:
+        self.result = result
+
+    def run(self) -> int:
+        sys.stdout.write("running\n")
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+    def outcome(self) -> str:
+        return "next: evaluate\n"
+
+    def way_on(self) -> str:
+        return "go on with: resume\n"
+
+
+BEFORE = "weights: m.pt\npython -m monai.bundle run\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "dry_run", "expected"),
+    [
+        (0, True, (0, BEFORE, "")),
+        (0, False, (0, f"{BEFORE}running\nnext: evaluate\n", "")),
+        (3, False, (3, f"{BEFORE}running\n", "")),
+        (KeyboardInterrupt(), False, (130, f"{BEFORE}running\n", "go on with: resume\ninterrupted\n")),
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_train_and_evaluate_pass_words_and_exit_statuses_through(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    result: int | BaseException,
+    dry_run: bool,
+    expected: tuple[int, str, str],
+) -> None:
+    launch, given = StandInLaunch(result), []
+    launch.dry_run = dry_run
+    stand_in = types.ModuleType("pipeline.bundle.launch")
+    stand_in.prepare = lambda *words: given.append(words) or launch  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipeline.bundle.launch", stand_in)
+    status = main([verb, "b", "--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])
+    assert given == [(verb, P("b"), ["--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])]
+    out, err = capsys.readouterr()
+    assert (status, out, err.removeprefix("warning: stale\n")) == expected
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_may_follow_the_bundle(capsys: pytest.CaptureFixture[str], verb: str, word: str) -> None:
+    assert main([verb, "nowhere", word]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: lightskip {verb} BUNDLE")
 
 
 @pytest.mark.usefixtures("calls")

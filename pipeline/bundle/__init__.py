@@ -1,10 +1,23 @@
-"""What a bundle is made from (``plan``, ``render``), and what its configs call (``runtime``, ``settings``).
+"""What a bundle is made from (``plan``, ``render``), what starts it (``launch``), and what its configs call.
 
-Only the latter are imported here: they need torch and MONAI alone.
-``plan`` and ``render`` need pydantic and PyYAML; import them by their own names.
+The latter, ``runtime`` and ``settings``, need torch and MONAI alone, and are imported when a config asks for them: a
+mistyped command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML; import them by their own
+names.
 """
 
-from .runtime import check_overrides
-from .settings import check_settings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .runtime import check_overrides
+    from .settings import check_settings
 
 __all__ = ["check_overrides", "check_settings"]
+
+_HOME = {"check_overrides": ".runtime", "check_settings": ".settings"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

@@ -16,7 +16,7 @@ from .recipe import fill_recipe
 from .schema import InlineSkip
 from .yaml_lines import read_yaml
 
-__all__ = ["check_rendered", "render", "write_rendered"]
+__all__ = ["check_rendered", "read_skip", "recipes_folder", "render", "write_rendered"]
 
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference", "metadata")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
@@ -36,12 +36,12 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
     Raises:
         InputError: when the plan, the datalist or a recipe is wrong; names the file, the line and the nearest word.
     """
-    folder = _recipes_folder() if recipes is None else recipes
+    folder = recipes_folder() if recipes is None else recipes
     file = plan_file(bundle)
     plan = load_plan(file)
     sources = {
         "plan": plan.model_dump(mode="json"),
-        "skip": _skip(plan.skip, folder / "skips", file),
+        "skip": read_skip(plan.skip, folder / "skips", file),
         "derived": _derived(plan),
     }
     rendered = {f"configs/{name}.json": _to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
@@ -90,7 +90,17 @@ def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[s
     return differences
 
 
-def _skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, Any]:
+def read_skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, Any]:
+    """Give what a plan's ``skip`` stands for: keys ``skip`` and ``sparsity``.
+
+    Args:
+        choice: name of a file of ``configs/skips``, or what such a file holds.
+        folder: ``configs/skips``.
+        plan: the file to name in an error.
+
+    Raises:
+        InputError: there is no such file.
+    """
     if isinstance(choice, InlineSkip):
         return choice.model_dump(mode="json")
     name = choice
@@ -107,7 +117,8 @@ def _skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, Any]:
     return read_yaml(file)[0]
 
 
-def _recipes_folder() -> Path:
+def recipes_folder() -> Path:
+    """Give the folder of the recipes, in a checkout or in an installed package."""
     # A wheel carries the recipes inside the package; a checkout has them at its root.
     package = Path(__file__).resolve().parents[1]
     installed = package / "configs"
@@ -144,6 +155,10 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "out_channels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "normalisation": _normalisation(plan),
+        "label_values": plan.label_values or plan.labels,
+        "label_mapping": _label_mapping(plan),
+        "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
+        "dataset_dir": _dataset_dir(plan.data.folder),
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
         "data_source": f"{plan.data.source}; licence: {plan.data.licence}",
         "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
@@ -154,10 +169,36 @@ def _derived(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _dataset_dir(folder: str | None) -> str:
+    if folder is None:
+        return "$@bundle_root + '/data'"
+    # An absolute path needs no bundle_root; joining keeps it as it is.
+    return f"$str(pathlib.Path(@bundle_root, {folder!r}).resolve())"
+
+
+def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
+    """The transform from the files' label values to the consecutive ones of the network; none where they are these."""
+    if plan.label_values is None or plan.label_values == plan.labels:
+        return []
+    names = list(plan.labels)
+    values = {
+        "orig_labels": [plan.label_values[name] for name in names],
+        "target_labels": [plan.labels[name] for name in names],
+    }
+    return [{"_target_": "MapLabelValued", "keys": ["label"], **values}]
+
+
 def _normalisation(plan: Plan) -> list[dict[str, Any]]:
     normalise = {"_target_": "NormalizeIntensityd", "keys": ["image"], "channel_wise": True}
+    if plan.normalisation == "zscore_nonzero":
+        normalise["nonzero"] = True
     if plan.intensity_range is None:
         return [normalise]
     low, high = plan.intensity_range
+    if plan.intensity_mean is not None and plan.intensity_std is not None:
+        # Clipped and normalised in one go, every scan by the same numbers.
+        scaled = [round((bound - plan.intensity_mean) / plan.intensity_std, 6) for bound in (low, high)]
+        fixed = {"a_min": low, "a_max": high, "b_min": scaled[0], "b_max": scaled[1], "clip": True}
+        return [{"_target_": "ScaleIntensityRanged", "keys": ["image"], **fixed}]
     clip = {"a_min": low, "a_max": high, "b_min": 0.0, "b_max": 1.0, "clip": True}
     return [{"_target_": "ScaleIntensityRanged", "keys": ["image"], **clip}, normalise]

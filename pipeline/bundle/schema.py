@@ -1,6 +1,7 @@
 """The plan's schema: what is particular to one bundle's task, with the checks across its fields."""
 
 import re
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -52,10 +53,12 @@ class Data(_Schema):
     """Where the scans come from and what they are.
 
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
+    ``folder`` is where the scans lie here, relative to the plan's folder; None leaves it to the command line.
     ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
     """
 
     manifest: Text | None = None
+    folder: Text | None = None
     source: Text
     licence: Text
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
@@ -63,12 +66,18 @@ class Data(_Schema):
 
 
 class Network(_Schema):
-    """Size and layers of the network; per-level lists are finest level first."""
+    """Size and layers of the network; per-level lists are finest level first.
+
+    ``kernel_size`` is a number, or a list with one per axis, for all levels; or a list with one of these per level, of
+    which at least one is a list. ``strides`` has an entry per transition between levels: 2, or a list with 1 or 2 per
+    axis; left out, it is 2 everywhere. Both are as ``VNet`` takes them.
+    """
 
     channels: list[PositiveInt] = Field(min_length=2)
     convs_per_level: list[PositiveInt]
     decoder_convs_per_level: list[PositiveInt]
-    kernel_size: int | list[int]
+    kernel_size: int | list[int | list[int]]
+    strides: list[int | list[int]] | None = None
     norm: Layer
     act: Layer
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -88,12 +97,39 @@ class Network(_Schema):
 
     @field_validator("kernel_size", mode="before")
     @classmethod
-    def _odd_sizes(cls, value: Any) -> Any:
-        sizes = value if isinstance(value, list) else [value]
+    def _odd_sizes(cls, value: Any, info: ValidationInfo) -> Any:
+        entries = _as_list(value)
         _require(
-            all(type(size) is int and size > 0 and size % 2 == 1 for size in sizes),
-            "must be an odd number of voxels, or a list with one per axis; an even kernel shifts the grid",
+            all(type(size) is int and size > 0 and size % 2 == 1 for entry in entries for size in _as_list(entry)),
+            "must be an odd number of voxels, a list with one per axis, or a list with one of these per level, of "
+            "which at least one is a list; an even kernel shifts the grid",
         )
+        if _is_nested(value) and "channels" in info.data:
+            levels = len(info.data["channels"])
+            _require(
+                len(value) == levels,
+                f"needs {levels} entries, finest level first, for {levels} levels of network.channels",
+            )
+        return value
+
+    @field_validator("strides", mode="before")
+    @classmethod
+    def _one_or_two(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None:
+            return value
+        _require(
+            isinstance(value, list)
+            and all(type(step) is int and step in (1, 2) for entry in value for step in _as_list(entry))
+            and all(2 in _as_list(entry) for entry in value),
+            "must be a list with an entry per transition between levels: 2, or a list with 1 or 2 per axis, at least "
+            "one of them 2",
+        )
+        if "channels" in info.data:
+            levels = len(info.data["channels"])
+            _require(
+                len(value) == levels - 1,
+                f"needs {levels - 1} entries, finest level first, between {levels} levels of network.channels",
+            )
         return value
 
     @field_validator("norm", "act", mode="before")
@@ -108,16 +144,20 @@ class Network(_Schema):
 class Training(_Schema):
     """How long and how fast to train; lengths are in epochs.
 
-    ``average_momentum`` is the share of each step's weights in the running average that is validated and saved.
+    ``average_momentum`` is the share of each step's weights in the running average that is validated and saved,
+    ``minutes`` an end to the training before its epochs, ``cache_rate`` the share of the prepared cases that is kept in
+    memory.
     """
 
     epochs: PositiveInt
+    minutes: Positive | None = None
     val_interval: PositiveInt
     learning_rate: Positive
     weight_decay: NonNegative
     warmup_epochs: NonNegativeInt
     average_momentum: float = Field(default=0.01, gt=0, le=1)
     samples_per_case: PositiveInt = 1
+    cache_rate: float = Field(default=1.0, ge=0, le=1)
     early_stop_patience: PositiveInt
     seed: NonNegativeInt
 
@@ -150,8 +190,11 @@ class Plan(_Schema):
     """Everything a bundle's configs need to know about its task.
 
     ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
-    of the window, ``mirror_axes`` are spatial axes from 0. ``intensity_range`` is in the scan's own units
-    (Hounsfield units for CT). ``skip`` names a file of ``configs/skips``, or holds what such a file holds; ``imports``
+    of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files where
+    these are others than the consecutive ones of ``labels``. ``intensity_range``, ``intensity_mean`` and
+    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` says how often a patch is
+    centred on each label, background first; None: half of them on the background.
+    ``skip`` names a file of ``configs/skips``, or holds what such a file holds; ``imports``
     are modules that register skips.
     """
 
@@ -167,16 +210,20 @@ class Plan(_Schema):
     references: list[str] = []
     data: Data
     labels: dict[str, int]
+    label_values: dict[str, int] | None = None
     orientation: str
     spacing: list[Positive] = Dimensions
     intensity_range: list[FiniteFloat] | None = None
-    normalisation: Literal["zscore", "ct"]
+    intensity_mean: FiniteFloat | None = None
+    intensity_std: Positive | None = None
+    normalisation: Literal["zscore", "zscore_nonzero", "ct"]
     network: Network
     patch: list[PositiveInt] = Dimensions
     window: list[PositiveInt] = Dimensions
     window_overlap: float = Field(default=0.5, ge=0, lt=1)
     batch: PositiveInt
     mirror_axes: list[int]
+    class_ratios: list[NonNegative] | None = None
     skip: Annotated[
         Annotated[FileName, Tag("[name]")] | Annotated[InlineSkip, Tag("[inline]")],
         Discriminator(lambda value: "[inline]" if isinstance(value, dict | InlineSkip) else "[name]"),
@@ -193,9 +240,9 @@ class Plan(_Schema):
         return len(self.spacing)
 
     @property
-    def size_divisor(self) -> int:
-        """What every patch and window size (voxels) divides by: two per level below the finest."""
-        return _size_divisor(self.network)
+    def size_divisor(self) -> tuple[int, ...]:
+        """What patch and window sizes (voxels) divide by, one number per axis: the product of the axis's strides."""
+        return _size_divisor(self.network, self.spatial_dims)
 
     @field_validator("changelog")
     @classmethod
@@ -212,6 +259,26 @@ class Plan(_Schema):
         _require(
             sorted(value.values()) == list(range(len(value))),
             f"must be the consecutive integers 0 to {len(value) - 1}, each once",
+        )
+        return value
+
+    @field_validator("label_values")
+    @classmethod
+    def _a_value_for_every_label(cls, value: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
+        names = set(info.data.get("labels", value or ()))
+        _require(
+            value is None or (set(value) == names and len(set(value.values())) == len(value)),
+            f"must give each of the labels ({', '.join(sorted(names))}) a value of its own, and no other",
+        )
+        return value
+
+    @field_validator("class_ratios")
+    @classmethod
+    def _a_ratio_for_every_label(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        labels = len(info.data.get("labels", value or ()))
+        _require(
+            value is None or (len(value) == labels and sum(value) > 0),
+            f"needs {labels} numbers, one per label with background first, and one of them above 0",
         )
         return value
 
@@ -238,29 +305,38 @@ class Plan(_Schema):
             given = info.data["intensity_range"] is not None
             _require(value != "ct" or given, "needs intensity_range: [low, high] beside it")
             _require(value == "ct" or not given, "does not use intensity_range; remove that, or choose ct")
+        scaled = [info.data.get(key) is not None for key in ("intensity_mean", "intensity_std")]
+        _require(all(scaled) or not any(scaled), "needs intensity_mean and intensity_std together, or neither")
+        _require(value == "ct" or not any(scaled), "does not use intensity_mean and intensity_std; remove them")
         return value
 
     @field_validator("network")
     @classmethod
-    def _kernel_fits_the_axes(cls, value: Network, info: ValidationInfo) -> Network:
-        if isinstance(value.kernel_size, list) and "spacing" in info.data:
+    def _kernels_and_strides_fit_the_axes(cls, value: Network, info: ValidationInfo) -> Network:
+        if isinstance(value.kernel_size, list) and not _is_nested(value.kernel_size):
             _require_axes(value.kernel_size, info, below="kernel_size")
+        for key in ("kernel_size", "strides"):
+            for entry in _as_list(getattr(value, key)):
+                if isinstance(entry, list):
+                    _require_axes(entry, info, below=key, each="lists of ")
         return value
 
     @field_validator("patch", "window")
     @classmethod
     def _network_takes_the_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
         _require_axes(value, info)
-        if "network" in info.data:
-            divisor = _size_divisor(info.data["network"])
-            if any(size % divisor for size in value):
-                smaller = [max(size // divisor, 1) * divisor for size in value]
-                larger = [-(-size // divisor) * divisor for size in value]
-                _require(
-                    False,
-                    f"must be divisible by {divisor} (two per level below the finest of network.channels); "
-                    f"the nearest sizes that are: {smaller} and {larger}",
-                )
+        if "network" in info.data and "spacing" in info.data:
+            network = info.data["network"]
+            divisor = _size_divisor(network, len(value))
+            smaller = [max(size // d, 1) * d for size, d in zip(value, divisor, strict=True)]
+            larger = [-(-size // d) * d for size, d in zip(value, divisor, strict=True)]
+            multiple = divisor[0] if len(set(divisor)) == 1 else divisor
+            _require(
+                value == larger,
+                f"must be divisible by {multiple} (two per level below the finest of network.channels"
+                f"{', but where network.strides has 1' if network.strides else ''}); "
+                f"the nearest sizes that are: {smaller} and {larger}",
+            )
         return value
 
     @field_validator("mirror_axes")
@@ -274,8 +350,18 @@ class Plan(_Schema):
         return value
 
 
-def _size_divisor(network: Network) -> int:
-    return int(2 ** (len(network.channels) - 1))
+def _size_divisor(network: Network, axes: int) -> tuple[int, ...]:
+    strides = network.strides or [2] * (len(network.channels) - 1)
+    steps = [entry if isinstance(entry, list) else [entry] * axes for entry in strides]
+    return tuple(prod(axis) for axis in zip(*steps, strict=True))
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_nested(value: Any) -> bool:
+    return any(isinstance(entry, list) for entry in _as_list(value))
 
 
 def _require(condition: bool, message: str, *, below: str = "") -> None:
@@ -284,6 +370,6 @@ def _require(condition: bool, message: str, *, below: str = "") -> None:
         raise PydanticCustomError("plan", "{message}", {"message": message, "below": below})
 
 
-def _require_axes(value: list[int], info: ValidationInfo, *, below: str = "") -> None:
+def _require_axes(value: list[Any], info: ValidationInfo, *, below: str = "", each: str = "") -> None:
     axes = len(info.data.get("spacing", value))
-    _require(len(value) == axes, f"needs {axes} entries, one per axis, as spacing has", below=below)
+    _require(len(value) == axes, f"needs {each}{axes} entries, one per axis, as spacing has", below=below)

@@ -164,15 +164,18 @@ def _network(parser: ConfigParser, where: str) -> Any:
         ) from error
 
 
-def _check_size(parser: ConfigParser, key: str, divisor: int, where: str) -> None:
-    size, axes = parser.get_parsed_content(key), parser.get_parsed_content("spatial_dims")
-    meaning = f"{axes} whole numbers of voxels, one per axis, each a multiple of {divisor}"
+def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], where: str) -> None:
+    size, spatial_dims = parser.get_parsed_content(key), parser.get_parsed_content("spatial_dims")
+    divisors = [divisor] * spatial_dims if isinstance(divisor, int) else list(divisor)
+    axes = len(divisors)
+    multiple = divisors[0] if len(set(divisors)) == 1 else tuple(divisors)
+    meaning = f"{axes} whole numbers of voxels, one per axis, each a multiple of {multiple}"
     whole = isinstance(size, list | tuple) and len(size) == axes and all(type(n) is int and n > 0 for n in size)
     if whole:
-        below = [max(n // divisor, 1) * divisor for n in size]
-        above = [-(-n // divisor) * divisor for n in size]
+        below = [max(n // d, 1) * d for n, d in zip(size, divisors, strict=True)]
+        above = [-(-n // d) * d for n, d in zip(size, divisors, strict=True)]
         meaning += f", such as {below} or {above}"
-    fits = whole and all(n % divisor == 0 for n in size)
+    fits = whole and list(size) == above
     _require(fits, where, found=f"{key} {size!r}", expected=meaning, change=key)
 
 

@@ -7,19 +7,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import product
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from .check_file import Grid, check_image, check_label
+from .check_file import Grid, check_image, check_label, raise_first
+from .check_grid import grid_problems
 from .datalist import as_list
 from .errors import InputError
 
-# Tools round affines in different ways: a thousandth of a voxel is above what rounding does and far below any harm.
-_SAME_PLACE_MM = 1e-3
-_SAME_PLACE_VOXELS = 1e-3
 _FEWEST_CASES_WITH_PROGRESS = 50
 
 
@@ -43,8 +39,8 @@ def check_cases(
 
     Args:
         cases: items `{"image": path, "label": path}`; a list of paths where each channel of an image has its own file.
-        labels: the declared label values, by name or alone; 0, the background, is always allowed. With None any
-            whole number is.
+        labels: the declared label values, by name or alone; 0, the background, is always allowed, unless another
+            value is named "background". With None any whole number is.
         channels: channels of an image: as many files, or the length of the last axis of its only file.
         spatial_dims: axes in space, 2 or 3, of every file.
         workers: cases read at the same time, each held in memory; by default the number of CPUs, 4 at most.
@@ -54,7 +50,7 @@ def check_cases(
         InputError: the first problem in full, and a line for each of up to ten more files. A file is named once, with
             the first of its problems.
     """
-    declared = None if labels is None else _declared(labels)
+    declared = None if labels is None else declared_values(labels)
     check_the_label = partial(check_label, spatial_dims=spatial_dims, declared=declared)
     check = partial(_check_case, channels=channels, spatial_dims=spatial_dims, check_the_label=check_the_label)
     _check_all(check, cases, workers=workers, progress=progress)
@@ -131,35 +127,17 @@ def _check_case(
 
 
 def _check_same_grid(grid: Grid, reference: Grid) -> None:
-    if grid.shape != reference.shape:
-        raise InputError(
-            grid.path,
-            found=f"shape {grid.shape}",
-            expected=f"shape {reference.shape}, that of {reference.path}",
-            remedy="check that both files belong to the same scan, and resample one to the other's grid",
-        )
-    smallest = np.linalg.norm(reference.affine[:3, :3], axis=0).min()
-    apart = _largest_distance(grid, reference)
-    if apart > max(_SAME_PLACE_MM, _SAME_PLACE_VOXELS * smallest):
-        raise InputError(
-            grid.path,
-            found=f"an affine that moves the volume by up to {apart:.3g} mm",
-            expected=f"the affine of {reference.path}",
-            remedy="copy the header of the right file if the voxels correspond, otherwise resample one to the other",
-        )
+    raise_first(grid_problems(grid, reference))
 
 
-def _largest_distance(grid: Grid, reference: Grid) -> float:
-    """Return how far (mm) the two affines put the same corner of the volume apart, at most."""
-    ends = [(0, size - 1) for size in (*grid.shape, 1)[:3]]
-    corners = np.array([(*corner, 1) for corner in product(*ends)], dtype=float)
-    return float(np.linalg.norm((corners @ (grid.affine - reference.affine).T)[:, :3], axis=1).max())
+def declared_values(labels: Mapping[str, int] | Sequence[int]) -> dict[int, str]:
+    """Return how to show each declared value, such as `{1: "1 (anterior)"}`, sorted.
 
-
-def _declared(labels: Mapping[str, int] | Sequence[int]) -> dict[int, str]:
-    """Return how to show each declared value, such as `{1: "1 (anterior)"}`, sorted, always with 0."""
+    0 is among them, unless another value is named "background".
+    """
     if isinstance(labels, Mapping):
         shown = {int(value): f"{value} ({name})" for name, value in labels.items()}
     else:
         shown = {int(value): str(value) for value in labels}
-    return dict(sorted(({0: "0"} | shown).items()))
+    background = {} if isinstance(labels, Mapping) and "background" in labels else {0: "0"}
+    return dict(sorted((background | shown).items()))

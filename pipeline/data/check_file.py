@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .errors import InputError
 from .volumes import is_nifti, read_volume
 
-_WHOLE_NUMBER_TOLERANCE = 1e-3
+WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
 # Normalising squares voxels in float32, which ends at 3.4e38.
 _LARGEST_MAGNITUDE = 1e18
@@ -36,11 +36,10 @@ def check_image(path: str, *, channels: int, spatial_dims: int) -> Grid:
         InputError: `read_volume` fails, MONAI would read other axes or channels, a voxel is not finite or beyond
             ±1e18, or all voxels of a channel have one value.
     """
-    voxels, affine = read_volume(path)
-    shape = _spatial_shape(path, voxels.shape, channels, spatial_dims)
-    lowest, highest = _check_finite(path, voxels, axes=len(shape))
-    _check_range(path, lowest, highest)
-    return Grid(path, shape, affine)
+    volume = read_volume(path)
+    shape = spatial_shape(path, volume.voxels.shape, channels, spatial_dims)
+    raise_first(image_problems(path, volume.voxels, axes=len(shape)))
+    return Grid(path, shape, volume.affine)
 
 
 def check_label(path: str, *, spatial_dims: int, declared: Mapping[int, str] | None) -> Grid:
@@ -49,24 +48,27 @@ def check_label(path: str, *, spatial_dims: int, declared: Mapping[int, str] | N
     Args:
         path: the file.
         spatial_dims: axes in space that it should have, 2 or 3.
-        declared: the values that may occur besides 0, each with the words to show for it; None for any whole number.
+        declared: the values that may occur, each with the words to show for it; None for any whole number.
 
     Raises:
         InputError: `read_volume` fails, MONAI would read other axes, a voxel is not finite, no whole number (to
             0.001) or not declared. A label map without any structure is fine.
     """
-    voxels, affine = read_volume(path)
-    shape = _spatial_shape(path, voxels.shape, channels=1, spatial_dims=spatial_dims)
-    _check_finite(path, voxels, axes=len(shape))
-    _check_label_values(path, _values_beside_zero(voxels), declared)
-    return Grid(path, shape, affine)
+    volume = read_volume(path)
+    shape = spatial_shape(path, volume.voxels.shape, channels=1, spatial_dims=spatial_dims)
+    raise_first(not_finite(path, volume.voxels))
+    raise_first(label_problems(path, label_values(volume.voxels), declared))
+    return Grid(path, shape, volume.affine)
 
 
-def _spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims: int) -> tuple[int, ...]:
+def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims: int) -> tuple[int, ...]:
     """Return the part of the shape that lies in space, as MONAI's LoadImage with `ensure_channel_first` takes it.
 
     Up to three axes lie in space and one more, the last, is that of the channels; a second one, of whatever length,
     ends in channels and depth exchanged. In NIfTI the third axis is in space even where it has length 1.
+
+    Raises:
+        InputError: MONAI would read other axes or channels than these.
     """
     rank = min(3, len(shape) if is_nifti(path) else len(shape) - (channels > 1))
     spatial, others = shape[:rank], shape[rank:]
@@ -80,69 +82,103 @@ def _spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dim
         found=f"a file with {len(shape)} axes, shape {shape}",
         expected=f"one {noun} ({axes})" if channels == 1 else f"a {noun} with {channels} channels ({axes}, {channels})",
         remedy="split or select the volumes, take out axes of length 1, or use a bundle for files of this kind",
+        kind="channels" if channels > 1 and rank == spatial_dims else "dimensions",
     )
 
 
-def _check_finite(path: str, voxels: np.ndarray, *, axes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest value of each channel; the first `axes` axes lie in space."""
+def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
+    """Yield what is wrong with an image's values; its first `axes` axes lie in space, a further one holds channels."""
+    bad = list(not_finite(path, voxels))
+    yield from bad
+    if bad:
+        return
     in_space = tuple(range(axes))
-    # NaN is its own lowest and highest value, so that no second array is needed to find one.
     lowest, highest = np.asarray(voxels.min(axis=in_space)), np.asarray(voxels.max(axis=in_space))
-    if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
-        bad = voxels.size - np.count_nonzero(np.isfinite(voxels))
-        raise InputError(
-            path,
-            found=f"{bad} of {voxels.size} voxels NaN or infinite",
-            expected="a finite number in every voxel",
-            remedy="replace these voxels (for an image, by its background), or make the file again",
-        )
-    return lowest, highest
-
-
-def _check_range(path: str, lowest: np.ndarray, highest: np.ndarray) -> None:
-    """Refuse an image whose channels have these lowest and highest values."""
     if (lowest == highest).any():
         value = lowest[lowest == highest].flat[0]
-        raise InputError(
+        yield InputError(
             path,
             found=f"the same value, {value:g}, in every voxel{' of a channel' if lowest.size > 1 else ''}",
             expected="an image with contrast",
             remedy="export or copy the scan again, or take the case out of the datalist",
+            kind="constant",
         )
     low, high = float(lowest.min()), float(highest.max())
     if max(-low, high) > _LARGEST_MAGNITUDE:
-        raise InputError(
+        yield InputError(
             path,
             found=f"voxels from {low:.3g} to {high:.3g}",
             expected=f"values between -{_LARGEST_MAGNITUDE:g} and {_LARGEST_MAGNITUDE:g}",
             remedy="replace the voxels that no scanner measured (often a fill value), or scale the image",
+            kind="range",
         )
 
 
-def _values_beside_zero(voxels: np.ndarray) -> np.ndarray:
-    """Return the distinct values, sorted, without 0: sorting the few labelled voxels of a slice is cheap."""
-    slices = np.moveaxis(voxels, -1, 0)
-    return np.unique(np.concatenate([np.unique(part[part != 0]) for part in slices]))
+def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
+    """Yield a problem for NaN voxels and one for infinite ones."""
+    # NaN is its own lowest and highest value, so that no second array is needed to find one.
+    if voxels.dtype.kind in "iub" or (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):
+        return
+    for kind, word, count in (
+        ("nan", "NaN", np.count_nonzero(np.isnan(voxels))),
+        ("infinite", "infinite", np.count_nonzero(np.isinf(voxels))),
+    ):
+        if count:
+            yield InputError(
+                path,
+                found=f"{count} of {voxels.size} voxels {word}",
+                expected="a finite number in every voxel",
+                remedy="replace these voxels (for an image, by its background), or make the file again",
+                kind=kind,
+            )
 
 
-def _check_label_values(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> None:
+def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
+    """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `check_label`."""
     whole = np.rint(values)
-    broken = values[np.abs(values - whole) > _WHOLE_NUMBER_TOLERANCE]
+    off = np.abs(values - whole)
+    broken = values[off > WHOLE_NUMBER_TOLERANCE]
     if broken.size:
-        raise InputError(
+        yield InputError(
             path,
             found=f"label values that are not whole numbers: {_listed(broken)}",
             expected="one whole number per structure",
             remedy="make the label map again with nearest-neighbour interpolation",
+            kind="label-not-integer",
         )
-    undeclared = sorted(set(whole.astype(np.int64).tolist()) - {0, *(declared or {})})
+    # A value between two labels is not also one that nobody declared.
+    found = set(whole[off <= WHOLE_NUMBER_TOLERANCE].astype(np.int64).tolist())
+    undeclared = sorted(found - set(declared or ()))
     if declared is not None and undeclared:
-        raise InputError(
+        yield InputError(
             path,
             found=f"undeclared label values: {_listed(np.array(undeclared))}",
             expected=f"only the declared ones: {', '.join(declared.values())}",
             remedy="declare these labels, or correct the label map",
+            kind="label-undeclared",
         )
+
+
+def label_values(voxels: np.ndarray) -> np.ndarray:
+    """Return the distinct values, sorted: sorting the few labelled voxels of a slice is cheap."""
+    slices = np.moveaxis(voxels, -1, 0)
+    return np.unique(np.concatenate([_distinct(part) for part in slices]))
+
+
+def _distinct(part: np.ndarray) -> np.ndarray:
+    labelled = np.unique(part[part != 0])
+    return labelled if (part != 0).all() else np.append(labelled, part.dtype.type(0))
+
+
+def raise_first(problems: Iterator[InputError]) -> None:
+    """Raise the first of the problems, if there is one."""
+    problem = next(problems, None)
+    if problem is not None:
+        try:
+            raise problem
+        finally:
+            # A frame that holds the error that holds the frame would keep the voxels in memory.
+            del problem, problems
 
 
 def _listed(values: np.ndarray) -> str:

@@ -21,16 +21,25 @@ class InputError(ValueError):
         found: what is there.
         expected: what should be there.
         remedy: what the user can do about it.
+        kind: one word for what is wrong, where the dataset check knows one: a key of `findings.SEVERITIES`.
         others: errors of the same kind in other places; they follow in the message, one line each, ten at most.
     """
 
     def __init__(
-        self, where: str | Path, *, found: str, expected: str, remedy: str, others: Sequence[InputError] = ()
+        self,
+        where: str | Path,
+        *,
+        found: str,
+        expected: str,
+        remedy: str,
+        kind: str = "",
+        others: Sequence[InputError] = (),
     ) -> None:
         self.where = where
         self.found = found
         self.expected = expected
         self.remedy = remedy
+        self.kind = kind
         self.others = tuple(others)
         super().__init__(self._message())
 
@@ -42,6 +51,7 @@ class InputError(ValueError):
             found=self.found,
             expected=self.expected,
             remedy=self.remedy,
+            kind=self.kind,
             others=self.others,
         )
         return again, ()

@@ -1,69 +1,95 @@
-"""Makes a datalist: the cases of a dataset in folds, with checksums."""
+"""Makes a datalist: the cases of a dataset in folds, with subjects and checksums."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import posixpath
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..files import write_text
-from .datalist import as_list, existing_folder, read_json, require_files, training_items
 from .errors import InputError
+from .folds import make_folds
+from .layouts.checksums import checksums_of
+from .layouts.find import find
+from .layouts.found import Found, Item
+from .layouts.image_files import natural_order, parts_of
+from .layouts.items import groups_of, require_sound, strata_of, with_subjects
+from .layouts.names import channels_by_index, given_labels, labels_by_value
 
-_KEPT_FROM_MSD = ("name", "description", "reference", "licence", "release", "modality", "labels")
+__all__ = ["make_datalist", "write_json"]
+
+_DEFAULT_FOLDS = 5
 
 
 def make_datalist(
-    msd_folder: str | Path,
+    source: Found | str | Path,
     *,
-    folds: int = 5,
+    relative_to: str | Path | None = None,
+    folds: int | None = None,
     seed: int = 0,
+    subject: str | None = None,
+    group: str | None = None,
+    stratify: Sequence[str] = (),
+    label_names: Sequence[str] | None = None,
+    channel_names: Sequence[str] | None = None,
     checksums: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make a datalist with folds from a folder in the Medical Segmentation Decathlon's layout.
+    """Make a datalist with folds.
 
-    The items are sorted by image name, permuted by `numpy.random.default_rng(seed)` and cut by `numpy.array_split`:
-    fold sizes differ by one at most, and the same folder gives the same datalist.
+    Folds that the source has are kept, unless `folds` asks for others. Otherwise `pipeline.data.folds.make_folds`
+    makes them: the same cases give the same folds, and all scans of a subject are in one.
 
     Args:
-        msd_folder: folder with `dataset.json` and the files it names.
-        folds: number of folds, from 2 to the number of training cases.
-        seed: seed of the permutation.
-        checksums: whether to add the SHA-256 of every file, by its path inside the folder.
-        extra: further top-level entries (source, licence, citation); they win over those of `dataset.json`.
+        source: what a layout's reader found, or a folder, table or datalist for `pipeline.data.layouts.find`.
+        relative_to: folder that the JSON file will lie in; `folder`, the way from there to the dataset, is left out
+            without it, so that whoever reads the datalist has to say where the dataset is.
+        folds: number of folds, from 2 to the number of subjects; by default those of the source, else 5.
+        seed: seed of the folds.
+        subject: regular expression whose first group, searched for in the name of a case's first file and then in its
+            path inside the dataset, is its subject; by default what the source tells.
+        group: column whose equal values shall stay in one fold, such as family; subjects stay whole besides.
+        stratify: what every fold shall have its share of: columns of the source, or `shape` (number of voxels) and
+            `spacing` (the coarsest, mm) from the headers of each case's first image. Of more than ten different
+            numbers the quarters count; several are combined.
+        label_names: names of the values 0, 1, 2 … or words VALUE=NAME, instead of the source's.
+        channel_names: names of the channels, instead of the source's.
+        checksums: whether to add the SHA-256 of every file, by its path inside the dataset folder.
+        extra: further top-level entries (source, licence, citation); they win over those of the source.
+
+    Returns:
+        The datalist: what the source says of itself, `folder`, `modality`, `labels`, `seed`, `folds` (in words),
+        `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural order of their file names.
 
     Raises:
-        InputError: `dataset.json` or a file it names is missing or malformed, or there are fewer cases than folds.
+        InputError: a file is missing, named twice or belongs to two cases, cases differ in their number of channels, a
+            subject is in two folds or in training and test, or a name, a column or the number of folds is wrong.
     """
-    folder = existing_folder(msd_folder)
-    source = folder / "dataset.json"
-    items = sorted(training_items(source), key=lambda item: as_list(item["image"]))
-    if not 2 <= folds <= len(items):
-        raise InputError(
-            source,
-            found=f"{len(items)} training cases for {folds} folds",
-            expected="at least 2 folds, and at least one case in each",
-            remedy="ask for another number of folds",
-        )
-    names = [posixpath.normpath(name) for item in items for key in ("image", "label") for name in as_list(item[key])]
-    require_files((str(folder / name) for name in names), source)
-    described = read_json(source)
-    result = {key: described[key] for key in _KEPT_FROM_MSD if key in described} | dict(extra or {})
-    fold_of = np.empty(len(items), dtype=int)
-    for fold, members in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(items)), folds)):
-        fold_of[members] = fold
+    found = source if isinstance(source, Found) else find(source, keep_folds=folds is None)
+    parts = {
+        part: sorted(with_subjects(items, subject, found), key=lambda item: natural_order(_names(item, found)[0]))
+        for part, items in (("training", found.training), ("test", found.test))
+    }
+    training, test = parts["training"], parts["test"]
+    require_sound(training, test, found)
+    fold_of, made = _folds(training, found, folds, seed, group, stratify)
+    result = {key: value for key, value in found.described.items() if key not in ("modality", "labels")}
+    result |= extra or {}
+    if relative_to is not None:
+        result["folder"] = _way(Path(relative_to), found.folder)
+    result |= _named(found, training[0], label_names, channel_names) | made
+    result |= {"numTraining": len(training), "numTest": len(test)}
     result["training"] = [
-        {"image": item["image"], "label": item["label"], "fold": int(fold)}
-        for item, fold in zip(items, fold_of, strict=True)
+        _entry(item, found) | {"fold": fold} | _subject(item) for item, fold in zip(training, fold_of, strict=True)
     ]
+    if test:
+        result["test"] = [_entry(item, found) | _subject(item) for item in test]
     if checksums:
-        result["checksums"] = {name: _sha256(folder / name) for name in sorted(set(names))}
+        paths = [path for item in [*training, *test] for path in (*item.images, item.label) if path is not None]
+        files = {inside(part, found.folder): part for path in paths for part in parts_of(path)}
+        result["checksums"] = checksums_of(dict(sorted(files.items())))
     return result
 
 
@@ -72,12 +98,110 @@ def write_json(data: Mapping[str, Any], path: str | Path) -> None:
     write_text(path, _one_entry_per_line(data))
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def inside(path: Path, folder: Path) -> str:
+    """Return a path as it leads from the dataset folder, or absolute where it is on another drive."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # Windows
+        return path.as_posix()
+
+
+def _folds(
+    training: Sequence[Item], found: Found, folds: int | None, seed: int, group: str | None, stratify: Sequence[str]
+) -> tuple[list[int], dict[str, Any]]:
+    """Return each training case's fold, and what the datalist says about how they were made."""
+    own = [item.fold for item in training if item.fold is not None]
+    if folds is None and own:
+        _check_own(training, own, found, asked=bool(group or stratify))
+        return own, {"folds": f"{len(set(own))} folds, those of {found.source.name}"}
+    folds = _DEFAULT_FOLDS if folds is None else folds
+    groups = groups_of(training, group, found)
+    strata = strata_of(training, stratify, found)
+    names = [_names(item, found) for item in training]
+    fold_of = make_folds(names, folds=folds, seed=seed, groups=groups, strata=strata, where=found.source)
+    sentence = f"{folds} folds" + (f", stratified by {' and '.join(stratify)}" if stratify else "")
+    if group or any(groups):
+        sentence += f", grouped by {group or 'subject'}"
+    return fold_of, {"seed": seed, "folds": sentence}
+
+
+def _check_own(training: Sequence[Item], own: Sequence[int], found: Found, *, asked: bool) -> None:
+    """Raise an InputError where the source's folds do not do."""
+    if asked:
+        raise InputError(
+            found.source,
+            found="folds, which would be kept as they are",
+            expected="no folds, where new ones are to be grouped or stratified",
+            remedy="say how many new folds to make, such as --folds 5",
+        )
+    if len(own) < len(training):
+        first = next(item for item in training if item.fold is None)
+        place = first.place or first.images[0].name
+        problem = f"{len(training) - len(own)} of {len(training)} cases without a fold, the first is {place}"
+    elif len(set(own)) < 2:
+        problem = f"all cases in fold {own[0]}"
+    else:
+        fold_of: dict[str, int] = {}
+        split = (
+            item for item in training if item.subject and fold_of.setdefault(item.subject, item.fold or 0) != item.fold
+        )
+        name = next((item.subject for item in split), None)
+        if name is None:
+            return
+        problem = f"the subject {name} in two folds"
+    raise InputError(
+        found.source,
+        found=problem,
+        expected="a fold for every case, at least two folds, and each subject in one",
+        remedy="make new folds with --folds 5, or correct those that there are",
+    )
+
+
+def _named(
+    found: Found, item: Item, label_names: Sequence[str] | None, channel_names: Sequence[str] | None
+) -> dict[str, dict[str, str]]:
+    """Return the names of channels and labels that were given or that the source tells, and nothing for others."""
+    result = {}
+    channels = channel_names or found.described.get("modality")
+    if channels:
+        where = "--channel-names" if channel_names else found.source
+        result["modality"] = channels_by_index(channels, where)
+        # One file may hold several channels; several files hold one each.
+        if len(item.images) not in (1, len(result["modality"])):
+            raise InputError(
+                where,
+                found=f"{len(result['modality'])} channel names for {len(item.images)} images per case",
+                expected="one name for each",
+                remedy="name every channel with --channel-names",
+            )
+    if label_names:
+        result["labels"] = given_labels(label_names)
+    elif found.described.get("labels"):
+        result["labels"] = labels_by_value(found.described["labels"], found.source)
+    return result
+
+
+def _names(item: Item, found: Found) -> list[str]:
+    return [inside(path, found.folder) for path in item.images]
+
+
+def _entry(item: Item, found: Found) -> dict[str, Any]:
+    images = [_dotted(inside(path, found.folder)) for path in item.images]
+    entry: dict[str, Any] = {"image": images if len(images) > 1 else images[0]}
+    return entry if item.label is None else entry | {"label": _dotted(inside(item.label, found.folder))}
+
+
+def _dotted(path: str) -> str:
+    return path if path.startswith("../") or Path(path).is_absolute() else f"./{path}"
+
+
+def _subject(item: Item) -> dict[str, str]:
+    return {} if item.subject is None else {"subject": item.subject}
+
+
+def _way(start: Path, folder: Path) -> str:
+    # Through a link `..` leads to where the link points: the way starts at the real folder.
+    return inside(folder, Path(os.path.realpath(start.expanduser())))
 
 
 def _one_entry_per_line(data: Mapping[str, Any]) -> str:

@@ -6,26 +6,29 @@ obliquity, number type and intensity scale, as scans from several sites do. They
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import os
-import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from .errors import InputError
-
-Array = NDArray[np.float64]
-SignedDistance = Callable[[Array], Array]  # points (N, 3) in mm -> (N,) in mm, negative inside
+from .sample_files import check_sample_arguments, new_sample_folder, store, write_description, write_nifti
+from .sample_shapes import (
+    Array,
+    SignedDistance,
+    bias_field,
+    ellipsoid,
+    grid_points,
+    oblique_affine,
+    place,
+    smooth_noise,
+    tube,
+)
 
 LABELS = {"background": 0, "ellipsoid": 1, "shell": 2, "tube": 3}
 
@@ -64,36 +67,13 @@ def make_sample(
         InputError: If the folder holds something, or a number is out of its range.
     """
     target = Path(folder).resolve()
-    _check_arguments(target, cases=cases, scans=scans, folds=folds, seed=seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
-            (partial / sub).mkdir(parents=True)
+    check_sample_arguments(target, cases=cases, scans=scans, folds=folds, seed=seed)
+    with new_sample_folder(target) as root:
         for stream, (split, name, count) in enumerate((("Tr", "sample", cases), ("Ts", "scan", scans))):
             for index in range(count):
-                _write_case(partial, split, f"{name}_{index:03d}", default_rng([seed, stream, index]), index)
-        datalist = _datalist(cases=cases, scans=scans, folds=folds, seed=seed)
-        (partial / "dataset.json").write_text(json.dumps(datalist, indent=2) + "\n", encoding="utf-8")
-        if target.exists():
-            target.rmdir()
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+                _write_case(root, split, f"{name}_{index:03d}", default_rng([seed, stream, index]), index)
+        write_description(root / "dataset.json", _datalist(cases=cases, scans=scans, folds=folds, seed=seed))
     return target / "dataset.json"
-
-
-def _check_arguments(target: Path, **numbers: int) -> None:
-    problem = None
-    for name, lowest in {"folds": 1, "cases": numbers["folds"], "scans": 0, "seed": 0}.items():
-        if numbers[name] < lowest:
-            reason = ", at least one in each fold" if name == "cases" else ""
-            problem = (f"{name} = {numbers[name]}", f"{name} of {lowest} or more{reason}", f"raise {name}")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        found = "a folder that is not empty" if target.is_dir() else "a file"
-        problem = (found, "a folder that does not exist yet, or an empty one", "name another folder")
-    if problem is not None:
-        raise InputError(target, found=problem[0], expected=problem[1], remedy=problem[2])
 
 
 def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any]:
@@ -121,42 +101,22 @@ def _write_case(root: Path, split: str, name: str, rng: Generator, index: int) -
     intensity, label_map = _draw_scan(rng, affine, shape)
     dtype, scale = _STORED[index % len(_STORED)]
     intensity *= scale * rng.uniform(0.7, 1.4)
-    image = (np.rint(intensity) if np.issubdtype(dtype, np.integer) else intensity).astype(dtype)
-    _write_nifti(root / f"images{split}" / f"{name}.nii.gz", image, affine)
-    _write_nifti(root / f"labels{split}" / f"{name}.nii.gz", label_map, affine)
-
-
-def _write_nifti(path: Path, voxels: NDArray[Any], affine: Array) -> None:
-    image = nib.Nifti1Image(voxels, affine)
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    image.header.set_xyzt_units(xyz="mm")
-    # nibabel would put the time and the file's name into the gzip header, and the bytes would differ at each run.
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as packed:
-        packed.write(image.to_bytes())
-    path.write_bytes(buffer.getvalue())
+    write_nifti(root / f"images{split}" / f"{name}.nii.gz", store(intensity, dtype), affine)
+    write_nifti(root / f"labels{split}" / f"{name}.nii.gz", label_map, affine)
 
 
 def _draw_grid(rng: Generator, orientation: str) -> tuple[Array, tuple[int, ...]]:
     """Affine (4, 4) of an oblique grid, thick along its third axis, and its shape; about 51 to 62 mm each way."""
     spacing = np.array([rng.uniform(0.9, 1.3)] * 2 + [rng.uniform(1.5, 2.5)])
     shape = np.clip(np.ceil(rng.uniform(52.0, 60.0, 3) / spacing), (44, 44, 24), (60, 60, 34)).astype(int)
-    axis = rng.normal(size=3)
-    tilt = Rotation.from_rotvec(axis / np.linalg.norm(axis) * np.deg2rad(rng.uniform(0.0, 20.0))).as_matrix()
-    world_axes, signs = nib.orientations.axcodes2ornt(orientation).T
-    permuted = np.eye(3)[:, world_axes.astype(int)] * signs
-    affine = np.eye(4)
-    affine[:3, :3] = tilt @ permuted @ np.diag(spacing)
-    affine[:3, 3] = rng.uniform(-80.0, 80.0, 3) - affine[:3, :3] @ ((shape - 1) / 2)
+    affine = oblique_affine(rng, orientation, spacing, shape, max_tilt=20.0)
     return affine, tuple(int(n) for n in shape)
 
 
 def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[Array, NDArray[np.uint8]]:
     """Intensities (about 1 in the body) and label map on the grid; both of the given shape."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    voxels = np.indices(shape).reshape(3, -1).T
-    points = (voxels - (np.array(shape) - 1) / 2) @ affine[:3, :3].T + rng.uniform(-0.5, 0.5, 3)
+    points = grid_points(affine, shape) + rng.uniform(-0.5, 0.5, 3)
     body, structures = _draw_layout(rng)
     contrasts = {label: rng.uniform(*limits) for label, limits in _CONTRASTS.items()}
     label_map = np.zeros(len(points), np.uint8)
@@ -165,8 +125,8 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[A
         distance = signed_distance(points)
         added += contrasts[contrast] * _partial_volume(distance, spacing)
         label_map[distance < 0] = label
-    texture = 0.06 * _smooth_noise(rng, shape, 3.5 / spacing) + 0.04 * _smooth_noise(rng, shape, 1.2 / spacing)
-    intensity = _partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * _bias_field(rng, points)
+    texture = 0.06 * smooth_noise(rng, shape, 3.5 / spacing) + 0.04 * smooth_noise(rng, shape, 1.2 / spacing)
+    intensity = _partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
     blurred = gaussian_filter(intensity.reshape(shape), 0.5 / spacing)
     # The magnitude of a complex signal with Gaussian noise in both parts: Rician, as in MR images.
     noise = rng.uniform(0.04, 0.06) * rng.normal(size=(2, *shape))
@@ -175,14 +135,15 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[A
 
 def _draw_layout(rng: Generator) -> tuple[SignedDistance, list[tuple[int, int, SignedDistance]]]:
     """The body, and the structures in it that touch nowhere: (label, label whose contrast it has, signed distance)."""
-    body = _ellipsoid(np.zeros(3), np.eye(3), rng.uniform(*_BODY_RADII, 3))
+    body = ellipsoid(np.zeros(3), np.eye(3), rng.uniform(*_BODY_RADII, 3))
     coarse = 2.0 * (np.indices((29, 29, 29)).reshape(3, -1).T - 14)
     coarse = coarse[np.linalg.norm(coarse, axis=1) < _BODY_RADII[1] + 3.0]
+    inner = np.linalg.norm(coarse, axis=1) < 17.0
     while True:  # a layout that leaves no room for the next structure is drawn anew, from the same stream
         free = body(coarse) < 1.0
         structures: list[tuple[int, int, SignedDistance]] = []
         for kind, label, contrast in _STRUCTURES:
-            structure = _place(rng, kind, coarse, free)
+            structure = place(rng, partial(_draw_structure, rng, kind), coarse, free, coarse[free & inner])
             if structure is None:
                 break
             structures.append((label, contrast, structure))
@@ -191,65 +152,19 @@ def _draw_layout(rng: Generator) -> tuple[SignedDistance, list[tuple[int, int, S
             return body, structures
 
 
-def _place(rng: Generator, kind: str, coarse: Array, free: NDArray[np.bool_]) -> SignedDistance | None:
-    """Draw until the structure, and 2 mm about it, lies in free space; None after 60 draws."""
-    centres = coarse[free & (np.linalg.norm(coarse, axis=1) < 17.0)]
-    for _ in range(60 if len(centres) else 0):
-        structure = _draw_structure(rng, kind, rng.choice(centres) + rng.uniform(-1.0, 1.0, 3))
-        if free[structure(coarse) < 2.0].all():
-            return structure
-    return None
-
-
 def _draw_structure(rng: Generator, kind: str, centre: Array) -> SignedDistance:
     axes = Rotation.from_quat(rng.normal(size=4)).as_matrix()
     if kind == "ellipsoid":
-        return _ellipsoid(centre, axes, rng.uniform(7.5, 12.0, 3))
+        return ellipsoid(centre, axes, rng.uniform(7.5, 12.0, 3))
     if kind == "ball":
-        return _ellipsoid(centre, axes, np.full(3, rng.uniform(4.6, 5.6)))
+        return ellipsoid(centre, axes, np.full(3, rng.uniform(4.6, 5.6)))
     if kind == "shell":
-        middle, half_thickness = _ellipsoid(centre, axes, rng.uniform(6.5, 8.5, 3)), rng.uniform(1.8, 2.2)
+        middle, half_thickness = ellipsoid(centre, axes, rng.uniform(6.5, 8.5, 3)), rng.uniform(1.8, 2.2)
         return lambda points: np.abs(middle(points)) - half_thickness
     half_angle = np.deg2rad(rng.uniform(60.0, 85.0))
-    return _tube(centre, axes, bend=rng.uniform(9.0, 12.0), half_angle=half_angle, radius=rng.uniform(3.0, 3.5))
-
-
-def _ellipsoid(centre: Array, axes: Array, radii: Array) -> SignedDistance:
-    """Signed distance exact in its sign and to first order near the surface: the level set over its gradient."""
-
-    def distance(points: Array) -> Array:
-        scaled = (points - centre) @ axes / radii
-        level, steepness = (np.sqrt(np.einsum("ij,ij->i", v, v)) for v in (scaled, scaled / radii))
-        slope = steepness / np.maximum(level, 1e-9)
-        return np.asarray((level - 1) / np.maximum(slope, 1 / radii.max()))
-
-    return distance
-
-
-def _tube(centre: Array, axes: Array, *, bend: float, half_angle: float, radius: float) -> SignedDistance:
-    """Exact signed distance of a circular arc of radius ``bend`` (mm), thickened to ``radius`` (mm), its ends round."""
-
-    def distance(points: Array) -> Array:
-        along, across, height = ((points - centre) @ axes + [bend, 0.0, 0.0]).T
-        angle = np.clip(np.arctan2(across, along), -half_angle, half_angle)
-        to_arc = np.stack([along - bend * np.cos(angle), across - bend * np.sin(angle), height])
-        return np.asarray(np.linalg.norm(to_arc, axis=0) - radius)
-
-    return distance
+    return tube(centre, axes, bend=rng.uniform(9.0, 12.0), half_angle=half_angle, radius=rng.uniform(3.0, 3.5))
 
 
 def _partial_volume(distance: Array, spacing: Array) -> Array:
     """Share of a voxel that lies inside a surface at this signed distance from the voxel's centre."""
     return np.asarray(np.clip(0.5 - distance / spacing.mean(), 0.0, 1.0))
-
-
-def _smooth_noise(rng: Generator, shape: tuple[int, ...], sigma: Array) -> Array:
-    noise = gaussian_filter(rng.normal(size=shape), sigma, mode="wrap")
-    return np.asarray(noise / noise.std())
-
-
-def _bias_field(rng: Generator, points: Array) -> Array:
-    """Smooth positive gain, mostly within 25 % of 1: the exponential of a random quadratic in the position."""
-    unit = points / 25.0
-    gain = unit @ rng.uniform(-0.12, 0.12, 3) + (unit @ rng.uniform(-0.06, 0.06, (3, 3)) * unit).sum(axis=1)
-    return np.asarray(np.exp(gain))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import math
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import nibabel
 import numpy as np
+from PIL import Image
 
 from .errors import InputError
 
@@ -17,6 +21,7 @@ _EXTENSIONS = {
     *(".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm"),
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
 }
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _LFS_START = b"version https://git-lfs"
 _GZIP_START = b"\x1f\x8b"
 # Of the voxel's volume over the product of its edges: below it the axes lie in one plane, but for rounding.
@@ -24,21 +29,42 @@ _FLAT = 1e-6
 # NIfTI's codes for units of space that are not mm; 0, unknown, is what most tools leave for mm.
 _OTHER_UNITS = {1: "metres", 3: "micrometres"}
 _UNIT_OF_SPACE = 0b111
+# What tells that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
+_CUT = (EOFError, zlib.error, gzip.BadGzipFile)
+_CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
+_BEST_DEFLATE = 1032
 # What a scanner or a microscope of tissue gives lies inside with room to spare; outside, the unit is another.
 _FINEST_MM, _COARSEST_MM = 0.01, 100.0
 
 
-def read_volume(path: str) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Volume:
+    """A file as it was read.
+
+    Args:
+        voxels: scaled as the header says, (x, y, z), (x, y) or one of these with channels last.
+        affine: voxel-to-world, 4x4 (mm).
+        stored: the voxels' type in the file, such as "int16", before scaling.
+        qform: the header's qform, 4x4 (mm), where a NIfTI file has one with a code above 0.
+        sform: the same of its sform.
+        pixdim: spacing (mm) along the axes in space by a NIfTI header's pixdim, which only some readers use.
+    """
+
+    voxels: np.ndarray
+    affine: np.ndarray
+    stored: str
+    qform: np.ndarray | None = None
+    sform: np.ndarray | None = None
+    pixdim: np.ndarray | None = None
+
+
+def read_volume(path: str) -> Volume:
     """Read a volume whole: NIfTI with nibabel, anything else with MONAI's LoadImage.
 
     A compressed file is decompressed once, up to the checksum at its end.
 
     Args:
         path: the file, or the folder of a DICOM series.
-
-    Returns:
-        The voxels, scaled as the header says, with shape (x, y, z), (x, y) or one of these with channels last; and
-        the voxel-to-world affine, 4x4 (mm).
 
     Raises:
         InputError: the file is missing, empty, a Git LFS pointer, truncated, corrupt or no image, its voxels are
@@ -49,19 +75,21 @@ def read_volume(path: str) -> tuple[np.ndarray, np.ndarray]:
     _check_start(path)
     read = _read_nifti if is_nifti(path) else _read_with_monai
     try:
-        voxels, affine = read(path)
+        volume = read(path)
     except InputError:
         raise
     except Exception as error:  # on a damaged file readers raise anything from zlib.error to EOFError
         reason = " ".join(str(error).split())[:200] or type(error).__name__
+        cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
         raise InputError(
             path,
             found=f"a truncated or corrupt file, or no image ({reason})",
             expected="an image that can be read to its end",
             remedy="copy or download the file again, or take the case out of the datalist",
+            kind="truncated" if cut else "not-an-image",
         ) from error
-    _check_affine(path, affine, voxels.shape)
-    return voxels, affine
+    _check_affine(path, volume.affine, volume.voxels.shape)
+    return volume
 
 
 def scan_name(path: str | PurePath) -> str:
@@ -90,29 +118,41 @@ def _check_start(path: str) -> None:
         return
     if not file.exists():
         found, remedy = "no such file", "check dataset_dir and the datalist, or copy the file there"
-        raise InputError(path, found=found, expected="an image", remedy=remedy)
+        raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
     with file.open("rb") as stream:
         start = stream.read(len(_GZIP_START))
+    kind = "misnamed"
     if not start:
-        found, remedy = "an empty file (0 bytes)", "copy or download the file again"
+        found, remedy, kind = "an empty file (0 bytes)", "copy or download the file again", "empty-file"
     elif is_lfs_pointer(file):
-        found, remedy = "a Git LFS pointer instead of the image", "run `git lfs pull` in the dataset's repository"
+        found = "a Git LFS pointer instead of the image"
+        remedy, kind = "run `git lfs pull` in the dataset's repository", "lfs-pointer"
     elif path.lower().endswith(".nii.gz") and start != _GZIP_START:
+        kind = "misnamed" if _has_nifti_header(file) else "not-an-image"
         found = "a file that is not gzip-compressed although it is named .gz"
         remedy = "rename it to .nii if it is a NIfTI file, otherwise copy or download it again"
     elif path.lower().endswith(".nii") and start == _GZIP_START:
         found, remedy = "a gzip-compressed file named .nii", "rename it to .nii.gz"
     else:
         return
-    raise InputError(path, found=found, expected="an image", remedy=remedy)
+    raise InputError(path, found=found, expected="an image", remedy=remedy, kind=kind)
 
 
-def _read_nifti(path: str) -> tuple[np.ndarray, np.ndarray]:
+def _has_nifti_header(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return _nifti_kind(stream.read(nibabel.Nifti2Header.sizeof_hdr)) is not None
+
+
+def _nifti_kind(start: bytes) -> Any:
+    kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
+    return next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
+
+
+def _read_nifti(path: str) -> Volume:
     opener: Any = gzip.open if path.lower().endswith(".gz") else open
     with opener(path, "rb") as stream:
         start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
-        kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
-        kind = next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
+        kind = _nifti_kind(start)
         if kind is None:
             raise ValueError("no NIfTI header")
         stream.seek(0)
@@ -122,23 +162,31 @@ def _read_nifti(path: str) -> tuple[np.ndarray, np.ndarray]:
         _check_unit(path, int(header["xyzt_units"]) & _UNIT_OF_SPACE, header["pixdim"][1 : 1 + axes])
         _check_spacing(path, np.abs(header["pixdim"][1 : 1 + axes]), header["dim"][1 : 1 + axes])
         _check_voxel_type(path, header.get_data_dtype())
+        _check_promise(path, header)
         stream.seek(0)
         image = kind.from_stream(stream)
         voxels = np.asanyarray(image.dataobj)
         # gzip compares length and checksum only at the end of its stream.
         while stream.read(1 << 20):
             pass
-    return voxels, image.affine
+    qform = image.get_qform() if header["qform_code"] > 0 else None
+    sform = image.get_sform() if header["sform_code"] > 0 else None
+    pixdim = np.abs(header["pixdim"][1 : 1 + axes]).astype(float)
+    return Volume(voxels, image.affine, header.get_data_dtype().name, qform, sform, pixdim)
 
 
-def _read_with_monai(path: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_with_monai(path: str) -> Volume:
     # Imported here, because MONAI takes seconds to import and NIfTI files do not need it.
     from monai.transforms import LoadImage  # noqa: PLC0415
 
+    if path.lower().endswith(_PICTURES):
+        # MONAI leaves a picture's file open where it is damaged.
+        with Image.open(path) as picture:
+            picture.load()
     image = LoadImage(image_only=True, dtype=None)(path)
     voxels: np.ndarray = image.numpy()
     _check_voxel_type(path, voxels.dtype)
-    return voxels, np.asarray(image.affine, dtype=float)
+    return Volume(voxels, np.asarray(image.affine, dtype=float), voxels.dtype.name)
 
 
 def _check_voxel_type(path: str, dtype: np.dtype[Any]) -> None:
@@ -148,7 +196,18 @@ def _check_voxel_type(path: str, dtype: np.dtype[Any]) -> None:
             found=f"{'complex' if dtype.kind == 'c' else 'RGB'} voxels",
             expected="one real number per voxel",
             remedy="convert the file to a real data type, with one file per component",
+            kind="voxel-type",
         )
+
+
+def _check_promise(path: str, header: Any) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before memory is asked for them."""
+    promised = math.prod(int(size) for size in header.get_data_shape()) * header.get_data_dtype().itemsize
+    # Deflate packs 1032 bytes into one at best.
+    held = Path(path).stat().st_size * (_BEST_DEFLATE if path.lower().endswith(".gz") else 1)
+    if promised > held:
+        msg = f"Expected {promised} bytes of voxels, got at most {held}"
+        raise EOFError(msg)
 
 
 def _check_unit(path: str, unit: int, spacing: np.ndarray) -> None:
@@ -158,6 +217,7 @@ def _check_unit(path: str, unit: int, spacing: np.ndarray) -> None:
             found=f"a spacing in {_OTHER_UNITS[unit]} ({_product(spacing)})",
             expected="mm",
             remedy="convert spacing and affine to mm, or where the numbers are in mm already, set xyzt_units to mm",
+            kind="unit",
         )
 
 
@@ -176,6 +236,7 @@ def _check_spacing(path: str, spacing: np.ndarray, shape: Sequence[int]) -> None
         found=f"a spacing of {_product(spacing)} mm",
         expected=expected,
         remedy="correct the file's header from the original scan",
+        kind="spacing",
     )
 
 
@@ -193,4 +254,5 @@ def _check_affine(path: str, affine: np.ndarray, shape: Sequence[int]) -> None:
             found="an affine that is not finite or maps the volume to a plane",
             expected="an affine with three independent axes",
             remedy="correct the file's header from the original scan",
+            kind="affine",
         )

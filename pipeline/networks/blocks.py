@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
-from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
 
-__all__ = ["Layers", "Spec", "TwoInputConv", "add", "convolve", "one_of", "per_level"]
+__all__ = ["Layers", "Spec", "TwoInputConv", "add", "convolve", "one_of"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
 Spec = str | tuple[str, dict[str, Any]]
@@ -44,24 +43,18 @@ def add(total: Tensor, other: Tensor) -> Tensor:
 
 
 class Layers:
-    """Makes the layers that every stage is made of, chosen once for a network.
+    """Makes the layers that the stages of one level are made of.
 
     Args:
         spatial_dims: 2 or 3.
-        kernel_size: of the convolutions that keep the grid, odd; one for all axes or one per axis.
+        kernel_size: of the convolutions that keep the grid, odd, one number per axis.
         norm: MONAI normalisation name or ``(name, options)``; None for none, and convolutions then have a bias.
         act: MONAI activation name or ``(name, options)``.
-
-    Raises:
-        ValueError: when a kernel size is even.
     """
 
-    def __init__(self, spatial_dims: int, kernel_size: int | Sequence[int], norm: Spec | None, act: Spec) -> None:
+    def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: Spec | None, act: Spec) -> None:
         self.spatial_dims = spatial_dims
-        self.kernel_size = ensure_tuple_rep(kernel_size, spatial_dims)
-        if any(k % 2 == 0 for k in self.kernel_size):
-            msg = f"kernel_size is {kernel_size}; sizes must be odd so that a convolution keeps the grid"
-            raise ValueError(msg)
+        self.kernel_size = kernel_size
         self.norm_spec = norm
         self.act_spec = act
         self.conv_type = Conv[Conv.CONV, spatial_dims]
@@ -104,14 +97,14 @@ class Layers:
         """That many of ``conv_act``, width kept."""
         return nn.Sequential(*[self.conv_act(channels, channels) for _ in range(convs)])
 
-    def down(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        """Convolution of size and stride 2, which halves the grid."""
-        conv = self.conv_type(in_channels, out_channels, kernel_size=2, stride=2, bias=not self.norm_spec)
+    def down(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
+        """Convolution whose size is its stride, one number per axis: 2 halves the axis, 1 keeps it."""
+        conv = self.conv_type(in_channels, out_channels, kernel_size=stride, stride=stride, bias=not self.norm_spec)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
-    def up(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        """Transposed convolution of size and stride 2, which doubles the grid."""
-        conv = self.up_type(in_channels, out_channels, kernel_size=2, stride=2)
+    def up(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
+        """Transposed convolution whose size is its stride, one number per axis: 2 doubles the axis, 1 keeps it."""
+        conv = self.up_type(in_channels, out_channels, kernel_size=stride, stride=stride)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
     def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
@@ -155,11 +148,3 @@ def one_of(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         msg = f"{name} is '{value}'; it is one of {', '.join(known)}"
         raise ValueError(msg)
-
-
-def per_level(name: str, values: Sequence[Any], expected: int) -> list[Any]:
-    """Give the values as a list; raise a ValueError that names the argument where they are more or fewer."""
-    if len(values) != expected:
-        msg = f"{name} has {len(values)} entries; expected {expected}, one per level, finest first"
-        raise ValueError(msg)
-    return list(values)

@@ -15,7 +15,8 @@ import torch
 from monai.networks.layers.factories import Conv, LayerFactory, split_args
 from torch import Tensor, nn
 
-from .blocks import Spec, per_level
+from .blocks import Spec
+from .levels import per_level
 
 __all__ = ["Skip", "SkipConnection", "build_skip", "skip_per_level"]
 

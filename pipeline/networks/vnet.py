@@ -12,7 +12,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from .blocks import Layers, Spec, TwoInputConv, add, one_of, per_level
+from .blocks import Layers, Spec, TwoInputConv, add, one_of
+from .levels import KernelSize, Strides, kernel_per_level, per_level, size_divisor, stride_per_transition
 from .skips import SkipConnection, build_skip, skip_per_level
 
 __all__ = ["VNet"]
@@ -33,7 +34,12 @@ class VNet(nn.Module):
             most two. Five levels have 1, 1, 2, 3, 2.
         decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels. None: by the same rule, but
             at most two. Five levels have 1, 1, 2, 2.
-        kernel_size: of the convolutions inside stages, odd; one for all axes or one per axis.
+        kernel_size: of the convolutions inside stages, odd. A number, or a list with one per axis, is for all levels.
+            A list in which at least one entry is a list has an entry per level, each a number or a list with one per
+            axis: ``[[3, 3, 1], 3, 3]``. ``[3, 3, 1]`` is per axis, also where there are three levels.
+        strides: between a level and the next coarser, one entry fewer than levels: 2, or a list with 1 or 2 per axis,
+            at least one of them 2. None is 2 everywhere. Thick slices want kernels of size 1 and strides of 1 along
+            the thick axis until voxels are about as wide as thick: ``[[2, 2, 1], 2]``.
         norm: MONAI normalisation name or ``(name, options)``; None for none (convolutions then have a bias).
         act: MONAI activation name or ``(name, options)``; ``"prelu"`` has one slope per channel, as published.
         dropout: probability of dropping whole channels at the input of a stage, one for all levels or one per level.
@@ -50,15 +56,15 @@ class VNet(nn.Module):
             ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
 
     Raises:
-        ValueError: when per-level arguments disagree in length, skip has another form, a skip name is not registered,
+        ValueError: when per-level arguments disagree in length, one has another form, a skip name is not registered,
             or a skip merges by itself where ``residual`` is ``"decoder"``.
 
-    Shapes: input (N, in_channels, *spatial) with every spatial size divisible by ``size_divisor``;
-    output (N, out_channels, *spatial), logits.
+    Shapes: input (N, in_channels, *spatial), each spatial size divisible by its axis's entry of ``size_divisor``, the
+    product of the axis's strides; output (N, out_channels, *spatial), logits.
     """
 
     spatial_dims: Final[int]
-    size_divisor: Final[int]
+    size_divisor: Final[tuple[int, ...]]
     levels: Final[int]
     deep_supervision: Final[bool]
 
@@ -70,7 +76,8 @@ class VNet(nn.Module):
         channels: Sequence[int] = (16, 32, 64, 128, 256),
         convs_per_level: Sequence[int] | None = None,
         decoder_convs_per_level: Sequence[int] | None = None,
-        kernel_size: int | Sequence[int] = 5,
+        kernel_size: KernelSize = 5,
+        strides: Strides | None = None,
         norm: Spec | None = "batch",
         act: Spec = "prelu",
         dropout: float | Sequence[float] = 0.0,
@@ -96,13 +103,15 @@ class VNet(nn.Module):
         drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         self.spatial_dims = spatial_dims
         self.levels = levels
-        self.size_divisor = 2 ** (levels - 1)
         self.deep_supervision = deep_supervision
-        make = Layers(spatial_dims, kernel_size, norm, act)
+        kernels = kernel_per_level(kernel_size, spatial_dims=spatial_dims, levels=levels)
+        steps = stride_per_transition(strides, spatial_dims=spatial_dims, levels=levels)
+        self.size_divisor = size_divisor(steps)
+        makes = [Layers(spatial_dims, kernel, norm, act) for kernel in kernels]
 
-        self.encoder = nn.ModuleList([_InputStage(make, in_channels, channels[0], convs[0])])
+        self.encoder = nn.ModuleList([_InputStage(makes[0], in_channels, channels[0], convs[0])])
         for level, (finer, width) in enumerate(pairwise(channels), start=1):
-            self.encoder.append(_DownStage(make, finer, width, convs[level], drops[level]))
+            self.encoder.append(_DownStage(makes[level], finer, width, steps[level - 1], convs[level], drops[level]))
         # Deepest first, the order in which they run.
         self.decoder = nn.ModuleList()
         merged_channels: list[int] = []
@@ -114,20 +123,21 @@ class VNet(nn.Module):
             # Nothing enters from the side where the merged feature map is as wide as the decoder's: a sum, or no skip.
             from_the_side = residual == "decoder" and link.merged_channels > width
             stage_type = _SideUpStage if from_the_side else _UpStage
-            stage = stage_type(make, below, decoder_convs[level], drops[level + 1], link)
+            stage = stage_type(makes[level], below, steps[level], decoder_convs[level], drops[level + 1], link)
             self.decoder.append(stage)
             below = stage.out_channels
             merged_channels.append(below)
-        self.head = _head(make, merged_channels[-1], out_channels, head)
+        self.head = _head(makes[0], merged_channels[-1], out_channels, head)
         self.deep_heads = nn.ModuleList(
-            [make.pointwise(width, out_channels) for width in merged_channels[:-1]] if deep_supervision else []
+            [makes[0].pointwise(width, out_channels) for width in merged_channels[:-1]] if deep_supervision else []
         )
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).
 
         Raises:
-            ValueError: when a spatial size is not divisible by ``size_divisor``; the message names sizes that are.
+            ValueError: when a spatial size is not divisible by its entry of ``size_divisor``; the message names sizes
+                that are.
         """
         self._check_size(x)
         kept: list[Tensor] = []
@@ -158,11 +168,14 @@ class VNet(nn.Module):
                 f"{self.spatial_dims} spatial ones"
             )
         sizes = x.shape[2:]
-        if any([size % self.size_divisor != 0 or size == 0 for size in sizes]):  # noqa: C419
-            below = [max(size // self.size_divisor, 1) * self.size_divisor for size in sizes]
-            above = [(max(size, 1) + self.size_divisor - 1) // self.size_divisor * self.size_divisor for size in sizes]
+        # TorchScript knows no zip of a tuple, no `strict` and no generator.
+        divisor = list(self.size_divisor)
+        if any([size % d != 0 or size == 0 for size, d in zip(sizes, divisor)]):  # noqa: B905, C419
+            below = [max(size // d, 1) * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            above = [(max(size, 1) + d - 1) // d * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            multiple = f"{divisor[0]}" if min(divisor) == max(divisor) else f"{self.size_divisor}"
             raise ValueError(
-                f"spatial size {list(sizes)} does not fit: each must be a multiple of {self.size_divisor}; "
+                f"spatial size {list(sizes)} does not fit: each must be a multiple of {multiple}; "
                 f"the nearest that fit are {below} and {above}"
             )
 
@@ -202,9 +215,11 @@ class _Repeat(nn.Module):
 
 
 class _DownStage(nn.Module):
-    def __init__(self, make: Layers, in_channels: int, channels: int, convs: int, dropout: float) -> None:
+    def __init__(
+        self, make: Layers, in_channels: int, channels: int, stride: tuple[int, ...], convs: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.down = make.down(in_channels, channels)
+        self.down = make.down(in_channels, channels, stride)
         self.dropout = make.dropout(dropout)
         self.convs = make.stage(channels, convs)
         self.act = make.act_in_place(channels)
@@ -217,10 +232,18 @@ class _DownStage(nn.Module):
 class _UpStage(nn.Module):
     """The published decoder stage: as wide as what the skip merges, which is also its residual."""
 
-    def __init__(self, make: Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+    def __init__(
+        self,
+        make: Layers,
+        in_channels: int,
+        stride: tuple[int, ...],
+        convs: int,
+        dropout: float,
+        skip: SkipConnection,
+    ) -> None:
         super().__init__()
         self.dropout = make.dropout(dropout)
-        self.up = make.up(in_channels, skip.decoder_channels)
+        self.up = make.up(in_channels, skip.decoder_channels, stride)
         self.skip = skip
         self.out_channels = skip.merged_channels
         self.convs = make.stage(self.out_channels, convs)
@@ -234,11 +257,19 @@ class _UpStage(nn.Module):
 class _SideUpStage(nn.Module):
     """A decoder stage as wide as the decoder: what the skip hands over enters its first convolution from the side."""
 
-    def __init__(self, make: Layers, in_channels: int, convs: int, dropout: float, skip: SkipConnection) -> None:
+    def __init__(
+        self,
+        make: Layers,
+        in_channels: int,
+        stride: tuple[int, ...],
+        convs: int,
+        dropout: float,
+        skip: SkipConnection,
+    ) -> None:
         super().__init__()
         self.dropout = make.dropout(dropout)
         self.out_channels = skip.decoder_channels
-        self.up = make.up(in_channels, self.out_channels)
+        self.up = make.up(in_channels, self.out_channels, stride)
         self.skip = skip
         self.enter = TwoInputConv(make, self.out_channels, skip.transferred_channels)
         self.convs = make.stage(self.out_channels, convs - 1)

@@ -1,5 +1,4 @@
-"""Pictures and reports: what a person looks at after a training or a prediction."""
+"""Pictures and reports: what a person looks at after a check, a training or a prediction.
 
-from .figures import draw_curve, draw_segmentation
-
-__all__ = ["draw_curve", "draw_segmentation"]
+Imports nothing by itself: `figures` needs matplotlib, which is an extra, and the page of a check does not.
+"""

@@ -188,7 +188,8 @@ def _colour(value: int) -> str:
 
 def _read_ras(path: FilePath) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """First channel of a volume, (X, Y, Z), and its affine, with the axes swapped and flipped to be nearest to RAS."""
-    voxels, affine = read_volume(os.fspath(path))
+    volume = read_volume(os.fspath(path))
+    voxels, affine = volume.voxels, volume.affine
     voxels = voxels[..., None] if voxels.ndim == 2 else voxels.reshape(*voxels.shape[:3], -1)[..., 0]
     ras = nib.as_closest_canonical(nib.Nifti1Image(voxels.astype(np.float32), affine))
     return np.asarray(ras.dataobj), ras.affine

@@ -1,4 +1,5 @@
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,6 +51,27 @@ def test_resized_networks(task):
     assert deeper.network["decoder_convs_per_level"] == [1, 2, 2, 2]
     assert task.resized(levels=2).network["decoder_convs_per_level"] == [1]
     assert task.network["channels"] == [4, 8, 16]
+    Arm("sat", "sat").parameters(deeper)
+
+
+@pytest.mark.parametrize("name", [*MONAI_ARMS, "concat"])
+def test_networks_for_thick_slices(task, name):
+    thick = {**task.network, "kernel_size": [[3, 3, 1], 3, 3], "strides": [[2, 2, 1], 2]}
+    task = replace(task, network=thick, patch=(7, 8, 5))
+    arm = Arm(name) if name in MONAI_ARMS else Arm(name, name)
+    patch = arm.patch(task)
+    assert patch == ((16, 16, 16) if name == "MONAI VNet" else (8, 8, 6))
+    with torch.no_grad():
+        assert arm.build(task).eval()(torch.zeros(1, 1, *patch)).shape == (1, 3, *patch)
+
+
+def test_resized_networks_for_thick_slices(task):
+    thick = {**task.network, "kernel_size": [[3, 3, 1], 3, 3], "strides": [[2, 2, 1], 2]}
+    task = replace(task, network=thick)
+    deeper = task.resized(levels=5)
+    assert deeper.network["strides"] == [[2, 2, 1], 2, 2, 2]
+    assert deeper.network["kernel_size"] == [[3, 3, 1], *[[3, 3, 3]] * 4]
+    assert (deeper.size_divisor, task.resized(levels=2).size_divisor) == ((16, 16, 8), (2, 2, 1))
     Arm("sat", "sat").parameters(deeper)
 
 

@@ -68,13 +68,39 @@ def test_reads_folder_or_file_and_fills_defaults(tmp_path: Path, name: str) -> N
     plan = load_plan(write(tmp_path, PLAN) / name)
     assert plan.labels == {"background": 0, "anterior": 1, "posterior": 2}
     assert plan.training.learning_rate == 0.003  # PyYAML alone reads "3e-3" as text
-    assert (plan.spacing, plan.spatial_dims, plan.size_divisor) == ([1.0, 1.0, 1.5], 3, 4)
+    assert (plan.spacing, plan.spatial_dims, plan.size_divisor) == ([1.0, 1.0, 1.5], 3, (4, 4, 4))
     assert (plan.window_overlap, plan.imports, plan.evaluation.tolerance_mm, plan.data.manifest) == (0.5, [], 1.0, None)
 
 
 def test_two_axes(tmp_path: Path) -> None:
     text = PLAN.replace("[1, 1, 1.5]", "[1, 1]").replace("[40, 56, 40]", "[64, 64]").replace("[48, 64, 48]", "[64, 96]")
     assert load_plan(write(tmp_path, text)).spatial_dims == 2
+
+
+def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
+    thick = "kernel_size: [[3, 3, 1], 3, 3]\n  strides: [[2, 2, 1], 2]"
+    text = edited("kernel_size: 3", thick).replace("[40, 56, 40]", "[40, 56, 6]")
+    plan = load_plan(write(tmp_path, text))
+    assert (plan.network.kernel_size, plan.network.strides) == ([[3, 3, 1], 3, 3], [[2, 2, 1], 2])
+    assert plan.size_divisor == (4, 4, 2)
+    plan = load_plan(write(tmp_path, edited("kernel_size: 3", "kernel_size: [3, 3, 1]\n  strides: [2, 2]")))
+    assert (plan.network.kernel_size, plan.size_divisor) == ([3, 3, 1], (4, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("size", "divisor", "nearest"),
+    [
+        ("[40, 56, 5]", "(4, 4, 2)", "[40, 56, 4] and [40, 56, 6]"),
+        ("[41, 56, 1]", "(4, 4, 2)", "[40, 56, 2] and [44, 56, 2]"),
+    ],
+)
+def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str, nearest: str) -> None:
+    text = edited("kernel_size: 3", "kernel_size: 3\n  strides: [2, [2, 2, 1]]").replace("[40, 56, 40]", size)
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, text))
+    message = f"patch must be divisible by {divisor} (two per level below the finest of network.channels, but where "
+    message += f"network.strides has 1); the nearest sizes that are: {nearest} (found {size})"
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +146,15 @@ def test_two_axes(tmp_path: Path) -> None:
         ("level: [1, 2]\n", "level: [1, 2, 2]\n", "  decoder", r"network\.decoder_convs_per_level needs 2 entries"),
         ("kernel_size: 3", "kernel_size: 4", "  kernel", r"network\.kernel_size must be an odd number .*\(found 4\)"),
         ("kernel_size: 3", "kernel_size: [3, 3]", "  kernel", r"network\.kernel_size needs 3 entries.*\[3, 3\]\)"),
+        ("size: 3", "size: [[3, 3, 2], 3, 3]", "  kernel", r"network\.kernel_size must be an odd number .* per level"),
+        ("size: 3", "size: [[[3]], 3, 3]", "  kernel", r"network\.kernel_size must be an odd number"),
+        ("size: 3", "size: [[3, 3, 1], 3]", "  kernel", r"network\.kernel_size needs 3 entries, .* for 3 levels"),
+        ("size: 3", "size: [[3, 1], 3, 3]", "  kernel", r"network\.kernel_size needs lists of 3 entries, one per axis"),
+        ("act: prelu", "act: prelu\n  strides: 2", "  strides", r"network\.strides must be a list with an entry per"),
+        ("act: prelu", "act: prelu\n  strides: [2, 1]", "  strides", r"network\.strides must be .* one of them 2 "),
+        ("act: prelu", "act: prelu\n  strides: [2, [2, 2, 3]]", "  strides", r"network\.strides must be"),
+        ("act: prelu", "act: prelu\n  strides: [[2, 2, 1]]", "  strides", r"network\.strides needs 2 .* 3 levels"),
+        ("act: prelu", "act: prelu\n  strides: [[2, 1], 2]", "  strides", r"network\.strides needs lists of 3 entries"),
         ("act: prelu", "act: [prelu]", "  act", r"network\.act must be a name"),
         ("[40, 56, 40]", "[40, 56]", "patch", r"patch needs 3 entries, one per axis"),
         (

@@ -22,6 +22,7 @@ NETWORK = {
     "decoder_convs_per_level": [1, 1],
     "skip": "@skip",
 }
+THICK = {**NETWORK, "kernel_size": [[3, 3, 1], 3, 3], "strides": [[2, 2, 1], 2]}
 MY_SKIP = """
 import torch
 from pipeline.networks import Skip, SkipConnection
@@ -61,6 +62,19 @@ def test_settings_that_work_pass(tmp_path: Path) -> None:
     initialize(tmp_path, ckpt_dir=str(tmp_path / "not" / "yet"))
 
 
+@pytest.mark.parametrize(
+    ("network", "patch"),
+    [
+        ({**NETWORK, "strides": None}, [8, 12, 16]),
+        (THICK, [8, 12, 2]),
+        # Not one of ours: it takes any size, or tells by itself.
+        ({"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 2, "kernel_size": 1}, [7, 5, 3]),
+    ],
+)
+def test_sizes_that_the_network_takes_pass(tmp_path: Path, network: dict[str, Any], patch: list[int]) -> None:
+    initialize(tmp_path, network_def=network, patch=patch)
+
+
 def test_without_a_workflow_nothing_is_checked() -> None:
     check_settings()
 
@@ -75,7 +89,11 @@ def test_without_a_workflow_nothing_is_checked() -> None:
         ({"device": "cuda:99"}, "device 'cuda:99'", "a device of this machine"),
         # Levels 3: sizes must be multiples of 4.
         ({"patch": [10, 12, 16]}, "patch [10, 12, 16]", "[8, 12, 16] or [12, 12, 16]"),
-        ({"patch": [8, 12]}, "patch [8, 12]", "3 whole numbers"),
+        ({"patch": [8, 12]}, "patch [8, 12]", "3 whole numbers of voxels, one per axis, each a multiple of 4"),
+        ({"network_def": THICK, "patch": [8, 12, 5]}, "patch [8, 12, 5]",
+         "each a multiple of (4, 4, 2), such as [8, 12, 4] or [8, 12, 6]"),
+        ({"network_def": {**NETWORK, "spatial_dims": 2}}, "patch [8, 12, 16]", "2 whole numbers"),
+        ({"network_def": {**NETWORK, "strides": [2]}}, "strides has 1 entries; expected 2", "settings"),
         ({"skip": "satt"}, "did you mean 'SAT'", "settings that the network takes"),
         ({"network_def": {**NETWORK, "widht": 3}}, "widht", "settings that the network takes"),
         ({"network_def": {**NETWORK, "convs_per_level": [1]}}, "convs_per_level has 1 entries", "settings"),

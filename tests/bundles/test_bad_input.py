@@ -193,7 +193,7 @@ DATASET_DEFECTS: dict[str, tuple[Spoil, str, str, str, str]] = {
     "fine spacing": (changed(IMAGE, scaled_by(1e-3)), IMAGE, "a spacing of 0.00", "0.01 to 100 mm", "header"),
     "constant": (changed(IMAGE, constant), IMAGE, "the same value, 5, in every voxel", "contrast", "export"),
     "1e20": (with_voxel(IMAGE, 1e20), IMAGE, "to 1e+20", "between -1e+18 and 1e+18", "fill value"),
-    "Inf": (with_voxel(IMAGE, -np.inf), IMAGE, "NaN or infinite", "finite", "replace these voxels"),
+    "Inf": (with_voxel(IMAGE, -np.inf), IMAGE, "infinite", "finite", "replace these voxels"),
     "undeclared label": (with_voxel(LABEL, 7), LABEL, "values: 7", "3 (tube)", "declare"),
     "negative label": (with_voxel(LABEL, -1), LABEL, "values: -1", "3 (tube)", "declare"),
     "broken label": (with_voxel(LABEL, 1.5), LABEL, "1.5", "whole number", "nearest-neighbour"),

@@ -77,11 +77,11 @@ def test_nothing_is_raised_where_nothing_is_wrong(tmp_path, options):
 DEFECTS = {
     "NaN in the image": ({"image": with_voxels(an_image(), (1, 1, slice(3)), np.nan)}, "image", "3 of 504 voxels NaN"),
     "NaN in the label": ({"label": with_voxels(a_label(), (0, 0, 0), np.nan)}, "label", "1 of 504 voxels NaN"),
-    "Inf in the image": ({"image": with_voxels(an_image(), 0, np.inf)}, "image", "56 of 504 voxels NaN or infinite"),
+    "Inf in the image": ({"image": with_voxels(an_image(), 0, np.inf)}, "image", "56 of 504 voxels infinite"),
     "both Inf in the label": (
         {"label": with_voxels(with_voxels(a_label(), (0, 0, 0), np.inf), (1, 0, 0), -np.inf)},
         "label",
-        "2 of 504 voxels NaN or infinite",
+        "2 of 504 voxels infinite",
     ),
     "4D image": ({"image": an_image((*SHAPE, 2))}, "image", "4 axes, shape (9, 8, 7, 2); expected one volume"),
     "4D label": ({"label": np.stack([a_label()] * 3, -1)}, "label", "4 axes, shape (9, 8, 7, 3); expected one volume"),

@@ -92,7 +92,7 @@ def test_one_channel_without_contrast_is_found(tmp_path):
 def test_a_label_map_may_have_one_value(tmp_path, value):
     path = str(tmp_path / "a.nii.gz")
     nibabel.Nifti1Image(np.full((5, 6, 7), value, np.uint8), np.eye(4)).to_filename(path)
-    assert check_label(path, spatial_dims=3, declared={2: "2 (tumour)"}).shape == (5, 6, 7)
+    assert check_label(path, spatial_dims=3, declared={0: "0", 2: "2 (tumour)"}).shape == (5, 6, 7)
 
 
 def test_the_grid_is_that_of_the_file(tmp_path):

@@ -22,7 +22,8 @@ def a_volume(shape=(7, 6, 5), dtype=np.float32):
 def test_reads_what_nibabel_wrote(tmp_path, kind, name, dtype):
     path = str(tmp_path / name)
     kind(a_volume(dtype=dtype), AFFINE).to_filename(path)
-    voxels, affine = read_volume(path)
+    volume = read_volume(path)
+    voxels, affine = volume.voxels, volume.affine
     np.testing.assert_array_equal(voxels, a_volume(dtype=dtype))
     np.testing.assert_allclose(affine, AFFINE)
 
@@ -31,7 +32,7 @@ def test_applies_the_scaling_of_the_header(tmp_path):
     image = nibabel.Nifti1Image(a_volume(dtype=np.int16), AFFINE)
     image.header.set_slope_inter(0.5, -10)
     image.to_filename(tmp_path / "a.nii.gz")
-    voxels, _ = read_volume(str(tmp_path / "a.nii.gz"))
+    voxels = read_volume(str(tmp_path / "a.nii.gz")).voxels
     np.testing.assert_allclose(voxels, a_volume() * 0.5 - 10)
 
 
@@ -39,14 +40,15 @@ def test_reads_other_formats_through_monai(tmp_path):
     image = sitk.GetImageFromArray(a_volume().transpose(2, 1, 0))
     image.SetSpacing((2.0, 3.0, 4.0))
     sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
-    voxels, affine = read_volume(str(tmp_path / "a.nrrd"))
+    volume = read_volume(str(tmp_path / "a.nrrd"))
+    voxels, affine = volume.voxels, volume.affine
     np.testing.assert_array_equal(voxels, a_volume())
     np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), (2, 3, 4))
 
 
 def test_reads_pictures(tmp_path):
     Image.fromarray(a_volume((12, 9), np.uint8)).save(tmp_path / "a.png")
-    assert read_volume(str(tmp_path / "a.png"))[0].shape == (9, 12)
+    assert read_volume(str(tmp_path / "a.png")).voxels.shape == (9, 12)
 
 
 def damaged(data, how):
@@ -163,7 +165,7 @@ def test_refuses_an_unusable_geometry(tmp_path, fields, message):
 
 def test_an_affine_of_the_header_that_is_not_in_use_does_not_matter(tmp_path):
     path = save_with_header(tmp_path / "a.nii", sform_code=0, qform_code=1, srow_z=(0, 0, 0, 0))
-    np.testing.assert_array_equal(read_volume(path)[1], np.eye(4))
+    np.testing.assert_array_equal(read_volume(path).affine, np.eye(4))
 
 
 @pytest.mark.parametrize("seconds", [0, 8], ids=["no time", "seconds"])
@@ -227,7 +229,7 @@ def test_refuses_an_absurd_spacing_in_either_of_the_headers_places(tmp_path, fie
 
 def test_a_negative_spacing_in_the_header_is_a_length(tmp_path):
     path = save_with_header(tmp_path / "a.nii", sform_code=1, pixdim=(1, -1, 1, 1, 0, 0, 0, 0))
-    np.testing.assert_array_equal(read_volume(path)[1], np.eye(4))
+    np.testing.assert_array_equal(read_volume(path).affine, np.eye(4))
 
 
 @pytest.mark.parametrize(

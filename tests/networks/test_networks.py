@@ -13,21 +13,21 @@ import pipeline.networks
 from pipeline.networks import Skip, SkipConnection, VNet
 
 CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
-DIVISOR = 4
+STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per_level": (2, 1)}
 
-# A network and what makes it small, for each form in which its levels and skips can be arranged.
+
+def thick(spatial_dims):
+    """Kernel size and stride of the finest level for slices that are twice as thick as a voxel is wide."""
+    in_plane = [1] * (spatial_dims - 1)
+    return {"kernel_size": [[3 * n for n in in_plane] + [1], 3, 3], "strides": [[2 * n for n in in_plane] + [1], 2]}
+
+
+# For each form in which levels and skips can be arranged: a network, what makes it small, by the number of its
+# dimensions, and its finest stride along the last axis; along the others it is 2.
 NETWORKS = {
-    f"vnet-{residual}": (
-        VNet,
-        {
-            "channels": CHANNELS,
-            "convs_per_level": (1, 2, 1),
-            "decoder_convs_per_level": (2, 1),
-            "kernel_size": 3,
-            "residual": residual,
-        },
-    )
-    for residual in ("merged", "decoder")
+    "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
+    "vnet-decoder": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
+    "vnet-thick": (VNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "residual": "decoder"}, 1),
 }
 SKIPS = {
     **{name.lower(): name.lower() for name in Skip.names},
@@ -36,20 +36,25 @@ SKIPS = {
     "sat, concat": ["sat", "concat"],
     "none, st-hard": ["none", ["st", {"select": "hard"}]],  # a list of lists, as JSON has it
 }
-SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of the divisor, different in every axis
+SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
 
 
 @pytest.fixture(params=list(product(NETWORKS, SKIPS)), ids=lambda pair: f"{pair[0]}-{pair[1]}")
-def make(request):
-    """Construct the network under test from a fixed seed, in 2D unless told."""
-    network_type, small = NETWORKS[request.param[0]]
-    skip = SKIPS[request.param[1]]
+def arranged(request):
+    """Name of a network, and of a skip."""
+    return request.param
 
-    def construct(**options):
+
+@pytest.fixture
+def make(arranged):
+    """Construct the network under test from a fixed seed, in 2D unless told."""
+    network_type, small, _ = NETWORKS[arranged[0]]
+    skip = SKIPS[arranged[1]]
+
+    def construct(spatial_dims=2, **options):
         torch.manual_seed(0)
-        return network_type(
-            **{"spatial_dims": 2, "in_channels": 1, "out_channels": 3, **small, "skip": skip, **options}
-        )
+        shape = {"spatial_dims": spatial_dims, "in_channels": 1, "out_channels": 3}
+        return network_type(**{**shape, **small(spatial_dims), "skip": skip, **options})
 
     return construct
 
@@ -65,7 +70,7 @@ def test_every_network_is_tested():
         for item in exported
         if inspect.isclass(item) and issubclass(item, nn.Module) and "skip" in inspect.signature(item).parameters
     }
-    assert takes_skips == {network_type for network_type, _ in NETWORKS.values()}
+    assert takes_skips == {network_type for network_type, *_ in NETWORKS.values()}
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -135,14 +140,14 @@ def test_same_seed_same_network(make):
 @pytest.mark.parametrize(
     ("size", "below", "above"),
     [
-        ((8, 10), "[8, 8]", "[8, 12]"),
-        ((17, 23), "[16, 20]", "[20, 24]"),
+        ((10, 8), "[8, 8]", "[12, 8]"),
+        ((23, 12), "[20, 12]", "[24, 12]"),
         ((3, 8), "[4, 8]", "[4, 8]"),
         ((0, 8), "[4, 8]", "[4, 8]"),
     ],
 )
 def test_size_that_does_not_fit_is_answered_with_sizes_that_do(make, size, below, above):
-    with pytest.raises(ValueError, match=f"multiple of {DIVISOR}") as error:
+    with pytest.raises(ValueError, match="each must be a multiple of") as error:
         make()(torch.zeros(1, 1, *size))
     assert str(list(size)) in str(error.value)
     assert below in str(error.value)
@@ -155,12 +160,14 @@ def test_input_of_the_other_dimension_is_refused(make):
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_deep_supervision_gives_a_list_in_training_only(make, spatial_dims):
+def test_deep_supervision_gives_a_list_in_training_only(make, arranged, spatial_dims):
     network = make(spatial_dims=spatial_dims, deep_supervision=True)
     x = image(spatial_dims)
     finest, *coarser = network.train()(x)
     assert finest.shape == (2, 3, *SIZES[spatial_dims])
-    assert [logits.shape for logits in coarser] == [(2, 3, *(size // 2 for size in SIZES[spatial_dims]))]
+    *sizes, last = SIZES[spatial_dims]
+    coarser_grid = (*(size // 2 for size in sizes), last // NETWORKS[arranged[0]][2])
+    assert [logits.shape for logits in coarser] == [(2, 3, *coarser_grid)]
     assert network.eval()(x).shape == (2, 3, *SIZES[spatial_dims])
 
 

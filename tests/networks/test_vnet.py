@@ -130,19 +130,118 @@ def test_merged_residual_is_as_wide_as_what_is_merged(skip, widths):
     assert [stage.out_channels for stage in network.decoder] == widths
 
 
-@pytest.mark.parametrize(("kernel_size", "shape"), [(3, (3, 3, 3)), ((3, 5, 1), (3, 5, 1))])
-def test_kernel_size_of_the_stages(kernel_size, shape):
-    network = VNet(3, 1, 2, **{**SMALL, "kernel_size": kernel_size})
-    inside = [
-        m.kernel_size
-        for stage in (*network.encoder, *network.decoder)
-        for m in stage.convs.modules()
-        if isinstance(m, nn.Conv3d)
-    ]
-    assert set(inside) == {shape}
-    # 1 + 2 + 1 in the encoder, 1 + 2 in the decoder
-    assert len(inside) == 7
+@pytest.mark.parametrize(
+    ("kernel_size", "per_level"),
+    [
+        (3, [(3, 3, 3)] * 3),
+        # As many numbers as axes, and as levels: one per axis.
+        ((3, 5, 1), [(3, 5, 1)] * 3),
+        ([[3, 3, 1], 3, 5], [(3, 3, 1), (3, 3, 3), (5, 5, 5)]),
+        ([1, (3, 1, 3), [5, 5, 3]], [(1, 1, 1), (3, 1, 3), (5, 5, 3)]),
+    ],
+)
+@pytest.mark.parametrize("residual", ["merged", "decoder"])
+def test_kernel_size_of_the_stages(kernel_size, per_level, residual):
+    network = VNet(3, 1, 2, **{**SMALL, "kernel_size": kernel_size}, residual=residual)
+
+    def inside(stage):
+        down = next(stage.down.children()) if hasattr(stage, "down") else None
+        return [m.kernel_size for m in stage.modules() if isinstance(m, nn.Conv3d) and m is not down]
+
+    finest, middle, coarsest = per_level
+    assert [inside(stage) for stage in network.encoder] == [[finest], [middle] * 2, [coarsest]]
+    # The decoder's stages run deepest first: level 1, then level 0.
+    assert [inside(stage) for stage in network.decoder] == [[middle], [finest] * 2]
+    assert network.head[0][0].kernel_size == finest
     assert network(torch.zeros(1, 1, 8, 8, 8)).shape == (1, 2, 8, 8, 8)
+
+
+def test_grids_of_the_levels_are_those_of_the_strides():
+    options = {"channels": (2, 3, 4, 5), "kernel_size": [[3, 3, 1], [3, 3, 1], 3, 3], "skip": "sum"}
+    network = VNet(3, 1, 2, **options, strides=[[2, 2, 1], [2, 2, 1], 2])
+    grids = []
+    for stage in (*network.encoder, *network.decoder):
+        stage.register_forward_hook(lambda _, __, output: grids.append(tuple(output.shape[2:])))
+    network(torch.zeros(1, 1, 16, 24, 6))
+    down = [(16, 24, 6), (8, 12, 6), (4, 6, 6), (2, 3, 3)]
+    assert grids == [*down, *reversed(down[:-1])]
+    assert network.size_divisor == (8, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("strides", "size", "message"),
+    [
+        (None, (17, 23, 8), r"multiple of 4; the nearest that fit are \[16, 20, 8\] and \[20, 24, 8\]"),
+        ([[2, 2, 1], 2], (17, 20, 3), r"multiple of \(4, 4, 2\); .* \[16, 20, 2\] and \[20, 20, 4\]"),
+        ([[2, 2, 1], [1, 2, 2]], (1, 4, 1), r"multiple of \(2, 4, 2\); .* \[2, 4, 2\] and \[2, 4, 2\]"),
+        ([[2, 2, 1]] * 2, (6, 8, 5), r"multiple of \(4, 4, 1\); .* \[4, 8, 5\] and \[8, 8, 5\]"),
+    ],
+)
+@pytest.mark.parametrize("scripted", [False, True])
+def test_size_that_does_not_fit_is_told_by_axis(strides, size, message, scripted):
+    network = VNet(3, 1, 2, **SMALL, strides=strides)
+    if scripted:
+        network = torch.jit.script(network)
+    # TorchScript raises an error of its own.
+    with pytest.raises((ValueError, torch.jit.Error), match=message):
+        network(torch.zeros(1, 1, *size))
+
+
+@pytest.mark.parametrize("skip", ["concat", "sum", "none", "at", "st", ("sat", {"maps": 2, "merge": "sum"})])
+@pytest.mark.parametrize("residual", ["merged", "decoder"])
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_flat_kernels_and_strides_are_a_2d_network_slice_by_slice(skip, residual, norm):
+    torch.manual_seed(0)
+    options = {**SMALL, "skip": skip, "residual": residual, "norm": norm}
+    flat = VNet(2, 2, 3, **options)
+    flat.train()(torch.randn(4, 2, 8, 12))  # moves the running statistics of batch normalisation
+    network = VNet(3, 2, 3, **{**options, "kernel_size": (3, 3, 1)}, strides=[[2, 2, 1]] * 2)
+    # The same names: the thick axis adds a 1 to each kernel's shape.
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    network.load_state_dict({name: tensor.reshape(shapes[name]) for name, tensor in flat.state_dict().items()})
+    x = torch.randn(1, 2, 8, 12, 3)
+    with torch.no_grad():
+        expected = torch.stack([flat.eval()(x[..., i]) for i in range(3)], dim=-1)
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(network.eval()(x), expected, rtol=0, atol=1e-5)
+
+
+def test_what_a_voxel_can_change_is_what_kernels_and_strides_say():
+    torch.manual_seed(0)
+    stages = {"channels": (2, 3, 4), "convs_per_level": (1, 1, 1), "decoder_convs_per_level": (1, 1)}
+    thick = {"kernel_size": [[1, 3, 1], 3, 3], "strides": [[1, 2, 1], 2]}
+    network = VNet(3, 1, 2, **stages, **thick, skip="none", norm=None, head="pointwise").double()
+    x = torch.randn(1, 1, 2, 32, 32, dtype=torch.float64)
+    other = x.clone()
+    other[..., 16, 16] += 1
+    with torch.no_grad():
+        changed = (network(x) != network(other))[0, 0, 0]
+    rows, columns = (changed.any(dim=1 - axis).nonzero().flatten().tolist() for axis in (0, 1))
+    # Along the second axis, voxel 16: 15-17 after the finest convolution, halved 7-8, convolved 6-9, halved 3-4,
+    # convolved 2-5, doubled 4-11, convolved 3-12, doubled 6-25, convolved 5-26.
+    assert rows == list(range(5, 27))
+    # Along the last, only the second level and the third: convolved 15-17, halved 7-8, convolved 6-9, doubled 12-19,
+    # convolved 11-20.
+    assert columns == list(range(11, 21))
+
+
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ({"strides": [2, [2, 2, 2]]}, {}),
+        ({"kernel_size": [[3, 3, 3], 3, 3]}, {}),
+        ({"kernel_size": [[3, 3, 1]] * 3}, {"kernel_size": [3, 3, 1]}),
+    ],
+)
+def test_two_ways_to_say_the_same(long, short):
+    def build(options):
+        torch.manual_seed(0)
+        return VNet(3, 1, 2, **{**SMALL, **options}).eval()
+
+    network, other = build(long), build(short)
+    assert str(network) == str(other)
+    x = torch.randn(1, 1, 8, 8, 8)
+    assert torch.equal(network(x), other(x))
 
 
 def test_input_of_even_share_is_repeated_as_a_whole():
@@ -176,6 +275,18 @@ def test_dropout_per_level_sits_at_the_input_of_its_stage():
         ({"decoder_convs_per_level": (1, 1, 1)}, "decoder_convs_per_level has 3 entries; expected 2"),
         ({"dropout": (0.1, 0.1)}, "dropout has 2 entries; expected 3"),
         ({"kernel_size": 4}, "kernel_size is 4; sizes must be odd"),
+        ({"kernel_size": [3, 3, 2]}, r"kernel_size is \[3, 3, 2\]; sizes must be odd"),
+        ({"kernel_size": [[3, 3, 0], 3, 3]}, r"kernel_size is \[\[3, 3, 0\], 3, 3\]; sizes must be odd"),
+        ({"kernel_size": [3, 3]}, r"kernel_size is \[3, 3\]; .* a list of 3, one per axis, or a list"),
+        ({"kernel_size": [[3, 3], 3, 3]}, r"kernel_size is \[\[3, 3\], 3, 3\]; it is a whole number"),
+        ({"kernel_size": 3.0}, r"kernel_size is 3\.0; it is a whole number"),
+        ({"kernel_size": [[3, 3, 1], 3]}, "kernel_size has 2 entries; expected 3, one per level"),
+        ({"strides": 2}, "strides is 2; it is None or a list with an entry per transition"),
+        ({"strides": [2]}, "strides has 1 entries; expected 2, one per transition between levels, finest first"),
+        ({"strides": [2, 1]}, "strides has the entry 1; each is 2, or a list of 3"),
+        ({"strides": [2, [1, 1, 1]]}, r"strides has the entry \[1, 1, 1\]; .* with at least one 2"),
+        ({"strides": [2, [2, 2, 3]]}, r"strides has the entry \[2, 2, 3\]"),
+        ({"strides": [[2, 2], 2]}, r"strides has the entry \[2, 2\]; each is 2, or a list of 3, one per axis"),
         ({"head": "linear"}, "head is 'linear'; it is one of conv, pointwise"),
         ({"residual": "none"}, "residual is 'none'; it is one of merged, decoder"),
         (

@@ -1,0 +1,174 @@
+"""What ``lightskip train`` and ``lightskip evaluate`` look at before they start: the bundle, overrides, weights.
+
+PyTorch and MONAI are imported only where a name or a path cannot be told without them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.datalist import existing_folder
+from ..data.errors import InputError
+from .overrides import check_none, check_overridden, known_ids, merge, normalised, place
+from .render import check_rendered
+from .words import lightskip, near, values_of
+
+__all__ = ["BEST", "OWN", "RUN_IDS", "check_given", "choose_weights", "config_files", "evaluated", "read", "stale"]
+
+RUN_IDS = {"train": "training", "evaluate": "evaluating"}
+OWN = ("processes", "gpus", "dry_run")
+BEST = "model.pt"
+
+# Arguments of MONAI's `run` beside the overrides: what is chosen here, and what a user may add. Of the latter the first
+# two bring keys of their own, which MONAI has to tell.
+_CHOSEN = ("config_file", "run_id")
+_BRING_KEYS = ("args_file", "tracking")
+_RUNNER = (*_BRING_KEYS, "meta_file", "logging_file", "init_id", "final_id")
+_EVALUATED = ("$", "@", "%")
+
+
+def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Path, ...]:
+    """The config's files, later ones over earlier ones.
+
+    Args:
+        verb: ``train`` or ``evaluate``.
+        bundle: the bundle's folder.
+        several: for several processes.
+
+    Raises:
+        InputError: the folder is not there or is no bundle, or its configs are not rendered.
+    """
+    names = ["train", *(["multi_gpu_train"] if several else []), *(["evaluate"] if verb == "evaluate" else [])]
+    files = tuple(bundle / "configs" / f"{name}.json" for name in names)
+    missing = [f"configs/{file.name}" for file in files if not file.is_file()]
+    if not bundle.is_dir():
+        found, remedy = "a file" if bundle.exists() else "no such folder", "give the folder of a bundle"
+    elif missing and (bundle / "plan.yaml").is_file():
+        found, remedy = f"plan.yaml, but no {missing[0]}", f"write the configs: {lightskip('render', bundle)}"
+    elif missing:
+        found, remedy = f"no {missing[0]} in it", "give the folder of a bundle, the one that holds configs/"
+    else:
+        return files
+    raise InputError(bundle, found=found, expected="the folder of a bundle with its configs", remedy=remedy)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Read a config's file, or raise InputError."""
+    try:
+        content, reason = json.loads(file.read_text(encoding="utf-8")), "no mapping"
+    except (OSError, ValueError) as error:
+        content, reason = None, str(error)
+    if isinstance(content, dict):
+        return content
+    raise InputError(
+        file,
+        found=f"a file that cannot be read as a config ({reason})",
+        expected="a bundle's config in JSON",
+        remedy=f"write it anew: {lightskip('render', file.parents[1])}",
+    )
+
+
+def check_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> None:
+    """Check overrides against the config's files, and the dataset's folder where one is named.
+
+    Raises:
+        InputError: the files are not of a bundle of ours, do not know an override or have a value of another kind, or
+            the folder is not there or empty.
+    """
+    configs = [read(file) for file in files]
+    config = merge(configs)
+    lacking = [key for key in (RUN_IDS[verb], "ckpt_dir", "dataset_dir") if key not in config]
+    if lacking:
+        raise InputError(
+            ", ".join(map(str, files)),
+            found=f"no key {lacking[0]}",
+            expected="a config as lightskip render writes it",
+            remedy="run a bundle of another make with MONAI's own command: python -m monai.bundle run",
+        )
+    chosen = [key for key in _CHOSEN if key in values]
+    if chosen:
+        raise InputError(
+            "the command line",
+            found=f"--{chosen[0]}",
+            expected=f"overrides of the config; lightskip {verb} itself says which files and which run",
+            remedy="use MONAI's own command, python -m monai.bundle run; --dry-run prints it",
+        )
+    # With these, names are left to the run itself, which makes the same check before it computes anything.
+    brought = not values.keys().isdisjoint(_BRING_KEYS)
+    overrides = {key: value for key, value in values.items() if key not in _RUNNER and not key.startswith("_meta_")}
+    check_none(files, [key for key, value in overrides.items() if value is None])
+    lost = [normalised(key) for key, value in overrides.items() if not place(config, key, value)]
+    # Our own words are none of the config's, but may be what a mistyped one was meant to be.
+    known = {**known_ids(configs), **{name: [] for name in OWN}}
+    if not brought:
+        check_overridden(files, config, known, accepted=_accepted, lost=lost)
+    folder = str(values.get("dataset_dir", _EVALUATED[0]))
+    if not folder.startswith(_EVALUATED):
+        existing_folder(folder)
+
+
+def choose_weights(files: Sequence[Path], bundle: Path, settings: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Choose the weights to evaluate where the user named none.
+
+    Those of the last training count, ``model.pt`` in its ``ckpt_dir``; without any, the bundle's own.
+
+    Returns:
+        The settings with ``checkpoint`` among them where it is not the config's, and a line that tells the choice.
+
+    Raises:
+        InputError: there are none, or none in the ``ckpt_dir`` that the user named.
+    """
+    if "checkpoint" in settings:
+        return dict(settings), ""
+    trained = near(Path(evaluated(files, bundle, settings, "ckpt_dir")) / BEST)
+    own = near(Path(evaluated(files, bundle, settings, "checkpoint")))
+    if trained.is_file():
+        others = f"; the bundle's own: --checkpoint {own}" if own.is_file() else ""
+        return {**settings, "checkpoint": str(trained)}, f"weights: {trained}, of the last training{others}\n"
+    # Weights of another training than the one that was asked for would be a wrong answer.
+    asked = "ckpt_dir" in settings
+    if own.is_file() and not asked:
+        return dict(settings), f"weights: {own}, the bundle's own\n"
+    raise InputError(
+        trained,
+        found="no such file",
+        expected="the weights of a training" + ("" if asked else f", or the bundle's own, {own}"),
+        remedy=f"train first ({lightskip('train', bundle)}), or name the weights: --checkpoint FILE",
+    )
+
+
+def evaluated(files: Sequence[Path], bundle: Path, settings: Mapping[str, str], key: str) -> Any:
+    """What a key of the config, with these overrides, comes to; imports MONAI."""
+    from monai.bundle import ConfigParser  # noqa: PLC0415
+
+    parser = ConfigParser()
+    parser.read_config([str(file) for file in files])
+    # The config finds its bundle by the workflow that runs it; here is none.
+    overrides = {"bundle_root": str(bundle.resolve()), **values_of(settings)}
+    parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
+    return parser.get_parsed_content(key)
+
+
+def stale(bundle: Path) -> str:
+    """What to say about configs that are not what the bundle's plan gives; nothing when they are, or without a plan."""
+    if not (bundle / "plan.yaml").is_file():
+        return ""
+    try:
+        differing = check_rendered(bundle)
+    except InputError as error:
+        return f"the configs cannot be compared with the plan: {error}"
+    if not differing:
+        return ""
+    return (
+        f"not what {bundle / 'plan.yaml'} gives: {', '.join(differing)}; to write anew: {lightskip('render', bundle)}"
+    )
+
+
+def _accepted(component: dict[str, Any]) -> set[str] | None:
+    # Looking a target up imports PyTorch.
+    from .runtime import accepted_arguments  # noqa: PLC0415
+
+    return accepted_arguments(component)

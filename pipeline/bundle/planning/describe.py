@@ -1,0 +1,87 @@
+"""The words of a plan: what the datalist says of itself, and what only a person can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...data.dataset import Dataset
+from .choice import Choice
+from .fingerprint import Fingerprint
+
+__all__ = ["TO_FILL_IN", "Words", "describe"]
+
+TO_FILL_IN = "TO FILL IN"
+_REFERENCES = [
+    "Taghanaki et al., Select, Attend, and Transfer - Light, Learnable Skip Connections, MLMI 2019, arXiv 1804.05181",
+    "Milletari et al., V-Net - Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation, "
+    "3DV 2016, arXiv 1606.04797",
+]
+_MODALITIES = {
+    "MRI": "MRI",
+    "CT": "CT",
+    "US": "ultrasound",
+    "EM": "electron microscopy",
+    "synthetic": "synthetic images",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts of a plan.
+
+    Args:
+        head: the plan's first keys, in order.
+        data: ``source`` and ``licence`` of its ``data``.
+        to_fill_in: dotted keys that hold `TO_FILL_IN`.
+    """
+
+    head: dict[str, Any]
+    data: dict[str, Any]
+    to_fill_in: list[str]
+
+
+def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str) -> Words:
+    """Write the texts of a plan, from the datalist's where it has them.
+
+    Args:
+        name: of the bundle.
+        dataset: the datalist; its entries description, reference, source, licence and citation are used.
+        fingerprint: its labels and channels are named.
+        modality: the plan's word for what the images are.
+    """
+    told = dataset.described
+    structures = [structure.name for structure in fingerprint.structures]
+    images = _MODALITIES.get(modality, "images")
+    shown = ", ".join(structures[:6]) + (f" and {len(structures) - 6} more" if len(structures) > 6 else "")
+    title = dataset.name if dataset.name not in ("", "dataset", "datalist") else name.replace("_", " ")
+    dims = f"{fingerprint.dims}D"
+    citation = told.get("citation") or []
+    references = _REFERENCES + [str(each) for each in ([citation] if isinstance(citation, str) else citation)]
+    source = told.get("source") or told.get("reference") or told.get("description") or dataset.name
+    licence = str(told.get("licence") or told.get("license") or "").strip()
+    to_fill_in = ["authors", "copyright", "intended_use"]
+    if not licence:
+        to_fill_in.append("data.licence")
+    head: dict[str, Any] = {
+        "name": name,
+        "title": f"{title} in {images}",
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "planned from its dataset by LightSkip"},
+        "task": f"{dims} segmentation of {shown} in {images}",
+        "description": f"A {dims} V-Net with light skip connections after Select-Attend-Transfer that segments {shown} "
+        f"in {images}.",
+        "intended_use": f"Research. Not a medical device. {TO_FILL_IN}: for which scans of which patients.",
+        "authors": TO_FILL_IN,
+        "copyright": f"{TO_FILL_IN}: Copyright (c) year and owner",
+        "references": references,
+    }
+    data: dict[str, Any] = {
+        "source": str(source),
+        "licence": Choice(licence, "as the datalist says; see that the weights may be shared under it")
+        if licence
+        else Choice(
+            f"{TO_FILL_IN}: the licence of the data", "the datalist names none; without one weights must not be shared"
+        ),
+    }
+    return Words(head, data, to_fill_in)

@@ -1,0 +1,48 @@
+"""At which spacing to work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .choice import Choice, listed
+from .fingerprint import Fingerprint
+
+__all__ = ["THICK", "choose_spacing", "shape_at"]
+
+# nnU-Net's threshold (Isensee et al. 2021, supplement): from here on the coarse axis is a matter of its own.
+THICK = 3.0
+
+
+def choose_spacing(fingerprint: Fingerprint) -> Choice:
+    """Choose the spacing (mm) to resample to: the median, but with thick slices a low percentile of their distance."""
+    spacings = fingerprint.spacings
+    median = np.median(spacings, axis=0)
+    if np.allclose(spacings, median, rtol=1e-2):
+        return Choice(_rounded(median), "mm; the scans' own, nothing is resampled but for rounding")
+    thick = int(np.argmax(median))
+    others = np.delete(median, thick)
+    if median[thick] >= THICK * others.max() and fingerprint.dims == 3:
+        # Slices thinner than most are kept apart; thick ones are interpolated rather than thin ones thrown together.
+        low = float(np.percentile(spacings[:, thick], 10))
+        median[thick] = max(low, others.max())
+        return Choice(
+            _rounded(median),
+            f"mm; the median in plane, and across the thick slices (median {np.median(spacings[:, thick]):.4g} mm) "
+            "the 10th percentile",
+        )
+    spread = f"{listed(spacings.min(axis=0))} to {listed(spacings.max(axis=0))}"
+    return Choice(_rounded(median), f"mm; the median of the scans' ({spread})")
+
+
+def shape_at(fingerprint: Fingerprint, spacing: Sequence[float], *, largest: bool = False) -> np.ndarray:
+    """Return the median shape (voxels per axis) of the scans resampled to a spacing, or the largest scan's."""
+    shapes = fingerprint.shapes * fingerprint.spacings / np.asarray(spacing)
+    if largest:
+        return np.asarray(np.ceil(shapes[np.argmax(shapes.prod(axis=1))]), dtype=int)
+    return np.asarray(np.maximum(np.rint(np.median(shapes, axis=0)), 1), dtype=int)
+
+
+def _rounded(spacing: np.ndarray) -> list[float]:
+    return [float(f"{size:.4g}") for size in spacing]

@@ -1,0 +1,95 @@
+"""`lightskip plan` from beginning to end: the check's report, the plan, the bundle."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...data.check_dataset import check_dataset, read_report
+from ...data.dataset import Dataset, read_dataset
+from ...data.errors import InputError
+from .make_plan import Planned, make_plan
+from .new_bundle import require_new, write_bundle
+from .resources import GIB, Resources, parse_memory
+
+__all__ = ["plan_bundle"]
+
+
+def plan_bundle(
+    datalist: str | Path,
+    name: str,
+    output: str | Path,
+    *,
+    check: str | Path | None = None,
+    dataset_dir: str | Path | None = None,
+    hours: float = 1.0,
+    memory: str | None = None,
+    device: str | None = None,
+    skip: str = "sat4",
+    spacing: list[float] | None = None,
+    modality: str | None = None,
+) -> str:
+    """Plan a bundle for a dataset and write it.
+
+    Args:
+        datalist: JSON file, as `lightskip datalist` writes it.
+        name: of the bundle, letters, digits and _.
+        output: folder of bundles; the bundle is the folder `name` in it.
+        check: folder of the report of `lightskip check`; where it holds none of this datalist, the check is made.
+        dataset_dir: where the datalist's paths start, if not where it says.
+        hours: that training may take.
+        memory: that training may take, such as "8GB"; by default 80 % of what is free.
+        device: "cpu" or "cuda"; by default a GPU if there is one.
+        skip: a file of ``configs/skips``.
+        spacing: mm per axis to resample to; by default chosen.
+        modality: what the images are; by default chosen.
+
+    Returns:
+        What was made, and what is left to do, in words.
+
+    Raises:
+        InputError: an argument is wrong, the dataset is not fit for training, or there is such a bundle already.
+    """
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is None:
+        raise InputError(
+            "--name", found=name, expected="letters, digits and _, such as liver_ct", remedy="give another name"
+        )
+    bundle = Path(output) / name
+    require_new(bundle)
+    resources = Resources(memory=None if memory is None else parse_memory(memory), device=device, hours=hours)
+    dataset = read_dataset(datalist, dataset_dir)
+    report = None if check is None else read_report(check, dataset)
+    if report is None:
+        report = check_dataset(datalist, check, dataset_dir=dataset_dir)
+    if spacing is not None and (len(spacing) != report["spatial_dims"] or not all(0 < each < 1e4 for each in spacing)):
+        raise InputError(
+            "--spacing",
+            found=" ".join(map(str, spacing)),
+            expected=f"{report['spatial_dims']} numbers above 0, mm",
+            remedy="give one per axis: right-left, posterior-anterior, inferior-superior",
+        )
+    planned = make_plan(
+        dataset, report, name, bundle, resources=resources, skip=skip, spacing=spacing, modality=modality
+    )
+    write_bundle(bundle, planned)
+    return "\n".join(_told(bundle, planned, dataset, report["summary"], resources))
+
+
+def _told(bundle: Path, planned: Planned, dataset: Dataset, summary: dict[str, int], resources: Resources) -> list[str]:
+    size = planned.size
+    lines = [
+        f"{bundle}/plan.yaml, with the reason of every choice",
+        f"  patch {' x '.join(map(str, size.levels.patch))}, batch {size.batch}, widths "
+        f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory.total / GIB:.2g} GiB on "
+        f"{resources.device} and {planned.hours:.2g} hours",
+    ]
+    if summary["problems"]:
+        lines.append(
+            f"  {summary['problems']} problems were found in the dataset; cases that cannot be read did not count"
+        )
+    if planned.to_fill_in:
+        lines.append(f"to fill in by hand: {', '.join(planned.to_fill_in)} in plan.yaml, and docs/")
+        lines.append(f"  then: lightskip render {bundle}")
+    where = "" if "folder" in dataset.described else f" --dataset_dir {dataset.folder}"
+    lines.append(f"next: lightskip train {bundle}{where}")
+    return lines

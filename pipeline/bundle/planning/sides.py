@@ -1,0 +1,69 @@
+"""Which axes may be mirrored: not left-right where labels know their side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from .choice import Choice
+from .fingerprint import Fingerprint, Structure
+
+__all__ = ["choose_mirror_axes", "sided_names"]
+
+_WORDS = re.compile(r"(?<![a-z])(left|right|lh|rh|sin|dex|sinister|dexter|sinistra|dextra)(?![a-z])")
+_LETTERS = re.compile(r"(?<![a-z0-9])([lr])(?![a-z0-9])")
+_OTHER_SIDE = {"l": "r", "r": "l"}
+_FEWEST_CASES = 5
+_ALMOST_ALL = 0.95
+_SIZE_FACTOR = 1.5
+# Twins lie apart mostly along left-right, by this factor.
+_SIDEWAYS = 2.0
+
+
+def choose_mirror_axes(fingerprint: Fingerprint) -> Choice:
+    """Choose the axes that augmentation may mirror: all, but for left-right where two labels differ in nothing else."""
+    axes = list(range(fingerprint.dims))
+    names = sided_names([structure.name for structure in fingerprint.structures])
+    if names and fingerprint.dims == 2:
+        return Choice([], f"none: {', '.join(names)} know their side, and a picture does not tell which axis that is")
+    if names:
+        return Choice(axes[1:], f"not left-right (axis 0): {', '.join(names)} know their side")
+    twins = _twins(fingerprint.structures) if fingerprint.dims == 3 else None
+    if twins:
+        first, second = twins
+        return Choice(
+            axes[1:],
+            f"not left-right (axis 0): {first.name} and {second.name} are of one size, and each on its own side in "
+            f"{len(first.centroids.keys() & second.centroids.keys())} cases",
+        )
+    return Choice(axes, "all: no label knows left from right, by its name or by where it lies")
+
+
+def sided_names(names: Sequence[str]) -> list[str]:
+    """Return the names that say left or right: in a word, or by an l or r where the other is there as well."""
+    spaced = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower() for name in names}
+    sided = [name for name in names if _WORDS.search(spaced[name])]
+    for name, text in spaced.items():
+        for match in _LETTERS.finditer(text):
+            twin = text[: match.start()] + _OTHER_SIDE[match[1]] + text[match.end() :]
+            if name not in sided and twin in spaced.values():
+                sided.append(name)
+    return sided
+
+
+def _twins(structures: Sequence[Structure]) -> tuple[Structure, Structure] | None:
+    """Find two labels of one size that lie on either side of each other, left-right, the same way in every case."""
+    for first, second in combinations(structures, 2):
+        common = sorted(first.centroids.keys() & second.centroids.keys())
+        sizes = sorted((first.size, second.size))
+        if len(common) < _FEWEST_CASES or sizes[1] > _SIZE_FACTOR * sizes[0]:
+            continue
+        apart = np.array([first.centroids[name] - second.centroids[name] for name in common])
+        sideways = np.abs(apart[:, 0]) > _SIDEWAYS * np.abs(apart[:, 1:]).max(axis=1)
+        to_the_right = apart[:, 0] > 0
+        if max((sideways & to_the_right).mean(), (sideways & ~to_the_right).mean()) >= _ALMOST_ALL:
+            return first, second
+    return None

@@ -1,0 +1,178 @@
+"""Patch, width, batch and depth: as large as memory and time allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .levels import Levels, make_levels
+
+__all__ = ["PATCHES", "Size", "choose_size", "network_arguments"]
+
+# What a training should see: after so many patches the hippocampus bundle no longer improved (docs/speed.md).
+PATCHES = 15_000
+# Of the given time; a machine does other things too.
+TIME_SHARE = 0.9
+_WIDTHS = (32, 24, 16, 8)
+_WIDEST = 320
+# A wider network takes longer at least in proportion; so it need not be timed where that is too long even for the
+# smallest patch that is worth it.
+_TIMED_FIRST = 16
+_LARGEST_SIDE = {2: 512, 3: 192}
+# A wider network is not worth a patch below this.
+_FLOOR = {2: 192**2, 3: 48**3}
+# Voxels of one step, at least: two patches of the hippocampus bundle.
+_STEP = 180_000
+_MOST_PATCHES_PER_STEP = 16
+
+# Bytes that a training takes, and seconds that it takes per patch.
+Memory = Callable[["Size"], int]
+Seconds = Callable[["Size"], float]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a network and its patches are.
+
+    Args:
+        width: channels of the finest level; they double from level to level, up to 320.
+        levels: strides and kernels, and with them the patch.
+        batch: patches per step, a power of two.
+        limited_by: what kept the patch from being the median scan: "nothing", "side", "memory" or "time".
+    """
+
+    width: int
+    levels: Levels
+    batch: int
+    limited_by: str
+
+    @property
+    def channels(self) -> list[int]:
+        """Width of every level, finest first."""
+        return [min(self.width * 2**level, _WIDEST) for level in range(len(self.levels.kernels))]
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of a patch."""
+        return int(np.prod(self.levels.patch))
+
+
+def choose_size(
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    *,
+    memory: Memory,
+    memory_limit: int,
+    seconds: Seconds,
+    seconds_limit: float,
+) -> Size:
+    """Choose the widest network whose patch still covers enough, and for it the largest patch.
+
+    Args:
+        shape: of the median scan at the spacing to work at, voxels per axis.
+        spacing: mm per voxel along each axis.
+        memory: estimates the bytes that training with a size takes.
+        memory_limit: bytes that it may take.
+        seconds: estimates the seconds that a patch takes in training with a size.
+        seconds_limit: seconds that training may take.
+
+    Returns:
+        The size; where not even the smallest network on the smallest patch fits, that one.
+    """
+    dims = len(shape)
+    start = [min(side, _LARGEST_SIDE[dims]) for side in shape]
+    cut = any(side < whole for side, whole in zip(start, shape, strict=True))
+
+    def in_time(size: Size, factor: float = 1.0) -> bool:
+        floor = min(1.0, _FLOOR[dims] / size.voxels) if factor > 1 else 1.0
+        return seconds(size) * factor * floor * PATCHES <= seconds_limit * TIME_SHARE
+
+    def in_memory(size: Size) -> bool:
+        return memory(size) <= memory_limit
+
+    for width in _WIDTHS:
+        if width > _TIMED_FIRST and not in_time(_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
+            continue
+        whole = _size(width, start, spacing, "side" if cut else "nothing")
+        size = _largest(whole, start, spacing, in_time, "time")
+        last = width == _WIDTHS[-1]
+        # Time is asked first: it costs less to tell.
+        if not last and not _enough(size, dims):
+            continue
+        size = _largest(size, size.levels.patch, spacing, in_memory, "memory")
+        if last or (_enough(size, dims) and in_memory(size) and in_time(size)):
+            break
+    return size
+
+
+def _enough(size: Size, dims: int) -> bool:
+    """Tell whether a patch is as large as the scan, or large enough for a wider network to be worth it."""
+    return size.limited_by in ("nothing", "side") or size.voxels >= _FLOOR[dims]
+
+
+def network_arguments(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
+    """Give the network of a plan as the arguments of `VNet`."""
+    levels = size.levels
+    convs, decoder_convs = convolutions(len(size.channels))
+    return {
+        "spatial_dims": dims,
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+        "channels": size.channels,
+        "convs_per_level": convs,
+        "decoder_convs_per_level": decoder_convs,
+        "kernel_size": 3 if all(side == 3 for kernel in levels.kernels for side in kernel) else levels.kernels,
+        "strides": None if all(step == 2 for steps in levels.strides for step in steps) else levels.strides,
+        "norm": ["instance", {"affine": True}],
+        "act": ["leakyrelu", {"negative_slope": 0.01}],
+        "dropout": 0.0,
+        "residual": "decoder",
+        "head": "pointwise",
+    }
+
+
+def convolutions(levels: int) -> tuple[list[int], list[int]]:
+    """Give the convolutions per level: one at the finest, where they cost most, two below, in the decoder one less."""
+    return [1] + [2] * (levels - 1), [1] * min(2, levels - 1) + [2] * max(levels - 3, 0)
+
+
+def _largest(
+    whole: Size, start: Sequence[int], spacing: Sequence[float], fits: Callable[[Size], bool], limit: str
+) -> Size:
+    """Return the size itself where it fits, else with the largest patch cut from `start` that fits, or the smallest."""
+    if fits(whole):
+        return whole
+    low, high = 0.0, 1.0
+    best = _size(whole.width, _shrunk(start, low, spacing), spacing, limit)
+    for _ in range(7):
+        middle = (low + high) / 2
+        tried = _size(whole.width, _shrunk(start, middle, spacing), spacing, limit)
+        if fits(tried):
+            low, best = middle, tried
+        else:
+            high = middle
+    return best
+
+
+def _size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_by: str) -> Size:
+    levels = make_levels(wanted, spacing)
+    batch = int(np.clip(2 ** round(math.log2(_STEP / np.prod(levels.patch))), 2, _MOST_PATCHES_PER_STEP))
+    return Size(width, levels, batch, limited_by)
+
+
+def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float]) -> list[int]:
+    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 16 voxels or so per axis."""
+    dims = len(start)
+    mm = np.asarray(start) * np.asarray(spacing)
+    target = max(volume * np.prod(mm), 1.0)
+    low, high = 0.0, float(mm.max())
+    # Sides above a common length are cut to it: a cube of tissue, where the scan is not thinner.
+    for _ in range(40):
+        side = (low + high) / 2
+        low, high = (side, high) if np.minimum(mm, side).prod() < target else (low, side)
+    least = [min(size, 16 if dims == 3 else 32) for size in start]
+    return [max(int(min(m, high) / s), n) for m, s, n in zip(mm, spacing, least, strict=True)]

@@ -1,0 +1,68 @@
+"""The command line: one short function per verb, which calls what does the work.
+
+Imports of the work sit inside the verbs: `lightskip --help` must not wait for PyTorch.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from .bundle_verbs import add_bundle_verbs
+from .dataset_verbs import add_dataset_verbs
+from .picture_verbs import add_picture_verbs
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: the words after ``lightskip``; by default the process's own.
+
+    Returns:
+        The exit status: 0, 1 when a check found differences, 2 for a mistake of the user's, 130 when interrupted.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verb is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        print("error: drawing needs matplotlib; install it with: pip install 'lightskip[report]'", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        # Imported only now: what defines the error imports PyTorch.
+        from ..data.errors import InputError  # noqa: PLC0415
+
+        if not isinstance(error, InputError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lightskip",
+        description="Volumetric segmentation with light skip connections, as MONAI bundles.",
+        epilog="The way of a dataset: datalist, check, plan, train, evaluate. Bundles run with MONAI's own runner too: "
+        "python -m monai.bundle run",
+    )
+    parser.add_argument("--version", action="version", version=f"lightskip {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    add_dataset_verbs(verbs)
+    add_bundle_verbs(verbs)
+    add_picture_verbs(verbs)
+    return parser

@@ -1,0 +1,120 @@
+"""Verbs that make, train, evaluate and measure a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_bundle_verbs"]
+
+
+def add_bundle_verbs(verbs: Any) -> None:
+    """Add `render`, `train`, `evaluate` and `bench` to the subparsers."""
+    render = verbs.add_parser("render", help="write a bundle's configs from its plan and the recipes")
+    render.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    render.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
+    render.set_defaults(run=_render)
+
+    started = (
+        ("train", "train a bundle: MONAI's runner, with mistyped settings told before it starts"),
+        ("evaluate", "measure a training's weights on the cases of its fold that it was not trained on"),
+    )
+    for verb, purpose in started:
+        launch = verbs.add_parser(
+            verb,
+            help=purpose,
+            usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]" + " [--processes N]" * (verb == "train"),
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat, a nested "
+            "key with # between its parts: --optimizer#weight_decay 0.02. --dry-run shows the command of MONAI's "
+            "runner and ends"
+            + ("; --processes N (or --gpus N) trains in N processes; --resume goes on." * (verb == "train") or "."),
+        )
+        launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+        launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
+        launch.set_defaults(run=_launch, print_help=launch.print_help)
+
+    bench = verbs.add_parser("bench", help="measure how near a bundle's training and inference are to the limit")
+    bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
+    bench.add_argument("--steps", type=int, default=20, help="training steps to time (default: %(default)s)")
+    bench.add_argument("--warmup", type=int, default=3, help="training steps before them (default: %(default)s)")
+    bench.add_argument("--cases", type=int, default=2, help="scans to time in inference (default: %(default)s)")
+    bench.add_argument("--device", metavar="DEVICE", help="cpu, cuda:0, ... (default: the config's choice)")
+    bench.add_argument(
+        "--set",
+        type=_setting,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides of the config, such as skip=concat or network_def#dropout=0.1",
+    )
+    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to, too")
+    bench.set_defaults(run=_bench)
+
+
+def _render(options: argparse.Namespace) -> int:
+    from ..bundle.render import check_rendered, write_rendered  # noqa: PLC0415
+
+    if not options.check:
+        for bundle in options.bundles:
+            print(*write_rendered(bundle), sep="\n")
+        return 0
+    differences = [diff for bundle in options.bundles for diff in check_rendered(bundle).values()]
+    print(*differences, sep="", end="")
+    return 1 if differences else 0
+
+
+def _launch(options: argparse.Namespace) -> int:
+    if {"-h", "--help"} & set(options.words):
+        options.print_help()
+        return 0
+    from ..bundle.launch import prepare  # noqa: PLC0415
+
+    launch = prepare(options.verb, options.bundle, options.words)
+    if launch.warning:
+        print(f"warning: {launch.warning}", file=sys.stderr)
+    print(launch.note + launch.command, flush=True)
+    if launch.dry_run:
+        return 0
+    try:
+        status = launch.run()
+    except KeyboardInterrupt:
+        print(launch.way_on(), file=sys.stderr, end="")
+        raise
+    if status == 0:
+        print(launch.outcome(), end="")
+    return status
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from ..bench import as_json, as_table, bench  # noqa: PLC0415
+    from ..files import write_text  # noqa: PLC0415
+
+    measured = bench(
+        options.bundle,
+        dataset_dir=options.dataset_dir,
+        steps=options.steps,
+        warmup=options.warmup,
+        cases=options.cases,
+        device=options.device,
+        overrides=dict(options.set),
+    )
+    if options.output:
+        write_text(options.output, as_json(measured))
+    print(as_table(measured))
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE, such as skip=concat")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value

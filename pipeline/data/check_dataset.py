@@ -1,0 +1,258 @@
+"""`lightskip check`: every case of a datalist is read whole, measured, and compared with the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..files import write_text
+from .check import declared_values
+from .check_grid import ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS, SHEAR
+from .compare_cases import compare_cases
+from .dataset import Case, Dataset, read_dataset
+from .errors import InputError
+from .findings import Finding, Severity
+from .inspect_case import Inspection, Wanted, inspect_case
+from .resume import Progress
+from .volumes import is_nifti, read_volume
+
+__all__ = ["REPORT", "check_dataset", "read_report"]
+
+REPORT = "check.json"
+_FORMAT = 1
+_LOOKED_AT = 5
+_TOLERANCES = {
+    "same place, mm": SAME_PLACE_MM,
+    "same place, share of the smallest spacing": SAME_PLACE_VOXELS,
+    "rounding of a header, share of the smallest spacing": ROUNDING_VOXELS,
+    "shear, cosine of the angle between two axes": SHEAR,
+}
+
+
+def check_dataset(
+    datalist: str | Path,
+    output: str | Path | None = None,
+    *,
+    dataset_dir: str | Path | None = None,
+    workers: int | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Check a dataset and measure what `lightskip plan` needs to know of it.
+
+    A case's files are read whole, one image at a time beside its label map; as many cases are in memory as there are
+    workers. What a file tells goes into the output folder at once, so that an interrupted check goes on from there,
+    and a second one reads only files whose size or time of change is another.
+
+    Args:
+        datalist: JSON file, as `lightskip datalist` writes it.
+        output: folder for `check.json` and what resuming needs; None writes nothing.
+        dataset_dir: folder that the datalist's paths start from, if not the one it names.
+        workers: cases read at the same time; by default the number of CPUs, 8 at most.
+        resume: whether to take what an earlier check in the same folder has found.
+        progress: whether to show a progress bar on stderr, where that is a terminal.
+
+    Returns:
+        The report as it is in `check.json`, with one entry more: "thumbnails", JPEG bytes by the case's name.
+
+    Raises:
+        InputError: the datalist cannot be read, its folder is not there, or the output folder cannot be written to.
+            Bad images raise nothing: they are findings.
+    """
+    started = time.monotonic()
+    dataset = read_dataset(datalist, dataset_dir)
+    wanted = _wanted(dataset)
+    inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress)
+    labels = dataset.labels or _labels_found(inspections)
+    findings = [finding for inspection in inspections for finding in inspection.findings]
+    findings += compare_cases(dataset, labels, inspections)
+    report = {
+        "format": _FORMAT,
+        "datalist": dataset.file.name,
+        "datalist_sha256": dataset.sha256,
+        "name": dataset.name,
+        "dataset_dir": str(dataset.folder),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "seconds": round(time.monotonic() - started, 2),
+        "tolerances": _TOLERANCES,
+        "spatial_dims": wanted.spatial_dims,
+        "channels": dataset.channels or [f"channel {index}" for index in range(wanted.channels)],
+        "labels": labels,
+        "summary": _summary(dataset, findings),
+        "findings": [finding.record() for finding in findings],
+        "cases": [_named(inspection.record, labels) for inspection in inspections],
+    }
+    if output is not None:
+        write_text(Path(output) / REPORT, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    thumbnails = {str(each.record["name"]): each.thumbnail for each in inspections if each.thumbnail is not None}
+    return report | {"thumbnails": thumbnails}
+
+
+def read_report(folder: str | Path, dataset: Dataset) -> dict[str, Any] | None:
+    """Read an earlier check's report; None where there is none, or where it is of another datalist or dataset."""
+    try:
+        report = json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = (report.get("format"), report.get("datalist_sha256"), report.get("dataset_dir"))
+    return dict(report) if same == (_FORMAT, dataset.sha256, str(dataset.folder)) else None
+
+
+def _inspect(
+    dataset: Dataset,
+    wanted: Wanted,
+    output: str | Path | None,
+    *,
+    workers: int | None,
+    resume: bool,
+    progress: bool,
+) -> list[Inspection]:
+    state = Progress(output, settings=repr((_FORMAT, wanted)), resume=resume)
+    executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+
+    def one(case: Case) -> Inspection:
+        key = _key(case, dataset.folder)
+        known = state.find(key)
+        if known is not None:
+            # Folds and subjects may have changed since: they are the datalist's, not the files'.
+            known.record.update(name=case.name, part=case.part, fold=case.fold, subject=case.subject)
+            known.findings = [_of_case(finding, case.name) for finding in known.findings]
+            return known
+        inspection = inspect_case(case, dataset.folder, wanted)
+        state.add(key, inspection)
+        return inspection
+
+    try:
+        results = executor.map(one, dataset.cases)
+        bar = tqdm(results, total=len(dataset.cases), desc="Checking", unit="case", disable=None if progress else True)
+        return list(bar)
+    finally:
+        # After Ctrl-C the cases not begun are not read any more.
+        executor.shutdown(cancel_futures=True)
+        state.close()
+
+
+def _of_case(finding: Finding, name: str) -> Finding:
+    return Finding(finding.kind, finding.found, finding.expected, finding.remedy, name, finding.file, finding.severity)
+
+
+def _key(case: Case, folder: Path) -> str:
+    """Name the state of a case's files: another one where a file was changed."""
+    files = [*case.images, *([case.label] if case.label else [])]
+    parts = [part for file in files for part in (file, *_states(folder / Path(file).expanduser()))]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def _states(path: Path) -> Iterable[tuple[str, int, int]]:
+    # The voxels of a .hdr lie in the .img beside it, those of a series in the folder's files.
+    if path.is_dir():
+        files = sorted(path.iterdir())
+    else:
+        files = [path, *(path.with_suffix(end) for end in (".img", ".raw", ".zraw") if path.suffix != end)]
+    for file in files:
+        if file.is_file():
+            state = file.stat()
+            yield file.name, state.st_size, state.st_mtime_ns
+
+
+def _wanted(dataset: Dataset) -> Wanted:
+    """What the datalist says of every case, and what it leaves open, as most of the first readable images are."""
+    files, named = dataset.files_per_case, len(dataset.channels or [])
+    if files > 1 and named not in (0, files):
+        raise InputError(
+            dataset.file,
+            found=f"{named} channels named, and {files} image files per case",
+            expected="as many files per case as channels, or one file with all",
+            remedy='correct "modality" or the image lists',
+        )
+    channels, dims = files if files > 1 else named, _told_dims(dataset)
+    if not (channels and dims):
+        seen = _first_shapes(dataset)
+        channels = channels or _most_common(_channels_of(path, shape, dims) for path, shape in seen)
+        in_file = channels > 1 and files == 1
+        dims = dims or _most_common(
+            min(3, len(shape) if is_nifti(path) else len(shape) - in_file) for path, shape in seen
+        )
+    labels = dataset.labels
+    return Wanted(
+        files=files,
+        channels=channels,
+        spatial_dims=dims,
+        declared=None if labels is None else declared_values(labels),
+        background=0 if labels is None else labels["background"],
+    )
+
+
+def _most_common(numbers: Iterable[int]) -> int:
+    return Counter(numbers).most_common(1)[0][0]
+
+
+def _told_dims(dataset: Dataset) -> int:
+    told = dataset.described.get("tensorImageSize")
+    return {"2D": 2, "3D": 3, "4D": 3}.get(str(told), 0)
+
+
+def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
+    shapes: list[tuple[str, tuple[int, ...]]] = []
+    for case in dataset.cases:
+        try:
+            file = str(dataset.folder / Path(case.images[0]).expanduser())
+            shapes.append((file, read_volume(file).voxels.shape))
+        except InputError:
+            continue
+        if len(shapes) == _LOOKED_AT:
+            break
+    # Where nothing can be read it does not matter: every case has a finding.
+    return shapes or [(dataset.cases[0].images[0], (1, 1, 1))]
+
+
+def _channels_of(path: str, shape: tuple[int, ...], dims: int) -> int:
+    axes = 3 if is_nifti(path) else dims or min(len(shape), 3)
+    return int(shape[axes]) if len(shape) == axes + 1 else 1
+
+
+def _labels_found(inspections: Iterable[Inspection]) -> dict[str, int]:
+    values = sorted({int(value) for inspection in inspections for value in inspection.record["classes"]})
+    return {"background": 0, **{f"label_{value}": value for value in values}}
+
+
+def _named(record: dict[str, Any], labels: Mapping[str, int]) -> dict[str, Any]:
+    names = {str(value): name for name, value in labels.items()}
+    return record | {"classes": {names.get(value, value): each for value, each in record["classes"].items()}}
+
+
+def _summary(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
+    severities: Counter[Severity] = Counter()
+    kinds: Counter[str] = Counter()
+    for finding in findings:
+        record = finding.record()
+        severities[record["severity"]] += 1
+        kinds[finding.kind] += 1
+    training = sum(case.part == "training" for case in dataset.cases)
+    return {
+        "training": training,
+        "test": len(dataset.cases) - training,
+        "checked": len(dataset.cases),
+        "problems": severities["problem"],
+        "warnings": severities["warning"],
+        "notes": severities["note"],
+        "kinds": dict(sorted(kinds.items())),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("lightskip", "numpy", "nibabel", "scipy")}
+    return {"python": platform.python_version(), **packages}

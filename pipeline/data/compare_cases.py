@@ -1,0 +1,245 @@
+"""What only shows when cases are compared: copies, leakage, odd sizes, labels that nobody has."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .dataset import Dataset
+from .findings import Finding
+from .inspect_case import Inspection
+
+__all__ = ["compare_cases"]
+
+# A structure's volume is odd when it lies beyond so many times its usual spread (the median's absolute deviation, in
+# the logarithm, as a standard deviation) and beyond this factor of the median; usual is told by so many cases.
+_SPREADS = 6.0
+_FACTOR = 3.0
+_FEWEST_CASES = 8
+# Where more cases than this share have specks, or parts, that is how the structure is.
+_COMMON = 0.1
+_SPACING_FACTOR = 2.0
+# A label that is absent in so small a share of so many cases is more likely forgotten.
+_RARE = 0.05
+_FEWEST_FOR_MISSING = 20
+
+Record = Mapping[str, Any]
+
+
+def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequence[Inspection]) -> list[Finding]:
+    """Compare the cases of a dataset.
+
+    Args:
+        dataset: the datalist.
+        labels: value in the files by name.
+        inspections: of its cases, in its order.
+
+    Returns:
+        Findings of the kinds duplicate, leakage, label-volume, label-islands, label-unused, labels-unknown,
+        labels-not-consecutive, orientation-mixed and spacing-outlier.
+    """
+    records = [inspection.record for inspection in inspections]
+    return [
+        *_duplicates(inspections),
+        *_subjects_in_two_splits(records),
+        *_odd_volumes(records, labels),
+        *_missing_labels(records, labels),
+        *_islands(records, labels),
+        *_label_values(dataset, records, labels),
+        *_orientations(records),
+        *_spacings(records),
+    ]
+
+
+def _duplicates(inspections: Sequence[Inspection]) -> Iterator[Finding]:
+    same: dict[str, list[Record]] = defaultdict(list)
+    for inspection in inspections:
+        if inspection.voxels is not None:
+            same[inspection.voxels].append(inspection.record)
+    for records in same.values():
+        splits = {_split(record) for record in records}
+        for record in records if len(records) > 1 else []:
+            others = ", ".join(_first(other) for other in records if other is not record)
+            yield _finding(
+                "duplicate",
+                record,
+                found=f"the same voxels as {others}",
+                expected="every scan once",
+                remedy="remove all but one of these cases from the datalist",
+            )
+            if len(splits) > 1:
+                yield _finding(
+                    "leakage",
+                    record,
+                    found=f"this image in {_shown(_split(record))}, its copy in {_elsewhere(splits, record)}: {others}",
+                    expected="no image on both sides of a split: measuring on what was trained on tells nothing",
+                    remedy="remove the copy, or make the folds anew with `lightskip datalist`",
+                )
+
+
+def _subjects_in_two_splits(records: Iterable[Record]) -> Iterator[Finding]:
+    of_subject: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record["subject"] is not None:
+            of_subject[record["subject"]].append(record)
+    for subject, own in of_subject.items():
+        splits = {_split(record) for record in own}
+        for record in own if len(splits) > 1 else []:
+            yield _finding(
+                "leakage",
+                record,
+                found=f"subject {subject} in {_shown(_split(record))}, and in {_elsewhere(splits, record)}",
+                expected="all scans of a subject in one fold, and none of them in the test part",
+                remedy="make the folds anew with `lightskip datalist`, which keeps subjects whole",
+            )
+
+
+def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    for name, value in labels.items():
+        own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
+        if len(own) < _FEWEST_CASES:
+            continue
+        unit = "ml" if "ml" in own[0][1] else "mm2"
+        sizes = np.log([each[unit] for _, each in own])
+        median = float(np.median(sizes))
+        spread = 1.4826 * float(np.median(np.abs(sizes - median)))
+        limit = max(_SPREADS * spread, np.log(_FACTOR))
+        for (record, each), size in zip(own, sizes, strict=True):
+            if abs(size - median) > limit:
+                factor = np.exp(abs(size - median))
+                word = "larger" if size > median else "smaller"
+                yield _finding(
+                    "label-volume",
+                    record,
+                    file=record["label"],
+                    found=f"{name} with {each[unit]:.3g} {unit}, {factor:.1f} times {word} than the median",
+                    expected=f"about {np.exp(median):.3g} {unit}; beyond {np.exp(median - limit):.3g} to "
+                    f"{np.exp(median + limit):.3g} is far outside what the other {len(own) - 1} cases have",
+                    remedy="look at the label map: another label's value, a part that is missing, or a rare anatomy",
+                )
+
+
+def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    """Say where a label is missing that nearly all others have; one without any label has its own finding."""
+    known = {str(value) for value in labels.values()}
+    labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
+    for name, value in labels.items():
+        without = [record for record in labelled if str(value) not in record["classes"]]
+        usual = len(labelled) >= _FEWEST_FOR_MISSING and len(without) <= _RARE * len(labelled)
+        for record in without if value != labels["background"] and usual else []:
+            yield _finding(
+                "label-missing",
+                record,
+                file=record["label"],
+                found=f"no {name}, which {len(labelled) - len(without)} of {len(labelled)} cases have",
+                expected=f"{name}, if the scan shows it",
+                remedy="look at the label map; if the structure is really absent, this is in order",
+            )
+
+
+def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    for name, value in labels.items():
+        own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
+        speckled = [(record, each) for record, each in own if each["specks"]]
+        common = len(speckled) > max(_COMMON * len(own), 3)
+        for record, each in speckled:
+            plural = "island" if each["specks"] == 1 else "islands"
+            yield _finding(
+                "label-islands",
+                record,
+                file=record["label"],
+                severity="note" if common else "warning",
+                found=f"{name} with {each['specks']} tiny {plural} ({each['speck_voxels']} voxels), more than 3 voxels "
+                "away from anything labelled",
+                expected="one part, or parts of some size",
+                remedy="look at the label map; remove what a slip of the mouse has left",
+            )
+
+
+def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    found = {int(value) for record in records for value in record["classes"]}
+    background = labels["background"]
+    if dataset.labels is None:
+        values = ", ".join(map(str, sorted(found))) or "none"
+        yield Finding(
+            "labels-unknown",
+            f"no names for the labels; values in the files: {values}",
+            'an entry "labels" in the datalist',
+            'add "labels": {"0": "background", "1": NAME, …} to the datalist, or --label-names when making it',
+        )
+    for name, value in labels.items():
+        if dataset.labels is not None and value != background and value not in found:
+            yield Finding(
+                "label-unused",
+                f"label {value} ({name}) in none of the label maps",
+                "every declared label in some case",
+                "take it out of the datalist's labels, or add cases that have it",
+            )
+    if sorted(labels.values()) != list(range(len(labels))) or background != 0:
+        values = ", ".join(f"{value} ({name})" for name, value in labels.items())
+        yield Finding(
+            "labels-not-consecutive",
+            f"label values {values}",
+            f"0 (background) to {len(labels) - 1}, which networks count in",
+            "nothing has to be done: a bundle that `lightskip plan` makes maps the values",
+        )
+
+
+def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
+    counts = Counter(record["orientation"] for record in records if record["orientation"])
+    if len(counts) > 1:
+        shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
+        yield Finding(
+            "orientation-mixed",
+            f"scans stored in {len(counts)} orientations: {shown}",
+            "any orientation",
+            "nothing has to be done: bundles turn every scan to one orientation",
+        )
+
+
+def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
+    # Sorted, because the thick axis is another one in another orientation.
+    known = [record for record in records if record["spacing"]]
+    if len(known) < _FEWEST_CASES:
+        return
+    spacings = np.sort([record["spacing"] for record in known])
+    median = np.median(spacings, axis=0)
+    for record, spacing in zip(known, spacings, strict=True):
+        if max((spacing / median).max(), (median / spacing).max()) > _SPACING_FACTOR:
+            yield _finding(
+                "spacing-outlier",
+                record,
+                found=f"a spacing of {_product(record['spacing'])} mm",
+                expected=f"about {_product(median)} mm (axes sorted), the dataset's median",
+                remedy="check the header; if it is right, nothing has to be done: bundles resample",
+            )
+
+
+def _finding(kind: str, record: Record, *, file: str | None = None, **words: Any) -> Finding:
+    return Finding(kind, case=record["name"], file=file or _first(record), **words)
+
+
+def _first(record: Record) -> str:
+    return str(record["images"][0])
+
+
+def _split(record: Record) -> Hashable:
+    return ("test", None) if record["part"] == "test" else ("fold", record["fold"])
+
+
+def _shown(split: Any) -> str:
+    kind, fold = split
+    if kind == "test":
+        return "the test part"
+    return "the training part" if fold is None else f"fold {fold}"
+
+
+def _elsewhere(splits: Iterable[Hashable], record: Record) -> str:
+    return ", ".join(sorted(_shown(split) for split in splits if split != _split(record)))
+
+
+def _product(spacing: Iterable[float]) -> str:
+    return " x ".join(f"{size:.4g}" for size in spacing)

@@ -1,0 +1,183 @@
+"""A datalist as a dataset: where its files are, its channels and labels, and its cases with their names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .datalist import as_list, existing_folder, read_json, require_paths, training_items
+from .errors import InputError
+from .volumes import scan_name
+
+__all__ = ["Case", "Dataset", "read_dataset"]
+
+_PARTS_WITHOUT_LABELS = ("test", "testing")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a datalist; paths are the datalist's own.
+
+    Args:
+        name: the scan's, unique in its dataset.
+        part: "training" or "test".
+        images: one file, or one per channel.
+        label: the label map; None where there is none.
+        fold: number of its fold, if it has one.
+        subject: whose scan it is, if the datalist tells.
+    """
+
+    name: str
+    part: str
+    images: tuple[str, ...]
+    label: str | None
+    fold: int | None
+    subject: str | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a datalist says.
+
+    Args:
+        file: the datalist.
+        folder: where its relative paths start.
+        name: of the dataset.
+        channels: names of the images' channels; None where the datalist names none.
+        labels: value in the files by name; None where the datalist names none.
+        cases: training cases, then test cases, each in the datalist's order.
+        described: the datalist's other entries, such as licence and reference.
+    """
+
+    file: Path
+    folder: Path
+    name: str
+    channels: list[str] | None
+    labels: dict[str, int] | None
+    cases: list[Case]
+    described: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Of the datalist's bytes, as hexadecimal digits."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    @property
+    def files_per_case(self) -> int:
+        """Image files that most cases have."""
+        return Counter(len(case.images) for case in self.cases).most_common(1)[0][0]
+
+
+def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) -> Dataset:
+    """Read a datalist.
+
+    Args:
+        datalist: JSON file in the MSD/MONAI form, as `make_datalist` writes it.
+        dataset_dir: folder that relative paths start from; by default what the datalist says in "folder" (relative to
+            the datalist itself), else the folder that it lies in.
+
+    Raises:
+        InputError: the datalist is missing or malformed, two labels have one value, or the folder does not exist.
+            Whether the files are there is not looked at.
+    """
+    file = Path(datalist).expanduser()
+    training = training_items(file)
+    content = read_json(file)
+    told = content.get("folder", ".")
+    if not isinstance(told, str):
+        raise _malformed(file, f'"folder" {told!r}', "the dataset's folder, relative to this file")
+    folder = existing_folder(file.parent / Path(told).expanduser() if dataset_dir is None else dataset_dir)
+    test = [item for part in _PARTS_WITHOUT_LABELS for item in content.get(part) or []]
+    items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
+    items += [(item if isinstance(item, Mapping) else {"image": item}, "test") for item in test]
+    for number, (item, _) in enumerate(items[len(training) :]):
+        require_paths(item, "image", file, place=f"test[{number}]")
+    return Dataset(
+        file=file,
+        folder=folder,
+        name=str(content.get("name") or file.stem),
+        channels=_channels(content, file),
+        labels=_labels(content, file),
+        cases=_cases(items),
+        described={key: value for key, value in content.items() if key not in ("training", *_PARTS_WITHOUT_LABELS)},
+    )
+
+
+def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:
+    images = [[str(path) for path in as_list(item["image"])] for item, _ in items]
+    names = _unique([_name(paths) for paths in images], images)
+    return [
+        Case(
+            name=name,
+            part=part,
+            images=tuple(paths),
+            label=str(item["label"]) if part == "training" else None,
+            fold=item["fold"] if isinstance(item.get("fold"), int) else None,
+            subject=None if item.get("subject") is None else str(item["subject"]),
+        )
+        for (item, part), paths, name in zip(items, images, names, strict=True)
+    ]
+
+
+def _name(images: list[str]) -> str:
+    name = scan_name(images[0])
+    # nnU-Net's ending for the first channel is no part of a case's name.
+    return name.removesuffix("_0000") if len(images) > 1 or name.endswith("_0000") else name
+
+
+def _unique(names: list[str], images: list[list[str]]) -> list[str]:
+    """Tell cases of one name apart by their folders, and where that is not enough by a number."""
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    longer = [
+        f"{PurePosixPath(paths[0]).parent.name}/{name}" if name in twice else name
+        for name, paths in zip(names, images, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    result = []
+    for name in longer:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return result
+
+
+def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
+    named = content.get("modality", content.get("channel_names"))
+    if named is None:
+        return None
+    if isinstance(named, Mapping) and named and all(str(key).isdigit() for key in named):
+        return [str(named[key]) for key in sorted(named, key=int)]
+    raise _malformed(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
+
+
+def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
+    """Read {"1": "liver"} (MSD) as well as {"liver": 1} (nnU-Net); the background first, then by value."""
+    named = content.get("labels")
+    if named is None:
+        return None
+    pairs = list(named.items()) if isinstance(named, Mapping) else []
+    if pairs and all(str(key).lstrip("-").isdigit() and isinstance(value, str) for key, value in pairs):
+        by_name = [(value, int(key)) for key, value in pairs]
+    elif pairs and all(type(value) is int for _, value in pairs):
+        by_name = [(str(key), value) for key, value in pairs]
+    else:
+        expected = '"labels": {"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one value per name'
+        raise _malformed(file, f'"labels" {named!r}', expected)
+    labels = dict(by_name)
+    if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
+        raise _malformed(file, f'"labels" {named!r}', "every name once and every value once")
+    if "background" not in labels:
+        zero = next((name for name, value in labels.items() if value == 0), None)
+        if zero is None:
+            labels["background"] = 0
+        else:
+            # Whatever it is called (bg, unlabelled, Background): 0 is what is not labelled.
+            labels = {"background" if name == zero else name: value for name, value in labels.items()}
+    return dict(sorted(labels.items(), key=lambda item: (item[0] != "background", item[1])))
+
+
+def _malformed(file: Path, found: str, expected: str) -> InputError:
+    return InputError(file, found=found, expected=expected, remedy="correct this entry of the datalist")

@@ -1,0 +1,152 @@
+"""Finding the cases of a dataset in whichever layout it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from ..datalist import existing_folder, read_json
+from ..errors import InputError
+from .bids import find_bids
+from .found import Found, Unlabelled, listed
+from .globs import find_globs
+from .msd import find_msd
+from .nnunet import find_nnunet, has_channel_files
+from .table import find_table
+
+__all__ = ["Layout", "find", "layout_of"]
+
+Layout = Literal["msd", "nnunet", "bids", "table"]
+
+
+def find(
+    source: str | Path | None = None,
+    *,
+    images: Sequence[str] = (),
+    labels: str | None = None,
+    layout: Layout | None = None,
+    dataset_dir: str | Path | None = None,
+    suffixes: Sequence[str] = (),
+    label_suffix: str | None = None,
+    derivatives: str | None = None,
+    unlabelled: Unlabelled = "refuse",
+    keep_folds: bool = True,
+) -> Found:
+    """Find the cases of a dataset: in a folder, in a table, in a JSON file, or by patterns.
+
+    Args:
+        source: a folder in MSD's, nnU-Net's or BIDS's layout, a CSV or TSV, or a datalist; None with patterns.
+        images: patterns of the images, one per channel, instead of a source; see `find_globs`.
+        labels: pattern of the label maps.
+        layout: how to read the source; by default as `layout_of` recognises it.
+        dataset_dir: where the paths of a table, a datalist or patterns start.
+        suffixes: channels of a BIDS dataset; see `find_bids`.
+        label_suffix: the same of its label maps.
+        derivatives: where in a BIDS dataset the label maps are.
+        unlabelled: what becomes of cases without a label map; see `sort_out`.
+        keep_folds: whether to read the folds that the source has.
+
+    Raises:
+        InputError: an option does not belong to this layout, the layout is not recognised, or what its reader says.
+    """
+    options = {"dataset_dir": dataset_dir, "suffixes": tuple(suffixes) or None}
+    options |= {"label_suffix": label_suffix, "derivatives": derivatives}
+    given = {name for name, value in options.items() if value is not None}
+    if images or labels is not None:
+        if source is not None:
+            raise _misused(source, "a source and patterns", "one of the two", "leave out the source or the patterns")
+        _refuse_others(given, "patterns", {"dataset_dir"})
+        return find_globs(images, labels, dataset_dir=dataset_dir, unlabelled=unlabelled)
+    if source is None:
+        remedy = "say where the dataset is"
+        raise _misused("source", "none", "a folder, a table, or patterns (--images, --labels)", remedy)
+    chosen = layout or layout_of(source)
+    if chosen == "msd":
+        _refuse_others(given, "MSD", {"dataset_dir"})
+        return find_msd(source, dataset_dir=dataset_dir, keep_folds=keep_folds)
+    if chosen == "table":
+        _refuse_others(given, "table", {"dataset_dir"})
+        return find_table(source, dataset_dir=dataset_dir, unlabelled=unlabelled, keep_folds=keep_folds)
+    if chosen == "nnunet":
+        _refuse_others(given, "nnU-Net", set())
+        return find_nnunet(source, unlabelled=unlabelled, keep_folds=keep_folds)
+    if chosen == "bids":
+        _refuse_others(given, "BIDS", {"suffixes", "label_suffix", "derivatives"})
+        return find_bids(
+            source, suffixes=suffixes, label_suffix=label_suffix, derivatives=derivatives, unlabelled=unlabelled
+        )
+    raise _misused("layout", repr(chosen), " or ".join(get_args(Layout)), "choose one of these")
+
+
+def layout_of(source: str | Path) -> Layout:
+    """Tell the layout of a source: a table or datalist by its ending, a folder by what lies in it.
+
+    A `dataset.json` with `channel_names`, or beside files named CASE_0000 that it does not name, is nnU-Net's; any
+    other is MSD's. A `dataset_description.json`, or folders sub-XX, make a BIDS dataset. A folder `imagesTr` with
+    files named CASE_0000 is nnU-Net's even without a `dataset.json`.
+
+    Raises:
+        InputError: it is none of these; the message says what was looked for.
+    """
+    path = Path(source).expanduser()
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".json"):
+        return "msd" if path.suffix.lower() == ".json" else "table"
+    if path.is_file():
+        expected = "a folder, a table (.csv, .tsv) or a datalist (.json)"
+        raise _misused(path, "a file of another kind", expected, "give one of these, or patterns: --images, --labels")
+    found = _layout_of_folder(existing_folder(path))
+    if found is None:
+        inside = next((sub for sub in sorted(path.iterdir()) if sub.is_dir() and _layout_of_folder(sub)), None)
+        raise InputError(
+            path,
+            found=f"no known layout; the folder holds {listed(sorted(_shown(sub) for sub in path.iterdir()))}",
+            expected="a dataset.json (MSD or nnU-Net), imagesTr with files CASE_0000 (nnU-Net), or a "
+            "dataset_description.json or folders sub-XX (BIDS)",
+            remedy=f"give the folder {inside}"
+            if inside
+            else "give patterns, such as --images 'images/*.nii.gz' --labels 'labels/*.nii.gz', or a CSV with columns "
+            "image and label",
+        )
+    return found
+
+
+def _layout_of_folder(folder: Path) -> Layout | None:
+    if (folder / "dataset.json").is_file():
+        return "nnunet" if _describes_nnunet(folder) else "msd"
+    if (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/")):
+        return "bids"
+    return "nnunet" if has_channel_files(folder) else None
+
+
+def _describes_nnunet(folder: Path) -> bool:
+    content = read_json(folder / "dataset.json")
+    if not isinstance(content, Mapping):
+        return False
+    if "channel_names" in content:
+        return True
+    # In version 1 the list names imagesTr/CASE.nii.gz, which only its channels exist for.
+    items = content.get("training")
+    if items is None:
+        return has_channel_files(folder)
+    first = items[0].get("image") if isinstance(items, list) and items and isinstance(items[0], Mapping) else None
+    return isinstance(first, str) and not (folder / first).exists() and has_channel_files(folder)
+
+
+def _shown(path: Path) -> str:
+    return path.name + "/" * path.is_dir()
+
+
+def _refuse_others(given: set[str], layout: str, known: set[str]) -> None:
+    strange = sorted(given - known)
+    if strange:
+        raise _misused(
+            layout,
+            f"the option {' and '.join(strange)}, which says nothing in this layout",
+            " or ".join(sorted(known)) or "none of these options",
+            "leave it out",
+        )
+
+
+def _misused(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
+    return InputError(where, found=found, expected=expected, remedy=remedy)

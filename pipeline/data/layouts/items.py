@@ -1,0 +1,176 @@
+"""What holds for the cases of every layout: whose they are, what they share, and that they can be used at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..folds import classes
+from ..volumes import scan_name
+from .found import Found, Item, listed
+from .headers import shape_and_spacing
+from .image_files import parts_of
+
+__all__ = ["groups_of", "require_sound", "strata_of", "with_subjects"]
+
+_FROM_HEADERS = ("shape", "spacing")
+
+
+def with_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> list[Item]:
+    """Give cases the subject that a regular expression finds in their names; without one they stay as they are.
+
+    Raises:
+        InputError: the expression is none, has no group, or finds nothing in a name.
+    """
+    if pattern is None:
+        return list(items)
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise _bad_pattern(pattern, f"no regular expression ({error})") from error
+    if expression.groups < 1:
+        raise _bad_pattern(pattern, "a regular expression without a group")
+    matches = [
+        expression.search(item.images[0].name)
+        or expression.search(Path(os.path.relpath(item.images[0], found.folder)).as_posix())
+        for item in items
+    ]
+    without = [item.images[0].name for item, match in zip(items, matches, strict=True) if not (match and match[1])]
+    if without:
+        raise _bad_pattern(pattern, f"no subject in {listed(without)}")
+    return [replace(item, subject=match[1]) for item, match in zip(items, matches, strict=True) if match]
+
+
+def require_sound(training: Sequence[Item], test: Sequence[Item], found: Found) -> None:
+    """Raise an InputError where cases cannot be used as they are, before anything is read or written.
+
+    Raises:
+        InputError: there is no training case, a file is missing or belongs to two cases, two cases of a folder have
+            the same name, their numbers of images differ, or a subject is in training and test.
+    """
+    if not training:
+        raise InputError(
+            found.source,
+            found="no case for training",
+            expected="cases with an image and a label map",
+            remedy="add label maps, or predict without a datalist",
+        )
+    for item in [*training, *test]:
+        _require_files(item, found)
+    _refuse_twice([*training, *test], found)
+    usual = len(training[0].images)
+    odd = [item.images[0].name for item in [*training, *test] if len(item.images) != usual]
+    if odd:
+        raise InputError(
+            found.source,
+            found=f"{len(odd)} cases with other numbers of images than {training[0].images[0].name}: {listed(odd)}",
+            expected=f"{usual} for every case, one for each channel",
+            remedy="add the missing channels, or take these cases away",
+        )
+    both = sorted({item.subject for item in training if item.subject} & {item.subject for item in test if item.subject})
+    if both:
+        raise InputError(
+            found.source,
+            found=f"subjects in training and in test: {listed(both)}",
+            expected="each subject in one of the two: testing on whom was trained on tells nothing",
+            remedy="move their cases to one part, or leave unlabelled ones out with --unlabelled ignore",
+        )
+
+
+def groups_of(items: Sequence[Item], column: str | None, found: Found) -> list[str | None]:
+    """Return for each case what must stay in one fold: the value of a column, or its subject.
+
+    Raises:
+        InputError: there is no such column, or a subject has two values in it.
+    """
+    if column is None:
+        return [item.subject for item in items]
+    values = _column(items, column, found)
+    value_of: dict[str, str] = {}
+    for item, value in zip(items, values, strict=True):
+        if item.subject is not None and value_of.setdefault(item.subject, value) != value:
+            raise InputError(
+                found.source,
+                found=f"subject {item.subject} with {value_of[item.subject]!r} and {value!r} as {column}",
+                expected="one for each subject, so that groups keep subjects whole",
+                remedy=f"correct {column}, or group by subject",
+            )
+    return list(values)
+
+
+def strata_of(items: Sequence[Item], columns: Sequence[str], found: Found) -> list[tuple[str, ...]] | None:
+    """Return for each case the classes that it has in these columns; None without columns.
+
+    Raises:
+        InputError: there is no such column, or a header that tells shape or spacing cannot be read.
+    """
+    if not columns:
+        return None
+    return list(zip(*(classes(_column(items, column, found)) for column in columns), strict=True))
+
+
+def _column(items: Sequence[Item], column: str, found: Found) -> list[str]:
+    there = {name for item in items for name in item.columns}
+    name = column if column in there else column.lower()
+    if name in there:
+        return [item.columns.get(name, "") for item in items]
+    if name in _FROM_HEADERS:
+        headers = [shape_and_spacing(item.images[0]) for item in items]
+        # Three digits, because a spacing that went through float32 and text is still the same.
+        return [
+            f"{np.prod(shape) if name == 'shape' else float(f'{max(spacing):.3g}'):g}" for shape, spacing in headers
+        ]
+    raise InputError(
+        found.source,
+        found=f"no column {column}",
+        expected=f"one of {', '.join([*sorted(there), *_FROM_HEADERS])}",
+        remedy="choose one of these",
+    )
+
+
+def _require_files(item: Item, found: Found) -> None:
+    for path in (*item.images, *([item.label] if item.label is not None else [])):
+        missing = next((part for part in parts_of(path) if not part.exists()), None)
+        if missing is not None:
+            where = f"{found.source} ({item.place})" if item.place else f"{found.source}"
+            raise InputError(
+                Path(os.path.normpath(missing)),
+                found="no such file",
+                expected=f"every file that {where} names",
+                remedy="check the names there and the dataset folder, or copy the file",
+                kind="missing",
+            )
+
+
+def _refuse_twice(items: Sequence[Item], found: Found) -> None:
+    """Refuse a file that two cases, or two channels, name, and two cases of one name in one folder."""
+    seen: dict[str, str] = {}
+    for item in items:
+        files = [os.path.normpath(path) for path in (*item.images, item.label) if path is not None]
+        first = item.images[0]
+        name = os.path.normpath(first.parent / scan_name(first))
+        for key in [*files, *([name] if name not in files else [])]:
+            place = item.place or first.name
+            if key in seen:
+                raise InputError(
+                    key,
+                    found=f"this {'file' if key in files else 'name'} twice in {found.source}: {seen[key]} and {place}",
+                    expected="every file in one case, and different names for the cases of a folder",
+                    remedy="take one of the two away, or rename it",
+                )
+            seen[key] = place
+
+
+def _bad_pattern(pattern: str, what: str) -> InputError:
+    return InputError(
+        f"--subject {pattern}",
+        found=what,
+        expected="an expression whose first group is the subject, such as '^(.+)_t[12]'",
+        remedy="correct it",
+    )

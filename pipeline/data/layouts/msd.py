@@ -1,0 +1,92 @@
+"""The Medical Segmentation Decathlon's layout: a `dataset.json` that names every file; a datalist is one too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..datalist import as_list, existing_folder, read_json, require_paths, training_items
+from ..errors import InputError
+from .found import Found, Item
+
+__all__ = ["find_msd", "kept"]
+
+_KEPT = ("name", "description", "reference", "licence", "release", "modality", "labels")
+_OTHER_SPELLINGS = {"license": "licence"}
+_READ = {"image", "label", "fold", "subject"}
+
+
+def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
+    """Find the cases that a JSON file in the MSD/MONAI form names.
+
+    Test items may be bare paths. Folds and subjects are taken over; further entries of an item become its columns.
+    Entries that name macOS's hidden `._` files are left out.
+
+    Args:
+        source: a folder with `dataset.json`, or such a file itself, for instance a datalist to make new folds for.
+        dataset_dir: where its paths start; by default what it says under "folder", else the folder that it lies in.
+        keep_folds: whether to read the folds that it gives.
+
+    Raises:
+        InputError: the file is missing or malformed, or has a list "validation", which would belong to no fold.
+    """
+    path = Path(source).expanduser()
+    file = path if path.is_file() else existing_folder(path) / "dataset.json"
+    training = training_items(file)
+    content = read_json(file)
+    if content.get("validation"):
+        raise InputError(
+            file,
+            found='a list "validation"',
+            expected='the lists "training", with or without folds, and "test"',
+            remedy='move its cases into "training"; "fold" says which of them validate',
+        )
+    told = content.get("folder")
+    folder = file.parent / Path(told).expanduser() if isinstance(told, str) else file.parent
+    folder = existing_folder(folder if dataset_dir is None else dataset_dir)
+    test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
+    test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
+    for number, entry in enumerate(test):
+        require_paths(entry, "image", file, place=f"test[{number}]")
+    cases, scans = [
+        [
+            _item(entry, f"{part}[{number}]", folder, file, keep_folds and part == "training")
+            for number, entry in enumerate(entries)
+            if not Path(as_list(entry["image"])[0]).name.startswith("._")
+        ]
+        for part, entries in (("training", training), ("test", test))
+    ]
+    return Found(file, folder, cases, scans, kept(content))
+
+
+def kept(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a datalist keeps of a `dataset.json`."""
+    renamed = {_OTHER_SPELLINGS.get(key, key): value for key, value in content.items()}
+    return {key: renamed[key] for key in _KEPT if key in renamed}
+
+
+def _item(entry: Mapping[str, Any], place: str, folder: Path, source: Path, keep_fold: bool) -> Item:
+    labels = [folder / Path(path).expanduser() for path in as_list(entry.get("label") or [])]
+    fold = entry.get("fold") if keep_fold else None
+    if len(labels) > 1 or not (fold is None or (type(fold) is int and fold >= 0)):
+        found = f"{len(labels)} label maps" if len(labels) > 1 else f"fold {fold!r}"
+        raise InputError(
+            source,
+            found=f"{place} with {found}",
+            expected="one label map per case, and a whole number from 0 as its fold",
+            remedy="correct this item",
+        )
+    subject = entry.get("subject")
+    return Item(
+        images=tuple(folder / Path(path).expanduser() for path in as_list(entry["image"])),
+        label=labels[0] if labels else None,
+        subject=None if subject is None else str(subject),
+        fold=fold,
+        columns={key: str(value) for key, value in entry.items() if key not in _READ and not _is_nested(value)},
+        place=place,
+    )
+
+
+def _is_nested(value: Any) -> bool:
+    return value is None or isinstance(value, Mapping | list)

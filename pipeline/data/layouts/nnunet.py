@@ -1,0 +1,193 @@
+"""nnU-Net's layout: `imagesTr/CASE_0000.nii.gz`, one file per channel, and `labelsTr/CASE.nii.gz`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..datalist import existing_folder, read_json
+from ..errors import InputError
+from ..volumes import scan_name
+from .found import Found, Item, Unlabelled, listed, sort_out
+from .image_files import image_files, is_hidden, is_image, natural_order
+from .msd import kept
+
+__all__ = ["find_nnunet", "has_channel_files"]
+
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
+_SPLITS = "splits_final.json"
+
+
+def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
+    """Find the cases of a folder in nnU-Net's layout, of version 1 or 2.
+
+    With a `dataset.json` its `channel_names` (version 1: `modality`), `labels`, `file_ending` and `numTraining` count;
+    its `dataset`, which names files elsewhere, too. Without one the file names alone tell cases and channels.
+    `imagesTs` are the test items, with label maps where `labelsTs` has them. Folds are those of `splits_final.json`,
+    where it lies in the folder.
+
+    Args:
+        folder: the dataset folder, such as `Dataset002_Liver`.
+        unlabelled: what becomes of training images without a label map; see `sort_out`.
+        keep_folds: whether to read `splits_final.json`.
+
+    Raises:
+        InputError: a case lacks a channel, a label map has no image, there are more or fewer cases than
+            `numTraining`, a file has an ending that the pipeline cannot read, or the splits are no partition.
+    """
+    root = existing_folder(folder)
+    file = root / "dataset.json"
+    content = read_json(file) if file.exists() else {}
+    if not isinstance(content, Mapping):
+        raise InputError(file, found="no object", expected='{"channel_names": …}', remedy="correct this file")
+    source = file if content else root
+    named_channels = content.get("channel_names", content.get("modality")) or {}
+    ending = _ending(content, file)
+    if isinstance(content.get("dataset"), Mapping):
+        training, test = [_named_item(root, file, name, entry) for name, entry in content["dataset"].items()], []
+    else:
+        training, test = (
+            _cases(root, "Tr", ending, len(named_channels)),
+            _cases(root, "Ts", ending, len(named_channels)),
+        )
+    told = content.get("numTraining")
+    if told is not None and told != len(training):
+        raise InputError(
+            root / "imagesTr",
+            found=f"{len(training)} cases",
+            expected=f"the {told} of numTraining in dataset.json",
+            remedy="copy the folder again, or correct numTraining",
+        )
+    labelled, more = sort_out(training, unlabelled, root / "labelsTr")
+    if keep_folds and (root / _SPLITS).is_file():
+        labelled = _with_folds(labelled, root / _SPLITS)
+    described = {"name": re.sub(r"^(Dataset|Task)[0-9]{3}_", "", root.name)} | kept(content)
+    if named_channels:
+        described["modality"] = named_channels
+    return Found(source, root, labelled, [*more, *test], described)
+
+
+def has_channel_files(folder: Path) -> bool:
+    """Tell whether a folder's `imagesTr` holds files named in nnU-Net's way, CASE_0000 and an ending."""
+    return any(_CHANNEL.fullmatch(path.name) for path in image_files(folder / "imagesTr"))
+
+
+def _ending(content: Mapping[str, Any], file: Path) -> str | None:
+    ending = content.get("file_ending")
+    if ending is not None and not (isinstance(ending, str) and is_image(f"case{ending}")):
+        raise InputError(
+            file,
+            found=f'"file_ending" {ending!r}',
+            expected="an ending such as .nii.gz, .nrrd, .mha, .png or .tif",
+            remedy="convert the files to one of these formats",
+        )
+    return ending
+
+
+def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Item]:
+    """Find the cases of imagesTr or imagesTs; `channels` is 0 where their number is not known."""
+    images = root / f"images{part}"
+    files = _with_ending(images, ending)
+    labels = {_stem(path, ending): path for path in _with_ending(root / f"labels{part}", ending)}
+    by_case: dict[str, dict[int, Path]] = {}
+    for path in files:
+        match = _CHANNEL.fullmatch(path.name)
+        if match is None:
+            raise InputError(
+                path,
+                found="a name without a channel's number",
+                expected="names such as CASE_0000.nii.gz, for each channel one file",
+                remedy="rename the file, or take it away",
+            )
+        earlier = by_case.setdefault(match["case"], {}).setdefault(int(match["channel"]), path)
+        if earlier != path:
+            raise InputError(
+                path, found=f"the case and channel of {earlier.name}", expected="one file", remedy="take one away"
+            )
+    wanted = list(range(channels or max((len(found) for found in by_case.values()), default=0)))
+    _check_complete(images, by_case, wanted)
+    without = [path.name for case, path in labels.items() if case not in by_case]
+    if without:
+        raise InputError(
+            root / f"labels{part}",
+            found=f"label maps without an image: {listed(without)}",
+            expected=f"CASE_0000 in images{part} for each",
+            remedy="copy the images, or take these label maps away",
+        )
+    return [Item(tuple(found[channel] for channel in wanted), labels.get(case)) for case, found in by_case.items()]
+
+
+def _with_ending(folder: Path, ending: str | None) -> list[Path]:
+    if ending is None:
+        return image_files(folder)
+    found = sorted(folder.glob(f"*{ending}"), key=natural_order) if folder.is_dir() else []
+    return [path for path in found if not is_hidden(path)]
+
+
+def _stem(path: Path, ending: str | None) -> str:
+    return path.name.removesuffix(ending) if ending else scan_name(path)
+
+
+def _check_complete(folder: Path, by_case: Mapping[str, Mapping[int, Path]], wanted: Sequence[int]) -> None:
+    wrong = [
+        f"{case} ({', '.join(f'{channel:04d}' for channel in sorted(found))})"
+        for case, found in by_case.items()
+        if sorted(found) != wanted
+    ]
+    if wrong:
+        raise InputError(
+            folder,
+            found=f"{len(wrong)} of {len(by_case)} cases with other channels: {listed(wrong)}",
+            expected=f"the channels {', '.join(f'{channel:04d}' for channel in wanted)} of every case",
+            remedy="copy the missing files, or take these cases away",
+        )
+
+
+def _named_item(root: Path, file: Path, name: str, entry: Any) -> Item:
+    images = entry.get("images") if isinstance(entry, Mapping) else None
+    if not isinstance(images, list) or not images or not isinstance(entry.get("label", ""), str):
+        raise InputError(
+            file,
+            found=f'dataset "{name}" {entry!r}',
+            expected='{"images": [one file per channel], "label": file}',
+            remedy="correct this entry",
+        )
+    label = entry.get("label")
+    return Item(tuple(root / path for path in images), root / label if label else None, place=f'dataset "{name}"')
+
+
+def _with_folds(items: Iterable[Item], file: Path) -> list[Item]:
+    """Give each case the number of the split that validates on it."""
+    items = list(items)
+    splits = read_json(file)
+    try:
+        parts = [(set(split["train"]), list(split["val"])) for split in splits]
+    except (TypeError, KeyError) as error:
+        raise _no_partition(file, "splits of another form") from error
+    names = {_case_name(item) for item in items}
+    fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
+    if set(fold_of) != names:
+        odd = sorted(set(fold_of) ^ names, key=natural_order)
+        raise _no_partition(file, f"cases that are only in the splits or only in the folder: {listed(odd)}")
+    if sum(len(validated) for _, validated in parts) > len(names):
+        raise _no_partition(file, "a case that several splits validate on")
+    if any(trained != names - set(validated) for trained, validated in parts):
+        raise _no_partition(file, "a split that does not train on all cases that it does not validate on")
+    return [replace(item, fold=fold_of[_case_name(item)]) for item in items]
+
+
+def _case_name(item: Item) -> str:
+    match = _CHANNEL.fullmatch(item.images[0].name)
+    return match["case"] if match else _stem(item.images[0], None)
+
+
+def _no_partition(file: Path, found: str) -> InputError:
+    return InputError(
+        file,
+        found=found,
+        expected='[{"train": […], "val": […]}, …], where each case is in "val" once and in all other "train"',
+        remedy="correct the splits, or make new folds with --folds 5",
+    )

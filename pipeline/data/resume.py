@@ -1,0 +1,101 @@
+"""What a check has found so far, kept in a file so that an interrupted one goes on from there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from .errors import InputError
+from .findings import Finding
+from .inspect_case import Inspection
+
+__all__ = ["Progress"]
+
+_NAME = "cases.jsonl"
+
+
+class Progress:
+    """One line of JSON per case that was read, in `cases.jsonl` of the output folder. Safe to use from threads.
+
+    Args:
+        folder: the output folder, made when missing; None keeps nothing.
+        settings: what a line's findings depend on besides the files; lines with other settings are not used.
+        resume: whether to use the lines that are there; otherwise the file is begun anew.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | Path | None, *, settings: str, resume: bool) -> None:
+        self.settings = settings
+        self.known: dict[str, Inspection] = {}
+        self.lock = threading.Lock()
+        self.stream: TextIO | None = None
+        if folder is None:
+            return
+        path = Path(folder) / _NAME
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if resume and path.is_file():
+                self._read(path)
+            self.stream = path.open("a" if resume else "w", encoding="utf-8")
+            # The last line of a check that was killed may have no end.
+            self.stream.write("\n")
+        except OSError as error:
+            raise InputError(
+                path.parent,
+                found=f"a folder that cannot be written to ({error.strerror})",
+                expected="a folder for the report",
+                remedy="name another one: -o FOLDER",
+            ) from error
+
+    def find(self, key: str) -> Inspection | None:
+        """Return what is known for this state of a case's files, if anything."""
+        return self.known.get(key)
+
+    def add(self, key: str, inspection: Inspection) -> None:
+        """Write down what a case gave."""
+        if self.stream is None:
+            return
+        line = json.dumps({"key": key, "settings": self.settings, **_packed(inspection)}) + "\n"
+        with self.lock:
+            self.stream.write(line)
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.stream is not None:
+            self.stream.close()
+
+    def _read(self, path: Path) -> None:
+        for line in filter(None, path.read_text(encoding="utf-8", errors="replace").splitlines()):
+            try:
+                item = json.loads(line)
+                if item["settings"] == self.settings:
+                    self.known[item["key"]] = _unpacked(item)
+            except (ValueError, KeyError, TypeError):
+                # The line at which an earlier check was killed, or another version's: its case is read again.
+                continue
+
+
+def _packed(inspection: Inspection) -> dict[str, Any]:
+    picture = inspection.thumbnail
+    return {
+        "findings": [asdict(finding) for finding in inspection.findings],
+        "record": inspection.record,
+        "voxels": inspection.voxels,
+        "thumbnail": None if picture is None else base64.b64encode(picture).decode(),
+    }
+
+
+def _unpacked(item: dict[str, Any]) -> Inspection:
+    return Inspection(
+        [Finding(**finding) for finding in item["findings"]],
+        item["record"],
+        item["voxels"],
+        None if item["thumbnail"] is None else base64.b64decode(item["thumbnail"]),
+    )

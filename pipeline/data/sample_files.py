@@ -1,0 +1,85 @@
+"""The files of the built-in sample datasets: the folder whole or not there, and the same bytes each time."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import write_text
+from .errors import InputError
+
+
+def check_sample_arguments(folder: Path, *, cases: int, scans: int, seed: int, folds: int = 1) -> None:
+    """Refuse what no sample dataset can be made from, before anything is written.
+
+    Raises:
+        InputError: If there is something at ``folder`` other than an empty folder, or a number is out of its range.
+    """
+    problem = None
+    numbers = {"folds": (folds, 1), "cases": (cases, folds), "scans": (scans, 0), "seed": (seed, 0)}
+    for name, (number, lowest) in numbers.items():
+        if number < lowest:
+            reason = ", at least one in each fold" if name == "cases" and folds > 1 else ""
+            problem = (f"{name} = {number}", f"{name} of {lowest} or more{reason}", f"raise {name}")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        found = "a folder that is not empty" if folder.is_dir() else "a file"
+        problem = (found, "a folder that does not exist yet, or an empty one", "name another folder")
+    if problem is not None:
+        raise InputError(folder, found=problem[0], expected=problem[1], remedy=problem[2])
+
+
+@contextmanager
+def new_sample_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder under a temporary name beside it, which becomes ``folder`` when the block ends well.
+
+    Yields:
+        The temporary folder, with ``imagesTr``, ``labelsTr``, ``imagesTs`` and ``labelsTs`` in it.
+
+    Raises:
+        Whatever the block raises; nothing is left then.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
+            (partial / sub).mkdir(parents=True)
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_description(path: Path, description: Mapping[str, Any]) -> None:
+    """Write a ``dataset.json``."""
+    write_text(path, json.dumps(description, indent=2) + "\n")
+
+
+def store(intensity: NDArray[np.float64], dtype: type[np.number[Any]]) -> NDArray[Any]:
+    """Intensities as they are written: rounded where the number type is one of integers; same shape."""
+    return (np.rint(intensity) if np.issubdtype(dtype, np.integer) else intensity).astype(dtype)
+
+
+def write_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
+    """Write a ``.nii.gz`` in mm with qform and sform both ``affine`` (4, 4): the same bytes for the same voxels."""
+    image = nib.Nifti1Image(voxels, affine)
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    image.header.set_xyzt_units(xyz="mm")
+    # nibabel would put the time and the file's name into the gzip header, and the bytes would differ at each run.
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as packed:
+        packed.write(image.to_bytes())
+    path.write_bytes(buffer.getvalue())

@@ -1,0 +1,227 @@
+"""What `lightskip train` and `lightskip evaluate` say and refuse before they start; tests/bundles runs them."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.bundle.launch import Launch, prepare
+from pipeline.bundle.render import write_rendered
+from pipeline.data.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A freshly rendered bundle, ``shapes``, in the working directory, beside a dataset's folder."""
+    source = REPOSITORY / "bundles" / "synthetic_shapes"
+    (tmp_path / "shapes").mkdir()
+    shutil.copy(source / "plan.yaml", tmp_path / "shapes")
+    write_rendered(tmp_path / "shapes")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return Path("shapes")
+
+
+def launched(words: str, verb: str = "train") -> Launch:
+    return prepare(verb, Path("shapes"), shlex.split(words))
+
+
+def refusal(words: str, verb: str = "train") -> str:
+    with pytest.raises(InputError) as raised:
+        launched(words, verb)
+    return str(raised.value)
+
+
+@pytest.mark.usefixtures("bundle")
+def test_says_the_command_that_it_stands_for() -> None:
+    launch = launched("--dataset_dir data --optimizer#lr=1e-3 --resume --skip \"['sat', {'maps': 2}]\" --dry-run")
+    assert launch.dry_run
+    assert launch.command == (
+        "python -m monai.bundle run training --config_file shapes/configs/train.json --dataset_dir data "
+        "--optimizer#lr 1e-3 --resume True --skip \"['sat', {'maps': 2}]\""
+    )
+
+
+@pytest.mark.parametrize("word", ["--processes 2", "--gpus 2", "--processes=2"])
+@pytest.mark.usefixtures("bundle")
+def test_several_processes_are_torchruns(word: str) -> None:
+    launch = launched(f"--fold 1 {word} --epochs 2")
+    assert (launch.processes, launch.dry_run) == (2, False)
+    assert launch.command == (
+        "python -m torch.distributed.run --standalone --nproc_per_node 2 -m monai.bundle run training --config_file "
+        "\"['shapes/configs/train.json','shapes/configs/multi_gpu_train.json']\" --fold 1 --epochs 2"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--epochs 3 --processes 1",
+        "--skip '$my_skip' --device cuda:0 --patch '[16,16,16]' --minutes 5",
+        "--train#trainer#max_epochs 3 --train#handlers#2#interval 5 --optimizer#momentum 0.9",
+        "--optimizer#_target_ torch.optim.AdamW --optimizer#betas '[0.9,0.99]'",
+        "--_meta_#task other --logging_file False --init_id initialize",
+        "--tracking mlflow --run_name first",
+    ],
+)
+@pytest.mark.usefixtures("bundle")
+def test_settings_of_the_bundle_pass(words: str) -> None:
+    assert launched(words).warning == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "named", "told"),
+    [
+        ("--epoch 3", "unknown override: --epoch;", "nearest are epochs"),
+        ("--fold 1 --lerning-rate 1", "unknown override: --lerning_rate;", "nearest are learning_rate"),
+        ("--optimizer#l 1e-3", "unknown override: --optimizer#l;", "optimizer#lr"),
+        ("--train#trianer#max_epochs 3", "unknown override: --train#trianer#max_epochs;", "train#trainer#max_epochs"),
+        ("--patch#7 3", "unknown override: --patch#7;", "nearest are patch"),
+        ("--epoch 1 --folds 2", "unknown overrides: --epoch, --folds;", "fold"),
+        ("--proceses 2", "unknown override: --proceses;", "processes"),
+        ("--checkpoint m.pt", "unknown override: --checkpoint;", ""),
+        ("--epochs many", "--epochs 'many'", "a number for epochs"),
+        ("--epochs", "--epochs True", "a number for epochs"),
+        ("--resume false", "--resume 'false'", "True or False (with a capital letter)"),
+        ("--skip None", "--skip None, which MONAI ignores", "Give --skip none"),
+        ("--config_file a.json", "--config_file", "which files and which run"),
+        ("--args_file a.json --run_id other", "--run_id", "which files and which run"),
+        ("epochs 3", "'epochs', which belongs to no key", "--KEY VALUE"),
+        ("--processes 0", "found 0", "a whole number, 1 or more"),
+        ("--processes two", "found two", "a whole number, 1 or more"),
+        ("--dataset_dir nowhere", "nowhere: found no such folder", "set dataset_dir"),
+        ("--dataset_dir shapes/plan.yaml", "plan.yaml: found a file", "set dataset_dir"),
+    ],
+)
+@pytest.mark.usefixtures("bundle")
+def test_refuses_what_the_bundle_does_not_know(words: str, named: str, told: str) -> None:
+    message = refusal(words)
+    assert named in message
+    assert told in message
+
+
+@pytest.mark.usefixtures("bundle")
+def test_a_mistyped_key_is_told_without_pytorch() -> None:
+    code = (
+        "import sys; sys.modules.update(torch=None, monai=None)\n"
+        "from pipeline.cli import main\n"
+        "sys.exit(main(['train', 'shapes', '--dataset_dir', 'data', '--epoch', '3']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: shapes/configs/train.json: found unknown override: --epoch; ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_what_is_no_bundle_is_an_error(bundle: Path, verb: str) -> None:
+    def told(folder: Path) -> str:
+        with pytest.raises(InputError) as raised:
+            prepare(verb, folder, [])
+        return str(raised.value)
+
+    assert "found no such folder" in told(Path("nowhere"))
+    assert "found a file" in told(bundle / "plan.yaml")
+    assert "found no configs/train.json in it" in told(Path("data"))
+    shutil.rmtree(bundle / "configs")
+    assert "found plan.yaml, but no configs/train.json" in told(bundle)
+    assert "lightskip render shapes" in told(bundle)
+
+
+def test_a_config_of_another_make_or_broken_is_an_error(bundle: Path) -> None:
+    file = bundle / "configs" / "train.json"
+    config = json.loads(file.read_text())
+    del config["ckpt_dir"]
+    file.write_text(json.dumps(config))
+    assert "found no key ckpt_dir" in refusal("")
+    file.write_text("{")
+    assert "cannot be read as a config" in refusal("")
+    file.write_text("[]")
+    assert "no mapping" in refusal("")
+
+
+def test_configs_that_are_not_what_the_plan_gives_are_told(bundle: Path) -> None:
+    plan = bundle / "plan.yaml"
+    plan.write_text(re.sub(r"(?m)^  epochs: .*", "  epochs: 61", plan.read_text()))
+    assert launched("--fold 1").warning == (
+        "not what shapes/plan.yaml gives: configs/train.json; to write anew: lightskip render shapes"
+    )
+    plan.write_text("epochs: 60")
+    assert "cannot be compared with the plan" in launched("--fold 1").warning
+    plan.unlink()
+    assert launched("--fold 1").warning == ""
+
+
+def test_evaluates_the_last_training_or_else_the_bundles_own(bundle: Path) -> None:
+    own, trained = bundle / "models" / "model.pt", bundle / "runs" / "fold_1" / "model.pt"
+    assert "the bundle's own, shapes/models/model.pt" in refusal("--fold 1", "evaluate")
+    for file in (own, trained):
+        file.parent.mkdir(parents=True)
+    own.touch()
+    launch = launched("--fold 1", "evaluate")
+    assert launch.note == "weights: shapes/models/model.pt, the bundle's own\n"
+    assert launch.command == (
+        "python -m monai.bundle run evaluating --config_file "
+        "\"['shapes/configs/train.json','shapes/configs/evaluate.json']\" --fold 1"
+    )
+    trained.touch()
+    launch = launched("--fold 1", "evaluate")
+    assert launch.command.endswith(" --fold 1 --checkpoint shapes/runs/fold_1/model.pt")
+    assert launch.note.startswith("weights: shapes/runs/fold_1/model.pt, of the last training; the bundle's own: ")
+    # Fold 0 has no training of its own.
+    assert "the bundle's own" in launched("", "evaluate").note
+    assert launched("--checkpoint other.pt", "evaluate").note == ""
+
+
+def test_never_evaluates_other_weights_than_those_of_the_folder_named(bundle: Path) -> None:
+    (bundle / "models").mkdir()
+    (bundle / "models" / "model.pt").touch()
+    message = refusal("--ckpt_dir run", "evaluate")
+    assert message.startswith("run/model.pt: found no such file; expected the weights of a training. ")
+    Path("run").mkdir()
+    Path("run/model.pt").touch()
+    assert launched("--ckpt_dir run", "evaluate").settings["checkpoint"] == "run/model.pt"
+
+
+@pytest.mark.usefixtures("bundle")
+def test_evaluates_in_one_process() -> None:
+    assert "found 2; expected 1" in refusal("--processes 2", "evaluate")
+
+
+def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
+    launch = launched("--dataset_dir data --ckpt_dir run --epochs 4 --resume --skip concat --network_def#dropout 0.1")
+    folder = Path("run")
+    folder.mkdir()
+    for name in ("model.pt", "last.pt"):
+        (folder / name).touch()
+    (folder / "history.csv").write_text("epoch,val_mean_dice\n1,0.5\n2,\n3,0.75\n4,0.625\n")
+    assert launch.outcome() == (
+        "best weights: run/model.pt  (validation Dice 0.7500, epoch 3 of 4)\n"
+        "last state:   run/last.pt\n"
+        "curve:        run/history.csv\n"
+        "next:         lightskip evaluate shapes --dataset_dir data --ckpt_dir run --skip concat "
+        "--network_def#dropout 0.1\n"
+    )
+    # What it says is what works.
+    words = shlex.split(launch.outcome().splitlines()[-1])[4:]
+    assert prepare("evaluate", bundle, words).settings["checkpoint"] == "run/model.pt"
+
+
+@pytest.mark.usefixtures("bundle")
+def test_an_interrupted_training_says_how_to_go_on() -> None:
+    launch = launched("--ckpt_dir run --epochs 4 --processes 2")
+    assert launch.way_on() == ""
+    Path("run").mkdir()
+    Path("run/last.pt").touch()
+    assert launch.way_on() == (
+        "go on with: lightskip train shapes --ckpt_dir run --epochs 4 --resume True --processes 2\n"
+    )
