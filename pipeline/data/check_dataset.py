@@ -120,7 +120,7 @@ def _inspect(
     resume: bool,
     progress: bool,
 ) -> list[Inspection]:
-    state = Progress(output, settings=repr((_FORMAT, wanted)), resume=resume)
+    state = Progress(output, settings=repr((_FORMAT, version("lightskip"), wanted)), resume=resume)
     executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
 
     def one(case: Case) -> Inspection:

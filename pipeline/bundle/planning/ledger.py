@@ -32,7 +32,8 @@ class Autocast(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _lower(self, value: Tensor) -> Tensor:
-        if not (value.is_leaf and value.requires_grad):
+        # As autocast has it; the address of a view, which soon ends, may be another one's later.
+        if not (value.is_leaf and value.requires_grad) or value._is_view():
             return value.to(self._dtype)
         # Weights are converted once in a step.
         if id(value) not in self._cast:

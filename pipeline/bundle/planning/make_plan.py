@@ -19,7 +19,7 @@ from .intensity import choose_modality, choose_normalisation
 from .memory import MemoryEstimate
 from .resources import GIB, Resources
 from .schedule import cases_per_step, choose_schedule
-from .sides import choose_mirror_axes
+from .sides import choose_mirror_axes, sided_axes
 from .size import Size, choose_size, network_arguments
 
 __all__ = ["Planned", "make_plan"]
@@ -83,6 +83,7 @@ def make_plan(
     modalities = Choice(modality, "as given") if modality else choose_modality(fingerprint.channels, fingerprint)
     chosen = Choice(spacing, "mm; as given") if spacing else choose_spacing(fingerprint)
     classes = len(fingerprint.labels)
+    mirror = choose_mirror_axes(fingerprint)
 
     def arguments(size: Size) -> dict[str, Any]:
         network = network_arguments(
@@ -99,6 +100,7 @@ def make_plan(
             memory_limit=resources.memory,
             seconds=resources.seconds_of,
             seconds_limit=resources.hours * 3600,
+            uncut=sided_axes(mirror, fingerprint.dims),
         )
 
     size = sized(chosen.value)
@@ -123,11 +125,11 @@ def make_plan(
         "orientation": "RAS",
         "spacing": chosen,
         **choose_normalisation(modalities.value, fingerprint),
-        "patch": _patch(size, fingerprint, chosen.value, resources),
+        "patch": _patch(size, fingerprint, chosen.value, resources, sided=bool(sided_axes(mirror, fingerprint.dims))),
         "window": Choice(size.levels.patch, "voxels; in inference the same as in training"),
         "window_overlap": _overlap(size, fingerprint, chosen.value, resources),
         "batch": _batch(fingerprint, size, resources),
-        "mirror_axes": choose_mirror_axes(fingerprint),
+        "mirror_axes": mirror,
         "class_ratios": _class_ratios(fingerprint),
         "network": _network(network, size, chosen.value, resources, estimate),
         "skip": Choice(skip, _SKIP_REASONS.get(skip, "as given")),
@@ -183,7 +185,7 @@ def _coarser(chosen: Choice, fingerprint: Fingerprint, size: Size) -> Choice | N
     )
 
 
-def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources) -> Choice:
+def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources, *, sided: bool) -> Choice:
     median = shape_at(fingerprint, spacing)
     shape = f"the median scan has {listed(median)}"
     covers = min(1.0, float(np.prod(np.minimum(size.levels.patch, median)) / np.prod(median)))
@@ -193,8 +195,9 @@ def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources
         "memory": f"voxels; {shape}, of which this is {covers:.0%}: what {resources.memory / GIB:.3g} GiB allow",
         "time": f"voxels; {shape}, of which this is {covers:.0%}: what {resources.hours:g} h let it see often",
     }
+    side = ", its left-right axis uncut as labels have a side" if sided and size.levels.patch[0] >= median[0] else ""
     divisor = listed(size.levels.divisor)
-    return Choice(size.levels.patch, f"{reasons[size.limited_by]}; sides divide by {divisor}")
+    return Choice(size.levels.patch, f"{reasons[size.limited_by]}{side}; sides divide by {divisor}")
 
 
 def _overlap(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources) -> Choice:

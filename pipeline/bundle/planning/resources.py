@@ -81,7 +81,8 @@ class Resources:
     def memory_of(self, size: Size) -> int:
         """Bytes that training takes at least: prepared cases can stay on disk."""
         estimate = self.estimate(size)
-        return int(estimate.total - estimate.cache)
+        # On a GPU the prepared cases lie in the machine's memory, not in its own.
+        return int(estimate.total - (estimate.cache if estimate.device == "cpu" else 0))
 
     def seconds_of(self, size: Size) -> float:
         """Seconds per patch in training, from a small patch that was timed on this machine."""
@@ -111,7 +112,7 @@ class Resources:
         estimate = self.estimate(size)
         if self.device != "cpu":
             return Choice(1.0, "of the prepared cases in memory (RAM, not the GPU's)")
-        room = self.memory - (estimate.total - estimate.cache)
+        room = self.memory - self.memory_of(size)
         if room >= estimate.cache:
             return Choice(1.0, f"all prepared cases in memory: {estimate.cache / GIB:.2g} GiB")
         rate = float(np.floor(max(room, 0) / estimate.cache * 100) / 100)

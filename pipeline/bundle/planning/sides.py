@@ -11,7 +11,7 @@ import numpy as np
 from .choice import Choice
 from .fingerprint import Fingerprint, Structure
 
-__all__ = ["choose_mirror_axes", "sided_names"]
+__all__ = ["choose_mirror_axes", "sided_axes", "sided_names"]
 
 _WORDS = re.compile(r"(?<![a-z])(left|right|lh|rh|sin|dex|sinister|dexter|sinistra|dextra)(?![a-z])")
 _LETTERS = re.compile(r"(?<![a-z0-9])([lr])(?![a-z0-9])")
@@ -40,6 +40,11 @@ def choose_mirror_axes(fingerprint: Fingerprint) -> Choice:
             f"{len(first.centroids.keys() & second.centroids.keys())} cases",
         )
     return Choice(axes, "all: no label knows left from right, by its name or by where it lies")
+
+
+def sided_axes(mirror: Choice, dims: int) -> list[int]:
+    """Return the axis along which a network has to know where it is, left or right; none where labels have no side."""
+    return [axis for axis in range(dims) if axis not in mirror.value] if dims == 3 else []
 
 
 def sided_names(names: Sequence[str]) -> list[str]:

@@ -69,6 +69,7 @@ def choose_size(
     memory_limit: int,
     seconds: Seconds,
     seconds_limit: float,
+    uncut: Sequence[int] = (),
 ) -> Size:
     """Choose the widest network whose patch still covers enough, and for it the largest patch.
 
@@ -79,6 +80,7 @@ def choose_size(
         memory_limit: bytes that it may take.
         seconds: estimates the seconds that a patch takes in training with a size.
         seconds_limit: seconds that training may take.
+        uncut: axes along which a patch should cover the scan, where others can be cut instead.
 
     Returns:
         The size; where not even the smallest network on the smallest patch fits, that one.
@@ -98,12 +100,12 @@ def choose_size(
         if width > _TIMED_FIRST and not in_time(_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
             continue
         whole = _size(width, start, spacing, "side" if cut else "nothing")
-        size = _largest(whole, start, spacing, in_time, "time")
+        size = _largest(whole, start, spacing, in_time, "time", uncut)
         last = width == _WIDTHS[-1]
         # Time is asked first: it costs less to tell.
         if not last and not _enough(size, dims):
             continue
-        size = _largest(size, size.levels.patch, spacing, in_memory, "memory")
+        size = _largest(size, size.levels.patch, spacing, in_memory, "memory", uncut)
         if last or (_enough(size, dims) and in_memory(size) and in_time(size)):
             break
     return size
@@ -141,16 +143,21 @@ def convolutions(levels: int) -> tuple[list[int], list[int]]:
 
 
 def _largest(
-    whole: Size, start: Sequence[int], spacing: Sequence[float], fits: Callable[[Size], bool], limit: str
+    whole: Size,
+    start: Sequence[int],
+    spacing: Sequence[float],
+    fits: Callable[[Size], bool],
+    limit: str,
+    uncut: Sequence[int],
 ) -> Size:
     """Return the size itself where it fits, else with the largest patch cut from `start` that fits, or the smallest."""
     if fits(whole):
         return whole
     low, high = 0.0, 1.0
-    best = _size(whole.width, _shrunk(start, low, spacing), spacing, limit)
+    best = _size(whole.width, _shrunk(start, low, spacing, uncut), spacing, limit)
     for _ in range(7):
         middle = (low + high) / 2
-        tried = _size(whole.width, _shrunk(start, middle, spacing), spacing, limit)
+        tried = _size(whole.width, _shrunk(start, middle, spacing, uncut), spacing, limit)
         if fits(tried):
             low, best = middle, tried
         else:
@@ -164,15 +171,24 @@ def _size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_b
     return Size(width, levels, batch, limited_by)
 
 
-def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float]) -> list[int]:
-    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 16 voxels or so per axis."""
+def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float], uncut: Sequence[int]) -> list[int]:
+    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 16 voxels or so per axis.
+
+    Axes that should stay uncut are cut when the others are as short as can be.
+    """
     dims = len(start)
     mm = np.asarray(start) * np.asarray(spacing)
     target = max(volume * np.prod(mm), 1.0)
+    longest = np.full(dims, np.inf)
+    longest[[axis for axis in range(dims) if axis not in uncut]] = 0.0
+    least = np.minimum(start, 16 if dims == 3 else 32) * np.asarray(spacing)
+    if np.minimum(mm, np.maximum(longest, least)).prod() > target:
+        # The others are as short as can be: now all are cut.
+        longest[:] = 0.0
     low, high = 0.0, float(mm.max())
     # Sides above a common length are cut to it: a cube of tissue, where the scan is not thinner.
     for _ in range(40):
         side = (low + high) / 2
-        low, high = (side, high) if np.minimum(mm, side).prod() < target else (low, side)
-    least = [min(size, 16 if dims == 3 else 32) for size in start]
-    return [max(int(min(m, high) / s), n) for m, s, n in zip(mm, spacing, least, strict=True)]
+        low, high = (side, high) if np.minimum(mm, np.maximum(longest, side)).prod() < target else (low, side)
+    cut = np.maximum(np.minimum(mm, np.maximum(longest, high)), least)
+    return [int(m / s + 1e-6) for m, s in zip(cut, spacing, strict=True)]

@@ -1,0 +1,283 @@
+"""What `lightskip plan` says a training takes, against what trainings take.
+
+    python benchmarks/memory_estimate.py
+    python benchmarks/memory_estimate.py --only plane cube
+
+Each case is a bundle, rendered and trained for some steps by ``python -m monai.bundle run training`` in a process of
+its own on random scans: the process's peak of resident memory is compared with the estimate's total. Beside it the peak
+of PyTorch's live tensors in one real step, where it is no machine's or allocator's matter, against the traced one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from arms import Arm, Task
+from measure import add_options, header, say, table, write_json
+from memory import MIB, live_peak, stream
+from steps import Work, begin
+
+from pipeline.bench.random_data import make_random_dataset
+from pipeline.bundle.planning.memory import MemoryEstimate, estimate_memory
+from pipeline.bundle.render import write_rendered
+from pipeline.data.errors import InputError
+from pipeline.inference import choose_precision
+
+__all__ = ["CASES", "estimate", "main"]
+
+_PIXDIM = "train#deterministic_transforms#2#pixdim"
+_SKIPS: dict[str, Any] = {"sat4": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]}
+_WIDE = [32, 64, 128, 256]
+
+# What differs from the built-in sample's bundle. `scan` is the random scans' size (voxels), `native_spacing` theirs
+# where it is not the plan's 1 mm, `seen` whether the constants of the estimate were read off this very case.
+CASES: dict[str, dict[str, Any]] = {
+    "hippocampus": {"patch": [40, 56, 40], "scan": [48, 64, 48], "skip": "sat4", "seen": True},
+    "cube": {"patch": [96, 96, 96], "scan": [128, 128, 128], "skip": "concat", "seen": True},
+    "wide, 2 channels": {
+        "patch": [128, 128, 64],
+        "scan": [160, 160, 96],
+        "skip": "sat4",
+        "seen": True,
+        "inputs": 2,
+        "channels": _WIDE,
+    },
+    "plane": {"patch": [256, 256], "scan": [400, 400], "batch": 8, "skip": "concat", "seen": True},
+    "large scans": {"patch": [32, 32, 32], "scan": [256, 256, 160], "skip": "sat4", "seen": True, "levels": 3},
+    "resampled": {
+        "patch": [32, 32, 32],
+        "scan": [192, 192, 128],
+        "native_spacing": [1.0, 1.0, 2.0],
+        "levels": 3,
+        "skip": "sat4",
+        "seen": True,
+    },
+    "float32": {"patch": [64, 64, 64], "scan": [96, 96, 96], "skip": "concat", "precision": "float32"},
+    "wide plane, published": {
+        "patch": [192, 192],
+        "scan": [256, 256],
+        "batch": 6,
+        "skip": "concat",
+        "channels": _WIDE,
+        "network": {"residual": "merged"},
+    },
+    "thick slices": {
+        "patch": [128, 128, 16],
+        "scan": [192, 192, 24],
+        "skip": "sat4",
+        "channels": [24, 48, 96, 192],
+        "network": {"strides": [[2, 2, 1], [2, 2, 1], 2], "kernel_size": [[3, 3, 1], [3, 3, 1], 3, 3]},
+    },
+    "large scans, 2 channels": {
+        "patch": [48, 48, 48],
+        "scan": [224, 224, 128],
+        "skip": "concat",
+        "inputs": 2,
+        "levels": 3,
+        "classes": 2,
+    },
+}
+_QUICK = {"tiny": {"patch": [16, 16, 16], "scan": [24, 24, 24], "skip": "sat4", "channels": [4, 8, 16], "seen": True}}
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, "memory_estimate", minutes=0)
+    parser.set_defaults(bundle="bundles/synthetic_shapes")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), help="some of the cases [all]")
+    parser.add_argument("--epochs", type=int, default=2, help="of two steps each [%(default)s]")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    cases = _QUICK if options.quick else {name: CASES[name] for name in options.only or CASES}
+    try:
+        plan = yaml.safe_load((Path(options.bundle) / "plan.yaml").read_text(encoding="utf-8"))
+        options.precision = choose_precision("cpu", options.precision)
+    except (OSError, InputError) as error:
+        say(f"error: {error}")
+        sys.exit(2)
+    results: dict[str, Any] = {"cases": {}}
+    # What is loaded at the first trace is no candidate's time.
+    estimate({**plan, **_changes(plan, _QUICK["tiny"])}, _QUICK["tiny"], options)
+    for name, case in cases.items():
+        say(f"{name} ...")
+        results["cases"][name] = _measured(plan, case, options)
+        write_json(options.output, header("memory_estimate", options) | results)
+    _report(results["cases"])
+    say(f"\n{options.output}")
+
+
+def estimate(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> MemoryEstimate:
+    """What the product says of a case."""
+    native = case["scan"]
+    spacing = case.get("native_spacing", [1.0] * len(native))
+    scan = [round(size * mm) for size, mm in zip(native, spacing, strict=True)]
+    return estimate_memory(
+        _arguments(plan),
+        patch=plan["patch"],
+        batch=plan["batch"],
+        window=plan["window"],
+        largest_scan=scan,
+        largest_native=native,
+        cases_voxels=[prod(scan)] * (2 * plan["batch"] + 1),
+        precision=case.get("precision", options.precision),
+        threads=options.threads,
+    )
+
+
+def _measured(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    changed = {**plan, **_changes(plan, case)}
+    start = time.perf_counter()
+    told = estimate(changed, case, options)
+    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        resident = _train(changed, case, options, Path(folder))
+    task = _task(changed, case, options)
+    live = next(stream(_live, Arm(str(case["skip"]), _skip(case["skip"])), task))
+    # Two batches are in the estimate, as the loader's stays beside the augmented one; a step alone has none to make.
+    traced = told.live - 2 * task.batch * prod(task.patch) * (4 * task.in_channels + 1)
+    return {
+        "case": dict(case),
+        "estimate": vars(told),
+        "total": told.total,
+        "resident": resident,
+        "ratio": told.total / resident,
+        "seconds": seconds,
+        "live_traced": traced,
+        "live_measured": live,
+        "live_ratio": traced / live,
+    }
+
+
+def _changes(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+    channels = case.get("channels", [16, 32, 64, 128])[: case.get("levels")]
+    levels, axes = len(channels), len(case["patch"])
+    labels = dict(list(plan["labels"].items())[: case.get("classes")])
+    network = {
+        "channels": channels,
+        "convs_per_level": [1] + [2] * (levels - 1),
+        "decoder_convs_per_level": [1] * (levels - 2) + [2],
+    }
+    return {
+        "labels": labels,
+        "spacing": [1.0] * axes,
+        "mirror_axes": list(range(axes)),
+        "skip": case["skip"],
+        "patch": case["patch"],
+        "window": case["patch"],
+        "batch": case.get("batch", 2),
+        "data": {**plan["data"], "channels": [f"channel {i}" for i in range(case.get("inputs", 1))]},
+        "network": {**plan["network"], **network, **case.get("network", {})},
+        "training": {**plan["training"], "samples_per_case": 1, "warmup_epochs": 0, "epochs": 1, "val_interval": 1},
+    }
+
+
+def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace, folder: Path) -> int:
+    """Train in a process of its own and give its peak of resident memory (bytes)."""
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    (bundle / "plan.yaml").write_text(yaml.safe_dump(dict(plan)), encoding="utf-8")
+    write_rendered(bundle)
+    config = bundle / "configs" / "train.json"
+    sizes = {"window": case["scan"]} | ({_PIXDIM: case["native_spacing"]} if "native_spacing" in case else {})
+    data = make_random_dataset(config, sizes, folder / "data", training=2 * plan["batch"], validation=1)
+    settings = {
+        "config_file": config,
+        "dataset_dir": data.parent,
+        "datalist": data,
+        "ckpt_dir": folder / "run",
+        "cache_dir": folder / "prepared",
+        "epochs": options.epochs,
+        "val_interval": options.epochs,
+        "precision": case.get("precision", options.precision),
+        "seed": options.seed,
+    }
+    words = [str(word) for key, value in settings.items() for word in (f"--{key}", value)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "CUDA_VISIBLE_DEVICES": ""}
+    log = folder / "log.txt"
+    with log.open("w", encoding="utf-8") as stream_:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words],
+            env=environment,
+            stdout=stream_,
+            stderr=subprocess.STDOUT,
+        )
+        # Not RUSAGE_CHILDREN: that is the largest of all children so far.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if status != 0:
+        sys.exit(f"the training failed:\n{log.read_text(encoding='utf-8')}")
+    return usage.ru_maxrss * 1024
+
+
+def _live(arm: Arm, task: Task) -> Iterator[int]:
+    """Peak (bytes) of the live tensors of a second step; for a fresh process."""
+    begin(task)
+    work = Work(arm, task)
+    work.train()
+    yield live_peak(work.train)
+
+
+def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> Task:
+    network = {key: value for key, value in _arguments(plan).items() if key not in _OF_THE_TASK}
+    return Task(
+        network=network,
+        in_channels=len(plan["data"]["channels"]),
+        out_channels=len(plan["labels"]),
+        patch=tuple(plan["patch"]),
+        window=tuple(plan["window"]),
+        window_overlap=plan["window_overlap"],
+        batch=plan["batch"],
+        device="cpu",
+        precision=case.get("precision", options.precision),
+        threads=options.threads,
+        seed=options.seed,
+    )
+
+
+_OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels", "skip")
+
+
+def _arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "spatial_dims": len(plan["patch"]),
+        "in_channels": len(plan["data"]["channels"]),
+        "out_channels": len(plan["labels"]),
+        "skip": _skip(plan["skip"]),
+        "head": "pointwise",
+        **plan["network"],
+    }
+
+
+def _skip(name: str) -> Any:
+    return _SKIPS.get(name, name)
+
+
+def _report(cases: Mapping[str, Mapping[str, Any]]) -> None:
+    columns = ["case", "estimated, MiB", "measured", "ratio", "traced live", "measured live", "ratio", "s"]
+    rows = [
+        [
+            f"{name}{'' if row['case'].get('seen') else ' *'}",
+            *(f"{row['total'] / MIB:.0f}", f"{row['resident'] / MIB:.0f}", f"{row['ratio']:.2f}"),
+            *(f"{row['live_traced'] / MIB:.1f}", f"{row['live_measured'] / MIB:.1f}", f"{row['live_ratio']:.3f}"),
+            f"{row['seconds']:.2f}",
+        ]
+        for name, row in cases.items()
+    ]
+    say("\n" + table(columns, rows))
+    say("\n* no constant of the estimate was read off this case")
+
+
+if __name__ == "__main__":
+    main()
