@@ -36,7 +36,7 @@ from pipeline.inference import choose_precision
 
 __all__ = ["CASES", "estimate", "main"]
 
-_PIXDIM = "train#deterministic_transforms#2#pixdim"
+_PIXDIM = "train#deterministic_transforms#3#pixdim"
 _SKIPS: dict[str, Any] = {"sat4": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]}
 _WIDE = [32, 64, 128, 256]
 

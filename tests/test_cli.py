@@ -323,3 +323,105 @@ def test_drawing_without_matplotlib_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["curve", "history.csv", "-o", "c.png"]) == 2
     assert "pip install 'lightskip[report]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def flawed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The datalist of two cases, one of whose label maps is stored as floating point."""
+    import json  # noqa: PLC0415
+
+    import nibabel  # noqa: PLC0415
+    import numpy  # noqa: PLC0415
+
+    monkeypatch.chdir(tmp_path)
+    label = numpy.zeros((8, 8, 8), numpy.uint8)
+    label[2:5, 2:5, 2:5] = 1
+    (tmp_path / "data").mkdir()
+    for name, voxels in (
+        ("i0", numpy.random.default_rng(0).random((8, 8, 8))),
+        ("i1", numpy.random.default_rng(1).random((8, 8, 8))),
+        ("l0", label),
+        ("l1", label.astype(numpy.float32)),
+    ):
+        nibabel.Nifti1Image(voxels.astype(numpy.float32) if name[0] == "i" else voxels, numpy.eye(4)).to_filename(
+            tmp_path / "data" / f"{name}.nii"
+        )
+    items = [{"image": f"i{number}.nii", "label": f"l{number}.nii", "fold": number} for number in (0, 1)]
+    labels = {"0": "background", "1": "ball"}
+    (tmp_path / "data" / "list.json").write_text(json.dumps({"labels": labels, "training": items}))
+    return Path("data/list.json")
+
+
+def test_check_exits_with_0_for_notes_and_1_for_warnings_and_problems(
+    flawed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(flawed)]) == 0
+    assert capsys.readouterr().out.endswith("report: list_check/check.html, list_check/check.json\n")
+    flawed.write_text(flawed.read_text().replace('"ball"', '"ball", "2": "ghost"'))
+    assert main(["check", str(flawed)]) == 1
+    (flawed.parent / "i0.nii").unlink()
+    assert main(["check", str(flawed)]) == 1
+
+
+def test_check_says_what_was_repaired_and_what_is_next(flawed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(flawed), "--fix", "my fix"]) == 0
+    assert capsys.readouterr().out.partition("check.json\n\n")[2] == (
+        "repaired: 1 file, in my fix\n"
+        "  l1.nii: stored as integers\n"
+        "new datalist: my fix/datalist.json; files without a repair it names where they are\n"
+        "next: lightskip check 'my fix/datalist.json'\n"
+    )
+    assert main(["check", "my fix/datalist.json", "--fix", "again"]) == 0
+    assert "repaired: nothing, and nothing was written" in capsys.readouterr().out
+    assert not Path("again").exists()
+
+
+def test_check_prints_json_alone_where_json_is_asked_for(flawed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json  # noqa: PLC0415
+
+    assert main(["check", str(flawed), "--json", "--fix", "fixed"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == json.loads(Path("list_check/check.json").read_text())
+    assert "next: lightskip check fixed/datalist.json" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nowhere.json",
+        "data",
+        "data/i0.nii",
+        "data/list.json --dataset_dir nowhere",
+        "data/list.json --dataset_dir data/list.json",
+        "data/list.json --workers 0",
+        "data/list.json --workers -2",
+        "data/list.json -o data/list.json",
+        "data/list.json -o data/list.json/deeper",
+        "data/list.json -o /proc/nowhere",
+        "data/list.json --fix data",
+        "data/list.json --fix data/list.json",
+        "data/list.json --fix /proc/nowhere",
+    ],
+)
+def test_a_check_that_cannot_run_exits_with_2_and_writes_nothing_else(
+    flawed: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    before = {path: path.read_bytes() for path in Path("data").iterdir()}
+    assert main(["check", *words.split()]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "What to do: " in err
+    assert {path: path.read_bytes() for path in Path("data").iterdir()} == before
+    # Where the repair alone fails, the report of the check is there, whole.
+    assert [path.name for path in Path().iterdir()] in (["data"], ["data", "list_check"], ["list_check", "data"])
+    assert not list(Path().rglob(".*"))
+
+
+@pytest.mark.parametrize("blocked", ["check.html", "check.json", "cases.jsonl"])
+def test_a_report_that_cannot_be_written_exits_with_2(
+    flawed: Path, capsys: pytest.CaptureFixture[str], blocked: str
+) -> None:
+    (Path("list_check") / blocked / "in the way").mkdir(parents=True)
+    assert main(["check", str(flawed)]) == 2
+    assert blocked in capsys.readouterr().err or blocked == "cases.jsonl"
+    assert not list(Path().rglob(".*"))

@@ -149,21 +149,26 @@ def _derived(plan: Plan) -> dict[str, Any]:
     names = sorted(plan.labels, key=plan.labels.__getitem__)
     spacing = " x ".join(f"{size:g}" for size in plan.spacing)
     channels = plan.data.channels
+    values = plan.label_values or plan.labels
+    # A file of two axes has no third one to turn.
+    orientation = plan.orientation[: plan.spatial_dims]
     return {
         "spatial_dims": plan.spatial_dims,
         "in_channels": len(channels),
         "out_channels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "normalisation": _normalisation(plan),
-        "label_values": plan.label_values or plan.labels,
+        "orientation": orientation,
+        "label_values": values,
         "label_mapping": _label_mapping(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
         "data_source": f"{plan.data.source}; licence: {plan.data.licence}",
         "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
-        "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {plan.orientation}, {spacing} mm",
+        "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {orientation}, {spacing} mm",
         "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),
+        "reference_text": ", ".join(f"{values[name]} is {name}" for name in names),
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
         "output_channel_def": {str(value): name for value, name in enumerate(names)},
     }
@@ -172,8 +177,9 @@ def _derived(plan: Plan) -> dict[str, Any]:
 def _dataset_dir(folder: str | None) -> str:
     if folder is None:
         return "$@bundle_root + '/data'"
-    # An absolute path needs no bundle_root; joining keeps it as it is.
-    return f"$str(pathlib.Path(@bundle_root, {folder!r}).resolve())"
+    # An absolute path needs no bundle_root; joining keeps it as it is. MONAI takes every @ and # for its own.
+    literal = repr(folder).replace("@", "\\x40").replace("#", "\\x23").replace("%", "\\x25")
+    return f"$str(pathlib.Path(@bundle_root, {literal}).resolve())"
 
 
 def _label_mapping(plan: Plan) -> list[dict[str, Any]]:

@@ -60,10 +60,10 @@ _FOLDERS = ("ckpt_dir", "output_dir")
 def check_settings() -> None:
     """Stop a run whose settings cannot work, before it has read, computed or written anything.
 
-    Looked at, as far as the config has them: the modules of ``imports``, the numbers of a training, the labels, the
-    device, whether the network can be built from its settings, whether it takes the patch and the window, and whether
-    the output folder can be written to. A module, such as one that registers a skip, may lie in the bundle's folder:
-    that is put on the module search path here, after all others.
+    Looked at, as far as the config has them: the modules of ``imports``, the numbers of a training, the labels, how
+    often a patch is centred on each, the device, whether the network can be built from its settings, whether it takes
+    the patch and the window, and whether the output folder can be written to. A module, such as one that registers a
+    skip, may lie in the bundle's folder: that is put on the module search path here, after all others.
 
     A config calls this in ``initialize``, after the seed is set: the network is built here. Without a running workflow
     (``verify_net_in_out``, export) nothing is checked.
@@ -82,6 +82,7 @@ def check_settings() -> None:
             value = parser.get_parsed_content(key)
             _require(fits(value), where, found=f"{key} {value!r}", expected=meaning, change=key)
     _check_labels(parser, where)
+    _check_class_ratios(parser, where)
     _check_device(parser, where)
     divisor = getattr(_network(parser, where), "size_divisor", 1)
     for key in _SIZES:
@@ -131,6 +132,16 @@ def _check_labels(parser: ConfigParser, where: str) -> None:
     fits = isinstance(labels, dict) and all(type(value) is int and 0 <= value < classes for value in labels.values())
     meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the network's {classes} out_channels"
     _require(fits, where, found=f"labels {labels!r}", expected=meaning, change="labels")
+
+
+def _check_class_ratios(parser: ConfigParser, where: str) -> None:
+    if "class_ratios" not in parser:
+        return
+    ratios, classes = parser.get_parsed_content("class_ratios"), parser.get_parsed_content("out_channels")
+    fits = isinstance(ratios, list | tuple) and len(ratios) == classes and all(map(_NOT_NEGATIVE[0], ratios))
+    meaning = f"{classes} numbers, 0 or more, one per label with background first, and one of them above 0"
+    found = f"class_ratios {ratios!r}"
+    _require(fits and sum(ratios) > 0, where, found=found, expected=meaning, change="class_ratios")
 
 
 def _check_device(parser: ConfigParser, where: str) -> None:

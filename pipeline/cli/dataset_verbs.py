@@ -180,18 +180,26 @@ def _check(options: argparse.Namespace) -> int:
 
     from ..data.check_dataset import check_dataset  # noqa: PLC0415
     from ..data.dataset import read_dataset  # noqa: PLC0415
-    from ..data.fix import fix_dataset  # noqa: PLC0415
+    from ..data.fix import fix_dataset, require_new_folder  # noqa: PLC0415
     from ..report.check_page import write_check_page  # noqa: PLC0415
     from ..report.check_table import as_table  # noqa: PLC0415
+    from ..report.fix_text import fix_text  # noqa: PLC0415
 
     folder = options.output or _check_folder(options.datalist)
-    report = check_dataset(
-        options.datalist,
-        folder,
-        dataset_dir=options.dataset_dir,
-        workers=options.workers,
-        resume=not options.again,
-    )
+    if options.fix:
+        # Before minutes of reading, not after.
+        require_new_folder(options.fix)
+    try:
+        report = check_dataset(
+            options.datalist,
+            folder,
+            dataset_dir=options.dataset_dir,
+            workers=options.workers,
+            resume=not options.again,
+        )
+    except KeyboardInterrupt:
+        print("the same command goes on from here", file=sys.stderr)
+        raise
     thumbnails = report.pop("thumbnails")
     write_check_page(report, thumbnails, folder / "check.html")
     print(json.dumps(report, indent=1) if options.json else as_table(report))
@@ -199,7 +207,7 @@ def _check(options: argparse.Namespace) -> int:
     print(f"\nreport: {folder / 'check.html'}, {folder / 'check.json'}", file=told)
     if options.fix:
         fixed = fix_dataset(read_dataset(options.datalist, options.dataset_dir), report, options.fix)
-        print(fixed, file=told)
+        print(f"\n{fix_text(fixed)}", file=told)
     return 1 if report["summary"]["problems"] + report["summary"]["warnings"] else 0
 
 

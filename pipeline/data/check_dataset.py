@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import platform
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,19 +21,23 @@ from tqdm import tqdm
 
 from ..files import write_text
 from .check import declared_values
+from .check_checksums import changed_files, checksums_of_cases
 from .check_grid import ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS, SHEAR
 from .compare_cases import compare_cases
-from .dataset import Case, Dataset, read_dataset
+from .dataset import Case, Dataset, located, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
-from .inspect_case import Inspection, Wanted, inspect_case
+from .inspect_case import Inspection, Stopped, Wanted, failed_case, inspect_case
 from .resume import Progress
-from .volumes import is_nifti, read_volume
+from .volumes import is_nifti, is_picture, read_volume
 
-__all__ = ["REPORT", "check_dataset", "read_report"]
+__all__ = ["REPORT", "check_dataset"]
 
 REPORT = "check.json"
 _FORMAT = 1
+# Files that hold only a header, and where the voxels lie beside them.
+_HEADERS = (".hdr", ".img", ".mhd", ".nhdr")
+_BESIDE = (".hdr", ".img", ".raw", ".zraw", ".raw.gz", ".img.gz")
 _LOOKED_AT = 5
 _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
@@ -69,10 +75,13 @@ def check_dataset(
 
     Raises:
         InputError: the datalist cannot be read, its folder is not there, or the output folder cannot be written to.
-            Bad images raise nothing: they are findings.
+            Bad images raise nothing: they are findings, and so is an error of the check itself in a case.
     """
     started = time.monotonic()
+    if workers is not None and workers < 1:
+        raise InputError("workers", found=str(workers), expected="1 or more", remedy="leave it out, or give a number")
     dataset = read_dataset(datalist, dataset_dir)
+    sha256 = dataset.sha256
     wanted = _wanted(dataset)
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress)
     labels = dataset.labels or _labels_found(inspections)
@@ -81,7 +90,7 @@ def check_dataset(
     report = {
         "format": _FORMAT,
         "datalist": dataset.file.name,
-        "datalist_sha256": dataset.sha256,
+        "datalist_sha256": sha256,
         "name": dataset.name,
         "dataset_dir": str(dataset.folder),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,19 +105,21 @@ def check_dataset(
         "cases": [_named(inspection.record, labels) for inspection in inspections],
     }
     if output is not None:
-        write_text(Path(output) / REPORT, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        _write(Path(output) / REPORT, json.dumps(report, indent=1, allow_nan=False) + "\n")
     thumbnails = {str(each.record["name"]): each.thumbnail for each in inspections if each.thumbnail is not None}
     return report | {"thumbnails": thumbnails}
 
 
-def read_report(folder: str | Path, dataset: Dataset) -> dict[str, Any] | None:
-    """Read an earlier check's report; None where there is none, or where it is of another datalist or dataset."""
+def _write(path: Path, text: str) -> None:
     try:
-        report = json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = (report.get("format"), report.get("datalist_sha256"), report.get("dataset_dir"))
-    return dict(report) if same == (_FORMAT, dataset.sha256, str(dataset.folder)) else None
+        write_text(path, text)
+    except OSError as error:
+        raise InputError(
+            path,
+            found=f"a file that cannot be written ({error.strerror})",
+            expected="a folder with room for the report",
+            remedy="name another one, or make room: -o FOLDER",
+        ) from error
 
 
 def _inspect(
@@ -121,18 +132,26 @@ def _inspect(
     progress: bool,
 ) -> list[Inspection]:
     state = Progress(output, settings=repr((_FORMAT, version("lightskip"), wanted)), resume=resume)
+    stop = threading.Event()
     executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+    checksums = checksums_of_cases(dataset)
 
     def one(case: Case) -> Inspection:
-        key = _key(case, dataset.folder)
-        known = state.find(key)
-        if known is not None:
-            # Folds and subjects may have changed since: they are the datalist's, not the files'.
-            known.record.update(name=case.name, part=case.part, fold=case.fold, subject=case.subject)
-            known.findings = [_of_case(finding, case.name) for finding in known.findings]
-            return known
-        inspection = inspect_case(case, dataset.folder, wanted)
-        state.add(key, inspection)
+        expected = checksums.get(case.name, {})
+        try:
+            key = _key(case, dataset.folder, expected)
+            known = state.find(key)
+            if known is not None:
+                return _renamed(known, case)
+            inspection = inspect_case(case, dataset.folder, wanted, stop)
+            inspection.findings.extend(changed_files(case, dataset.folder, expected))
+        except (Stopped, InputError):
+            raise
+        except Exception as error:  # a mistake of ours, or too little memory, must not cost what the others gave
+            return failed_case(case, error)
+        # What the disk or the network would not give this time it may the next.
+        if not any(finding.kind == "unreadable" for finding in inspection.findings):
+            state.add(key, inspection)
         return inspection
 
     try:
@@ -140,32 +159,42 @@ def _inspect(
         bar = tqdm(results, total=len(dataset.cases), desc="Checking", unit="case", disable=None if progress else True)
         return list(bar)
     finally:
-        # After Ctrl-C the cases not begun are not read any more.
+        # After Ctrl-C the cases not begun are not read any more, and those begun are given up.
+        stop.set()
         executor.shutdown(cancel_futures=True)
         state.close()
 
 
-def _of_case(finding: Finding, name: str) -> Finding:
-    return Finding(finding.kind, finding.found, finding.expected, finding.remedy, name, finding.file, finding.severity)
+def _renamed(known: Inspection, case: Case) -> Inspection:
+    """Give what is known of these files to this case: name, fold and subject are the datalist's, not the files'."""
+    told = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
+    findings = [replace(finding, case=case.name) for finding in known.findings]
+    # A copy, because a datalist may name the same files twice.
+    return replace(known, findings=findings, record=known.record | told)
 
 
-def _key(case: Case, folder: Path) -> str:
+def _key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
     """Name the state of a case's files: another one where a file was changed."""
     files = [*case.images, *([case.label] if case.label else [])]
-    parts = [part for file in files for part in (file, *_states(folder / Path(file).expanduser()))]
+    parts = [part for file in files for part in (file, *_states(located(folder, file)))]
+    parts += sorted(checksums.items())
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def _states(path: Path) -> Iterable[tuple[str, int, int]]:
     # The voxels of a .hdr lie in the .img beside it, those of a series in the folder's files.
-    if path.is_dir():
-        files = sorted(path.iterdir())
-    else:
-        files = [path, *(path.with_suffix(end) for end in (".img", ".raw", ".zraw") if path.suffix != end)]
-    for file in files:
-        if file.is_file():
-            state = file.stat()
-            yield file.name, state.st_size, state.st_mtime_ns
+    try:
+        if path.is_dir():
+            files = sorted(path.iterdir())
+        else:
+            files = [path, *(path.with_suffix(end) for end in _BESIDE if path.suffix in _HEADERS)]
+        for file in files:
+            if file.is_file():
+                state = file.stat()
+                yield file.name, state.st_size, state.st_mtime_ns
+    except OSError:
+        # What cannot be looked at has no state; reading it says why.
+        return
 
 
 def _wanted(dataset: Dataset) -> Wanted:
@@ -209,9 +238,9 @@ def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
     shapes: list[tuple[str, tuple[int, ...]]] = []
     for case in dataset.cases:
         try:
-            file = str(dataset.folder / Path(case.images[0]).expanduser())
+            file = str(located(dataset.folder, case.images[0]))
             shapes.append((file, read_volume(file).voxels.shape))
-        except InputError:
+        except (InputError, MemoryError):
             continue
         if len(shapes) == _LOOKED_AT:
             break
@@ -220,7 +249,8 @@ def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def _channels_of(path: str, shape: tuple[int, ...], dims: int) -> int:
-    axes = 3 if is_nifti(path) else dims or min(len(shape), 3)
+    # A picture in colour has three axes, and two of them lie in space.
+    axes = 3 if is_nifti(path) else dims or (2 if is_picture(path) else min(len(shape), 3))
     return int(shape[axes]) if len(shape) == axes + 1 else 1
 
 

@@ -12,6 +12,8 @@ from .volumes import is_nifti, read_volume
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
+# What tools write label maps in ends here: a value beyond is a mistake, and no list by value could hold it.
+_LARGEST_LABEL = 2**31 - 1
 # Normalising squares voxels in float32, which ends at 3.4e38.
 _LARGEST_MAGNITUDE = 1e18
 
@@ -135,6 +137,16 @@ def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
 
 def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
     """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `check_label`."""
+    largest = max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
+    if largest > _LARGEST_LABEL:
+        yield InputError(
+            path,
+            found=f"label values up to {largest:.3g}",
+            expected=f"label values between -{_LARGEST_LABEL} and {_LARGEST_LABEL}",
+            remedy="correct the label map: this is a fill value, or the file is no label map",
+            kind="range",
+        )
+        return
     whole = np.rint(values)
     off = np.abs(values - whole)
     broken = values[off > WHOLE_NUMBER_TOLERANCE]

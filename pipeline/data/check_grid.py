@@ -21,10 +21,8 @@ SAME_PLACE_VOXELS = 1e-3
 ROUNDING_VOXELS = 0.05
 # Cosine of the angle between two axes, from which on ITK's readers were seen to refuse a file.
 SHEAR = 1e-4
-_SPACING_SHARE = 1e-3
 # Where an affine is sheared its edges are a little longer than the pixdim, which is another finding.
 _PIXDIM_SHARE = 1e-2
-_ANGLE_DEGREES = 0.05
 
 
 def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
@@ -42,7 +40,7 @@ def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
             remedy="check that both files belong to the same scan, and resample one to the other's grid",
             kind="shape-differs",
         )
-    smallest = float(np.linalg.norm(reference.affine[:3, :3], axis=0).min())
+    smallest = float(np.linalg.norm(reference.affine[:3, : len(reference.shape)], axis=0).min())
     apart = largest_distance(grid.affine, reference.affine, reference.shape)
     if apart <= max(SAME_PLACE_MM, SAME_PLACE_VOXELS * smallest):
         return
@@ -52,7 +50,7 @@ def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
         details = [("grid-rounding", f"rounding, {apart / smallest:.2g} voxels")]
         remedy = "let `lightskip check --fix FOLDER` write a copy with the image's affine"
     else:
-        details = list(_differences(grid.affine, reference.affine))
+        details = list(_differences(grid.affine, reference.affine, reference.shape, ROUNDING_VOXELS * smallest))
     for kind, detail in details:
         yield InputError(
             grid.path,
@@ -105,7 +103,7 @@ def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[
         return
     if volume.qform is None or volume.sform is None:
         return
-    smallest = float(np.linalg.norm(volume.affine[:3, :3], axis=0).min())
+    smallest = float(np.linalg.norm(volume.affine[:3, : len(shape)], axis=0).min())
     apart = largest_distance(volume.qform, volume.sform, shape)
     extent = float(np.linalg.norm((np.asarray([*shape, 1, 1][:3]) - 1) * np.linalg.norm(volume.qform[:3, :3], axis=0)))
     if apart > max(SAME_PLACE_MM, ROUNDING_VOXELS * smallest) + extent * _qform_error(volume.qform):
@@ -138,22 +136,34 @@ def largest_distance(one: np.ndarray, other: np.ndarray, shape: Sequence[int]) -
     return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
 
 
-def _differences(affine: np.ndarray, reference: np.ndarray) -> Iterator[tuple[str, str]]:
-    """Yield which of spacing, direction and origin differ, as kind and words; at least one."""
-    found = []
-    spacing, other = (np.linalg.norm(each[:3, :3], axis=0) for each in (affine, reference))
-    if np.abs(spacing / other - 1).max() > _SPACING_SHARE:
-        found.append(("spacing-differs", f"spacing {_product(spacing)} mm instead of {_product(other)} mm"))
-    cosines = np.clip(np.sum(affine[:3, :3] / spacing * (reference[:3, :3] / other), axis=0), -1, 1)
-    angle = float(np.degrees(np.arccos(cosines.min())))
-    if angle > _ANGLE_DEGREES:
-        found.append(("direction-differs", f"an axis turned by {angle:.3g} degrees"))
+def _differences(
+    affine: np.ndarray, reference: np.ndarray, shape: Sequence[int], tolerance: float
+) -> Iterator[tuple[str, str]]:
+    """Yield which of spacing, direction and origin differ, as kind and words; at least one.
+
+    Spacing and direction differ where either alone moves the volume's far end by more than the tolerance (mm). Where
+    they do the origin may as well, as a flip moves it; it is a kind of its own only without them.
+    """
+    one, other = affine[:3, : len(shape)], reference[:3, : len(shape)]
+    sizes, usual = np.linalg.norm(one, axis=0), np.linalg.norm(other, axis=0)
+    steps = np.asarray(shape) - 1
+    # Twice the sine of half the angle: exact for tiny angles, where the cosine is 1.
+    chords = np.linalg.norm(one / sizes - other / usual, axis=0)
+    angle = float(np.degrees(2 * np.arcsin(min(chords.max() / 2, 1.0))))
     shift = float(np.linalg.norm(affine[:3, 3] - reference[:3, 3]))
-    # Where the axes differ the origin may do as well, as a flip moves it; alone it is its own kind.
-    if not found:
-        found.append(("origin-differs", f"origin {shift:.3g} mm away"))
-    yield from found
+    effects = [
+        (float((np.abs(sizes - usual) * steps).max()), "spacing-differs"),
+        (float((chords * usual * steps).max()), "direction-differs"),
+    ]
+    words = {
+        "spacing-differs": f"spacing {_product(sizes)} mm instead of {_product(usual)} mm",
+        "direction-differs": f"an axis turned by {angle:.3g} degrees",
+        "origin-differs": f"origin {shift:.3g} mm away",
+    }
+    found = [kind for effect, kind in effects if effect > tolerance]
+    for kind in found or [max([*effects, (shift, "origin-differs")])[1]]:
+        yield kind, words[kind]
 
 
 def _product(spacing: np.ndarray) -> str:
-    return " x ".join(f"{size:.4g}" for size in spacing)
+    return " x ".join(f"{size:.6g}" for size in spacing)

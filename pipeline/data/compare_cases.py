@@ -62,7 +62,7 @@ def _duplicates(inspections: Sequence[Inspection]) -> Iterator[Finding]:
     for records in same.values():
         splits = {_split(record) for record in records}
         for record in records if len(records) > 1 else []:
-            others = ", ".join(_first(other) for other in records if other is not record)
+            others = ", ".join(_other(other, record) for other in records if other is not record)
             yield _finding(
                 "duplicate",
                 record,
@@ -116,8 +116,8 @@ def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterat
                     record,
                     file=record["label"],
                     found=f"{name} with {each[unit]:.3g} {unit}, {factor:.1f} times {word} than the median",
-                    expected=f"about {np.exp(median):.3g} {unit}; beyond {np.exp(median - limit):.3g} to "
-                    f"{np.exp(median + limit):.3g} is far outside what the other {len(own) - 1} cases have",
+                    expected=f"about {np.exp(median):.3g} {unit}, the median; {np.exp(median - limit):.3g} to "
+                    f"{np.exp(median + limit):.3g} {unit} is nothing unusual beside the other {len(own) - 1} cases",
                     remedy="look at the label map: another label's value, a part that is missing, or a rare anatomy",
                 )
 
@@ -146,14 +146,14 @@ def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[F
         speckled = [(record, each) for record, each in own if each["specks"]]
         common = len(speckled) > max(_COMMON * len(own), 3)
         for record, each in speckled:
-            plural = "island" if each["specks"] == 1 else "islands"
+            word = "pixel" if "mm2" in each else "voxel"
+            islands, size = _count(each["specks"], "tiny island"), _count(each["speck_voxels"], word)
             yield _finding(
                 "label-islands",
                 record,
                 file=record["label"],
                 severity="note" if common else "warning",
-                found=f"{name} with {each['specks']} tiny {plural} ({each['speck_voxels']} voxels), more than 3 voxels "
-                "away from anything labelled",
+                found=f"{name} with {islands} ({size}), more than 3 {word}s away from anything labelled",
                 expected="one part, or parts of some size",
                 remedy="look at the label map; remove what a slip of the mouse has left",
             )
@@ -183,7 +183,7 @@ def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[s
         yield Finding(
             "labels-not-consecutive",
             f"label values {values}",
-            f"0 (background) to {len(labels) - 1}, which networks count in",
+            f"0 for the background and 1 to {len(labels) - 1} for the others, as networks number them",
             "nothing has to be done: a bundle that `lightskip plan` makes maps the values",
         )
 
@@ -220,6 +220,16 @@ def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
 
 def _finding(kind: str, record: Record, *, file: str | None = None, **words: Any) -> Finding:
     return Finding(kind, case=record["name"], file=file or _first(record), **words)
+
+
+def _other(other: Record, record: Record) -> str:
+    """Name another case's image; where it is the same file, by the case."""
+    same = _first(other) == _first(record)
+    return f"this very file, which case {other['name']} names too" if same else _first(other)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _first(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from .datalist import as_list, existing_folder, read_json, require_paths, traini
 from .errors import InputError
 from .volumes import scan_name
 
-__all__ = ["Case", "Dataset", "read_dataset"]
+__all__ = ["Case", "Dataset", "located", "read_dataset"]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
+_WHOLE = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,15 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     if not isinstance(told, str):
         raise _malformed(file, f'"folder" {told!r}', "the dataset's folder, relative to this file")
     folder = existing_folder(file.parent / Path(told).expanduser() if dataset_dir is None else dataset_dir)
-    test = [item for part in _PARTS_WITHOUT_LABELS for item in content.get(part) or []]
     items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
-    items += [(item if isinstance(item, Mapping) else {"image": item}, "test") for item in test]
-    for number, (item, _) in enumerate(items[len(training) :]):
-        require_paths(item, "image", file, place=f"test[{number}]")
+    for part in _PARTS_WITHOUT_LABELS:
+        listed = content.get(part) or []
+        if not isinstance(listed, list):
+            raise _malformed(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
+        for number, entry in enumerate(listed):
+            item = entry if isinstance(entry, Mapping) else {"image": entry}
+            require_paths(item, "image", file, place=f"{part}[{number}]")
+            items.append((item, "test"))
     return Dataset(
         file=file,
         folder=folder,
@@ -105,6 +111,11 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
         cases=_cases(items),
         described={key: value for key, value in content.items() if key not in ("training", *_PARTS_WITHOUT_LABELS)},
     )
+
+
+def located(folder: Path, path: str) -> Path:
+    """Give the place of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
+    return folder / (Path(path).expanduser() if path.startswith("~/") else path)
 
 
 def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:
@@ -124,31 +135,32 @@ def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:
 
 
 def _name(images: list[str]) -> str:
-    name = scan_name(images[0])
     # nnU-Net's ending for the first channel is no part of a case's name.
-    return name.removesuffix("_0000") if len(images) > 1 or name.endswith("_0000") else name
+    return scan_name(images[0]).removesuffix("_0000")
 
 
 def _unique(names: list[str], images: list[list[str]]) -> list[str]:
     """Tell cases of one name apart by their folders, and where that is not enough by a number."""
     twice = {name for name, count in Counter(names).items() if count > 1}
     longer = [
-        f"{PurePosixPath(paths[0]).parent.name}/{name}" if name in twice else name
+        f"{parent}/{name}" if name in twice and (parent := PurePosixPath(paths[0]).parent.name) else name
         for name, paths in zip(names, images, strict=True)
     ]
-    seen: Counter[str] = Counter()
-    result = []
+    result: dict[str, None] = {}
     for name in longer:
-        seen[name] += 1
-        result.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return result
+        free, number = name, 1
+        while free in result:
+            number += 1
+            free = f"{name}#{number}"
+        result[free] = None
+    return list(result)
 
 
 def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
     named = content.get("modality", content.get("channel_names"))
     if named is None:
         return None
-    if isinstance(named, Mapping) and named and all(str(key).isdigit() for key in named):
+    if isinstance(named, Mapping) and named and all(_WHOLE.fullmatch(key) for key in named):
         return [str(named[key]) for key in sorted(named, key=int)]
     raise _malformed(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
 
@@ -159,7 +171,7 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
     if named is None:
         return None
     pairs = list(named.items()) if isinstance(named, Mapping) else []
-    if pairs and all(str(key).lstrip("-").isdigit() and isinstance(value, str) for key, value in pairs):
+    if pairs and all(_WHOLE.fullmatch(key) and isinstance(value, str) for key, value in pairs):
         by_name = [(value, int(key)) for key, value in pairs]
     elif pairs and all(type(value) is int for _, value in pairs):
         by_name = [(str(key), value) for key, value in pairs]
@@ -169,13 +181,12 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
     labels = dict(by_name)
     if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
         raise _malformed(file, f'"labels" {named!r}', "every name once and every value once")
-    if "background" not in labels:
-        zero = next((name for name, value in labels.items() if value == 0), None)
-        if zero is None:
-            labels["background"] = 0
-        else:
-            # Whatever it is called (bg, unlabelled, Background): 0 is what is not labelled.
-            labels = {"background" if name == zero else name: value for name, value in labels.items()}
+    # Whatever it is called (bg, unlabelled): 0 is what is not labelled, unless another value has the name.
+    called = [name for name in labels if name.lower() == "background"] or [n for n in labels if labels[n] == 0]
+    if not called:
+        labels["background"] = 0
+    elif "background" not in called:
+        labels = {"background" if name == called[0] else name: value for name, value in labels.items()}
     return dict(sorted(labels.items(), key=lambda item: (item[0] != "background", item[1])))
 
 

@@ -17,6 +17,7 @@ Severity = Literal["problem", "warning", "note"]
 SEVERITIES: dict[str, Severity] = {
     # what reading a file tells
     "missing": "problem",
+    "unreadable": "problem",
     "empty-file": "problem",
     "lfs-pointer": "problem",
     "misnamed": "problem",
@@ -31,6 +32,7 @@ SEVERITIES: dict[str, Severity] = {
     "form-missing": "warning",
     # what the datalist itself says
     "same-file": "problem",
+    "checksum": "problem",
     # axes and values
     "dimensions": "problem",
     "channels": "problem",
@@ -56,6 +58,8 @@ SEVERITIES: dict[str, Severity] = {
     "label-float": "note",
     "labels-not-consecutive": "note",
     "labels-unknown": "note",
+    # the check itself: a mistake of ours, or too little memory
+    "check-failed": "problem",
     # one case against the others
     "duplicate": "warning",
     "leakage": "problem",

@@ -4,64 +4,83 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nibabel
 import numpy as np
 
-from ..files import whole_file
 from .check_file import WHOLE_NUMBER_TOLERANCE
-from .dataset import Case, Dataset
+from .datalist import as_list, read_json
+from .dataset import Dataset, located
 from .errors import InputError
+from .file_start import nifti_class
 from .findings import FIXABLE
 from .make_datalist import write_json
 from .volumes import is_nifti
 
-__all__ = ["fix_dataset"]
+__all__ = ["Fixed", "fix_dataset", "require_new_folder"]
 
 _LABEL_KINDS = {"label-rounding", "label-float"}
+# What says where a volume lies, in a NIfTI header; the first four of "pixdim" besides.
+_PLACE = ("qform_code", "sform_code", *(f"quatern_{axis}" for axis in "bcd"))
+_PLACE += (*(f"qoffset_{axis}" for axis in "xyz"), *(f"srow_{axis}" for axis in "xyz"))
 
 
-def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> tuple[Path, list[str], list[str]]:
+@dataclass(frozen=True)
+class Fixed:
+    """What was repaired.
+
+    Args:
+        datalist: the new datalist; None where nothing could be repaired, and nothing was written.
+        repaired: kinds of the findings that were put right, by file as the old datalist names it.
+        unable: why a file with a repairable finding was left as it is, by file.
+    """
+
+    datalist: Path | None
+    repaired: dict[str, list[str]]
+    unable: dict[str, str]
+
+
+@dataclass
+class _Job:
+    """One file to repair: where it lies, the image whose place it gets, and what is wrong with it."""
+
+    file: Path
+    reference: Path
+    kinds: set[str]
+
+
+def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> Fixed:
     """Write repaired copies of the files that can be repaired without looking at them, and a datalist that names them.
 
     Label maps of whole numbers stored as floating point become integers; a file whose place differs from that of its
-    case's first image by no more than rounding gets that image's qform and sform. Nothing else is touched, nothing is
-    changed in place. The new datalist names repaired files in the folder, and all others where they lie.
+    case's first image by no more than rounding gets that image's qform and sform. Nothing else of a file changes, and
+    nothing is changed in place. The new datalist names repaired files in the folder, and all others where they lie.
 
     Args:
         dataset: the datalist that was checked.
         report: what `check_dataset` gave for it.
-        folder: a folder that does not exist yet, or an empty one.
-
-    Returns:
-        The new datalist; the files repaired; and those that have a repairable finding but are not NIfTI.
+        folder: a folder that does not exist yet, or an empty one; it appears whole or not at all.
 
     Raises:
-        InputError: the folder holds something or cannot be written to.
+        InputError: the folder holds something or cannot be written to, or a file is not as it was when checked.
     """
-    target = Path(folder).expanduser().absolute()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            target,
-            found="a folder that is not empty" if target.is_dir() else "a file",
-            expected="a folder that does not exist yet, or an empty one",
-            remedy="name another folder: --fix FOLDER",
-        )
-    kinds = _fixable(report)
-    unable = sorted(file for file in kinds if not is_nifti(file))
-    fixed: list[str] = []
+    target = require_new_folder(folder)
+    jobs, unable = _jobs(dataset, report)
+    if not jobs:
+        return Fixed(None, {}, unable)
+    places = _places(jobs)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for case in dataset.cases:
-            for file in [*case.images, *([case.label] if case.label else [])]:
-                name = file.removeprefix("./")
-                if name in kinds and name not in unable:
-                    _fix(case, file, kinds[name], dataset.folder, target / _inside(name))
-                    fixed.append(name)
-        written = _write_datalist(dataset, target, set(fixed))
+        with _whole_folder(target) as temporary:
+            for name, job in jobs.items():
+                (temporary / places[name]).parent.mkdir(parents=True, exist_ok=True)
+                (temporary / places[name]).write_bytes(_repaired(job))
+            write_json(_new_datalist(dataset, places, target), temporary / "datalist.json")
     except OSError as error:
         raise InputError(
             target,
@@ -69,81 +88,163 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
             expected="a folder for the repaired files",
             remedy="name another one, or make room: --fix FOLDER",
         ) from error
-    return written, fixed, unable
+    return Fixed(target / "datalist.json", {name: sorted(job.kinds) for name, job in jobs.items()}, unable)
 
 
-def _fixable(report: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Kinds of the repairable findings by file; not of files that have another problem as well."""
+def require_new_folder(folder: str | Path) -> Path:
+    """Return the absolute path of a folder that does not exist yet or is empty; raise InputError for any other."""
+    target = Path(folder).expanduser().absolute()
+    if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+        return target
+    raise InputError(
+        target,
+        found="a folder that is not empty" if target.is_dir() else "a file",
+        expected="a folder that does not exist yet, or an empty one",
+        remedy="name another folder: --fix FOLDER",
+    )
+
+
+def _jobs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Job], dict[str, str]]:
+    """Return what is to repair, and why something is not, both by the file's name in the report."""
     kinds: dict[str, set[str]] = {}
     for finding in report["findings"]:
-        if finding["file"] is not None:
-            kinds.setdefault(finding["file"], set()).add(finding["kind"])
+        kinds.setdefault(finding["file"], set()).add(finding["kind"])
     spoilt = {finding["file"] for finding in report["findings"] if finding["severity"] == "problem"}
-    return {file: found & FIXABLE for file, found in kinds.items() if found & FIXABLE and file not in spoilt}
+    jobs: dict[str, _Job] = {}
+    unable: dict[str, str] = {}
+    for case in dataset.cases:
+        image = _plain(case.images[0])
+        for file in filter(None, [*case.images, case.label]):
+            name = _plain(file)
+            wanted = kinds.get(name, set()) & FIXABLE
+            # A file that two cases share is repaired once, for the first.
+            if not wanted or name in jobs:
+                continue
+            if name in spoilt or not is_nifti(name):
+                unable[name] = "it has a problem besides" if name in spoilt else "it is not NIfTI"
+                continue
+            if "grid-rounding" in wanted and (why := _no_model(image, kinds.get(image, set()), spoilt)):
+                unable[name] = why
+                wanted = wanted - {"grid-rounding"}
+            if wanted:
+                jobs[name] = _Job(located(dataset.folder, file), located(dataset.folder, case.images[0]), wanted)
+    return jobs, unable
 
 
-def _fix(case: Case, file: str, kinds: set[str], folder: Path, target: Path) -> None:
-    image = nibabel.load(folder / file)
+def _no_model(image: str, kinds: set[str], spoilt: set[str]) -> str:
+    """Say why an image's place cannot be given to another file; empty where it can."""
+    if not is_nifti(image):
+        return "its image is not NIfTI, so that there is no qform and sform to copy"
+    if image in spoilt or kinds & {"form-conflict", "form-missing"}:
+        return "the header of its image is in doubt itself"
+    return ""
+
+
+def _places(jobs: Mapping[str, _Job]) -> dict[str, str]:
+    """Give each file a path in the new folder: its own, or below "elsewhere" for one from outside the dataset."""
+    places: dict[str, str] = {}
+    for name in jobs:
+        path = PurePosixPath(Path(name).as_posix())
+        if path.is_absolute() or ".." in path.parts or name.startswith("~/"):
+            path = PurePosixPath("elsewhere", *(part for part in path.parts if part not in ("..", "/", "~")))
+        free, number = path, 1
+        while str(free) in places.values():
+            number += 1
+            free = path.parent / str(number) / path.name
+        places[name] = str(free)
+    return places
+
+
+@contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder that becomes the target when the block ends well, and vanishes otherwise."""
+    temporary = target.with_name(f".{uuid.uuid4().hex}.{target.name}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _repaired(job: _Job) -> bytes:
+    raw = _read(job.file)
+    if job.kinds & _LABEL_KINDS:
+        raw = _as_integers(raw, job.file)
+    if "grid-rounding" in job.kinds:
+        raw = _placed(raw, _read(job.reference))
+    return gzip.compress(raw, mtime=0) if job.file.name.lower().endswith(".gz") else raw
+
+
+def _read(file: Path) -> bytes:
+    try:
+        raw = file.read_bytes()
+        return gzip.decompress(raw) if file.name.lower().endswith(".gz") else raw
+    except (OSError, EOFError, ValueError) as error:
+        raise _changed(file, f"a file that cannot be read ({error})") from error
+
+
+def _as_integers(raw: bytes, file: Path) -> bytes:
+    image = nifti_class(raw).from_bytes(raw)
     voxels: np.ndarray = np.asanyarray(image.dataobj)
+    whole = np.rint(voxels)
+    if not np.abs(voxels - whole).max(initial=0) <= WHOLE_NUMBER_TOLERANCE:
+        raise _changed(file, "label values that are not whole numbers")
+    smallest = np.promote_types(np.min_scalar_type(int(whole.min())), np.min_scalar_type(int(whole.max())))
     header = image.header.copy()
-    if kinds & _LABEL_KINDS:
-        whole = np.rint(voxels)
-        if np.abs(voxels - whole).max(initial=0) > WHOLE_NUMBER_TOLERANCE:
-            raise InputError(
-                folder / file,
-                found="label values that are not whole numbers",
-                expected="the file as it was when it was checked",
-                remedy="run the check again",
-            )
-        smallest = np.promote_types(np.min_scalar_type(int(whole.min())), np.min_scalar_type(int(whole.max())))
-        # Label maps of 64-bit integers are refused by some tools, and no label needs them.
-        voxels = whole.astype(smallest if smallest.itemsize <= 4 else np.int32)
-        header.set_data_dtype(voxels.dtype)
-        header.set_slope_inter(1, 0)
-    repaired = type(image)(voxels, image.affine, header)
-    if "grid-rounding" in kinds:
-        _copy_place(nibabel.load(folder / case.images[0]), repaired)
-    with whole_file(target) as temporary:
-        if str(target).lower().endswith(".gz"):
-            with temporary.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream:
-                repaired.to_stream(stream)
-        else:
-            repaired.to_filename(temporary)
+    header.set_data_dtype(smallest)
+    header.set_slope_inter(1, 0)
+    stored: bytes = type(image)(whole.astype(smallest), image.affine, header).to_bytes()
+    return stored
 
 
-def _copy_place(source: Any, target: Any) -> None:
-    """Give a NIfTI image the qform and the sform of another, codes and all."""
-    target.set_sform(source.get_sform(), code=int(source.header["sform_code"]))
-    target.set_qform(source.get_qform(), code=int(source.header["qform_code"]))
+def _placed(raw: bytes, model: bytes) -> bytes:
+    """Give a NIfTI file the qform and the sform of another, codes and all; every other byte stays."""
+    headers = [nifti_class(each).header_class for each in (raw, model)]
+    header, source = (
+        kind(each[: kind.sizeof_hdr], check=False) for kind, each in zip(headers, (raw, model), strict=True)
+    )
+    for key in _PLACE:
+        header[key] = source[key]
+    header["pixdim"][:4] = source["pixdim"][:4]
+    return bytes(header.binaryblock) + raw[header.sizeof_hdr :]
 
 
-def _inside(name: str) -> Path:
-    """Give the path of a file inside the new folder: its own, or for one from elsewhere its name."""
-    path = Path(name)
-    return path if not path.is_absolute() and ".." not in path.parts else Path("elsewhere") / path.name
+def _changed(file: Path, found: str) -> InputError:
+    return InputError(
+        file, found=found, expected="the file as it was when it was checked", remedy="run the check again"
+    )
 
 
-def _write_datalist(dataset: Dataset, target: Path, fixed: set[str]) -> Path:
+def _new_datalist(dataset: Dataset, places: Mapping[str, str], target: Path) -> dict[str, Any]:
+    """Return the datalist with new paths; checksums, and where the dataset lies, are those of the old one."""
+    # Through a link `..` leads to where the link points: the way starts at the real folder.
+    start = os.path.realpath(target)
+
     def named(file: str) -> str:
-        name = file.removeprefix("./")
-        if name in fixed:
-            return f"./{_inside(name).as_posix()}"
-        return Path(os.path.relpath(dataset.folder / Path(file).expanduser(), target)).as_posix()
+        if _plain(file) in places:
+            return f"./{places[_plain(file)]}"
+        return Path(os.path.relpath(located(dataset.folder, file), start)).as_posix()
 
-    content: dict[str, Any] = {
-        key: value for key, value in dataset.described.items() if key not in ("folder", "checksums")
-    }
-    for part in ("training", "test"):
-        content[part] = [_item(case, named) for case in dataset.cases if case.part == part]
-    path = target / "datalist.json"
-    write_json({key: value for key, value in content.items() if value != []}, path)
-    return path
+    content = {key: value for key, value in read_json(dataset.file).items() if key not in ("folder", "checksums")}
+    for part in ("training", "test", "testing"):
+        if part in content:
+            content[part] = [_renamed(item, named) for item in content[part] or []]
+    return content
 
 
-def _item(case: Case, named: Any) -> dict[str, Any]:
-    images = [named(image) for image in case.images]
-    item: dict[str, Any] = {"image": images if len(images) > 1 else images[0]}
-    for key, value in (("label", case.label and named(case.label)), ("fold", case.fold), ("subject", case.subject)):
-        if value is not None:
-            item[key] = value
-    return item
+def _renamed(item: Any, named: Callable[[str], str]) -> Any:
+    if not isinstance(item, Mapping):
+        return named(item)
+    new = dict(item)
+    for key in ("image", "label"):
+        if key in item:
+            files = [named(file) for file in as_list(item[key])]
+            new[key] = files if isinstance(item[key], list) else files[0]
+    return new
+
+
+def _plain(file: str) -> str:
+    return file.removeprefix("./")

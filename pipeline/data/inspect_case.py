@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,19 @@ from .check_file import (
     spatial_shape,
 )
 from .check_grid import grid_problems, header_problems
-from .dataset import Case
+from .dataset import Case, located
 from .errors import InputError
 from .findings import Finding
+from .intensities import add_voxels, channels_of, measure_intensities
 from .structures import measure_structures
 from .thumbnail import thumbnail
 from .volumes import Volume, read_volume
 
-__all__ = ["Inspection", "Wanted", "inspect_case"]
+__all__ = ["Inspection", "Stopped", "Wanted", "failed_case", "inspect_case"]
 
-_QUANTILES = np.linspace(0, 1, 201)
-# A scan's intensities are counted in so many voxels, taken evenly, and its foreground's in so many.
-_MOST_VOXELS = 2_000_000
-_MOST_FOREGROUND = 200_000
+
+class Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """A case was given up because the whole check shall end."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,12 @@ class _Work:
     case: Case
     folder: Path
     wanted: Wanted
+    stop: threading.Event | None = None
     findings: list[Finding] = field(default_factory=list)
+
+    def go_on(self) -> None:
+        if self.stop is not None and self.stop.is_set():
+            raise Stopped
 
     def add(self, problem: InputError, file: str) -> None:
         self.findings.append(Finding.of(problem, case=self.case.name, file=file))
@@ -96,32 +102,23 @@ class _Work:
         self.findings.append(Finding(kind, found, expected, remedy, self.case.name, file))
 
 
-def inspect_case(case: Case, folder: Path, wanted: Wanted) -> Inspection:
+def inspect_case(case: Case, folder: Path, wanted: Wanted, stop: threading.Event | None = None) -> Inspection:
     """Read a case's files whole, one image at a time beside the label map.
 
     Args:
         case: of a datalist.
         folder: where its relative paths start.
         wanted: what the case should be.
+        stop: once it is set, the case is given up before the next step of the work.
 
     Returns:
         All that is wrong with it and what it measures. Nothing is raised for a bad file.
+
+    Raises:
+        Stopped: `stop` was set.
     """
-    work = _Work(case, folder, wanted)
-    record: dict[str, Any] = {
-        "name": case.name,
-        "part": case.part,
-        "fold": case.fold,
-        "subject": case.subject,
-        "images": [_posix(path) for path in case.images],
-        "label": None if case.label is None else _posix(case.label),
-        **dict.fromkeys(("shape", "spacing", "orientation"), None),
-        "dtypes": [],
-        "intensity": [],
-        "foreground": [],
-        "classes": {},
-    }
-    inspection = Inspection(work.findings, record)
+    work = _Work(case, folder, wanted, stop)
+    inspection = Inspection(work.findings, record := _blank_record(case))
     _check_names(work)
     label = None if case.label is None else _read_label(work, case.label, record)
     if len(case.images) != wanted.files:
@@ -135,6 +132,41 @@ def inspect_case(case: Case, folder: Path, wanted: Wanted) -> Inspection:
     else:
         _read_images(work, record, label, inspection)
     return inspection
+
+
+def failed_case(case: Case, error: Exception) -> Inspection:
+    """Give what there is to say of a case whose check ended in an error that nobody foresaw."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    if isinstance(error, MemoryError):
+        found, remedy = "too little memory", "use --workers 1, or a machine with more memory"
+    else:
+        found = "an error in the check itself"
+        remedy = "tell whoever maintains LightSkip, best with the file; the other cases were checked"
+    finding = Finding(
+        "check-failed",
+        found=f"{found} ({reason})",
+        expected="a case that can be read and measured",
+        remedy=remedy,
+        case=case.name,
+        file=_posix(case.images[0]),
+    )
+    return Inspection([finding], _blank_record(case))
+
+
+def _blank_record(case: Case) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "part": case.part,
+        "fold": case.fold,
+        "subject": case.subject,
+        "images": [_posix(path) for path in case.images],
+        "label": None if case.label is None else _posix(case.label),
+        **dict.fromkeys(("shape", "spacing", "orientation"), None),
+        "dtypes": [],
+        "intensity": [],
+        "foreground": [],
+        "classes": {},
+    }
 
 
 def _check_names(work: _Work) -> None:
@@ -153,7 +185,9 @@ def _check_names(work: _Work) -> None:
 def _read_images(work: _Work, record: dict[str, Any], label: _Label | None, inspection: Inspection) -> None:
     reference: Grid | None = None
     digest: Any = hashlib.blake2b(digest_size=16)
+    dtypes = []
     for number, path in enumerate(work.case.images):
+        work.go_on()
         read = _read_image(work, path)
         if read is None:
             digest = None
@@ -167,16 +201,20 @@ def _read_images(work: _Work, record: dict[str, Any], label: _Label | None, insp
         else:
             for problem in grid_problems(grid, reference):
                 work.add(problem, _posix(path))
-        record["dtypes"].insert(number, volume.stored)
-        _measure_intensity(record, volume.voxels, label, grid, work.wanted.background)
+        dtypes.append(volume.stored)
+        work.go_on()
+        inside = _foreground(label, grid, work.wanted.background)
+        for key, measured in measure_intensities(volume.voxels, inside, axes=len(grid.shape), first=number).items():
+            record[key] += measured
         if digest is not None:
-            _update(digest, volume.voxels)
+            add_voxels(digest, volume.voxels)
+    record["dtypes"][:0] = dtypes
     inspection.voxels = None if digest is None else digest.hexdigest()
 
 
 def _read_image(work: _Work, path: str) -> tuple[Volume, Grid] | None:
     """Read one image file; None where it cannot be used at all."""
-    name, file = _posix(path), str(work.folder / Path(path).expanduser())
+    name, file = _posix(path), str(located(work.folder, path))
     channels = work.wanted.channels if work.wanted.files == 1 else 1
     try:
         volume = read_volume(file)
@@ -195,7 +233,8 @@ def _read_image(work: _Work, path: str) -> tuple[Volume, Grid] | None:
 
 def _read_label(work: _Work, path: str, record: dict[str, Any]) -> _Label | None:
     """Read the label map and measure its structures; None where it cannot be used at all."""
-    name, file = _posix(path), str(work.folder / Path(path).expanduser())
+    name, file = _posix(path), str(located(work.folder, path))
+    work.go_on()
     try:
         volume = read_volume(file)
         shape = spatial_shape(file, volume.voxels.shape, 1, work.wanted.spatial_dims)
@@ -216,6 +255,7 @@ def _read_label(work: _Work, path: str, record: dict[str, Any]) -> _Label | None
     grid = Grid(name, shape, volume.affine)
     if any(each.kind != "label-undeclared" for each in bad):
         return _Label(grid, None)
+    work.go_on()
     whole = _whole(volume.voxels).reshape(shape)
     record["classes"] = measure_structures(whole, volume.affine, background=work.wanted.background)
     if not record["classes"]:
@@ -267,50 +307,15 @@ def _describe_grid(record: dict[str, Any], grid: Grid) -> None:
         record["orientation"] = "".join(map(str, nibabel.aff2axcodes(grid.affine)))
 
 
-def _measure_intensity(
-    record: dict[str, Any], voxels: np.ndarray, label: _Label | None, grid: Grid, background: int
-) -> None:
-    foreground = None
-    if label is not None and label.values is not None and label.values.shape == grid.shape:
-        foreground = label.values != background
-    for values in _channels(voxels, len(grid.shape)):
-        channel = len(record["intensity"])
-        step = int(np.ceil((values.size / _MOST_VOXELS) ** (1 / values.ndim)))
-        some = np.asarray(values[(slice(None, None, step),) * values.ndim], dtype=np.float64)
-        record["intensity"].append(
-            {
-                "channel": channel,
-                "min": float(values.min()),
-                "max": float(values.max()),
-                "mean": float(some.mean()),
-                "std": float(some.std()),
-                "zeros": float((some == 0).mean()),
-            }
-        )
-        if foreground is None or not foreground.any():
-            continue
-        inside = values[foreground]
-        some = np.asarray(inside[:: -(-inside.size // _MOST_FOREGROUND)], dtype=np.float64)
-        record["foreground"].append(
-            {
-                "channel": channel,
-                "voxels": int(inside.size),
-                "mean": float(some.mean()),
-                "std": float(some.std()),
-                "quantiles": [float(f"{value:.7g}") for value in np.quantile(some, _QUANTILES)],
-            }
-        )
-
-
-def _channels(voxels: np.ndarray, axes: int) -> Iterator[np.ndarray]:
-    if voxels.ndim == axes:
-        yield voxels
-    else:
-        yield from np.moveaxis(voxels.reshape(*voxels.shape[:axes], -1), -1, 0)
+def _foreground(label: _Label | None, grid: Grid, background: int) -> np.ndarray | None:
+    """Tell which voxels of an image are labelled; None where no label map lies on its grid."""
+    if label is None or label.values is None or label.values.shape != grid.shape:
+        return None
+    return np.asarray(label.values != background)
 
 
 def _thumbnail(volume: Volume, label: _Label | None, grid: Grid, wanted: Wanted) -> bytes:
-    image = next(_channels(volume.voxels, len(grid.shape)))
+    image = next(channels_of(volume.voxels, len(grid.shape)))
     spacing = np.linalg.norm(grid.affine[:3, :3], axis=0)[: len(grid.shape)]
     values = [value for value in wanted.declared or () if value != wanted.background]
     structures = None if label is None else label.values
@@ -328,13 +333,6 @@ def _whole(voxels: np.ndarray) -> np.ndarray:
     low, high = int(voxels.min()), int(voxels.max())
     smallest = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
     return voxels.astype(smallest, copy=False)
-
-
-def _update(digest: Any, voxels: np.ndarray) -> None:
-    """Add the values, slice by slice and as float32: a copy in another data type is still a copy."""
-    digest.update(str(voxels.shape).encode())
-    for part in np.moveaxis(voxels, -1, 0):
-        digest.update(np.ascontiguousarray(part, dtype=np.float32))
 
 
 def _posix(path: str) -> str:

@@ -219,4 +219,6 @@ def _one_entry_per_line(data: Mapping[str, Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # A file's name whose bytes are no UTF-8 can only be written with escapes.
+    return text if text.encode(errors="replace").decode() == text else json.dumps(value, allow_nan=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 from dataclasses import asdict
@@ -31,6 +32,7 @@ class Progress:
     """
 
     def __init__(self, folder: str | Path | None, *, settings: str, resume: bool) -> None:
+        self.folder = folder
         self.settings = settings
         self.known: dict[str, Inspection] = {}
         self.lock = threading.Lock()
@@ -40,36 +42,47 @@ class Progress:
         path = Path(folder) / _NAME
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if resume and path.is_file():
+            if resume and path.exists():
                 self._read(path)
             self.stream = path.open("a" if resume else "w", encoding="utf-8")
             # The last line of a check that was killed may have no end.
             self.stream.write("\n")
         except OSError as error:
-            raise InputError(
-                path.parent,
-                found=f"a folder that cannot be written to ({error.strerror})",
-                expected="a folder for the report",
-                remedy="name another one: -o FOLDER",
-            ) from error
+            raise self._unwritable(error) from error
 
     def find(self, key: str) -> Inspection | None:
         """Return what is known for this state of a case's files, if anything."""
         return self.known.get(key)
 
     def add(self, key: str, inspection: Inspection) -> None:
-        """Write down what a case gave."""
+        """Write down what a case gave.
+
+        Raises:
+            InputError: the folder cannot be written to any more.
+        """
         if self.stream is None:
             return
-        line = json.dumps({"key": key, "settings": self.settings, **_packed(inspection)}) + "\n"
-        with self.lock:
-            self.stream.write(line)
-            self.stream.flush()
+        line = json.dumps({"key": key, "settings": self.settings, **_packed(inspection)}, allow_nan=False) + "\n"
+        try:
+            with self.lock:
+                self.stream.write(line)
+                self.stream.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What could not be written was said when it was added."""
         if self.stream is not None:
-            self.stream.close()
+            with contextlib.suppress(OSError):
+                self.stream.close()
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            str(self.folder),
+            found=f"a folder that cannot be written to ({error.strerror})",
+            expected="a folder with room for the report",
+            remedy="name another one, or make room: -o FOLDER",
+        )
 
     def _read(self, path: Path) -> None:
         for line in filter(None, path.read_text(encoding="utf-8", errors="replace").splitlines()):

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from .check_file import label_values
+
 __all__ = ["measure_structures"]
 
 # Beyond so many values a file is no label map, and measuring each would take for ever.
 _MOST_CLASSES = 512
+# Values that span more are looked up one by one instead of in a table.
+_LONGEST_TABLE = 1 << 20
 _MOST_SPECKS = 1000
 # A speck has at most so many voxels, or this share of the structure's largest part, and is far smaller than that part.
 _SPECK_VOXELS = 10
@@ -33,12 +37,10 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
         even at a corner; "largest", the largest part's share of the voxels; "centroid", mm in world coordinates;
         "specks" and "speck_voxels", tiny parts with nothing labelled within 3 voxels; "near_specks", other tiny parts.
     """
-    offset = int(label.min())
-    counts = _counts(label, offset)
-    present = [int(value) + offset for value in np.flatnonzero(counts) if int(value) + offset != background]
+    present = [int(value) for value in label_values(label) if value != background]
     if not present or len(present) > _MOST_CLASSES:
         return {}
-    structures = _renumbered(label, offset, {value: number for number, value in enumerate(present, start=1)})
+    structures = _renumbered(label, present)
     boxes = ndimage.find_objects(structures)
     return {
         str(value): _measure(structures, number, boxes[number - 1], affine)
@@ -46,32 +48,32 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
     }
 
 
-def _counts(label: np.ndarray, offset: int) -> np.ndarray:
-    counts = np.zeros(int(label.max()) - offset + 1, np.int64)
-    # Slice by slice: counting makes 64-bit integers of what it counts.
-    for part in np.moveaxis(label, -1, 0):
-        values = np.bincount((part.astype(np.int64) - offset).ravel())
-        counts[: len(values)] += values
-    return counts
-
-
-def _renumbered(label: np.ndarray, offset: int, numbers: dict[int, int]) -> np.ndarray:
-    """Give each value its number and all others 0, slice by slice: indexing makes 64-bit integers of an index."""
-    table = np.zeros(int(label.max()) - offset + 1, np.uint16)
-    for value, number in numbers.items():
-        table[value - offset] = number
-    result = np.empty(label.shape, np.uint16)
+def _renumbered(label: np.ndarray, present: list[int]) -> np.ndarray:
+    """Number the values from 1 in their order, all others 0; slice by slice, as indexing makes 64-bit integers."""
+    result = np.empty(label.shape, np.min_scalar_type(len(present)))
+    above = np.array(present) - present[0]
+    table = None
+    if above[-1] <= _LONGEST_TABLE:
+        table = np.zeros(above[-1] + 1, result.dtype)
+        table[above] = np.arange(1, len(present) + 1)
     for index in range(label.shape[-1]):
-        result[..., index] = table[label[..., index].astype(np.int64) - offset]
+        part = label[..., index].astype(np.int64) - present[0]
+        inside = (part >= 0) & (part <= above[-1])
+        part[~inside] = 0
+        if table is None:
+            number = np.searchsorted(above, part)
+            result[..., index] = (number + 1) * (inside & (above[number] == part))
+        else:
+            result[..., index] = table[part] * inside
     return result
 
 
 def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine: np.ndarray) -> dict[str, Any]:
     inside = structures[box] == number
     parts, count = ndimage.label(inside, np.ones((3,) * inside.ndim))
-    sizes = np.bincount(parts.ravel())[1:]
+    sizes = _sizes(parts, count)
     voxels = int(sizes.sum())
-    place = [float(np.mean(axis)) + part.start for axis, part in zip(np.nonzero(inside), box, strict=True)]
+    place = [middle + part.start for middle, part in zip(_middle(inside), box, strict=True)]
     centroid = affine @ [*place, *[0.0] * (3 - inside.ndim), 1.0]
     if inside.ndim == 3:
         size = {"ml": voxels * float(abs(np.linalg.det(affine[:3, :3]))) / 1000}
@@ -88,6 +90,22 @@ def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine
         "speck_voxels": speck_voxels,
         "near_specks": near,
     }
+
+
+def _sizes(parts: np.ndarray, count: int) -> np.ndarray:
+    """Count the voxels of each part, plane by plane: counting makes 64-bit integers of what it counts."""
+    sizes = np.zeros(count + 1, np.int64)
+    for plane in parts:
+        found = np.bincount(plane.ravel())
+        sizes[: len(found)] += found
+    return sizes[1:]
+
+
+def _middle(inside: np.ndarray) -> list[float]:
+    """Return the mean index along each axis, by counting planes: a list of all indices takes 24 times the memory."""
+    axes = range(inside.ndim)
+    counts = [np.count_nonzero(inside, axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return [float(np.dot(count, np.arange(len(count))) / count.sum()) for count in counts]
 
 
 def _specks(

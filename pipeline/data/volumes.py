@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import InputError
+from .file_start import check_start, nifti_class, unreadable
 
 _NIFTI = (".nii", ".nii.gz")
 _EXTENSIONS = {
@@ -22,8 +23,6 @@ _EXTENSIONS = {
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
 }
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_LFS_START = b"version https://git-lfs"
-_GZIP_START = b"\x1f\x8b"
 # Of the voxel's volume over the product of its edges: below it the axes lie in one plane, but for rounding.
 _FLAT = 1e-6
 # NIfTI's codes for units of space that are not mm; 0, unknown, is what most tools leave for mm.
@@ -33,6 +32,7 @@ _UNIT_OF_SPACE = 0b111
 _CUT = (EOFError, zlib.error, gzip.BadGzipFile)
 _CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
 _BEST_DEFLATE = 1032
+_ITK = "ITK ERROR: "
 # What a scanner or a microscope of tissue gives lies inside with room to spare; outside, the unit is another.
 _FINEST_MM, _COARSEST_MM = 0.01, 100.0
 
@@ -67,29 +67,42 @@ def read_volume(path: str) -> Volume:
         path: the file, or the folder of a DICOM series.
 
     Raises:
-        InputError: the file is missing, empty, a Git LFS pointer, truncated, corrupt or no image, its voxels are
-            complex or RGB, its spacing is said to be in metres or micrometres (which neither nibabel nor MONAI would
-            convert) or lies outside 0.01 to 100 mm along an axis with more than one voxel, or its spacing or affine
-            is zero or not finite.
+        InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image
+            (a pipe or a device neither, which would never end), its voxels are complex or RGB, its spacing is said to
+            be in metres or micrometres (which neither nibabel nor MONAI would convert) or lies outside 0.01 to 100 mm
+            along an axis with more than one voxel, or its spacing or affine is zero or not finite.
+        MemoryError: the voxels do not fit into memory.
     """
-    _check_start(path)
+    check_start(path)
     read = _read_nifti if is_nifti(path) else _read_with_monai
     try:
         volume = read(path)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # on a damaged file readers raise anything from zlib.error to EOFError
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
+        reason = _reason(error, path)
         cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
         raise InputError(
             path,
-            found=f"a truncated or corrupt file, or no image ({reason})",
+            found=f"a truncated or corrupt file{'' if cut else ', or no image'} ({reason})",
             expected="an image that can be read to its end",
             remedy="copy or download the file again, or take the case out of the datalist",
             kind="truncated" if cut else "not-an-image",
         ) from error
     _check_affine(path, volume.affine, volume.voxels.shape)
     return volume
+
+
+def _reason(error: Exception, path: str) -> str:
+    """What a reader says, in one line; of ITK's without the line of its source and the address in memory."""
+    text = " ".join(str(error).replace(path, Path(path).name).split())
+    if isinstance(error, KeyError):
+        text = f"its header says {text}, which is not known"
+    if _ITK in text:
+        text = text.rpartition(_ITK)[2].partition("): ")[2] or text
+    return text[:200] or type(error).__name__
 
 
 def scan_name(path: str | PurePath) -> str:
@@ -105,54 +118,16 @@ def is_nifti(path: str | PurePath) -> bool:
     return str(path).lower().endswith(_NIFTI)
 
 
-def is_lfs_pointer(path: str | Path) -> bool:
-    """Tell by its first bytes whether a file is only Git LFS's note of where the real one lies."""
-    with Path(path).open("rb") as stream:
-        return stream.read(len(_LFS_START)) == _LFS_START
-
-
-def _check_start(path: str) -> None:
-    """Raise an InputError for what the file's first bytes tell."""
-    file = Path(path)
-    if file.is_dir():
-        return
-    if not file.exists():
-        found, remedy = "no such file", "check dataset_dir and the datalist, or copy the file there"
-        raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
-    with file.open("rb") as stream:
-        start = stream.read(len(_GZIP_START))
-    kind = "misnamed"
-    if not start:
-        found, remedy, kind = "an empty file (0 bytes)", "copy or download the file again", "empty-file"
-    elif is_lfs_pointer(file):
-        found = "a Git LFS pointer instead of the image"
-        remedy, kind = "run `git lfs pull` in the dataset's repository", "lfs-pointer"
-    elif path.lower().endswith(".nii.gz") and start != _GZIP_START:
-        kind = "misnamed" if _has_nifti_header(file) else "not-an-image"
-        found = "a file that is not gzip-compressed although it is named .gz"
-        remedy = "rename it to .nii if it is a NIfTI file, otherwise copy or download it again"
-    elif path.lower().endswith(".nii") and start == _GZIP_START:
-        found, remedy = "a gzip-compressed file named .nii", "rename it to .nii.gz"
-    else:
-        return
-    raise InputError(path, found=found, expected="an image", remedy=remedy, kind=kind)
-
-
-def _has_nifti_header(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return _nifti_kind(stream.read(nibabel.Nifti2Header.sizeof_hdr)) is not None
-
-
-def _nifti_kind(start: bytes) -> Any:
-    kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
-    return next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
+def is_picture(path: str | PurePath) -> bool:
+    """Tell by the ending whether a file is a picture: 2D, perhaps in colour, without a place in space."""
+    return str(path).lower().endswith(_PICTURES)
 
 
 def _read_nifti(path: str) -> Volume:
     opener: Any = gzip.open if path.lower().endswith(".gz") else open
     with opener(path, "rb") as stream:
         start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
-        kind = _nifti_kind(start)
+        kind = nifti_class(start)
         if kind is None:
             raise ValueError("no NIfTI header")
         stream.seek(0)
@@ -179,7 +154,7 @@ def _read_with_monai(path: str) -> Volume:
     # Imported here, because MONAI takes seconds to import and NIfTI files do not need it.
     from monai.transforms import LoadImage  # noqa: PLC0415
 
-    if path.lower().endswith(_PICTURES):
+    if is_picture(path):
         # MONAI leaves a picture's file open where it is damaged.
         with Image.open(path) as picture:
             picture.load()

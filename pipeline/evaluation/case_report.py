@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -21,6 +22,8 @@ from .metrics import case_metrics, summarise
 
 logger = logging.getLogger(__name__)
 
+# As of the dataset check, whose cases have the same names.
+_ENDING = re.compile(r"\.(nii|nrrd|nhdr|mha|mhd|hdr|img|dcm|png|jpe?g|bmp|tiff?)(\.gz)?$", re.IGNORECASE)
 _COLUMNS = (
     "case",
     "label",
@@ -154,7 +157,8 @@ def _spacing(label_map: torch.Tensor) -> list[float]:
 
 def _case_name(source: str, parts: int = 1) -> str:
     name = "/".join(PurePath(source).parts[-parts:])
-    return name.removesuffix(".gz").removesuffix(".nii")
+    # nnU-Net's ending for the first of several channels is no part of a case's name.
+    return _ENDING.sub("", name).removesuffix("_0000")
 
 
 def _unique_names(sources: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from ..data.errors import InputError
 from ..data.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR
 from ..files import write_text
 from .check_cards import MOST_SORTABLE, card_anchor, cards, group_anchor, part_text, structures, swatch
@@ -47,8 +48,19 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
         report: the content of ``check.json``.
         thumbnails: pictures by the case's name, see `pipeline.data.thumbnail`: PNG, JPEG or WebP.
         path: the HTML file; it appears whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
     """
-    write_text(path, "".join(_page(report, thumbnails)))
+    try:
+        write_text(path, "".join(_page(report, thumbnails)))
+    except OSError as error:
+        raise InputError(
+            os.fspath(path),
+            found=f"a file that cannot be written ({error.strerror})",
+            expected="a folder with room for the report",
+            remedy="name another one, or make room",
+        ) from error
 
 
 def _page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Iterator[str]:

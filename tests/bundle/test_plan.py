@@ -72,6 +72,12 @@ def test_reads_folder_or_file_and_fills_defaults(tmp_path: Path, name: str) -> N
     assert (plan.window_overlap, plan.imports, plan.evaluation.tolerance_mm, plan.data.manifest) == (0.5, [], 1.0, None)
 
 
+def test_what_is_left_out_is_as_before_there_was_a_key_for_it(tmp_path: Path) -> None:
+    plan = load_plan(write(tmp_path, PLAN))
+    assert (plan.label_values, plan.intensity_mean, plan.intensity_std, plan.class_ratios) == (None, None, None, None)
+    assert (plan.training.minutes, plan.training.cache_rate, plan.data.folder) == (None, 1.0, None)
+
+
 def test_two_axes(tmp_path: Path) -> None:
     text = PLAN.replace("[1, 1, 1.5]", "[1, 1]").replace("[40, 56, 40]", "[64, 64]").replace("[48, 64, 48]", "[64, 96]")
     assert load_plan(write(tmp_path, text)).spatial_dims == 2
@@ -137,6 +143,54 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
         ("zscore", "ct", "normalisation", r"normalisation needs intensity_range: \[low, high\]"),
         ("zscore", "ct\nintensity_range: [5, 5]", "intensity", r"intensity_range must be \[low, high\]"),
         ("zscore", "zscore\nintensity_range: [1, 5]", "normalisation", r"normalisation does not use"),
+        (
+            "zscore",
+            "ct\nintensity_range: [1, 5]\nintensity_mean: 3",
+            "normalisation",
+            r"needs intensity_mean and intens",
+        ),
+        (
+            "zscore",
+            "ct\nintensity_range: [1, 5]\nintensity_std: 3",
+            "normalisation",
+            r"needs intensity_mean and intens",
+        ),
+        ("zscore", "zscore\nintensity_mean: 3\nintensity_std: 1", "normalisation", r"does not use intensity_mean and"),
+        ("zscore", "zscore\nintensity_std: 0", "intensity_std", r"intensity_std should be greater than 0"),
+        (
+            "batch: 2",
+            "batch: 2\nlabel_values: {background: 255, anterior: 0}",
+            "label_values",
+            r"label_values must give e",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\nlabel_values: {background: 0, anterior: 2, posterior: 2}",
+            "label_v",
+            r"of its own, and",
+        ),
+        ("batch: 2", "batch: 2\nlabel_values: {background: 0, anterior: 1, tail: 2}", "label_values", r"and no other"),
+        ("batch: 2", "batch: 2\nclass_ratios: [1, 1]", "class_ratios", r"class_ratios needs 3 numbers, one per label"),
+        ("batch: 2", "batch: 2\nclass_ratios: [0, 0, 0]", "class_ratios", r"one of them above 0"),
+        (
+            "batch: 2",
+            "batch: 2\nclass_ratios: [1, -1, 1]",
+            "class_ratios",
+            r"class_ratios\.1 should be greater than or",
+        ),
+        ("  seed: 0", "  seed: 0\n  minutes: 0", "  minutes", r"training\.minutes should be greater than 0"),
+        (
+            "  seed: 0",
+            "  seed: 0\n  cache_rate: 1.1",
+            "  cache_rate",
+            r"training\.cache_rate should be less than or equal",
+        ),
+        (
+            "  modality: MRI",
+            '  modality: MRI\n  folder: ""',
+            "  folder",
+            r"data\.folder should have at least 1 character",
+        ),
         (
             "convs_per_level: [1, 2, 2]",
             "convs_per_level: [1, 2]",

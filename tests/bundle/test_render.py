@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser
@@ -185,6 +186,110 @@ def test_normalisation_does_what_its_name_says(bundle: Path, recipes: Path) -> N
     assert rendered_json(bundle, recipes, "train")["train"]["transforms"][1:-1] == [
         {"_target_": "NormalizeIntensityd", "keys": ["image"], "channel_wise": True}
     ]
+
+
+CT = """\
+intensity_range: [-100, 250.5]
+normalisation: ct
+"""
+
+
+def normalised(bundle: Path, recipes: Path, scan: torch.Tensor) -> torch.Tensor:
+    chain = ConfigParser({"all": rendered_json(bundle, recipes, "train")["train"]["transforms"][1:-1]})
+    for transform in chain.get_parsed_content("all"):
+        scan = transform({"image": scan})["image"]
+    return scan
+
+
+def test_hounsfield_units_are_scaled_by_the_datasets_own_numbers(bundle: Path, recipes: Path) -> None:
+    (bundle / "plan.yaml").write_text(PLAN.replace(CT, CT + "intensity_mean: 37.3\nintensity_std: 81.9\n"))
+    scan = np.random.default_rng(0).uniform(-1000, 3000, (2, 7, 6, 5)).astype(np.float32)
+    expected = (np.clip(scan, -100, 250.5) - 37.3) / 81.9
+    np.testing.assert_allclose(normalised(bundle, recipes, torch.from_numpy(scan)), expected, atol=1e-5)
+
+
+def test_zeros_do_not_count_where_a_scan_is_cut_out(bundle: Path, recipes: Path) -> None:
+    (bundle / "plan.yaml").write_text(PLAN.replace(CT, "normalisation: zscore_nonzero\n"))
+    scan = np.random.default_rng(0).uniform(1, 9, (2, 7, 6, 5)).astype(np.float32)
+    scan[:, :4] = 0
+    scan[1] *= 1000
+    expected = np.zeros_like(scan)
+    for channel in (0, 1):
+        inside = scan[channel][scan[channel] != 0]
+        expected[channel][scan[channel] != 0] = (inside - inside.mean()) / inside.std()
+    np.testing.assert_allclose(normalised(bundle, recipes, torch.from_numpy(scan)), expected, atol=1e-4)
+
+
+VALUES = """\
+values: !derived label_values
+mapping:
+- !splice {derived: label_mapping}
+ratios: !derived class_ratios
+folder: !derived dataset_dir
+minutes: !plan training.minutes
+cache_rate: !plan training.cache_rate
+orientation: !derived orientation
+reference: !derived reference_text
+prediction: !derived label_text
+"""
+
+
+def test_values_in_the_files_are_mapped_where_they_are_others(bundle: Path, recipes: Path) -> None:
+    (recipes / "evaluate.yaml").write_text(VALUES)
+    plain = rendered_json(bundle, recipes, "evaluate")
+    assert (plain["values"], plain["mapping"]) == ({"background": 0, "cyst": 2, "ball": 1}, [])
+    assert plain["reference"] == plain["prediction"] == "0 is background, 1 is ball, 2 is cyst"
+    for values in ("{background: 0, ball: 1, cyst: 2}", "{background: 255, ball: 0, cyst: 1000}"):
+        (bundle / "plan.yaml").write_text(PLAN.replace("orientation", f"label_values: {values}\norientation"))
+        mapped = rendered_json(bundle, recipes, "evaluate")
+        if "255" not in values:
+            assert mapped == plain
+    assert mapped["values"] == {"background": 255, "ball": 0, "cyst": 1000}
+    assert mapped["reference"] == "255 is background, 0 is ball, 1000 is cyst"
+    assert mapped["prediction"] == "0 is background, 1 is ball, 2 is cyst"
+    (transform,) = ConfigParser(mapped).get_parsed_content("mapping")
+    label = torch.tensor([[[255.0, 0.0, 1000.0], [0.0, 0.0, 255.0]]])
+    assert transform({"label": label})["label"].tolist() == [[[0, 1, 2], [1, 1, 0]]]
+
+
+def test_what_a_plan_leaves_out_is_rendered_as_its_default(bundle: Path, recipes: Path) -> None:
+    (recipes / "evaluate.yaml").write_text(VALUES)
+    plain = rendered_json(bundle, recipes, "evaluate")
+    # Half of the patches on the background, the others on the two labels in turn.
+    assert plain["ratios"] == [2, 1, 1]
+    assert (plain["minutes"], plain["cache_rate"], plain["orientation"]) == (None, 1.0, "RAS")
+    assert plain["folder"] == "$@bundle_root + '/data'"
+    text = PLAN.replace("skip: light", "class_ratios: [0, 1, 2.5]\nskip: light")
+    text = text.replace("seed: 0", "seed: 0, minutes: 12.5, cache_rate: 0.25")
+    (bundle / "plan.yaml").write_text(text)
+    given = rendered_json(bundle, recipes, "evaluate")
+    assert (given["ratios"], given["minutes"], given["cache_rate"]) == ([0, 1, 2.5], 12.5, 0.25)
+
+
+def test_a_plan_of_two_axes_has_an_orientation_of_two(bundle: Path, recipes: Path) -> None:
+    (recipes / "evaluate.yaml").write_text(VALUES)
+    text = PLAN.replace("[1, 1, 1.5]", "[1, 1.5]").replace("[32, 32, 16]", "[32, 16]").replace("RAS", "LPS")
+    (bundle / "plan.yaml").write_text(text)
+    assert rendered_json(bundle, recipes, "evaluate")["orientation"] == "LP"
+    assert rendered_json(bundle, recipes, "inference")["image_text"] == "CT, channels: intensity; LP, 1 x 1.5 mm"
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("../../scans", "/a/scans"),
+        ("scans", "/a/b/c/scans"),
+        ("/else/where", "/else/where"),
+        ("it's here", "/a/b/c/it's here"),
+    ],
+)
+def test_the_folder_of_scans_is_found_from_the_bundle(bundle: Path, recipes: Path, folder: str, found: str) -> None:
+    (recipes / "evaluate.yaml").write_text(
+        "imports: [$import pathlib]\nbundle_root: /a/b/c\nhere: !derived dataset_dir\n"
+    )
+    (bundle / "plan.yaml").write_text(PLAN.replace("source: drawn", f"source: drawn, folder: {json.dumps(folder)}"))
+    parser = ConfigParser(rendered_json(bundle, recipes, "evaluate"))
+    assert parser.get_parsed_content("here") == str(Path(found).resolve())
 
 
 def test_text_is_deterministic_indented_and_ends_with_a_newline(bundle: Path, recipes: Path) -> None:

@@ -42,6 +42,7 @@ CONFIG: dict[str, Any] = {
     "epochs": 3,
     "learning_rate": 0.1,
     "labels": {"background": 0, "organ": 1},
+    "class_ratios": [0, 1.5],
     "spatial_dims": 3,
     "out_channels": 2,
     "device": "cpu",
@@ -86,6 +87,10 @@ def test_without_a_workflow_nothing_is_checked() -> None:
         ({"learning_rate": -1.0}, "learning_rate -1.0", "a number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate nan", "a number above 0"),
         ({"labels": {"background": 0, "organ": 2}}, "'organ': 2", "from 0 to 1"),
+        ({"class_ratios": [1, 1, 1]}, "class_ratios [1, 1, 1]", "2 numbers, 0 or more, one per label"),
+        ({"class_ratios": [1, -1]}, "class_ratios [1, -1]", "0 or more"),
+        ({"class_ratios": [0, 0]}, "class_ratios [0, 0]", "one of them above 0"),
+        ({"class_ratios": 2}, "class_ratios 2", "2 numbers"),
         ({"device": "cuda:99"}, "device 'cuda:99'", "a device of this machine"),
         # Levels 3: sizes must be multiples of 4.
         ({"patch": [10, 12, 16]}, "patch [10, 12, 16]", "[8, 12, 16] or [12, 12, 16]"),

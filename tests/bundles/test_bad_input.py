@@ -256,6 +256,7 @@ TRAINING_OVERRIDES: dict[str, tuple[dict[str, Any], str, str]] = {
     "resume false": ({"resume": "false"}, "--resume 'false'", "True or False (with a capital letter)"),
     "fold 9": ({"fold": 9}, "no case with fold 9", "0, 1, 2"),
     "labels 3": ({"labels": 3}, "--labels 3", "a mapping"),
+    "class_ratios 2": ({"class_ratios": [1, 1]}, "class_ratios [1, 1]", "4 numbers, 0 or more, one per label"),
     "out_channels 2": ({"out_channels": 2}, "'tube': 3", "from 0 to 1"),
     "skip stat": ({"skip": "stat"}, "did you mean 'SAT'", ""),
     "skip option": ({"skip": ["sat", {"treshold": 0.1}]}, "'treshold'", ""),

@@ -17,6 +17,7 @@ _REFERENCES = [
     "Milletari et al., V-Net - Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation, "
     "3DV 2016, arXiv 1606.04797",
 ]
+_SOURCES = ("source", "reference", "description", "name")
 _MODALITIES = {
     "MRI": "MRI",
     "CT": "CT",
@@ -54,12 +55,13 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
     structures = [structure.name for structure in fingerprint.structures]
     images = _MODALITIES.get(modality, "images")
     shown = ", ".join(structures[:6]) + (f" and {len(structures) - 6} more" if len(structures) > 6 else "")
-    title = dataset.name if dataset.name not in ("", "dataset", "datalist") else name.replace("_", " ")
+    told_name = _one_line(dataset.name)
+    title = told_name if told_name not in ("", "dataset", "datalist") else name.replace("_", " ")
     dims = f"{fingerprint.dims}D"
     citation = told.get("citation") or []
-    references = _REFERENCES + [str(each) for each in ([citation] if isinstance(citation, str) else citation)]
-    source = told.get("source") or told.get("reference") or told.get("description") or dataset.name
-    licence = str(told.get("licence") or told.get("license") or "").strip()
+    references = _REFERENCES + [_one_line(each) for each in (citation if isinstance(citation, list) else [citation])]
+    source = next(filter(None, (_one_line(told.get(key) or "") for key in _SOURCES)), title)
+    licence = _one_line(told.get("licence") or told.get("license") or "")
     to_fill_in = ["authors", "copyright", "intended_use"]
     if not licence:
         to_fill_in.append("data.licence")
@@ -77,7 +79,7 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         "references": references,
     }
     data: dict[str, Any] = {
-        "source": str(source),
+        "source": source,
         "licence": Choice(licence, "as the datalist says; see that the weights may be shared under it")
         if licence
         else Choice(
@@ -85,3 +87,10 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         ),
     }
     return Words(head, data, to_fill_in)
+
+
+def _one_line(text: Any) -> str:
+    """Give what a datalist says as text on one line; it may be anything."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
+    # With one of these MONAI's configs begin an expression, a reference or a macro.
+    return line.lstrip("$@% ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from ...data.errors import InputError
 __all__ = ["Fingerprint", "Structure", "make_fingerprint"]
 
 _AXES = ("RL", "AP", "SI")
+# MONAI's configs take such names for an expression, a reference, a macro or a key of their own.
+_NO_NAME = re.compile(r"[$@%].*|_(target|disabled|requires|desc|mode)_", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
     Raises:
         InputError: too few cases can be used, no label is known, or cases have no fold.
     """
-    usable = [case for case in report["cases"] if case["part"] == "training" and _usable(case, report)]
+    unread = _unread_labels(report)
+    usable = [case for case in report["cases"] if _usable(case, report) and case["label"] not in unread]
     where = str(report["datalist"])
     labels = {str(name): int(value) for name, value in report["labels"].items()}
     if len(usable) < 2 or len(labels) < 2:
@@ -96,6 +100,21 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             expected="at least two cases with a label map, and at least one label",
             remedy="see what `lightskip check` says, and correct the dataset",
         )
+    if not any(case["classes"] for case in usable):
+        raise InputError(
+            where,
+            found="no labelled voxel in any case",
+            expected="label maps in which something is labelled",
+            remedy='see what `lightskip check` says of the label maps, and whether "labels" names the values in them',
+        )
+    for name in [*labels, *report["channels"]]:
+        if _NO_NAME.fullmatch(name):
+            raise InputError(
+                where,
+                found=f"the name {name!r} of a label or channel",
+                expected="a name that does not begin with $, @ or %, and is no word of MONAI's configs",
+                remedy="give it another name in the datalist",
+            )
     folds = [case["fold"] for case in usable]
     if None in folds or len(set(folds)) < 2:
         raise InputError(
@@ -113,7 +132,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         largest_fold=max(folds.count(fold) for fold in set(folds)),
         shapes=np.array([_turned(case, case["shape"]) for case in usable]),
         spacings=np.array([_turned(case, case["spacing"]) for case in usable]),
-        channels=[str(name) for name in report["channels"]],
+        channels=[str(name).strip() or f"channel {index}" for index, name in enumerate(report["channels"])],
         labels=labels,
         structures=structures,
         foreground=float(np.median([_labelled(case) / np.prod(case["shape"]) for case in usable])),
@@ -127,8 +146,21 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
 
 
 def _usable(case: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
-    channels = len(report["channels"])
-    return case["shape"] is not None and len(case["intensity"]) == channels and case["label"] is not None
+    if case["part"] != "training" or case["label"] is None or case["shape"] is None:
+        return False
+    # A broken header gives no size that a median could take, and no axes.
+    sizes = np.asarray(case["spacing"], dtype=float)
+    placed = case["orientation"] is None or all(
+        sum(letter in pair for letter in case["orientation"]) == 1 for pair in _AXES
+    )
+    measured = len(case["intensity"]) == len(report["channels"])
+    return bool(measured and placed and np.isfinite(sizes).all() and (sizes > 0).all())
+
+
+def _unread_labels(report: Mapping[str, Any]) -> set[str]:
+    """Label maps of which nothing could be measured, as something is wrong with them."""
+    wrong = {finding["file"] for finding in report["findings"] if finding["severity"] == "problem"}
+    return {case["label"] for case in report["cases"] if case["label"] in wrong and not case["classes"]}
 
 
 def _turned(case: Mapping[str, Any], per_axis: Sequence[float]) -> list[float]:
@@ -168,10 +200,11 @@ def _pooled(
     if not known:
         return None, [], []
     levels = np.linspace(0, 1, 201)
+    # Between a case's quantiles its voxels are taken to lie evenly: few points would give its outliers too much weight.
+    dense = np.linspace(0, 1, 4001)
     pooled, means, stds = [], [], []
     for channel in range(len(known[0])):
-        # A case's quantiles at even steps stand for its voxels.
-        values = np.concatenate([case[channel]["quantiles"] for case in known])
+        values = np.concatenate([np.interp(dense, levels, case[channel]["quantiles"]) for case in known])
         pooled.append(np.quantile(values, levels))
         mean = np.array([case[channel]["mean"] for case in known])
         means.append(float(mean.mean()))

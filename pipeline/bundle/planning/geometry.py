@@ -9,7 +9,7 @@ import numpy as np
 from .choice import Choice, listed
 from .fingerprint import Fingerprint
 
-__all__ = ["THICK", "choose_spacing", "shape_at"]
+__all__ = ["THICK", "choose_spacing", "shape_at", "windows_of"]
 
 # nnU-Net's threshold (Isensee et al. 2021, supplement): from here on the coarse axis is a matter of its own.
 THICK = 3.0
@@ -27,10 +27,11 @@ def choose_spacing(fingerprint: Fingerprint) -> Choice:
         # Slices thinner than most are kept apart; thick ones are interpolated rather than thin ones thrown together.
         low = float(np.percentile(spacings[:, thick], 10))
         median[thick] = max(low, others.max())
+        taken = "the 10th percentile" if low >= others.max() else "as in plane, as some scans have thinner ones"
         return Choice(
             _rounded(median),
             f"mm; the median in plane, and across the thick slices (median {np.median(spacings[:, thick]):.4g} mm) "
-            "the 10th percentile",
+            f"{taken}",
         )
     spread = f"{listed(spacings.min(axis=0))} to {listed(spacings.max(axis=0))}"
     return Choice(_rounded(median), f"mm; the median of the scans' ({spread})")
@@ -42,6 +43,15 @@ def shape_at(fingerprint: Fingerprint, spacing: Sequence[float], *, largest: boo
     if largest:
         return np.asarray(np.ceil(shapes[np.argmax(shapes.prod(axis=1))]), dtype=int)
     return np.asarray(np.maximum(np.rint(np.median(shapes, axis=0)), 1), dtype=int)
+
+
+def windows_of(shape: Sequence[int], window: Sequence[int], overlap: float) -> int:
+    """Count the windows (voxels per axis) that sliding-window inference takes of a scan; overlap is a share of one."""
+    count = 1
+    for size, side in zip(shape, window, strict=True):
+        step = max(int(side * (1 - overlap)), 1)
+        count *= max(-(-(int(size) - side) // step), 0) + 1
+    return count
 
 
 def _rounded(spacing: np.ndarray) -> list[float]:

@@ -9,8 +9,9 @@ import numpy as np
 
 __all__ = ["Levels", "make_levels"]
 
-# An axis is halved while it stays at 4 voxels or more, and while it is not twice as coarse as the finest axis; kernels
-# do not mix slices while these are twice as far apart as pixels: nnU-Net's rules (Isensee et al. 2021, supplement).
+# An axis is halved while it stays at 4 voxels or more, and while it is not twice as coarse as the finest axis that is
+# long enough too; kernels do not mix slices while these are twice as far apart as pixels: nnU-Net's rules (Isensee et
+# al. 2021, supplement).
 _SMALLEST = 4
 _COARSER = 2.0
 _MOST_LEVELS = {2: 6, 3: 5}
@@ -44,10 +45,12 @@ def make_levels(size: Sequence[int], spacing: Sequence[float]) -> Levels:
     now, apart = np.maximum(np.asarray(size, dtype=float), 1), np.asarray(spacing, dtype=float)
     mixed = np.zeros(dims, dtype=bool)
     while True:
-        close = apart < _COARSER * apart.min()
-        mixed |= close
+        # Along an axis of one voxel there is nothing to mix.
+        mixed |= (apart < _COARSER * apart.min()) & (now > 1)
         kernels.append([3 if mixes else 1 for mixes in mixed])
-        halved = close & (now >= 2 * _SMALLEST)
+        long = now >= 2 * _SMALLEST
+        # A short axis, which stays as fine as it is, does not keep the others from being halved.
+        halved = long & (apart < _COARSER * apart.min(initial=np.inf, where=long))
         if not strides and not halved.any():
             # Two levels are the fewest: the longest axis is halved, small as it is.
             halved[np.argmax(now)] = True

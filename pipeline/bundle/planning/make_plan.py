@@ -12,11 +12,11 @@ import numpy as np
 
 from ...data.dataset import Dataset
 from .choice import Choice, listed
+from .coarser import coarsened
 from .describe import describe
 from .fingerprint import Fingerprint, make_fingerprint
-from .geometry import choose_spacing, shape_at
+from .geometry import choose_spacing, shape_at, windows_of
 from .intensity import choose_modality, choose_normalisation
-from .memory import MemoryEstimate
 from .resources import GIB, Resources
 from .schedule import cases_per_step, choose_schedule
 from .sides import choose_mirror_axes, sided_axes
@@ -24,9 +24,8 @@ from .size import Size, choose_size, network_arguments
 
 __all__ = ["Planned", "make_plan"]
 
-# A scan is worked at the spacing at which it has at most so many patches; else a network never sees enough of it.
-_MOST_PATCHES_PER_SCAN = 64
-_MANY_WINDOWS = 27
+# Of the median scan, at an overlap of half a window.
+_MANY_WINDOWS = 16
 _MOSTLY_FOREGROUND = 0.25
 
 Plan = dict[str, Any]
@@ -40,15 +39,15 @@ class Planned:
         content: keys and values of plan.yaml; values are plain, `Choice`, or mappings of these.
         fingerprint: the numbers that it was made from.
         size: width, patch and batch.
-        memory: what training is estimated to take.
-        hours: what training is estimated to take, at most the hours given.
+        memory: bytes of the device that training is estimated to take.
+        hours: that training is estimated to take; more than those given only where these are too few for two epochs.
         to_fill_in: keys that only a person can fill in.
     """
 
     content: Plan
     fingerprint: Fingerprint
     size: Size
-    memory: MemoryEstimate
+    memory: int
     hours: float
     to_fill_in: list[str]
 
@@ -105,12 +104,10 @@ def make_plan(
 
     size = sized(chosen.value)
     if spacing is None:
-        coarser = _coarser(chosen, fingerprint, size)
-        if coarser is not None:
-            chosen, size = coarser, sized(coarser.value)
+        chosen, size = coarsened(chosen, fingerprint, size, sized, resources)
     resources.require_enough(size)
     schedule, hours = choose_schedule(fingerprint, size, resources)
-    estimate = resources.estimate(size)
+    memory = resources.planned_memory(size)
     network = arguments(size)
     words = describe(name, dataset, fingerprint, modalities.value)
     content: Plan = {
@@ -131,7 +128,7 @@ def make_plan(
         "batch": _batch(fingerprint, size, resources),
         "mirror_axes": mirror,
         "class_ratios": _class_ratios(fingerprint),
-        "network": _network(network, size, chosen.value, resources, estimate),
+        "network": _network(network, size, chosen.value, resources, memory),
         "skip": Choice(skip, _SKIP_REASONS.get(skip, "as given")),
         "training": schedule,
         "evaluation": {
@@ -140,7 +137,7 @@ def make_plan(
             )
         },
     }
-    return Planned(content, fingerprint, size, estimate, hours, words.to_fill_in)
+    return Planned(content, fingerprint, size, memory, hours, words.to_fill_in)
 
 
 _SKIP_REASONS = {"sat4": "the lightest within .002 of concatenation at equal minutes: docs/speed.md of LightSkip"}
@@ -149,13 +146,13 @@ _SKIP_REASONS = {"sat4": "the lightest within .002 of concatenation at equal min
 def _places(dataset: Dataset, bundle: Path) -> Plan:
     places: Plan = {"manifest": _relative(dataset.file, bundle)}
     if "folder" in dataset.described:
-        folder = dataset.file.parent / Path(str(dataset.described["folder"])).expanduser()
-        places["folder"] = Choice(_relative(folder, bundle), "where the scans lie on this machine")
+        places["folder"] = Choice(_relative(dataset.folder, bundle), "where the scans lie on this machine")
     return places
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    # What is above a link is not what is above the folder that it leads to.
+    return Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()
 
 
 def _labels(fingerprint: Fingerprint) -> Plan:
@@ -168,30 +165,13 @@ def _labels(fingerprint: Fingerprint) -> Plan:
     }
 
 
-def _coarser(chosen: Choice, fingerprint: Fingerprint, size: Size) -> Choice | None:
-    """Give a coarser spacing where a scan has too many patches; None where it has not."""
-    ratio = float(np.prod(shape_at(fingerprint, chosen.value)) / size.voxels)
-    if ratio <= _MOST_PATCHES_PER_SCAN:
-        return None
-    # A thick axis stays as it is: there is nothing to throw away.
-    spacing = np.asarray(chosen.value)
-    fine = spacing < 2 * spacing.min()
-    factor = (ratio / _MOST_PATCHES_PER_SCAN) ** (1 / fine.sum())
-    coarse = np.where(fine, np.maximum(spacing * factor, spacing), spacing)
-    return Choice(
-        [float(f"{each:.3g}") for each in coarse],
-        f"mm; coarser than the scans' median ({listed(chosen.value)}), at which a scan would have {ratio:.0f} patches: "
-        "in the given time and memory the network would see too little of each",
-    )
-
-
 def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources, *, sided: bool) -> Choice:
     median = shape_at(fingerprint, spacing)
     shape = f"the median scan has {listed(median)}"
     covers = min(1.0, float(np.prod(np.minimum(size.levels.patch, median)) / np.prod(median)))
     reasons = {
         "nothing": f"voxels; {shape}: whole",
-        "side": f"voxels; {shape}; a longer side costs more than it shows",
+        "worth": f"voxels; {shape}, of which this is {covers:.0%}; more costs more than it shows",
         "memory": f"voxels; {shape}, of which this is {covers:.0%}: what {resources.memory / GIB:.3g} GiB allow",
         "time": f"voxels; {shape}, of which this is {covers:.0%}: what {resources.hours:g} h let it see often",
     }
@@ -201,15 +181,15 @@ def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources
 
 
 def _overlap(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources) -> Choice:
-    windows = float(np.prod(np.ceil(shape_at(fingerprint, spacing) / size.levels.patch * 2)))
+    windows = windows_of(shape_at(fingerprint, spacing).tolist(), size.levels.patch, 0.5)
     if resources.device == "cpu" and windows > _MANY_WINDOWS:
-        return Choice(0.25, f"half a window would make about {windows:.0f} windows of a scan, too many for a CPU")
+        return Choice(0.25, f"of a window: half would make {windows} windows of the median scan, too many for a CPU")
     return Choice(0.5, "of a window: every voxel is seen away from a window's border")
 
 
 def _batch(fingerprint: Fingerprint, size: Size, resources: Resources) -> Choice:
     cases = cases_per_step(fingerprint, size, resources)
-    if size.batch == 2:
+    if cases == size.batch == 2:
         return Choice(cases, "cases per step; the fewest for a loss over a batch, so that the patch may be large")
     together = f"{size.batch} patches, {size.batch * size.voxels:,} voxels together"
     return Choice(cases, f"cases per step: {together}")
@@ -217,7 +197,7 @@ def _batch(fingerprint: Fingerprint, size: Size, resources: Resources) -> Choice
 
 def _class_ratios(fingerprint: Fingerprint) -> Choice:
     structures = fingerprint.structures
-    smallest = min(structures, key=lambda each: each.share)
+    smallest = min((each for each in structures if each.cases), key=lambda each: each.share)
     if fingerprint.foreground >= _MOSTLY_FOREGROUND:
         return Choice(
             [1] * (len(structures) + 1),
@@ -230,9 +210,7 @@ def _class_ratios(fingerprint: Fingerprint) -> Choice:
     )
 
 
-def _network(
-    network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, estimate: MemoryEstimate
-) -> Plan:
+def _network(network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, memory: int) -> Plan:
     keys = ("convs_per_level", "decoder_convs_per_level", "norm", "act", "dropout", "residual")
     plain = {key: network[key] for key in keys}
     levels = len(size.channels)
@@ -242,12 +220,12 @@ def _network(
         kernels["kernel_size"] = Choice(network["kernel_size"], reason)
     if network["strides"] is not None:
         kernels["strides"] = Choice(network["strides"], "per level; an axis that is coarse, or short, is not halved")
-    gib = estimate.total / GIB
+    deepest = [side // step for side, step in zip(size.levels.patch, size.levels.divisor, strict=True)]
     return {
         "channels": Choice(
             size.channels,
-            f"{levels} levels, down to about 4 voxels a side; {size.width} at the finest: {resources.width_reason()}. "
-            f"Training takes about {gib:.2g} GiB",
+            f"{levels} levels, down to {listed(deepest)} voxels; {size.width} at the finest: "
+            f"{resources.width_reason(size)}. Training takes about {memory / GIB:.2g} GiB",
         ),
         "convs_per_level": plain.pop("convs_per_level"),
         "decoder_convs_per_level": plain.pop("decoder_convs_per_level"),

@@ -80,7 +80,7 @@ def write_bundle(bundle: Path, planned: Planned) -> list[Path]:
 def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
     unit = "ml" if plan.spatial_dims == 3 else "mm²"
     rows = [
-        f"| {each.name} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
+        f"| {_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
         for each in fingerprint.structures
     ]
     channels = plan.data.channels
@@ -93,7 +93,7 @@ def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         "inputs": f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})",
         "spacing": listed(plan.spacing),
         "patch": listed(plan.patch),
-        "labels": ", ".join(f"{value} {name}" for name, value in plan.labels.items()),
+        "labels": ", ".join(f"{value} {name}{_in_files(plan, name)}" for name, value in plan.labels.items()),
         "source": plan.data.source,
         "licence": plan.data.licence,
         "cases": fingerprint.cases,
@@ -103,6 +103,15 @@ def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         "structures": "\n".join(rows),
         "intended_use": plan.intended_use,
     }
+
+
+def _in_files(plan: Plan, name: str) -> str:
+    return f" ({plan.label_values[name]} in the dataset's files)" if plan.label_values else ""
+
+
+def _cell(text: str) -> str:
+    """Give a text as a table's cell may hold it."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _range(values: np.ndarray) -> str:

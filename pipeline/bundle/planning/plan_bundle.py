@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ...data.check_dataset import check_dataset, read_report
+from ...data.check_dataset import check_dataset
 from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
 from .make_plan import Planned, make_plan
@@ -35,7 +35,7 @@ def plan_bundle(
         datalist: JSON file, as `lightskip datalist` writes it.
         name: of the bundle, letters, digits and _.
         output: folder of bundles; the bundle is the folder `name` in it.
-        check: folder of the report of `lightskip check`; where it holds none of this datalist, the check is made.
+        check: folder of the report of `lightskip check`; what it has of this datalist is not read again.
         dataset_dir: where the datalist's paths start, if not where it says.
         hours: that training may take.
         memory: that training may take, such as "8GB"; by default 80 % of what is free.
@@ -57,10 +57,10 @@ def plan_bundle(
     bundle = Path(output) / name
     require_new(bundle)
     resources = Resources(memory=None if memory is None else parse_memory(memory), device=device, hours=hours)
+    resources.skip_argument(skip)
     dataset = read_dataset(datalist, dataset_dir)
-    report = None if check is None else read_report(check, dataset)
-    if report is None:
-        report = check_dataset(datalist, check, dataset_dir=dataset_dir)
+    # What the check has read already it does not read again, but for files that have changed since.
+    report = check_dataset(datalist, check, dataset_dir=dataset_dir)
     if spacing is not None and (len(spacing) != report["spatial_dims"] or not all(0 < each < 1e4 for each in spacing)):
         raise InputError(
             "--spacing",
@@ -80,12 +80,16 @@ def _told(bundle: Path, planned: Planned, dataset: Dataset, summary: dict[str, i
     lines = [
         f"{bundle}/plan.yaml, with the reason of every choice",
         f"  patch {' x '.join(map(str, size.levels.patch))}, batch {size.batch}, widths "
-        f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory.total / GIB:.2g} GiB on "
+        f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
         f"{resources.device} and {planned.hours:.2g} hours",
     ]
     if summary["problems"]:
         lines.append(
             f"  {summary['problems']} problems were found in the dataset; cases that cannot be read did not count"
+        )
+    if planned.hours > resources.hours:
+        lines.append(
+            f"  {resources.hours:g} hours are too few for two epochs and a validation; training ends after one or two"
         )
     if planned.to_fill_in:
         lines.append(f"to fill in by hand: {', '.join(planned.to_fill_in)} in plan.yaml, and docs/")

@@ -37,13 +37,22 @@ class Resources:
         hours: that training may take.
 
     Raises:
-        InputError: an argument is out of range, or memory is not given for a GPU that is not here.
+        InputError: an argument is out of range, this machine has GPUs but not this one, or memory is not given for a
+            GPU that is not here.
     """
 
     def __init__(self, *, memory: int | None = None, device: str | None = None, hours: float = 1.0) -> None:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None:
             raise InputError("--device", found=device or "", expected="cpu, cuda or cuda:N", remedy="give one of these")
+        here, number = torch.cuda.device_count(), int(self.device.partition(":")[2] or 0)
+        if self.device != "cpu" and 0 < here <= number:
+            raise InputError(
+                "--device",
+                found=f"{self.device}, with {here} GPU{'s' * (here > 1)} in this machine",
+                expected=f"cuda:0{f' to cuda:{here - 1}' * (here > 1)}",
+                remedy="give one of these",
+            )
         if not 0 < hours < float("inf"):
             raise InputError("--hours", found=str(hours), expected="a number above 0", remedy="give another one")
         self.hours = hours
@@ -84,6 +93,11 @@ class Resources:
         # On a GPU the prepared cases lie in the machine's memory, not in its own.
         return int(estimate.total - (estimate.cache if estimate.device == "cpu" else 0))
 
+    def planned_memory(self, size: Size) -> int:
+        """Bytes of the device's memory that training takes with the cases that `cache_rate` keeps there."""
+        kept = self.cache_rate(size).value * self.estimate(size).cache if self.device == "cpu" else 0
+        return self.memory_of(size) + int(kept)
+
     def seconds_of(self, size: Size) -> float:
         """Seconds per patch in training, from a small patch that was timed on this machine."""
         _, arguments = self._planned()
@@ -95,13 +109,16 @@ class Resources:
     def pace_source(self) -> str:
         """Say where the seconds per patch come from."""
         if self.device == "cpu":
-            return f"timed on this machine with {torch.get_num_threads()} threads"
+            threads = torch.get_num_threads()
+            return f"timed on this machine with {threads} thread{'s' * (threads > 1)}"
         if torch.cuda.is_available():
             return "timed on this machine's GPU"
         return f"assumed: {ASSUMED_SPEEDUP:g} times as fast as this machine's CPU, having no GPU here"
 
-    def width_reason(self) -> str:
+    def width_reason(self, size: Size) -> str:
         """Say why the network is as wide as it is."""
+        if self.seconds_of(size) * PATCHES > self.hours * 3600:
+            return f"the narrowest, and not even with it {PATCHES:,} patches fit into {self.hours:g} h"
         return (
             f"the widest with which {PATCHES:,} patches fit into {self.hours:g} h, and a step into "
             f"{self.memory / GIB:.3g} GiB"
@@ -110,14 +127,17 @@ class Resources:
     def cache_rate(self, size: Size) -> Choice:
         """Choose the share of the prepared cases that stays in memory."""
         estimate = self.estimate(size)
-        if self.device != "cpu":
-            return Choice(1.0, "of the prepared cases in memory (RAM, not the GPU's)")
-        room = self.memory - self.memory_of(size)
+        # Of a machine that is not here, no more RAM is assumed than this one has.
+        ram = self.memory if self.device == "cpu" else _OF_FREE_RAM * _free_ram()
+        room = ram - (estimate.host - estimate.cache)
+        of_machine = "" if self.device == "cpu" else " (RAM, not the GPU's)"
         if room >= estimate.cache:
-            return Choice(1.0, f"all prepared cases in memory: {estimate.cache / GIB:.2g} GiB")
+            return Choice(1.0, f"all prepared cases in memory{of_machine}: {estimate.cache / GIB:.2g} GiB")
         rate = float(np.floor(max(room, 0) / estimate.cache * 100) / 100)
         return Choice(
-            rate, f"of the prepared cases in memory, the others on disk: all would take {estimate.cache / GIB:.2g} GiB"
+            rate,
+            f"of the prepared cases in memory{of_machine}, the others on disk: all would take "
+            f"{estimate.cache / GIB:.2g} GiB",
         )
 
     def skip_argument(self, skip: str) -> Any:

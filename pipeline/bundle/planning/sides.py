@@ -15,7 +15,7 @@ __all__ = ["choose_mirror_axes", "sided_axes", "sided_names"]
 
 _WORDS = re.compile(r"(?<![a-z])(left|right|lh|rh|sin|dex|sinister|dexter|sinistra|dextra)(?![a-z])")
 _LETTERS = re.compile(r"(?<![a-z0-9])([lr])(?![a-z0-9])")
-_OTHER_SIDE = {"l": "r", "r": "l"}
+_OTHER_SIDE = {"l": "r", "r": "l", "left": "right", "right": "left"}
 _FEWEST_CASES = 5
 _ALMOST_ALL = 0.95
 _SIZE_FACTOR = 1.5
@@ -49,8 +49,14 @@ def sided_axes(mirror: Choice, dims: int) -> list[int]:
 
 def sided_names(names: Sequence[str]) -> list[str]:
     """Return the names that say left or right: in a word, or by an l or r where the other is there as well."""
-    spaced = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower() for name in names}
+    # kidneyLeft, LKidney and left_kidney are written in words.
+    spaced = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_", " ", name).lower() for name in names}
     sided = [name for name in names if _WORDS.search(spaced[name])]
+    for name, text in spaced.items():
+        # leftkidney is sided where rightkidney is there as well; leftover is not.
+        twin = re.sub("left|right", lambda side: _OTHER_SIDE[side[0]], text)
+        if name not in sided and twin != text and twin in spaced.values():
+            sided.append(name)
     for name, text in spaced.items():
         for match in _LETTERS.finditer(text):
             twin = text[: match.start()] + _OTHER_SIDE[match[1]] + text[match.end() :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from .levels import Levels, make_levels
 
 __all__ = ["PATCHES", "Size", "choose_size", "network_arguments"]
 
-# What a training should see: after so many patches the hippocampus bundle no longer improved (docs/speed.md).
-PATCHES = 15_000
+# What a training should see: after so many patches the hippocampus bundle was within .002 of its best (docs/speed.md).
+# Not more, as a plan should not change its mind where a machine is a little slower today.
+PATCHES = 12_000
 # Of the given time; a machine does other things too.
 TIME_SHARE = 0.9
 _WIDTHS = (32, 24, 16, 8)
@@ -22,7 +23,8 @@ _WIDEST = 320
 # A wider network takes longer at least in proportion; so it need not be timed where that is too long even for the
 # smallest patch that is worth it.
 _TIMED_FIRST = 16
-_LARGEST_SIDE = {2: 512, 3: 192}
+# A larger patch costs more than it shows.
+_MOST = {2: 512**2, 3: 192**3}
 # A wider network is not worth a patch below this.
 _FLOOR = {2: 192**2, 3: 48**3}
 # Voxels of one step, at least: two patches of the hippocampus bundle.
@@ -42,7 +44,7 @@ class Size:
         width: channels of the finest level; they double from level to level, up to 320.
         levels: strides and kernels, and with them the patch.
         batch: patches per step, a power of two.
-        limited_by: what kept the patch from being the median scan: "nothing", "side", "memory" or "time".
+        limited_by: what kept the patch from being the median scan: "nothing", "worth", "memory" or "time".
     """
 
     width: int
@@ -83,11 +85,11 @@ def choose_size(
         uncut: axes along which a patch should cover the scan, where others can be cut instead.
 
     Returns:
-        The size; where not even the smallest network on the smallest patch fits, that one.
+        The size; where not even the smallest network on the smallest patch fits, that one, with the smallest batch.
     """
     dims = len(shape)
-    start = [min(side, _LARGEST_SIDE[dims]) for side in shape]
-    cut = any(side < whole for side, whole in zip(start, shape, strict=True))
+    worth = _MOST[dims] / math.prod(shape)
+    start = list(shape) if worth >= 1 else _shrunk(shape, worth, spacing, uncut)
 
     def in_time(size: Size, factor: float = 1.0) -> bool:
         floor = min(1.0, _FLOOR[dims] / size.voxels) if factor > 1 else 1.0
@@ -99,21 +101,26 @@ def choose_size(
     for width in _WIDTHS:
         if width > _TIMED_FIRST and not in_time(_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
             continue
-        whole = _size(width, start, spacing, "side" if cut else "nothing")
-        size = _largest(whole, start, spacing, in_time, "time", uncut)
+        whole = _size(width, start, spacing, "nothing" if worth >= 1 else "worth")
+        in_hours = _largest(whole, start, spacing, in_time, "time", uncut)
         last = width == _WIDTHS[-1]
         # Time is asked first: it costs less to tell.
-        if not last and not _enough(size, dims):
+        if not last and not _enough(in_hours, dims):
             continue
-        size = _largest(size, size.levels.patch, spacing, in_memory, "memory", uncut)
+        # From the same start, so that more memory or time never ends at a smaller patch.
+        size = _largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
+        if size.levels == in_hours.levels:
+            size = in_hours
         if last or (_enough(size, dims) and in_memory(size) and in_time(size)):
             break
-    return size
+    if in_memory(size):
+        return size
+    return replace(_size(_WIDTHS[-1], _shrunk(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
 
 
 def _enough(size: Size, dims: int) -> bool:
     """Tell whether a patch is as large as the scan, or large enough for a wider network to be worth it."""
-    return size.limited_by in ("nothing", "side") or size.voxels >= _FLOOR[dims]
+    return size.limited_by in ("nothing", "worth") or size.voxels >= _FLOOR[dims]
 
 
 def network_arguments(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
@@ -155,6 +162,8 @@ def _largest(
         return whole
     low, high = 0.0, 1.0
     best = _size(whole.width, _shrunk(start, low, spacing, uncut), spacing, limit)
+    if not fits(best):
+        return best
     for _ in range(7):
         middle = (low + high) / 2
         tried = _size(whole.width, _shrunk(start, middle, spacing, uncut), spacing, limit)

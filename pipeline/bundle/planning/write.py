@@ -16,6 +16,17 @@ _WIDTH = 120
 _COLUMN = 40
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a text with line ends on one line, quoted."""
+
+
+def _one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None)
+
+
+_Dumper.add_representer(str, _one_line)
+
+
 def plan_text(content: Mapping[str, Any], *, heading: str) -> str:
     """Give the text of a plan.yaml.
 
@@ -41,20 +52,24 @@ def _lines(content: Mapping[str, Any], *, indent: int) -> Iterator[str]:
 def _explained(key: str, choice: Choice, indent: int) -> Iterator[str]:
     """Put the reason beside a short value, or above where it does not fit on the line."""
     lines = list(_plain(key, choice.value, indent))
-    beside = f"{lines[0]:<{_COLUMN}}  # {choice.reason}"
+    # Names of labels and channels may hold anything.
+    reason = " ".join("".join(each if each.isprintable() else " " for each in choice.reason).split())
+    beside = f"{lines[0]:<{_COLUMN}}  # {reason}"
     if len(lines) == 1 and len(beside) <= _WIDTH:
         yield beside
         return
-    for line in textwrap.wrap(choice.reason, _WIDTH - indent - 2):
+    for line in textwrap.wrap(reason, _WIDTH - indent - 2, break_on_hyphens=False):
         yield f"{' ' * indent}# {line}"
     yield from lines
 
 
 def _plain(key: str, value: Any, indent: int) -> Iterator[str]:
     margin = " " * indent
-    if isinstance(value, str) and len(value) + len(key) + indent > _WIDTH - 4:
+    if isinstance(value, str) and len(value) + len(key) + indent > _WIDTH - 4 and _is_plain_text(value):
         yield f"{margin}{key}: >-"
-        yield from textwrap.wrap(value, _WIDTH, initial_indent=margin + "  ", subsequent_indent=margin + "  ")
+        # A line is broken at spaces only, of which folding makes one again.
+        lines = textwrap.wrap(value, _WIDTH - indent - 2, break_long_words=False, break_on_hyphens=False)
+        yield from (f"{margin}  {line}" for line in lines)
         return
     if isinstance(value, list) and all(isinstance(each, str) for each in value) and len(str(value)) > _WIDTH:
         yield f"{margin}{key}:"
@@ -62,12 +77,22 @@ def _plain(key: str, value: Any, indent: int) -> Iterator[str]:
         return
     if isinstance(value, Mapping) and sum(len(str(each)) for each in value.items()) > _WIDTH - 20:
         yield f"{margin}{key}:"
-        yield from (f"{margin}  {_flow(name)}: {_flow(each)}" for name, each in value.items())
+        # YAML wants a ? before a long key.
+        yield from (
+            f"{margin}  {_flow(name)}: {_flow(each)}"
+            if len(_flow(name)) < _WIDTH
+            else f"{margin}  ? {_flow(name)}\n{margin}  : {_flow(each)}"
+            for name, each in value.items()
+        )
         return
     yield f"{margin}{key}: {_flow(value)}"
 
 
+def _is_plain_text(value: str) -> bool:
+    return value.isprintable() and " ".join(value.split()) == value
+
+
 def _flow(value: Any) -> str:
     """Give a value on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
     return str(text).removesuffix("\n").removesuffix("\n...").strip()

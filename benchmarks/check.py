@@ -1,0 +1,148 @@
+"""How long `lightskip check` and `lightskip plan` take, and how much memory, each in a process of its own.
+
+    python benchmarks/check.py --dataset_dir Task04_Hippocampus
+    python benchmarks/check.py --quick
+
+The check is measured cold (no earlier one to go on from) and warm (going on from a whole one), with one worker and
+with two; then the plan that is made from its report. The marks are for the 208 cases of the hippocampus dataset on two
+cores: a cold check in 20 s, a plan in 5 s, 1 GB of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from measure import RESULTS, Spread, header, say, table, write_json
+
+from pipeline.data.sample import make_sample
+
+__all__ = ["main", "measured"]
+
+MARKS = {"check cold, 2 workers": 20.0, "plan": 5.0}
+MEMORY_MARK_GB = 1.0
+_VERB = "import sys; from pipeline.cli import main; sys.exit(main())"
+# A process that is started by a large one counts that one's memory as its own: a small one in between starts it.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+begun = time.perf_counter()
+with open(sys.argv[1], "w") as log:
+    child = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
+    _, status, usage = os.wait4(child.pid, 0)
+taken = time.perf_counter() - begun
+child.returncode = os.waitstatus_to_exitcode(status)
+unit = 1 if sys.platform == "darwin" else 1024
+cpu = usage.ru_utime + usage.ru_stime
+print(json.dumps([child.returncode, taken, cpu, usage.ru_maxrss * unit / 1e9]))
+"""
+
+
+def measured(words: Sequence[str], folder: Path) -> dict[str, float]:
+    """Run one verb of the command line in a fresh process.
+
+    Args:
+        words: after ``lightskip``.
+        folder: to run it in.
+
+    Returns:
+        Its wall time and processor time (s) and its peak of resident memory (GB, 1e9 bytes).
+
+    Raises:
+        RuntimeError: it could not run (exit status 2 or more; 1 is a check's that found something).
+    """
+    log = folder / "log.txt"
+    command = [sys.executable, "-c", _LAUNCHER, str(log), sys.executable, "-c", _VERB, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    status, wall, cpu, memory = json.loads(done.stdout)
+    if status not in (0, 1) or (status == 1 and words[0] != "check"):
+        msg = f"lightskip {' '.join(words)}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
+        raise RuntimeError(msg)
+    return {"wall": wall, "cpu": cpu, "memory": memory}
+
+
+def main() -> int:
+    """Measure, print and write; 0, or 2 where a verb could not run."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        dataset, datalist = options.dataset_dir, options.datalist
+        if options.quick or dataset is None:
+            datalist = make_sample(folder / "data", cases=12, scans=0, folds=3)
+            dataset = datalist.parent
+        datalist = (datalist or dataset / "dataset.json").resolve()
+        try:
+            cases, results = _measure(dataset.resolve(), datalist, folder, quick=options.quick, rounds=options.rounds)
+        except RuntimeError as error:
+            say(f"error: {error}")
+            return 2
+    spreads = {key: {unit: Spread.of([run[unit] for run in runs]) for unit in runs[0]} for key, runs in results.items()}
+    say(f"{cases} cases; median [quartiles] of {len(results['plan'])} runs, each in a fresh process\n")
+    rows = [
+        [
+            key,
+            each["wall"].text(),
+            each["cpu"].text(),
+            each["memory"].text(),
+            f"{MARKS[key]:g} s" if key in MARKS else "",
+        ]
+        for key, each in spreads.items()
+    ]
+    say(table(["", "wall s", "cpu s", "peak GB", "mark"], rows))
+    marks = {key: spreads[key]["wall"].median < mark for key, mark in MARKS.items()}
+    marks["memory"] = max(each["memory"].high for each in spreads.values()) < MEMORY_MARK_GB
+    say("\n" + ", ".join(f"{key}: {'met' if met else 'missed'}" for key, met in marks.items()))
+    write_json(options.output, header("check", options) | {"cases": cases, "runs": spreads, "marks_met": marks})
+    say(f"\n{options.output}")
+    return 0
+
+
+def _measure(
+    dataset: Path, datalist: Path, folder: Path, *, quick: bool, rounds: int
+) -> tuple[int, dict[str, list[dict[str, float]]]]:
+    """Return the number of cases, and the runs of each thing measured."""
+    listed = folder / "list.json"
+    # The datalist with folds that a user makes of a dataset: a plan needs them.
+    measured(["datalist", str(datalist), "--dataset_dir", str(dataset), "-o", str(listed), "--no-checksums"], folder)
+    results: dict[str, list[dict[str, float]]] = {}
+    for number in range(1 if quick else rounds):
+        for workers in (2,) if quick else (1, 2):
+            report = folder / f"report_{number}_{workers}"
+            words = ["check", str(listed), "-o", str(report), "--workers", str(workers)]
+            for state in ("cold", "warm"):
+                key = f"check {state}, {workers} worker{'s' * (workers > 1)}"
+                results.setdefault(key, []).append(measured(words, folder))
+        words = [
+            "plan",
+            str(listed),
+            "--name",
+            "measured",
+            "-o",
+            str(folder / f"bundles_{number}"),
+            "--check",
+            str(report),
+        ]
+        results.setdefault("plan", []).append(measured(words, folder))
+    return len(json.loads((report / "check.json").read_text())["cases"]), results
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset_dir", type=Path, help="folder of the dataset [the built-in sample]")
+    parser.add_argument("--datalist", type=Path, help="its datalist [dataset.json in the folder]")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured [%(default)s]")
+    parser.add_argument("--note", default="", help="what is to be known of the machine meanwhile")
+    parser.add_argument("--quick", action="store_true", help="the built-in sample, once: shows that it runs, no more")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "check.json", help="the JSON [%(default)s]")
+    options: Any = parser.parse_args()
+    options.device, options.threads = "cpu", 1
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

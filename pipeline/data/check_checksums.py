@@ -1,0 +1,50 @@
+"""Whether a case's files are still those that the datalist was made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from .dataset import Case, Dataset, located
+from .findings import Finding
+
+__all__ = ["changed_files", "checksums_of_cases"]
+
+
+def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
+    """Return the datalist's SHA-256 of each case's files, by case and by file; of a series, those of its slices."""
+    told = dataset.described.get("checksums")
+    by_name: dict[str, dict[str, str]] = {}
+    for file, digest in told.items() if isinstance(told, Mapping) else ():
+        path = PurePosixPath(str(file))
+        for name in (path.as_posix(), path.parent.as_posix()):
+            by_name.setdefault(name, {})[str(file)] = str(digest)
+    return {
+        case.name: {
+            file: digest
+            for path in (*case.images, *([case.label] if case.label else []))
+            for file, digest in by_name.get(PurePosixPath(path).as_posix(), {}).items()
+        }
+        for case in dataset.cases
+    }
+
+
+def changed_files(case: Case, folder: Path, expected: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each file whose SHA-256 is another than the datalist says; missing files have their own."""
+    for file, digest in expected.items():
+        path = located(folder, file)
+        if path.is_file() and _sha256(path) != digest.lower():
+            yield Finding(
+                "checksum",
+                "a file with another SHA-256 than the datalist has for it",
+                "the file that the datalist was made of",
+                "copy the file again; or, if it was changed on purpose, make the datalist anew",
+                case.name,
+                file,
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

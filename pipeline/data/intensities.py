@@ -1,0 +1,71 @@
+"""An image's voxels in numbers: how bright each channel is, inside the label map and over all, and one hash of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["add_voxels", "channels_of", "measure_intensities"]
+
+_QUANTILES = np.linspace(0, 1, 201)
+# A scan's intensities are counted in so many voxels, taken evenly, and its foreground's in so many.
+_MOST_VOXELS = 2_000_000
+_MOST_FOREGROUND = 200_000
+
+
+def measure_intensities(
+    voxels: np.ndarray, foreground: np.ndarray | None, *, axes: int, first: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Measure the channels of one image file.
+
+    Args:
+        voxels: finite; (x, y, z) or (x, y), or one of these with channels last.
+        foreground: which voxels are labelled, without the axis of the channels; None where that is not known.
+        axes: how many of the axes lie in space.
+        first: number of the file's first channel among those of the case.
+
+    Returns:
+        "intensity", an entry for each channel over the whole image: "min" and "max" of all voxels; "mean", "std" and
+        "zeros", the share that is exactly 0, of up to two million, taken evenly. "foreground", an entry for each
+        channel where anything is labelled: "voxels"; "mean", "std" and "quantiles" (0 %, 0.5 %, ... 100 %) of up to
+        200 000 of them.
+    """
+    measured: dict[str, list[dict[str, Any]]] = {"intensity": [], "foreground": []}
+    labelled = foreground is not None and foreground.any()
+    for number, values in enumerate(channels_of(voxels, axes), start=first):
+        step = int(np.ceil((values.size / _MOST_VOXELS) ** (1 / values.ndim)))
+        some = np.asarray(values[(slice(None, None, step),) * values.ndim], dtype=np.float64)
+        entry = {"channel": number, "min": float(values.min()), "max": float(values.max())}
+        measured["intensity"].append(entry | _moments(some) | {"zeros": float((some == 0).mean())})
+        if not labelled:
+            continue
+        inside = values[foreground]
+        some = np.asarray(inside[:: -(-inside.size // _MOST_FOREGROUND)], dtype=np.float64)
+        quantiles = [float(f"{value:.7g}") for value in np.quantile(some, _QUANTILES)]
+        entry = {"channel": number, "voxels": int(inside.size)}
+        measured["foreground"].append(entry | _moments(some) | {"quantiles": quantiles})
+    return measured
+
+
+def channels_of(voxels: np.ndarray, axes: int) -> Iterator[np.ndarray]:
+    """Yield a view of every channel; the first `axes` axes lie in space."""
+    if voxels.ndim == axes:
+        yield voxels
+    else:
+        yield from np.moveaxis(voxels.reshape(*voxels.shape[:axes], -1), -1, 0)
+
+
+def add_voxels(digest: Any, voxels: np.ndarray) -> None:
+    """Add the values to a hash, slice by slice and as float32: a copy in another data type is still a copy."""
+    if voxels.ndim > 2 and voxels.shape[-1] == 1:
+        voxels = voxels[..., 0]
+    digest.update(str(voxels.shape).encode())
+    for part in np.moveaxis(voxels, -1, 0):
+        # The sum makes 0 of -0.
+        digest.update(np.ascontiguousarray(part, dtype=np.float32) + np.float32(0))
+
+
+def _moments(values: np.ndarray) -> dict[str, float]:
+    return {"mean": float(values.mean()), "std": float(values.std())}

@@ -1,0 +1,139 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.dataset import located, read_dataset
+from pipeline.data.errors import InputError
+
+ITEM = {"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(content, **options):
+        (tmp_path / "list.json").write_text(json.dumps(content))
+        return read_dataset(tmp_path / "list.json", **options)
+
+    return read
+
+
+def names(dataset):
+    return [case.name for case in dataset.cases]
+
+
+def items(*images):
+    return {"training": [{"image": image, "label": "l"} for image in images]}
+
+
+LABELS = {
+    "MSD, value to name": (
+        {"0": "background", "1": "liver", "2": "tumour"},
+        {"background": 0, "liver": 1, "tumour": 2},
+    ),
+    "nnU-Net, name to value": ({"background": 0, "liver": 1}, {"background": 0, "liver": 1}),
+    "in any order": ({"2": "tumour", "0": "background", "1": "liver"}, {"background": 0, "liver": 1, "tumour": 2}),
+    "without a background": ({"1": "liver"}, {"background": 0, "liver": 1}),
+    "the background called otherwise": ({"0": "bg", "1": "liver"}, {"background": 0, "liver": 1}),
+    "background with a capital": ({"Background": 0, "Liver": 1}, {"background": 0, "Liver": 1}),
+    "background 255": ({"0": "membrane", "255": "background"}, {"background": 255, "membrane": 0}),
+    "background 255 with a capital": ({"0": "membrane", "255": "Background"}, {"background": 255, "membrane": 0}),
+    "not consecutive": ({"0": "background", "7": "a", "3": "b"}, {"background": 0, "b": 3, "a": 7}),
+    "below 0": ({"-1": "a", "0": "background"}, {"background": 0, "a": -1}),
+    "names that are numbers": ({"0": "background", "1": "7"}, {"background": 0, "7": 1}),
+    "none": (None, None),
+}
+
+
+@pytest.mark.parametrize(("written", "expected"), LABELS.values(), ids=LABELS)
+def test_labels_are_read_in_both_directions_with_the_background_first(read, written, expected):
+    labels = read({"training": [ITEM], "labels": written}).labels
+    assert (labels, labels and list(labels)) == (expected, expected and list(expected))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["liver"],
+        {},
+        {"0": "background", "1": "background"},
+        {"a": 1, "b": 1},
+        {"1": "a", "01": "b"},
+        {"whole": [1, 2]},
+        {"1": 1.5},
+        {"²": "a"},
+        {"--1": "a"},
+        {"a": True},
+    ],
+)
+def test_labels_that_can_be_read_in_two_ways_or_none_are_refused(read, labels):
+    with pytest.raises(InputError, match='"labels"'):
+        read({"training": [ITEM], "labels": labels})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"modality": {"0": "T1", "1": "T2"}}, ["T1", "T2"]),
+        ({"modality": {"10": "c", "2": "b", "0": "a"}}, ["a", "b", "c"]),
+        ({"channel_names": {"0": "CT"}}, ["CT"]),
+        ({}, None),
+    ],
+)
+def test_channels_are_read_in_the_order_of_their_numbers(read, content, expected):
+    assert read({"training": [ITEM]} | content).channels == expected
+
+
+@pytest.mark.parametrize("modality", ["CT", ["CT"], {}, {"CT": 0}, {"²": "CT"}])
+def test_channels_in_another_form_are_refused(read, modality):
+    with pytest.raises(InputError, match='"modality"'):
+        read({"training": [ITEM], "modality": modality})
+
+
+NAMES = {
+    "endings": (["a.nii.gz", "b.nii", "c.nrrd", "d.mha", "e.png", "f.1"], ["a", "b", "c", "d", "e", "f.1"]),
+    "nnU-Net's first channel": ([["a_0000.nii", "a_0001.nii"], "b_0000.nii"], ["a", "b"]),
+    "one name in two folders": (["p1/t1.nii", "p2/t1.nii", "p3/t2.nii"], ["p1/t1", "p2/t1", "t2"]),
+    "one file twice": (["a.nii", "a.nii"], ["a", "a#2"]),
+    "one name in folders of one name": (["x/p/a.nii", "y/p/a.nii"], ["p/a", "p/a#2"]),
+    "a name that looks numbered": (["a.nii", "a.nii", "a#2.nii"], ["a", "a#2", "a#2#2"]),
+    "DICOM folders": (["p1/dicom", "p2/dicom/"], ["p1/dicom", "p2/dicom"]),
+}
+
+
+@pytest.mark.parametrize(("images", "expected"), NAMES.values(), ids=NAMES)
+def test_every_case_has_a_name_of_its_own(read, images, expected):
+    assert names(read(items(*images))) == expected
+
+
+def test_test_scans_come_as_items_and_as_paths_under_both_words(read):
+    dataset = read({"training": [ITEM], "test": ["x.nii", {"image": "y.nii", "subject": 7}], "testing": ["z.nii"]})
+    assert names(dataset) == ["a", "x", "y", "z"]
+    assert [case.part for case in dataset.cases] == ["training", "test", "test", "test"]
+    assert (dataset.cases[2].subject, dataset.cases[2].label) == ("7", None)
+
+
+@pytest.mark.parametrize("test", ["imagesTs", {"image": "x.nii"}, [5], [{}], [{"image": []}], 3])
+def test_test_scans_in_another_form_are_refused(read, test):
+    with pytest.raises(InputError, match=r"list\.json"):
+        read({"training": [ITEM], "test": test})
+
+
+def test_the_folder_is_the_one_given_else_the_one_told_else_the_datalists(read, tmp_path):
+    for name in ("told", "given"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "something").touch()
+    content = {"training": [ITEM]}
+    assert read(content).folder == tmp_path
+    assert read(content | {"folder": "told"}).folder == tmp_path / "told"
+    assert read(content | {"folder": "told"}, dataset_dir=tmp_path / "given").folder == tmp_path / "given"
+    for folder in ("absent", 7, None):
+        with pytest.raises(InputError):
+            read(content | {"folder": folder})
+
+
+def test_a_tilde_is_the_users_folder_only_before_a_slash(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert located(Path("/data"), "~/a.nii") == tmp_path / "a.nii"
+    assert located(Path("/data"), "~a.nii") == Path("/data/~a.nii")
+    assert located(Path("/data"), "/else/a.nii") == Path("/else/a.nii")
