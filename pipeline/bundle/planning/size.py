@@ -27,6 +27,8 @@ _TIMED_FIRST = 16
 _MOST = {2: 512**2, 3: 192**3}
 # A wider network is not worth a patch below this.
 _FLOOR = {2: 192**2, 3: 48**3}
+# Below this a network sees too little to learn from, however short the time.
+_LEAST_SIDE = {2: 64, 3: 32}
 # Voxels of one step, at least: two patches of the hippocampus bundle.
 _STEP = 180_000
 _MOST_PATCHES_PER_STEP = 16
@@ -181,7 +183,7 @@ def _size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_b
 
 
 def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float], uncut: Sequence[int]) -> list[int]:
-    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 16 voxels or so per axis.
+    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 32 voxels per axis (64 in 2D).
 
     Axes that should stay uncut are cut when the others are as short as can be.
     """
@@ -190,7 +192,7 @@ def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float], uncut
     target = max(volume * np.prod(mm), 1.0)
     longest = np.full(dims, np.inf)
     longest[[axis for axis in range(dims) if axis not in uncut]] = 0.0
-    least = np.minimum(start, 16 if dims == 3 else 32) * np.asarray(spacing)
+    least = np.minimum(start, _LEAST_SIDE[dims]) * np.asarray(spacing)
     if np.minimum(mm, np.maximum(longest, least)).prod() > target:
         # The others are as short as can be: now all are cut.
         longest[:] = 0.0

@@ -112,9 +112,9 @@ def test_more_hours_where_memory_is_the_limit(
 def test_the_smallest_size_where_nothing_fits() -> None:
     for limits in ({"gigabytes": 1e-6}, {"hours": 1e-6}, {"gigabytes": 1e-6, "hours": 1e-6}):
         size = chosen([240, 240, 155], [1, 1, 1], **limits)
-        assert (size.width, size.levels.patch) == (8, [16, 16, 16])
+        assert (size.width, size.levels.patch) == (8, [32, 32, 32])
     assert chosen([240, 240, 155], [1, 1, 1], gigabytes=1e-6).batch == 2
-    assert chosen([512, 512], [1, 1], gigabytes=1e-6).levels.patch == [32, 32]
+    assert chosen([512, 512], [1, 1], gigabytes=1e-6).levels.patch == [64, 64]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_an_axis_stays_whole_where_the_others_can_be_cut() -> None:
     size = chosen([160, 160, 160], [1, 1, 1], hours=4, uncut=[0])
     assert size.levels.patch[0] >= 160
     assert size.levels.patch[1] < 160
-    assert chosen([160, 160, 160], [1, 1, 1], hours=1e-3, uncut=[0]).levels.patch == [16, 16, 16]
+    assert chosen([160, 160, 160], [1, 1, 1], hours=1e-3, uncut=[0]).levels.patch == [32, 32, 32]
 
 
 def test_small_patches_come_in_larger_batches() -> None:
