@@ -110,9 +110,9 @@ def choose_size(
         if not last and not _enough(in_hours, dims):
             continue
         # From the same start, so that more memory or time never ends at a smaller patch.
-        size = _largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
-        if size.levels == in_hours.levels:
-            size = in_hours
+        size = in_hours
+        if not in_memory(size):
+            size = _largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
         if last or (_enough(size, dims) and in_memory(size) and in_time(size)):
             break
     if in_memory(size):
