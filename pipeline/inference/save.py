@@ -16,7 +16,8 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 
-from ..data.volumes import is_nifti, scan_name
+from ..data.folder_scans import case_name
+from ..data.volumes import is_nifti
 from ..files import whole_file
 
 logger = logging.getLogger(__name__)
@@ -46,12 +47,14 @@ class _Saver(MapTransform):
         output_dir: str | os.PathLike[str],
         image_key: str,
         postfix: str,
+        channels: int,
         allow_missing_keys: bool,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.output_dir = Path(output_dir)
         self.image_key = image_key
         self.postfix = postfix
+        self.channels = channels
         self._sources: dict[Path, tuple[str, Hashable]] = {}
 
     def _save(self, data: Mapping[Hashable, Any], key: Hashable, volume: NDArray[Any]) -> None:
@@ -59,7 +62,7 @@ class _Saver(MapTransform):
         prediction = data[key]
         meta = _scan_meta(data.get(self.image_key), prediction)
         source = str(meta["filename_or_obj"])
-        target = self.output_dir / f"{scan_name(source)}_{self.postfix}.nii.gz"
+        target = self.output_dir / f"{case_name(source, channels=self.channels)}_{self.postfix}.nii.gz"
         if self._sources.setdefault(target, (source, key)) != (source, key):
             earlier, earlier_key = self._sources[target]
             msg = (
@@ -91,6 +94,7 @@ class SaveLabelMapd(_Saver):
         output_dir: folder of the files, made where it does not exist.
         image_key: key of the scan, whose meta data name its file; the label map's own do where the scan has none.
         postfix: what is added to the scan's name.
+        channels: of a scan; with several, the ending _0000 of its first file is no part of its name.
         allow_missing_keys: whether a case may lack a key.
     """
 
@@ -101,10 +105,16 @@ class SaveLabelMapd(_Saver):
         output_dir: str | os.PathLike[str],
         image_key: str = "image",
         postfix: str = "seg",
+        channels: int = 1,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(
-            keys, output_dir=output_dir, image_key=image_key, postfix=postfix, allow_missing_keys=allow_missing_keys
+            keys,
+            output_dir=output_dir,
+            image_key=image_key,
+            postfix=postfix,
+            channels=channels,
+            allow_missing_keys=allow_missing_keys,
         )
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -128,6 +138,7 @@ class SaveProbabilitiesd(_Saver):
         enabled: whether anything is written.
         image_key: key of the scan, whose meta data name its file; the probabilities' own do where the scan has none.
         postfix: what is added to the scan's name.
+        channels: of a scan; with several, the ending _0000 of its first file is no part of its name.
         allow_missing_keys: whether a case may lack a key.
     """
 
@@ -139,10 +150,16 @@ class SaveProbabilitiesd(_Saver):
         enabled: bool,
         image_key: str = "image",
         postfix: str = "prob",
+        channels: int = 1,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(
-            keys, output_dir=output_dir, image_key=image_key, postfix=postfix, allow_missing_keys=allow_missing_keys
+            keys,
+            output_dir=output_dir,
+            image_key=image_key,
+            postfix=postfix,
+            channels=channels,
+            allow_missing_keys=allow_missing_keys,
         )
         self.enabled = enabled
 

@@ -22,13 +22,13 @@ def test_find_scans_takes_the_nifti_files_of_the_folder_alone(tmp_path):
     ("names", "message"),
     [
         (["imagesTr/a.nii.gz", "dataset.json"], "the folder holds dataset.json, imagesTr/;"),
-        ([f"{number}.dcm" for number in range(8)], "0.dcm, 1.dcm, 2.dcm, 3.dcm, 4.dcm and 3 more"),
+        ([f"{number}.txt" for number in range(8)], "0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more"),
         ([".DS_Store"], "hidden files only"),
     ],
 )
 def test_find_scans_says_what_a_folder_without_scans_holds(tmp_path, names, message):
     put(tmp_path, *names)
-    with pytest.raises(InputError, match="found no NIfTI scan") as raised:
+    with pytest.raises(InputError, match="found no scan") as raised:
         find_scans(tmp_path)
     assert message in str(raised.value)
 
@@ -110,10 +110,41 @@ def test_find_scans_leaves_out_what_inference_wrote_beside_the_scans(tmp_path, n
     assert find_scans(tmp_path, names) == [{"image": str(tmp_path / name)} for name in names]
 
 
-def test_find_scans_finds_nothing_where_all_scans_are_of_another_format(tmp_path):
-    put(tmp_path, "a.mha", "a_seg.nii.gz")
-    with pytest.raises(InputError, match=r"found no NIfTI scan; the folder holds a\.mha, a_seg\.nii\.gz"):
-        find_scans(tmp_path)
+@pytest.mark.parametrize(
+    ("names", "scans"),
+    [
+        (["a.mha", "a_seg.nii.gz"], ["a.mha"]),
+        (["a.nii", "a.png", "b.mha"], ["a.nii"]),
+        (["b.mhd", "b.raw", "c.nrrd", "preview.png"], ["b.mhd", "c.nrrd"]),
+        (["a.hdr", "a.img", "b.img"], ["a.hdr", "b.img"]),
+        (["10.png", "9.PNG", "notes.txt"], ["10.png", "9.PNG"]),
+        (["one/1.dcm", "one/2.dcm", "two/1.dcm", "notes/a.txt"], ["one", "two"]),
+        (["1.dcm", "2.dcm", "more/1.dcm"], ["."]),
+    ],
+    ids=str,
+)
+def test_find_scans_takes_the_first_kind_that_a_folder_has(tmp_path, names, scans):
+    put(tmp_path, *names)
+    assert find_scans(tmp_path) == [{"image": str(tmp_path / name)} for name in scans]
+
+
+def test_find_scans_takes_the_channels_of_a_scan_together(tmp_path):
+    names = ["b_0001.nii.gz", "b_0000.nii.gz", "a_0000.nii.gz", "a_0001.nii.gz", "a_seg.nii.gz"]
+    put(tmp_path, *names)
+    pairs = [[str(tmp_path / f"{name}_000{channel}.nii.gz") for channel in (0, 1)] for name in "ab"]
+    assert find_scans(tmp_path, channels=2) == [{"image": pair} for pair in pairs]
+    # With one channel each file is a scan, and what is called a_seg is one, too.
+    assert len(find_scans(tmp_path)) == 5
+    (tmp_path / "b_0001.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"b: found files for the channels 0000; expected 2 files, b_0000 to b_0001"):
+        find_scans(tmp_path, channels=2)
+
+
+def test_find_scans_leaves_files_alone_that_hold_all_channels(tmp_path):
+    put(tmp_path, "a.nii.gz", "b_0000.nii.gz")
+    assert find_scans(tmp_path, channels=2) == [
+        {"image": str(tmp_path / name)} for name in ("a.nii.gz", "b_0000.nii.gz")
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "A.NII", "sub/b.nrrd"])

@@ -183,7 +183,7 @@ def _size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_b
 
 
 def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float], uncut: Sequence[int]) -> list[int]:
-    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 32 voxels per axis (64 in 2D).
+    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 32 voxels (64 in 2D).
 
     Axes that should stay uncut are cut when the others are as short as can be.
     """
