@@ -72,6 +72,7 @@ def _callers() -> Iterator[FrameType]:
 
 
 def config_files(workflow: ConfigWorkflow, call: dict[str, Any]) -> list[Path]:
+    """The config's files of a run: those that its call names, else all beside the workflow's own."""
     files = call.get("config_file")
     if files:
         return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .imports import quick_imports
+
 __all__ = ["add_dataset_verbs"]
 
 _SAMPLES = {"shapes": 24, "left_right": 40}  # the kinds of built-in dataset, and how many labelled scans each has
@@ -212,7 +214,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from ..bundle.planning import plan_bundle  # noqa: PLC0415
+    with quick_imports():
+        from ..bundle.planning import plan_bundle  # noqa: PLC0415
 
     print(
         plan_bundle(

@@ -28,6 +28,7 @@ from .dataset import Case, Dataset, located, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
 from .inspect_case import Inspection, Stopped, Wanted, failed_case, inspect_case
+from .layouts.image_files import parts_of
 from .resume import Progress
 from .volumes import is_nifti, is_picture, read_volume
 
@@ -35,9 +36,6 @@ __all__ = ["REPORT", "check_dataset"]
 
 REPORT = "check.json"
 _FORMAT = 1
-# Files that hold only a header, and where the voxels lie beside them.
-_HEADERS = (".hdr", ".img", ".mhd", ".nhdr")
-_BESIDE = (".hdr", ".img", ".raw", ".zraw", ".raw.gz", ".img.gz")
 _LOOKED_AT = 5
 _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
@@ -182,17 +180,13 @@ def _key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
 
 
 def _states(path: Path) -> Iterable[tuple[str, int, int]]:
-    # The voxels of a .hdr lie in the .img beside it, those of a series in the folder's files.
+    # The voxels of a .mhd lie in the file that it names, those of a series in the folder's files.
     try:
-        if path.is_dir():
-            files = sorted(path.iterdir())
-        else:
-            files = [path, *(path.with_suffix(end) for end in _BESIDE if path.suffix in _HEADERS)]
-        for file in files:
+        for file in parts_of(path):
             if file.is_file():
                 state = file.stat()
                 yield file.name, state.st_size, state.st_mtime_ns
-    except OSError:
+    except (OSError, InputError):
         # What cannot be looked at has no state; reading it says why.
         return
 

@@ -106,6 +106,21 @@ def test_the_voxels_beside_a_header_are_watched_as_well(small, tmp_path, inspect
     assert names == ["a"]
 
 
+def test_voxels_that_lie_in_a_file_of_another_name_are_watched_too(small, tmp_path, inspected):
+    names, _ = inspected
+    for number in range(2):
+        image = as_itk(small.folder, f"{number}.mhd", small.image(number))
+        small.add("", image=image, label=small.save(f"l{number}.nii", small.label()))
+    (small.folder / "0.raw").rename(small.folder / "voxels.dat")
+    header = small.folder / "0.mhd"
+    header.write_text(header.read_text().replace("0.raw", "voxels.dat"))
+    assert told(check_dataset(small.write(), tmp_path)) == []
+    names.clear()
+    (small.folder / "voxels.dat").write_bytes(bytes(8))
+    assert [case for _, case, _ in told(check_dataset(small.write(), tmp_path))] == ["0"]
+    assert names == ["0"]
+
+
 def test_other_labels_or_channels_are_another_check(ten, tmp_path, inspected):
     names, _ = inspected
     check_dataset(ten.write(), tmp_path)

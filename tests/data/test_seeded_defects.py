@@ -1,6 +1,7 @@
 """The dataset check against datasets whose defects are known, each of them first confirmed with other tools."""
 
 import gzip
+import hashlib
 import itertools
 import json
 import math
@@ -155,6 +156,8 @@ ALONE = {
     "label-not-integer": lambda path: from_whole(path) > 0.1,
     "label-undeclared": lambda path: not np.isin(values(path), (0, 1, 2, 3)).all(),
     "label-empty": lambda path: not values(path).any(),
+    "label-missing": lambda path: not {1, 2} <= {*np.unique(values(path))},
+    "form-missing": lambda path: nib.load(path).header["qform_code"] == nib.load(path).header["sform_code"] == 0,
     "label-islands": specks,
     "label-rounding": lambda path: 0 < from_whole(path) < 1e-3,
     "label-float": lambda path: nib.load(path).get_data_dtype().kind == "f" and from_whole(path) == 0,
@@ -196,10 +199,13 @@ def test_every_defect_is_one_to_other_tools_too(seeded):
             true = ALONE[kind](path)
         elif kind in BESIDE:
             true = BESIDE[kind](path, image_of(seeded.datalist, files[0]))
+        elif kind == "checksum":
+            listed = json.loads(seeded.datalist.read_text())["checksums"]
+            true = hashlib.sha256(path.read_bytes()).hexdigest() != listed[files[0]]
         elif kind == "label-volume":
             true = np.abs(np.log(volumes(path) / usual)).max() > np.log(8)
         else:  # lies in the datalist, or between cases: the next tests
-            true = kind in {"channels", "duplicate", "leakage", "label-unused"}
+            true = kind in {"channels", "duplicate", "leakage", "label-unused", "labels-not-consecutive", "same-file"}
         if not true:
             untrue.append(f"{what}: {path.name} shows no {kind}")
     assert untrue == []
@@ -230,7 +236,7 @@ def test_what_is_a_duplicate_or_leaks_shares_voxels_a_subject_or_a_file(seeded):
 def test_every_kind_is_seeded_twice_at_least(everything):
     kinds = [expected.kinds[0] for seeded in everything.values() for expected in seeded.expected]
     seldom = {kind for kind in SEVERITY if kinds.count(kind) < 2}
-    assert seldom == {"label-unused"}  # it concerns the dataset, and names two labels
+    assert seldom == {"label-unused", "labels-not-consecutive"}  # they concern the dataset, and name two labels
 
 
 def test_what_is_called_clean_is_so_to_simpleitk(seeded):
@@ -287,8 +293,11 @@ def test_sound_cases_have_no_problem_and_no_warning_however_oddly_they_are_writt
 
 
 @pytest.mark.real
-def test_defects_are_found_among_real_scans(real_data, tmp_path):
-    seeded = seed_defects(real_data / "hippocampus", tmp_path, untouched=40, seed=1)
+@pytest.mark.parametrize("name", SEEDS)
+def test_defects_are_found_among_real_scans(real_data, tmp_path, name):
+    seeded = SEEDS[name](
+        real_data / "hippocampus", tmp_path, seed=1, **{"untouched": 40} if name == "one channel" else {}
+    )
     missed, extra = judge(check_dataset(seeded.datalist), seeded)
     assert not missed, f"{len(missed)} of {len(seeded.expected)} missed:\n{shown(missed)}"
     assert not extra, told(extra)

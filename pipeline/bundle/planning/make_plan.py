@@ -116,10 +116,10 @@ def make_plan(
             **_places(dataset, bundle),
             **words.data,
             "modality": modalities,
-            "channels": fingerprint.channels,
+            "channels": Choice(fingerprint.channels, "in the order of the files, by the datalist's names"),
         },
         **_labels(fingerprint),
-        "orientation": "RAS",
+        "orientation": Choice("RAS", _ORIENTATION[fingerprint.dims]),
         "spacing": chosen,
         **choose_normalisation(modalities.value, fingerprint),
         "patch": _patch(size, fingerprint, chosen.value, resources, sided=bool(sided_axes(mirror, fingerprint.dims))),
@@ -140,6 +140,19 @@ def make_plan(
     return Planned(content, fingerprint, size, memory, hours, words.to_fill_in)
 
 
+_ORIENTATION = {
+    2: "of no effect: pictures are taken as they lie",
+    3: "every scan is turned to it, so that an axis means the same in all; axis 0 is left-right",
+}
+# What is the same in every plan, and why; what was measured is in docs/speed.md of LightSkip.
+_NETWORK_REASONS = {
+    "convs_per_level": "the fewest at the finest level, where each costs most",
+    "decoder_convs_per_level": "likewise, and one less: the skips bring what the encoder has made",
+    "norm": "of every patch by itself, as a batch is small; with a learned scale and shift",
+    "act": "with PReLU a step takes 1.4 times as long",
+    "dropout": "none: patches are augmented, weights decay and are averaged",
+    "residual": "a stage is no wider than its level, whatever the skip hands over: a step takes .64 of the time",
+}
 _SKIP_REASONS = {"sat4": "the lightest within .002 of concatenation at equal minutes: docs/speed.md of LightSkip"}
 
 
@@ -158,7 +171,7 @@ def _relative(path: Path, folder: Path) -> str:
 def _labels(fingerprint: Fingerprint) -> Plan:
     labels = {name: index for index, name in enumerate(fingerprint.labels)}
     if labels == fingerprint.labels:
-        return {"labels": labels}
+        return {"labels": Choice(labels, "the values in the dataset's files, which need no mapping")}
     return {
         "labels": Choice(labels, "the network's; label maps that it writes have these values"),
         "label_values": Choice(fingerprint.labels, "the values in the dataset's files, which are others"),
@@ -211,10 +224,11 @@ def _class_ratios(fingerprint: Fingerprint) -> Choice:
 
 
 def _network(network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, memory: int) -> Plan:
-    keys = ("convs_per_level", "decoder_convs_per_level", "norm", "act", "dropout", "residual")
-    plain = {key: network[key] for key in keys}
+    constant = {key: Choice(network[key], reason) for key, reason in _NETWORK_REASONS.items()}
     levels = len(size.channels)
-    kernels: Plan = {"kernel_size": network["kernel_size"]}
+    kernels: Plan = {
+        "kernel_size": Choice(network["kernel_size"], "along every axis: none is twice as coarse as another")
+    }
     if isinstance(network["kernel_size"], list):
         reason = f"per level; 1 across voxels ({listed(spacing)} mm) until they are less than twice the finest side"
         kernels["kernel_size"] = Choice(network["kernel_size"], reason)
@@ -227,8 +241,8 @@ def _network(network: Mapping[str, Any], size: Size, spacing: list[float], resou
             f"{levels} levels, down to {listed(deepest)} voxels; {size.width} at the finest: "
             f"{resources.width_reason(size)}. Training takes about {memory / GIB:.2g} GiB",
         ),
-        "convs_per_level": plain.pop("convs_per_level"),
-        "decoder_convs_per_level": plain.pop("decoder_convs_per_level"),
+        "convs_per_level": constant.pop("convs_per_level"),
+        "decoder_convs_per_level": constant.pop("decoder_convs_per_level"),
         **kernels,
-        **plain,
+        **constant,
     }

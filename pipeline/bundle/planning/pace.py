@@ -14,8 +14,9 @@ from ...networks.precision import cpu_has_bfloat16
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
-# Enough voxels that what a step costs besides them no longer shows, few enough that a plan need not wait.
-_VOXELS = 40_000
+# Enough voxels, at a width of 16, that what a step costs besides them no longer shows, few enough that a plan need not
+# wait; of a wider network fewer do.
+_VOXELS, _WIDTH, _FEWEST_VOXELS = 40_000, 16, 16_000
 # What a training takes against forward, loss and backward of a small patch: optimiser, augmentation, averages, loading.
 # 0.095 s against 0.084 s per patch were measured with the hippocampus bundle on one core, and up to 0.141 s while the
 # other core computed.
@@ -37,7 +38,8 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     """
     present = device == "cpu" or torch.cuda.is_available()
     on = torch.device(device if present else "cpu")
-    patch = _small_patch(divisor)
+    voxels = _VOXELS * _WIDTH // max(network["channels"][0], _WIDTH)
+    patch = _small_patch(divisor, voxels=max(voxels, _FEWEST_VOXELS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = VNet(**network).to(on)
@@ -46,7 +48,7 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     loss = DiceCELoss(softmax=True, to_onehot_y=True)
     low = on.type == "cuda" or cpu_has_bfloat16()
     seconds = []
-    for _ in range(4):
+    for _ in range(3):
         model.zero_grad()
         started = _now(on)
         with torch.autocast(on.type, torch.bfloat16, enabled=low):
@@ -57,9 +59,9 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     return _WHOLE_STEP * min(seconds[1:]) / image[0, 0].numel() / (1.0 if present else ASSUMED_SPEEDUP)
 
 
-def _small_patch(divisor: Sequence[int]) -> list[int]:
+def _small_patch(divisor: Sequence[int], *, voxels: int) -> list[int]:
     patch = [max(int(step), 2) for step in divisor]
-    while torch.tensor(patch).prod() < _VOXELS:
+    while torch.tensor(patch).prod() < voxels:
         shortest = min(range(len(patch)), key=lambda axis: patch[axis])
         patch[shortest] += max(int(divisor[shortest]), 2)
     return patch

@@ -77,15 +77,22 @@ def choose_schedule(fingerprint: Fingerprint, size: Size, resources: Resources) 
         ),
         "val_interval": Choice(interval, f"epochs; {times} validation{'s' * (times > 1)}"),
         "learning_rate": Choice(5.0e-3, "of Muon, whose steps do not depend on the size of gradients"),
-        "weight_decay": 1.0e-2,
-        "warmup_epochs": max(1, min(round(epochs * _WARM_UP), epochs)),
-        "average_momentum": 0.01,
-        "samples_per_case": samples
-        if samples == 1
-        else Choice(samples, "patches of a case in one step, which is read once for them"),
+        "weight_decay": Choice(1.0e-2, "of kernels alone; norms, biases and selection weights do not decay"),
+        "warmup_epochs": Choice(
+            max(1, min(round(epochs * _WARM_UP), epochs)), f"to the full learning rate: {_WARM_UP:.1%} of the epochs"
+        ),
+        "average_momentum": Choice(
+            0.01, "of a step in the weights that are validated and kept: some hundred steps' mean"
+        ),
+        "samples_per_case": Choice(
+            samples,
+            "patch of a case in one step: others show more that is new"
+            if samples == 1
+            else "patches of a case in one step, which is read once for them",
+        ),
         "cache_rate": resources.cache_rate(size),
         "early_stop_patience": Choice(epochs, "never: it gets best at the schedule's end, at small learning rates"),
-        "seed": 0,
+        "seed": Choice(0, "of weights, order, places and augmentation; with another one results differ by chance"),
     }, hours
 
 

@@ -23,7 +23,9 @@ from pipeline.data.errors import InputError
 GB = 10**9
 CT = {"shape": (512, 512, 300), "spacing": (0.8, 0.8, 1.5), "channels": ["CT"], "lowest": -1024.0, "share": 0.002}
 ORGANS = {"background": 0} | {f"organ_{number}": number for number in range(1, 21)}
-PLAIN_KEYS = {"name", "title", "version", "changelog", "task", "description", "intended_use", "authors", "copyright"}
+# Words, which are no choices.
+WORDS = {"name", "title", "version", "changelog", "task", "description", "intended_use", "authors", "copyright"}
+WORDS |= {"references", "manifest", "source"}
 
 
 @pytest.fixture
@@ -105,6 +107,16 @@ def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str],
         assert choice.reason
         assert choice.reason in comments, key
     assert all(len(line) <= 120 for line in text.splitlines() if not line.startswith("- "))
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_every_choice_has_a_reason(case: str, hard: Callable[[str], Planned]) -> None:
+    def without(content: dict[str, Any]) -> list[str]:
+        chosen = {key: item for key, item in content.items() if key not in WORDS}
+        below = [key for item in chosen.values() if isinstance(item, dict) for key in without(item)]
+        return [key for key, item in chosen.items() if not isinstance(item, Choice | dict)] + below
+
+    assert without(hard(case).content) == []
 
 
 @pytest.mark.parametrize("case", HARD)

@@ -42,6 +42,7 @@ class Builder:
             self.labels = {str(value): name for name, value in self.labels.items()}
         self.modality = modality
         self.items: dict[str, list[Any]] = {"training": [], "test": []}
+        self.checksums: dict[str, str] = {}
         self.seeded = Seeded(target / "dataset.json")
 
     def case(self) -> Case:
@@ -112,6 +113,7 @@ class Builder:
             "numTest": len(self.items["test"]),
             "training": [self.items["training"][i] for i in order],
             "test": self.items["test"],
+            "checksums": self.checksums,
         }
         self.seeded.datalist.write_text(json.dumps(described, indent=1))
         return self.seeded

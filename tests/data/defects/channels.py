@@ -47,6 +47,10 @@ def seed_channel_defects(source: Path, target: Path, *, seed: int = 0) -> Seeded
         builder.allow(files, {*defect.also_allowed})
     paths = builder.add_case({})
     builder.expect("one channel instead of two", ("channels", "dimensions"), (paths["image"], None))
+    for _ in range(2):
+        first, *_ = _add_two_channels(builder, None)
+        builder.items["training"][-1]["image"] = [f"./{first}"] * 2
+        builder.expect("one file for two channels", ("same-file",), (first,))
     first, second, _ = files = _add_two_channels(builder, None)
     third = builder.write(file := builder.case().files["image"], file, "imagesTr", "third")
     builder.items["training"][-1]["image"].append(f"./{third}")

@@ -14,18 +14,18 @@ SEVERITY = {
             *("missing", "empty-file", "lfs-pointer", "misnamed", "truncated", "not-an-image", "voxel-type", "unit"),
             *("spacing", "affine", "sheared", "dimensions", "channels", "nan", "infinite", "constant", "range"),
             *("shape-differs", "spacing-differs", "origin-differs", "direction-differs"),
-            *("label-not-integer", "label-undeclared", "leakage"),
+            *("label-not-integer", "label-undeclared", "leakage", "same-file", "checksum"),
         ),
         "problem",
     ),
     **dict.fromkeys(
         (
             *("form-conflict", "grid-rounding", "label-empty", "label-volume", "label-islands", "label-unused"),
-            "duplicate",
+            *("duplicate", "form-missing", "label-missing"),
         ),
         "warning",
     ),
-    **dict.fromkeys(("label-rounding", "label-float"), "note"),
+    **dict.fromkeys(("label-rounding", "label-float", "labels-not-consecutive"), "note"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,12 +38,14 @@ def seed_defects(source: Path, target: Path, *, untouched: int = 12, seed: int =
         for role in defect.where:
             builder.expect(what, defect.kinds, (paths[role],))
     _add_file_lists(builder)
+    _add_checksums(builder)
     _add_duplicates(builder)
     _add_leakage(builder)
     for value, name in (("11", "ghost"), ("12", "phantom")):
         builder.labels = builder.labels | {value: name}
     # One finding may name both labels.
     builder.expect("declared labels in no case", ("label-unused",), (None,))
+    builder.expect("declared labels 11 and 12", ("labels-not-consecutive",), (None,))
     return builder.finish()
 
 
@@ -65,6 +68,18 @@ def _add_file_lists(builder: Builder) -> None:
         files = (paths["image"], second)
         builder.expect(f"two image files ({part})", ("channels",), (*files, None))
         builder.allow(files, {"shape-differs", "origin-differs", "spacing-differs", "direction-differs"})
+
+
+def _add_checksums(builder: Builder) -> None:
+    """Files that are no longer those that the datalist was made of, and some that are."""
+    for changed in ((), ("image",), ("label",)):
+        for role, path in builder.add_case({}).items():
+            digest = hashlib.sha256((builder.target / path).read_bytes()).hexdigest()
+            builder.checksums[path] = digest[::-1] if role in changed else digest
+            if role in changed:
+                builder.expect(f"another {role} than was listed", ("checksum",), (path,))
+            elif not changed:
+                builder.seeded.clean[path] = "its checksum is listed"
 
 
 def _add_duplicates(builder: Builder) -> None:

@@ -131,6 +131,7 @@ def case_defects() -> dict[str, Defect]:
         "qform turned": Defect(("form-conflict",), image, form_only("qform", turn(0.2))),
         "label's qform 5 mm off": Defect(("form-conflict",), label, form_only("qform", shift(5, 0, 0))),
         "pixdim twice the sform's": Defect(("form-conflict",), image, pixdim_times(2.0), place),
+        "neither qform nor sform": Defect(("form-missing",), both, header_fields(qform_code=0, sform_code=0), place),
         "label 0.005 voxels off": Defect(("grid-rounding",), label, in_voxels(shift(0.005, 0, 0))),
         "label turned by a rounding": Defect(("grid-rounding",), label, in_voxels(turn(3e-4))),
         "label spacing rounded": Defect(("grid-rounding",), label, in_voxels(np.diag([1, 1.0004, 1, 1]))),
@@ -156,6 +157,8 @@ def case_defects() -> dict[str, Defect]:
             voxels_changed(lambda voxels: np.zeros(voxels.shape, np.int32)),
             frozenset({"label-volume"}),
         ),
+        "label 1 gone": Defect(("label-missing",), label, voxels_changed(lambda voxels: voxels * (voxels != 1))),
+        "label 2 gone": Defect(("label-missing",), label, voxels_changed(lambda voxels: voxels * (voxels != 2))),
         "a twentieth of label 1": Defect(("label-volume",), label, shrunk(1)),
         "a twentieth of label 2": Defect(("label-volume",), label, shrunk(2)),
         "label 1 everywhere": Defect(
