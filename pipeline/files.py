@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary name, hidden, in the same folder and with the same ending, to write to.
 
     Raises:
-        Whatever the block raises; nothing is left then.
+        Whatever the block raises; nothing is left then. An OSError about the temporary file names the file itself.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +32,15 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        # A full disk has no name; what was being written then is this.
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # On a read-only file system even this fails, and would hide the reason.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

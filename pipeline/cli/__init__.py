@@ -4,6 +4,7 @@ Imports of the work sit inside the verbs: `lightskip --help` must not wait for P
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``lightskip``; by default the process's own.
 
     Returns:
-        The exit status: 0, 1 when a check found differences, 2 for a mistake of the user's, 130 when interrupted.
+        The exit status: 0, 1 when a check found differences, 2 for a mistake of the user's, 130 when interrupted, 141
+        when nobody reads what is printed any more.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -34,10 +36,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # As in `lightskip check … --json | head`. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        # Readers tell what is wrong with what they read; so this is about writing.
+        if error.filename is None:
+            raise
+        print(
+            f"error: {error.filename}: found {(error.strerror or str(error)).lower()}; expected a place that can be "
+            "written to. What to do: name another one, or see to its permissions and the room on its disk.",
+            file=sys.stderr,
+        )
+        return 2
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise

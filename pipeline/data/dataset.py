@@ -14,7 +14,7 @@ from .datalist import as_list, existing_folder, read_json, require_paths, traini
 from .errors import InputError
 from .volumes import scan_name
 
-__all__ = ["Case", "Dataset", "located", "read_dataset"]
+__all__ = ["Case", "Dataset", "located", "read_dataset", "reported"]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -116,6 +116,11 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
 def located(folder: Path, path: str) -> Path:
     """Give the place of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
     return folder / (Path(path).expanduser() if path.startswith("~/") else path)
+
+
+def reported(path: str) -> str:
+    """Give a file that a datalist names as reports name it: without the "./" that it may begin with."""
+    return path.removeprefix("./")
 
 
 def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:

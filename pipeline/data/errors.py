@@ -57,7 +57,8 @@ class InputError(ValueError):
         return again, ()
 
     def _message(self) -> str:
-        message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {self.remedy.rstrip('.')}."
+        remedy = self.remedy if self.remedy.endswith("?") else f"{self.remedy.rstrip('.')}."
+        message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
         if not self.others:
             return message
         lines = [f"  {other.where}: {other.found}" for other in self.others[:_MOST_OTHERS]]

@@ -16,7 +16,7 @@ import numpy as np
 
 from .check_file import WHOLE_NUMBER_TOLERANCE
 from .datalist import as_list, read_json
-from .dataset import Dataset, located
+from .dataset import Dataset, located, reported
 from .errors import InputError
 from .file_start import nifti_class
 from .findings import FIXABLE
@@ -113,9 +113,9 @@ def _jobs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Job],
     jobs: dict[str, _Job] = {}
     unable: dict[str, str] = {}
     for case in dataset.cases:
-        image = _plain(case.images[0])
+        image = reported(case.images[0])
         for file in filter(None, [*case.images, case.label]):
-            name = _plain(file)
+            name = reported(file)
             wanted = kinds.get(name, set()) & FIXABLE
             # A file that two cases share is repaired once, for the first.
             if not wanted or name in jobs:
@@ -224,8 +224,8 @@ def _new_datalist(dataset: Dataset, places: Mapping[str, str], target: Path) -> 
     start = os.path.realpath(target)
 
     def named(file: str) -> str:
-        if _plain(file) in places:
-            return f"./{places[_plain(file)]}"
+        if reported(file) in places:
+            return f"./{places[reported(file)]}"
         return Path(os.path.relpath(located(dataset.folder, file), start)).as_posix()
 
     content = {key: value for key, value in read_json(dataset.file).items() if key not in ("folder", "checksums")}
@@ -244,7 +244,3 @@ def _renamed(item: Any, named: Callable[[str], str]) -> Any:
             files = [named(file) for file in as_list(item[key])]
             new[key] = files if isinstance(item[key], list) else files[0]
     return new
-
-
-def _plain(file: str) -> str:
-    return file.removeprefix("./")

@@ -39,7 +39,7 @@ def make_folds(
     Args:
         names: a name, or a list of names, for each case; what they are sorted by.
         folds: number of folds, at least 2 and at most one per group.
-        seed: seed of the permutation.
+        seed: seed of the permutation, 0 or more.
         groups: for each case what must stay together, such as its subject; None for a case on its own.
         strata: for each case what should be spread evenly, such as its site.
         where: who gives the cases; an error names it.
@@ -48,7 +48,7 @@ def make_folds(
         The fold of each case, from 0.
 
     Raises:
-        InputError: there are fewer than 2 folds, or more than groups.
+        InputError: there are fewer than 2 folds, or more than groups, or the seed is negative.
     """
     order = sorted(range(len(names)), key=lambda index: names[index])
     keys = [(index, None) if groups is None or groups[index] is None else (-1, groups[index]) for index in order]
@@ -62,6 +62,8 @@ def make_folds(
             expected="at least 2 folds, and at least one case in each, all cases of a subject in one",
             remedy="ask for another number of folds",
         )
+    if seed < 0:
+        raise InputError("seed", found=str(seed), expected="a whole number, 0 or more", remedy="give another one")
     rng = np.random.default_rng(seed)
     fold_of_unit = np.empty(len(unit_of), dtype=int)
     values = list(dict.fromkeys(strata[index] for index in order)) if strata is not None else []

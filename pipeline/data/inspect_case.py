@@ -22,7 +22,7 @@ from .check_file import (
     spatial_shape,
 )
 from .check_grid import grid_problems, header_problems
-from .dataset import Case, located
+from .dataset import Case, located, reported
 from .errors import InputError
 from .findings import Finding
 from .intensities import add_voxels, channels_of, measure_intensities
@@ -124,7 +124,7 @@ def inspect_case(case: Case, folder: Path, wanted: Wanted, stop: threading.Event
     if len(case.images) != wanted.files:
         work.say(
             "channels",
-            _posix(case.images[0]),
+            reported(case.images[0]),
             found=f"{len(case.images)} image files in one case",
             expected=f"{wanted.files}, as the dataset's other cases have",
             remedy="correct the datalist",
@@ -148,7 +148,7 @@ def failed_case(case: Case, error: Exception) -> Inspection:
         expected="a case that can be read and measured",
         remedy=remedy,
         case=case.name,
-        file=_posix(case.images[0]),
+        file=reported(case.images[0]),
     )
     return Inspection([finding], _blank_record(case))
 
@@ -159,8 +159,8 @@ def _blank_record(case: Case) -> dict[str, Any]:
         "part": case.part,
         "fold": case.fold,
         "subject": case.subject,
-        "images": [_posix(path) for path in case.images],
-        "label": None if case.label is None else _posix(case.label),
+        "images": [reported(path) for path in case.images],
+        "label": None if case.label is None else reported(case.label),
         **dict.fromkeys(("shape", "spacing", "orientation"), None),
         "dtypes": [],
         "intensity": [],
@@ -175,7 +175,7 @@ def _check_names(work: _Work) -> None:
     for path in sorted({path for path in named if named.count(path) > 1}):
         work.say(
             "same-file",
-            _posix(path),
+            reported(path),
             found=f"this file {named.count(path)} times in one case",
             expected="another file for every channel and for the label map",
             remedy="correct the datalist",
@@ -200,7 +200,7 @@ def _read_images(work: _Work, record: dict[str, Any], label: _Label | None, insp
             inspection.thumbnail = _thumbnail(volume, label, grid, work.wanted)
         else:
             for problem in grid_problems(grid, reference):
-                work.add(problem, _posix(path))
+                work.add(problem, reported(path))
         dtypes.append(volume.stored)
         work.go_on()
         inside = _foreground(label, grid, work.wanted.background)
@@ -214,7 +214,7 @@ def _read_images(work: _Work, record: dict[str, Any], label: _Label | None, insp
 
 def _read_image(work: _Work, path: str) -> tuple[Volume, Grid] | None:
     """Read one image file; None where it cannot be used at all."""
-    name, file = _posix(path), str(located(work.folder, path))
+    name, file = reported(path), str(located(work.folder, path))
     channels = work.wanted.channels if work.wanted.files == 1 else 1
     try:
         volume = read_volume(file)
@@ -233,7 +233,7 @@ def _read_image(work: _Work, path: str) -> tuple[Volume, Grid] | None:
 
 def _read_label(work: _Work, path: str, record: dict[str, Any]) -> _Label | None:
     """Read the label map and measure its structures; None where it cannot be used at all."""
-    name, file = _posix(path), str(located(work.folder, path))
+    name, file = reported(path), str(located(work.folder, path))
     work.go_on()
     try:
         volume = read_volume(file)
@@ -333,7 +333,3 @@ def _whole(voxels: np.ndarray) -> np.ndarray:
     low, high = int(voxels.min()), int(voxels.max())
     smallest = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
     return voxels.astype(smallest, copy=False)
-
-
-def _posix(path: str) -> str:
-    return path.removeprefix("./")

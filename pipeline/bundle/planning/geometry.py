@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...data.errors import InputError
 from .choice import Choice, listed
 from .fingerprint import Fingerprint
 
-__all__ = ["THICK", "choose_spacing", "shape_at", "windows_of"]
+__all__ = ["THICK", "choose_spacing", "given_spacing", "shape_at", "windows_of"]
 
 # nnU-Net's threshold (Isensee et al. 2021, supplement): from here on the coarse axis is a matter of its own.
 THICK = 3.0
+# Of the median scan, below which a network's coarsest level would be a single one.
+_FEWEST_VOXELS = 8
 
 
 def choose_spacing(fingerprint: Fingerprint) -> Choice:
@@ -35,6 +38,20 @@ def choose_spacing(fingerprint: Fingerprint) -> Choice:
         )
     spread = f"{listed(spacings.min(axis=0))} to {listed(spacings.max(axis=0))}"
     return Choice(_rounded(median), f"mm; the median of the scans' ({spread})")
+
+
+def given_spacing(spacing: list[float], fingerprint: Fingerprint) -> Choice:
+    """Take a spacing (mm) as given, or raise InputError where it leaves next to no voxels of a scan."""
+    shape = shape_at(fingerprint, spacing)
+    if shape.prod() < _FEWEST_VOXELS:
+        raise InputError(
+            "--spacing",
+            found=f"{listed(spacing)} mm, at which the median scan has {listed(shape)} voxels",
+            expected="a spacing at which its structures can still be seen; "
+            f"the scans' own is {listed(np.median(fingerprint.spacings, axis=0))} mm",
+            remedy="give a finer one, or leave it out",
+        )
+    return Choice(spacing, "mm; as given")
 
 
 def shape_at(fingerprint: Fingerprint, spacing: Sequence[float], *, largest: bool = False) -> np.ndarray:

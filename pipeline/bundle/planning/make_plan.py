@@ -15,7 +15,7 @@ from .choice import Choice, listed
 from .coarser import coarsened
 from .describe import describe
 from .fingerprint import Fingerprint, make_fingerprint
-from .geometry import choose_spacing, shape_at, windows_of
+from .geometry import choose_spacing, given_spacing, shape_at, windows_of
 from .intensity import choose_modality, choose_normalisation
 from .resources import GIB, Resources
 from .schedule import cases_per_step, choose_schedule
@@ -80,7 +80,7 @@ def make_plan(
     """
     fingerprint = make_fingerprint(report)
     modalities = Choice(modality, "as given") if modality else choose_modality(fingerprint.channels, fingerprint)
-    chosen = Choice(spacing, "mm; as given") if spacing else choose_spacing(fingerprint)
+    chosen = given_spacing(spacing, fingerprint) if spacing else choose_spacing(fingerprint)
     classes = len(fingerprint.labels)
     mirror = choose_mirror_axes(fingerprint)
 
