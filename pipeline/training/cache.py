@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ __all__ = ["KEY", "PreparedDataset"]
 KEY = "key"
 
 logger = logging.getLogger(__name__)
+
+_one_at_a_time = threading.Lock()
 
 
 class PreparedDataset(CacheDataset):
@@ -107,13 +111,27 @@ class PreparedDataset(CacheDataset):
     def _load_cache_item(self, idx: int) -> Any:
         entry = None if self._files is None else self._files.key(self.data[idx])
         if self._files is None or entry is None:
-            return super()._load_cache_item(idx)
+            return self._prepare(idx)
         found, item = self._files.read(*entry)
         if not found:
-            item = super()._load_cache_item(idx)
-            # Metadata name the transforms by their addresses, which are others in another process.
-            reset_ops_id(item)
+            item = self._prepare(idx)
             self._files.write(*entry, item)
+        return item
+
+    def _prepare(self, idx: int) -> Any:
+        """Prepare a case with transforms that no other thread uses: MONAI's readers keep what they read."""
+        own = copy(self)
+        lock: AbstractContextManager[object] = nullcontext()
+        if threading.current_thread() is not threading.main_thread():
+            try:
+                own.transform = deepcopy(self.transform)
+            except TypeError:
+                # What cannot be copied is used by one thread at a time.
+                lock = _one_at_a_time
+        with lock:
+            item = CacheDataset._load_cache_item(own, idx)
+        # Metadata name the transforms by their addresses, which are others in a copy and in another process.
+        reset_ops_id(item)
         return item
 
     def _transform(self, index: int) -> Any:

@@ -394,3 +394,30 @@ def test_negative_numbers_are_refused(cases):
         make(cases, seed=-1)
     with pytest.raises(ValueError, match="epoch must not be negative, got -1"):
         make([], []).set_epoch(-1)
+
+
+class Forgetful(MapTransform):
+    """Keeps what it is called with in itself, as MONAI's readers do, and waits for another thread to call it."""
+
+    def __init__(self, meeting: "Meeting") -> None:
+        super().__init__("image")
+        self.meeting = meeting
+        self.seen = ""
+
+    def __call__(self, data):
+        self.seen = data["image"]
+        self.meeting.wait()
+        return {**data, "image": self.seen}
+
+
+class Meeting(threading.Barrier):
+    """A barrier that copies share, as it is about threads and not about transforms."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def test_threads_do_not_share_what_a_reader_keeps_in_itself():
+    items = [{"image": name} for name in ("one", "two")]
+    dataset = PreparedDataset(items, Compose([Forgetful(Meeting(2, timeout=20))]), num_workers=2, progress=False)
+    assert [item["image"] for item in dataset] == ["one", "two"]
