@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -24,9 +25,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary name, hidden, in the same folder and with the same ending, to write to.
 
     Raises:
+        FileExistsError: it is a device or a pipe, which no file may take the place of.
         Whatever the block raises; nothing is left then. An OSError about the temporary file names the file itself.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # The rename would put a file in the place of /dev/null for all programs.
+        raise FileExistsError(errno.EEXIST, "A device or a pipe", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:

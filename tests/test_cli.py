@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import types
@@ -323,6 +324,26 @@ def test_drawing_without_matplotlib_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["curve", "history.csv", "-o", "c.png"]) == 2
     assert "pip install 'lightskip[report]'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("a file")
+    assert main(["sample", str(tmp_path / "taken" / "sample")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {tmp_path / 'taken'}")
+    assert "What to do: name another" in told
+    assert told.count("\n") == 1
+
+
+def test_a_reader_that_has_read_enough_ends_the_command_quietly(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]
+    with os.fdopen(writing, "wb") as pipe:
+        run = subprocess.run(
+            [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert (run.returncode, run.stderr) == (141, "")
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,34 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, before: str | 
     with pytest.raises(RuntimeError, match="disk full"):
         fail()
     assert [path.read_text() for path in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_an_error_names_the_file_and_not_its_temporary_name(tmp_path: Path, written: bool) -> None:
+    target = tmp_path / "taken"
+    target.mkdir()
+
+    def fail() -> None:
+        with whole_file(target) as temporary:
+            if written:
+                temporary.write_text("whole")
+            else:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=str(target)) as raised:
+        fail()
+    assert raised.value.errno == (errno.EISDIR if written else errno.ENOSPC)
+    assert (raised.value.filename, raised.value.filename2) == (str(target), None)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="A device or a pipe"):
+        write_text(pipe, "text")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_text_keeps_its_line_ends(tmp_path: Path) -> None:

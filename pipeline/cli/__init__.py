@@ -47,12 +47,12 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        # Readers tell what is wrong with what they read; so this is about writing.
+        # Without a name it is no file of the user's.
         if error.filename is None:
             raise
         print(
-            f"error: {error.filename}: found {(error.strerror or str(error)).lower()}; expected a place that can be "
-            "written to. What to do: name another one, or see to its permissions and the room on its disk.",
+            f"error: {error.filename}: found {str(error.strerror).lower()}; expected a file or folder that can be read "
+            "or written. What to do: name another one, or see to its permissions and the room on its disk.",
             file=sys.stderr,
         )
         return 2

@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
+from .check_series import check_series
 from .errors import InputError
 from .file_start import check_start, nifti_class, unreadable
 
@@ -70,7 +71,8 @@ def read_volume(path: str) -> Volume:
         InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image
             (a pipe or a device neither, which would never end), its voxels are complex or RGB, its spacing is said to
             be in metres or micrometres (which neither nibabel nor MONAI would convert) or lies outside 0.01 to 100 mm
-            along an axis with more than one voxel, or its spacing or affine is zero or not finite.
+            along an axis with more than one voxel, or its spacing or affine is zero or not finite, or a folder holds
+            several DICOM series or one with uneven slices.
         MemoryError: the voxels do not fit into memory.
     """
     check_start(path)
@@ -82,6 +84,7 @@ def read_volume(path: str) -> Volume:
     except Exception as error:  # on a damaged file readers raise anything from zlib.error to EOFError
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
+        _check_parts(path)
         reason = _reason(error, path)
         cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
         raise InputError(
@@ -93,6 +96,22 @@ def read_volume(path: str) -> Volume:
         ) from error
     _check_affine(path, volume.affine, volume.voxels.shape)
     return volume
+
+
+def _check_parts(path: str) -> None:
+    """Raise an InputError where a header's voxels lie in a file that is not there."""
+    # Imported here, because it imports this module.
+    from .layouts.image_files import parts_of  # noqa: PLC0415
+
+    missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    if missing:
+        raise InputError(
+            path,
+            found=f"a header without its voxels: no {missing[0]} beside it",
+            expected="an image",
+            remedy="copy that file there, too; where it was renamed, correct its name in the header",
+            kind="missing",
+        )
 
 
 def _reason(error: Exception, path: str) -> str:
@@ -158,6 +177,8 @@ def _read_with_monai(path: str) -> Volume:
         # MONAI leaves a picture's file open where it is damaged.
         with Image.open(path) as picture:
             picture.load()
+    if Path(path).is_dir():
+        check_series(path)
     image = LoadImage(image_only=True, dtype=None)(path)
     voxels: np.ndarray = image.numpy()
     _check_voxel_type(path, voxels.dtype)

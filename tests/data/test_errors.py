@@ -24,6 +24,10 @@ def test_message_ends_with_one_full_stop():
     assert str(an_error(remedy="copy it there.")).endswith("copy it there.")
 
 
+def test_a_question_needs_no_full_stop():
+    assert str(an_error(remedy="did you mean sat?")).endswith("What to do: did you mean sat?")
+
+
 def test_python_callers_catch_it_as_a_value_error():
     with pytest.raises(ValueError, match="found nothing"):
         raise an_error()

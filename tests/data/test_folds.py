@@ -83,6 +83,11 @@ def test_impossible_numbers_of_folds_are_refused(folds):
         make_folds(NAMES, folds=folds)
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(InputError, match=r"^seed: found -1; expected a whole number, 0 or more"):
+        make_folds(NAMES, folds=5, seed=-1)
+
+
 def test_more_folds_than_subjects_are_refused():
     with pytest.raises(InputError, match=r"^list\.csv: found 17 training cases in 2 groups for 3 folds"):
         make_folds(NAMES, folds=3, groups=["a"] * 10 + ["b"] * 7, where="list.csv")

@@ -260,3 +260,15 @@ def test_names_a_scan_without_its_known_ending(path, name, nifti):
 def test_knows_a_git_lfs_pointer(tmp_path, content, expected):
     (tmp_path / "a").write_bytes(content)
     assert is_lfs_pointer(tmp_path / "a") == expected
+
+
+@pytest.mark.parametrize("header", ["a.mhd", "a.nhdr", "a.hdr"])
+def test_a_header_without_its_voxels_is_told_by_their_name(tmp_path, header):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).random((5, 6, 7)))
+    sitk.WriteImage(image, str(tmp_path / header))
+    read_volume(str(tmp_path / header))
+    (voxels,) = (path for path in tmp_path.iterdir() if path.name != header)
+    voxels.unlink()
+    with pytest.raises(InputError, match=f"without its voxels: no {voxels.name} beside it") as raised:
+        read_volume(str(tmp_path / header))
+    assert raised.value.kind == "missing"

@@ -76,7 +76,8 @@ def make_plan(
         modality: the plan's word for what the images are, instead of a choice.
 
     Raises:
-        InputError: the dataset is not fit for training (`make_fingerprint`), or memory is too small for any network.
+        InputError: the dataset is not fit for training (`make_fingerprint`), the spacing leaves next to no
+            voxels of a scan, or memory is too small for any network.
     """
     fingerprint = make_fingerprint(report)
     modalities = Choice(modality, "as given") if modality else choose_modality(fingerprint.channels, fingerprint)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...data.check_dataset import check_dataset
 from ...data.dataset import Dataset, read_dataset
@@ -72,10 +75,12 @@ def plan_bundle(
         dataset, report, name, bundle, resources=resources, skip=skip, spacing=spacing, modality=modality
     )
     write_bundle(bundle, planned)
-    return "\n".join(_told(bundle, planned, dataset, report["summary"], resources))
+    return "\n".join(_told(bundle, planned, dataset, report["findings"], resources))
 
 
-def _told(bundle: Path, planned: Planned, dataset: Dataset, summary: dict[str, int], resources: Resources) -> list[str]:
+def _told(
+    bundle: Path, planned: Planned, dataset: Dataset, findings: Sequence[Mapping[str, Any]], resources: Resources
+) -> list[str]:
     size = planned.size
     lines = [
         f"{bundle}/plan.yaml, with the reason of every choice",
@@ -83,10 +88,11 @@ def _told(bundle: Path, planned: Planned, dataset: Dataset, summary: dict[str, i
         f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
         f"{resources.device} and {planned.hours:.2g} hours",
     ]
-    if summary["problems"]:
-        lines.append(
-            f"  {summary['problems']} problems were found in the dataset; cases that cannot be read did not count"
-        )
+    problems = Counter(finding["kind"] for finding in findings if finding["severity"] == "problem")
+    if problems:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(problems.items()))
+        lines.append(f"  the dataset has problems: {kinds}; cases that cannot be read did not count")
+        lines.append("  see what `lightskip check` says before training on it: training refuses most of them")
     if planned.hours > resources.hours:
         lines.append(
             f"  {resources.hours:g} hours are too few for two epochs and a validation; training ends after one or two"

@@ -9,7 +9,8 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers.utils import _get_scan_interval
 
 from pipeline.bundle.planning.fingerprint import Fingerprint, make_fingerprint
-from pipeline.bundle.planning.geometry import choose_spacing, shape_at, windows_of
+from pipeline.bundle.planning.geometry import choose_spacing, given_spacing, shape_at, windows_of
+from pipeline.data.errors import InputError
 
 Make = Callable[..., dict[str, Any]]
 
@@ -33,6 +34,14 @@ def test_different_spacings_give_their_median(make_report: Make) -> None:
     chosen = choose_spacing(made)
     assert chosen.value == [0.8, 0.9, 1.5]
     assert "0.6 x 0.5 x 1 to 1 x 1 x 2" in chosen.reason
+
+
+# 40 x 50 x 30 mm: at 25, 25 and 15 mm 2 x 2 x 2 voxels.
+def test_a_given_spacing_is_taken_as_long_as_it_leaves_voxels(make_report: Make) -> None:
+    made = with_spacings(make_report, [[1.0, 1.0, 1.0]] * 2)
+    assert given_spacing([25.0, 25.0, 15.0], made).value == [25.0, 25.0, 15.0]
+    with pytest.raises(InputError, match=r"^--spacing: found 25 x 25 x 25 mm, .* 2 x 2 x 1 voxels; .* is 1 x 1 x 1"):
+        given_spacing([25.0, 25.0, 25.0], made)
 
 
 @pytest.mark.parametrize("thick", [0, 1, 2])

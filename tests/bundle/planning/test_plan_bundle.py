@@ -72,6 +72,13 @@ def test_too_little_time_is_told(root: Path) -> None:
     assert load_plan(root / "bundles" / "shapes").training.epochs == 2
 
 
+def test_the_kinds_of_a_datasets_problems_are_told(root: Path) -> None:
+    (root / "data" / "imagesTr" / "sample_003.nii.gz").write_bytes(b"")
+    told = plan(root)
+    assert "the dataset has problems: empty-file (1)" in told
+    assert load_plan(root / "bundles" / "shapes").labels["tube"] == 3
+
+
 def test_a_bundle_may_be_moved_with_its_data_and_used_from_anywhere(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
