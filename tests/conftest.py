@@ -1,3 +1,5 @@
+import locale
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,3 +13,12 @@ def real_data() -> Path:
     if not _REAL_DATA.is_dir():
         pytest.skip("no real scans: the folder ../shared/data beside the repository is absent")
     return _REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def same_locale() -> Iterator[None]:
+    """SimpleITK sets the process's locale to C when it writes DICOM; tests after that would read text as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    if locale.setlocale(locale.LC_ALL) != before:
+        locale.setlocale(locale.LC_ALL, before)

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -446,3 +447,19 @@ def test_a_report_that_cannot_be_written_exits_with_2(
     assert main(["check", str(flawed)]) == 2
     assert blocked in capsys.readouterr().err or blocked == "cases.jsonl"
     assert not list(Path().rglob(".*"))
+
+
+def test_a_datalist_without_folds_is_told_where_it_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.data.sample import make_sample  # noqa: PLC0415
+
+    datalist = make_sample(tmp_path / "data", cases=3, scans=0, folds=3)
+    assert main(["check", str(datalist), "-o", str(tmp_path / "with")]) == 0
+    assert "no folds" not in capsys.readouterr().out
+    content = json.loads(datalist.read_text())
+    for item in content["training"][1:]:
+        del item["fold"]
+    datalist.write_text(json.dumps(content))
+    assert main(["check", str(datalist), "-o", str(tmp_path / "without")]) == 0
+    assert "no folds: 2 training cases have none, which `lightskip plan` needs" in capsys.readouterr().out

@@ -61,13 +61,15 @@ def _run(options: argparse.Namespace) -> int:
             raise
         print("error: drawing needs matplotlib; install it with: pip install 'lightskip[report]'", file=sys.stderr)
         return 2
-    except ValueError as error:
-        # Imported only now: what defines the error imports PyTorch.
-        from ..data.errors import InputError  # noqa: PLC0415
+    except (ValueError, RuntimeError) as error:
+        # Imported only now: what lies beside it imports NumPy.
+        from ..data.errors import input_error_behind  # noqa: PLC0415
 
-        if not isinstance(error, InputError):
+        # MONAI wraps what goes wrong while a config is evaluated in RuntimeErrors.
+        explained = input_error_behind(error)
+        if explained is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained}", file=sys.stderr)
         return 2
 
 

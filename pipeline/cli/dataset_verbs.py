@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .imports import quick_imports
+from ..imports import quick_imports
 
 __all__ = ["add_dataset_verbs"]
 
@@ -207,6 +207,10 @@ def _check(options: argparse.Namespace) -> int:
     print(json.dumps(report, indent=1) if options.json else as_table(report))
     told = sys.stderr if options.json else sys.stdout
     print(f"\nreport: {folder / 'check.html'}, {folder / 'check.json'}", file=told)
+    without = sum(case["part"] == "training" and case["fold"] is None for case in report["cases"])
+    if without:
+        needed = "which `lightskip plan` needs: make a datalist with folds with `lightskip datalist`"
+        print(f"no folds: {without} training cases have none, {needed}", file=told)
     if options.fix:
         fixed = fix_dataset(read_dataset(options.datalist, options.dataset_dir), report, options.fix)
         print(f"\n{fix_text(fixed)}", file=told)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,8 @@ def check_series(folder: str) -> None:
     # Imported here, because NIfTI files do not need it.
     import SimpleITK as sitk  # noqa: PLC0415
 
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
+    with _same_locale():
+        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
     if len(series) > 1:
         raise InputError(
             folder,
@@ -36,7 +40,8 @@ def check_series(folder: str) -> None:
             kind="dimensions",
         )
     # Without any it is no DICOM, which reading it tells.
-    places = _places(sitk, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder)) if series else np.empty(0)
+    with _same_locale():
+        places = _places(sitk, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder)) if series else np.empty(0)
     apart = np.diff(np.sort(places))
     if len(apart) < 2:
         return
@@ -49,6 +54,16 @@ def check_series(folder: str) -> None:
             remedy="copy the series again, or take away what is not of it; where it was taken so, resample it",
             kind="spacing",
         )
+
+
+@contextmanager
+def _same_locale() -> Iterator[None]:
+    """Put the process's locale back, which GDCM sets to C: text files would be read and written as ASCII from then on."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def _places(sitk: Any, files: tuple[str, ...]) -> np.ndarray:

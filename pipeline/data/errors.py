@@ -87,14 +87,14 @@ class _ExplainingHook:
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         # Ctrl-C while an InputError is being handled is still Ctrl-C.
-        explained = _input_error_behind(error) if isinstance(error, Exception) else None
+        explained = input_error_behind(error) if isinstance(error, Exception) else None
         if explained is None:
             self.previous(kind, error, trace)
         else:
             sys.stderr.write(f"error: {explained}\n")
 
 
-def _input_error_behind(error: BaseException | None) -> InputError | None:
+def input_error_behind(error: BaseException | None) -> InputError | None:
     """Return the outermost InputError in the chain that Python itself would print, or None."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
+from ..imports import quick_imports
 from .check_series import check_series
 from .errors import InputError
 from .file_start import check_start, nifti_class, unreadable
@@ -171,7 +172,8 @@ def _read_nifti(path: str) -> Volume:
 
 def _read_with_monai(path: str) -> Volume:
     # Imported here, because MONAI takes seconds to import and NIfTI files do not need it.
-    from monai.transforms import LoadImage  # noqa: PLC0415
+    with quick_imports():
+        from monai.transforms import LoadImage  # noqa: PLC0415
 
     if is_picture(path):
         # MONAI leaves a picture's file open where it is damaged.

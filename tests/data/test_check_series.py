@@ -1,5 +1,6 @@
 """Folders of DICOM files, written here with SimpleITK."""
 
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,10 @@ def test_a_folder_without_dicom_is_left_to_its_reader(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_a_real_series_passes(real_data: Path) -> None:
     check_series(str(real_data / "ct_dicom"))
+
+
+def test_the_locale_stays_as_it_was(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", [0, 1, 2])
+    before = locale.setlocale(locale.LC_ALL)
+    check_series(str(folder))
+    assert locale.setlocale(locale.LC_ALL) == before

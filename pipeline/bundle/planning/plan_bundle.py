@@ -84,7 +84,7 @@ def _told(
     size = planned.size
     lines = [
         f"{bundle}/plan.yaml, with the reason of every choice",
-        f"  patch {' x '.join(map(str, size.levels.patch))}, batch {size.batch}, widths "
+        f"  patch {' x '.join(map(str, size.levels.patch))}, {size.batch} patches per step, widths "
         f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
         f"{resources.device} and {planned.hours:.2g} hours",
     ]

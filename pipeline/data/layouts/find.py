@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -137,13 +137,22 @@ def _shown(path: Path) -> str:
     return path.name + "/" * path.is_dir()
 
 
+# As they are typed.
+_OPTIONS = {"suffixes": "--suffix", "label_suffix": "--label-suffix", "derivatives": "--derivatives"}
+_OPTIONS |= {"dataset_dir": "--dataset_dir"}
+
+
+def _typed(names: Iterable[str], between: str) -> str:
+    return between.join(_OPTIONS.get(name, name) for name in names)
+
+
 def _refuse_others(given: set[str], layout: str, known: set[str]) -> None:
     strange = sorted(given - known)
     if strange:
         raise _misused(
             layout,
-            f"the option {' and '.join(strange)}, which says nothing in this layout",
-            " or ".join(sorted(known)) or "none of these options",
+            f"the option {_typed(strange, ' and ')}, which says nothing in this layout",
+            _typed(sorted(known), " or ") or "none of these options",
             "leave it out",
         )
 

@@ -77,10 +77,10 @@ def test_patterns_and_tables_are_found(tmp_path):
         ({}, "source: found none"),
         ({"source": "nowhere"}, "nowhere: found no such folder"),
         ({"source": Path(__file__)}, "a file of another kind"),
-        ({"source": ".", "layout": "msd", "suffixes": ["T1w"]}, "the option suffixes, which says nothing"),
-        ({"source": ".", "layout": "nnunet", "dataset_dir": "."}, "the option dataset_dir, which says nothing"),
+        ({"source": ".", "layout": "msd", "suffixes": ["T1w"]}, "the option --suffix, which says nothing"),
+        ({"source": ".", "layout": "nnunet", "dataset_dir": "."}, "the option --dataset_dir, which says nothing"),
         ({"source": ".", "layout": "coco"}, "'coco'; expected msd or nnunet or bids or table"),
-        ({"images": ["*.png"], "derivatives": "x"}, "the option derivatives"),
+        ({"images": ["*.png"], "derivatives": "x"}, "the option --derivatives"),
     ],
 )
 def test_options_that_do_not_belong_are_refused(options, message):
