@@ -58,7 +58,7 @@ def check_series(folder: str) -> None:
 
 @contextmanager
 def _same_locale() -> Iterator[None]:
-    """Put the process's locale back, which GDCM sets to C: text files would be read and written as ASCII from then on."""
+    """Put the process's locale back: GDCM sets it to C, and text files would be ASCII from then on."""
     before = locale.setlocale(locale.LC_ALL)
     try:
         yield
