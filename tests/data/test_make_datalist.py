@@ -307,7 +307,10 @@ def test_real_slices_are_paired_by_patterns(real_data, tmp_path):
     assert [item["image"] for item in datalist["training"]] == [f"./images/{number}.png" for number in range(25)]
     write_json(datalist, tmp_path / "em.json")
     read = read_dataset(tmp_path / "em.json")
-    assert (read.folder.resolve(), read.labels) == (real_data / "em_isbi2012", {"background": 0, "cell": 255})
+    assert (read.folder.resolve(), read.labels) == (
+        (real_data / "em_isbi2012").resolve(),
+        {"background": 0, "cell": 255},
+    )
 
 
 @pytest.mark.real
