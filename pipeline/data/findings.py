@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from .errors import InputError
 
-__all__ = ["FIXABLE", "SEVERITIES", "Finding", "Severity", "worst"]
+__all__ = ["FIXABLE", "SEVERITIES", "Finding", "Severity"]
 
 Severity = Literal["problem", "warning", "note"]
 
@@ -101,10 +100,3 @@ class Finding:
         """Give the finding as it stands in the report, JSON-ready."""
         severity = self.severity or SEVERITIES[self.kind]
         return asdict(self) | {"severity": severity, "fixable": self.kind in FIXABLE}
-
-
-def worst(findings: Iterable[dict[str, Any]]) -> Severity | None:
-    """Return the gravest severity among these records; None where there are none."""
-    present = {finding["severity"] for finding in findings}
-    order: tuple[Severity, ...] = ("problem", "warning", "note")
-    return next((severity for severity in order if severity in present), None)

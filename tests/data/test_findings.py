@@ -1,9 +1,7 @@
 import json
 
-import pytest
-
 from pipeline.data.errors import InputError
-from pipeline.data.findings import FIXABLE, SEVERITIES, Finding, worst
+from pipeline.data.findings import FIXABLE, SEVERITIES, Finding
 
 
 def test_a_finding_has_its_kinds_severity_unless_it_has_its_own():
@@ -34,11 +32,3 @@ def test_an_error_of_a_file_becomes_a_finding_of_its_kind():
 def test_what_is_repaired_is_never_a_problem():
     """A problem has to be looked at by a person."""
     assert {SEVERITIES[kind] for kind in FIXABLE} <= {"warning", "note"}
-
-
-@pytest.mark.parametrize(
-    ("severities", "expected"),
-    [([], None), (["note"], "note"), (["note", "warning"], "warning"), (["warning", "problem", "note"], "problem")],
-)
-def test_the_worst_severity_is_found(severities, expected):
-    assert worst({"severity": severity} for severity in severities) == expected
