@@ -1,3 +1,23 @@
 """LightSkip: volumetric medical image segmentation with light, learnable skip connections, as MONAI bundles."""
 
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
 __version__ = "0.1.0"
+
+# Wherever pydicom is installed MONAI looks for its plugin for GPUs, and says twice that there is none.
+warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+
+
+def __getattr__(name: str) -> Any:
+    """Give `predict` and `Predictor` when they are asked for: they import PyTorch and MONAI."""
+    if name in {"predict", "Predictor"}:
+        from . import prediction  # noqa: PLC0415
+
+        return getattr(prediction, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
+from ..memory import restart_peak, status_bytes
+
 __all__ = ["MemoryPeak", "cpu_model", "device_name", "matrix_rate", "synchronise"]
 
 _SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 _SECONDS_PER_SIZE = 0.3
 _FEWEST_PRODUCTS = 3
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
 
 
 def synchronise(device: torch.device) -> None:
@@ -75,27 +75,16 @@ class MemoryPeak:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._before = _status_bytes("VmRSS")
+        self._before = status_bytes("VmRSS")
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
-        try:
-            _CLEAR.write_text("5")  # sets the high-water mark back to what is resident now
-        except OSError:
+        if not restart_peak():
             self._before = None
 
     def bytes(self) -> int | None:
         """The peak in bytes; None where it cannot be told."""
         if self._device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self._device))
-        peak = _status_bytes("VmHWM")
+        peak = status_bytes("VmHWM")
         return None if peak is None or self._before is None else max(peak - self._before, 0)
-
-
-def _status_bytes(key: str) -> int | None:
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{key}:")]
-    return 1024 * kilobytes[0] if kilobytes else None

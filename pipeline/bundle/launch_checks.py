@@ -1,4 +1,4 @@
-"""What ``lightskip train`` and ``lightskip evaluate`` look at before they start: the bundle, overrides, weights.
+"""What ``lightskip train``, ``evaluate`` and ``predict`` look at before they start: the bundle, overrides, weights.
 
 PyTorch and MONAI are imported only where a name or a path cannot be told without them.
 """
@@ -19,6 +19,12 @@ from .words import lightskip, near, values_of
 __all__ = ["BEST", "OWN", "RUN_IDS", "check_given", "choose_weights", "config_files", "evaluated", "read", "stale"]
 
 RUN_IDS = {"train": "training", "evaluate": "evaluating"}
+# What a config needs for a verb.
+_TRAINED = ("ckpt_dir", "dataset_dir")
+_NEEDED = {
+    **{verb: (run, *_TRAINED) for verb, run in RUN_IDS.items()},
+    "predict": ("labels", "mirror_axes", "network", "preprocessing", "inferer", "postprocessing"),
+}
 OWN = ("processes", "gpus", "dry_run")
 BEST = "model.pt"
 
@@ -34,7 +40,7 @@ def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Pat
     """The config's files, later ones over earlier ones.
 
     Args:
-        verb: ``train`` or ``evaluate``.
+        verb: ``train``, ``evaluate`` or ``predict``.
         bundle: the bundle's folder.
         several: for several processes.
 
@@ -42,6 +48,7 @@ def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Pat
         InputError: the folder is not there or is no bundle, or its configs are not rendered.
     """
     names = ["train", *(["multi_gpu_train"] if several else []), *(["evaluate"] if verb == "evaluate" else [])]
+    names = ["inference"] if verb == "predict" else names
     files = tuple(bundle / "configs" / f"{name}.json" for name in names)
     missing = [f"configs/{file.name}" for file in files if not file.is_file()]
     if not bundle.is_dir():
@@ -80,7 +87,7 @@ def check_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> 
     """
     configs = [read(file) for file in files]
     config = merge(configs)
-    lacking = [key for key in (RUN_IDS[verb], "ckpt_dir", "dataset_dir") if key not in config]
+    lacking = [key for key in _NEEDED[verb] if key not in config]
     if lacking:
         raise InputError(
             ", ".join(map(str, files)),

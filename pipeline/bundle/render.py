@@ -161,6 +161,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "orientation": orientation,
         "label_values": values,
         "label_mapping": _label_mapping(plan),
+        "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
@@ -192,6 +193,18 @@ def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
         "target_labels": [plan.labels[name] for name in names],
     }
     return [{"_target_": "MapLabelValued", "keys": ["label"], **values}]
+
+
+def _cleaning(plan: Plan) -> list[dict[str, Any]]:
+    """The transform that cleans a label map; none where the plan asks for nothing."""
+    steps = plan.postprocessing
+    lists = {"largest_component": steps.largest_component, "fill_holes": steps.fill_holes}
+    sizes = {"minimum_ml": steps.minimum_ml, "minimum_mm2": steps.minimum_mm2}
+    values: dict[str, Any] = {key: sorted(plan.labels[name] for name in names) for key, names in lists.items()}
+    for key, by_name in sizes.items():
+        values[key] = {str(plan.labels[name]): size for name, size in by_name.items()}
+    given = {key: value for key, value in values.items() if value}
+    return [{"_target_": "pipeline.inference.CleanLabelMapd", "keys": "pred", **given}] if given else []
 
 
 def _normalisation(plan: Plan) -> list[dict[str, Any]]:

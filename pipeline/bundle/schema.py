@@ -1,6 +1,7 @@
 """The plan's schema: what is particular to one bundle's task, with the checks across its fields."""
 
 import re
+from difflib import get_close_matches
 from math import prod
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Data", "Evaluation", "Network", "Plan", "Training"]
+__all__ = ["Data", "Evaluation", "Network", "Plan", "Postprocessing", "Training"]
 
 
 def _matching(pattern: str, meaning: str) -> AfterValidator:
@@ -175,6 +176,20 @@ class Evaluation(_Schema):
     tolerance_mm: Positive = 1.0
 
 
+class Postprocessing(_Schema):
+    """How label maps are cleaned in their scan's own grid, by the labels' names; nothing is cleaned where it is empty.
+
+    ``largest_component`` names labels that keep their largest component alone, ``fill_holes`` those whose holes are
+    filled. ``minimum_ml`` is the volume (ml) by label below which a component is removed; ``minimum_mm2`` is the area
+    (mm2) instead, where a scan has two axes.
+    """
+
+    largest_component: list[str] = []
+    fill_holes: list[str] = []
+    minimum_ml: dict[str, Positive] = {}
+    minimum_mm2: dict[str, Positive] = {}
+
+
 class InlineSkip(_Schema):
     """A skip connection that has no file in ``configs/skips``, such as one of your own; the same keys as there.
 
@@ -231,6 +246,7 @@ class Plan(_Schema):
     imports: list[Module] = []
     training: Training
     evaluation: Evaluation = Evaluation()
+    postprocessing: Postprocessing = Postprocessing()
 
     # Checks across fields sit on the later field, so that each names its key and all are listed in one go.
 
@@ -349,6 +365,20 @@ class Plan(_Schema):
         )
         return value
 
+    @field_validator("postprocessing")
+    @classmethod
+    def _cleans_labels_that_there_are(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
+        for key in ("largest_component", "fill_holes", "minimum_ml", "minimum_mm2"):
+            names = list(getattr(value, key))
+            _require(len(set(names)) == len(names), "must name each label once", below=key)
+            if "labels" in info.data:
+                _require_labels(names, info.data["labels"], below=key)
+        if "spacing" in info.data:
+            axes = len(info.data["spacing"])
+            given, other = ("minimum_ml", "minimum_mm2")[:: 1 if axes == 2 else -1]
+            _require(not getattr(value, given), f"is not for {axes} axes, as spacing has; use {other}", below=given)
+        return value
+
 
 def _size_divisor(network: Network, axes: int) -> tuple[int, ...]:
     strides = network.strides or [2] * (len(network.channels) - 1)
@@ -373,3 +403,13 @@ def _require(condition: bool, message: str, *, below: str = "") -> None:
 def _require_axes(value: list[Any], info: ValidationInfo, *, below: str = "", each: str = "") -> None:
     axes = len(info.data.get("spacing", value))
     _require(len(value) == axes, f"needs {each}{axes} entries, one per axis, as spacing has", below=below)
+
+
+def _require_labels(names: list[str], labels: dict[str, int], *, below: str) -> None:
+    known = [name for name, value in labels.items() if value != 0]
+    for name in names:
+        close = get_close_matches(name, known, n=1)
+        nearest = f"; did you mean {close[0]}?" if close else ""
+        _require(
+            name in known, f"names {name}, but labels has {', '.join(known)} besides background{nearest}", below=below
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 from pathlib import Path
 from typing import Any
+
+from .words import setting
 
 __all__ = ["add_bundle_verbs"]
 
@@ -46,7 +47,7 @@ def add_bundle_verbs(verbs: Any) -> None:
     bench.add_argument("--device", metavar="DEVICE", help="cpu, cuda:0, ... (default: the config's choice)")
     bench.add_argument(
         "--set",
-        type=_setting,
+        type=setting,
         nargs="+",
         action="extend",
         default=[],
@@ -108,13 +109,3 @@ def _bench(options: argparse.Namespace) -> int:
         write_text(options.output, as_json(measured))
     print(as_table(measured))
     return 0
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE, such as skip=concat")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value

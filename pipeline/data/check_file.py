@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
-from .volumes import is_nifti, read_volume
+from .volumes import is_nifti, is_pair, read_volume
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
@@ -72,7 +72,7 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
     Raises:
         InputError: MONAI would read other axes or channels than these.
     """
-    rank = min(3, len(shape) if is_nifti(path) else len(shape) - (channels > 1))
+    rank = min(3, len(shape) if is_nifti(path) or is_pair(path) else len(shape) - (channels > 1))
     spatial, others = shape[:rank], shape[rank:]
     fits = others == (channels,) or (channels == 1 and not others)
     if rank == spatial_dims and fits and 0 not in shape:

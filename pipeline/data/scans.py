@@ -32,8 +32,9 @@ def find_scans(
 
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
-        order. Of the folder's files, those that inference wrote are left out: `NAME_seg.nii.gz` and
-        `NAME_prob.nii.gz` beside a scan NAME of any format. A datalist may name them.
+        order. Of the folder's files, those that inference wrote are left out: `NAME_seg.nii.gz`,
+        `NAME_prob.nii.gz`, `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and
+        `NAME_preview.png` beside a scan NAME of any format. A datalist may name them.
 
     Raises:
         InputError: the folder is missing, empty or without scans, a named file is not there, a scan of the folder
@@ -42,7 +43,8 @@ def find_scans(
     if datalist is None:
         scans = scans_of_folder(_folder_of_scans(dataset_dir), channels=channels)
     else:
-        scans = _named_scans(dataset_dir, datalist)
+        scans = named_scans(dataset_dir, datalist)
+        require_files((path for scan in scans for path in as_list(scan["image"])), _name_of(datalist))
     _refuse_shared_names(scans, channels)
     return scans
 
@@ -63,15 +65,23 @@ def _is_scan_file(path: str | Path) -> bool:
     return scan_name(path) != Path(path).name
 
 
-def _named_scans(
+def named_scans(
     dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
 ) -> list[dict[str, Any]]:
+    """Return the items of the scans that a datalist names, with absolute paths, whether or not the files are there.
+
+    Arguments are those of `find_scans`.
+
+    Raises:
+        InputError: the folder is needed and missing, or the datalist is, or names no scan, or an item without a file.
+    """
     if isinstance(datalist, str | Path) and _is_scan_file(datalist):
         datalist = [datalist]
-    named_by = datalist if isinstance(datalist, str | Path) else "datalist"
+    named_by = _name_of(datalist)
     content = read_json(datalist) if isinstance(datalist, str | Path) else datalist
     if isinstance(content, Mapping):
-        content = [item for part in _PARTS_OF_A_DATALIST for item in content.get(part) or []]
+        parts = [content.get(part) or [] for part in _PARTS_OF_A_DATALIST]
+        content = [item for part in parts for item in part] if all(isinstance(part, list) for part in parts) else None
     if not isinstance(content, Sequence) or isinstance(content, str) or not content:
         raise InputError(
             named_by,
@@ -85,9 +95,11 @@ def _named_scans(
     # With absolute paths alone the folder plays no part, and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
     folder = _folder_of_scans(dataset_dir) if relative else Path(dataset_dir)
-    scans = [{"image": resolved(folder, item["image"])} for item in items]
-    require_files((path for scan in scans for path in as_list(scan["image"])), named_by)
-    return scans
+    return [{"image": resolved(folder, item["image"])} for item in items]
+
+
+def _name_of(datalist: object) -> str | Path:
+    return datalist if isinstance(datalist, str | Path) and not _is_scan_file(datalist) else "datalist"
 
 
 def _refuse_shared_names(scans: Iterable[Mapping[str, Any]], channels: int) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,7 +13,9 @@ import numpy as np
 from PIL import Image
 
 from ..imports import quick_imports
-from .check_series import check_series
+from .check_header import check_affine, check_itk_type, check_promise, check_spacing, check_unit, check_voxel_type
+from .check_series import check_dicom_file, check_series
+from .dicom_files import dicom_files, is_dicom
 from .errors import InputError
 from .file_start import check_start, nifti_class, unreadable
 
@@ -25,18 +25,10 @@ _EXTENSIONS = {
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
 }
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-# Of the voxel's volume over the product of its edges: below it the axes lie in one plane, but for rounding.
-_FLAT = 1e-6
-# NIfTI's codes for units of space that are not mm; 0, unknown, is what most tools leave for mm.
-_OTHER_UNITS = {1: "metres", 3: "micrometres"}
-_UNIT_OF_SPACE = 0b111
 # What tells that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
 _CUT = (EOFError, zlib.error, gzip.BadGzipFile)
 _CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
-_BEST_DEFLATE = 1032
 _ITK = "ITK ERROR: "
-# What a scanner or a microscope of tissue gives lies inside with room to spare; outside, the unit is another.
-_FINEST_MM, _COARSEST_MM = 0.01, 100.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ class Volume:
 
 
 def read_volume(path: str) -> Volume:
-    """Read a volume whole: NIfTI with nibabel, anything else with MONAI's LoadImage.
+    """Read a volume whole: NIfTI, in one file or two, with nibabel, anything else with MONAI's LoadImage.
 
     A compressed file is decompressed once, up to the checksum at its end.
 
@@ -77,7 +69,9 @@ def read_volume(path: str) -> Volume:
         MemoryError: the voxels do not fit into memory.
     """
     check_start(path)
-    read = _read_nifti if is_nifti(path) else _read_with_monai
+    if Path(path).is_dir():
+        _check_folder(path)
+    read = _read_nifti if is_nifti(path) else _read_pair if is_pair(path) else _read_with_monai
     try:
         volume = read(path)
     except (InputError, MemoryError):
@@ -95,20 +89,32 @@ def read_volume(path: str) -> Volume:
             remedy="copy or download the file again, or take the case out of the datalist",
             kind="truncated" if cut else "not-an-image",
         ) from error
-    _check_affine(path, volume.affine, volume.voxels.shape)
+    check_affine(path, volume.affine, volume.voxels.shape)
     return volume
 
 
+def _check_folder(path: str) -> None:
+    """Refuse a folder that readers would take for a file, and one without DICOM."""
+    if any(tell(path) for tell in (is_nifti, is_pair, is_picture)):
+        found, remedy = "a folder named like a file", "give the file in it, or rename the folder of a DICOM series"
+    elif not any(dicom_files(Path(path))):
+        found, remedy = "a folder without DICOM files", "give the scan itself: a file, or the folder of its series"
+    else:
+        return
+    raise InputError(path, found=found, expected="an image", remedy=remedy, kind="not-an-image")
+
+
 def _check_parts(path: str) -> None:
-    """Raise an InputError where a header's voxels lie in a file that is not there."""
+    """Raise an InputError where another file belongs to this one and is not there."""
     # Imported here, because it imports this module.
     from .layouts.image_files import parts_of  # noqa: PLC0415
 
     missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
     if missing:
+        half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(
             path,
-            found=f"a header without its voxels: no {missing[0]} beside it",
+            found=f"{half}: no {missing[0]} beside it",
             expected="an image",
             remedy="copy that file there, too; where it was renamed, correct its name in the header",
             kind="missing",
@@ -138,6 +144,29 @@ def is_nifti(path: str | PurePath) -> bool:
     return str(path).lower().endswith(_NIFTI)
 
 
+def is_pair(path: str | PurePath) -> bool:
+    """Tell by the ending whether a file is one half of a pair: a header, `.hdr`, and its voxels, `.img`."""
+    return PurePath(path).suffix.lower() in (".hdr", ".img")
+
+
+def pair_of(path: str) -> tuple[str, str]:
+    """Return the header and the file of the voxels of a pair, by the path of either."""
+    half = PurePath(path)
+    endings = (".HDR", ".IMG") if half.suffix.isupper() else (".hdr", ".img")
+    return str(half.with_suffix(endings[0])), str(half.with_suffix(endings[1]))
+
+
+def analyze_refused(path: str) -> InputError:
+    """Say why an Analyze 7.5 pair is no input: readers guess differently which way its axes run."""
+    return InputError(
+        path,
+        found="an Analyze 7.5 file, which does not say how its axes run",
+        expected="a NIfTI file: readers mirror Analyze in different ways",
+        remedy="convert it to NIfTI with the orientation that it was written in, and look at left and right",
+        kind="form-missing",
+    )
+
+
 def is_picture(path: str | PurePath) -> bool:
     """Tell by the ending whether a file is a picture: 2D, perhaps in colour, without a place in space."""
     return str(path).lower().endswith(_PICTURES)
@@ -146,27 +175,49 @@ def is_picture(path: str | PurePath) -> bool:
 def _read_nifti(path: str) -> Volume:
     opener: Any = gzip.open if path.lower().endswith(".gz") else open
     with opener(path, "rb") as stream:
-        start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
-        kind = nifti_class(start)
-        if kind is None:
-            raise ValueError("no NIfTI header")
-        stream.seek(0)
-        # Unchecked: the check would silently replace a spacing of 0 mm by 1 mm.
-        header = kind.header_class.from_fileobj(stream, check=False)
-        axes = min(3, int(header["dim"][0]))
-        _check_unit(path, int(header["xyzt_units"]) & _UNIT_OF_SPACE, header["pixdim"][1 : 1 + axes])
-        _check_spacing(path, np.abs(header["pixdim"][1 : 1 + axes]), header["dim"][1 : 1 + axes])
-        _check_voxel_type(path, header.get_data_dtype())
-        _check_promise(path, header)
+        kind, header = _nifti_header(path, stream)
+        check_promise(path, header)
         stream.seek(0)
         image = kind.from_stream(stream)
         voxels = np.asanyarray(image.dataobj)
         # gzip compares length and checksum only at the end of its stream.
         while stream.read(1 << 20):
             pass
+    return _nifti_volume(voxels, image, header)
+
+
+def _read_pair(path: str) -> Volume:
+    _check_parts(path)
+    header_file, voxels_file = pair_of(path)
+    with Path(header_file).open("rb") as stream:
+        _, header = _nifti_header(path, stream)
+    check_promise(path, header, voxels_file)
+    image: Any = nibabel.load(path)
+    return _nifti_volume(np.asanyarray(image.dataobj), image, header)
+
+
+def _nifti_header(path: str, stream: Any) -> tuple[Any, Any]:
+    """Read and check a NIfTI header; return nibabel's class for its image as well."""
+    start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
+    kind = nifti_class(start)
+    if kind is None and is_pair(path) and nibabel.AnalyzeHeader.may_contain_header(start):
+        raise analyze_refused(path)
+    if kind is None:
+        raise ValueError("no NIfTI header")
+    stream.seek(0)
+    # Unchecked: the check would silently replace a spacing of 0 mm by 1 mm.
+    header = kind.header_class.from_fileobj(stream, check=False)
+    spacing = header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))]
+    check_unit(path, int(header["xyzt_units"]), spacing)
+    check_spacing(path, np.abs(spacing), header["dim"][1 : 1 + len(spacing)])
+    check_voxel_type(path, header.get_data_dtype())
+    return kind, header
+
+
+def _nifti_volume(voxels: np.ndarray, image: Any, header: Any) -> Volume:
     qform = image.get_qform() if header["qform_code"] > 0 else None
     sform = image.get_sform() if header["sform_code"] > 0 else None
-    pixdim = np.abs(header["pixdim"][1 : 1 + axes]).astype(float)
+    pixdim = np.abs(header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))]).astype(float)
     return Volume(voxels, image.affine, header.get_data_dtype().name, qform, sform, pixdim)
 
 
@@ -181,76 +232,11 @@ def _read_with_monai(path: str) -> Volume:
             picture.load()
     if Path(path).is_dir():
         check_series(path)
+    elif is_dicom(path):
+        check_dicom_file(path)
+    elif not is_picture(path):
+        check_itk_type(path)
     image = LoadImage(image_only=True, dtype=None)(path)
     voxels: np.ndarray = image.numpy()
-    _check_voxel_type(path, voxels.dtype)
+    check_voxel_type(path, voxels.dtype)
     return Volume(voxels, np.asarray(image.affine, dtype=float), voxels.dtype.name)
-
-
-def _check_voxel_type(path: str, dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "iufb":
-        raise InputError(
-            path,
-            found=f"{'complex' if dtype.kind == 'c' else 'RGB'} voxels",
-            expected="one real number per voxel",
-            remedy="convert the file to a real data type, with one file per component",
-            kind="voxel-type",
-        )
-
-
-def _check_promise(path: str, header: Any) -> None:
-    """Refuse a header that promises more voxels than its file can hold, before memory is asked for them."""
-    promised = math.prod(int(size) for size in header.get_data_shape()) * header.get_data_dtype().itemsize
-    # Deflate packs 1032 bytes into one at best.
-    held = Path(path).stat().st_size * (_BEST_DEFLATE if path.lower().endswith(".gz") else 1)
-    if promised > held:
-        msg = f"Expected {promised} bytes of voxels, got at most {held}"
-        raise EOFError(msg)
-
-
-def _check_unit(path: str, unit: int, spacing: np.ndarray) -> None:
-    if unit in _OTHER_UNITS:
-        raise InputError(
-            path,
-            found=f"a spacing in {_OTHER_UNITS[unit]} ({_product(spacing)})",
-            expected="mm",
-            remedy="convert spacing and affine to mm, or where the numbers are in mm already, set xyzt_units to mm",
-            kind="unit",
-        )
-
-
-def _check_spacing(path: str, spacing: np.ndarray, shape: Sequence[int]) -> None:
-    """Refuse a spacing (mm) along the axes of this shape (voxels); further axes of the shape are no matter."""
-    if not np.isfinite(spacing).all() or (spacing == 0).any():
-        expected = "a spacing above 0 mm along every axis"
-    else:
-        # Rounded, because 0.01 and 100 mm are fine after whatever float32 and a rotation did to them.
-        used = [round(float(size), 6) for size, voxels in zip(spacing, shape, strict=False) if voxels > 1]
-        if all(_FINEST_MM <= size <= _COARSEST_MM for size in used):
-            return
-        expected = f"a spacing of {_FINEST_MM:g} to {_COARSEST_MM:g} mm along every axis"
-    raise InputError(
-        path,
-        found=f"a spacing of {_product(spacing)} mm",
-        expected=expected,
-        remedy="correct the file's header from the original scan",
-        kind="spacing",
-    )
-
-
-def _product(spacing: np.ndarray) -> str:
-    return " x ".join(f"{size:g}" for size in spacing)
-
-
-def _check_affine(path: str, affine: np.ndarray, shape: Sequence[int]) -> None:
-    axes = affine[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    _check_spacing(path, lengths, shape)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(axes)) < _FLAT * np.prod(lengths):
-        raise InputError(
-            path,
-            found="an affine that is not finite or maps the volume to a plane",
-            expected="an affine with three independent axes",
-            remedy="correct the file's header from the original scan",
-            kind="affine",
-        )

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..data.errors import InputError
 from ..networks.precision import cpu_has_bfloat16
 
-__all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision"]
+__all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision", "in_precision"]
 
 _FORMATS = ("bfloat16", "float16", "float32")
 
@@ -69,7 +69,7 @@ class PrecisionInferer(SimpleInferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network on inputs (N, C, *spatial)."""
-        return super().__call__(inputs, _in_precision(network, inputs, self.precision), *args, **kwargs)
+        return super().__call__(inputs, in_precision(network, inputs, self.precision), *args, **kwargs)
 
 
 class PrecisionSlidingWindowInferer(SlidingWindowInferer):
@@ -89,7 +89,7 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network window by window on inputs (N, C, *spatial)."""
-        return super().__call__(inputs, _in_precision(network, inputs, self.precision), *args, **kwargs)
+        return super().__call__(inputs, in_precision(network, inputs, self.precision), *args, **kwargs)
 
 
 def _check_format(precision: str, known: tuple[str, ...]) -> str:
@@ -103,7 +103,8 @@ def _check_format(precision: str, known: tuple[str, ...]) -> str:
     return precision
 
 
-def _in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
+def in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
+    """Return a network that computes under autocast on the device of `inputs` and gives float32."""
     if precision == "float32":
         return network
 

@@ -1,1 +1,6 @@
 """Prediction: scans in, label maps and what belongs to them out, with a bundle's own inference config."""
+
+from .api import predict
+from .predictor import Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor", "predict"]

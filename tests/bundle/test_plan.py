@@ -76,11 +76,23 @@ def test_what_is_left_out_is_as_before_there_was_a_key_for_it(tmp_path: Path) ->
     plan = load_plan(write(tmp_path, PLAN))
     assert (plan.label_values, plan.intensity_mean, plan.intensity_std, plan.class_ratios) == (None, None, None, None)
     assert (plan.training.minutes, plan.training.cache_rate, plan.data.folder) == (None, 1.0, None)
+    assert not any(plan.postprocessing.model_dump().values())
 
 
 def test_two_axes(tmp_path: Path) -> None:
     text = PLAN.replace("[1, 1, 1.5]", "[1, 1]").replace("[40, 56, 40]", "[64, 64]").replace("[48, 64, 48]", "[64, 96]")
     assert load_plan(write(tmp_path, text)).spatial_dims == 2
+    areas = load_plan(write(tmp_path, text + "postprocessing: {minimum_mm2: {anterior: 4}}\n"))
+    assert areas.postprocessing.minimum_mm2 == {"anterior": 4.0}
+    with pytest.raises(InputError, match=r"postprocessing\.minimum_ml is not for 2 axes.*use minimum_mm2"):
+        load_plan(write(tmp_path, text + "postprocessing: {minimum_ml: {anterior: 4}}\n"))
+
+
+def test_labels_are_cleaned_by_their_names(tmp_path: Path) -> None:
+    text = "postprocessing:\n  largest_component: [anterior]\n  minimum_ml: {posterior: 0.5}\n"
+    steps = load_plan(write(tmp_path, PLAN + text)).postprocessing
+    assert (steps.largest_component, steps.fill_holes) == (["anterior"], [])
+    assert (steps.minimum_ml, steps.minimum_mm2) == ({"posterior": 0.5}, {})
 
 
 def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
@@ -225,6 +237,49 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
         ("skip: sat", "skip: ../sat", "skip", r"skip .*found '\.\./sat'"),
         ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval is longer than the training of 100"),
         ("  seed: 0\n", "", "training", r"training\.seed is missing"),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing: {largest_component: [anterio]}",
+            "postprocessing",
+            r"postprocessing\.largest_component names anterio, but labels has anterior, posterior besides background; "
+            r"did you mean anterior\? \(found \['anterio'\]\)",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing:\n  fill_holes: [background]",
+            "  fill_holes",
+            r"postprocessing\.fill_holes names background, but labels has anterior, posterior besides background \(",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing:\n  minimum_ml: {xyz: 1}",
+            "  minimum_ml",
+            r"postprocessing\.minimum_ml names xyz",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing: {fill_holes: [anterior, anterior]}",
+            "postprocessing",
+            r"postprocessing\.fill_holes must name each label once",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing: {minimum_ml: {anterior: 0}}",
+            "postprocessing",
+            r"postprocessing\.minimum_ml\.anterior should be greater than 0",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing: {minimum_mm2: {anterior: 3}}",
+            "postprocessing",
+            r"postprocessing\.minimum_mm2 is not for 3 axes, as spacing has; use minimum_ml",
+        ),
+        (
+            "batch: 2",
+            "batch: 2\npostprocessing: {fill_hole: [anterior]}",
+            "postprocessing",
+            r"postprocessing\.fill_hole is not a key of a plan; the nearest known word is postprocessing\.fill_holes",
+        ),
         ("task: Segmentation of the hippocampus\n", "", "name", r"task is missing"),
     ],
 )

@@ -266,6 +266,36 @@ def test_what_a_plan_leaves_out_is_rendered_as_its_default(bundle: Path, recipes
     assert (given["ratios"], given["minutes"], given["cache_rate"]) == ([0, 1, 2.5], 12.5, 0.25)
 
 
+def test_a_label_map_is_cleaned_only_where_the_plan_says_so(bundle: Path, recipes: Path) -> None:
+    (recipes / "inference.yaml").write_text("steps:\n- first\n- !splice {derived: cleaning}\n- last\n")
+    plain = rendered_json(bundle, recipes, "inference")
+    assert plain == {"steps": ["first", "last"]}
+    for nothing in ("{}", "{fill_holes: [], minimum_ml: {}}"):
+        (bundle / "plan.yaml").write_text(PLAN + f"postprocessing: {nothing}\n")
+        assert rendered_json(bundle, recipes, "inference") == plain
+    steps = "{largest_component: [cyst, ball], fill_holes: [ball], minimum_ml: {cyst: 0.25}}"
+    (bundle / "plan.yaml").write_text(PLAN + f"postprocessing: {steps}\n")
+    assert rendered_json(bundle, recipes, "inference")["steps"][1] == {
+        "_target_": "pipeline.inference.CleanLabelMapd",
+        "keys": "pred",
+        "largest_component": [1, 2],
+        "fill_holes": [1],
+        "minimum_ml": {"2": 0.25},
+    }
+
+
+def test_a_cleaned_label_map_is_what_is_saved_and_what_is_measured(bundle: Path) -> None:
+    recipes = REPOSITORY / "configs"
+    order = ["Activationsd", "Invertd", "SaveProbabilitiesd", "AsDiscreted", "CleanLabelMapd", "SaveLabelMapd"]
+    for text, kept in ((PLAN, set()), (PLAN + "postprocessing: {fill_holes: [ball]}\n", {"CleanLabelMapd"})):
+        (bundle / "plan.yaml").write_text(text.replace("skip: light", "skip: concat"))
+        inference = rendered_json(bundle, recipes, "inference")["postprocessing"]["transforms"]
+        evaluate = rendered_json(bundle, recipes, "evaluate")["validate#postprocessing"]["transforms"]
+        names = [[step["_target_"].rsplit(".")[-1] for step in steps] for steps in (inference, evaluate)]
+        expected = [name for name in order if name != "CleanLabelMapd" or name in kept]
+        assert names == [expected, [name for name in expected if not name.startswith("Save")]]
+
+
 def test_a_plan_of_two_axes_has_an_orientation_of_two(bundle: Path, recipes: Path) -> None:
     (recipes / "evaluate.yaml").write_text(VALUES)
     text = PLAN.replace("[1, 1, 1.5]", "[1, 1.5]").replace("[32, 32, 16]", "[32, 16]").replace("RAS", "LPS")

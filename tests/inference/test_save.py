@@ -1,4 +1,5 @@
 import logging
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -22,7 +23,9 @@ from monai.transforms import (
 )
 from scipy.spatial.transform import Rotation
 
-from pipeline.inference.save import SaveLabelMapd, SaveProbabilitiesd
+from pipeline.data.errors import InputError
+from pipeline.inference.label_table import label_table
+from pipeline.inference.save import SaveLabelMapd, SaveProbabilitiesd, save_label_map, save_volume
 
 SHAPE = (7, 9, 5)
 GEOMETRY = [
@@ -314,11 +317,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     saver(predict(tmp_path / "scan.nii", labels()))
     before = (tmp_path / "out" / "scan_seg.nii.gz").read_bytes()
 
-    def half(self, stream):
+    def half(header, stream):
         stream.write(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(nib.Nifti1Image, "to_stream", half)
+    monkeypatch.setattr(nib.Nifti1Header, "write_to", half)
     with pytest.raises(OSError, match="disk full"):
         saver(predict(tmp_path / "scan.nii", 2 - labels()))
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == {"scan_seg.nii.gz": before}
@@ -372,3 +375,156 @@ def test_an_evaluator_saves_both_in_the_grid_of_the_scan(tmp_path, caplog):
     lines = [record.getMessage() for record in caplog.records if record.name == "pipeline.inference.save"]
     assert len(lines) == 2
     assert "scan_seg.nii.gz, 20x24x16 uint8" in lines[0]
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+@pytest.mark.parametrize("named", ["scan.hdr", "scan.img"])
+def test_a_pair_gives_one_file_with_the_geometry_of_the_pair(tmp_path, kind, byte_order, named):
+    image = scan(kind, q=(affine(mirror=-1), 1), s=(affine(mirror=-1), 2))
+    nib.save(kind(image.dataobj, None, header=image.header.as_byteswapped(byte_order)), tmp_path / "scan.img")
+    label_map = labels(highest=300)
+    save_label_map(label_map, tmp_path / "out.nii.gz", scan=tmp_path / named, affine=affine(mirror=-1))
+    single = nib.Nifti2Image if kind is nib.Nifti2Pair else nib.Nifti1Image
+    saved = nib.load(tmp_path / "out.nii.gz")
+    assert type(saved) is single
+    before = raw_header(tmp_path / "scan.hdr", kind.header_class)
+    after = raw_header(tmp_path / "out.nii.gz", single.header_class)
+    assert before.endianness == after.endianness == byte_order
+    assert [after[name].tobytes() for name in GEOMETRY] == [before[name].tobytes() for name in GEOMETRY]
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), label_map)
+    if kind is nib.Nifti1Pair:
+        assert after["magic"].tobytes() == b"n+1\0"
+        assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nii.gz"))).tolist() == label_map.T.tolist()
+
+
+def test_a_pair_passes_from_monai_to_its_label_map(tmp_path):
+    # ITK, which MONAI reads pairs with, has an affine of its own precision.
+    nib.save(scan(nib.Nifti1Pair, q=(affine(), 1), s=(affine(), 1)), tmp_path / "scan.img")
+    label_map = labels()
+    SaveLabelMapd("pred", output_dir=tmp_path)(predict(tmp_path / "scan.hdr", label_map))
+    saved = nib.load(tmp_path / "scan_seg.nii.gz")
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), label_map)
+    np.testing.assert_array_equal(saved.affine, nib.load(tmp_path / "scan.img").affine)
+
+
+def test_an_analyze_pair_gives_nifti_with_the_affine(tmp_path):
+    nib.save(nib.AnalyzeImage(np.zeros(SHAPE, np.int16), None), tmp_path / "scan.img")
+    save_label_map(labels(), tmp_path / "out.nii", scan=tmp_path / "scan.hdr", affine=affine())
+    np.testing.assert_allclose(nib.load(tmp_path / "out.nii").affine, affine(), atol=1e-5)
+
+
+def test_the_transform_tells_names_where_it_knows_them(tmp_path):
+    nib.save(scan(q=(affine(), 1)), tmp_path / "scan.nii")
+    saver = SaveLabelMapd("pred", output_dir=tmp_path, labels={"background": 0, "anterior": 1, "posterior": 2})
+    saver(predict(tmp_path / "scan.nii", labels()))
+    saved = nib.load(tmp_path / "scan_seg.nii.gz")
+    assert saved.header.get_intent()[0] == "label"
+    assert b">anterior<" in saved.header.extensions[0].content
+    before, after = raw_header(tmp_path / "scan.nii"), raw_header(tmp_path / "scan_seg.nii.gz")
+    assert [after[name].tobytes() for name in GEOMETRY] == [before[name].tobytes() for name in GEOMETRY]
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".NII.GZ", ".nrrd", ".seg.nrrd"])
+def test_the_ending_decides_on_the_format(tmp_path, ending):
+    label_map = labels(highest=400).astype(np.float32)
+    path = tmp_path / f"out{ending}"
+    save_label_map(label_map, path, scan=None, affine=np.diag([2.0, 3, 4, 1]), table=label_table({"a": 1}))
+    saved = sitk.ReadImage(str(path))
+    assert saved.GetPixelID() == sitk.sitkUInt16
+    assert saved.GetSpacing() == (2, 3, 4)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(saved).T, label_map)
+
+
+@pytest.mark.parametrize("name", ["out.mha", "out.gz", "out"])
+def test_an_unknown_ending_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"another ending.*\.nii\.gz"):
+        save_label_map(labels(), tmp_path / name, scan=None, affine=np.eye(4))
+    with pytest.raises(InputError, match=r"another ending.*\.nii\.gz"):
+        save_volume(labels(), tmp_path / name, scan=None, affine=np.eye(4))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("label_map", "words"),
+    [
+        (np.zeros((*SHAPE, 1)), "2 to 3 axes"),
+        (np.zeros(4), "2 to 3 axes"),
+        (np.zeros((0, 3, 4)), "none of them empty"),
+        (np.full(SHAPE, 0.5), "integers"),
+        (np.full(SHAPE, -1), "from -1 to -1"),
+        (np.full(SHAPE, np.nan), "nan"),
+        (labels((9, 7, 5)), r"\(9, 7, 5\).*\(7, 9, 5\)"),
+    ],
+)
+def test_no_label_map_of_the_scan_is_refused(tmp_path, label_map, words):
+    nib.save(scan(q=(affine(), 1)), tmp_path / "scan.nii")
+    for name in ("out.nii", "out.nrrd"):
+        with pytest.raises(InputError, match=words):
+            save_label_map(label_map, tmp_path / "out" / name, scan=str(tmp_path / "scan.nii"), affine=affine())
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_affine_than_the_scan_s_is_refused(tmp_path):
+    nib.save(scan(q=(affine(), 1)), tmp_path / "scan.nii")
+    for save in (save_label_map, save_volume):
+        with pytest.raises(InputError, match="affine"):
+            save(labels(), tmp_path / "out.nii", scan=tmp_path / "scan.nii", affine=affine(mirror=-1))
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_volume_is_float32_in_the_grid_of_its_scan(tmp_path, ending):
+    nib.save(scan(s=(affine(shear=0.2), 2)), tmp_path / f"scan{ending}")
+    read = LOAD({"image": str(tmp_path / f"scan{ending}")})["image"].affine
+    entropy = np.random.default_rng(2).random(SHAPE)
+    save_volume(entropy, tmp_path / "out.nii.gz", scan=tmp_path / f"scan{ending}", affine=read)
+    saved = nib.load(tmp_path / "out.nii.gz")
+    assert saved.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), entropy.astype(np.float32))
+    before, after = raw_header(tmp_path / f"scan{ending}"), raw_header(tmp_path / "out.nii.gz")
+    assert [after[name].tobytes() for name in GEOMETRY] == [before[name].tobytes() for name in GEOMETRY]
+
+
+def test_a_volume_in_a_file_needs_little_memory(tmp_path):
+    shape = (512, 256, 48, 4)
+    volume = np.memmap(tmp_path / "volume", np.float32, "w+", shape=shape, order="F")
+    places = [(0, 0, 0, 0), (511, 255, 47, 3), (17, 200, 31, 1), (300, 3, 32, 2)]
+    for value, place in enumerate(places, start=1):
+        volume[place] = value
+    label_map = volume[..., 1]
+    tracemalloc.start()
+    try:
+        save_volume(volume, tmp_path / "volume.nii.gz", scan=None, affine=np.eye(4))
+        _, of_volume = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        save_label_map(label_map, tmp_path / "labels.nii.gz", scan=None, affine=np.eye(4))
+        _, of_labels = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert volume.nbytes == 96 << 20
+    # 16 MB at least are one block, without which nothing was measured.
+    assert 16 << 20 < of_volume < 64 << 20
+    assert of_labels < 64 << 20
+    saved = np.asarray(nib.load(tmp_path / "volume.nii.gz").dataobj)
+    assert saved.shape == shape
+    assert [saved[place] for place in places] == [1, 2, 3, 4]
+    assert saved.sum() == 10
+    saved = np.asarray(nib.load(tmp_path / "labels.nii.gz").dataobj)
+    assert saved[places[2][:3]] == 3
+    assert np.count_nonzero(saved) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_blocks_come_in_the_order_of_the_file(tmp_path, monkeypatch, order):
+    monkeypatch.setattr("pipeline.inference.voxels._BLOCK", 50)
+    volume = np.asarray(np.random.default_rng(3).random((7, 9, 5, 2)), order=order)
+    save_volume(volume, tmp_path / "out.nii", scan=None, affine=np.eye(4))
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii").dataobj), volume.astype(np.float32))
+
+
+def test_the_same_label_map_gives_the_same_file(tmp_path):
+    table = label_table({"a": 1, "b": 2})
+    for name in ("out.nii.gz", "out.seg.nrrd"):
+        save_label_map(labels(), tmp_path / "1" / name, scan=None, affine=affine(), table=table)
+        save_label_map(np.asfortranarray(labels()), tmp_path / "2" / name, scan=None, affine=affine(), table=table)
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...data.errors import InputError
+from ...memory import free_bytes
 from ..render import read_skip, recipes_folder
 from .choice import Choice
 from .fingerprint import Fingerprint
@@ -191,10 +192,4 @@ def parse_memory(text: str) -> int:
 
 def _free_ram() -> int:
     """Bytes that a process can have now without swapping; where Linux does not tell, 8 GB."""
-    try:
-        lines: Mapping[str, str] = dict(
-            line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        )
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 8 * 10**9
+    return free_bytes() or 8 * 10**9

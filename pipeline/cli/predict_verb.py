@@ -1,0 +1,132 @@
+"""The verb that segments scans."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from .words import setting
+
+__all__ = ["add_predict_verb"]
+
+
+def add_predict_verb(verbs: Any) -> None:
+    """Add `predict` to the subparsers."""
+    predict = verbs.add_parser(
+        "predict",
+        help="segment scans with a bundle",
+        description="Segment scans with a bundle: label maps in each scan's own grid, and more if asked for.",
+        epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, pictures, DICOM series folders, folders of these, datalists; a "
+        "scan of several files with one channel each is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
+        "skipped on the next start. Exit status: 0 all, 1 some failed, 2 nothing could be run. "
+        "Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
+    )
+    predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
+    predict.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder; or file, of one scan")
+    files = predict.add_argument_group("what is written")
+    files.add_argument(
+        "--format",
+        choices=("nii.gz", "nrrd", "dicom-seg"),
+        default="nii.gz",
+        help="of label maps; nrrd is a segmentation of 3D Slicer, dicom-seg needs highdicom (default: %(default)s)",
+    )
+    files.add_argument("--probabilities", action="store_true", help="NAME_prob.nii.gz: one volume per label")
+    files.add_argument(
+        "--uncertainty", action="store_true", help="NAME_entropy.nii.gz, 0 (sure) to 1, and its mean in the report"
+    )
+    files.add_argument(
+        "--statistics",
+        action="store_true",
+        help="volume, surface, centroid, intensity: NAME_statistics.json, statistics.csv",
+    )
+    files.add_argument("--preview", action="store_true", help="NAME_preview.png: three slices with the labels")
+    files.add_argument("--overwrite", action="store_true", help="do finished scans again, and replace files")
+    how = predict.add_argument_group("how")
+    how.add_argument(
+        "--checkpoint",
+        dest="checkpoints",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="weights instead of the bundle's own; of several the probabilities are averaged",
+    )
+    how.add_argument(
+        "--folds",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="weights of these folds' trainings: BUNDLE/runs/fold_N/model.pt",
+    )
+    how.add_argument("--tta", action="store_true", help="average over mirrored scans, along the axes training mirrored")
+    how.add_argument("--fast", action="store_true", help="windows overlap by a quarter instead of the bundle's share")
+    how.add_argument(
+        "--no-postprocessing",
+        dest="postprocessing",
+        action="store_false",
+        help="leave out the post-processing that the bundle declares",
+    )
+    how.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
+    how.add_argument(
+        "--memory", metavar="SIZE", help="what the process may take, such as 4GB (default: 80%% of what is free)"
+    )
+    how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
+    how.add_argument(
+        "--set",
+        type=setting,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides of the inference config, such as inferer#sw_batch_size=1",
+    )
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from ..imports import quick_imports  # noqa: PLC0415
+
+    with quick_imports():
+        from ..prediction.command import Request, predict_files  # noqa: PLC0415
+        from ..prediction.outputs import Wanted  # noqa: PLC0415
+        from ..prediction.settings import budget, checkpoints, thread_count  # noqa: PLC0415
+
+    wanted = Wanted(
+        format=options.format,
+        probabilities=options.probabilities,
+        uncertainty=options.uncertainty,
+        statistics=options.statistics,
+        preview=options.preview,
+    )
+    request = Request(
+        bundle=options.bundle,
+        inputs=options.inputs,
+        output=options.output,
+        wanted=wanted,
+        checkpoints=checkpoints(options.bundle, options.checkpoints, options.folds),
+        device=options.device,
+        tta=options.tta,
+        fast=options.fast,
+        memory=budget(options.memory),
+        threads=thread_count(options.threads),
+        postprocessing=options.postprocessing,
+        overwrite=options.overwrite,
+        settings=dict(options.set),
+    )
+    # What stops a job of a cluster or of torchrun ends it as cleanly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    summary = predict_files(request, tell=_tell)
+    print(summary.words)
+    return summary.status
+
+
+def _tell(result: Any) -> None:
+    for note in result.notes:
+        print(f"note: {result.name}: {note}", file=sys.stderr)
+    if result.error:
+        print(f"error: {result.error}", file=sys.stderr)
+    if result.traceback:
+        print(result.traceback, file=sys.stderr)

@@ -1,0 +1,64 @@
+"""Networks made of networks: averaged over mirrored inputs, and over several trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Ensemble", "Mirrored", "mirrored"]
+
+
+class Mirrored(nn.Module):
+    """The mean of a network's logits over its input mirrored along every combination of some axes.
+
+    A network that was trained with these mirrorings gives a little less noise that way, for 2 to the power of the axes
+    as much time (test-time augmentation, as nnU-Net does it: Isensee et al., Nature Methods 2021).
+
+    Args:
+        network: takes (N, C, *spatial), gives logits (N, K, *spatial).
+        axes: spatial axes from 0.
+    """
+
+    def __init__(self, network: nn.Module, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.axes = tuple(sorted(set(axes)))
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the mean logits (N, K, *spatial), float32."""
+        total: Tensor = self.network(x, *args, **kwargs).float()
+        dims = [axis + 2 for axis in self.axes]
+        flips = [chosen for count in range(1, len(dims) + 1) for chosen in combinations(dims, count)]
+        for flip in flips:
+            total = total + self.network(x.flip(flip), *args, **kwargs).float().flip(flip)
+        return total / (len(flips) + 1)
+
+
+class Ensemble(nn.Module):
+    """The logarithm of the members' mean probability: logits whose softmax is that mean.
+
+    Args:
+        members: networks that take and give the same, such as one network with the weights of several folds.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return logits (N, K, *spatial), float32."""
+        logs = [torch.log_softmax(member(x, *args, **kwargs).float(), dim=1) for member in self.members]
+        total = logs[0]
+        for log in logs[1:]:
+            total = torch.logaddexp(total, log)
+        # Their number is a constant, which a softmax takes away; with it the values are log-probabilities.
+        return total - torch.tensor(float(len(logs)), device=total.device).log()
+
+
+def mirrored(network: nn.Module, axes: Sequence[int]) -> nn.Module:
+    """Return the network averaged over mirrored inputs, or the network itself where there is no axis."""
+    return Mirrored(network, axes) if axes else network

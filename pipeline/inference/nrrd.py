@@ -1,0 +1,171 @@
+"""NRRD files of label maps that 3D Slicer opens as segmentations with names and colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..data.errors import InputError
+from ..files import whole_file
+from .label_files import one_line
+from .label_table import Label
+from .nifti import in_3d, open_gzip
+from .voxels import voxel_blocks
+
+__all__ = ["write_nrrd"]
+
+_START = b"NRRD"
+_SCANS = (".nrrd", ".nhdr")
+_FIELD = re.compile(r"([^#:][^:]*):(?!=)\s*(.*)")
+_VECTOR = re.compile(r"none|\([^()]*\)", re.IGNORECASE)
+_SPACES = ("space", "space dimension")
+_MOST_HEADER = 1 << 20  # bytes: far more than any header has; of a file with voxels, that is not read whole
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_NO_EXTENT = ((0, -1),) * 3
+
+
+def write_nrrd(
+    labels: NDArray[Any],
+    path: str | Path,
+    *,
+    dtype: np.dtype[Any],
+    scan: str | Path | None,
+    affine: NDArray[np.float64],
+    table: Sequence[Label] = (),
+) -> None:
+    """Write a label map as NRRD with an attached header, whole or not at all.
+
+    Args:
+        labels: (X, Y) or (X, Y, Z).
+        path: where the file shall be.
+        dtype: of the voxels in the file, an unsigned integer.
+        scan: where it is NRRD, its lines of space, directions and origin are taken as they stand.
+        affine: 4 x 4 voxel-to-world (mm, RAS), which counts otherwise; it may be sheared.
+        table: a segment each, in this order.
+
+    Raises:
+        InputError: the scan is NRRD of another size.
+    """
+    stored = np.dtype(dtype).newbyteorder("<")
+    fields = _fields(scan)
+    sizes, geometry = _scan_geometry(fields, labels.shape, str(scan)) or _affine_geometry(affine, labels.shape)
+    lines = [
+        "NRRD0004",
+        f"type: uint{8 * stored.itemsize}",
+        f"dimension: {len(sizes)}",
+        *geometry[:1],
+        f"sizes: {' '.join(map(str, sizes))}",
+        *geometry[1:],
+        f"kinds: {' '.join(['domain'] * len(sizes))}",
+        "endian: little",
+        "encoding: gzip",
+        *_segments(labels.reshape((*labels.shape, 1)[:3]), table, stored),
+    ]
+    with whole_file(path) as temporary, temporary.open("wb") as raw:
+        raw.write(("\n".join(lines) + "\n\n").encode())
+        with open_gzip(raw) as stream:
+            for block in voxel_blocks(labels):
+                stream.write(block.astype(stored, order="F").T.data)
+
+
+def _fields(scan: str | Path | None) -> dict[str, tuple[str, str]]:
+    """Return (line, value) by the name of each field of an NRRD scan's header; of another scan none."""
+    if scan is None or not str(scan).lower().endswith(_SCANS):
+        return {}
+    with Path(scan).open("rb") as stream:
+        if stream.read(len(_START)) != _START:
+            return {}
+        head = stream.read(_MOST_HEADER)
+    fields = {}
+    # A blank line ends the header; what a detached one lacks, a file with voxels always has.
+    for line in re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("utf-8", "replace").splitlines():
+        if match := _FIELD.fullmatch(line.rstrip()):
+            fields[match[1].strip().lower()] = (match[0], match[2])
+    return fields
+
+
+def _scan_geometry(
+    fields: Mapping[str, tuple[str, str]], shape: Sequence[int], scan: str
+) -> tuple[list[int], list[str]] | None:
+    """Return sizes and lines of the axes in space of an NRRD scan, the line of its space first; None without any."""
+    space = next((fields[name][0] for name in _SPACES if name in fields), None)
+    if space is None or "space directions" not in fields:
+        return None
+    line, value = fields["space directions"]
+    vectors = _VECTOR.findall(value)
+    in_space = [vector.lower() != "none" for vector in vectors]
+    sizes = [int(size) for size, kept in zip(fields["sizes"][1].split(), in_space, strict=True) if kept]
+    if in_3d(sizes) != in_3d(shape):
+        raise InputError(
+            scan,
+            found=f"a scan of {tuple(sizes)} voxels for a label map of {tuple(shape)}",
+            expected="one grid for both",
+            remedy="save the label map after the inverse of the pre-processing",
+        )
+    if not all(in_space):
+        # The axis of channels, which a label map has not.
+        line = f"space directions: {' '.join(vector for vector in vectors if vector.lower() != 'none')}"
+    further = [fields[name][0] for name in ("space origin", "space units") if name in fields]
+    return sizes, [space, line, *further]
+
+
+def _affine_geometry(affine: NDArray[np.float64], shape: Sequence[int]) -> tuple[list[int], list[str]]:
+    matrix = _LPS @ affine
+    directions = " ".join(_vector(matrix[:3, axis]) for axis in range(3))
+    origin = _vector(matrix[:3, 3])
+    lines = ["space: left-posterior-superior", f"space directions: {directions}", f"space origin: {origin}"]
+    return list(in_3d(shape)), lines
+
+
+def _vector(numbers: NDArray[np.float64]) -> str:
+    # Adding 0 makes -0 plain 0.
+    return f"({','.join(f'{number + 0.0:.17g}' for number in numbers)})"
+
+
+def _segments(labels: NDArray[Any], table: Sequence[Label], dtype: np.dtype[Any]) -> list[str]:
+    """Return the lines that make an NRRD file one of 3D Slicer's segmentations."""
+    if not table:
+        return []
+    extents = _extents(labels, dtype)
+    lines = []
+    for place, label in enumerate(table):
+        extent = " ".join(str(end) for ends in extents.get(label.value, _NO_EXTENT) for end in ends)
+        values = {
+            "ID": f"Segment_{label.value}",
+            "Name": one_line(label.name).replace("\\", "\\\\"),
+            "NameAutoGenerated": "0",
+            "Color": " ".join(f"{part / 255:.6g}" for part in label.colour),
+            "ColorAutoGenerated": "0",
+            "LabelValue": str(label.value),
+            "Layer": "0",
+            "Extent": extent,
+            "Tags": "|",
+        }
+        lines += [f"Segment{place}_{key}:={value}" for key, value in values.items()]
+    return [
+        *lines,
+        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+        # One name for the same in older versions of 3D Slicer, one in newer.
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_SourceRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+    ]
+
+
+def _extents(labels: NDArray[Any], dtype: np.dtype[Any]) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Return first and last index along each axis of every label's bounding box, found plane by plane."""
+    boxes: dict[int, tuple[tuple[int, int], ...]] = {}
+    for z in range(labels.shape[2]):
+        found = ndimage.find_objects(labels[..., z].astype(dtype.newbyteorder("="), copy=False))
+        for value, box in enumerate(found, start=1):
+            if box is not None:
+                here = (*((ends.start, ends.stop - 1) for ends in box), (z, z))
+                before = boxes.get(value, here)
+                boxes[value] = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(before, here, strict=True))
+    return boxes

@@ -1,0 +1,221 @@
+"""Sliding windows as a stream: rows of finished logits, so that no more than a slab is ever in memory.
+
+The windows, their order, weights and arithmetic are those of MONAI's ``sliding_window_inference``, and so are the
+numbers, bit by bit where no window is of one value only. What differs is that MONAI keeps
+(classes, X, Y, Z) and this keeps the rows (along the first spatial axis) of one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from monai.data.utils import compute_importance_map, dense_patch_slices
+from monai.inferers.inferer import SlidingWindowInferer
+from torch import Tensor
+from torch.nn import functional
+
+from .inferers import in_precision
+
+__all__ = ["Rows", "Windows"]
+
+_CHUNK_BYTES = 32 << 20
+_Window = tuple[slice, ...]
+
+
+class Rows(NamedTuple):
+    """Finished rows of logits.
+
+    Attributes:
+        start: of the first row along the first spatial axis.
+        logits: (K, rows, *others), float32.
+    """
+
+    start: int
+    logits: Tensor
+
+
+class Windows:
+    """The windows of one image.
+
+    Args:
+        inferer: MONAI's sliding-window inferer, or ours with a precision; its size, overlap, weighting and padding
+            count. Its buffering does not: this is another one.
+        image: (C, *spatial), on the CPU.
+        classes: channels that the network gives.
+        device: where the network runs and where the slab is kept.
+    """
+
+    def __init__(self, inferer: SlidingWindowInferer, image: Tensor, *, classes: int, device: torch.device) -> None:
+        self.inferer, self.classes, self.device = inferer, classes, device
+        self.shape = tuple(image.shape[1:])
+        dims = len(self.shape)
+        self.size = window_size(inferer, self.shape)
+        # As MONAI pads: half before, the odd voxel after.
+        gaps = [max(size - length, 0) for size, length in zip(self.size, self.shape, strict=True)]
+        self.before = tuple(gap // 2 for gap in gaps)
+        pad = [side for gap in reversed(gaps) for side in (gap // 2, gap - gap // 2)]
+        if any(pad):
+            image = functional.pad(image[None], pad, mode=inferer.padding_mode, value=inferer.cval)[0]
+        self.image = image
+        self.padded = tuple(image.shape[1:])
+        overlap = inferer.overlap if isinstance(inferer.overlap, Sequence) else [inferer.overlap] * dims
+        self.slices = _slices(self.padded, self.size, overlap)
+        self.weights = compute_importance_map(
+            self.size, mode=inferer.mode, sigma_scale=inferer.sigma_scale, device=device, dtype=torch.float32
+        )
+
+    def strips(self, most: int) -> list[tuple[int, int]]:
+        """Cut the second spatial axis into at most so many ranges; neighbours share a line, to interpolate between."""
+        length = self.shape[1]
+        most = max(1, min(most, length - 1))
+        edges = [round((length - 1) * number / most) for number in range(most + 1)]
+        return [(low, high + 1) for low, high in pairwise(edges)]
+
+    def slab_bytes(self, strips: int = 1) -> int:
+        """Return what the slab of a strip and the rows it hands out take, in bytes, at most."""
+        width = max(high - low for low, high in self.strips(strips))
+        row = 4 * width * prod(self.padded[2:])
+        return self.size[0] * row * (self.classes + 1) + max(_CHUNK_BYTES, row * self.classes)
+
+    def count(self, strips: int = 1) -> int:
+        """Return how many windows go through the network."""
+        before = self.before[1]
+        return sum(len(self._of_strip(before + low, before + high)) for low, high in self.strips(strips))
+
+    def rows(
+        self,
+        network: Callable[[Tensor], Tensor],
+        strip: tuple[int, int] | None = None,
+        *,
+        done: Callable[[int], Any] | None = None,
+    ) -> Iterator[Rows]:
+        """Run the network and yield finished rows in order, each once, without the padding.
+
+        A window that holds one value per channel in every voxel (air that was clipped, padding) goes through the
+        network once: every further one with the same values has the same output.
+
+        Args:
+            network: takes (N, C, *size), gives (N, K, *size); run without gradients.
+            strip: range of the image's second axis that is wanted; None: all of it. Windows that reach into two strips
+                are run for both.
+            done: called with a number of windows as they are done.
+        """
+        low, high = (self.before[1] + edge for edge in strip or (0, self.shape[1]))
+        others = (high - low, *self.padded[2:])
+        depth = self.size[0]
+        # A ring: row r of the image is row r modulo depth of the slab.
+        total = torch.zeros((self.classes, depth, *others), device=self.device)
+        weight = torch.zeros((depth, *others), device=self.device)
+        slices = self._of_strip(low, high)
+        run = in_precision(network, torch.empty(0, device=self.device), _precision(self.inferer))
+        finished = slices[0][0].start
+        for window, output in self._outputs(slices, run, done):
+            # In the ring the window's last rows take the place of those that no further window reaches.
+            if window[0].start > finished:
+                yield from self._finished(finished, window[0].start, total, weight)
+                finished = window[0].start
+            self._add(output, window, low, high, total, weight)
+        yield from self._finished(finished, self.padded[0], total, weight)
+
+    def _outputs(
+        self, slices: Sequence[_Window], run: Callable[[Tensor], Tensor], done: Callable[[int], Any] | None
+    ) -> Iterator[tuple[_Window, Tensor]]:
+        """Yield each window with its logits (K, *size), in order; full batches go through the network."""
+        known: dict[tuple[float, ...], Tensor] = {}
+        waiting: list[tuple[_Window, tuple[float, ...] | None, int]] = []
+        new: list[Tensor] = []
+        for number, window in enumerate(slices, start=1):
+            voxels = self.image[(slice(None), *window)]
+            value = _only_value(voxels)
+            same = [place for _, other, place in waiting if value is not None and other == value]
+            waiting.append((window, value, same[0] if same else len(new)))
+            if value not in known and not same:
+                new.append(voxels)
+            if new and len(new) < self.inferer.sw_batch_size and number < len(slices):
+                continue
+            with torch.inference_mode():
+                outputs = run(torch.stack(new).to(self.device)) if new else ()
+            for place, found, index in waiting:
+                yield place, known[found] if found in known else outputs[index]
+            if done is not None:
+                done(len(waiting))
+            constant = [(found, index) for _, found, index in waiting if found is not None and found not in known]
+            if constant:
+                # Only the last one, and as a copy, or the output of the whole batch would stay in memory.
+                known = {found: outputs[index].clone() for found, index in constant[-1:]}
+            waiting, new = [], []
+
+    def _of_strip(self, low: int, high: int) -> list[_Window]:
+        """Return the windows that reach into a range of the padded image's second axis."""
+        return [window for window in self.slices if window[1].start < high and window[1].stop > low]
+
+    def _add(self, output: Tensor, window: _Window, low: int, high: int, total: Tensor, weight: Tensor) -> None:
+        """Add one window's logits (K, *size) and weights to the ring."""
+        start, stop = max(window[1].start, low), min(window[1].stop, high)
+        inner = slice(start - window[1].start, stop - window[1].start)
+        place = (slice(start - low, stop - low), *window[2:])
+        for ring, part in _in_ring(window[0].start, window[0].stop, self.size[0]):
+            weights = self.weights[(part, inner)]
+            total[(slice(None), ring, *place)] += output[(slice(None), part, inner)] * weights
+            weight[(ring, *place)] += weights
+
+    def _finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:
+        """Yield the rows from `start` to `stop` of the padded image in small parts, and clear the ring of them."""
+        kept = [slice(gap, gap + length) for gap, length in zip(self.before[2:], self.shape[2:], strict=True)]
+        step = max(1, _CHUNK_BYTES // (4 * self.classes * prod(total.shape[2:])))
+        for first in range(start, stop, step):
+            for ring, part in _in_ring(first, min(first + step, stop), self.size[0]):
+                begin = first + part.start - self.before[0]
+                skip = max(0, -begin)
+                count = min(part.stop - part.start, self.shape[0] - begin)
+                if skip < count:
+                    rows = (slice(ring.start + skip, ring.start + count), slice(None), *kept)
+                    yield Rows(begin + skip, total[(slice(None), *rows)] / weight[rows])
+                total[:, ring] = 0
+                weight[ring] = 0
+
+
+def window_size(inferer: SlidingWindowInferer, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the inferer's window (voxels) for an image of this shape; what is not positive is the image's length."""
+    sizes = inferer.roi_size if isinstance(inferer.roi_size, Sequence) else [inferer.roi_size] * len(shape)
+    return tuple(int(size) if size and size > 0 else length for size, length in zip(sizes, shape, strict=True))
+
+
+def _only_value(window: Tensor) -> tuple[float, ...] | None:
+    """Return the one value of each channel of a window (C, *size), or None where there are several."""
+    flat = window.flatten(1)
+    first = flat[:, 0]
+    # Most windows differ within their first voxels: the whole window is looked at only where these do not.
+    for part in (flat[:, :: max(1, flat.shape[1] // 64)], flat):
+        if not bool((part == first[:, None]).all()):
+            return None
+    return tuple(first.tolist())
+
+
+def _slices(shape: Sequence[int], size: Sequence[int], overlap: Sequence[float]) -> list[_Window]:
+    """Return the windows' places as MONAI lays them, in its order."""
+    # MONAI's own function for the steps is private; this is its rule.
+    steps = [
+        length if length == side else max(1, int(side * (1 - share)))
+        for length, side, share in zip(shape, size, overlap, strict=True)
+    ]
+    places: list[_Window] = dense_patch_slices(shape, size, steps)
+    return places
+
+
+def _in_ring(start: int, stop: int, depth: int) -> Iterator[tuple[slice, slice]]:
+    """Yield where rows lie in a ring: slices of it, and the same rows counted from `start`. At most `depth` rows."""
+    first = start
+    while first < stop:
+        position = first % depth
+        count = min(stop - first, depth - position)
+        yield slice(position, position + count), slice(first - start, first - start + count)
+        first += count
+
+
+def _precision(inferer: SlidingWindowInferer) -> str:
+    return str(getattr(inferer, "precision", "float32"))

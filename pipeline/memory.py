@@ -1,0 +1,43 @@
+"""Memory of this process and of the machine, as Linux tells it. Imports nothing of ours, for every room to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["free_bytes", "restart_peak", "status_bytes"]
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_MACHINE = Path("/proc/meminfo")
+
+
+def status_bytes(key: str) -> int | None:
+    """Return a line of this process's status: ``VmRSS``, what it has in memory now, or ``VmHWM``, its peak.
+
+    Returns:
+        Bytes; None where the system does not tell.
+    """
+    return _line(_STATUS, key)
+
+
+def free_bytes() -> int | None:
+    """Return the machine's memory that programs can still have; None where the system does not tell."""
+    return _line(_MACHINE, "MemAvailable")
+
+
+def restart_peak() -> bool:
+    """Set the peak back to what is in memory now, and return whether the system let it: proc(5)."""
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _line(file: Path, key: str) -> int | None:
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{key}:")]
+    return kilobytes[0] * 1024 if kilobytes else None

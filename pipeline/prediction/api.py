@@ -1,0 +1,60 @@
+"""Prediction from Python: one call, without processes of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, overload
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .predictor import Prediction, Predictor
+
+__all__ = ["predict"]
+
+_Scan = str | Path | tuple[str | Path, ...] | NDArray[Any] | Tensor
+
+
+@overload
+def predict(bundle: str | Path, scans: _Scan, *, affine: NDArray[Any] | None = ..., **options: Any) -> Prediction: ...
+@overload
+def predict(bundle: str | Path, scans: list[Any], *, affine: None = ..., **options: Any) -> list[Prediction]: ...
+def predict(
+    bundle: str | Path,
+    scans: _Scan | list[Any],
+    *,
+    affine: NDArray[Any] | None = None,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    **options: Any,
+) -> Prediction | list[Prediction]:
+    """Segment scans in memory, with a bundle's own inference config.
+
+    For files in and files out, with a report, see `command.predict_files`, which ``lightskip predict`` calls. For calls
+    one after the other make a `Predictor`, which loads the bundle once::
+
+        prediction = pipeline.predict("bundles/hippocampus_mri", "scan.nii.gz")
+        prediction.labels  # (X, Y, Z), in the scan's own grid
+        prediction.metatensor  # (1, X, Y, Z) with its affine
+
+    Args:
+        bundle: the bundle's folder.
+        scans: one scan, or a list of them. A scan is a file, a DICOM series folder, a tuple of files with one channel
+            each, or voxels (X, Y[, Z]) or (C, X, Y[, Z]) as an array or a MetaTensor.
+        affine: of a scan that is an array, 4x4, voxel to world (mm, RAS); without one the voxels are taken to have the
+            bundle's orientation and spacing.
+        probabilities: whether they are wanted.
+        uncertainty: whether the entropy and its mean are wanted.
+        **options: those of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings.
+
+    Returns:
+        A `Prediction`, or a list of them for a list.
+
+    Raises:
+        InputError: the bundle, an option or a scan cannot be used.
+    """
+    predictor = Predictor(bundle, **options)
+    several = isinstance(scans, list)
+    given = scans if isinstance(scans, list) else [scans]
+    found = [predictor(scan, affine=affine, probabilities=probabilities, uncertainty=uncertainty) for scan in given]
+    return found if several else found[0]

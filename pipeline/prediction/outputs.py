@@ -1,0 +1,164 @@
+"""The files of one scan's prediction: their names, and writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import whole_file
+from ..inference.save import save_label_map, save_volume
+from ..report.preview import preview
+from .predictor import Prediction
+from .statistics import label_statistics, write_statistics
+
+__all__ = ["FILE_ENDINGS", "FORMATS", "Outputs", "Wanted", "is_output_file", "probability_room", "write_outputs"]
+
+FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm"}
+FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",)}
+_FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written for every scan.
+
+    Attributes:
+        format: of the label map, a key of `FORMATS`.
+        probabilities: of every class, one 4D NIfTI file.
+        uncertainty: the entropy of these, as NIfTI, and its mean in the report.
+        statistics: volume, surface, centroid and intensity of every label.
+        preview: a picture.
+    """
+
+    format: str = "nii.gz"
+    probabilities: bool = False
+    uncertainty: bool = False
+    statistics: bool = False
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where one scan's files go.
+
+    Attributes:
+        label_map: the label map's file.
+        probabilities: the others, None where they are not wanted.
+    """
+
+    label_map: Path
+    probabilities: Path | None
+    entropy: Path | None
+    statistics: Path | None
+    preview: Path | None
+
+    @classmethod
+    def of(cls, name: str, folder: Path, wanted: Wanted) -> Outputs:
+        """Name the files of a scan in a folder."""
+        return cls._beside(folder / (name + FORMATS[wanted.format]), folder / name, wanted)
+
+    @classmethod
+    def at(cls, file: Path, wanted: Wanted) -> Outputs:
+        """Name the files of a scan by that of its label map."""
+        ending = next(ending for ending in _FILES if file.name.lower().endswith(ending))
+        name = file.name[: -len(ending)]
+        return cls._beside(file, file.with_name(name.removesuffix(".seg").removesuffix("_seg")), wanted)
+
+    @classmethod
+    def _beside(cls, label_map: Path, stem: Path, wanted: Wanted) -> Outputs:
+        def named(ending: str, asked: bool) -> Path | None:
+            return stem.with_name(stem.name + ending) if asked else None
+
+        return cls(
+            label_map,
+            named("_prob.nii.gz", wanted.probabilities),
+            named("_entropy.nii.gz", wanted.uncertainty),
+            named("_statistics.json", wanted.statistics),
+            named("_preview.png", wanted.preview),
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        """All that are wanted, the label map last: where it is, the others are, too."""
+        others = (self.probabilities, self.entropy, self.statistics, self.preview)
+        return [*(file for file in others if file is not None), self.label_map]
+
+
+def is_output_file(path: Path) -> bool:
+    """Tell whether a path names one label map, and no folder for many."""
+    return not path.is_dir() and path.name.lower().endswith(_FILES)
+
+
+@contextmanager
+def probability_room(target: Path | None, shape: Sequence[int], classes: int) -> Iterator[NDArray[np.float32] | None]:
+    """Give room on the disk for probabilities (*shape, K), beside the file that they will be written to.
+
+    In memory they would be the largest of all. The room is taken back when the block ends.
+    """
+    if target is None:
+        yield None
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    room = target.with_name(f".{target.name}.room")
+    try:
+        # First index fastest, as the NIfTI file will have them: slabs are written and read back in that order.
+        yield np.memmap(room, np.float32, "w+", shape=(*shape, classes), order="F")
+    finally:
+        room.unlink(missing_ok=True)
+
+
+def write_outputs(
+    prediction: Prediction,
+    outputs: Outputs,
+    *,
+    scan: str | None,
+    name: str,
+    read: Callable[[], NDArray[Any]],
+) -> None:
+    """Write the files of one scan, each whole; where one fails, none of this scan's is left but those of before.
+
+    Args:
+        prediction: of the scan.
+        outputs: where to.
+        scan: the scan's (first) file or folder, whose header the files take over.
+        name: of the scan, for people.
+        read: reads the scan's voxels, (C, X, Y[, Z]) in its own units and grid; called only where these are needed.
+
+    Raises:
+        InputError: the format cannot hold this label map.
+        OSError: a file cannot be written.
+    """
+    before = {file for file in outputs.files if file.exists()}
+    try:
+        _write(prediction, outputs, scan=scan, name=name, read=read)
+    except BaseException:
+        for file in outputs.files:
+            if file not in before:
+                file.unlink(missing_ok=True)
+        raise
+
+
+def _write(
+    prediction: Prediction, outputs: Outputs, *, scan: str | None, name: str, read: Callable[[], NDArray[Any]]
+) -> None:
+    affine, table = prediction.affine, prediction.table
+    if outputs.probabilities is not None and prediction.probabilities is not None:
+        save_volume(prediction.probabilities, outputs.probabilities, scan=scan, affine=affine)
+    if outputs.entropy is not None and prediction.entropy is not None:
+        save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
+    if outputs.statistics is not None or outputs.preview is not None:
+        image = read()
+        if outputs.statistics is not None:
+            rows = label_statistics(prediction.labels, image, affine, table)
+            write_statistics(rows, outputs.statistics, scan=name)
+        if outputs.preview is not None:
+            picture = preview(image[0], prediction.labels, affine, table, title=name)
+            with whole_file(outputs.preview) as temporary:
+                temporary.write_bytes(picture)
+    save_label_map(prediction.labels, outputs.label_map, scan=scan, affine=affine, table=table)

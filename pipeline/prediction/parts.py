@@ -1,0 +1,260 @@
+"""The parts of a bundle that prediction runs, from its own inference config, evaluated by MONAI."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import create_workflow
+from monai.inferers.inferer import SlidingWindowInferer
+from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, LoadImaged, Orientationd, Spacingd
+from nibabel.orientations import axcodes2ornt
+from numpy.typing import NDArray
+from torch import nn
+
+from ..bundle.launch_checks import check_given, config_files
+from ..data.errors import InputError, input_error_behind
+from ..inference import Ensemble, SaveLabelMapd, SaveProbabilitiesd, check_weights, mirrored
+from ..inference.label_table import Label, label_table
+
+__all__ = ["Parts", "read_parts"]
+
+_FAST_OVERLAP = 0.25
+_TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
+_REMEDY = "run it with `python -m monai.bundle run --config_file …/configs/inference.json`"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What prediction takes from a bundle.
+
+    Attributes:
+        bundle: its folder.
+        name: of the bundle, by its metadata.
+        version: likewise.
+        labels: value by name, 0 the background.
+        channels: of a scan.
+        spatial_dims: 2 or 3.
+        device: where the network runs.
+        network: with its weights, ready for inference; averaged over mirrored inputs and checkpoints where asked.
+        loader: reads files, ``image`` of a case.
+        preprocessing: what the config does after reading.
+        inferer: sliding windows.
+        clean: post-processing of the label map, ``pred`` of a case.
+        checkpoints: the files of the weights.
+        sha256: of each of these files.
+        precision: number format of the network.
+    """
+
+    bundle: Path
+    name: str
+    version: str
+    labels: dict[str, int]
+    channels: int
+    spatial_dims: int
+    device: torch.device
+    network: nn.Module
+    loader: LoadImaged
+    preprocessing: Compose
+    inferer: SlidingWindowInferer
+    clean: Compose
+    checkpoints: tuple[Path, ...]
+    sha256: tuple[str, ...]
+    precision: str
+
+    @property
+    def table(self) -> list[Label]:
+        """The foreground labels with their colours."""
+        return label_table(self.labels)
+
+    @property
+    def own_affine(self) -> NDArray[np.float64]:
+        """Voxel to world (mm, RAS) of a scan that has the orientation and spacing of the network's grid already."""
+        affine = np.eye(4)
+        for transform in self.preprocessing.transforms:
+            if isinstance(transform, Orientationd):
+                axcodes = transform.ornt_transform.axcodes
+                affine[:3, :3] = 0
+                for axis, (world, sign) in enumerate(axcodes2ornt((*axcodes, "A", "S")[:3])):
+                    affine[int(world), axis] = sign
+        return affine @ np.diag((*(*(self.own_spacing or ()), 1.0, 1.0, 1.0)[:3], 1.0))
+
+    @property
+    def own_spacing(self) -> tuple[float, ...] | None:
+        """Spacing of the network's grid (mm); None where the config does not resample."""
+        spacings = [t.spacing_transform.pixdim for t in self.preprocessing.transforms if isinstance(t, Spacingd)]
+        return tuple(np.ravel(spacings[0]).tolist()) if spacings else None
+
+    @property
+    def classes(self) -> int:
+        """Channels that the network gives: one per label, the background's included."""
+        return len(self.labels)
+
+
+def read_parts(
+    bundle: str | Path,
+    *,
+    checkpoints: Sequence[str | Path] = (),
+    device: str = "auto",
+    tta: bool = False,
+    fast: bool = False,
+    postprocessing: bool = True,
+    settings: Mapping[str, Any] | None = None,
+) -> Parts:
+    """Evaluate a bundle's inference config, as MONAI's runner does, and load the network's weights.
+
+    Args:
+        bundle: the bundle's folder, with rendered configs.
+        checkpoints: weights instead of the bundle's own; of several the probabilities are averaged.
+        device: ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        tta: average over the mirror axes that training used.
+        fast: windows overlap by a quarter instead of what the config says.
+        postprocessing: whether the label map is post-processed as the bundle declares.
+        settings: further overrides of the config, by id.
+
+    Raises:
+        InputError: the folder is no bundle, a setting is not known or cannot work, weights are missing or others than
+            the network's, or the config's post-processing is not what `lightskip render` writes.
+    """
+    bundle = Path(bundle).expanduser()
+    files = config_files("predict", bundle)
+    given = {**_settings(device, tta, fast), **(settings or {})}
+    if checkpoints:
+        given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
+    check_given("predict", files, given)
+    # The scans come later, one by one.
+    workflow = _workflow(files, {**given, "dataset#data": [], "check_data": False})
+    try:
+        return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing)
+    except Exception as error:
+        raise _explained(error) from error
+    finally:
+        workflow.finalize()
+
+
+def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if device != "auto":
+        settings["device"] = f"$torch.device({device!r})"
+    if tta:
+        settings["tta"] = True
+    if fast:
+        settings["inferer#overlap"] = _FAST_OVERLAP
+    return settings
+
+
+def _workflow(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
+    # As `python -m` has it: a module that a config imports may lie in the working directory.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    with _quiet():
+        try:
+            return create_workflow(
+                # Without the bundle's log on the console: a library leaves logging to its user.
+                config_file=[str(file) for file in files],
+                workflow_type="infer",
+                logging_file=False,
+                **settings,
+            )
+        except Exception as error:
+            raise _explained(error) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what MONAI says of every config: that it is code, what was read, that logging is left alone."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="parsing config_file")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _explained(error: Exception) -> Exception:
+    """Return the InputError that MONAI wrapped in errors of its own, or the error as it is."""
+    return input_error_behind(error) or error
+
+
+def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool) -> Parts:
+    network = parser.get_parsed_content("network")
+    device = parser.get_parsed_content("device")
+    paths = [Path(path).expanduser() for path in checkpoints] or [Path(parser.get_parsed_content("checkpoint"))]
+    axes = parser.get_parsed_content("mirror_axes") if tta else ()
+    if tta and not axes:
+        raise InputError(
+            "--tta",
+            found=f"no mirror axes in {bundle}",
+            expected="a bundle that was trained with mirrored patches (mirror_axes of its plan)",
+            remedy="leave --tta out: mirrored scans are new to this network",
+        )
+    members = []
+    for path in paths:
+        check_weights(path, network)
+        member = network if len(paths) == 1 else copy.deepcopy(network)
+        member.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+        members.append(member)
+    together = members[0] if len(members) == 1 else Ensemble(members)
+    loader, preprocessing = _reading(parser)
+    metadata = parser.get("_meta_", {})
+    return Parts(
+        bundle=bundle,
+        name=str(metadata.get("name", bundle.resolve().name)),
+        version=str(metadata.get("version", "")),
+        labels=dict(parser.get_parsed_content("labels")),
+        channels=int(parser.get_parsed_content("in_channels")),
+        spatial_dims=int(parser.get_parsed_content("spatial_dims")),
+        device=device,
+        network=mirrored(together, axes).to(device).eval().requires_grad_(False),
+        loader=loader,
+        preprocessing=preprocessing,
+        inferer=parser.get_parsed_content("inferer"),
+        clean=_cleaning(parser, bundle) if postprocessing else Compose([]),
+        checkpoints=tuple(paths),
+        sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
+        precision=str(parser.get_parsed_content("used_precision")),
+    )
+
+
+def _reading(parser: Any) -> tuple[LoadImaged, Compose]:
+    transforms = parser.get_parsed_content("preprocessing").transforms
+    if not transforms or not isinstance(transforms[0], LoadImaged):
+        raise InputError(
+            "preprocessing of the inference config",
+            found=f"{type(transforms[0]).__name__ if transforms else 'nothing'} at its beginning",
+            expected="LoadImaged",
+            remedy=_REMEDY,
+        )
+    return transforms[0], Compose(transforms[1:])
+
+
+def _cleaning(parser: Any, bundle: Path) -> Compose:
+    """Return the transforms between argmax and saving, after making sure that those before are the ones known here."""
+    transforms = parser.get_parsed_content("postprocessing").transforms
+    kinds = [type(transform) for transform in transforms]
+    before = kinds[: kinds.index(AsDiscreted)] if AsDiscreted in kinds else []
+    known = [kind for kind in before if kind is not SaveProbabilitiesd]
+    if known != [Activationsd, Invertd]:
+        raise InputError(
+            bundle / "configs" / "inference.json",
+            found=f"post-processing by {', '.join(kind.__name__ for kind in kinds) or 'nothing'}",
+            expected="softmax, the inverse of the pre-processing, argmax, then what changes label maps",
+            remedy=_REMEDY,
+        )
+    after = transforms[len(before) + 1 :]
+    return Compose([transform for transform in after if not isinstance(transform, SaveLabelMapd)])

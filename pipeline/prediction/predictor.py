@@ -1,0 +1,357 @@
+"""One scan in, one label map out: a bundle's inference, streamed so that memory does not grow with the classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.data.utils import to_affine_nd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.check import check_scans
+from ..data.layouts.headers import shape_and_spacing
+from ..inference.label_table import Label
+from ..inference.places import grid_change
+from ..inference.restore import Restored
+from ..inference.windows import Windows, window_size
+from .arrays import as_scan
+from .memory import MemoryWatch, preparation_bytes, require_memory, resident_bytes
+from .parts import read_parts
+
+__all__ = ["Prediction", "Predictor", "Prepared"]
+
+_MOST_STRIPS = 64
+_OF_GPU = 0.8  # of what is free: other work on it may grow
+# Beside the slab: rows that are handed out, their probabilities, their labels.
+_ROWS_BYTES = 5 * (32 << 20)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scan that was read and pre-processed.
+
+    Attributes:
+        image: (C, *spatial) in the network's grid, float32.
+        affine: of that grid, 4x4, voxel to world (mm).
+        scan_shape: spatial shape of the scan as it was read.
+        scan_affine: its affine, 4x4.
+        seconds: that reading, checking and pre-processing took.
+        notes: what a user should know about this scan.
+    """
+
+    image: Tensor
+    affine: NDArray[np.float64]
+    scan_shape: tuple[int, ...]
+    scan_affine: NDArray[np.float64]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was predicted for one scan, in the scan's own grid.
+
+    Attributes:
+        labels: label map, the scan's spatial shape, unsigned integers.
+        affine: of the scan, 4x4, voxel to world (mm, RAS).
+        table: value, name and colour of each label.
+        probabilities: (X, Y[, Z], K), float32, the background first; None where not asked for.
+        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None where not asked for.
+        uncertainty: mean entropy of the voxels with a label, 0 to 1; NaN without any; None where not asked for.
+        seconds: by what they were spent on: preparing, network, windows (everything else).
+        notes: what a user should know about this scan.
+    """
+
+    labels: NDArray[Any]
+    affine: NDArray[np.float64]
+    table: Sequence[Label]
+    probabilities: NDArray[np.float32] | None = None
+    entropy: NDArray[np.float32] | None = None
+    uncertainty: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def metatensor(self) -> MetaTensor:
+        """The label map as MONAI has it: (1, X, Y[, Z]) with the affine."""
+        return MetaTensor(torch.as_tensor(self.labels)[None], affine=torch.as_tensor(self.affine))
+
+
+class Predictor:
+    """A bundle that is ready to segment: its network and kernels are prepared once for any number of scans.
+
+    Args:
+        bundle: the bundle's folder.
+        checkpoint: weights instead of the bundle's own; of a list the probabilities are averaged.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        tta: average over mirrored inputs, along the axes that training mirrored.
+        fast: let windows overlap by a quarter instead of what the bundle says.
+        memory: bytes that this process may have in memory; None: no bound.
+        threads: CPU threads, for the whole process as PyTorch has it; None: as they are.
+        postprocessing: whether the label map is post-processed as the bundle declares.
+        settings: further overrides of the inference config, by id.
+
+    Raises:
+        InputError: the bundle, a setting or the weights cannot be used, or memory is less than the network needs.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path,
+        *,
+        checkpoint: str | Path | Sequence[str | Path] | None = None,
+        device: str = "auto",
+        tta: bool = False,
+        fast: bool = False,
+        memory: int | None = None,
+        threads: int | None = None,
+        postprocessing: bool = True,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        checkpoints = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or ())
+        self.parts = read_parts(
+            bundle,
+            checkpoints=checkpoints,
+            device=device,
+            tta=tta,
+            fast=fast,
+            postprocessing=postprocessing,
+            settings=settings,
+        )
+        self.memory = memory
+        self.watch = MemoryWatch()
+        self._window_bytes = self._warm_up()
+
+    def __call__(
+        self,
+        scan: str | Path | Sequence[str | Path] | NDArray[Any] | Tensor,
+        *,
+        affine: NDArray[Any] | None = None,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+    ) -> Prediction:
+        """Segment one scan.
+
+        Args:
+            scan: a file, a DICOM series folder, or a list of files with one channel each; or voxels, (X, Y[, Z])
+                or with channels first, as an array or a MetaTensor, in the scan's own units.
+            affine: of an array, 4x4, voxel to world (mm, RAS); a MetaTensor has its own. Without one voxels are taken
+                to have the bundle's orientation and spacing.
+            probabilities: whether they are wanted, all classes in the scan's grid.
+            uncertainty: whether the entropy and its mean are wanted.
+
+        Raises:
+            InputError: the scan cannot be used, or memory does not suffice for it.
+        """
+        prepared = self.prepare(scan, affine=affine)
+        kept = np.zeros((*prepared.scan_shape, self.parts.classes), np.float32) if probabilities else None
+        return self.segment(prepared, probabilities=kept, uncertainty=uncertainty)
+
+    def prepare(
+        self, scan: str | Path | Sequence[str | Path] | NDArray[Any] | Tensor, *, affine: NDArray[Any] | None = None
+    ) -> Prepared:
+        """Read, check and pre-process a scan; arguments and errors are those of a call."""
+        start = time.perf_counter()
+        if isinstance(scan, np.ndarray | Tensor):
+            image = as_scan(scan, affine, self.parts)
+        else:
+            image = self._read([scan] if isinstance(scan, str | Path) else list(scan))
+        scan_shape, scan_affine = tuple(image.shape[1:]), _four(image.affine)
+        data = {"image": image}
+        del image
+        image = self.parts.preprocessing(data)["image"]
+        network_affine = _four(image.affine)
+        return Prepared(
+            image.as_tensor().cpu().contiguous(),
+            network_affine,
+            scan_shape,
+            scan_affine,
+            time.perf_counter() - start,
+            _notes(scan_shape, len(scan_shape)),
+        )
+
+    def segment(
+        self,
+        prepared: Prepared,
+        *,
+        probabilities: NDArray[np.float32] | None = None,
+        uncertainty: bool = False,
+        reserved: int = 0,
+        progress: Callable[[float], Any] | None = None,
+    ) -> Prediction:
+        """Segment a prepared scan.
+
+        Args:
+            prepared: as `prepare` gives it.
+            probabilities: float32 array (*scan's shape, K) to fill with them, or None.
+            uncertainty: whether the entropy and its mean are wanted.
+            reserved: bytes of the memory that something else will take meanwhile.
+            progress: called with the share of the windows that were done since the last call.
+
+        Raises:
+            InputError: memory does not suffice for this scan.
+        """
+        start = time.perf_counter()
+        parts = self.parts
+        windows = Windows(parts.inferer, prepared.image, classes=parts.classes, device=parts.device)
+        shape = _three(prepared.scan_shape)
+        entropy = np.zeros(shape, np.float32) if uncertainty else None
+        restored = Restored(
+            shape,
+            _three(prepared.image.shape[1:]),
+            grid_change(prepared.affine, prepared.scan_affine),
+            classes=parts.classes,
+            probabilities=None if probabilities is None else probabilities.reshape(*shape, parts.classes),
+            entropy=entropy,
+        )
+        timed = _Timed(parts.network)
+        strips = windows.strips(self._strips(windows, prepared.scan_shape, reserved))
+        total = windows.count(len(strips))
+
+        def done(count: int) -> None:
+            if progress is not None:
+                progress(count / total)
+
+        for strip in strips:
+            for rows in windows.rows(timed, strip, done=done):
+                restored.add(rows.start, rows.logits, second=strip[0])
+        labels = self._cleaned(restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
+        spent = time.perf_counter() - start
+        return Prediction(
+            labels,
+            prepared.scan_affine,
+            parts.table,
+            probabilities,
+            None if entropy is None else entropy.reshape(prepared.scan_shape),
+            None if entropy is None else _mean_entropy(entropy, labels),
+            {"preparing": prepared.seconds, "network": timed.seconds, "windows": spent - timed.seconds},
+            prepared.notes,
+        )
+
+    def _read(self, files: Sequence[str | Path]) -> MetaTensor:
+        paths = [str(Path(file).expanduser()) for file in files]
+        if self.memory is not None:
+            needed, shape = self._preparing(paths)
+            require_memory(resident_bytes() + needed, self.memory, shape)
+        item = paths[0] if len(paths) == 1 else paths
+        case: dict[str, Any] = {"image": item}
+        check_scans(
+            [case], channels=self.parts.channels, spatial_dims=self.parts.spatial_dims, workers=1, progress=False
+        )
+        image: MetaTensor = self.parts.loader(case)["image"]
+        return image
+
+    def _cleaned(self, labels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
+        if not self.parts.clean.transforms:
+            return labels
+        case = {"pred": MetaTensor(torch.as_tensor(labels)[None], affine=torch.as_tensor(affine))}
+        cleaned: NDArray[Any] = np.asarray(self.parts.clean(case)["pred"].as_tensor()[0]).astype(labels.dtype)
+        return cleaned
+
+    def _warm_up(self) -> int:
+        """Run one batch of windows, so that kernels are chosen and made, and return the memory it took."""
+        parts, inferer = self.parts, self.parts.inferer
+        size = window_size(inferer, [64] * parts.spatial_dims)
+        image = torch.zeros((parts.channels, *size))
+        image[..., 0] = 1
+        before = resident_bytes()
+        self.watch.restart()
+        windows = Windows(inferer, image, classes=parts.classes, device=parts.device)
+        batch = parts.network
+        for _ in windows.rows(lambda one: batch(one.expand(inferer.sw_batch_size, *one.shape[1:]))[:1]):
+            pass
+        return max(0, self.watch.part_bytes() - before)
+
+    def bytes_ahead(self, prepared: Prepared, files: Sequence[str]) -> int | None:
+        """Return what reading and preparing another scan will take while this one is segmented.
+
+        Args:
+            prepared: the scan to be segmented.
+            files: of the other one.
+
+        Returns:
+            Bytes to reserve; 0 where memory has no bound; None where there is not enough for both.
+
+        Raises:
+            InputError: the other scan's header cannot be read.
+        """
+        if self.memory is None:
+            return 0
+        needed, _ = self._preparing(files)
+        windows = Windows(self.parts.inferer, prepared.image, classes=self.parts.classes, device=self.parts.device)
+        return needed if windows.slab_bytes() + needed <= self._room(self.memory) else None
+
+    def _preparing(self, files: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+        """Return what reading and pre-processing files takes at its peak (bytes), and their shape."""
+        shape, spacing = shape_and_spacing(Path(files[0]))
+        shape, spacing = shape[: self.parts.spatial_dims], spacing[: self.parts.spatial_dims]
+        own = self.parts.own_spacing or spacing
+        # Which axis is which does not matter for the product, if spacings are not far apart.
+        change = prod(spacing) / prod(own) if min(spacing) > 0 else 1.0
+        same = sorted(round(size, 3) for size in spacing) == sorted(round(size, 3) for size in own)
+        voxels = prod(shape)
+        return preparation_bytes(voxels, voxels if same else int(voxels * change), channels=self.parts.channels), shape
+
+    def _strips(self, windows: Windows, shape: Sequence[int], reserved: int) -> int:
+        """Return into how many strips the slab has to be cut to stay within the memory."""
+        if self.parts.device.type == "cuda":
+            room = int(_OF_GPU * torch.cuda.mem_get_info(self.parts.device)[0]) - self._window_bytes
+        elif self.memory is not None:
+            room = self._room(self.memory) - reserved
+        else:
+            return 1
+        count = next((count for count in range(1, _MOST_STRIPS + 1) if windows.slab_bytes(count) <= room), None)
+        if count is None:
+            require_memory((self.memory or 0) - room + windows.slab_bytes(_MOST_STRIPS), self.memory or 0, shape)
+        return count or _MOST_STRIPS
+
+    def _room(self, memory: int) -> int:
+        """Return the bytes that are left for a slab."""
+        return memory - resident_bytes() - self._window_bytes - _ROWS_BYTES
+
+
+def _three(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape with three axes."""
+    return (*shape, 1, 1)[:3]
+
+
+def _four(affine: Any) -> NDArray[np.float64]:
+    """Return an affine as 4x4."""
+    expanded: NDArray[np.float64] = to_affine_nd(3, np.asarray(affine, dtype=np.float64))
+    return expanded
+
+
+def _notes(shape: Sequence[int], dims: int) -> tuple[str, ...]:
+    thin = [axis for axis in range(dims) if shape[axis] == 1]
+    return tuple(f"one voxel thick along axis {axis}: the network sees nothing in that direction" for axis in thin)
+
+
+def _mean_entropy(entropy: NDArray[np.float32], labels: NDArray[Any]) -> float:
+    inside = entropy.reshape(labels.shape)[labels > 0]
+    return float(inside.mean(dtype=np.float64)) if inside.size else float("nan")
+
+
+class _Timed:
+    """A network that counts the seconds it takes."""
+
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+        self.network = network
+        self.seconds = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        start = time.perf_counter()
+        output = self.network(x)
+        if output.is_cuda:
+            torch.cuda.synchronize(output.device)
+        self.seconds += time.perf_counter() - start
+        return output

@@ -1,0 +1,313 @@
+"""Many scans: each in turn, the next one read and the last one written meanwhile; one that fails does not stop them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any, Self, TypeVar
+
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..data.errors import InputError, input_error_behind
+from .inputs import ScanInput
+from .outputs import Outputs, Wanted, probability_room, write_outputs
+from .predictor import Prediction, Predictor, Prepared
+from .records import Records, refuse_existing
+
+__all__ = ["Result", "as_record", "predict_scans"]
+
+_Given = TypeVar("_Given")
+
+_OVERLAP_FROM = 2  # threads: with one, reading and writing would take it from the network
+_NO_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one scan.
+
+    Attributes:
+        name: of the scan.
+        files: it was read from.
+        status: ``"done"``, ``"skipped"`` (finished before) or ``"failed"``.
+        outputs: files that are there now.
+        seconds: by what they were spent on: preparing, network, windows, writing.
+        uncertainty: mean entropy of the labelled voxels, where it was asked for.
+        notes: what a user should know.
+        error: what went wrong.
+        traceback: of an error that nobody foresaw.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    status: str
+    outputs: tuple[str, ...] = ()
+    seconds: Mapping[str, float] | None = None
+    uncertainty: float | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    traceback: str | None = None
+
+
+def predict_scans(
+    predictor: Predictor,
+    scans: Sequence[ScanInput],
+    place: Callable[[str], Outputs],
+    wanted: Wanted,
+    *,
+    records: Records | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    tell: Callable[[Result], Any] | None = None,
+) -> Iterator[Result]:
+    """Segment scans and write their files; yield what became of each as soon as it is known.
+
+    Args:
+        predictor: of a bundle.
+        scans: to segment.
+        place: gives the outputs of a scan by its name.
+        wanted: what is to be written.
+        records: of what was finished before, and where to keep what is finished now.
+        overwrite: do again what was finished before, and replace files.
+        progress: whether to draw a bar with the time left on stderr, if that is a terminal.
+        tell: called with every result, while the bar is out of the way.
+    """
+    with _Bar(len(scans), silent=not progress) as bar:
+        jobs = [_Job(scan, place(scan.name), wanted) for scan in scans]
+        for result in _results(predictor, jobs, records, bar, overwrite=overwrite):
+            if tell is not None:
+                with tqdm.external_write_mode():
+                    tell(result)
+            yield result
+
+
+def _results(
+    predictor: Predictor, jobs: Sequence[_Job], records: Records | None, bar: _Bar, *, overwrite: bool
+) -> Iterator[Result]:
+    left = []
+    for job in jobs:
+        known = _settled(job, records, overwrite=overwrite)
+        if known is None:
+            left.append(job)
+        else:
+            bar.advance(1)
+            yield known
+    with _Line(predictor, records, bar) as line:
+        yield from line.run(left)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A scan, where its files go, and which."""
+
+    scan: ScanInput
+    outputs: Outputs
+    wanted: Wanted
+
+
+class _Line:
+    """Scans on their way: one is read, one segmented and one written at a time."""
+
+    def __init__(self, predictor: Predictor, records: Records | None, bar: _Bar) -> None:
+        self.predictor, self.records, self.bar = predictor, records, bar
+        overlap = torch.get_num_threads() >= _OVERLAP_FROM
+        self._reader = ThreadPoolExecutor(1) if overlap else None
+        self._writer = ThreadPoolExecutor(1) if overlap else None
+        # MONAI's readers keep state while they read: what another thread reads needs one of its own.
+        self._loader = copy.deepcopy(predictor.parts.loader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for workers in (self._reader, self._writer):
+            if workers is not None:
+                # A file that is being written is finished, also after Ctrl-C.
+                workers.shutdown(cancel_futures=True)
+
+    def run(self, jobs: Sequence[_Job]) -> Iterator[Result]:
+        """Yield the results, in the order of the jobs."""
+        ahead: Future[Prepared] | None = None
+        writing: Future[Result] | None = None
+        for job, following in zip(jobs, [*jobs[1:], None], strict=False):
+            self.bar.begin(job.scan.name)
+            current = ahead or _submit(None, self.predictor.prepare, job.scan.files)
+            ahead = None
+            try:
+                prepared = current.result()
+                del current
+                reserved = self._bytes_ahead(prepared, following)
+                if reserved is not None and following is not None:
+                    ahead = _submit(self._reader, self.predictor.prepare, following.scan.files)
+                written = self._segment(job, prepared, reserved=reserved or 0, after=writing)
+                del prepared
+            except Exception as error:
+                written = _submit(None, _failed, job, error)
+            if writing is not None:
+                yield writing.result()
+            writing = written
+            self.bar.end()
+        if writing is not None:
+            yield writing.result()
+
+    def _segment(self, job: _Job, prepared: Prepared, *, reserved: int, after: Future[Result] | None) -> Future[Result]:
+        """Segment a prepared scan and hand it over for writing."""
+        with ExitStack() as room:
+            classes = self.predictor.parts.classes
+            probabilities = room.enter_context(
+                probability_room(job.outputs.probabilities, prepared.scan_shape, classes)
+            )
+            prediction = self.predictor.segment(
+                prepared,
+                probabilities=probabilities,
+                uncertainty=job.wanted.uncertainty,
+                reserved=reserved,
+                progress=self.bar.advance,
+            )
+            if after is not None:
+                # No more than one scan waits for the disk.
+                after.exception()
+            return _submit(self._writer, self._write, job, prediction, room.pop_all())
+
+    def _write(self, job: _Job, prediction: Prediction, room: ExitStack) -> Result:
+        """Write a scan's files and its record; runs beside the next scan."""
+        scan, start = job.scan, time.perf_counter()
+        try:
+            with room:
+                write_outputs(prediction, job.outputs, scan=scan.files[0], name=scan.name, read=self._voxels(scan))
+            result = Result(
+                name=scan.name,
+                files=scan.files,
+                status="done",
+                outputs=tuple(str(file) for file in job.outputs.files),
+                seconds={**prediction.seconds, "writing": time.perf_counter() - start},
+                uncertainty=prediction.uncertainty,
+                notes=prediction.notes,
+            )
+            if self.records is not None:
+                self.records.write(scan.name, scan.files, as_record(result))
+        except Exception as error:
+            return _failed(job, error)
+        return result
+
+    def _voxels(self, scan: ScanInput) -> Callable[[], NDArray[Any]]:
+        def read() -> NDArray[Any]:
+            files = list(scan.files)
+            voxels: NDArray[Any] = self._loader({"image": files if len(files) > 1 else files[0]})["image"].numpy()
+            return voxels
+
+        return read
+
+    def _bytes_ahead(self, prepared: Prepared, following: _Job | None) -> int | None:
+        """Return the bytes to leave to reading the next scan meanwhile, or None where it has to wait."""
+        if self._reader is None or following is None:
+            return None
+        try:
+            return self.predictor.bytes_ahead(prepared, following.scan.files)
+        except InputError:
+            # What is wrong with that scan is told when it is its turn.
+            return None
+
+
+def as_record(result: Result) -> dict[str, Any]:
+    """Return a result as JSON has it, without what is not known."""
+    content = {key: value for key, value in asdict(result).items() if value is not None}
+    if isinstance(content.get("uncertainty"), float):
+        # JSON has no NaN: nothing was found, so nothing has an entropy.
+        content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
+    if "seconds" in content:
+        content["seconds"] = {key: round(value, 3) for key, value in content["seconds"].items()}
+    return content
+
+
+def _settled(job: _Job, records: Records | None, *, overwrite: bool) -> Result | None:
+    """Return what is known of a scan already, or None where it is to be done."""
+    scan = job.scan
+    if scan.problem is not None:
+        return _failed(job, scan.problem)
+    if overwrite:
+        return None
+    try:
+        if records is None:
+            refuse_existing(job.outputs.label_map)
+            return None
+        record = records.finished(scan.name, scan.files, job.outputs)
+    except (InputError, OSError) as error:
+        return _failed(job, error)
+    if record is None:
+        return None
+    outputs = tuple(str(file) for file in job.outputs.files)
+    return Result(scan.name, scan.files, "skipped", outputs, uncertainty=record.get("uncertainty"))
+
+
+def _failed(job: _Job, error: Exception) -> Result:
+    """Say what went wrong with a scan."""
+    explained = input_error_behind(error)
+    trace = None
+    if explained is not None:
+        message = str(explained)
+    elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        message = f"{job.scan.files[0]}: found more than fits into memory; expected a scan that does. What to do: give "
+        message += "--memory what this machine has, or close other programs."
+    elif isinstance(error, OSError) and error.filename is not None:
+        message = f"{error.filename}: found {str(error.strerror).lower()}; expected to read or write it. "
+        message += "What to do: see to its permissions and to the room on its disk."
+    else:
+        message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
+        trace = "".join(traceback.format_exception(error))
+    return Result(job.scan.name, job.scan.files, "failed", error=message, traceback=trace)
+
+
+def _submit(workers: ThreadPoolExecutor | None, function: Callable[..., _Given], *arguments: Any) -> Future[_Given]:
+    """Have a function called by a worker, or here and now where there is none."""
+    if workers is not None:
+        return workers.submit(function, *arguments)
+    future: Future[_Given] = Future()
+    try:
+        future.set_result(function(*arguments))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+class _Bar:
+    """The progress of all scans together, in parts of one, with the time left."""
+
+    def __init__(self, scans: int, *, silent: bool) -> None:
+        self.scans = scans
+        self._given = 0.0
+        # None: nothing is drawn into a log file.
+        self._bar = tqdm(
+            total=scans,
+            desc="segmenting",
+            disable=True if silent else None,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def begin(self, name: str) -> None:
+        """Start with a scan."""
+        self._given = 0.0
+        self._bar.set_description_str(name)
+
+    def advance(self, share: float) -> None:
+        """Say that a share of a scan is done."""
+        self._given += share
+        self._bar.update(share)
+
+    def end(self) -> None:
+        """Say that the scan is done, whatever was said of it before."""
+        self._bar.update(max(0.0, 1.0 - self._given))
