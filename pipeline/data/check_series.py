@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import locale
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .dicom_files import dicom_files, is_cut, other_content, unreadable_packing
+from .dicom_files import dicom_files, other_content, unreadable_packing
 from .errors import InputError
 
 __all__ = ["check_dicom_file", "check_series"]
@@ -25,7 +24,6 @@ _OTHER_SPACING = 1e-3
 # Of a pixel, sideways over the whole series: below it no voxel is nearer to another's place.
 _SIDEWAYS = 0.5
 # By these MONAI's reader splits a series, of which it takes the first part without a word.
-_BITS = "0028|0100"
 _SPLITTING = {
     "0020|0011": "series number",
     "0018|0024": "sequence name",
@@ -56,16 +54,16 @@ def check_series(folder: str) -> None:
         folder: the folder of the files.
 
     Raises:
-        InputError: it holds DICOM files, but no images, or some that ITK cannot decode; files that are cut off or
-            no DICOM by anything but their ending; several series; slices of
-            different orientation, size or spacing; one slice alone; two in one place, or distances that differ by
-            more than a tenth; slices that shift sideways by more than half a pixel.
+        InputError: it holds DICOM files, but no images, or some that are damaged or that ITK cannot decode; several
+            series; slices of different orientation, size or spacing; one slice alone; two in one place, or distances
+            that differ by more than a tenth; slices that shift sideways by more than half a pixel.
     """
     # Imported here, because NIfTI files do not need it.
     import SimpleITK as sitk  # noqa: PLC0415
 
     with _same_locale():
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
+        files = tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder)) if series else ()
     if len(series) > 1:
         raise InputError(
             folder,
@@ -74,9 +72,8 @@ def check_series(folder: str) -> None:
             remedy="give every series a folder of its own, and name the one that is meant",
             kind="dimensions",
         )
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder) if series else ()
     _check_all_known(folder, files)
-    if not series:
+    if not files:
         # Without any DICOM file at all, reading it tells.
         return
     _check_content(files[0], where=folder)
@@ -139,20 +136,10 @@ def _check_content(file: str, *, where: str) -> None:
 
 
 def _read_slice(sitk: Any, file: str) -> _Slice | None:
-    """Read the header of one slice, whose voxels must all be there; None for a file of many."""
+    """Read the header of one slice; None for a file of many."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(file)
     reader.ReadImageInformation()
-    stored = reader.GetMetaData(_BITS).strip() if reader.HasMetaDataKey(_BITS) else ""
-    voxel_bytes = math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * int(stored or 8) // 8
-    if is_cut(file, voxel_bytes):
-        raise InputError(
-            file,
-            found="a truncated DICOM file",
-            expected=f"{voxel_bytes} bytes of voxels, or as many compressed ones as it promises",
-            remedy="copy the file again",
-            kind="truncated",
-        )
     if reader.GetDimension() != 3 or reader.GetSize()[2] != 1:
         return None
     return _Slice(

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["dicom_files", "is_cut", "is_dicom", "other_content", "unreadable_packing"]
+__all__ = ["dicom_files", "is_dicom", "other_content", "unreadable_packing"]
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
@@ -16,10 +16,6 @@ _DIRECTORY = "DICOMDIR"
 _META_GROUP = 2
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
 _LONG_LENGTH = {b"OB", b"OW", b"OF", b"SQ", b"UN", b"UT"}
-# The element of the voxels (7FE0,0010) and an item of it (FFFE,E000), little endian.
-_VOXELS = b"\xe0\x7f\x10\x00"
-_ITEM = b"\xfe\xff\x00\xe0"
-_IN_ITEMS = 0xFFFFFFFF
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 # SOP classes (PS3.4, annex B.5) of what archives send along with scans.
 _NO_IMAGES = {
@@ -82,34 +78,6 @@ def unreadable_packing(path: str | Path) -> str | None:
     syntax = _meta(path).get(_TRANSFER_SYNTAX, "")
     # Of each family one digit more names the member; 1.2.840.10008.1.2.4.90, JPEG 2000, is none of them.
     return _PACKINGS.get(syntax[:-1])
-
-
-def is_cut(path: str | Path, voxel_bytes: int) -> bool:
-    """Tell whether a file ends before its voxels do, which GDCM fills up with zeros.
-
-    Args:
-        path: a file with the voxels of little endian, or compressed.
-        voxel_bytes: how many its header promises, before compression.
-    """
-    content = Path(path).read_bytes()
-    place = content.find(_VOXELS)
-    while place >= 0 and place + 12 <= len(content):
-        explicit = content[place + 4 : place + 6] in _LONG_LENGTH
-        start = place + (12 if explicit else 8)
-        (length,) = struct.unpack_from("<I", content, start - 4)
-        if length == _IN_ITEMS and content[start : start + 4] == _ITEM:
-            return _ends_within_item(content, start)
-        # The same bytes may occur by chance before, and in an icon of the image.
-        if voxel_bytes <= length <= voxel_bytes + 1:
-            return start + voxel_bytes > len(content)
-        place = content.find(_VOXELS, place + 1)
-    return False
-
-
-def _ends_within_item(content: bytes, place: int) -> bool:
-    while content[place : place + 4] == _ITEM and place + 8 <= len(content):
-        place += 8 + int(struct.unpack_from("<I", content, place + 4)[0])
-    return place > len(content)
 
 
 def _meta(path: str | Path) -> dict[int, str]:

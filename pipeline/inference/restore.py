@@ -23,6 +23,7 @@ from .places import Axis, Places, leaning_places, straight_axes
 __all__ = ["Restored"]
 
 _TILE = 1 << 18  # places whose probabilities are gathered at a time
+_DENSE = 0.2  # of all places: from there on gathering some takes longer than interpolating all
 _MOST_BYTE = 256  # classes that a byte can tell apart
 
 
@@ -165,6 +166,8 @@ class _Box:
         if lowest is not highest:
             flat, shape = probabilities.flatten(1), tuple(probabilities.shape[1:])
             between = (lowest != highest).flatten().nonzero()[:, 0]
+            if len(between) > _DENSE * lowest.numel():
+                return self._all(probabilities, lowest.dtype)
             result = lowest.flatten()
             for tile in between.split(max(1, _TILE // len(flat))):
                 places = torch.unravel_index(tile, lowest.shape)
@@ -172,6 +175,14 @@ class _Box:
                 result[tile] = _top(_mixed(flat, corners, weights), result.dtype)
             lowest = result.view(lowest.shape)
         return lowest
+
+    def _all(self, probabilities: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the most probable class of every place, all of them interpolated, class by class."""
+        highest = self.interpolated(probabilities[0])
+        best = torch.zeros_like(highest, dtype=dtype)
+        for number in range(1, len(probabilities)):
+            _raise(best, highest, self.interpolated(probabilities[number]), number)
+        return best
 
     def _corners(self, places: Sequence[Tensor], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         lower, upper, weight = (
@@ -216,9 +227,14 @@ def _top(probabilities: Tensor, dtype: torch.dtype) -> Tensor:
     best = torch.zeros(probabilities.shape[1:], dtype=dtype, device=probabilities.device)
     highest = probabilities[0].clone()
     for number in range(1, len(probabilities)):
-        best.masked_fill_(probabilities[number] > highest, number)
-        torch.maximum(highest, probabilities[number], out=highest)
+        _raise(best, highest, probabilities[number], number)
     return best
+
+
+def _raise(best: Tensor, highest: Tensor, other: Tensor, number: int) -> None:
+    """Put a class where it is more probable than the best of those before it."""
+    best.masked_fill_(other > highest, number)
+    torch.maximum(highest, other, out=highest)
 
 
 def _entropy(probabilities: Tensor) -> Tensor:

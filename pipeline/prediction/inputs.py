@@ -76,7 +76,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
 
 
 def _name(scan: FoundScan, channels: int) -> str:
-    if scan.problem is not None:
+    if scan.problem is not None and Path(scan.problem.where).is_absolute():
         return Path(scan.problem.where).name
     return case_name(scan.files[0], channels=channels)
 

@@ -2,11 +2,11 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from monai.transforms import LoadImage
 from PIL import Image
 
 from pipeline.data.check_file import check_image, check_label
 from pipeline.data.errors import InputError
+from pipeline.data.reader import LoadScand
 
 
 def save(path, shape, dtype=np.float32):
@@ -15,7 +15,8 @@ def save(path, shape, dtype=np.float32):
     if path.suffix == ".png":
         Image.fromarray(voxels.swapaxes(0, 1)).save(path)
     else:
-        nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(path)
+        kind = nibabel.Nifti1Pair if path.suffix == ".hdr" else nibabel.Nifti1Image
+        kind(voxels, np.eye(4)).to_filename(path)
     return str(path)
 
 
@@ -26,6 +27,8 @@ SHAPES = [
     ("a.nii", (5, 6, 1), 1, 3, True),
     ("a.nii", (5, 6, 7, 3), 3, 3, True),
     ("a.nii", (5, 6), 1, 2, True),
+    ("a.hdr", (5, 6, 7, 3), 3, 3, True),
+    ("a.hdr", (5, 6, 1), 1, 3, True),
     ("a.png", (5, 6), 1, 2, True),
     ("a.png", (5, 6, 3), 3, 2, True),
     ("a.nii", (5, 6), 1, 3, False),
@@ -46,7 +49,7 @@ SHAPES = [
 @pytest.mark.parametrize(("name", "shape", "channels", "spatial_dims", "fits"), SHAPES)
 def test_passes_what_monai_reads_with_the_axes_meant(tmp_path, name, shape, channels, spatial_dims, fits):
     path = save(tmp_path / name, shape, np.uint8)
-    read = LoadImage(image_only=True, ensure_channel_first=True)(path).shape
+    read = LoadScand("image", ensure_channel_first=True)({"image": path})["image"].shape
     assert (len(read) == 1 + spatial_dims and read[0] == channels) == fits
     if fits:
         assert check_image(path, channels=channels, spatial_dims=spatial_dims).shape == read[1:]

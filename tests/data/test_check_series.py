@@ -251,6 +251,25 @@ def test_a_structure_set_beside_the_slices_does_not_matter(tmp_path: Path) -> No
     assert read_volume(str(folder)).voxels.shape == (4, 5, 3)
 
 
+@pytest.mark.parametrize("slices", [2, 4])
+def test_a_damaged_last_slice_leaves_no_gap_and_is_told(tmp_path: Path, slices: int) -> None:
+    folder = write_series(tmp_path / "ct", [2.0 * number for number in range(slices)])
+    for kept in (slice(-10), slice(0), slice(140)):
+        last = folder / f"1_{slices - 1:03}.dcm"
+        last.write_bytes(last.read_bytes()[kept])
+        with pytest.raises(InputError, match=f"truncated or no images: {last.name}") as raised:
+            read_volume(str(folder))
+        assert raised.value.kind == "truncated"
+
+
+def test_a_folder_of_lfs_pointers_is_told(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.dcm").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match=r"no images: 0\.dcm and 2 more") as raised:
+        read_volume(str(tmp_path))
+    assert "git lfs pull" in raised.value.remedy
+
+
 def test_one_file_of_a_series_is_told(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "ct", [0, 2, 4])
     with pytest.raises(InputError, match="found one DICOM slice") as raised:

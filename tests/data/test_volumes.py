@@ -272,3 +272,46 @@ def test_a_header_without_its_voxels_is_told_by_their_name(tmp_path, header):
     with pytest.raises(InputError, match=f"without its voxels: no {voxels.name} beside it") as raised:
         read_volume(str(tmp_path / header))
     assert raised.value.kind == "missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "found"),
+    [
+        ("a.mha", (5, 6, 7), np.int8, "voxels of type 8-bit signed integer"),
+        ("a.nrrd", (5, 6, 7), np.int64, "voxels of type 64-bit signed integer"),
+        ("a.mha", (5, 6, 7, 3), np.uint8, "3 numbers per voxel (vector of 8-bit unsigned integer)"),
+        ("a.nrrd", (5, 6, 7, 2), np.int16, "2 numbers per voxel (vector of 16-bit signed integer)"),
+        ("a.nrrd", (5, 6, 7, 6), np.float32, "6 numbers per voxel (vector of 32-bit float)"),
+        ("a.nrrd", (5, 6, 7, 3), np.float32, None),
+        ("a.mha", (5, 6, 7), np.uint16, None),
+    ],
+)
+def test_types_that_itk_does_not_read_in_python_are_told(tmp_path, name, shape, dtype, found):
+    voxels = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels, isVector=len(shape) > 3), str(tmp_path / name))
+    if found is None:
+        read = read_volume(str(tmp_path / name)).voxels
+        np.testing.assert_array_equal(read, voxels.transpose(2, 1, 0, *range(3, len(shape))))
+    else:
+        with pytest.raises(InputError) as raised:
+            read_volume(str(tmp_path / name))
+        assert (raised.value.found, raised.value.kind) == (found, "voxel-type")
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("a.nii.gz", "a folder named like a file"), ("a.png", "a folder named like a file"), ("a", "without DICOM files")],
+)
+def test_a_folder_that_is_no_series_is_told(tmp_path, folder, found):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "notes.txt").touch()
+    with pytest.raises(InputError, match=found) as raised:
+        read_volume(str(tmp_path / folder))
+    assert raised.value.kind == "not-an-image"
+
+
+def test_the_voxels_of_a_pair_without_their_header_are_told(tmp_path):
+    (tmp_path / "a.img").write_bytes(b"voxels")
+    with pytest.raises(InputError, match=r"voxels without their header: no a\.hdr beside it") as raised:
+        read_volume(str(tmp_path / "a.img"))
+    assert raised.value.kind == "missing"

@@ -71,7 +71,12 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
     "one has them all": ("a.nii", "a.nii", 2, "a=a.nii"),
     "two days": ("d1/a.nii d2/a.nii b.nii", "d1/a.nii d2 b.nii", 1, "d1_a=d1/a.nii d2_a=d2/a.nii b=b.nii"),
     "two patients' days": ("p/d/a.nii q/d/a.nii", "p/d q/d", 1, "p_d_a=p/d/a.nii q_d_a=q/d/a.nii"),
-    "a name like a prefix": ("d1/a.nii d2/a.nii x/d1_a.nii", "d1 d2 x", 1, "W_d1_a=d1/a.nii d2_a=d2/a.nii x_d1_a=x/d1_a.nii"),
+    "a name like a prefix": (
+        "d1/a.nii d2/a.nii x/d1_a.nii",
+        "d1 d2 x",
+        1,
+        "W_d1_a=d1/a.nii d2_a=d2/a.nii x_d1_a=x/d1_a.nii",
+    ),
     "outputs beside it": (
         "a.nii.gz a_seg.nii.gz a_entropy.nii.gz a.seg.nrrd a_seg.dcm a_preview.png",
         ".",
@@ -80,13 +85,18 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
     ),
     "an output by name": ("a.nii.gz a_seg.nii.gz", "a_seg.nii.gz", 1, "a_seg=a_seg.nii.gz"),
     "not there": ("a.nii b.nii", "a.nii c.nii b.nii", 1, "a=a.nii c.nii=c.nii! b=b.nii"),
-    "a channel not there": ("x/a_0000.nii x/b_0000.nii x/b_0001.nii", "x", 2, "a=x/a_0000.nii! b=x/b_0000.nii,x/b_0001.nii"),
+    "a channel not there": (
+        "x/a_0000.nii x/b_0000.nii x/b_0001.nii",
+        "x",
+        2,
+        "a=x/a_0000.nii! b=x/b_0000.nii,x/b_0001.nii",
+    ),
     "a joined file not there": ("a.nii b.nii", "a.nii,x.nii b.nii,a.nii", 2, "x.nii=a.nii,x.nii! b=b.nii,a.nii"),
-    "joined for one channel": ("a.nii b.nii", "a.nii,b.nii", 1, "a.nii,b.nii=a.nii,b.nii!"),
+    "joined for one channel": ("a.nii b.nii", "a.nii,b.nii", 1, "a=a.nii,b.nii!"),
     "not an image": ("a.nii notes.txt", "notes.txt a.nii", 1, "notes.txt=notes.txt! a=a.nii"),
     "a medium's list": ("DICOMDIR", "DICOMDIR", 1, "DICOMDIR=DICOMDIR!"),
     "missing beside one of its name": ("a.nii", "a.nii a.nrrd", 1, "a=a.nii a.nrrd=a.nrrd!"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -286,7 +296,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None], int, str, str, str]] = {
     "two series": ("ct", series([at(0), at(2), at(0, series="1.2.2")]), 1, "2 DICOM series", "one series", "own"),
     "localizer": ("ct", series([at(0), at(2), at(4, axes="1\\0\\0\\0\\0\\-1")]), 1, "orientation", "one kind", "move"),
     "one slice": ("ct", series([at(0)]), 1, "one DICOM slice", "a series", "copy"),
-    "truncated slice": ("ct", cut_series, 1, "truncated", "voxels", "copy"),
+    "truncated slice": ("ct", cut_series, 1, "files that are truncated", "every file can be read", "copy"),
     "pipe": ("a.nii.gz", os.mkfifo, 1, "a pipe or a device", "an image", ""),
     "device": ("a.nii", lambda path: path.symlink_to(os.devnull), 1, "a pipe or a device", "an image", ""),
     "broken link": ("a.nii.gz", lambda path: path.symlink_to("gone.nii.gz"), 1, "no such file", "an image", "copy"),
