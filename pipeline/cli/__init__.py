@@ -12,7 +12,7 @@ from .. import __version__
 from .bundle_verbs import add_bundle_verbs
 from .dataset_verbs import add_dataset_verbs
 from .picture_verbs import add_picture_verbs
-from .predict_verb import add_predict_verb
+from .predict_verbs import add_predict_verbs
 
 __all__ = ["main"]
 
@@ -85,6 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
-    add_predict_verb(verbs)
+    add_predict_verbs(verbs)
     add_picture_verbs(verbs)
     return parser

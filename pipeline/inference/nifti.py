@@ -54,21 +54,24 @@ def scan_grid(
 
     Returns:
         The image, its shape in space, and its affine (mm, RAS) as MONAI reads it: where sform and voxel sizes disagree,
-        MONAI goes by the qform or rescales. Each is None where it is not known: all of a scan that is no NIfTI (the
-        older Analyze format included), the affine of a pair `.hdr` and `.img`, which MONAI reads with ITK.
+        MONAI goes by the qform or rescales. All are None of a scan that is no NIfTI (the older Analyze format
+        included).
     """
-    name = str(scan).lower()
+    name = str(scan)
     if is_nifti(name):
-        image = nib.load(str(scan))
-        # MONAI's correction is of the image that it is given.
-        return image, image.shape[:3], affine_3d(correct_nifti_header_if_necessary(nib.load(str(scan))).affine)
-    if name.endswith(_PAIRS):
+        return _grid(nib.load(name), name)
+    if name.lower().endswith(_PAIRS):
         # What is named so may be of another format, or not exist.
         with contextlib.suppress(OSError, ImageFileError):
-            image = nib.load(str(scan))
+            image = nib.load(name)
             if isinstance(image, nib.Nifti1Pair):
-                return image, image.shape[:3], None
+                return _grid(image, name)
     return None, None, None
+
+
+def _grid(image: nib.Nifti1Pair, name: str) -> tuple[nib.Nifti1Pair, tuple[int, ...], NDArray[np.float64]]:
+    # MONAI's correction is of the image that it is given.
+    return image, image.shape[:3], affine_3d(correct_nifti_header_if_necessary(nib.load(name)).affine)
 
 
 def check_grid(

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from .inferers import in_precision
 
-__all__ = ["Rows", "Windows"]
+__all__ = ["CHUNK_BYTES", "Rows", "Windows", "window_size"]
 
-_CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 32 << 20
 _Window = tuple[slice, ...]
 
 
@@ -79,7 +79,7 @@ class Windows:
         """Return what the slab of a strip and the rows it hands out take, in bytes, at most."""
         width = max(high - low for low, high in self.strips(strips))
         row = 4 * width * prod(self.padded[2:])
-        return self.size[0] * row * (self.classes + 1) + max(_CHUNK_BYTES, row * self.classes)
+        return self.size[0] * row * (self.classes + 1) + max(CHUNK_BYTES, row * self.classes)
 
     def count(self, strips: int = 1) -> int:
         """Return how many windows go through the network."""
@@ -166,7 +166,7 @@ class Windows:
     def _finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:
         """Yield the rows from `start` to `stop` of the padded image in small parts, and clear the ring of them."""
         kept = [slice(gap, gap + length) for gap, length in zip(self.before[2:], self.shape[2:], strict=True)]
-        step = max(1, _CHUNK_BYTES // (4 * self.classes * prod(total.shape[2:])))
+        step = max(1, CHUNK_BYTES // (4 * self.classes * prod(total.shape[2:])))
         for first in range(start, stop, step):
             for ring, part in _in_ring(first, min(first + step, stop), self.size[0]):
                 begin = first + part.start - self.before[0]

@@ -8,7 +8,8 @@ from typing import Any, overload
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .predictor import Prediction, Predictor
+from .prediction import Prediction
+from .predictor import Predictor
 
 __all__ = ["predict"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..files import whole_file
 from ..inference.save import save_label_map, save_volume
 from ..report.preview import preview
-from .predictor import Prediction
+from .prediction import Prediction
 from .statistics import label_statistics, write_statistics
 
 __all__ = ["FILE_ENDINGS", "FORMATS", "Outputs", "Wanted", "is_output_file", "probability_room", "write_outputs"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,71 +17,15 @@ from torch import Tensor
 
 from ..data.check import check_scans
 from ..data.layouts.headers import shape_and_spacing
-from ..inference.label_table import Label
 from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
 from .arrays import as_scan
-from .memory import MemoryWatch, preparation_bytes, require_memory, resident_bytes
+from .memory import Budget, MemoryWatch, preparation_bytes, resident_bytes
 from .parts import read_parts
+from .prediction import Prediction, Prepared
 
-__all__ = ["Prediction", "Predictor", "Prepared"]
-
-_MOST_STRIPS = 64
-_OF_GPU = 0.8  # of what is free: other work on it may grow
-# Beside the slab: rows that are handed out, their probabilities, their labels.
-_ROWS_BYTES = 5 * (32 << 20)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A scan that was read and pre-processed.
-
-    Attributes:
-        image: (C, *spatial) in the network's grid, float32.
-        affine: of that grid, 4x4, voxel to world (mm).
-        scan_shape: spatial shape of the scan as it was read.
-        scan_affine: its affine, 4x4.
-        seconds: that reading, checking and pre-processing took.
-        notes: what a user should know about this scan.
-    """
-
-    image: Tensor
-    affine: NDArray[np.float64]
-    scan_shape: tuple[int, ...]
-    scan_affine: NDArray[np.float64]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was predicted for one scan, in the scan's own grid.
-
-    Attributes:
-        labels: label map, the scan's spatial shape, unsigned integers.
-        affine: of the scan, 4x4, voxel to world (mm, RAS).
-        table: value, name and colour of each label.
-        probabilities: (X, Y[, Z], K), float32, the background first; None where not asked for.
-        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None where not asked for.
-        uncertainty: mean entropy of the voxels with a label, 0 to 1; NaN without any; None where not asked for.
-        seconds: by what they were spent on: preparing, network, windows (everything else).
-        notes: what a user should know about this scan.
-    """
-
-    labels: NDArray[Any]
-    affine: NDArray[np.float64]
-    table: Sequence[Label]
-    probabilities: NDArray[np.float32] | None = None
-    entropy: NDArray[np.float32] | None = None
-    uncertainty: float | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def metatensor(self) -> MetaTensor:
-        """The label map as MONAI has it: (1, X, Y[, Z]) with the affine."""
-        return MetaTensor(torch.as_tensor(self.labels)[None], affine=torch.as_tensor(self.affine))
+__all__ = ["Predictor"]
 
 
 class Predictor:
@@ -128,9 +71,8 @@ class Predictor:
             postprocessing=postprocessing,
             settings=settings,
         )
-        self.memory = memory
         self.watch = MemoryWatch()
-        self._window_bytes = self._warm_up()
+        self.budget = Budget(memory, self.parts.device, window=self._warm_up())
 
     def __call__(
         self,
@@ -215,7 +157,7 @@ class Predictor:
             entropy=entropy,
         )
         timed = _Timed(parts.network)
-        strips = windows.strips(self._strips(windows, prepared.scan_shape, reserved))
+        strips = windows.strips(self.budget.strips(windows, prepared.scan_shape, reserved=reserved))
         total = windows.count(len(strips))
 
         def done(count: int) -> None:
@@ -240,9 +182,8 @@ class Predictor:
 
     def _read(self, files: Sequence[str | Path]) -> MetaTensor:
         paths = [str(Path(file).expanduser()) for file in files]
-        if self.memory is not None:
-            needed, shape = self._preparing(paths)
-            require_memory(resident_bytes() + needed, self.memory, shape)
+        if self.budget.memory is not None:
+            self.budget.require(*self._preparing(paths))
         item = paths[0] if len(paths) == 1 else paths
         case: dict[str, Any] = {"image": item}
         check_scans(
@@ -285,11 +226,12 @@ class Predictor:
         Raises:
             InputError: the other scan's header cannot be read.
         """
-        if self.memory is None:
+        if self.budget.memory is None:
             return 0
         needed, _ = self._preparing(files)
-        windows = Windows(self.parts.inferer, prepared.image, classes=self.parts.classes, device=self.parts.device)
-        return needed if windows.slab_bytes() + needed <= self._room(self.memory) else None
+        parts = self.parts
+        windows = Windows(parts.inferer, prepared.image, classes=parts.classes, device=parts.device)
+        return needed if self.budget.holds(windows, needed) else None
 
     def _preparing(self, files: Sequence[str]) -> tuple[int, tuple[int, ...]]:
         """Return what reading and pre-processing files takes at its peak (bytes), and their shape."""
@@ -301,23 +243,6 @@ class Predictor:
         same = sorted(round(size, 3) for size in spacing) == sorted(round(size, 3) for size in own)
         voxels = prod(shape)
         return preparation_bytes(voxels, voxels if same else int(voxels * change), channels=self.parts.channels), shape
-
-    def _strips(self, windows: Windows, shape: Sequence[int], reserved: int) -> int:
-        """Return into how many strips the slab has to be cut to stay within the memory."""
-        if self.parts.device.type == "cuda":
-            room = int(_OF_GPU * torch.cuda.mem_get_info(self.parts.device)[0]) - self._window_bytes
-        elif self.memory is not None:
-            room = self._room(self.memory) - reserved
-        else:
-            return 1
-        count = next((count for count in range(1, _MOST_STRIPS + 1) if windows.slab_bytes(count) <= room), None)
-        if count is None:
-            require_memory((self.memory or 0) - room + windows.slab_bytes(_MOST_STRIPS), self.memory or 0, shape)
-        return count or _MOST_STRIPS
-
-    def _room(self, memory: int) -> int:
-        """Return the bytes that are left for a slab."""
-        return memory - resident_bytes() - self._window_bytes - _ROWS_BYTES
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import pickle
+import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import torch.distributed
+import torch
+from torch.distributed.rendezvous import rendezvous
+
+from ..data.errors import InputError
 
 __all__ = ["Ranks"]
 
 _Item = TypeVar("_Item")
-# One process may have to wait for another's last scan.
-_LONGEST = timedelta(days=7)
+_LONGEST_START = timedelta(minutes=10)
+_PAUSE = 0.1  # seconds between two looks at what the others say
 
 
 class Ranks:
     """This process among those that ``torchrun`` started, or the only one.
 
+    They meet in the store that ``torchrun`` has for them and look into it again and again: a collective operation would
+    not let go of a process that waits for another one when it is interrupted.
+
     Attributes:
         rank: number of this process, from 0.
         count: of processes.
         local: number of this process on its machine.
+
+    Raises:
+        InputError: the environment speaks of several processes, but the others do not come.
     """
 
     def __init__(self) -> None:
         self.rank = int(os.environ.get("RANK", "0"))
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.local = int(os.environ.get("LOCAL_RANK", "0"))
+        self._store = self._met() if self.count > 1 else None
 
     @property
     def first(self) -> bool:
@@ -46,16 +58,40 @@ class Ranks:
         return asked
 
     def gathered(self, item: Any) -> list[Any]:
-        """Return what each process gives here, in their order; all wait for the last."""
-        if self.count == 1:
+        """Return what each process gives here, in their order; all wait for the last. Once in a process's life."""
+        if self._store is None:
             return [item]
-        if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("gloo", timeout=_LONGEST)
-        items: list[Any] = [None] * self.count
-        torch.distributed.all_gather_object(items, item)
-        return items
+        self._store.set(f"result/{self.rank}", pickle.dumps(item))
+        self._wait(f"result/{rank}" for rank in range(self.count))
+        return [pickle.loads(self._store.get(f"result/{rank}")) for rank in range(self.count)]
 
     def leave(self) -> None:
-        """End the connection, where there is one."""
-        if self.count > 1 and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        """Let the first process, which calls this when all is written, and then the others go.
+
+        ``torchrun`` ends every process as soon as one has gone with a failure, and the store may live in the first.
+        """
+        if self._store is None:
+            return
+        if self.first:
+            self._store.set("written", "1")
+            self._wait(f"gone/{rank}" for rank in range(1, self.count))
+        else:
+            self._wait(["written"])
+            self._store.set(f"gone/{self.rank}", "1")
+
+    def _met(self) -> Any:
+        try:
+            store, *_ = next(rendezvous("env://", timeout=_LONGEST_START))
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                "WORLD_SIZE",
+                found=f"{self.count} in the environment, but no other processes ({' '.join(str(error).split())[:200]})",
+                expected="processes that torchrun started",
+                remedy="start with torchrun --nproc_per_node N -m pipeline predict …, or unset WORLD_SIZE",
+            ) from error
+        return store
+
+    def _wait(self, keys: Iterable[str]) -> None:
+        keys = list(keys)
+        while self._store is not None and not self._store.check(keys):
+            time.sleep(_PAUSE)

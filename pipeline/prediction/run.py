@@ -19,7 +19,8 @@ from tqdm import tqdm
 from ..data.errors import InputError, input_error_behind
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
-from .predictor import Prediction, Predictor, Prepared
+from .prediction import Prediction, Prepared
+from .predictor import Predictor
 from .records import Records, refuse_existing
 
 __all__ = ["Result", "as_record", "predict_scans"]

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import io
-import unicodedata
-from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw
 
 from ..data.thumbnail import UNDECLARED_COLOUR
-from .check_words import amount, printable
+from .check_words import amount
+from .preview_drawing import FAINT, TEXT, Colour, LabelRow, draw_row, draw_scale, font, legend_rows, shortened
 
 __all__ = ["preview"]
 
-Colour = tuple[int, int, int]
-LabelRow = tuple[int, str, Colour]
 Box = tuple[int, int, int, int]  # left, upper, width, height
 
 _PLANES = {"Coronal": 1, "Sagittal": 0, "Axial": 2}  # by the world axis across them, in the order of the picture
@@ -31,14 +27,12 @@ _MARGIN = 26  # around each view: a letter, or its caption
 _TITLE = 40
 _NARROWEST = 150  # of a column of views, so that captions fit
 _LARGEST_SIDE = 2048  # pixels of a slice that are looked at
-_PAGE, _TEXT, _FAINT = (16, 17, 20), (235, 235, 235), (150, 153, 160)
+_PAGE = (16, 17, 20)
 _FILL = 0.3
 _CONSTANT_GREY = 96
 _PERCENTILES = (1.0, 99.5)
 _CT_AIR, _CT_LOWEST, _CT_SOFT = -500.0, -3100.0, (-160.0, 240.0)  # Hounsfield units
-_LONGEST = 250  # letters that any text on the page may have
-_MOST_ROWS = 48  # labels in the legend
-_ROW, _LETTERS = 21, 14  # pixels
+_ROW = 21  # pixels
 _WIDEST_COLUMN, _NARROWEST_COLUMN = 300, 200  # pixels of the legend
 
 
@@ -172,24 +166,24 @@ def _picture(
     views: Sequence[_View], rows: Sequence[LabelRow], sizes: Sequence[str | None], *, title: str, in_pixels: bool
 ) -> bytes:
     scale, boxes = _layout(views)
-    legend = _legend(rows, sizes)
+    legend = legend_rows(rows, sizes)
     bar = max(upper + height for _, upper, _, height in boxes) + _MARGIN + 18
     left, upper, room, columns = _place_of_legend(len(legend), boxes, bar)
     length = -(-len(legend) // columns)
     page = Image.new("RGB", (_WIDTH, max(bar, upper + length * _ROW) + 16), _PAGE)
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 12), _shortened(title, _WIDTH - 2 * _MARGIN, 20), font=_font(20), fill=_TEXT)
+    draw.text((_MARGIN, 12), shortened(title, _WIDTH - 2 * _MARGIN, 20), font=font(20), fill=TEXT)
     window = _window(views)
     colours = {value: colour for value, _, colour in rows}
     for view, box in zip(views, boxes, strict=True):
         page.paste(_panel(view, box[2:], window, colours), box[:2])
         _annotate(draw, view, box)
     note = f"grey {amount(window[0])} to {amount(window[1])}"
-    _draw_scale(draw, (_MARGIN, bar), scale, boxes[-1][2], in_pixels=in_pixels, note=note)
+    draw_scale(draw, (_MARGIN, bar), scale, boxes[-1][2], in_pixels=in_pixels, note=note)
     width = min(room // columns, _WIDEST_COLUMN)
     for index, row in enumerate(legend):
         column, line = divmod(index, length)
-        _draw_row(draw, (left + column * width, upper + line * _ROW), width - 20, row)
+        draw_row(draw, (left + column * width, upper + line * _ROW), width - 20, row)
     stream = io.BytesIO()
     page.save(stream, format="PNG")
     return stream.getvalue()
@@ -278,9 +272,9 @@ def _annotate(draw: ImageDraw.ImageDraw, view: _View, box: Box) -> None:
     """Write the caption and the letters of the sides around a view at (left, upper, width, height)."""
     left, upper, width, height = box
     centre, middle = left + width / 2, upper + height / 2
-    draw.text((left, upper - 5), view.caption, font=_font(13), fill=_FAINT, anchor="ls")
+    draw.text((left, upper - 5), view.caption, font=font(13), fill=FAINT, anchor="ls")
     if view.letters:
-        beside_caption = left + int(_font(13).getlength(view.caption)) + 14
+        beside_caption = left + int(font(13).getlength(view.caption)) + 14
         places = (
             (left - 13, middle),
             (left + width + 13, middle),
@@ -288,66 +282,7 @@ def _annotate(draw: ImageDraw.ImageDraw, view: _View, box: Box) -> None:
             (centre, upper + height + 13),
         )
         for letter, place in zip(view.letters, places, strict=True):
-            draw.text(place, letter, font=_font(15), fill=_TEXT, anchor="mm")
-
-
-def _draw_scale(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], scale: float, room: int, *, in_pixels: bool, note: str
-) -> None:
-    """Draw a bar of 1, 2 or 5 times a power of ten mm, about half as long as the view above it at most."""
-    longest = max(room, 100) / 2 / scale
-    power = 10.0 ** np.floor(np.log10(longest))
-    mm = max(step * power for step in (1, 2, 5) if step * power <= longest)
-    left, upper = at
-    right = left + round(mm * scale)
-    draw.line([(left, upper), (right, upper)], fill=_TEXT, width=3)
-    for end in (left, right):
-        draw.line([(end, upper - 5), (end, upper + 5)], fill=_TEXT, width=1)
-    text = f"{mm:g} px" if in_pixels else f"{mm / 10:g} cm" if mm >= 10 else f"{mm:g} mm"
-    draw.text((right + 8, upper), text, font=_font(15), fill=_TEXT, anchor="lm")
-    draw.text((right + 24 + _font(15).getlength(text), upper), note, font=_font(13), fill=_FAINT, anchor="lm")
-
-
-def _legend(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[tuple[Colour | None, str, str]]:
-    """Colour, name and size of each row: what is present, then what is absent, and how many more there are."""
-    named = [(colour, f"{value}  {name}", size or "-") for (value, name, colour), size in zip(rows, sizes, strict=True)]
-    legend: list[tuple[Colour | None, str, str]] = [] if any(sizes) else [(None, "no voxel is labelled", "")]
-    legend += sorted(named, key=lambda row: row[2] == "-")
-    if len(legend) > _MOST_ROWS:
-        legend[_MOST_ROWS - 1 :] = [(None, f"and {len(legend) - _MOST_ROWS + 1} more", "")]
-    return legend
-
-
-def _draw_row(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, row: tuple[Colour | None, str, str]) -> None:
-    left, upper = at
-    colour, name, size = row
-    if colour is not None:
-        draw.rectangle([(left, upper + 3), (left + 14, upper + 16)], fill=colour)
-    room = width - 24 - int(_font(_LETTERS).getlength(size)) - 10
-    text = _TEXT if size != "-" else _FAINT
-    draw.text((left + 24, upper + 10), _shortened(name, room, _LETTERS), font=_font(_LETTERS), fill=text, anchor="lm")
-    draw.text((left + width, upper + 10), size, font=_font(_LETTERS), fill=text, anchor="rm")
-
-
-def _shortened(text: str, room: int, size: int) -> str:
-    """The text in letters that the built-in font has, its middle left out where it is wider than `room` pixels."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", printable(text)) if not unicodedata.combining(c))
-    plain = plain.encode("ascii", "replace").decode()
-    font = _font(size)
-    if font.getlength(plain[:_LONGEST]) <= room and len(plain) <= _LONGEST:
-        return plain
-
-    def kept(number: int) -> str:
-        return f"{plain[: -(-number // 2)]}...{plain[len(plain) - number // 2 :]}"
-
-    most = bisect_right(range(3, _LONGEST), room, key=lambda number: font.getlength(kept(number)))
-    return kept(2 + most)
-
-
-@cache
-def _font(size: int) -> Any:
-    """The scalable font inside Pillow, for a machine may have none."""
-    return ImageFont.load_default(size=size)
+            draw.text(place, letter, font=font(15), fill=TEXT, anchor="mm")
 
 
 def _rgb(colour: str) -> Colour:

@@ -86,7 +86,7 @@ def test_a_sheared_box_is_a_slanted_one():
 def test_a_surface_in_many_bricks_is_the_same_as_in_one(monkeypatch):
     labels = ball(20, (1, 1, 1))
     whole = label_statistics(labels, None, np.eye(4), ONE)[0]["surface_cm2"]
-    monkeypatch.setattr("pipeline.prediction.statistics._BRICK", {3: 9})
+    monkeypatch.setattr("pipeline.prediction.surface._BRICK", {3: 9})
     assert label_statistics(labels, None, np.eye(4), ONE)[0]["surface_cm2"] == pytest.approx(whole, rel=1e-5)
 
 

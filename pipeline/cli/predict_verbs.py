@@ -1,4 +1,4 @@
-"""The verb that segments scans."""
+"""Verbs that apply a bundle: `predict`, and `postprocess`, which chooses what is done with its label maps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,29 @@ from typing import Any
 
 from .words import setting
 
-__all__ = ["add_predict_verb"]
+__all__ = ["add_predict_verbs"]
 
 
-def add_predict_verb(verbs: Any) -> None:
-    """Add `predict` to the subparsers."""
+def add_predict_verbs(verbs: Any) -> None:
+    """Add `predict` and `postprocess` to the subparsers."""
+    _add_predict(verbs)
+    choose = verbs.add_parser(
+        "postprocess",
+        help="choose the post-processing of a bundle's label maps by its validation fold",
+        description="Predict a bundle's validation fold, try per label the largest component, minimum sizes and hole "
+        "filling, and write into the plan those that raise Dice by more than chance; mostly that is none.",
+    )
+    choose.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    choose.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
+    choose.add_argument("--fold", type=int, metavar="N", help="whose cases (default: the config's)")
+    choose.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="weights not trained on that fold (default: the bundle's own)"
+    )
+    choose.add_argument("--dry-run", action="store_true", help="write nothing; show what would be chosen")
+    choose.set_defaults(run=_postprocess)
+
+
+def _add_predict(verbs: Any) -> None:
     predict = verbs.add_parser(
         "predict",
         help="segment scans with a bundle",
@@ -121,6 +139,23 @@ def _predict(options: argparse.Namespace) -> int:
     summary = predict_files(request, tell=_tell)
     print(summary.words)
     return summary.status
+
+
+def _postprocess(options: argparse.Namespace) -> int:
+    from ..imports import quick_imports  # noqa: PLC0415
+
+    with quick_imports():
+        from ..prediction.choose import choose_postprocessing, chosen_text  # noqa: PLC0415
+
+    chosen = choose_postprocessing(
+        options.bundle,
+        checkpoint=options.checkpoint,
+        fold=options.fold,
+        dataset_dir=options.dataset_dir,
+        dry_run=options.dry_run,
+    )
+    print(chosen_text(chosen), end="")
+    return 0
 
 
 def _tell(result: Any) -> None:

@@ -1,0 +1,84 @@
+"""The words of a preview: the scale's bar, the legend, and text in the font that Pillow has inside."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import ImageDraw, ImageFont
+
+from .check_words import printable
+
+__all__ = ["FAINT", "TEXT", "Colour", "LabelRow", "draw_row", "draw_scale", "font", "legend_rows", "shortened"]
+
+Colour = tuple[int, int, int]
+LabelRow = tuple[int, str, Colour]
+
+TEXT, FAINT = (235, 235, 235), (150, 153, 160)
+_LONGEST = 250  # letters that any text on the page may have
+_MOST_ROWS = 48  # labels in the legend
+_LETTERS = 14  # pixels
+
+
+def draw_scale(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], scale: float, room: int, *, in_pixels: bool, note: str
+) -> None:
+    """Draw a bar of 1, 2 or 5 times a power of ten mm, about half as long as the view above it at most."""
+    longest = max(room, 100) / 2 / scale
+    power = 10.0 ** np.floor(np.log10(longest))
+    mm = max(step * power for step in (1, 2, 5) if step * power <= longest)
+    left, upper = at
+    right = left + round(mm * scale)
+    draw.line([(left, upper), (right, upper)], fill=TEXT, width=3)
+    for end in (left, right):
+        draw.line([(end, upper - 5), (end, upper + 5)], fill=TEXT, width=1)
+    text = f"{mm:g} px" if in_pixels else f"{mm / 10:g} cm" if mm >= 10 else f"{mm:g} mm"
+    draw.text((right + 8, upper), text, font=font(15), fill=TEXT, anchor="lm")
+    draw.text((right + 24 + font(15).getlength(text), upper), note, font=font(13), fill=FAINT, anchor="lm")
+
+
+def legend_rows(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[tuple[Colour | None, str, str]]:
+    """Colour, name and size of each row: what is present, then what is absent, and how many more there are."""
+    named = [(colour, f"{value}  {name}", size or "-") for (value, name, colour), size in zip(rows, sizes, strict=True)]
+    legend: list[tuple[Colour | None, str, str]] = [] if any(sizes) else [(None, "no voxel is labelled", "")]
+    legend += sorted(named, key=lambda row: row[2] == "-")
+    if len(legend) > _MOST_ROWS:
+        legend[_MOST_ROWS - 1 :] = [(None, f"and {len(legend) - _MOST_ROWS + 1} more", "")]
+    return legend
+
+
+def draw_row(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, row: tuple[Colour | None, str, str]) -> None:
+    """Draw a line of the legend, `width` pixels wide: a patch of colour, a name, and a size at the right."""
+    left, upper = at
+    colour, name, size = row
+    if colour is not None:
+        draw.rectangle([(left, upper + 3), (left + 14, upper + 16)], fill=colour)
+    room = width - 24 - int(font(_LETTERS).getlength(size)) - 10
+    text = TEXT if size != "-" else FAINT
+    draw.text((left + 24, upper + 10), shortened(name, room, _LETTERS), font=font(_LETTERS), fill=text, anchor="lm")
+    draw.text((left + width, upper + 10), size, font=font(_LETTERS), fill=text, anchor="rm")
+
+
+def shortened(text: str, room: int, size: int) -> str:
+    """The text in letters that the built-in font has, its middle left out where it is wider than `room` pixels."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", printable(text)) if not unicodedata.combining(c))
+    plain = plain.encode("ascii", "replace").decode()
+    letters = font(size)
+    if letters.getlength(plain[:_LONGEST]) <= room and len(plain) <= _LONGEST:
+        return plain
+
+    def kept(number: int) -> str:
+        return f"{plain[: -(-number // 2)]}...{plain[len(plain) - number // 2 :]}"
+
+    most = bisect_right(range(3, _LONGEST), room, key=lambda number: letters.getlength(kept(number)))
+    return kept(2 + most)
+
+
+@cache
+def font(size: int) -> Any:
+    """The scalable font inside Pillow, for a machine may have none."""
+    return ImageFont.load_default(size=size)
