@@ -41,8 +41,8 @@ demo: env
 	$(RUN) training --config_file $(CONFIGS)/train.json --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/run
 	$(RUN) evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
 	  --dataset_dir $(DEMO)/data --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/evaluation
-	$(RUN) --config_file $(CONFIGS)/inference.json \
-	  --dataset_dir $(DEMO)/data/imagesTs --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/predictions
+	$(BIN)/lightskip predict bundles/synthetic_shapes $(DEMO)/data/imagesTs -o $(DEMO)/predictions \
+	  --checkpoint $(DEMO)/run/model.pt --statistics --preview
 	$(BIN)/lightskip curve $(DEMO)/run/history.csv -o $(DEMO)/curve.png
 	$(BIN)/lightskip picture $(DEMO)/data/imagesTs/scan_000.nii.gz -o $(DEMO)/scan_000.png \
 	  --labels "prediction=$(DEMO)/predictions/scan_000_seg.nii.gz" "truth=$(DEMO)/data/labelsTs/scan_000.nii.gz" \
@@ -51,7 +51,9 @@ demo: env
 	@echo "Done. In $(DEMO)/:"
 	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curve"
 	@echo "  evaluation/cases.csv, summary.json          Dice, HD95 and NSD of every case, and their summary"
-	@echo "  predictions/*_seg.nii.gz, scan_000.png      segmented scans, each in its scan's grid, and a picture"
+	@echo "  predictions/*_seg.nii.gz, *_preview.png     segmented scans, each in its scan's grid, and pictures"
+	@echo "  predictions/statistics.csv, report.json     volumes, surfaces, intensities; what was done, and how fast"
+	@echo "  scan_000.png                                a prediction beside the truth"
 
 test: env
 	$(BIN)/pytest -m "not long"

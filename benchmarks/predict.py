@@ -2,19 +2,21 @@
 
     taskset -c 1 python benchmarks/predict.py cases --dataset_dir Task04_Hippocampus
     taskset -c 1 python benchmarks/predict.py memory
+    taskset -c 1 python benchmarks/predict.py preparation
     python benchmarks/predict.py overhead --dataset_dir Task04_Hippocampus
 
 `cases`: the 42 cases of the hippocampus dataset's fold 0, on which the bundle was not trained; every run is a
 process of its own with one thread. Time and memory against those of MONAI's runner, whether the label maps are the
 same, Dice with and without ``--fast`` and ``--tta``, and how well the entropy tells bad cases.
-`memory`: synthetic CT scans and random weights; peaks of whole processes, and what preparing a scan takes against what
-`pipeline.prediction.memory` expects.
+`memory`: synthetic CT scans and random weights; peaks of whole processes.
+`preparation`: what preparing a scan takes against what `pipeline.prediction.memory` expects.
 `overhead`: a scan of 200 x 200 x 200 voxels; what is spent beside the network's forward passes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,14 +25,18 @@ from typing import Any
 import torch
 from measure import RESULTS, header, say, write_json
 from predict_cases import measure_cases, report_cases
-from predict_memory import PREPARATIONS, RUNS, measure_memory, report_memory
+from predict_memory import RUNS, measure_memory, report_memory
 from predict_overhead import measure_overhead, report_overhead
+from predict_preparation import PREPARATIONS, measure_preparations, report_preparations
+
+from pipeline.data.errors import InputError
 
 __all__ = ["main"]
 
 PARTS = {
     "cases": (measure_cases, report_cases),
     "memory": (measure_memory, report_memory),
+    "preparation": (measure_preparations, report_preparations),
     "overhead": (measure_overhead, report_overhead),
 }
 _DATALIST = Path(__file__).resolve().parents[1] / "data_manifests" / "msd_task04_hippocampus.json"
@@ -44,11 +50,14 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(dir=options.scratch) as name:
             results = measure(options, Path(name))
-    except (RuntimeError, OSError) as error:
+    except (InputError, OSError, RuntimeError) as error:
         say(f"error: {error}")
         return 2
-    report(results)
     output = options.output or RESULTS / f"predict_{options.part}.json"
+    if getattr(options, "only", None) and output.exists():
+        before = json.loads(output.read_text(encoding="utf-8"))
+        results = {key: before.get(key, {}) | found for key, found in results.items()}
+    report(results)
     write_json(output, header("predict", options) | results)
     say(f"\n{output}")
     return 0
@@ -57,23 +66,30 @@ def main() -> int:
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
-    cases, memory, overhead = (parts.add_parser(name) for name in PARTS)
+    cases, memory, preparation, overhead = (parts.add_parser(name) for name in PARTS)
     for part in (cases, overhead):
         part.add_argument("--bundle", default="bundles/hippocampus_mri", help="[%(default)s]")
         part.add_argument("--dataset_dir", type=Path, help="folder of the hippocampus dataset")
         part.add_argument("--rounds", type=int, default=3, help="how often each is measured [%(default)s]")
     cases.add_argument("--datalist", type=Path, default=_DATALIST, help="cases with folds [%(default)s]")
     cases.add_argument("--fold", type=int, default=0, help="whose cases [%(default)s]")
-    memory.add_argument("--only", nargs="+", choices=[*RUNS, *PREPARATIONS], metavar="NAME", help="some of all [all]")
+    for part, names in ((memory, RUNS), (preparation, PREPARATIONS)):
+        part.add_argument(
+            "--only",
+            nargs="+",
+            choices=list(names),
+            metavar="NAME",
+            help="some, and the others as the JSON has them [all]",
+        )
     overhead.add_argument("--with_threads", type=int, nargs="+", default=[1, 2], help="[%(default)s]")
-    for part in (cases, memory, overhead):
+    for part in (cases, memory, preparation, overhead):
         part.add_argument("--seed", type=int, default=0, help="of weights, scans and resampling [%(default)s]")
         part.add_argument("--scratch", type=Path, help="folder for temporary files, up to 3 GB [the system's]")
         part.add_argument("--note", default="", help="what is to be known of the machine meanwhile")
         part.add_argument("--quick", action="store_true", help="toy sizes, some seconds: shows that it runs, no more")
         part.add_argument("-o", "--output", type=Path, help=f"the JSON [{RESULTS.name}/predict_PART.json]")
     options: Any = parser.parse_args()
-    if options.part != "memory" and options.dataset_dir is None and not options.quick:
+    if options.part in ("cases", "overhead") and options.dataset_dir is None and not options.quick:
         parser.error(f"{options.part} needs --dataset_dir")
     options.device, options.threads = "cpu", 1
     return options

@@ -114,7 +114,7 @@ def make_bundle(
     ct = {"intensity_range": [-160.0, 240.0], "intensity_mean": 40.0, "intensity_std": 80.0}
     levels = len(channels)
     plan |= {
-        "name": folder.name,
+        "name": folder.name.replace(".", "_"),
         "data": data,
         "labels": {"background": 0, **{f"organ_{value}": value for value in range(1, classes)}},
         "class_ratios": None,

@@ -78,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightskip",
         description="Volumetric segmentation with light skip connections, as MONAI bundles.",
-        epilog="The way of a dataset: datalist, check, plan, train, evaluate. Bundles run with MONAI's own runner too: "
-        "python -m monai.bundle run",
+        epilog="The way of a dataset: datalist, check, plan, train, evaluate, predict. Bundles run with "
+        "MONAI's own runner too: python -m monai.bundle run",
     )
     parser.add_argument("--version", action="version", version=f"lightskip {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .words import setting
 
 __all__ = ["add_predict_verbs"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+_STOPPING = b"\nstopping: what was begun to be written is finished\n"
 
 
 def add_predict_verbs(verbs: Any) -> None:
@@ -70,7 +77,7 @@ def _add_predict(verbs: Any) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="weights instead of the bundle's own; of several the probabilities are averaged",
+        help="weights (default: the bundle's own, or those of its only training); of several probabilities are averaged",
     )
     how.add_argument(
         "--folds",
@@ -105,12 +112,20 @@ def _add_predict(verbs: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    with _one_interrupt():
+        return _predicted(options)
+
+
+def _predicted(options: argparse.Namespace) -> int:
+    if (options.threads or 0) > 0:
+        # Those of NumPy and ITK are counted when these are imported.
+        os.environ |= dict.fromkeys(_THREADS, str(options.threads))
     from ..imports import quick_imports  # noqa: PLC0415
 
     with quick_imports():
         from ..prediction.command import Request, predict_files  # noqa: PLC0415
         from ..prediction.outputs import Wanted  # noqa: PLC0415
-        from ..prediction.settings import budget, checkpoints, thread_count  # noqa: PLC0415
+        from ..prediction.settings import budget, checkpoints, device_name, thread_count  # noqa: PLC0415
 
     wanted = Wanted(
         format=options.format,
@@ -119,13 +134,16 @@ def _predict(options: argparse.Namespace) -> int:
         statistics=options.statistics,
         preview=options.preview,
     )
+    weights = checkpoints(options.bundle, options.checkpoints, options.folds)
+    if weights and not (options.checkpoints or options.folds):
+        print(f"weights: {weights[0]}, of the bundle's only training", file=sys.stderr)
     request = Request(
         bundle=options.bundle,
         inputs=options.inputs,
         output=options.output,
         wanted=wanted,
-        checkpoints=checkpoints(options.bundle, options.checkpoints, options.folds),
-        device=options.device,
+        checkpoints=weights,
+        device=device_name(options.device),
         tta=options.tta,
         fast=options.fast,
         memory=budget(options.memory),
@@ -134,10 +152,9 @@ def _predict(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         settings=dict(options.set),
     )
-    # What stops a job of a cluster or of torchrun ends it as cleanly as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     summary = predict_files(request, tell=_tell)
-    print(summary.words)
+    if summary.first:
+        print(summary.words, flush=True)
     return summary.status
 
 
@@ -156,6 +173,37 @@ def _postprocess(options: argparse.Namespace) -> int:
     )
     print(chosen_text(chosen), end="")
     return 0
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Let the first Ctrl-C, and what stops a job of a cluster, interrupt, and none after it while things are tidied up.
+
+    Under torchrun each comes twice: from the terminal and from torchrun. After one the process ends, so that none of
+    them means anything any more.
+    """
+    # A shell that starts something in the background lets it ignore Ctrl-C, and only the main thread can handle one.
+    main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+
+    def interrupt(*_: Any) -> None:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+        # print() may be in the middle of a line itself.
+        with suppress(OSError):
+            os.write(2, _STOPPING)
+        raise KeyboardInterrupt
+
+    for number in heard:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in heard:
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, before[number])
 
 
 def _tell(result: Any) -> None:

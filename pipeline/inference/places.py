@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Axis", "Places", "grid_change", "leaning_places", "straight_axes"]
 
-_STRAIGHT = 1e-4  # voxels by which an axis may lean from end to end and still be straight
+# Voxels by which an axis may lean from end to end and still be straight: of direction cosines of six digits some do.
+_STRAIGHT = 1e-3
 _WHOLE = 1e-4  # of a voxel: rounding of affines, and no reason to interpolate
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from .inputs import ScanInput, read_inputs
 from .outputs import FILE_ENDINGS, Outputs, Wanted, is_output_file
 from .predictor import Predictor
 from .ranks import Ranks
-from .records import Records
+from .records import Records, refuse_existing
 from .run import Result, as_record, predict_scans
 from .statistics import write_table
 
@@ -81,11 +83,13 @@ class Summary:
         results: of all scans, those of other processes included, in the order of the inputs.
         report: the report's content.
         report_file: where it was written; None for a single output file.
+        first: whether this process speaks for all.
     """
 
     results: tuple[Result, ...]
     report: Mapping[str, Any]
     report_file: Path | None
+    first: bool = True
 
     @property
     def status(self) -> int:
@@ -139,8 +143,12 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
     single = is_output_file(request.output)
     if single:
         _check_single(request, scans)
+    _check_packages(request.wanted)
     folder = request.output.parent if single else request.output
+    _check_apart(scans, _place(request, single=single))
     _check_writable(folder)
+    if not single and not request.overwrite:
+        _check_known(folder, request.wanted)
     records = None if single else Records(folder, _settings(predictor, request))
     results: list[Result] = []
     interrupted: KeyboardInterrupt | None = None
@@ -172,12 +180,12 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
         "peak_memory_bytes": max(peak for _, peak in gathered),
         "scans": [as_record(one) for one in everything],
     }
-    summary = Summary(tuple(everything), report, None if single else folder / _REPORT)
+    summary = Summary(tuple(everything), report, None if single else folder / _REPORT, ranks.first)
     if ranks.first:
         _finish(summary, folder, predictor, request, single=single)
-    ranks.leave()
     if interrupted is not None:
         raise interrupted
+    ranks.leave()
     return summary
 
 
@@ -220,6 +228,32 @@ def _check_single(request: Request, scans: Sequence[ScanInput]) -> None:
         )
 
 
+def _check_packages(wanted: Wanted) -> None:
+    """Raise InputError where a package is missing that only writing needs, at the end of all computing."""
+    if wanted.format == "dicom-seg" and find_spec("highdicom") is None:
+        raise InputError(
+            "--format dicom-seg",
+            found="no highdicom to write it with",
+            expected="the packages for DICOM segmentations",
+            remedy="install them: pip install 'lightskip[dicom]'",
+        )
+
+
+def _check_apart(scans: Sequence[ScanInput], place: Callable[[str], Outputs]) -> None:
+    """Raise InputError where an output would take the place of a scan, or lie among the slices of a series."""
+    given = {os.path.realpath(file): file for scan in scans for file in scan.files}
+    for scan in scans:
+        for output in place(scan.name).files:
+            path = Path(os.path.realpath(output))
+            if str(path) in given or str(path.parent) in given:
+                raise InputError(
+                    output,
+                    found="a scan to segment" if str(path) in given else "a place among the slices of a scan",
+                    expected=f"a place for what is made of {scan.files[0]} that leaves all scans as they are",
+                    remedy="write into another folder: -o OUT",
+                )
+
+
 def _check_writable(folder: Path) -> None:
     """Make the folder and a file in it, before hours are spent on what could not be written."""
     if folder.exists() and not folder.is_dir():
@@ -238,12 +272,21 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
+def _check_known(folder: Path, wanted: Wanted) -> None:
+    """Raise InputError where a file of all scans together is there that no prediction made."""
+    names = (_REPORT, "labels.ctbl", "labels.txt", *((_STATISTICS,) if wanted.statistics else ()))
+    if Records.are_in(folder):
+        return
+    refuse_existing(folder / name for name in names)
+
+
 def _settings(predictor: Predictor, request: Request) -> dict[str, Any]:
     """Return what label maps depend on besides the scan."""
     parts = predictor.parts
     return {
         "bundle": parts.name,
         "version": parts.version,
+        "config": hashlib.sha256((parts.bundle / "configs" / "inference.json").read_bytes()).hexdigest(),
         "weights": list(parts.sha256),
         "tta": request.tta,
         "fast": request.fast,

@@ -10,9 +10,11 @@ from ..data.errors import InputError
 from ..inference.windows import CHUNK_BYTES, Windows
 from ..memory import restart_peak, status_bytes
 
-# Copies (float32) of a volume at the peak: of the scan where nothing is resampled, of the scan while it is read, and of
-# the scan and the network's grid while one is resampled to the other.
-_COPIES, _READ, _SOURCE, _RESAMPLED = 5.3, 2.6, 1.3, 7.2
+# Copies (float32) of a volume at the peak of MONAI's transforms, as `benchmarks/predict.py preparation` measures them:
+# of the scan while it is read (scaled values, DICOM and turned axes take most); of the scan where nothing is resampled;
+# of the scan and of the network's grid while one is resampled to the other. Normalising by a mask takes the most.
+_READ, _OWN_GRID, _SOURCE, _RESAMPLED = 4.2, 5.3, 1.3, 7.2
+_OWN_GRID_MASKED, _RESAMPLED_MASKED = 10.4, 9.6
 
 _MOST_STRIPS = 64
 _OF_GPU = 0.8  # of what is free: other work on it may grow
@@ -46,18 +48,20 @@ def resident_bytes() -> int:
     return status_bytes("VmRSS") or 0
 
 
-def preparation_bytes(scan: int, network: int, *, channels: int) -> int:
+def preparation_bytes(scan: int, network: int, *, channels: int, masked: bool = False) -> int:
     """Return what reading, checking and pre-processing a scan takes at its peak, in bytes, rather too much.
-
-    The numbers are those of MONAI's transforms, as `benchmarks/predict.py` measures them.
 
     Args:
         scan: voxels of the scan.
         network: voxels of the network's grid; as many where nothing is resampled.
         channels: of the scan.
+        masked: whether it is normalised by its voxels that are not zero.
     """
-    copies = _COPIES * scan if scan == network else max(_READ * scan, _SOURCE * scan + _RESAMPLED * network)
-    return int(4 * channels * copies)
+    if scan == network:
+        copies = (_OWN_GRID_MASKED if masked else _OWN_GRID) * scan
+    else:
+        copies = _SOURCE * scan + (_RESAMPLED_MASKED if masked else _RESAMPLED) * network
+    return int(4 * channels * max(_READ * scan, copies))
 
 
 class Budget:

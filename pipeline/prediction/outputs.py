@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.layouts.image_files import is_image
 from ..files import whole_file
 from ..inference.save import save_label_map, save_volume
 from ..report.preview import preview
@@ -91,8 +94,8 @@ class Outputs:
 
 
 def is_output_file(path: Path) -> bool:
-    """Tell whether a path names one label map, and no folder for many."""
-    return not path.is_dir() and path.name.lower().endswith(_FILES)
+    """Tell whether a path names one file, also of a format that is not written, and no folder for many."""
+    return not path.is_dir() and is_image(path)
 
 
 @contextmanager
@@ -107,10 +110,25 @@ def probability_room(target: Path | None, shape: Sequence[int], classes: int) ->
     target.parent.mkdir(parents=True, exist_ok=True)
     room = target.with_name(f".{target.name}.room")
     try:
+        _reserve(room, target, np.dtype(np.float32).itemsize * prod((*shape, classes)))
         # First index fastest, as the NIfTI file will have them: slabs are written and read back in that order.
-        yield np.memmap(room, np.float32, "w+", shape=(*shape, classes), order="F")
+        yield np.memmap(room, np.float32, "r+", shape=(*shape, classes), order="F")
     finally:
         room.unlink(missing_ok=True)
+
+
+def _reserve(room: Path, target: Path, size: int) -> None:
+    """Make a file whose bytes are all there: a disk that is full later on would end the process, not raise an error."""
+    try:
+        with room.open("wb") as stream:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+            else:
+                stream.truncate(size)
+    except OSError as error:
+        # The room has no name for the user, and the system gives none.
+        error.filename = str(target)
+        raise
 
 
 def write_outputs(
@@ -149,7 +167,10 @@ def _write(
 ) -> None:
     affine, table = prediction.affine, prediction.table
     if outputs.probabilities is not None and prediction.probabilities is not None:
-        save_volume(prediction.probabilities, outputs.probabilities, scan=scan, affine=affine)
+        # Of a picture (X, Y, K) the classes are no third axis in space.
+        flat = prediction.labels.ndim == 2
+        volume = prediction.probabilities[:, :, None] if flat else prediction.probabilities
+        save_volume(volume, outputs.probabilities, scan=scan, affine=affine)
     if outputs.entropy is not None and prediction.entropy is not None:
         save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
     if outputs.statistics is not None or outputs.preview is not None:

@@ -17,7 +17,16 @@ import numpy as np
 import torch
 from monai.bundle import create_workflow
 from monai.inferers.inferer import SlidingWindowInferer
-from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, LoadImaged, Orientationd, Spacingd
+from monai.transforms import (
+    Activationsd,
+    AsDiscreted,
+    Compose,
+    Invertd,
+    LoadImaged,
+    NormalizeIntensityd,
+    Orientationd,
+    Spacingd,
+)
 from nibabel.orientations import axcodes2ornt
 from numpy.typing import NDArray
 from torch import nn
@@ -85,7 +94,7 @@ class Parts:
             if isinstance(transform, Orientationd):
                 axcodes = transform.ornt_transform.axcodes
                 affine[:3, :3] = 0
-                for axis, (world, sign) in enumerate(axcodes2ornt((*axcodes, "A", "S")[:3])):
+                for axis, (world, sign) in enumerate(axcodes2ornt((*axcodes, "S")[:3])):
                     affine[int(world), axis] = sign
         return affine @ np.diag((*(*(self.own_spacing or ()), 1.0, 1.0, 1.0)[:3], 1.0))
 
@@ -94,6 +103,12 @@ class Parts:
         """Spacing of the network's grid (mm); None where the config does not resample."""
         spacings = [t.spacing_transform.pixdim for t in self.preprocessing.transforms if isinstance(t, Spacingd)]
         return tuple(np.ravel(spacings[0]).tolist()) if spacings else None
+
+    @property
+    def masked(self) -> bool:
+        """Whether a scan is normalised by its voxels that are not zero."""
+        found = (t for t in self.preprocessing.transforms if isinstance(t, NormalizeIntensityd))
+        return any(transform.normalizer.nonzero for transform in found)
 
     @property
     def classes(self) -> int:

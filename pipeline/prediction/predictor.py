@@ -242,7 +242,9 @@ class Predictor:
         change = prod(spacing) / prod(own) if min(spacing) > 0 else 1.0
         same = sorted(round(size, 3) for size in spacing) == sorted(round(size, 3) for size in own)
         voxels = prod(shape)
-        return preparation_bytes(voxels, voxels if same else int(voxels * change), channels=self.parts.channels), shape
+        network = voxels if same else int(voxels * change)
+        needed = preparation_bytes(voxels, network, channels=self.parts.channels, masked=self.parts.masked)
+        return needed, shape
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -40,6 +40,8 @@ class Ranks:
         self.rank = int(os.environ.get("RANK", "0"))
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.local = int(os.environ.get("LOCAL_RANK", "0"))
+        # torchrun may start all of them once more, and keeps the store.
+        self._run = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._store = self._met() if self.count > 1 else None
 
     @property
@@ -61,9 +63,10 @@ class Ranks:
         """Return what each process gives here, in their order; all wait for the last. Once in a process's life."""
         if self._store is None:
             return [item]
-        self._store.set(f"result/{self.rank}", pickle.dumps(item))
-        self._wait(f"result/{rank}" for rank in range(self.count))
-        return [pickle.loads(self._store.get(f"result/{rank}")) for rank in range(self.count)]
+        self._store.set(self._key("result", self.rank), pickle.dumps(item))
+        keys = [self._key("result", rank) for rank in range(self.count)]
+        self._wait(keys)
+        return [pickle.loads(self._store.get(key)) for key in keys]
 
     def leave(self) -> None:
         """Let the first process, which calls this when all is written, and then the others go.
@@ -73,11 +76,11 @@ class Ranks:
         if self._store is None:
             return
         if self.first:
-            self._store.set("written", "1")
-            self._wait(f"gone/{rank}" for rank in range(1, self.count))
+            self._store.set(self._key("written", self.rank), "1")
+            self._wait([self._key("gone", rank) for rank in range(1, self.count)])
         else:
-            self._wait(["written"])
-            self._store.set(f"gone/{self.rank}", "1")
+            self._wait([self._key("written", 0)])
+            self._store.set(self._key("gone", self.rank), "1")
 
     def _met(self) -> Any:
         try:
@@ -91,7 +94,9 @@ class Ranks:
             ) from error
         return store
 
-    def _wait(self, keys: Iterable[str]) -> None:
-        keys = list(keys)
+    def _key(self, what: str, rank: int) -> str:
+        return f"{self._run}/{what}/{rank}"
+
+    def _wait(self, keys: list[str]) -> None:
         while self._store is not None and not self._store.check(keys):
             time.sleep(_PAUSE)

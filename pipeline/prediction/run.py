@@ -7,9 +7,10 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import torch
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError, input_error_behind
+from ..inference.dicom_series import series_slices
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
 from .prediction import Prediction, Prepared
@@ -129,37 +131,51 @@ class _Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for workers in (self._reader, self._writer):
-            if workers is not None:
-                # A file that is being written is finished, also after Ctrl-C.
-                workers.shutdown(cancel_futures=True)
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
+        if self._writer is not None:
+            # What was handed over is written, also after Ctrl-C.
+            self._writer.shutdown()
 
     def run(self, jobs: Sequence[_Job]) -> Iterator[Result]:
         """Yield the results, in the order of the jobs."""
-        ahead: Future[Prepared] | None = None
-        writing: Future[Result] | None = None
-        for job, following in zip(jobs, [*jobs[1:], None], strict=False):
-            self.bar.begin(job.scan.name)
-            current = ahead or _submit(None, self.predictor.prepare, job.scan.files)
-            ahead = None
-            try:
-                prepared = current.result()
-                del current
-                reserved = self._bytes_ahead(prepared, following)
-                if reserved is not None and following is not None:
-                    ahead = _submit(self._reader, self.predictor.prepare, following.scan.files)
-                written = self._segment(job, prepared, reserved=reserved or 0, after=writing)
-                del prepared
-            except Exception as error:
-                written = _submit(None, _failed, job, error)
-            if writing is not None:
-                yield writing.result()
-            writing = written
-            self.bar.end()
-        if writing is not None:
-            yield writing.result()
+        ahead: list[Future[Prepared]] = []
+        writing: list[Future[Result]] = []
+        try:
+            for job, following in zip(jobs, [*jobs[1:], None], strict=False):
+                self.bar.begin(job.scan.name)
+                writing.append(self._do(job, following, ahead, writing))
+                if len(writing) > 1:
+                    # It leaves the list only when it is known, so that an interrupt meanwhile does not lose it.
+                    first = writing[0].result()
+                    del writing[0]
+                    yield first
+                self.bar.end()
+        except KeyboardInterrupt:
+            # What was segmented before is written and told.
+            yield from (written.result() for written in writing)
+            raise
+        yield from (written.result() for written in writing)
 
-    def _segment(self, job: _Job, prepared: Prepared, *, reserved: int, after: Future[Result] | None) -> Future[Result]:
+    def _do(
+        self, job: _Job, following: _Job | None, ahead: list[Future[Prepared]], writing: Sequence[Future[Result]]
+    ) -> Future[Result]:
+        """Read and segment a scan, unless it was read `ahead`, and put there the one that is read meanwhile.
+
+        A method of its own, so that nothing of a scan that failed stays in memory while the next one is read.
+        """
+        try:
+            prepared = ahead.pop().result() if ahead else self.predictor.prepare(job.scan.files)
+            reserved = self._bytes_ahead(prepared, following)
+            if reserved is not None and following is not None:
+                ahead.append(_submit(self._reader, self.predictor.prepare, following.scan.files))
+            return self._segment(job, prepared, reserved=reserved or 0, writing=writing)
+        except Exception as error:
+            return _submit(None, _failed, job, error)
+
+    def _segment(
+        self, job: _Job, prepared: Prepared, *, reserved: int, writing: Sequence[Future[Result]]
+    ) -> Future[Result]:
         """Segment a prepared scan and hand it over for writing."""
         with ExitStack() as room:
             classes = self.predictor.parts.classes
@@ -173,9 +189,8 @@ class _Line:
                 reserved=reserved,
                 progress=self.bar.advance,
             )
-            if after is not None:
-                # No more than one scan waits for the disk.
-                after.exception()
+            # No more than one scan waits for the disk.
+            wait(writing)
             return _submit(self._writer, self._write, job, prediction, room.pop_all())
 
     def _write(self, job: _Job, prediction: Prediction, room: ExitStack) -> Result:
@@ -183,6 +198,8 @@ class _Line:
         scan, start = job.scan, time.perf_counter()
         try:
             with room:
+                if self.records is not None:
+                    self.records.begin(scan.name, scan.files, job.outputs)
                 write_outputs(prediction, job.outputs, scan=scan.files[0], name=scan.name, read=self._voxels(scan))
             result = Result(
                 name=scan.name,
@@ -194,7 +211,7 @@ class _Line:
                 notes=prediction.notes,
             )
             if self.records is not None:
-                self.records.write(scan.name, scan.files, as_record(result))
+                self.records.finish(scan.name, job.outputs, as_record(result))
         except Exception as error:
             return _failed(job, error)
         return result
@@ -234,11 +251,14 @@ def _settled(job: _Job, records: Records | None, *, overwrite: bool) -> Result |
     scan = job.scan
     if scan.problem is not None:
         return _failed(job, scan.problem)
-    if overwrite:
-        return None
     try:
+        if job.wanted.format == "dicom-seg" and not Path(scan.files[0]).is_dir():
+            # It raises what writing would raise after all computing.
+            series_slices(scan.files[0])
+        if overwrite:
+            return None
         if records is None:
-            refuse_existing(job.outputs.label_map)
+            refuse_existing(job.outputs.files)
             return None
         record = records.finished(scan.name, scan.files, job.outputs)
     except (InputError, OSError) as error:
@@ -246,7 +266,9 @@ def _settled(job: _Job, records: Records | None, *, overwrite: bool) -> Result |
     if record is None:
         return None
     outputs = tuple(str(file) for file in job.outputs.files)
-    return Result(scan.name, scan.files, "skipped", outputs, uncertainty=record.get("uncertainty"))
+    known = record.get("uncertainty")
+    uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
+    return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
 
 
 def _failed(job: _Job, error: Exception) -> Result:
@@ -255,11 +277,16 @@ def _failed(job: _Job, error: Exception) -> Result:
     trace = None
     if explained is not None:
         message = str(explained)
+        if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
+            # As of --memory, of which one scan has enough and another has not.
+            message = f"{job.scan.files[0]}: {message}"
     elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
         message = f"{job.scan.files[0]}: found more than fits into memory; expected a scan that does. What to do: give "
         message += "--memory what this machine has, or close other programs."
-    elif isinstance(error, OSError) and error.filename is not None:
-        message = f"{error.filename}: found {str(error.strerror).lower()}; expected to read or write it. "
+    elif isinstance(error, OSError) and error.strerror is not None:
+        # Without a name it is what comes of writing, such as a full disk.
+        where = job.outputs.label_map.parent if error.filename is None else error.filename
+        message = f"{where}: found {str(error.strerror).lower()}; expected to read or write it. "
         message += "What to do: see to its permissions and to the room on its disk."
     else:
         message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from ..bundle.planning.resources import parse_memory
 from ..data.errors import InputError
 from ..memory import free_bytes
 
-__all__ = ["budget", "checkpoints", "thread_count"]
+__all__ = ["budget", "checkpoints", "device_name", "thread_count"]
 
 _OF_FREE = 0.8
+_MOST_THREADS = 64  # or as many as the machine has CPUs; with very many more the system refuses to start them
 
 
 def budget(text: str | None) -> int | None:
@@ -29,11 +33,13 @@ def budget(text: str | None) -> int | None:
 def checkpoints(bundle: Path, files: Sequence[str], folds: Sequence[int] | None) -> list[str]:
     """Return the files of weights: those named, or those of the folds' trainings; none for the bundle's own.
 
+    Where the bundle has no weights of its own, and one training in ``runs``, its weights are taken.
+
     Raises:
-        InputError: both are named, or a fold was not trained.
+        InputError: both are named, a fold was not trained, or nothing is named and there are several trainings.
     """
     if not folds:
-        return list(files)
+        return list(files) or _only_training(bundle)
     if files:
         raise InputError("--folds", found="--checkpoint, too", expected="one of them", remedy="leave one out")
     trained = [bundle / "runs" / f"fold_{fold}" / "model.pt" for fold in folds]
@@ -48,12 +54,45 @@ def checkpoints(bundle: Path, files: Sequence[str], folds: Sequence[int] | None)
     return [str(file) for file in trained]
 
 
+def _only_training(bundle: Path) -> list[str]:
+    trained = sorted((bundle / "runs").glob("fold_*/model.pt"))
+    if (bundle / "models" / "model.pt").exists() or not trained:
+        return []
+    if len(trained) > 1:
+        numbers = " ".join(file.parent.name.removeprefix("fold_") for file in trained)
+        raise InputError(
+            bundle / "models" / "model.pt",
+            found=f"no such file, and {len(trained)} trainings in {bundle / 'runs'}",
+            expected="the weights to segment with",
+            remedy=f"average them all: --folds {numbers}; or name one: --checkpoint FILE",
+        )
+    return [str(trained[0])]
+
+
+def device_name(name: str) -> str:
+    """Return the name of a device, after making sure that it is one; whether it is here, the config tells.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        known = name == "auto" or torch.device(name).type in ("cpu", "cuda", "mps", "xpu")
+    except RuntimeError:
+        known = False
+    if not known:
+        raise InputError(
+            "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or give one of these"
+        )
+    return name
+
+
 def thread_count(count: int | None) -> int | None:
     """Return the number of threads, after making sure that it is one.
 
     Raises:
-        InputError: it is less than 1.
+        InputError: it is less than 1, or more than any machine like this has use for.
     """
-    if count is not None and count < 1:
-        raise InputError("--threads", found=str(count), expected="1 or more", remedy="leave it out, or give another")
+    most = max(_MOST_THREADS, os.cpu_count() or 1)
+    if count is not None and not 1 <= count <= most:
+        raise InputError("--threads", found=str(count), expected=f"1 to {most}", remedy="leave it out, or give another")
     return count

@@ -39,9 +39,7 @@ def test_axes_that_are_swapped_and_flipped_are_straight() -> None:
 
 
 def test_beyond_the_border_its_voxel_goes_on() -> None:
-    axes = straight_axes(
-        change((1, 0, 0, -0.75), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(5, 1, 1), network_shape=(3, 1, 1)
-    )
+    axes = straight_axes(change((1, 0, 0, -0.75), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(5, 1, 1), network_shape=(3, 1, 1))
     assert axes is not None
     # Places -0.75, 0.25, 1.25, 2.25, 3.25 in a grid of three voxels.
     assert axes[0].lower.tolist() == [0, 0, 1, 2, 2]
@@ -112,7 +110,7 @@ def test_leaning_places_are_those_of_the_box_and_no_others(
     shape, network_shape = (7, 8, 4), (9, 7, 4)
     expected = {}
     for index in itertools.product(*map(range, shape)):
-        # Rounded: 3.9999999999999996 is 4.
+        # Rounded, so that what misses 4 by rounding is 4.
         place = np.clip((matrix @ [*index, 1])[:3], 0, np.array(network_shape) - 1).round(9)
         lower, upper = np.floor(place), np.ceil(place)
         if (lower >= first).all() and (upper <= last).all():

@@ -1,4 +1,4 @@
-"""What tests of prediction share: small bundles with fixed random weights, and an anatomy that their networks tell apart.
+"""What tests of prediction share: small bundles with fixed random weights, and an anatomy to segment.
 
 The weights are random, but the networks are smooth and their output is centred, so that every label covers a part of
 the phantom with borders that bend in all directions. What is predicted depends on every voxel around a place: a flip,

@@ -1,0 +1,177 @@
+"""One scan through a bundle: ensembles, mirrored inputs and strips against arithmetic, and what memory allows.
+
+That label maps lie where they should is the matter of `test_geometry.py`.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from pipeline.data.errors import InputError
+from pipeline.prediction import predictor as module
+from pipeline.prediction.memory import resident_bytes
+from pipeline.prediction.predictor import Predictor
+
+WINDOW = 16
+Phantom = Callable[[np.ndarray], np.ndarray]
+
+
+@pytest.fixture
+def voxels(phantom: Phantom) -> np.ndarray:
+    """A scan of just one window, in the bundle's own grid: nothing is resampled, nothing blended."""
+    return sampled(phantom, (WINDOW,) * 3)
+
+
+def sampled(phantom: Phantom, shape: tuple[int, int, int]) -> np.ndarray:
+    places = np.stack(np.meshgrid(*[np.arange(size) - size / 2 for size in shape], indexing="ij"), axis=-1)
+    return np.ascontiguousarray(phantom(places), dtype=np.float32)
+
+
+@pytest.fixture
+def keep_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def others(tiny_bundle: Path, tmp_path: Path) -> list[Path]:
+    """Weights of the bundle's network, and two others that differ a lot."""
+    state = torch.load(tiny_bundle / "models" / "model.pt", weights_only=True)
+    files = [tmp_path / f"{number}.pt" for number in range(3)]
+    for number, file in enumerate(files):
+        generator = torch.Generator().manual_seed(number)
+        noise = {key: torch.randn(value.shape, generator=generator) for key, value in state.items()}
+        torch.save({key: value + number * 0.2 * noise[key] for key, value in state.items()}, file)
+    return files
+
+
+def probabilities(predictor: Predictor, voxels: np.ndarray) -> np.ndarray:
+    found = predictor(voxels, probabilities=True).probabilities
+    assert found is not None
+    return found
+
+
+def test_of_several_weights_the_probabilities_are_averaged(
+    tiny_bundle: Path, others: list[Path], voxels: np.ndarray
+) -> None:
+    single = [probabilities(Predictor(tiny_bundle, checkpoint=file, device="cpu"), voxels) for file in others]
+    assert np.abs(single[0] - single[1]).max() > 0.1
+    together = Predictor(tiny_bundle, checkpoint=others, device="cpu")
+    np.testing.assert_allclose(probabilities(together, voxels), np.mean(single, axis=0), atol=1e-5)
+    assert len(set(together.parts.sha256)) == 3
+
+
+def test_mirrored_scans_are_averaged(tiny_bundle: Path, predictor: Predictor, voxels: np.ndarray) -> None:
+    mirrored = []
+    for axes in itertools.chain.from_iterable(itertools.combinations(range(3), number) for number in range(4)):
+        mirrored.append(np.flip(probabilities(predictor, np.flip(voxels, axes)), axes))
+    assert np.abs(mirrored[0] - mirrored[-1]).max() > 0.05
+    found = probabilities(Predictor(tiny_bundle, device="cpu", tta=True), voxels)
+    np.testing.assert_allclose(found, np.mean(mirrored, axis=0), atol=1e-4)
+
+
+def test_fast_runs_fewer_windows(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    class Counted(module.Windows):
+        def count(self, strips: int = 1) -> int:
+            counts.append(super().count(strips))
+            return counts[-1]
+
+    monkeypatch.setattr(module, "Windows", Counted)
+    scan = sampled(phantom, (40, 40, 40))
+    for fast in (False, True):
+        Predictor(tiny_bundle, device="cpu", fast=fast)(scan)
+    # Steps of 8 and of 12 voxels along each of 40: 4 windows, and 3.
+    assert counts == [4**3, 3**3]
+
+
+def test_strips_give_the_same(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = sampled(phantom, (30, 40, 26))
+    predictor = Predictor(tiny_bundle, device="cpu")
+    whole = predictor(scan, probabilities=True, uncertainty=True)
+    taken: list[int] = []
+
+    def strips(*_: object, **__: object) -> int:
+        taken.append(5)
+        return 5
+
+    monkeypatch.setattr(predictor.budget, "strips", strips)
+    cut = predictor(scan, probabilities=True, uncertainty=True)
+    assert taken == [5]
+    np.testing.assert_array_equal(cut.labels, whole.labels)
+    np.testing.assert_allclose(cut.probabilities, whole.probabilities, atol=1e-5)
+    np.testing.assert_allclose(cut.entropy, whole.entropy, atol=1e-5)
+
+
+def test_memory_that_does_not_suffice_is_told_before_reading(
+    tiny_bundle: Path, phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.nii.gz"
+    nib.save(nib.Nifti1Image(sampled(phantom, (60, 60, 60)), np.eye(4)), file)
+    predictor = Predictor(tiny_bundle, device="cpu", memory=resident_bytes() // 2)
+    monkeypatch.setattr(module, "check_scans", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(InputError, match="60 x 60 x 60 voxels"):
+        predictor(file)
+
+
+def test_progress_comes_to_one(predictor: Predictor, phantom: Phantom) -> None:
+    shares: list[float] = []
+    predictor.segment(predictor.prepare(sampled(phantom, (30, 30, 30))), progress=shares.append)
+    assert len(shares) > 5
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_entropy_is_that_of_the_probabilities(predictor: Predictor, phantom: Phantom) -> None:
+    found = predictor(sampled(phantom, (20, 20, 20)), probabilities=True, uncertainty=True)
+    assert found.probabilities is not None
+    p = found.probabilities.astype(np.float64)
+    entropy = -(p * np.log(np.maximum(p, 1e-30))).sum(axis=-1) / np.log(3)
+    np.testing.assert_allclose(found.entropy, entropy, atol=1e-4)
+    assert found.uncertainty == pytest.approx(entropy[found.labels > 0].mean(), abs=1e-4)
+    np.testing.assert_array_equal(found.labels, p.argmax(axis=-1))
+
+
+def test_without_any_label_nothing_is_uncertain(tiny_bundle: Path, voxels: np.ndarray, tmp_path: Path) -> None:
+    state = torch.load(tiny_bundle / "models" / "model.pt", weights_only=True)
+    head = [key for key, value in state.items() if key.endswith("bias") and value.shape == (3,)][-1]
+    state[head] = torch.tensor([1e4, 0, 0])
+    torch.save(state, tmp_path / "background.pt")
+    found = Predictor(tiny_bundle, checkpoint=tmp_path / "background.pt", device="cpu")(voxels, uncertainty=True)
+    assert not found.labels.any()
+    assert np.isnan(found.uncertainty)
+
+
+def test_thin_and_small_scans_are_segmented(predictor: Predictor, phantom: Phantom) -> None:
+    thin = predictor(sampled(phantom, (20, 1, 18)))
+    assert thin.labels.shape == (20, 1, 18)
+    assert thin.notes == ("one voxel thick along axis 1: the network sees nothing in that direction",)
+    small = predictor(sampled(phantom, (3, 5, 4)))
+    assert (small.labels.shape, small.notes) == ((3, 5, 4), ())
+
+
+def test_threads_are_those_asked_for(tiny_bundle: Path, keep_threads: None) -> None:
+    for count in (2, 1):
+        Predictor(tiny_bundle, device="cpu", threads=count)
+        assert torch.get_num_threads() == count
+
+
+def test_two_predictors_do_not_disturb_one_another(
+    tiny_bundle: Path, predictor: Predictor, voxels: np.ndarray, others: list[Path]
+) -> None:
+    before = predictor(voxels).labels
+    other = Predictor(tiny_bundle, checkpoint=others[2], device="cpu", fast=True)
+    assert not np.array_equal(other(voxels).labels, before)
+    np.testing.assert_array_equal(predictor(voxels).labels, before)
+
+
+def test_seconds_are_told_by_what_they_were_spent_on(predictor: Predictor, voxels: np.ndarray) -> None:
+    seconds = predictor(voxels).seconds
+    assert set(seconds) == {"preparing", "network", "windows"}
+    assert all(value >= 0 for value in seconds.values())

@@ -1,0 +1,62 @@
+"""What a user says about weights, memory, threads and device."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.errors import InputError
+from pipeline.prediction import settings
+from pipeline.prediction.settings import budget, checkpoints, device_name, thread_count
+
+
+def test_memory_is_read_with_its_unit() -> None:
+    assert budget("4GB") == 4 * 10**9
+    assert budget("1.5GiB") == 3 * 2**29
+
+
+@pytest.mark.parametrize("text", ["5", "0GB", "-1GB", "much", "4 quarts", ""])
+def test_memory_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--memory"):
+        budget(text)
+
+
+def test_memory_is_most_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "free_bytes", lambda: 10**10)
+    assert budget(None) == 8 * 10**9
+    monkeypatch.setattr(settings, "free_bytes", lambda: None)
+    assert budget(None) is None
+
+
+def test_folds_name_the_weights_of_their_trainings(tmp_path: Path) -> None:
+    files = [tmp_path / "runs" / f"fold_{fold}" / "model.pt" for fold in (0, 3)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert checkpoints(tmp_path, [], [3, 0]) == [str(files[1]), str(files[0])]
+    with pytest.raises(InputError, match="weights of fold 1") as raised:
+        checkpoints(tmp_path, [], [0, 1])
+    assert "--fold 1" in raised.value.remedy
+
+
+def test_files_of_weights_stay_as_they_are(tmp_path: Path) -> None:
+    assert checkpoints(tmp_path, ["b.pt", "a.pt"], None) == ["b.pt", "a.pt"]
+    assert checkpoints(tmp_path, [], None) == []
+    with pytest.raises(InputError, match="--folds"):
+        checkpoints(tmp_path, ["a.pt"], [0])
+
+
+def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [thread_count(count) for count in (None, 1, 64)] == [None, 1, 64]
+    monkeypatch.setattr("os.cpu_count", lambda: 96)
+    assert thread_count(96) == 96
+    for count in (0, -1, 97, 10**6):
+        with pytest.raises(InputError, match="1 to 96"):
+            thread_count(count)
+
+
+def test_devices_are_known_by_name() -> None:
+    # Whether they are here is another question, which the bundle's config answers.
+    assert [device_name(name) for name in ("auto", "cpu", "cuda", "cuda:1")] == ["auto", "cpu", "cuda", "cuda:1"]
+    for name in ("gpu0", "", "cuda:x", "meta", "Cpu "):
+        with pytest.raises(InputError, match="cuda:N"):
+            device_name(name)

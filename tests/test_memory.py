@@ -1,0 +1,57 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import memory
+from pipeline.memory import free_bytes, restart_peak, status_bytes
+
+SIZE = 64 << 20
+linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+
+
+@linux
+def test_what_is_allocated_is_counted() -> None:
+    before = status_bytes("VmRSS")
+    block = np.ones(SIZE, np.uint8)
+    after, peak = status_bytes("VmRSS"), status_bytes("VmHWM")
+    assert before is not None
+    assert after is not None
+    assert peak is not None
+    # Other parts of the process may have given something back meanwhile.
+    assert after - before > 0.8 * block.nbytes
+    assert peak >= after
+
+
+@linux
+def test_the_peak_starts_again() -> None:
+    block = np.ones(2 * SIZE, np.uint8)
+    high = status_bytes("VmHWM")
+    del block
+    if not restart_peak():
+        pytest.skip("the system does not let the peak be set back")
+    low = status_bytes("VmHWM")
+    assert high is not None
+    assert low is not None
+    assert high - low > SIZE
+
+
+@linux
+def test_free_memory_is_some_of_the_machine() -> None:
+    free = free_bytes()
+    assert free is not None
+    assert 0 < free < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_numbers_are_kilobytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  24000 kB\nMemAvailable:    1500 kB\nMemAvailableToo: 7 kB\n")
+    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
+    assert free_bytes() == 1500 * 1024
+
+
+def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_STATUS", "_MACHINE"):
+        monkeypatch.setattr(memory, name, tmp_path / "absent")
+    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no folder" / "absent")
+    assert (status_bytes("VmRSS"), free_bytes(), restart_peak()) == (None, None, False)
