@@ -46,7 +46,7 @@ def _add_predict(verbs: Any) -> None:
         description="Segment scans with a bundle: label maps in each scan's own grid, and more if asked for.",
         epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, pictures, DICOM series folders, folders of these, datalists; a "
         "scan of several files with one channel each is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
-        "skipped on the next start. Exit status: 0 all, 1 some failed, 2 nothing could be run. "
+        "skipped on the next start. Exit status: 0 all, 1 some failed, 2 nothing could be run, 130 interrupted. "
         "Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
     )
     predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
@@ -77,7 +77,7 @@ def _add_predict(verbs: Any) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="weights (default: the bundle's own, or those of its only training); of several probabilities are averaged",
+        help="weights (default: the bundle's own, or its only training's); of several the probabilities are averaged",
     )
     how.add_argument(
         "--folds",
@@ -187,10 +187,12 @@ def _one_interrupt() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
     before = {number: signal.getsignal(number) for number in numbers}
     heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    came: list[int] = []
 
-    def interrupt(*_: Any) -> None:
-        for number in heard:
-            signal.signal(number, signal.SIG_IGN)
+    def interrupt(number: int, _: Any) -> None:
+        came.append(number)
+        if len(came) > 1:
+            return
         # print() may be in the middle of a line itself.
         with suppress(OSError):
             os.write(2, _STOPPING)
@@ -202,8 +204,7 @@ def _one_interrupt() -> Iterator[None]:
         yield
     finally:
         for number in heard:
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_IGN if came else before[number])
 
 
 def _tell(result: Any) -> None:

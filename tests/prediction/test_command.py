@@ -126,9 +126,7 @@ def zero_spacing(file: Path) -> None:
     file.write_bytes(gzip.compress(bytes(raw)))
 
 
-def dicom(
-    folder: Path, places: list[float], *, uid: str = "1.2.3", turned: int | None = None
-) -> None:
+def dicom(folder: Path, places: list[float], *, uid: str = "1.2.3", turned: int | None = None) -> None:
     """Write a CT series, a slice of 20 x 18 voxels of 1 mm at each place (mm)."""
     pydicom = pytest.importorskip("pydicom")
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,7 +206,17 @@ def mixture(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         make(folder / "in" / name)
     words = [str(folder / "in" / name) for name in sorted([*BAD, *GOOD])]
     wanted = ["--probabilities", "--uncertainty", "--statistics", "--preview"]
-    command = [sys.executable, "-m", "pipeline", "predict", str(tiny_bundle), *words, "-o", str(folder / "out"), *wanted]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "predict",
+        str(tiny_bundle),
+        *words,
+        "-o",
+        str(folder / "out"),
+        *wanted,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return folder, Done(done.returncode, done.stdout, done.stderr)
 
@@ -306,7 +314,9 @@ def test_a_second_start_skips_what_is_finished(start: Start, scans: Path, tmp_pa
     assert again.printed.startswith("0 of 2 segmented, 2 finished before in ")
     assert statuses(out) == {"a": "skipped", "b": "skipped"}
     assert [scan["uncertainty"] for scan in report(out)["scans"]] == uncertainty
-    assert {file: (out / file).stat().st_mtime_ns for file in before if file.startswith(("a", "b"))}.items() <= before.items()
+    assert {
+        file: (out / file).stat().st_mtime_ns for file in before if file.startswith(("a", "b"))
+    }.items() <= before.items()
 
 
 def test_what_has_changed_is_done_again(start: Start, scans: Path, tmp_path: Path) -> None:
@@ -322,7 +332,9 @@ def test_what_has_changed_is_done_again(start: Start, scans: Path, tmp_path: Pat
     assert set(statuses(out).values()) == {"done"}
 
 
-@pytest.mark.parametrize("words", [["--fast"], ["--no-postprocessing"], ["--set", "inferer#sw_batch_size=2"], ["--tta"]])
+@pytest.mark.parametrize(
+    "words", [["--fast"], ["--no-postprocessing"], ["--set", "inferer#sw_batch_size=2"], ["--tta"]]
+)
 def test_other_settings_are_refused_until_overwritten(
     words: list[str], start: Start, scans: Path, tmp_path: Path
 ) -> None:
@@ -622,6 +634,14 @@ def test_a_terminal_shows_one_line_and_messages_above_it(scans: Path, tiny_bundl
     assert any(line.startswith("error: ") and "bad.nii.gz" in line for line in final)
     assert any(line.startswith("2 of 3 segmented, 1 failed in ") for line in final)
     assert sum("100%" in line and " left" in line for line in text.replace("\r\n", "\n").split("\n")) == 1
+
+
+def test_threads_are_counted_for_all_that_compute(start: Start, scans: Path, tmp_path: Path) -> None:
+    for count in ("2", "1"):
+        assert start(scans / "a.nii.gz", "-o", tmp_path / count, "--threads", count).status == 0
+        assert report(tmp_path / count)["threads"] == int(count) == torch.get_num_threads()
+        # NumPy and ITK count theirs by these when they are imported, which in a process of its own comes after this.
+        assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] == count
 
 
 def test_a_log_file_has_no_bar(start: Start, scans: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_strips_take_less_memory(windows: Windows) -> None:
 
 
 def test_what_does_not_fit_at_all_is_told(windows: Windows) -> None:
-    with pytest.raises(InputError, match="--memory: found 1.01 GB; expected about ") as raised:
+    with pytest.raises(InputError, match=r"--memory: found 1\.01 GB; expected about ") as raised:
         Budget(TAKEN + 10**7, CPU, window=0).strips(windows, SHAPE)
     assert "400 x 400 x 300 voxels" in raised.value.expected
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], words: str, tiny_bundl
 
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no configs/inference.json"):
+    with pytest.raises(InputError, match=r"no configs/inference\.json"):
         read_parts(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "inference.json").write_text("{")
