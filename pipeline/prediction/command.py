@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import platform
 import time
 from collections import Counter
@@ -14,28 +13,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..data.errors import InputError
 from ..files import write_text
 from ..inference.label_files import write_label_files
-from .inputs import ScanInput, read_inputs
-from .outputs import FILE_ENDINGS, Outputs, Wanted, is_output_file
+from .checks import REPORT, STATISTICS, check_apart, check_known, check_packages, check_single, check_writable
+from .inputs import read_inputs
+from .outputs import Outputs, Wanted, is_output_file
 from .predictor import Predictor
 from .ranks import Ranks
-from .records import Records, refuse_existing
-from .run import Result, as_record, predict_scans
+from .records import Records
+from .result import Result, as_record
+from .run import predict_scans
 from .statistics import write_table
 
 __all__ = ["Request", "Summary", "predict_files"]
 
 _PACKAGES = ("lightskip", "monai", "torch", "numpy", "nibabel", "itk")
-_REPORT = "report.json"
-_STATISTICS = "statistics.csv"
 
 
 @dataclass(frozen=True)
@@ -142,13 +139,13 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
     scans = read_inputs(request.inputs, channels=predictor.parts.channels)
     single = is_output_file(request.output)
     if single:
-        _check_single(request, scans)
-    _check_packages(request.wanted)
+        check_single(request.output, request.wanted, scans)
+    check_packages(request.wanted)
     folder = request.output.parent if single else request.output
-    _check_apart(scans, _place(request, single=single))
-    _check_writable(folder)
+    check_apart(scans, _place(request, single=single))
+    check_writable(folder)
     if not single and not request.overwrite:
-        _check_known(folder, request.wanted)
+        check_known(folder, request.wanted)
     records = None if single else Records(folder, _settings(predictor, request))
     results: list[Result] = []
     interrupted: KeyboardInterrupt | None = None
@@ -180,7 +177,7 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
         "peak_memory_bytes": max(peak for _, peak in gathered),
         "scans": [as_record(one) for one in everything],
     }
-    summary = Summary(tuple(everything), report, None if single else folder / _REPORT, ranks.first)
+    summary = Summary(tuple(everything), report, None if single else folder / REPORT, ranks.first)
     if ranks.first:
         _finish(summary, folder, predictor, request, single=single)
     if interrupted is not None:
@@ -199,7 +196,7 @@ def _finish(summary: Summary, folder: Path, predictor: Predictor, request: Reque
     if request.wanted.statistics:
         place = _place(request, single=single)
         files = {one.name: place(one.name).statistics for one in summary.results if one.status != "failed"}
-        write_table({name: file for name, file in files.items() if file is not None}, folder / _STATISTICS)
+        write_table({name: file for name, file in files.items() if file is not None}, folder / STATISTICS)
 
 
 def _place(request: Request, *, single: bool) -> Callable[[str], Outputs]:
@@ -208,76 +205,6 @@ def _place(request: Request, *, single: bool) -> Callable[[str], Outputs]:
         return named(request.output, request.wanted)
 
     return place
-
-
-def _check_single(request: Request, scans: Sequence[ScanInput]) -> None:
-    if len(scans) != 1:
-        raise InputError(
-            request.output,
-            found=f"the name of one file for {len(scans)} scans",
-            expected="a folder",
-            remedy="give a folder: -o OUT",
-        )
-    endings = FILE_ENDINGS[request.wanted.format]
-    if not request.output.name.lower().endswith(endings):
-        raise InputError(
-            request.output,
-            found=f"an ending of another format than --format {request.wanted.format}",
-            expected=f"a name that ends in {' or '.join(endings)}",
-            remedy="correct the name, or the format",
-        )
-
-
-def _check_packages(wanted: Wanted) -> None:
-    """Raise InputError where a package is missing that only writing needs, at the end of all computing."""
-    if wanted.format == "dicom-seg" and find_spec("highdicom") is None:
-        raise InputError(
-            "--format dicom-seg",
-            found="no highdicom to write it with",
-            expected="the packages for DICOM segmentations",
-            remedy="install them: pip install 'lightskip[dicom]'",
-        )
-
-
-def _check_apart(scans: Sequence[ScanInput], place: Callable[[str], Outputs]) -> None:
-    """Raise InputError where an output would take the place of a scan, or lie among the slices of a series."""
-    given = {os.path.realpath(file): file for scan in scans for file in scan.files}
-    for scan in scans:
-        for output in place(scan.name).files:
-            path = Path(os.path.realpath(output))
-            if str(path) in given or str(path.parent) in given:
-                raise InputError(
-                    output,
-                    found="a scan to segment" if str(path) in given else "a place among the slices of a scan",
-                    expected=f"a place for what is made of {scan.files[0]} that leaves all scans as they are",
-                    remedy="write into another folder: -o OUT",
-                )
-
-
-def _check_writable(folder: Path) -> None:
-    """Make the folder and a file in it, before hours are spent on what could not be written."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder, found="a file", expected="a folder to write to", remedy="give another one: -o OUT")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            folder,
-            found=f"a folder that cannot be written to ({error.strerror})",
-            expected="one that can",
-            remedy="give another one with -o, or see to its permissions and the room on its disk",
-        ) from error
-
-
-def _check_known(folder: Path, wanted: Wanted) -> None:
-    """Raise InputError where a file of all scans together is there that no prediction made."""
-    names = (_REPORT, "labels.ctbl", "labels.txt", *((_STATISTICS,) if wanted.statistics else ()))
-    if Records.are_in(folder):
-        return
-    refuse_existing(folder / name for name in names)
 
 
 def _settings(predictor: Predictor, request: Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import random
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from ..bundle.launch_checks import check_given, config_files
 from ..data.errors import InputError, input_error_behind
 from ..inference import Ensemble, SaveLabelMapd, SaveProbabilitiesd, check_weights, mirrored
 from ..inference.label_table import Label, label_table
+from .settings import device_name
 
 __all__ = ["Parts", "read_parts"]
 
@@ -147,20 +149,21 @@ def read_parts(
     if checkpoints:
         given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
     check_given("predict", files, given)
-    # The scans come later, one by one.
-    workflow = _workflow(files, {**given, "dataset#data": [], "check_data": False})
-    try:
-        return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing)
-    except Exception as error:
-        raise _explained(error) from error
-    finally:
-        workflow.finalize()
+    with _same_randomness():
+        # The scans come later, one by one.
+        workflow = _workflow(files, {**given, "dataset#data": [], "check_data": False})
+        try:
+            return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing)
+        except Exception as error:
+            raise _explained(error) from error
+        finally:
+            workflow.finalize()
 
 
 def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if device != "auto":
-        settings["device"] = f"$torch.device({device!r})"
+        settings["device"] = f"$torch.device({device_name(device)!r})"
     if tta:
         settings["tta"] = True
     if fast:
@@ -186,6 +189,18 @@ def _workflow(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
+def _same_randomness() -> Iterator[None]:
+    """Leave the program's random numbers as they were: a config sets a seed, and a network draws its first weights."""
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=()):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Keep back what MONAI says of every config: that it is code, what was read, that logging is left alone."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
@@ -202,8 +217,21 @@ def _quiet() -> Iterator[None]:
 
 
 def _explained(error: Exception) -> Exception:
-    """Return the InputError that MONAI wrapped in errors of its own, or the error as it is."""
-    return input_error_behind(error) or error
+    """Return the InputError that MONAI wrapped in errors of its own, or what a misnamed argument is, or the error."""
+    explained = input_error_behind(error)
+    if explained is not None:
+        return explained
+    cause: BaseException | None = error
+    while cause is not None and "unexpected keyword argument" not in str(cause):
+        cause = cause.__cause__
+    if not isinstance(cause, TypeError):
+        return error
+    return InputError(
+        "a setting of the inference config",
+        found=str(cause),
+        expected="arguments that the component takes",
+        remedy="correct the name: --set KEY=VALUE",
+    )
 
 
 def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool) -> Parts:

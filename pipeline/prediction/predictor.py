@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.check import check_scans
+from ..data.check_header import check_spacing
+from ..data.errors import InputError
 from ..data.layouts.headers import shape_and_spacing
 from ..inference.places import grid_change
 from ..inference.restore import Restored
@@ -182,8 +184,7 @@ class Predictor:
 
     def _read(self, files: Sequence[str | Path]) -> MetaTensor:
         paths = [str(Path(file).expanduser()) for file in files]
-        if self.budget.memory is not None:
-            self.budget.require(*self._preparing(paths))
+        self._require_memory(paths)
         item = paths[0] if len(paths) == 1 else paths
         case: dict[str, Any] = {"image": item}
         check_scans(
@@ -233,13 +234,24 @@ class Predictor:
         windows = Windows(parts.inferer, prepared.image, classes=parts.classes, device=parts.device)
         return needed if self.budget.holds(windows, needed) else None
 
+    def _require_memory(self, files: Sequence[str]) -> None:
+        if self.budget.memory is None:
+            return
+        try:
+            needed, shape = self._preparing(files)
+        except InputError:
+            # What is wrong with a file is told by reading it, better than by its header.
+            return
+        self.budget.require(needed, shape)
+
     def _preparing(self, files: Sequence[str]) -> tuple[int, tuple[int, ...]]:
         """Return what reading and pre-processing files takes at its peak (bytes), and their shape."""
         shape, spacing = shape_and_spacing(Path(files[0]))
         shape, spacing = shape[: self.parts.spatial_dims], spacing[: self.parts.spatial_dims]
+        check_spacing(files[0], np.asarray(spacing), shape)
         own = self.parts.own_spacing or spacing
         # Which axis is which does not matter for the product, if spacings are not far apart.
-        change = prod(spacing) / prod(own) if min(spacing) > 0 else 1.0
+        change = prod(spacing) / prod(own)
         same = sorted(round(size, 3) for size in spacing) == sorted(round(size, 3) for size in own)
         voxels = prod(shape)
         network = voxels if same else int(voxels * change)

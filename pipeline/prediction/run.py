@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -17,47 +15,21 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..data.errors import InputError, input_error_behind
+from ..data.errors import InputError
 from ..inference.dicom_series import series_slices
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
 from .prediction import Prediction, Prepared
 from .predictor import Predictor
+from .progress import Bar
 from .records import Records, refuse_existing
+from .result import Job, Result, as_record, failed
 
-__all__ = ["Result", "as_record", "predict_scans"]
+__all__ = ["predict_scans"]
 
 _Given = TypeVar("_Given")
 
 _OVERLAP_FROM = 2  # threads: with one, reading and writing would take it from the network
-_NO_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one scan.
-
-    Attributes:
-        name: of the scan.
-        files: it was read from.
-        status: ``"done"``, ``"skipped"`` (finished before) or ``"failed"``.
-        outputs: files that are there now.
-        seconds: by what they were spent on: preparing, network, windows, writing.
-        uncertainty: mean entropy of the labelled voxels, where it was asked for.
-        notes: what a user should know.
-        error: what went wrong.
-        traceback: of an error that nobody foresaw.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    status: str
-    outputs: tuple[str, ...] = ()
-    seconds: Mapping[str, float] | None = None
-    uncertainty: float | None = None
-    notes: tuple[str, ...] = ()
-    error: str | None = None
-    traceback: str | None = None
 
 
 def predict_scans(
@@ -83,8 +55,8 @@ def predict_scans(
         progress: whether to draw a bar with the time left on stderr, if that is a terminal.
         tell: called with every result, while the bar is out of the way.
     """
-    with _Bar(len(scans), silent=not progress) as bar:
-        jobs = [_Job(scan, place(scan.name), wanted) for scan in scans]
+    with Bar(len(scans), silent=not progress) as bar:
+        jobs = [Job(scan, place(scan.name), wanted) for scan in scans]
         for result in _results(predictor, jobs, records, bar, overwrite=overwrite):
             if tell is not None:
                 with tqdm.external_write_mode():
@@ -93,7 +65,7 @@ def predict_scans(
 
 
 def _results(
-    predictor: Predictor, jobs: Sequence[_Job], records: Records | None, bar: _Bar, *, overwrite: bool
+    predictor: Predictor, jobs: Sequence[Job], records: Records | None, bar: Bar, *, overwrite: bool
 ) -> Iterator[Result]:
     left = []
     for job in jobs:
@@ -107,19 +79,10 @@ def _results(
         yield from line.run(left)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A scan, where its files go, and which."""
-
-    scan: ScanInput
-    outputs: Outputs
-    wanted: Wanted
-
-
 class _Line:
     """Scans on their way: one is read, one segmented and one written at a time."""
 
-    def __init__(self, predictor: Predictor, records: Records | None, bar: _Bar) -> None:
+    def __init__(self, predictor: Predictor, records: Records | None, bar: Bar) -> None:
         self.predictor, self.records, self.bar = predictor, records, bar
         overlap = torch.get_num_threads() >= _OVERLAP_FROM
         self._reader = ThreadPoolExecutor(1) if overlap else None
@@ -137,7 +100,7 @@ class _Line:
             # What was handed over is written, also after Ctrl-C.
             self._writer.shutdown()
 
-    def run(self, jobs: Sequence[_Job]) -> Iterator[Result]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[Result]:
         """Yield the results, in the order of the jobs."""
         ahead: list[Future[Prepared]] = []
         writing: list[Future[Result]] = []
@@ -158,7 +121,7 @@ class _Line:
         yield from (written.result() for written in writing)
 
     def _do(
-        self, job: _Job, following: _Job | None, ahead: list[Future[Prepared]], writing: Sequence[Future[Result]]
+        self, job: Job, following: Job | None, ahead: list[Future[Prepared]], writing: Sequence[Future[Result]]
     ) -> Future[Result]:
         """Read and segment a scan, unless it was read `ahead`, and put there the one that is read meanwhile.
 
@@ -171,10 +134,10 @@ class _Line:
                 ahead.append(_submit(self._reader, self.predictor.prepare, following.scan.files))
             return self._segment(job, prepared, reserved=reserved or 0, writing=writing)
         except Exception as error:
-            return _submit(None, _failed, job, error)
+            return _submit(None, failed, job, error)
 
     def _segment(
-        self, job: _Job, prepared: Prepared, *, reserved: int, writing: Sequence[Future[Result]]
+        self, job: Job, prepared: Prepared, *, reserved: int, writing: Sequence[Future[Result]]
     ) -> Future[Result]:
         """Segment a prepared scan and hand it over for writing."""
         with ExitStack() as room:
@@ -193,7 +156,7 @@ class _Line:
             wait(writing)
             return _submit(self._writer, self._write, job, prediction, room.pop_all())
 
-    def _write(self, job: _Job, prediction: Prediction, room: ExitStack) -> Result:
+    def _write(self, job: Job, prediction: Prediction, room: ExitStack) -> Result:
         """Write a scan's files and its record; runs beside the next scan."""
         scan, start = job.scan, time.perf_counter()
         try:
@@ -213,7 +176,7 @@ class _Line:
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))
         except Exception as error:
-            return _failed(job, error)
+            return failed(job, error)
         return result
 
     def _voxels(self, scan: ScanInput) -> Callable[[], NDArray[Any]]:
@@ -224,7 +187,7 @@ class _Line:
 
         return read
 
-    def _bytes_ahead(self, prepared: Prepared, following: _Job | None) -> int | None:
+    def _bytes_ahead(self, prepared: Prepared, following: Job | None) -> int | None:
         """Return the bytes to leave to reading the next scan meanwhile, or None where it has to wait."""
         if self._reader is None or following is None:
             return None
@@ -235,22 +198,11 @@ class _Line:
             return None
 
 
-def as_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON has it, without what is not known."""
-    content = {key: value for key, value in asdict(result).items() if value is not None}
-    if isinstance(content.get("uncertainty"), float):
-        # JSON has no NaN: nothing was found, so nothing has an entropy.
-        content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
-    if "seconds" in content:
-        content["seconds"] = {key: round(value, 3) for key, value in content["seconds"].items()}
-    return content
-
-
-def _settled(job: _Job, records: Records | None, *, overwrite: bool) -> Result | None:
+def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | None:
     """Return what is known of a scan already, or None where it is to be done."""
     scan = job.scan
     if scan.problem is not None:
-        return _failed(job, scan.problem)
+        return failed(job, scan.problem)
     try:
         if job.wanted.format == "dicom-seg" and not Path(scan.files[0]).is_dir():
             # It raises what writing would raise after all computing.
@@ -262,36 +214,13 @@ def _settled(job: _Job, records: Records | None, *, overwrite: bool) -> Result |
             return None
         record = records.finished(scan.name, scan.files, job.outputs)
     except (InputError, OSError) as error:
-        return _failed(job, error)
+        return failed(job, error)
     if record is None:
         return None
     outputs = tuple(str(file) for file in job.outputs.files)
     known = record.get("uncertainty")
     uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
     return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
-
-
-def _failed(job: _Job, error: Exception) -> Result:
-    """Say what went wrong with a scan."""
-    explained = input_error_behind(error)
-    trace = None
-    if explained is not None:
-        message = str(explained)
-        if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
-            # As of --memory, of which one scan has enough and another has not.
-            message = f"{job.scan.files[0]}: {message}"
-    elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        message = f"{job.scan.files[0]}: found more than fits into memory; expected a scan that does. What to do: give "
-        message += "--memory what this machine has, or close other programs."
-    elif isinstance(error, OSError) and error.strerror is not None:
-        # Without a name it is what comes of writing, such as a full disk.
-        where = job.outputs.label_map.parent if error.filename is None else error.filename
-        message = f"{where}: found {str(error.strerror).lower()}; expected to read or write it. "
-        message += "What to do: see to its permissions and to the room on its disk."
-    else:
-        message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
-        trace = "".join(traceback.format_exception(error))
-    return Result(job.scan.name, job.scan.files, "failed", error=message, traceback=trace)
 
 
 def _submit(workers: ThreadPoolExecutor | None, function: Callable[..., _Given], *arguments: Any) -> Future[_Given]:
@@ -304,38 +233,3 @@ def _submit(workers: ThreadPoolExecutor | None, function: Callable[..., _Given],
     except Exception as error:
         future.set_exception(error)
     return future
-
-
-class _Bar:
-    """The progress of all scans together, in parts of one, with the time left."""
-
-    def __init__(self, scans: int, *, silent: bool) -> None:
-        self.scans = scans
-        self._given = 0.0
-        # None: nothing is drawn into a log file.
-        self._bar = tqdm(
-            total=scans,
-            desc="segmenting",
-            disable=True if silent else None,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def begin(self, name: str) -> None:
-        """Start with a scan."""
-        self._given = 0.0
-        self._bar.set_description_str(name)
-
-    def advance(self, share: float) -> None:
-        """Say that a share of a scan is done."""
-        self._given += share
-        self._bar.update(share)
-
-    def end(self) -> None:
-        """Say that the scan is done, whatever was said of it before."""
-        self._bar.update(max(0.0, 1.0 - self._given))

@@ -20,7 +20,8 @@ from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted
 from pipeline.prediction.prediction import Prediction
 from pipeline.prediction.records import Records
-from pipeline.prediction.run import Result, as_record, predict_scans
+from pipeline.prediction.result import Result, as_record
+from pipeline.prediction.run import predict_scans
 
 SHAPE = (5, 4, 3)
 PATIENCE = 30  # seconds until a test gives up on what should happen at once

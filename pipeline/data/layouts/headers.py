@@ -31,7 +31,7 @@ def shape_and_spacing(image: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
             image,
             found=f"a header that cannot be read ({reason})",
             expected="an image, whose header tells shape and spacing",
-            remedy="copy or download the file again, or make folds without shape and spacing",
+            remedy="copy or download the file again, or leave it out",
         ) from error
 
 
