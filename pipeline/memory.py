@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["free_bytes", "restart_peak", "status_bytes"]
+__all__ = ["free_bytes", "give_back", "restart_peak", "status_bytes"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -12,7 +15,7 @@ _MACHINE = Path("/proc/meminfo")
 
 
 def status_bytes(key: str) -> int | None:
-    """Return a line of this process's status: ``VmRSS``, what it has in memory now, or ``VmHWM``, its peak.
+    """Return a line of this process's status: such as ``VmRSS``, what it has in memory now.
 
     Returns:
         Bytes; None where the system does not tell.
@@ -23,6 +26,14 @@ def status_bytes(key: str) -> int | None:
 def free_bytes() -> int | None:
     """Return the machine's memory that programs can still have; None where the system does not tell."""
     return _line(_MACHINE, "MemAvailable")
+
+
+def give_back() -> None:
+    """Give freed memory that malloc keeps back to the system: what is counted then is in use."""
+    if sys.platform == "linux":
+        # musl has no malloc_trim, and keeps nothing.
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def restart_peak() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import log as log_of
 from typing import Any
 
 import torch
@@ -51,12 +52,15 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return logits (N, K, *spatial), float32."""
-        logs = [torch.log_softmax(member(x, *args, **kwargs).float(), dim=1) for member in self.members]
-        total = logs[0]
-        for log in logs[1:]:
-            total = torch.logaddexp(total, log)
+        total: Tensor | None = None
+        for member in self.members:
+            log = torch.log_softmax(member(x, *args, **kwargs).float(), dim=1)
+            total = log if total is None else torch.logaddexp(total, log)
+        if total is None:
+            msg = "an ensemble without members: expected one or more"
+            raise ValueError(msg)
         # Their number is a constant, which a softmax takes away; with it the values are log-probabilities.
-        return total - torch.tensor(float(len(logs)), device=total.device).log()
+        return total - log_of(len(self.members))
 
 
 def mirrored(network: nn.Module, axes: Sequence[int]) -> nn.Module:

@@ -184,7 +184,7 @@ def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: nib.Nifti1Pair) -
     header["vox_offset"] = 0
     header.set_data_shape(shape)
     header.set_data_dtype(dtype)
-    header.set_slope_inter(None, None)
+    header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
     header.set_intent("none")
     for field, value in geometry.items():

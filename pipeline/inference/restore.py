@@ -22,6 +22,7 @@ from .places import Axis, Places, leaning_places, straight_axes
 
 __all__ = ["Restored"]
 
+_PLACES = 1 << 22  # of the scan that are filled at a time
 _TILE = 1 << 18  # places whose probabilities are gathered at a time
 _DENSE = 0.2  # of all places: from there on gathering some takes longer than interpolating all
 _MOST_BYTE = 256  # classes that a byte can tell apart
@@ -89,16 +90,31 @@ class Restored:
     ) -> None:
         """Fill the part of the scan that a box of the network's grid (K, rows, Y, Z) is enough for."""
         taken = [axis.between(low, high) for axis, low, high in zip(axes, first, last, strict=True)]
-        if any(part.start == part.stop for part in taken):
+        lengths = [part.stop - part.start for part in taken]
+        if not all(lengths):
             return
+        entropy = None if self.entropy is None else _entropy(probabilities)
+        # A scan of finer voxels has many times as many places as the box has: not all of them at a time.
+        step = max(1, _PLACES // (lengths[1] * lengths[2]))
+        for start in range(taken[0].start, taken[0].stop, step):
+            part = [slice(start, min(start + step, taken[0].stop)), *taken[1:]]
+            self._fill_part(axes, part, first, probabilities, entropy)
+
+    def _fill_part(
+        self,
+        axes: Sequence[Axis],
+        taken: Sequence[slice],
+        first: Sequence[int],
+        probabilities: Tensor,
+        entropy: Tensor | None,
+    ) -> None:
         box = _Box(axes, taken, first, probabilities.device)
-        labels = box.labels(probabilities, self.labels.dtype)
         scan_axes = [axis.scan_axis for axis in axes]
-        where = tuple(taken[scan_axes.index(axis)] for axis in range(3))
         order = [scan_axes.index(axis) for axis in range(3)]
-        self.labels[where] = labels.permute(order).cpu().numpy()
-        if self.entropy is not None:
-            self.entropy[where] = box.interpolated(_entropy(probabilities)).permute(order).cpu().numpy()
+        where = tuple(taken[axis] for axis in order)
+        self.labels[where] = box.labels(probabilities, self.labels.dtype).permute(order).cpu().numpy()
+        if self.entropy is not None and entropy is not None:
+            self.entropy[where] = box.interpolated(entropy).permute(order).cpu().numpy()
         if self.probabilities is not None:
             for number, one in enumerate(probabilities):
                 self.probabilities[..., number][where] = box.interpolated(one).permute(order).cpu().numpy()

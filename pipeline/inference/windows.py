@@ -23,6 +23,7 @@ from .inferers import in_precision
 __all__ = ["CHUNK_BYTES", "Rows", "Windows", "window_size"]
 
 CHUNK_BYTES = 32 << 20
+_COPIES = 5  # of rows: logits, probabilities, those with the row before, and room to make them
 _Window = tuple[slice, ...]
 
 
@@ -76,10 +77,11 @@ class Windows:
         return [(low, high + 1) for low, high in pairwise(edges)]
 
     def slab_bytes(self, strips: int = 1) -> int:
-        """Return what the slab of a strip and the rows it hands out take, in bytes, at most."""
+        """Return what the slab of a strip takes, and what is made of the rows that it hands out, in bytes, at most."""
         width = max(high - low for low, high in self.strips(strips))
         row = 4 * width * prod(self.padded[2:])
-        return self.size[0] * row * (self.classes + 1) + max(CHUNK_BYTES, row * self.classes)
+        handed = max(CHUNK_BYTES, row * self.classes)
+        return self.size[0] * row * (self.classes + 1) + _COPIES * handed
 
     def count(self, strips: int = 1) -> int:
         """Return how many windows go through the network."""

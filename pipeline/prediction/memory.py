@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 
 from ..data.errors import InputError
-from ..inference.windows import CHUNK_BYTES, Windows
-from ..memory import restart_peak, status_bytes
+from ..inference.windows import Windows
+from ..memory import give_back, restart_peak, status_bytes
 
 # Copies (float32) of a volume at the peak of MONAI's transforms, as `benchmarks/predict.py preparation` measures them:
 # of the scan while it is read (scaled values, DICOM and turned axes take most); of the scan where nothing is resampled;
@@ -18,9 +19,9 @@ _OWN_GRID_MASKED, _RESAMPLED_MASKED = 10.4, 9.6
 
 _MOST_STRIPS = 64
 _OF_GPU = 0.8  # of what is free: other work on it may grow
-_ROWS = 5 * CHUNK_BYTES  # beside the slab: rows that were handed out, their probabilities, their labels
+_PLACES = 128 << 20  # beside the slab: the places of the scan's grid that are interpolated at a time
 
-__all__ = ["Budget", "MemoryWatch", "preparation_bytes", "resident_bytes"]
+__all__ = ["Budget", "MemoryWatch", "preparation_bytes", "reading_bytes", "resident_bytes"]
 
 
 class MemoryWatch:
@@ -44,24 +45,42 @@ class MemoryWatch:
 
 
 def resident_bytes() -> int:
-    """Return what this process has in memory now; 0 where the system does not tell."""
-    return status_bytes("VmRSS") or 0
+    """Return what this process has in memory now and nobody can take from it; 0 where the system does not tell.
+
+    Pages of files count as far as they are the libraries': those of probabilities on their way to the disk are the
+    system's to keep or not.
+    """
+    give_back()
+    return (status_bytes("RssAnon") or 0) + (status_bytes("RssShmem") or 0) + _library_bytes()
 
 
-def preparation_bytes(scan: int, network: int, *, channels: int, masked: bool = False) -> int:
+@cache
+def _library_bytes() -> int:
+    return status_bytes("RssFile") or 0
+
+
+def reading_bytes(scan: int, *, channels: int) -> int:
+    """Return what reading a scan of so many voxels takes at its peak, in bytes, rather too much."""
+    return int(4 * channels * _READ * scan)
+
+
+def preparation_bytes(
+    scan: int, network: int, *, channels: int, resampled: bool | None = None, masked: bool = False
+) -> int:
     """Return what reading, checking and pre-processing a scan takes at its peak, in bytes, rather too much.
 
     Args:
         scan: voxels of the scan.
-        network: voxels of the network's grid; as many where nothing is resampled.
+        network: voxels of the network's grid.
         channels: of the scan.
+        resampled: whether one grid is resampled to the other; None: where they differ in their number.
         masked: whether it is normalised by its voxels that are not zero.
     """
-    if scan == network:
+    if not (scan != network if resampled is None else resampled):
         copies = (_OWN_GRID_MASKED if masked else _OWN_GRID) * scan
     else:
         copies = _SOURCE * scan + (_RESAMPLED_MASKED if masked else _RESAMPLED) * network
-    return int(4 * channels * max(_READ * scan, copies))
+    return max(reading_bytes(scan, channels=channels), int(4 * channels * copies))
 
 
 class Budget:
@@ -69,8 +88,8 @@ class Budget:
 
     Args:
         memory: bytes for this process; None: no bound.
-        device: where the network runs. A GPU's own memory bounds the slab that lies there.
-        window: bytes that a batch of windows takes in the network.
+        device: where the network runs. On a GPU the slab lies in its memory, which bounds it there.
+        window: bytes that a batch of windows takes in the network, on the device.
     """
 
     def __init__(self, memory: int | None, device: torch.device, *, window: int) -> None:
@@ -93,27 +112,41 @@ class Budget:
         Args:
             windows: of the scan.
             shape: of the scan.
-            reserved: bytes that something else will take meanwhile.
+            reserved: bytes of the process's memory that something else will take meanwhile.
 
         Raises:
-            InputError: the narrowest strips are too large.
+            InputError: the narrowest strips are too large, or what is reserved is.
         """
-        room = self._room()
+        if self.device.type == "cuda":
+            self.require(reserved + _PLACES, shape)
+            room: int | None = self._free_on_gpu() - self.window
+        else:
+            room = self._left(self.window + _PLACES + reserved)
         if room is None:
             return 1
         counts = range(1, _MOST_STRIPS + 1)
-        fitting = next((count for count in counts if windows.slab_bytes(count) <= room - reserved), None)
-        if fitting is None:
-            self.require(windows.slab_bytes(_MOST_STRIPS) + self.window + _ROWS + reserved, shape)
-        return fitting or _MOST_STRIPS
+        fitting = next((count for count in counts if windows.slab_bytes(count) <= room), None)
+        if fitting is not None:
+            return fitting
+        if self.device.type != "cuda":
+            self.require(windows.slab_bytes(_MOST_STRIPS) + self.window + _PLACES + reserved, shape)
+            return _MOST_STRIPS
+        raise InputError(
+            str(self.device),
+            found=f"{self._free_on_gpu() / 1e9:.3g} GB of memory free",
+            expected=f"{(windows.slab_bytes(_MOST_STRIPS) + self.window) / 1e9:.2g} GB for this scan",
+            remedy="end what else runs on it, or segment with --device cpu",
+        )
 
     def holds(self, windows: Windows, more: int) -> bool:
-        """Tell whether the slab of a scan and so many bytes more fit in."""
-        room = self._room()
-        return room is None or windows.slab_bytes() + more <= room
+        """Tell whether a scan's slab and so many bytes more fit into the process's memory."""
+        slab = 0 if self.device.type == "cuda" else windows.slab_bytes() + self.window
+        left = self._left(slab + _PLACES)
+        return left is None or more <= left
 
-    def _room(self) -> int | None:
-        """Return the bytes that are left for a slab; None where nothing bounds it."""
-        if self.device.type == "cuda":
-            return int(_OF_GPU * torch.cuda.mem_get_info(self.device)[0]) - self.window
-        return None if self.memory is None else self.memory - resident_bytes() - self.window - _ROWS
+    def _left(self, taken: int) -> int | None:
+        return None if self.memory is None else self.memory - resident_bytes() - taken
+
+    def _free_on_gpu(self) -> int:
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return int(_OF_GPU * (torch.cuda.mem_get_info(self.device)[0] + kept))

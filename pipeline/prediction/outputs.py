@@ -174,12 +174,16 @@ def _write(
     if outputs.entropy is not None and prediction.entropy is not None:
         save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
     if outputs.statistics is not None or outputs.preview is not None:
-        image = read()
-        if outputs.statistics is not None:
-            rows = label_statistics(prediction.labels, image, affine, table)
-            write_statistics(rows, outputs.statistics, scan=name)
-        if outputs.preview is not None:
-            picture = preview(image[0], prediction.labels, affine, table, title=name)
-            with whole_file(outputs.preview) as temporary:
-                temporary.write_bytes(picture)
+        _write_measures(prediction, outputs, name, read())
     save_label_map(prediction.labels, outputs.label_map, scan=scan, affine=affine, table=table)
+
+
+def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: NDArray[Any]) -> None:
+    """Write what needs the scan's voxels (C, X, Y[, Z]), which are not kept any longer."""
+    labels, affine, table = prediction.labels, prediction.affine, prediction.table
+    if outputs.statistics is not None:
+        write_statistics(label_statistics(labels, image, affine, table), outputs.statistics, scan=name)
+    if outputs.preview is not None:
+        picture = preview(image[0], labels, affine, table, title=name)
+        with whole_file(outputs.preview) as temporary:
+            temporary.write_bytes(picture)

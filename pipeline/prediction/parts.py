@@ -149,7 +149,7 @@ def read_parts(
     if checkpoints:
         given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
     check_given("predict", files, given)
-    with _same_randomness():
+    with _same_program():
         # The scans come later, one by one.
         workflow = _workflow(files, {**given, "dataset#data": [], "check_data": False})
         try:
@@ -189,15 +189,19 @@ def _workflow(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def _same_randomness() -> Iterator[None]:
-    """Leave the program's random numbers as they were: a config sets a seed, and a network draws its first weights."""
+def _same_program() -> Iterator[None]:
+    """Leave to the program what a config sets for a run of its own: random numbers, cuDNN, how errors are shown."""
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
+    cudnn, hook = torch.backends.cudnn, sys.excepthook
+    flags = cudnn.deterministic, cudnn.benchmark
     try:
         with torch.random.fork_rng(devices=()):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(arrays)  # noqa: NPY002
+        cudnn.deterministic, cudnn.benchmark = flags
+        sys.excepthook = hook
 
 
 @contextmanager
@@ -249,7 +253,7 @@ def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta:
     members = []
     for path in paths:
         check_weights(path, network)
-        member = network if len(paths) == 1 else copy.deepcopy(network)
+        member = network if path is paths[-1] else copy.deepcopy(network)
         member.load_state_dict(torch.load(path, map_location=device, weights_only=True))
         members.append(member)
     together = members[0] if len(members) == 1 else Ensemble(members)

@@ -23,11 +23,13 @@ from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
 from .arrays import as_scan
-from .memory import Budget, MemoryWatch, preparation_bytes, resident_bytes
+from .memory import Budget, MemoryWatch, preparation_bytes, reading_bytes, resident_bytes
 from .parts import read_parts
 from .prediction import Prediction, Prepared
 
 __all__ = ["Predictor"]
+
+_SAME_SPACING = 1e-5  # mm: beyond it MONAI resamples, as a header in float32 stays within it
 
 
 class Predictor:
@@ -98,7 +100,10 @@ class Predictor:
             InputError: the scan cannot be used, or memory does not suffice for it.
         """
         prepared = self.prepare(scan, affine=affine)
-        kept = np.zeros((*prepared.scan_shape, self.parts.classes), np.float32) if probabilities else None
+        kept = None
+        if probabilities:
+            self.budget.require(4 * self.parts.classes * prod(prepared.scan_shape), prepared.scan_shape)
+            kept = np.zeros((*prepared.scan_shape, self.parts.classes), np.float32)
         return self.segment(prepared, probabilities=kept, uncertainty=uncertainty)
 
     def prepare(
@@ -111,9 +116,9 @@ class Predictor:
         else:
             image = self._read([scan] if isinstance(scan, str | Path) else list(scan))
         scan_shape, scan_affine = tuple(image.shape[1:]), _four(image.affine)
-        data = {"image": image}
-        del image
-        image = self.parts.preprocessing(data)["image"]
+        for transform in self.parts.preprocessing.transforms:
+            # Nothing but the last result is kept: of a large scan each takes as much again.
+            image = transform({"image": image})["image"]
         network_affine = _four(image.affine)
         return Prepared(
             image.as_tensor().cpu().contiguous(),
@@ -159,7 +164,9 @@ class Predictor:
             entropy=entropy,
         )
         timed = _Timed(parts.network)
-        strips = windows.strips(self.budget.strips(windows, prepared.scan_shape, reserved=reserved))
+        # These are not counted as taken before they are written to.
+        own = restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
+        strips = windows.strips(self.budget.strips(windows, prepared.scan_shape, reserved=reserved + own))
         total = windows.count(len(strips))
 
         def done(count: int) -> None:
@@ -197,8 +204,8 @@ class Predictor:
         if not self.parts.clean.transforms:
             return labels
         case = {"pred": MetaTensor(torch.as_tensor(labels)[None], affine=torch.as_tensor(affine))}
-        cleaned: NDArray[Any] = np.asarray(self.parts.clean(case)["pred"].as_tensor()[0]).astype(labels.dtype)
-        return cleaned
+        cleaned: NDArray[Any] = np.asarray(self.parts.clean(case)["pred"].as_tensor()[0])
+        return cleaned.astype(labels.dtype, copy=False)
 
     def _warm_up(self) -> int:
         """Run one batch of windows, so that kernels are chosen and made, and return the memory it took."""
@@ -206,33 +213,38 @@ class Predictor:
         size = window_size(inferer, [64] * parts.spatial_dims)
         image = torch.zeros((parts.channels, *size))
         image[..., 0] = 1
+        windows = Windows(inferer, image, classes=parts.classes, device=parts.device)
         before = resident_bytes()
         self.watch.restart()
-        windows = Windows(inferer, image, classes=parts.classes, device=parts.device)
-        batch = parts.network
-        for _ in windows.rows(lambda one: batch(one.expand(inferer.sw_batch_size, *one.shape[1:]))[:1]):
+        if parts.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(parts.device)
+        network = parts.network
+        for _ in windows.rows(lambda one: network(one.expand(inferer.sw_batch_size, *one.shape[1:]))[:1]):
             pass
+        if parts.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(parts.device))
         return max(0, self.watch.part_bytes() - before)
 
-    def bytes_ahead(self, prepared: Prepared, files: Sequence[str]) -> int | None:
-        """Return what reading and preparing another scan will take while this one is segmented.
-
-        Args:
-            prepared: the scan to be segmented.
-            files: of the other one.
-
-        Returns:
-            Bytes to reserve; 0 where memory has no bound; None where there is not enough for both.
+    def bytes_ahead(self, files: Sequence[str]) -> int:
+        """Return what reading and preparing a scan takes; 0 where nothing bounds it.
 
         Raises:
-            InputError: the other scan's header cannot be read.
+            InputError: its header cannot be read.
         """
+        return 0 if self.budget.memory is None else self._preparing(files)[0]
+
+    def bytes_beside(self, prepared: Prepared) -> int:
+        """Return what reading a scan once more takes, for its picture or statistics; 0 where nothing bounds it."""
         if self.budget.memory is None:
             return 0
-        needed, _ = self._preparing(files)
+        return reading_bytes(prod(prepared.scan_shape), channels=self.parts.channels)
+
+    def holds(self, prepared: Prepared, more: int, *, uncertainty: bool) -> bool:
+        """Tell whether memory suffices for segmenting a scan without strips, and for so many bytes more."""
         parts = self.parts
         windows = Windows(parts.inferer, prepared.image, classes=parts.classes, device=parts.device)
-        return needed if self.budget.holds(windows, needed) else None
+        own = prod(prepared.scan_shape) * (2 + 4 * uncertainty)
+        return self.budget.holds(windows, own + more)
 
     def _require_memory(self, files: Sequence[str]) -> None:
         if self.budget.memory is None:
@@ -252,10 +264,15 @@ class Predictor:
         own = self.parts.own_spacing or spacing
         # Which axis is which does not matter for the product, if spacings are not far apart.
         change = prod(spacing) / prod(own)
-        same = sorted(round(size, 3) for size in spacing) == sorted(round(size, 3) for size in own)
+        same = np.allclose(sorted(spacing), sorted(own), rtol=0, atol=_SAME_SPACING)
         voxels = prod(shape)
-        network = voxels if same else int(voxels * change)
-        needed = preparation_bytes(voxels, network, channels=self.parts.channels, masked=self.parts.masked)
+        needed = preparation_bytes(
+            voxels,
+            int(voxels * change),
+            channels=self.parts.channels,
+            resampled=not same,
+            masked=self.parts.masked,
+        )
         return needed, shape
 
 
@@ -289,7 +306,9 @@ class _Timed:
 
     def __call__(self, x: Tensor) -> Tensor:
         start = time.perf_counter()
-        output = self.network(x)
+        # As under MONAI's runner, whose configs set a seed: the same scan gives the same bytes.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            output = self.network(x)
         if output.is_cuda:
             torch.cuda.synchronize(output.device)
         self.seconds += time.perf_counter() - start

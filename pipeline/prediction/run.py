@@ -128,13 +128,34 @@ class _Line:
         A method of its own, so that nothing of a scan that failed stays in memory while the next one is read.
         """
         try:
+            if not ahead:
+                # What the one before takes is counted as taken: reading waits for it where memory is bounded.
+                self._settle(writing)
             prepared = ahead.pop().result() if ahead else self.predictor.prepare(job.scan.files)
-            reserved = self._bytes_ahead(prepared, following)
+            busy = self._bytes_writing(job, prepared) if writing else 0
+            reserved = self._bytes_ahead(job, prepared, following, busy)
+            if reserved is None and busy:
+                self._settle(writing)
+                busy = 0
+                reserved = self._bytes_ahead(job, prepared, following, busy)
             if reserved is not None and following is not None:
                 ahead.append(_submit(self._reader, self.predictor.prepare, following.scan.files))
-            return self._segment(job, prepared, reserved=reserved or 0, writing=writing)
+            return self._segment(job, prepared, reserved=busy + (reserved or 0), writing=writing)
         except Exception as error:
             return _submit(None, failed, job, error)
+
+    def _settle(self, writing: Sequence[Future[Result]]) -> None:
+        """Wait until nothing is written any more, where memory has a bound."""
+        if self.predictor.budget.memory is not None:
+            wait(writing)
+
+    @staticmethod
+    def _needs_voxels(job: Job) -> bool:
+        return job.wanted.statistics or job.wanted.preview
+
+    def _bytes_writing(self, job: Job, prepared: Prepared) -> int:
+        """Return what the writer takes meanwhile, reading a scan of about this size for picture and statistics."""
+        return self.predictor.bytes_beside(prepared) if self._needs_voxels(job) else 0
 
     def _segment(
         self, job: Job, prepared: Prepared, *, reserved: int, writing: Sequence[Future[Result]]
@@ -187,15 +208,17 @@ class _Line:
 
         return read
 
-    def _bytes_ahead(self, prepared: Prepared, following: Job | None) -> int | None:
+    def _bytes_ahead(self, job: Job, prepared: Prepared, following: Job | None, busy: int) -> int | None:
         """Return the bytes to leave to reading the next scan meanwhile, or None where it has to wait."""
         if self._reader is None or following is None:
             return None
         try:
-            return self.predictor.bytes_ahead(prepared, following.scan.files)
+            needed = self.predictor.bytes_ahead(following.scan.files)
         except InputError:
             # What is wrong with that scan is told when it is its turn.
             return None
+        fits = self.predictor.holds(prepared, needed + busy, uncertainty=job.wanted.uncertainty)
+        return needed if fits else None
 
 
 def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | None:

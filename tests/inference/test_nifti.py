@@ -17,6 +17,16 @@ def volume():
     return np.random.default_rng(0).integers(0, 8, (5, 4, 3))
 
 
+def test_values_are_what_is_stored_for_every_reader(tmp_path):
+    # NIfTI-1: a slope other than 0 is applied, and NaN is other than 0.
+    scan = nib.Nifti1Image(np.zeros((5, 4, 3), np.int16), AFFINE)
+    scan.header.set_slope_inter(2.5, -7)
+    nib.save(scan, tmp_path / "scan.nii")
+    for source in (None, nib.load(tmp_path / "scan.nii")):
+        write_nifti(volume(), tmp_path / "a.nii", dtype=np.uint8, scan=source, affine=AFFINE)
+        assert np.frombuffer((tmp_path / "a.nii").read_bytes()[112:120], "<f4").tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("names", range(12))
 def test_the_label_table_is_xml_to_its_last_byte(tmp_path, names):
     # Whatever the length: an extension's size is a multiple of 16, and XML ends where zeros would follow.

@@ -480,7 +480,7 @@ def test_memory_that_is_short_cuts_a_scan_into_strips(
     strips = Windows.strips
     monkeypatch.setattr(Windows, "strips", lambda self, most: cuts.append(most) or strips(self, most))
     for count in (1, 3):
-        enough = memory._ROWS + slab.slab_bytes(count)
+        enough = memory._PLACES + int(np.prod(prepared.scan_shape)) + slab.slab_bytes(count)
         monkeypatch.setattr(predictor, "budget", memory.Budget(enough, torch.device("cpu"), window=0))
         np.testing.assert_array_equal(predictor.segment(prepared).labels, whole.labels)
         assert cuts[-1] == count

@@ -77,12 +77,34 @@ def test_what_is_needed_is_told_with_what_is_taken() -> None:
 
 def test_a_gpu_bounds_the_slab_by_its_own_memory(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**12))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 0)
     gpu = torch.device("cuda")
     free = 10**12
     assert Budget(None, gpu, window=0).strips(windows, SHAPE) == 1
-    free = windows.slab_bytes(4)
+    free = int(1.1 * windows.slab_bytes(4))
     # A part of it is left to others.
     assert Budget(None, gpu, window=0).strips(windows, SHAPE) > 4
+
+
+def test_on_a_gpu_what_is_read_meanwhile_counts_against_the_process(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("mem_get_info", (10**12, 10**12)), ("memory_reserved", 0), ("memory_allocated", 0)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    gpu = Budget(4 * TAKEN, torch.device("cuda"), window=10**11)
+    assert gpu.holds(windows, 2 * TAKEN)
+    assert not gpu.holds(windows, 3 * TAKEN)
+    assert gpu.strips(windows, SHAPE, reserved=2 * TAKEN) == 1
+    with pytest.raises(InputError, match="--memory: found 4 GB"):
+        gpu.strips(windows, SHAPE, reserved=10 * TAKEN)
+
+
+def test_a_gpu_that_is_too_small_is_told(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("mem_get_info", (10**7, 10**12)), ("memory_reserved", 0), ("memory_allocated", 0)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    with pytest.raises(InputError, match=r"cuda:1: found 0\.008 GB of memory free"):
+        Budget(None, torch.device("cuda:1"), window=0).strips(windows, SHAPE)
 
 
 def test_preparation_grows_with_what_is_read_and_resampled() -> None:
@@ -93,6 +115,9 @@ def test_preparation_grows_with_what_is_read_and_resampled() -> None:
     assert preparation_bytes(2000, 2000, channels=1) == 2 * own
     assert preparation_bytes(1000, 8000, channels=1) >= 4 * (1000 + 2 * 8000)
     assert preparation_bytes(8000, 1000, channels=1) >= 4 * 8000
+    # As many voxels may be other ones.
+    assert preparation_bytes(1000, 1000, channels=1, resampled=True) > own
+    assert preparation_bytes(1000, 1000, channels=1, masked=True) > own
 
 
 def test_the_watch_keeps_the_highest_of_all_parts() -> None:

@@ -43,7 +43,10 @@ class Stub:
         self.before: dict[tuple[str, str], Callable[[], Any]] = {}
         self.seen: list[tuple[str, str]] = []
         self.threads: dict[tuple[str, str], threading.Thread] = {}
-        self.ahead: int | None = 0
+        self.budget = SimpleNamespace(memory=None)
+        self.ahead = 0
+        self.fits = True
+        self.beside = 0
         self.scans: list[weakref.ref[Scan]] = []
         self.reserved: dict[str, int] = {}
 
@@ -59,8 +62,14 @@ class Stub:
         self.scans.append(weakref.ref(scan))
         return scan
 
-    def bytes_ahead(self, *_: Any) -> int | None:
+    def bytes_ahead(self, *_: Any) -> int:
         return self.ahead
+
+    def bytes_beside(self, _: Scan) -> int:
+        return self.beside
+
+    def holds(self, *_: Any, **__: Any) -> bool:
+        return self.fits
 
     def segment(self, prepared: Scan, *, reserved: int, **_: Any) -> Prediction:
         self.reserved[prepared.name] = reserved
@@ -184,7 +193,7 @@ def test_no_more_than_one_scan_waits_for_the_disk(stub: Stub, two_threads: None,
 
 
 def test_the_next_scan_waits_where_memory_holds_only_one(stub: Stub, two_threads: None, tmp_path: Path) -> None:
-    stub.ahead = None
+    stub.fits = False
     list(start(stub, tmp_path, "ab"))
     assert stub.seen.index(("segment", "a")) < stub.seen.index(("prepare", "b"))
     assert stub.reserved == {"a": 0, "b": 0}
@@ -194,6 +203,14 @@ def test_memory_is_left_to_what_is_read_ahead(stub: Stub, two_threads: None, tmp
     stub.ahead = 12345
     list(start(stub, tmp_path, "ab"))
     assert stub.reserved == {"a": 12345, "b": 0}
+
+
+def test_with_a_bound_a_scan_is_not_read_beside_one_that_is_written(
+    stub: Stub, two_threads: None, tmp_path: Path
+) -> None:
+    stub.fits, stub.budget.memory = False, 10**9
+    list(start(stub, tmp_path, "ab"))
+    assert stub.seen.index(("write", "a")) < stub.seen.index(("prepare", "b"))
 
 
 STEPS = ("prepare", "segment", "write")
