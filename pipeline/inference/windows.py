@@ -162,7 +162,9 @@ class Windows:
         place = (slice(start - low, stop - low), *window[2:])
         for ring, part in _in_ring(window[0].start, window[0].stop, self.size[0]):
             weights = self.weights[(part, inner)]
-            total[(slice(None), ring, *place)] += output[(slice(None), part, inner)] * weights
+            for number, one in enumerate(output):
+                # Class by class: the product of all would be written to memory and read back.
+                total[(number, ring, *place)] += one[(part, inner)] * weights
             weight[(ring, *place)] += weights
 
     def _finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:

@@ -19,6 +19,7 @@ from ..data.check import check_scans
 from ..data.check_header import check_spacing
 from ..data.errors import InputError
 from ..data.layouts.headers import shape_and_spacing
+from ..data.volumes import is_nifti
 from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
@@ -29,6 +30,7 @@ from .prediction import Prediction, Prepared
 
 __all__ = ["Predictor"]
 
+_ITK = 300 << 20  # bytes
 _SAME_SPACING = 1e-5  # mm: beyond it MONAI resamples, as a header in float32 stays within it
 
 
@@ -273,7 +275,8 @@ class Predictor:
             resampled=not same,
             masked=self.parts.masked,
         )
-        return needed, shape
+        # The first file that ITK reads brings its libraries, which stay.
+        return needed + (0 if is_nifti(files[0]) else _ITK), shape
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:
