@@ -17,7 +17,7 @@ from .words import setting
 __all__ = ["add_predict_verbs"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-_STOPPING = b"\nstopping: what was begun to be written is finished\n"
+_STOPPING = b"\nstopping: what was begun to be written is finished; the same command goes on from there\n"
 
 
 def add_predict_verbs(verbs: Any) -> None:
@@ -39,6 +39,12 @@ def add_predict_verbs(verbs: Any) -> None:
     choose.set_defaults(run=_postprocess)
 
 
+def _named(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name; for the working directory give .")
+    return Path(text)
+
+
 def _add_predict(verbs: Any) -> None:
     predict = verbs.add_parser(
         "predict",
@@ -51,7 +57,9 @@ def _add_predict(verbs: Any) -> None:
     )
     predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
-    predict.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder; or file, of one scan")
+    predict.add_argument(
+        "-o", "--output", type=_named, required=True, metavar="OUT", help="folder; or file, of one scan"
+    )
     files = predict.add_argument_group("what is written")
     files.add_argument(
         "--format",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _SPLITTING = {
     "0018|0050": "slice thickness",
     "0008|0021": "series date",
 }
+
+# A locale is the whole process's: a second thread would take the first one's C for what it has to put back.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,12 @@ def check_dicom_file(path: str) -> None:
 @contextmanager
 def _same_locale() -> Iterator[None]:
     """Put the process's locale back: GDCM sets it to C, and text files would be ASCII from then on."""
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
+    with _ONE_AT_A_TIME:
+        before = locale.setlocale(locale.LC_ALL)
+        try:
+            yield
+        finally:
+            locale.setlocale(locale.LC_ALL, before)
 
 
 def _check_content(file: str, *, where: str) -> None:

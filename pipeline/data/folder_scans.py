@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,18 @@ from .volumes import is_nifti, scan_name
 
 __all__ = ["FoundScan", "case_name", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
 
+_SEGMENTATION = "_seg.dcm"
 _OUTPUT_ENDINGS = (
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
-    *(".seg.nrrd", "_seg.nrrd", "_seg.dcm", "_preview.png"),
+    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_preview.png"),
 )
-# Of several kinds in a folder the first one counts: pictures beside volumes are previews, as a rule.
+# Where prediction keeps what it knows of the scans whose outputs lie in a folder.
+_RECORDS = ".predicted"
 _VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
 _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,12 @@ class FoundScan:
     Args:
         files: its files, one per channel or one with all, or the folder of a DICOM series.
         problem: what is missing of it.
+        notes: what a user should know; what was left out of a folder, with its first scan.
     """
 
     files: tuple[str, ...]
     problem: InputError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def case_name(path: str | Path, *, channels: int) -> str:
@@ -46,7 +54,7 @@ def case_name(path: str | Path, *, channels: int) -> str:
 def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     """Return the items `{"image": path or list of paths}` of a folder's scans, sorted by name.
 
-    Arguments and rules are those of `scans_in_folder`.
+    Arguments and rules are those of `scans_in_folder`; what is left out is told to the log.
 
     Raises:
         InputError: there is no scan, or one lacks a channel.
@@ -55,16 +63,19 @@ def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     for scan in found:
         if scan.problem is not None:
             raise scan.problem
+    for note in (note for scan in found for note in scan.notes):
+        logger.warning("%s", note)
     return [{"image": scan.files[0] if len(scan.files) == 1 else list(scan.files)} for scan in found]
 
 
 def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
     """Find a folder's scans, sorted by name.
 
-    Files are NIfTI; where there are none, NRRD, MetaImage or `.hdr/.img`; where there are none either, pictures. What
-    inference wrote beside a scan is no scan. A folder without NIfTI, NRRD and the like that holds DICOM files (named
-    `.dcm`, or known by their first bytes) is a series itself; without any scan, each of its subfolders that does is
-    one, or each of theirs, as scanners export them.
+    Of several kinds in a folder the first that there is counts, and the first scan's notes tell of the others: NIfTI;
+    NRRD, MetaImage and `.hdr/.img`; the folder as a DICOM series (files named `.dcm`, or known by their first bytes);
+    the series below it, as scanners export them; pictures, which are previews where there is anything else. Of each
+    subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan: files with
+    the name of a scan that is there and the ending of an output, and those of the records that prediction keeps.
 
     Args:
         folder: an existing folder.
@@ -75,23 +86,21 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
         OSError: the folder cannot be listed.
     """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = _without_outputs(visible, channels)
+    outputs = _outputs(folder, visible, channels)
+    files = [path for path in visible if path.name not in outputs and scan_name(path) != path.name and path.is_file()]
+    nifti = [path for path in files if is_nifti(path)]
+    volumes = [path for path in files if path.suffix.lower() in _VOLUMES and not _is_second_half(path)]
+    pictures = [path for path in files if path.suffix.lower() in _PICTURES]
+    below, deeper = _series_below(folder)
     kinds = [
-        [path for path in files if is_nifti(path)],
-        [path for path in files if path.suffix.lower() in _VOLUMES and not _is_second_half(path)],
-        [path for path in files if path.suffix.lower() in _PICTURES],
+        group_channels(nifti, channels=channels),
+        group_channels(volumes, channels=channels),
+        [FoundScan((str(folder),))] * is_series(folder),
+        [FoundScan((str(path),)) for path in below],
+        group_channels(pictures, channels=channels),
     ]
-    if kinds[0] or kinds[1]:
-        return group_channels(kinds[0] or kinds[1], channels=channels)
-    # Pictures beside the files of a series are previews.
-    if is_series(folder):
-        return [FoundScan((str(folder),))]
-    if kinds[2]:
-        return group_channels(kinds[2], channels=channels)
-    below = [path for path in visible if path.is_dir()]
-    series = [path for path in below if is_series(path)]
-    series = series or [path for above in below for path in _subfolders(above) if is_series(path)]
-    if not series:
+    found = [kind for kind in kinds if kind]
+    if not found:
         shown_names = [path.name + "/" * path.is_dir() for path in visible]
         shown = ", ".join(shown_names[:5]) + (f" and {len(shown_names) - 5} more" if len(shown_names) > 5 else "")
         raise InputError(
@@ -100,14 +109,16 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
             expected="scans (NIfTI, NRRD, MHA, pictures) directly in the folder, or DICOM series",
             remedy="give the folder that holds the scans themselves, or name them in a datalist",
         )
-    return [FoundScan((str(path),)) for path in series]
+    (first, *more), *others = found
+    left = [scan.files[0] for kind in others for scan in kind] + [str(path) for path in deeper]
+    return [replace(first, notes=_left_out(left)), *more]
 
 
 def is_series(folder: Path) -> bool:
     """Tell whether DICOM files other than predictions lie directly in a folder; False where it cannot be listed."""
     try:
-        names = {path.name for path in folder.iterdir()}
-        return any(not _is_output_of(path.name, names) for path in dicom_files(folder))
+        outputs = _outputs(folder, list(folder.iterdir()), 1)
+        return any(path.name not in outputs for path in dicom_files(folder))
     except OSError:
         return False
 
@@ -143,25 +154,72 @@ def _of_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) ->
     return FoundScan(files, problem)
 
 
-def _without_outputs(visible: Sequence[Path], channels: int) -> list[Path]:
-    files = [path for path in visible if path.is_file() and scan_name(path) != path.name]
-    names = [case_name(path, channels=count) for path in files for count in {1, channels}]
-    outputs = {name + ending for name in names for ending in _OUTPUT_ENDINGS}
-    # The label map of a series lies beside the series' folder.
-    folders = {path.name for path in visible if path.is_dir()}
-    return [path for path in files if path.name not in outputs and not _is_output_of_series(path, folders)]
+def _series_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Find the series in each subfolder: itself, or else its own subfolders. Those below a series come second."""
+    series: list[Path] = []
+    deeper: list[Path] = []
+    for path in _subfolders(folder):
+        own = [one for one in _subfolders(path) if is_series(one)]
+        if is_series(path):
+            series.append(path)
+            deeper += own
+        else:
+            series += own
+    return series, deeper
 
 
-def _is_output_of_series(path: Path, folders: set[str]) -> bool:
-    names = [path.name.removesuffix(ending) for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
-    return any(name in folders and is_series(path.parent / name) for name in names)
+def _left_out(paths: Sequence[str]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    shown = paths[0] + (" (a DICOM series)" if Path(paths[0]).is_dir() else "")
+    if len(paths) == 1:
+        what, remedy = f"{shown} was left out", "name it, or move it into a folder of its own"
+    else:
+        what, remedy = f"{shown} and {len(paths) - 1} more were left out", "name them, or move them into other folders"
+    return (f"{what}, because other scans of the folder come first: {remedy}",)
 
 
-def _is_output_of(name: str, others: set[str]) -> bool:
-    """Tell whether a DICOM file is the segmentation of another file or folder beside it."""
-    ending = "_seg.dcm"
-    scan = name.removesuffix(ending)
-    return name.endswith(ending) and any(scan in (other, scan_name(other)) for other in others)
+def _outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[str]:
+    """Return the names of the files in a folder that prediction wrote."""
+    ending_so = [(path.name, ending) for path in visible for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
+    # Most folders have none, and to know all names takes time.
+    if not ending_so:
+        return set()
+    scans, written = set(_names(folder, visible, channels)), _written(folder)
+    return {name for name, ending in ending_so if name in written or name.removesuffix(ending) in scans}
+
+
+def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
+    """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
+    below = _subfolders(folder)
+    series = [folder, *below, *(one for path in below for one in _subfolders(path))]
+    for path in (*(path for path in visible if path.is_file()), *(path for path in series if _has_slices(path))):
+        folders = path.absolute().parent.parts[1:]
+        for count in {1, channels}:
+            name = case_name(path, channels=count)
+            yield name
+            # Scans of one name are told apart by those of their folders, as many as it takes.
+            yield from ("_".join([*folders[start:], name]) for start in range(len(folders)))
+
+
+def _has_slices(folder: Path) -> bool:
+    try:
+        return any(not path.name.endswith(_SEGMENTATION) for path in dicom_files(folder))
+    except OSError:
+        return False
+
+
+def _written(folder: Path) -> set[str]:
+    """Return the names that the records of prediction list, as far as they can be read."""
+    written: set[str] = set()
+    for file in (folder / _RECORDS).glob("*.json"):
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        names = record.get("written") if isinstance(record, dict) else None
+        written.update(name for name in (names if isinstance(names, list) else []) if isinstance(name, str))
+    return written
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -34,7 +34,8 @@ def find_scans(
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
         order. Of the folder's files, those that inference wrote are left out: `NAME_seg.nii.gz`,
         `NAME_prob.nii.gz`, `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and
-        `NAME_preview.png` beside a scan NAME of any format. A datalist may name them.
+        `NAME_preview.png` beside a scan NAME of any format (with or without its folders' names in front), and those
+        that the records of `lightskip predict` list. A datalist may name them.
 
     Raises:
         InputError: the folder is missing, empty or without scans, a named file is not there, a scan of the folder

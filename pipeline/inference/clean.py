@@ -10,7 +10,6 @@ import numpy as np
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
-from monai.transforms.utils import fill_holes as monai_fill_holes
 from monai.utils import convert_to_dst_type, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -76,14 +75,9 @@ class CleanLabelMapd(MapTransform):
         if other:
             msg = f"label map has {labels.ndim} axes: expected minimum_ml for three, and minimum_mm2 for two"
             raise ValueError(msg)
-        cleaned = clean_label_map(
-            labels,
-            voxel_size=_voxel_size(label_map, labels.ndim) if minimum else 1.0,
-            largest_component=self.largest_component,
-            fill_holes=self.fill_holes,
-            minimum=minimum,
-        )
-        return convert_to_dst_type(cleaned[None], dst=label_map)[0]
+        voxel_size = _voxel_size(label_map, labels.ndim) if minimum else 1.0
+        _clean_in_place(labels, voxel_size, set(self.largest_component), set(self.fill_holes), minimum)
+        return convert_to_dst_type(labels[None], dst=label_map)[0]
 
 
 def clean_label_map(
@@ -103,7 +97,7 @@ def clean_label_map(
     volume everything is open. Of what lies in a hole background alone is filled, other labels stay. Where one label
     lies in another, the inner one's holes are filled first.
 
-    Each label is looked at in its own bounding box: the work takes one byte per voxel of the volume, and some ten per
+    Each label is looked at in its own bounding box: the work takes a copy of the label map, and some five bytes per
     voxel of the largest box.
 
     Args:
@@ -126,17 +120,23 @@ def clean_label_map(
         msg = f"voxel_size is {voxel_size}: expected a size above 0"
         raise ValueError(msg)
     cleaned = label_map.copy()
-    boxes = ndimage.find_objects(cleaned)
+    _clean_in_place(cleaned, voxel_size, single, filled, minimum)
+    return cleaned
+
+
+def _clean_in_place(
+    labels: NDArray[np.integer], voxel_size: float, single: set[int], filled: set[int], minimum: Mapping[int, float]
+) -> None:
+    boxes = ndimage.find_objects(labels)
     for value in sorted(single | minimum.keys()):
-        if value <= len(boxes) and boxes[value - 1] is not None:
+        if _extent(boxes, value):
             smallest = minimum.get(value, 0.0) / voxel_size * (1 - _ROUNDING)
-            _remove_components(cleaned[boxes[value - 1]], value, smallest=smallest, single=value in single)
-    boxes = ndimage.find_objects(cleaned)
+            _remove_components(labels[boxes[value - 1]], value, smallest=smallest, single=value in single)
+    boxes = ndimage.find_objects(labels)
     # The box of a label inside another is smaller than the other's.
     for value in sorted(filled, key=lambda value: (_extent(boxes, value), value)):
         if _extent(boxes, value):
-            _fill_holes(cleaned[boxes[value - 1]], value)
-    return cleaned
+            _fill_holes(labels[boxes[value - 1]], value)
 
 
 def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float, single: bool) -> None:
@@ -144,7 +144,7 @@ def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float
     # MONAI's and scikit-image's functions choose among equals by chance, and take a pass each.
     components, number = ndimage.label(crop == value, structure=_full(crop.ndim))
     sizes = np.zeros(number + 1, dtype=np.int64)
-    # Slice by slice: bincount makes 64-bit integers of what it is given.
+    # Slice by slice: bincount, like an index, makes 64-bit integers of what it is given.
     for part in components:
         sizes += np.bincount(part.ravel(), minlength=number + 1)
     sizes[0] = 0
@@ -153,14 +153,22 @@ def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float
         keep[np.arange(number + 1) != sizes.argmax()] = False
     keep[0] = True
     if not keep.all():
-        crop[~keep[components]] = 0
+        for plane, part in zip(crop, components, strict=True):
+            plane[~keep[part]] = 0
 
 
 def _fill_holes(crop: NDArray[np.integer], value: int) -> None:
     """Fill, in place, the background that a label encloses."""
-    mask = (crop == value)[None].view(np.uint8)
-    # MONAI's would take other labels that lie in a hole as well; of these it sees nothing here.
-    crop[(monai_fill_holes(mask, applied_labels=[1])[0] == 1) & (crop == 0)] = value
+    # MONAI's function takes 26 bytes per voxel, and other labels that lie in a hole as well.
+    components, number = ndimage.label(crop != value, structure=_full(crop.ndim))
+    enclosed = np.ones(number + 1, dtype=bool)
+    enclosed[0] = False
+    for axis in range(crop.ndim):
+        for end in (0, -1):
+            enclosed[components.take(end, axis)] = False
+    if enclosed.any():
+        for plane, part in zip(crop, components, strict=True):
+            plane[enclosed[part] & (plane == 0)] = value
 
 
 def _full(axes: int) -> NDArray[np.bool_]:
@@ -175,7 +183,7 @@ def _extent(boxes: list[tuple[slice, ...] | None], value: int) -> int:
 
 
 def _labels(label_map: Any) -> NDArray[np.integer]:
-    """Turn a (1, X, Y[, Z]) label map into small integers of shape (X, Y[, Z])."""
+    """Copy a (1, X, Y[, Z]) label map into small integers of shape (X, Y[, Z])."""
     array = np.asarray(convert_to_numpy(label_map))
     if array.ndim not in (3, 4) or array.shape[0] != 1:
         msg = f"label map has shape {array.shape}: expected (1, X, Y, Z) or (1, X, Y), after argmax"
@@ -183,7 +191,8 @@ def _labels(label_map: Any) -> NDArray[np.integer]:
     low, high = array.min(), array.max()
     if low >= 0 and high < np.iinfo(np.uint32).max:
         labels: NDArray[np.integer] = array[0].astype(np.min_scalar_type(int(high)))
-        if np.array_equal(labels, array[0]):
+        # Plane by plane: a comparison takes a byte per voxel.
+        if all(np.array_equal(copied, given) for copied, given in zip(labels, array[0], strict=True)):
             return labels
     msg = f"label map has values from {low} to {high}: expected integers from 0, after argmax"
     raise ValueError(msg)

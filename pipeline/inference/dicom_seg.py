@@ -28,6 +28,7 @@ _TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's code that says least
 _FAMILY = ("123110", "DCM", "Artificial Intelligence")
 _LONGEST_NAME = 64  # characters of DICOM's long string
 _FURTHER_SERIES = 1000  # what is added to the scan's series number
+_OWN_UIDS = ("SOPClassUID", "SOPInstanceUID")
 _SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
@@ -52,8 +53,8 @@ def write_dicom_seg(
         table: a segment each, numbered from 1 by their values. A label map without any foreground is a valid file.
 
     Raises:
-        InputError: highdicom is not installed, the scan is no such series, the label map is not in its grid, or a
-            value is not in the table.
+        InputError: highdicom is not installed, the scan is no such series, a slice of it has no identifier, the label
+            map is not in its grid, or a value is not in the table.
     """
     highdicom = _highdicom(path)
     volume = labels.reshape((*labels.shape, 1)[:3])
@@ -158,13 +159,18 @@ def _complete_uids(source: Sequence[Any], scan: str) -> None:
     missing = set()
     places = repr([(list(s.ImagePositionPatient), list(s.ImageOrientationPatient)) for s in source])
     for dataset in source:
-        meta = dataset.file_meta
-        own = {"SOPClassUID": meta.MediaStorageSOPClassUID, "SOPInstanceUID": meta.MediaStorageSOPInstanceUID}
-        instead = own | {name: _uid(name, places) for name in _SHARED_UIDS}
-        for name, value in instead.items():
-            if not dataset.get(name):
-                missing.add(name)
-                setattr(dataset, name, value)
+        instead = {name: dataset.file_meta.get(f"MediaStorage{name}") for name in _OWN_UIDS}
+        instead |= {name: _uid(name, places) for name in _SHARED_UIDS}
+        for name in [name for name in instead if not dataset.get(name)]:
+            if not instead[name]:
+                raise InputError(
+                    scan,
+                    found=f"a slice without a {name}",
+                    expected="slices with the identifiers by which a DICOM segmentation refers to them",
+                    remedy="save the label map as NIfTI or NRRD",
+                )
+            missing.add(name)
+            setattr(dataset, name, instead[name])
     if missing:
         logger.warning("%s: the slices have no %s; the segmentation has its own", scan, ", ".join(sorted(missing)))
 

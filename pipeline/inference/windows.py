@@ -164,7 +164,7 @@ class Windows:
             weights = self.weights[(part, inner)]
             for number, one in enumerate(output):
                 # Class by class: the product of all would be written to memory and read back.
-                total[(number, ring, *place)] += one[(part, inner)] * weights
+                total[number][(ring, *place)] += one[(part, inner)] * weights
             weight[(ring, *place)] += weights
 
     def _finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.errors import InputError
 from .prediction import Prediction
 from .predictor import Predictor
 
@@ -54,6 +56,13 @@ def predict(
     Raises:
         InputError: the bundle, an option or a scan cannot be used.
     """
+    if affine is not None and not isinstance(scans, np.ndarray | Tensor):
+        raise InputError(
+            "affine",
+            found="an affine for what is not one array",
+            expected="none: files and MetaTensors have their own",
+            remedy="leave it out, or give the arrays one by one",
+        )
     predictor = Predictor(bundle, **options)
     several = isinstance(scans, list)
     given = scans if isinstance(scans, list) else [scans]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -18,10 +19,22 @@ from ..data.errors import InputError
 if TYPE_CHECKING:
     from .parts import Parts
 
-__all__ = ["as_scan"]
+__all__ = ["as_files", "as_scan"]
 
 _LARGEST_MAGNITUDE = 1e18  # as the check of files has it
 _REMEDY = "give voxel to world in mm, RAS"
+
+
+def as_files(scan: Any) -> list[str]:
+    """Return the files of a scan, or raise InputError where what is given is neither files nor voxels."""
+    files = [scan] if isinstance(scan, str | Path) else scan
+    if not (isinstance(files, Sequence) and files and all(isinstance(file, str | Path) for file in files)):
+        _refuse(
+            f"a {type(scan).__name__}",
+            "a path, paths of one channel each, an array or a MetaTensor",
+            "give an image's voxels and its affine, such as image.get_fdata(), affine=image.affine of nibabel",
+        )
+    return [str(Path(file).expanduser()) for file in files]
 
 
 def as_scan(voxels: NDArray[Any] | Tensor, affine: NDArray[Any] | None, parts: Parts) -> MetaTensor:

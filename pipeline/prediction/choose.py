@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import yaml
 from monai.data.utils import affine_to_spacing
-from monai.transforms import LoadImage
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -24,6 +23,7 @@ from ..bundle.render import check_rendered, write_rendered
 from ..bundle.words import lightskip
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
+from ..data.reader import LoadScand
 from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, cleaning_json, cleaning_table
@@ -143,7 +143,7 @@ def _validation(bundle: Path, fold: int | None, dataset_dir: str | Path | None) 
 
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:
     """Put a case's label maps, in the network's values, and its spacing into a file."""
-    image = LoadImage(image_only=True, ensure_channel_first=True)(label)
+    image = LoadScand("label", ensure_channel_first=True)({"label": label})["label"]
     voxels = np.rint(np.asarray(image[0]))
     if voxels.shape != prediction.shape:
         raise InputError(

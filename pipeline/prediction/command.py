@@ -9,7 +9,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +22,7 @@ from ..files import write_text
 from ..inference.label_files import write_label_files
 from .checks import REPORT, STATISTICS, check_apart, check_known, check_packages, check_single, check_writable
 from .inputs import read_inputs
-from .outputs import Outputs, Wanted, is_output_file
+from .outputs import STATISTICS_OF_SCAN, Outputs, Wanted, is_output_file
 from .predictor import Predictor
 from .ranks import Ranks
 from .records import Records
@@ -124,6 +124,8 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
         KeyboardInterrupt: as it came; files that were begun are finished, and the report tells what is done.
     """
     start, began = time.perf_counter(), datetime.now(UTC)
+    # What the report says holds from any folder.
+    request = replace(request, output=request.output.expanduser().absolute())
     ranks = Ranks()
     predictor = Predictor(
         request.bundle,
@@ -179,24 +181,23 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
     }
     summary = Summary(tuple(everything), report, None if single else folder / REPORT, ranks.first)
     if ranks.first:
-        _finish(summary, folder, predictor, request, single=single)
+        _finish(summary, folder, predictor, request, records)
     if interrupted is not None:
         raise interrupted
     ranks.leave()
     return summary
 
 
-def _finish(summary: Summary, folder: Path, predictor: Predictor, request: Request, *, single: bool) -> None:
-    """Write what belongs to all scans together."""
-    if single:
+def _finish(summary: Summary, folder: Path, predictor: Predictor, request: Request, records: Records | None) -> None:
+    """Write what belongs to all scans together; nothing for a single output file."""
+    if records is None:
         return
     if summary.report_file is not None:
         write_text(summary.report_file, json.dumps(summary.report, indent=2) + "\n")
     write_label_files(folder, predictor.parts.table)
     if request.wanted.statistics:
-        place = _place(request, single=single)
-        files = {one.name: place(one.name).statistics for one in summary.results if one.status != "failed"}
-        write_table({name: file for name, file in files.items() if file is not None}, folder / STATISTICS)
+        # Of all scans in the folder, also those of earlier starts.
+        write_table(records.finished_files(STATISTICS_OF_SCAN), folder / STATISTICS)
 
 
 def _place(request: Request, *, single: bool) -> Callable[[str], Outputs]:

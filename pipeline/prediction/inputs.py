@@ -31,11 +31,13 @@ class ScanInput:
         name: what its outputs are called after; no other scan of the list has it.
         files: absolute paths: one file with all channels, one per channel, or the folder of a DICOM series.
         problem: why it cannot be segmented, as far as the names of its files tell; None where they tell nothing.
+        notes: what a user should know, as of what was left out of its folder.
     """
 
     name: str
     files: tuple[str, ...]
     problem: InputError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInput]:
@@ -51,11 +53,13 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
 
     Returns:
         The scans in the order of the words, a folder's by name (2 before 10). Scans of the same name from different
-        folders get the names of their folders in front, as many as it takes: `day1_scan`, `day2_scan`.
+        folders get the names of their folders in front, as many as it takes: `day1_scan`, `day2_scan`. A folder's first
+        scan has notes on what was left out of it.
 
     Raises:
-        InputError: nothing is given, a folder is empty or without scans, a datalist is broken, or two scans of one
-            folder have the same name. What is wrong with one scan alone is its `problem` instead.
+        InputError: nothing is given, the only word is a folder that is empty or without scans, a datalist is broken, or
+            two scans of one folder have the same name. What is wrong with one scan or one folder of several is its
+            `problem` instead.
     """
     if not inputs or not all(str(word).strip() for word in inputs):
         raise InputError(
@@ -67,7 +71,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
     found = [scan for group in _grouped(inputs, channels) for scan in group]
     given = {path for scan in found for path in _detached_files(scan)}
     scans = [
-        ScanInput(_name(scan, channels), scan.files, scan.problem)
+        ScanInput(_name(scan, channels), scan.files, scan.problem, scan.notes)
         for scan in found
         # scans/* names the voxels of a.mhd, a.raw, as well.
         if scan.problem is None or scan.files[0] not in given
@@ -96,7 +100,7 @@ def _grouped(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequence[F
             if path not in files.setdefault(str(path.parent), []):
                 files[str(path.parent)].append(path)
         else:
-            words.append(_scans_of_word(path, channels))
+            words.append(_scans_of_word(path, channels, alone=len(inputs) == 1))
     of_file = {
         file: scan
         for folder in files.values()
@@ -116,10 +120,15 @@ def _is_scan(path: Path) -> bool:
     return is_image(path) or (is_dicom(path) and path.name.upper() != _DIRECTORY)
 
 
-def _scans_of_word(path: Path, channels: int) -> Sequence[FoundScan]:
+def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundScan]:
     """Return the scans of a word that is there and no single image."""
     if path.is_dir():
-        return _scans_of_folder(path, channels)
+        try:
+            return _scans_of_folder(path, channels)
+        except InputError as error:
+            if alone:
+                raise
+            return [FoundScan((str(path),), error)]
     if path.is_file() and path.suffix.lower() == ".json":
         items = [tuple(as_list(item["image"])) for item in named_scans(path.parent, path)]
         return [FoundScan(files, _missing(files)) for files in items]
@@ -197,7 +206,9 @@ def _each_once(scans: Iterable[ScanInput]) -> list[ScanInput]:
     """Leave out a scan that was named before. Links to one file are different scans by different names."""
     unique: dict[tuple[str, ...], ScanInput] = {}
     for scan in scans:
-        unique.setdefault((scan.name, *map(os.path.realpath, scan.files)), scan)
+        key = (scan.name, *map(os.path.realpath, scan.files))
+        first = unique.setdefault(key, scan)
+        unique[key] = replace(first, notes=tuple(dict.fromkeys((*first.notes, *scan.notes))))
     return list(unique.values())
 
 

@@ -20,10 +20,20 @@ from ..report.preview import preview
 from .prediction import Prediction
 from .statistics import label_statistics, write_statistics
 
-__all__ = ["FILE_ENDINGS", "FORMATS", "Outputs", "Wanted", "is_output_file", "probability_room", "write_outputs"]
+__all__ = [
+    "FILE_ENDINGS",
+    "FORMATS",
+    "STATISTICS_OF_SCAN",
+    "Outputs",
+    "Wanted",
+    "is_output_file",
+    "probability_room",
+    "write_outputs",
+]
 
 FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm"}
 FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",)}
+STATISTICS_OF_SCAN = "_statistics.json"
 _FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 
 
@@ -82,7 +92,7 @@ class Outputs:
             label_map,
             named("_prob.nii.gz", wanted.probabilities),
             named("_entropy.nii.gz", wanted.uncertainty),
-            named("_statistics.json", wanted.statistics),
+            named(STATISTICS_OF_SCAN, wanted.statistics),
             named("_preview.png", wanted.preview),
         )
 

@@ -41,6 +41,16 @@ from .settings import device_name
 __all__ = ["Parts", "read_parts"]
 
 _FAST_OVERLAP = 0.25
+_OWN = {
+    "tta": "--tta, or tta=True from Python",
+    "checkpoint": "--checkpoint, or checkpoint=… from Python",
+    "device": "--device, or device=… from Python",
+    "probabilities": "--probabilities, or probabilities=True from Python",
+    "output_dir": "-o",
+    "dataset_dir": "the inputs",
+    "datalist": "the inputs",
+    "check_data": "lightskip check: what is read is always checked",
+}
 _TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
 _REMEDY = "run it with `python -m monai.bundle run --config_file …/configs/inference.json`"
 
@@ -65,6 +75,7 @@ class Parts:
         checkpoints: the files of the weights.
         sha256: of each of these files.
         precision: number format of the network.
+        modality: of the scans, by the metadata.
     """
 
     bundle: Path
@@ -82,6 +93,7 @@ class Parts:
     checkpoints: tuple[Path, ...]
     sha256: tuple[str, ...]
     precision: str
+    modality: str
 
     @property
     def table(self) -> list[Label]:
@@ -145,6 +157,7 @@ def read_parts(
     """
     bundle = Path(bundle).expanduser()
     files = config_files("predict", bundle)
+    _refuse_own(settings or {})
     given = {**_settings(device, tta, fast), **(settings or {})}
     if checkpoints:
         given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
@@ -158,6 +171,17 @@ def read_parts(
             raise _explained(error) from error
         finally:
             workflow.finalize()
+
+
+def _refuse_own(settings: Mapping[str, Any]) -> None:
+    for key in settings:
+        if key in _OWN:
+            raise InputError(
+                f"--set {key}",
+                found="a key that prediction sets itself",
+                expected="another key of the inference config",
+                remedy=f"use {_OWN[key]}",
+            )
 
 
 def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
@@ -275,7 +299,13 @@ def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta:
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision=str(parser.get_parsed_content("used_precision")),
+        modality=_modality(metadata),
     )
+
+
+def _modality(metadata: Mapping[str, Any]) -> str:
+    inputs = metadata.get("network_data_format", {}).get("inputs", {})
+    return next((str(value.get("modality", "")) for value in inputs.values()), "")
 
 
 def _reading(parser: Any) -> tuple[LoadImaged, Compose]:

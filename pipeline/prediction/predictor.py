@@ -15,6 +15,7 @@ from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..bundle.planning.resources import parse_memory
 from ..data.check import check_scans
 from ..data.check_header import check_spacing
 from ..data.errors import InputError
@@ -23,10 +24,12 @@ from ..data.volumes import is_nifti
 from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
-from .arrays import as_scan
+from .arrays import as_files, as_scan
+from .header_notes import header_notes
 from .memory import Budget, MemoryWatch, preparation_bytes, reading_bytes, resident_bytes
 from .parts import read_parts
 from .prediction import Prediction, Prepared
+from .settings import thread_count
 
 __all__ = ["Predictor"]
 
@@ -43,7 +46,7 @@ class Predictor:
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over mirrored inputs, along the axes that training mirrored.
         fast: let windows overlap by a quarter instead of what the bundle says.
-        memory: bytes that this process may have in memory; None: no bound.
+        memory: what this process may have in memory, in bytes or as text such as ``"4GB"``; None: no bound.
         threads: CPU threads, for the whole process as PyTorch has it; None: as they are.
         postprocessing: whether the label map is post-processed as the bundle declares.
         settings: further overrides of the inference config, by id.
@@ -60,13 +63,15 @@ class Predictor:
         device: str = "auto",
         tta: bool = False,
         fast: bool = False,
-        memory: int | None = None,
+        memory: int | str | None = None,
         threads: int | None = None,
         postprocessing: bool = True,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if threads is not None:
-            torch.set_num_threads(threads)
+        if isinstance(memory, str):
+            memory = parse_memory(memory)
+        if thread_count(threads) is not None:
+            torch.set_num_threads(int(threads or 1))
         checkpoints = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or ())
         self.parts = read_parts(
             bundle,
@@ -113,10 +118,13 @@ class Predictor:
     ) -> Prepared:
         """Read, check and pre-process a scan; arguments and errors are those of a call."""
         start = time.perf_counter()
+        notes: tuple[str, ...] = ()
         if isinstance(scan, np.ndarray | Tensor):
             image = as_scan(scan, affine, self.parts)
         else:
-            image = self._read([scan] if isinstance(scan, str | Path) else list(scan))
+            files = as_files(scan)
+            image = self._read(files)
+            notes = header_notes(files[0], modality=self.parts.modality)
         scan_shape, scan_affine = tuple(image.shape[1:]), _four(image.affine)
         for transform in self.parts.preprocessing.transforms:
             # Nothing but the last result is kept: of a large scan each takes as much again.
@@ -128,7 +136,7 @@ class Predictor:
             scan_shape,
             scan_affine,
             time.perf_counter() - start,
-            _notes(scan_shape, len(scan_shape)),
+            (*notes, *_notes(scan_shape, len(scan_shape))),
         )
 
     def segment(
@@ -191,10 +199,9 @@ class Predictor:
             prepared.notes,
         )
 
-    def _read(self, files: Sequence[str | Path]) -> MetaTensor:
-        paths = [str(Path(file).expanduser()) for file in files]
+    def _read(self, paths: Sequence[str]) -> MetaTensor:
         self._require_memory(paths)
-        item = paths[0] if len(paths) == 1 else paths
+        item = paths[0] if len(paths) == 1 else list(paths)
         case: dict[str, Any] = {"image": item}
         check_scans(
             [case], channels=self.parts.channels, spatial_dims=self.parts.spatial_dims, workers=1, progress=False
@@ -262,6 +269,9 @@ class Predictor:
         """Return what reading and pre-processing files takes at its peak (bytes), and their shape."""
         shape, spacing = shape_and_spacing(Path(files[0]))
         shape, spacing = shape[: self.parts.spatial_dims], spacing[: self.parts.spatial_dims]
+        if len(shape) < self.parts.spatial_dims:
+            # Its check refuses it.
+            return reading_bytes(prod(shape), channels=self.parts.channels), shape
         check_spacing(files[0], np.asarray(spacing), shape)
         own = self.parts.own_spacing or spacing
         # Which axis is which does not matter for the product, if spacings are not far apart.

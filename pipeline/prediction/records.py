@@ -45,11 +45,15 @@ class Records:
         # Those of other settings are ours as well, but no longer what was asked for.
         same = earlier["outputs"] if all(earlier.get(key) == now[key] for key in now) else []
         wanted = _names(outputs.files)
+        for stale in set(earlier["written"]) - set(same) - set(wanted):
+            # Statistics or a picture of another label map than the one that comes.
+            (self.folder.parent / stale).unlink(missing_ok=True)
         record = {
             **now,
             "status": "begun",
+            "states": {name: state for name, state in earlier.get("states", {}).items() if name in same},
             "outputs": sorted(set(same) - set(wanted)),
-            "written": sorted({*earlier["written"], *wanted}),
+            "written": sorted({*same, *wanted}),
         }
         write_text(self._file(name), json.dumps(record, indent=2) + "\n")
 
@@ -57,7 +61,9 @@ class Records:
         """Keep what there is to say of a scan, when its files are written."""
         begun = self._read(name)
         names = sorted({*begun["outputs"], *_names(outputs.files)})
-        write_text(self._file(name), json.dumps({**begun, **content, "outputs": names}, indent=2) + "\n")
+        states = {**begun.get("states", {}), **{file.name: _state(file) for file in outputs.files}}
+        record = {**begun, **content, "outputs": names, "states": states}
+        write_text(self._file(name), json.dumps(record, indent=2) + "\n")
 
     def finished(self, name: str, files: Sequence[str], outputs: Outputs) -> dict[str, Any] | None:
         """Return what was kept of a scan whose files are all there and up to date, or None where it is to be done.
@@ -71,9 +77,28 @@ class Records:
         changed = [key for key in self.settings if record.get("settings", {}).get(key) != self.settings[key]]
         if there and changed:
             _refuse(there[-1], f"a file of before, made with another {', '.join(changed)}")
+        now, before = stamps(files), record.get("stamps", [])
+        same = [stamp[1:] for stamp in now] == [stamp[1:] for stamp in before]
+        if there and not same and [stamp[0] for stamp in now] != [stamp[0] for stamp in before]:
+            _refuse(there[-1], f"a label map of another scan of this name, {before[0][0] if before else 'unknown'}")
+        states = record.get("states", {})
+        edited = [file for file in there if file.name in states and states[file.name] != _state(file)]
+        if edited and same:
+            _refuse(edited[-1], "a file that was changed after it was made")
         complete = len(there) == len(outputs.files) and set(_names(there)) <= set(record["outputs"])
-        fresh = complete and record.get("status") == "done" and record.get("stamps") == stamps(files)
-        return record if fresh else None
+        return record if complete and same and record.get("status") == "done" else None
+
+    def finished_files(self, ending: str) -> dict[str, Path]:
+        """Return the files with this ending, by their scans' names, of all scans that are done with these settings."""
+        found = {}
+        for file in sorted(self.folder.glob("*.json")):
+            name = file.stem
+            record = self._read(name)
+            target = self.folder.parent / (name + ending)
+            done = record.get("status") == "done" and record.get("settings") == self.settings
+            if done and target.name in record["outputs"] and target.is_file():
+                found[name] = target
+        return found
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -102,6 +127,12 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
         newest = max(state.st_mtime_ns for state in states)
         found.append([str(path), len(states), sum(state.st_size for state in states), newest])
     return found
+
+
+def _state(file: Path) -> list[int]:
+    """Return a file's size and time of change."""
+    state = file.stat()
+    return [state.st_size, state.st_mtime_ns]
 
 
 def refuse_existing(files: Iterable[Path]) -> None:

@@ -192,7 +192,7 @@ class _Line:
                 outputs=tuple(str(file) for file in job.outputs.files),
                 seconds={**prediction.seconds, "writing": time.perf_counter() - start},
                 uncertainty=prediction.uncertainty,
-                notes=prediction.notes,
+                notes=(*scan.notes, *prediction.notes),
             )
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))

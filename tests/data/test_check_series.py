@@ -2,6 +2,7 @@
 
 import locale
 import struct
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import SimpleITK as sitk
 from monai.transforms import LoadImage
 
-from pipeline.data.check_series import check_series
+from pipeline.data import check_series as checks
+from pipeline.data.check_series import check_dicom_file, check_series
 from pipeline.data.errors import InputError
 from pipeline.data.volumes import read_volume
 
@@ -110,6 +112,41 @@ def test_the_locale_stays_as_it_was(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", [0, 1, 2])
     before = locale.setlocale(locale.LC_ALL)
     check_series(str(folder))
+    assert locale.setlocale(locale.LC_ALL) == before
+
+
+def test_the_locale_stays_as_it_was_where_two_threads_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    for name in ("first", "second"):
+        write_slice(tmp_path / name, (0, 0, 0))
+    locale.setlocale(locale.LC_ALL, before)
+    inside, both, first_left = threading.Event(), threading.Event(), threading.Event()
+
+    def read(_: Any, file: str) -> None:
+        locale.setlocale(locale.LC_ALL, "C")
+        if Path(file).name == "first":
+            inside.set()
+            # Without a lock the second is there by then, and has taken this C for the locale of before.
+            both.wait(0.3)
+        else:
+            both.set()
+            first_left.wait(5)
+
+    def check_first() -> None:
+        check_dicom_file(str(tmp_path / "first"))
+        first_left.set()
+
+    monkeypatch.setattr(checks, "_read_slice", read)
+    threads = [
+        threading.Thread(target=check_first),
+        threading.Thread(target=check_dicom_file, args=(str(tmp_path / "second"),)),
+    ]
+    threads[0].start()
+    assert inside.wait(5)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert both.is_set()
     assert locale.setlocale(locale.LC_ALL) == before
 
 

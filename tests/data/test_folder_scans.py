@@ -1,5 +1,6 @@
 """What counts as a scan in a folder: DICOM files by their first bytes, and what prediction wrote beside a scan not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,12 @@ def put(folder: Path, *names: str) -> None:
         (["IM1", "preview.png"], ["."]),
         (["DICOMDIR", "SE1/IM1", "SE1/IM2", "SE2/IM1", "notes/a.txt"], ["SE1", "SE2"]),
         (["DICOMDIR", "ST1/SE1/IM1", "ST1/SE2/IM1", "ST2/SE1/IM1"], ["ST1/SE1", "ST1/SE2", "ST2/SE1"]),
-        (["SE1/IM1", "more/deep/IM1"], ["SE1"]),
+        (["SE1/IM1", "more/deep/IM1"], ["SE1", "more/deep"]),
+        (["pA/1.dcm", "pB/study1/1.dcm", "pB/study2/1.dcm"], ["pA", "pB/study1", "pB/study2"]),
         (["SE1/a.DCM", "SE1/notes.txt"], ["SE1"]),
         (["IM1", "a.nii.gz"], ["a.nii.gz"]),
-        (["SE1/IM1", "a.png"], ["a.png"]),
+        (["SE1/IM1", "ST/SE2/IM1", "note.png"], ["SE1", "ST/SE2"]),
+        (["notes/a.txt", "a.png"], ["a.png"]),
     ],
     ids=str,
 )
@@ -68,6 +71,77 @@ def test_what_prediction_wrote_is_no_scan(tmp_path: Path, scan: str, ending: str
     found = scans_in_folder(tmp_path, channels=channels)
     expected = ["a"] if scan == "a/IM1" else scan.split()
     assert [one.files for one in found] == [tuple(str(tmp_path / name) for name in expected)]
+
+
+# What scans there are in the folder `in`, and what a prediction of them into it is called after.
+NAMES = [
+    ("p1/CT/IM1 p2/CT/IM1", "p1_CT p2_CT"),
+    ("p1/CT/1.dcm p1/MR/1.dcm", "CT MR"),
+    ("CT/IM1", "in_CT"),
+    ("IM1 IM2", "in"),
+    ("IM1 IM2", "IM1"),
+    ("a.nrrd", "in_a"),
+]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(("files", "names"), NAMES)
+def test_a_second_run_finds_the_scans_of_the_first(tmp_path: Path, files: str, names: str, ending: str) -> None:
+    folder = tmp_path / "in"
+    put(folder, *files.split())
+    before = scans_in_folder(folder, channels=1)
+    for name in names.split():
+        (folder / f"{name}{ending}").write_bytes(DICOM if ending == "_seg.dcm" else b"")
+    assert scans_in_folder(folder, channels=1) == before
+
+
+def test_what_the_records_list_is_no_scan(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "elsewhere_seg.nii.gz", "b_seg.nii.gz", "c_seg.nii.gz")
+    (tmp_path / "d_seg.dcm").write_bytes(DICOM)
+    records = tmp_path / ".predicted"
+    records.mkdir()
+    (records / "elsewhere.json").write_text(json.dumps({"outputs": [], "written": ["elsewhere_seg.nii.gz"]}))
+    (records / "d.json").write_text(json.dumps({"written": ["d_seg.dcm", 5, None, ["x"]]}))
+    for number, broken in enumerate(
+        ['{"written": ["b_seg.nii.gz"', '{"written": "b_seg.nii.gz"}', "[1]", "[" * 100_000]
+    ):
+        (records / f"broken{number}.json").write_text(broken)
+    (records / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    assert [Path(scan.files[0]).name for scan in scans_in_folder(tmp_path, channels=1)] == [
+        *("b_seg.nii.gz", "c_seg.nii.gz"),
+    ]
+    for name in "bc":
+        (tmp_path / f"{name}_seg.nii.gz").unlink()
+    assert [Path(scan.files[0]).name for scan in scans_in_folder(tmp_path, channels=1)] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        ("c.nii.gz d.nrrd e.mha p/IM1", "d.nrrd and 2 more were left out"),
+        ("c.nii.gz p/IM1", "p (a DICOM series) was left out"),
+        ("c.nii.gz IM1 IM2", " (a DICOM series) was left out"),
+        ("IM1 SE2/IM1 preview.png", "SE2 (a DICOM series) and 1 more were left out"),
+        ("p/IM1 p/deeper/IM1 q/IM1", "p/deeper (a DICOM series) was left out"),
+        ("p/IM1 note.png", "note.png was left out"),
+        ("c.nii.gz d.nii.gz notes.txt c_preview.png more/d.nii.gz", None),
+        ("p/IM1 q/x/IM1", None),
+    ],
+)
+def test_what_is_left_out_is_told(
+    tmp_path: Path, names: str, note: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, *names.split())
+    first, *more = scans_in_folder(tmp_path, channels=1)
+    assert not any(scan.notes for scan in more)
+    scans_of_folder(tmp_path, channels=1)
+    if note is None:
+        assert first.notes == ()
+        assert caplog.text == ""
+    else:
+        assert len(first.notes) == 1
+        assert first.notes[0].startswith(f"{tmp_path}{note}" if note[0] == " " else f"{tmp_path / note}")
+        assert first.notes[0] in caplog.text
 
 
 @pytest.mark.parametrize("ending", [".seg.nrrd", "_seg.nrrd"])

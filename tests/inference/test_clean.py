@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import FillHoles, KeepLargestConnectedComponent
+from monai.transforms.utils import fill_holes
 
 from pipeline.inference.clean import CleanLabelMapd, clean_label_map
 
@@ -114,6 +116,48 @@ def test_a_label_alone_is_cleaned_as_by_monai(seed: int) -> None:
     blobs = random_blobs(seed)
     largest = KeepLargestConnectedComponent(applied_labels=[1])(torch.from_numpy(blobs)[None])[0]
     np.testing.assert_array_equal(clean(blobs, largest_component=[1]), np.asarray(largest))
+
+
+@pytest.mark.parametrize("shape", [(40, 41), (17, 18, 19), (1, 30, 31)], ids=str)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_holes_among_other_labels_are_those_of_monai(seed: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    label_map = rng.choice(np.array([0, 1, 2], np.uint8), shape, p=[0.12, 0.85, 0.03])
+    mask = (label_map == 1)[None].astype(np.uint8)
+    expected = np.where((fill_holes(mask, [1])[0] == 1) & (label_map == 0), 1, label_map)
+    # In one layer of three axes everything is open.
+    assert (expected != label_map).any() == (shape[0] > 1)
+    np.testing.assert_array_equal(clean(label_map, fill_holes=[1]), expected)
+
+
+def peak_bytes(function: Any) -> int:
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("steps", [{"fill_holes": [1]}, {"minimum": {1: 2.0}, "largest_component": [1]}], ids=str)
+def test_it_takes_five_bytes_per_voxel_of_the_box_and_a_copy(steps: dict[str, Any]) -> None:
+    label_map = np.ones((90, 80, 80), dtype=np.uint8)
+    label_map[3:-3:3, 3:-3:3, 3:-3:3] = 0
+    label_map[:, 1] = 0
+    for dtype in (np.uint8, np.uint16):
+        given = label_map.astype(dtype)
+        taken = peak_bytes(lambda given=given: clean(given, **steps))
+        assert taken < 5.6 * given.size + given.nbytes
+
+
+def test_a_map_is_copied_once_before_it_is_cleaned() -> None:
+    label_map = np.zeros((80, 80, 80), dtype=np.uint8)
+    label_map[40:43, 40:43, 40:43] = 1
+    tensor = torch.from_numpy(label_map)[None]
+    transform = CleanLabelMapd("pred", largest_component=[1], fill_holes=[1])
+    before = label_map.copy()
+    assert peak_bytes(lambda: transform({"pred": tensor})) < 1.2 * label_map.size
+    np.testing.assert_array_equal(label_map, before)
 
 
 def case(label_map: np.ndarray, affine: np.ndarray, **meta: Any) -> dict[str, MetaTensor]:

@@ -29,7 +29,7 @@ def labels():
     return np.random.default_rng(0).choice(np.array([0, 2, 7], np.uint8), (COLUMNS, ROWS, SLICES))
 
 
-def series(folder, *, change=None):
+def series(folder, *, change=None, change_file=None):
     """CT slices whose file names and numbers run against their places."""
     import pydicom  # noqa: PLC0415
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian  # noqa: PLC0415
@@ -63,7 +63,12 @@ def series(folder, *, change=None):
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         if change is not None:
             change(dataset, number)
-        dataset.save_as(folder / f"{SLICES - number * 2 % SLICES:03d}.dcm", enforce_file_format=True)
+        file = folder / f"{SLICES - number * 2 % SLICES:03d}.dcm"
+        dataset.save_as(file, enforce_file_format=True)
+        if change_file is not None:
+            dataset = pydicom.dcmread(file)
+            change_file(dataset)
+            dataset.save_as(file, enforce_file_format=False)
     return folder
 
 
@@ -204,6 +209,36 @@ def test_slices_without_identifiers_get_some(tmp_path, caplog):
     dataset, _ = masks(tmp_path / "a.dcm")
     assert dataset.StudyInstanceUID.is_valid
     assert "SeriesInstanceUID, StudyInstanceUID" in caplog.text
+
+
+def without_meta(dataset):
+    del dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID
+
+
+def without_own(dataset):
+    del dataset.SOPClassUID
+    dataset.SOPInstanceUID = ""
+
+
+@needs_highdicom
+@pytest.mark.parametrize("change", [without_meta, without_own])
+def test_a_slice_is_named_in_its_file_header_or_in_the_data_set(tmp_path, change):
+    from pydicom.uid import CTImageStorage  # noqa: PLC0415
+
+    scan = series(tmp_path / "scan", change_file=change)
+    save_label_map(labels(), tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
+    dataset, found = masks(tmp_path / "a.dcm")
+    assert {source for _, source, *_ in found} == {f"1.2.3.4.{number + 1}" for number in range(SLICES)}
+    instances = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert {instance.ReferencedSOPClassUID for instance in instances} == {CTImageStorage}
+
+
+@needs_highdicom
+def test_a_slice_that_is_named_nowhere_is_refused(tmp_path):
+    scan = series(tmp_path / "scan", change_file=lambda dataset: (without_meta(dataset), without_own(dataset)))
+    with pytest.raises(InputError, match="a slice without a SOPClassUID"):
+        save_label_map(labels(), tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
+    assert not (tmp_path / "a.dcm").exists()
 
 
 def other_series(dataset, number):

@@ -171,3 +171,20 @@ def test_errors_of_options_are_plain(tiny_bundle: Path, tmp_path: Path, voxels: 
         pipeline.predict(tiny_bundle, voxels, settings={"precisoin": "float32"})
     with pytest.raises(TypeError, match="threds"):
         pipeline.predict(tiny_bundle, voxels, threds=1)
+
+
+@pytest.mark.parametrize("scan", [None, 5, nib.Nifti1Image(np.zeros((3, 3, 3), np.uint8), np.eye(4)), (), ("a", 1)])
+def test_what_is_no_scan_is_told(scan: Any, tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="expected a path, paths of one channel each, an array or a MetaTensor"):
+        pipeline.predict(tiny_bundle, scan)
+
+
+def test_an_affine_for_a_file_is_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="files and MetaTensors have their own"):
+        pipeline.predict(tiny_bundle, "scan.nii.gz", affine=np.eye(4))
+
+
+@pytest.mark.parametrize(("option", "value"), [("memory", "much"), ("threads", 0), ("device", "gpu0")])
+def test_options_are_checked(option: str, value: Any, tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match=f"--{option}"):
+        pipeline.predict(tiny_bundle, np.zeros((4, 4, 4)), **{option: value})

@@ -57,7 +57,7 @@ def shapes() -> np.ndarray:
     return reference
 
 
-def make_dataset(folder: Path, values: tuple[int, ...] = (0, 1, 2)) -> None:
+def make_dataset(folder: Path, values: tuple[int, ...] = (0, 1, 2), *, pairs: bool = False) -> None:
     rng = np.random.default_rng(0)
     folder.mkdir()
     items = []
@@ -66,13 +66,18 @@ def make_dataset(folder: Path, values: tuple[int, ...] = (0, 1, 2)) -> None:
             scan, label = f"scan_{fold}{number}.nii.gz", f"label_{fold}{number}.nii.gz"
             affine = np.diag([1.0, 1.0, 1.5, 1.0])
             nib.save(nib.Nifti1Image(rng.normal(size=SHAPE).astype(np.float32), affine), folder / scan)
-            nib.save(nib.Nifti1Image(np.array(values, dtype=np.uint8)[shapes()], affine), folder / label)
+            voxels = np.array(values, dtype=np.uint8)[shapes()]
+            if pairs:
+                label = label.replace(".nii.gz", ".hdr")
+                nib.save(nib.Nifti1Pair(voxels.astype(np.int8), affine), folder / label)
+            else:
+                nib.save(nib.Nifti1Image(voxels, affine), folder / label)
             items.append({"image": scan, "label": label, "fold": fold})
     (folder / "dataset.json").write_text(json.dumps({"training": items}))
 
 
-def make_bundle(tmp_path: Path, plan: str = PLAN, values: tuple[int, ...] = (0, 1, 2)) -> Path:
-    make_dataset(tmp_path / "data", values)
+def make_bundle(tmp_path: Path, plan: str = PLAN, values: tuple[int, ...] = (0, 1, 2), *, pairs: bool = False) -> Path:
+    make_dataset(tmp_path / "data", values, pairs=pairs)
     bundle = tmp_path / "phantom"
     bundle.mkdir()
     (bundle / "dataset.json").write_bytes((tmp_path / "data" / "dataset.json").read_bytes())
@@ -177,6 +182,12 @@ def test_another_fold_and_other_weights(tmp_path: Path) -> None:
 def test_values_in_the_files_may_be_others(tmp_path: Path) -> None:
     plan = PLAN.replace("orientation", "label_values: {background: 255, ball: 0, cube: 7}\norientation")
     chosen = run(make_bundle(tmp_path, plan, (255, 0, 7)), StandIn())
+    assert chosen.choice.steps == {"largest_component": ["ball"]}
+    assert chosen.choice.together[0].dice_after == 1.0
+
+
+def test_references_may_be_pairs_of_a_type_that_itk_does_not_read(tmp_path: Path) -> None:
+    chosen = run(make_bundle(tmp_path, pairs=True), StandIn())
     assert chosen.choice.steps == {"largest_component": ["ball"]}
     assert chosen.choice.together[0].dice_after == 1.0
 

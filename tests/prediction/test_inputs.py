@@ -83,6 +83,13 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
         1,
         "a=a.nii.gz",
     ),
+    "outputs of series": (
+        "p1/CT/1.dcm p2/CT/1.dcm p1_CT_seg.nii.gz p2_CT_seg.nii.gz",
+        ".",
+        1,
+        "p1_CT=p1/CT p2_CT=p2/CT",
+    ),
+    "outputs of two days": ("d1/a.nii d2/a.nii d1/d1_a_seg.nii.gz", "d1 d2", 1, "d1_a=d1/a.nii d2_a=d2/a.nii"),
     "an output by name": ("a.nii.gz a_seg.nii.gz", "a_seg.nii.gz", 1, "a_seg=a_seg.nii.gz"),
     "not there": ("a.nii b.nii", "a.nii c.nii b.nii", 1, "a=a.nii c.nii=c.nii! b=b.nii"),
     "a channel not there": (
@@ -95,6 +102,7 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
     "joined for one channel": ("a.nii b.nii", "a.nii,b.nii", 1, "a=a.nii,b.nii!"),
     "not an image": ("a.nii notes.txt", "notes.txt a.nii", 1, "notes.txt=notes.txt! a=a.nii"),
     "a medium's list": ("DICOMDIR", "DICOMDIR", 1, "DICOMDIR=DICOMDIR!"),
+    "a folder without scans among others": ("x/notes.txt a.nii", "x a.nii x", 1, "x=x! a=a.nii"),
     "missing beside one of its name": ("a.nii", "a.nii a.nrrd", 1, "a=a.nii a.nrrd=a.nrrd!"),
 }
 
@@ -119,6 +127,26 @@ def test_the_raw_half_of_a_header_is_no_scan_of_its_own(tmp_path: Path) -> None:
     words = sorted(tmp_path.iterdir())
     assert len(words) == 4
     assert shown(read_inputs(words, channels=1), tmp_path) == ["a=a.mhd", "b=b.nhdr"]
+
+
+def test_an_empty_folder_among_others_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    put(tmp_path, "a.nii")
+    (tmp_path / "empty").mkdir()
+    empty, other = read_inputs([tmp_path / "empty", tmp_path / "a.nii"], channels=1)
+    assert (other.name, other.problem) == ("a", None)
+    assert empty.problem is not None
+    assert (empty.problem.where, empty.problem.found) == (tmp_path / "empty", "an empty folder")
+
+
+def test_what_a_folder_leaves_out_is_noted_once(tmp_path: Path) -> None:
+    put(tmp_path, "x/c2.nii.gz", "x/c10.nii.gz", "x/d.nrrd", "x/p/IM1")
+    (note,) = [note for scan in read_inputs([tmp_path / "x"], channels=1) for note in scan.notes]
+    assert note.startswith(f"{tmp_path / 'x' / 'd.nrrd'} and 1 more were left out")
+    # Also where the scan with the note was named before.
+    words = [tmp_path / "x" / "c2.nii.gz", tmp_path / "x" / "c10.nii.gz", tmp_path / "x", tmp_path / "x"]
+    scans = read_inputs(words, channels=1)
+    assert [scan.name for scan in scans] == ["c2", "c10"]
+    assert [text for scan in scans for text in scan.notes] == [note]
 
 
 def test_links_to_one_file_are_scans_by_their_names(tmp_path: Path) -> None:

@@ -135,5 +135,6 @@ def test_the_watch_keeps_the_highest_of_all_parts() -> None:
 
 def test_memory_of_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "status_bytes", lambda _: None)
+    monkeypatch.setattr(module, "_library_bytes", lambda: 0)
     assert MemoryWatch().peak_bytes() == 0
     assert resident_bytes() == 0

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,31 @@ def test_mirroring_without_axes_is_refused(bundle: Path) -> None:
     read_parts(bundle)
     with pytest.raises(InputError, match="--tta"):
         read_parts(bundle, tta=True)
+
+
+@pytest.mark.parametrize(("key", "option"), [("tta", "--tta"), ("probabilities", "--probabilities"), ("output_dir", "-o")])
+def test_keys_that_prediction_sets_itself_are_refused(key: str, option: str, tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match=f"--set {key}: .*use {option}"):
+        read_parts(tiny_bundle, settings={key: True})
+
+
+def test_a_misnamed_argument_is_told(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="unexpected keyword argument 'sw_batchsize'"):
+        read_parts(tiny_bundle, settings={"inferer#sw_batchsize": 1})
+
+
+def test_the_program_keeps_what_is_its_own(tiny_bundle: Path) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    expected = torch.rand(1).item(), np.random.rand()  # noqa: NPY002
+    before = torch.backends.cudnn.deterministic, sys.excepthook
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    torch.backends.cudnn.deterministic = True
+    try:
+        read_parts(tiny_bundle)
+        assert (torch.rand(1).item(), np.random.rand()) == expected  # noqa: NPY002
+        assert torch.backends.cudnn.deterministic
+        assert sys.excepthook is before[1]
+    finally:
+        torch.backends.cudnn.deterministic = before[0]

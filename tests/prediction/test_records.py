@@ -175,3 +175,44 @@ def test_refuse_existing_takes_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         refuse_existing([tmp_path / "a", tmp_path / "b"])
     assert raised.value.where == tmp_path / "a"
+
+
+def test_another_scan_of_the_name_is_refused(tmp_path: Path, scan: str) -> None:
+    write(tmp_path, scan)
+    other = tmp_path / "other" / "a.nii.gz"
+    other.parent.mkdir()
+    other.write_bytes(b"another patient")
+    with pytest.raises(InputError, match="label map of another scan of this name") as raised:
+        finished(tmp_path, str(other))
+    assert scan in str(raised.value)
+
+
+def test_a_scan_that_was_moved_is_known_again(tmp_path: Path, scan: str) -> None:
+    write(tmp_path, scan)
+    moved = tmp_path / "moved" / "a.nii.gz"
+    moved.parent.mkdir()
+    Path(scan).rename(moved)
+    assert finished(tmp_path, str(moved)) is not None
+
+
+def test_a_label_map_that_was_edited_is_refused(tmp_path: Path, scan: str) -> None:
+    write(tmp_path, scan)
+    outputs(tmp_path).label_map.write_bytes(b"mended by hand")
+    with pytest.raises(InputError, match="changed after it was made"):
+        finished(tmp_path, scan)
+
+
+def test_what_belongs_to_a_label_map_of_before_goes_with_it(tmp_path: Path, scan: str) -> None:
+    write(tmp_path, scan, ALL)
+    mine = tmp_path / "out" / "a_preview.png"
+    mine.write_bytes(b"of somebody else")
+    write(tmp_path, scan, PLAIN, fast=True)
+    assert sorted(path.name for path in (tmp_path / "out").glob("a_*")) == ["a_preview.png", "a_seg.nii.gz"]
+
+
+def test_the_files_of_all_scans_that_are_done(tmp_path: Path, scan: str) -> None:
+    write(tmp_path, scan, ALL)
+    kept = records(tmp_path)
+    assert kept.finished_files("_statistics.json") == {"a": tmp_path / "out" / "a_statistics.json"}
+    assert kept.finished_files("_preview.png") == {}
+    assert records(tmp_path, fast=True).finished_files("_statistics.json") == {}

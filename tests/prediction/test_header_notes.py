@@ -1,0 +1,36 @@
+"""What a header tells that a user should know."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from pipeline.prediction.header_notes import header_notes
+
+
+def nifti(file: Path, *, qform: int, sform: int) -> str:
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.uint8), None)
+    image.header.set_qform(np.diag([1.0, 2, 3, 1]), qform)
+    image.header.set_sform(np.diag([1.0, 2, 3, 1]), sform)
+    nib.save(image, file)
+    return str(file)
+
+
+def test_a_place_that_is_known_needs_no_note(tmp_path: Path) -> None:
+    for number, codes in enumerate(((1, 2), (1, 0), (0, 4))):
+        file = nifti(tmp_path / f"{number}.nii.gz", qform=codes[0], sform=codes[1])
+        assert header_notes(file, modality="CT") == ()
+
+
+def test_without_a_form_the_orientation_is_a_guess(tmp_path: Path) -> None:
+    (note,) = header_notes(nifti(tmp_path / "a.nii", qform=0, sform=0), modality="CT")
+    assert "neither a qform nor an sform" in note
+
+
+@pytest.mark.real
+def test_the_modality_of_a_series_is_compared_with_the_bundle_s(real_data: Path) -> None:
+    series = str(real_data / "ct_dicom")
+    assert header_notes(series, modality="CT") == ()
+    assert header_notes(series, modality="other") == ()
+    assert header_notes(series, modality="MRI") == ("its modality is CT, and the bundle is for MRI",)
