@@ -102,7 +102,7 @@ def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[Inpu
             path,
             found=f"the same value, {value:g}, in every voxel{' of a channel' if lowest.size > 1 else ''}",
             expected="an image with contrast",
-            remedy="export or copy the scan again, or take the case out of the datalist",
+            remedy="export or copy the scan again, or leave it out",
             kind="constant",
         )
     low, high = float(lowest.min()), float(highest.max())

@@ -15,7 +15,7 @@ import numpy as np
 from .dicom_files import dicom_files, other_content, unreadable_packing
 from .errors import InputError
 
-__all__ = ["check_dicom_file", "check_series"]
+__all__ = ["check_dicom_file", "check_series", "same_locale"]
 
 # Of the usual distance: positions are rounded, and tables move unevenly.
 _UNEVEN = 0.1
@@ -65,7 +65,7 @@ def check_series(folder: str) -> None:
     # Imported here, because NIfTI files do not need it.
     import SimpleITK as sitk  # noqa: PLC0415
 
-    with _same_locale():
+    with same_locale():
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
         files = tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder)) if series else ()
     if len(series) > 1:
@@ -81,7 +81,7 @@ def check_series(folder: str) -> None:
         # Without any DICOM file at all, reading it tells.
         return
     _check_content(files[0], where=folder)
-    with _same_locale():
+    with same_locale():
         slices = [_read_slice(sitk, file) for file in files]
     alone = [one for one in slices if one is not None]
     # A file of many slices describes itself.
@@ -103,14 +103,14 @@ def check_dicom_file(path: str) -> None:
     import SimpleITK as sitk  # noqa: PLC0415
 
     _check_content(path, where=path)
-    with _same_locale():
+    with same_locale():
         one = _read_slice(sitk, path)
     if one is not None:
         _refuse_one_slice(path, remedy="give the folder that holds the files of its series")
 
 
 @contextmanager
-def _same_locale() -> Iterator[None]:
+def same_locale() -> Iterator[None]:
     """Put the process's locale back: GDCM sets it to C, and text files would be ASCII from then on."""
     with _ONE_AT_A_TIME:
         before = locale.setlocale(locale.LC_ALL)

@@ -86,7 +86,7 @@ def read_volume(path: str) -> Volume:
             path,
             found=f"a truncated or corrupt file{'' if cut else ', or no image'} ({reason})",
             expected="an image that can be read to its end",
-            remedy="copy or download the file again, or take the case out of the datalist",
+            remedy="copy or download the file again, or leave it out",
             kind="truncated" if cut else "not-an-image",
         ) from error
     check_affine(path, volume.affine, volume.voxels.shape)

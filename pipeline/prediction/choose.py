@@ -150,7 +150,7 @@ def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path
             label,
             found=f"a label map of {_product(voxels.shape)} voxels, and a prediction of {_product(prediction.shape)}",
             expected="a label map in the grid of its scan",
-            remedy="correct the file, or take the case out of the datalist",
+            remedy="correct the file, or leave it out",
         )
     reference = np.zeros(voxels.shape, dtype=prediction.dtype)
     for name, value in (plan.label_values or plan.labels).items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nibabel
 
-from ..data.check_series import _same_locale as same_locale
+from ..data.check_series import same_locale
 from ..data.volumes import is_nifti
 
 __all__ = ["header_notes"]

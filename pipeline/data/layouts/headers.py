@@ -7,6 +7,7 @@ from typing import Any
 
 import nibabel
 
+from ..check_series import same_locale
 from ..errors import InputError
 from ..volumes import is_nifti
 
@@ -48,7 +49,8 @@ def _read_with_itk(image: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
 def _read_series(folder: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
     import SimpleITK as sitk  # noqa: PLC0415
 
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    with same_locale():
+        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
     if not files:
         raise ValueError("no DICOM series in this folder")
     first, last = _information(files[0]), _information(files[-1])
@@ -62,5 +64,6 @@ def _information(file: str) -> Any:
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(file)
-    reader.ReadImageInformation()
+    with same_locale():
+        reader.ReadImageInformation()
     return reader
