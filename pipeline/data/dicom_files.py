@@ -28,6 +28,9 @@ _NO_IMAGES = {
     "66": "raw data",
     "66.1": "a spatial registration",
     "66.2": "spatial fiducials",
+    "66.4": "a segmentation",
+    "66.5": "a surface segmentation",
+    "66.7": "a segmentation",
 }
 # Transfer syntaxes (PS3.5, annex A.4) that ITK's GDCM does not decode.
 _PACKINGS = {

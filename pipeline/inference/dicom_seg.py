@@ -171,8 +171,13 @@ def _complete_uids(source: Sequence[Any], scan: str) -> None:
                 )
             missing.add(name)
             setattr(dataset, name, instead[name])
-    if missing:
-        logger.warning("%s: the slices have no %s; the segmentation has its own", scan, ", ".join(sorted(missing)))
+    invented = sorted(missing & set(_SHARED_UIDS))
+    if invented:
+        logger.warning(
+            "%s: the slices have no %s; the segmentation has new ones, by which an archive does not match the two",
+            scan,
+            ", ".join(invented),
+        )
 
 
 def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:

@@ -148,7 +148,7 @@ def _scans_of_folder(folder: Path, channels: int) -> Sequence[FoundScan]:
 
 
 def _joined(word: str, channels: int) -> FoundScan:
-    parts = [part for part in word.split(",") if part]
+    parts = [part.strip() for part in word.split(",") if part.strip()]
     files = tuple(str(_absolute(part)) for part in parts)
     problem = _missing(files)
     if problem is None and len(files) != channels:
@@ -157,6 +157,13 @@ def _joined(word: str, channels: int) -> FoundScan:
             found=f"{len(files)} file{'s' * (len(files) != 1)} joined by commas",
             expected=f"{channels} files, one per channel of the network" if channels > 1 else "one file per scan",
             remedy="join the files of one scan by commas, in the order of the channels, and put spaces between scans",
+        )
+    if problem is None and len(set(files)) != len(files):
+        problem = InputError(
+            word,
+            found="one file for several channels",
+            expected=f"{channels} different files",
+            remedy="name the file of each channel",
         )
     return FoundScan(files or (word,), problem)
 

@@ -99,6 +99,7 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
         "a=x/a_0000.nii! b=x/b_0000.nii,x/b_0001.nii",
     ),
     "a joined file not there": ("a.nii b.nii", "a.nii,x.nii b.nii,a.nii", 2, "x.nii=a.nii,x.nii! b=b.nii,a.nii"),
+    "one file twice": ("a.nii", "a.nii,a.nii", 2, "a=a.nii,a.nii!"),
     "joined for one channel": ("a.nii b.nii", "a.nii,b.nii", 1, "a=a.nii,b.nii!"),
     "not an image": ("a.nii notes.txt", "notes.txt a.nii", 1, "notes.txt=notes.txt! a=a.nii"),
     "a medium's list": ("DICOMDIR", "DICOMDIR", 1, "DICOMDIR=DICOMDIR!"),
