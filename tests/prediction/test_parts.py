@@ -139,7 +139,9 @@ def test_mirroring_without_axes_is_refused(bundle: Path) -> None:
         read_parts(bundle, tta=True)
 
 
-@pytest.mark.parametrize(("key", "option"), [("tta", "--tta"), ("probabilities", "--probabilities"), ("output_dir", "-o")])
+@pytest.mark.parametrize(
+    ("key", "option"), [("tta", "--tta"), ("probabilities", "--probabilities"), ("output_dir", "-o")]
+)
 def test_keys_that_prediction_sets_itself_are_refused(key: str, option: str, tiny_bundle: Path) -> None:
     with pytest.raises(InputError, match=f"--set {key}: .*use {option}"):
         read_parts(tiny_bundle, settings={key: True})

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import ignite.distributed as idist
 import pytest
 import torch
@@ -51,7 +55,7 @@ def shard_dice(values, rank):
 
 
 def work(rank, folder):
-    # Forked: the test's own threads are not here, and none may be waited for.
+    # Forked: no threads are here, and none may be waited for.
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=RANKS)
     idist.sync()
@@ -73,7 +77,8 @@ def work(rank, folder):
 def ranks(tmp_path_factory) -> list[dict]:
     """What every rank computed."""
     folder = tmp_path_factory.mktemp("ranks")
-    torch.multiprocessing.start_processes(work, args=(folder,), nprocs=RANKS, start_method="fork")
+    # By a process of their own: forked from this one they would inherit locks of threads that earlier tests left.
+    subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 
@@ -146,3 +151,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch, torchrun):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match=r"found 4 processes and 1 GPU on this machine.*--nproc_per_node 1 "):
         start_ranks("cuda:0", 4)
+
+
+if __name__ == "__main__":
+    torch.multiprocessing.start_processes(work, args=(Path(sys.argv[1]),), nprocs=RANKS, start_method="fork")
