@@ -76,7 +76,9 @@ class Records:
         refuse_existing(file for file in there if file.name not in record["written"])
         changed = [key for key in self.settings if record.get("settings", {}).get(key) != self.settings[key]]
         if there and changed:
-            _refuse(there[-1], f"a file of before, made with another {', '.join(changed)}")
+            before = record.get("settings", {})
+            told = ", ".join(f"{key} {_short(before.get(key))} (now {_short(self.settings[key])})" for key in changed)
+            _refuse(there[-1], f"a file of before, made with {told}")
         now, before = stamps(files), record.get("stamps", [])
         same = [stamp[1:] for stamp in now] == [stamp[1:] for stamp in before]
         if there and not same and [stamp[0] for stamp in now] != [stamp[0] for stamp in before]:
@@ -127,6 +129,12 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
         newest = max(state.st_mtime_ns for state in states)
         found.append([str(path), len(states), sum(state.st_size for state in states), newest])
     return found
+
+
+def _short(value: Any) -> str:
+    """Return a setting in few letters: of a checksum its beginning."""
+    values = value if isinstance(value, list) else [value]
+    return " ".join(str(one)[:12] for one in values)
 
 
 def _state(file: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import traceback
 from collections.abc import Mapping
@@ -80,7 +81,10 @@ def failed(job: Job, error: Exception) -> Result:
         # Without a name it is what comes of writing, such as a full disk.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
         message = f"{where}: found {str(error.strerror).lower()}; expected to read or write it. "
-        message += "What to do: see to its permissions and to the room on its disk."
+        what = "see to its permissions and to the room on its disk"
+        if error.errno == errno.ENAMETOOLONG:
+            what = "give the scan a shorter name, or name one output file with -o"
+        message += f"What to do: {what}."
     else:
         message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
         trace = "".join(traceback.format_exception(error))

@@ -122,7 +122,12 @@ def _counts(labels: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]]:
         for place, axis in enumerate(others):
             slices[axis] += np.count_nonzero(marked, axis=tuple(p for p in range(marked.ndim) if p != place))
     voxels[0] = 0
-    return voxels, [int(count.argmax()) if count.any() else len(count) // 2 for count in slices]
+    return voxels, [_middle(np.flatnonzero(count == count.max())) for count in slices]
+
+
+def _middle(indices: NDArray[np.int64]) -> int:
+    """The middle one of slices that are alike: of a label that fills the volume, and of none."""
+    return int(indices[(len(indices) - 1) // 2])
 
 
 def _sizes(voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str) -> list[str | None]:

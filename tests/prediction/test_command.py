@@ -343,7 +343,7 @@ def test_other_settings_are_refused_until_overwritten(
     before = (out / "a_seg.nii.gz").read_bytes()
     refused = start(scans / "a.nii.gz", "-o", out, *words)
     assert refused.status == 2
-    assert "made with another" in refused.said
+    assert "a file of before, made with " in refused.said
     assert "--overwrite" in refused.said
     assert (out / "a_seg.nii.gz").read_bytes() == before
     assert start(scans / "a.nii.gz", "-o", out, *words, "--overwrite").status == 0

@@ -93,7 +93,7 @@ def test_outputs_of_two_starts_are_known_together(tmp_path: Path, scan: str) -> 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path, scan: str) -> None:
     write(tmp_path, scan)
-    with pytest.raises(InputError, match="another weights, fast") as raised:
+    with pytest.raises(InputError, match=r"made with weights abc \(now def\), fast False \(now True\)") as raised:
         finished(tmp_path, scan, weights=["def"], fast=True)
     assert "--overwrite" in raised.value.remedy
     assert raised.value.where == outputs(tmp_path).label_map

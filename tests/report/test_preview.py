@@ -307,3 +307,11 @@ def test_a_real_case_shows_both_parts_of_the_hippocampus(real_data):
     picture = pixels(preview(image.voxels, labels.voxels.astype(np.uint8), image.affine, TABLE, title="hippocampus"))
     coloured = [np.argwhere((picture[450:, :400] == colour).all(axis=-1)) for colour in (RED, BLUE)]
     assert coloured[0][:, 0].mean() < coloured[1][:, 0].mean() - 50  # anterior is up
+
+
+def test_of_slices_alike_the_middle_one_is_shown():
+    image = np.zeros((21, 15, 11))
+    image[:, 8:, 5] = 1
+    picture = preview(image, np.ones(image.shape, np.uint8), np.eye(4), TABLE, title="a")
+    axial = panel(picture, "axial")
+    assert axial[:100].mean() > axial[-100:].mean() + 50
