@@ -12,6 +12,7 @@ from typing import Any
 
 from ..data.datalist import existing_folder
 from ..data.errors import InputError
+from ..data.nearest import nearest_path
 from .overrides import check_none, check_overridden, known_ids, merge, normalised, place
 from .render import check_rendered
 from .words import lightskip, near, values_of
@@ -52,7 +53,9 @@ def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Pat
     files = tuple(bundle / "configs" / f"{name}.json" for name in names)
     missing = [f"configs/{file.name}" for file in files if not file.is_file()]
     if not bundle.is_dir():
-        found, remedy = "a file" if bundle.exists() else "no such folder", "give the folder of a bundle"
+        close = None if bundle.exists() else nearest_path(bundle)
+        found = "a file" if bundle.exists() else "no such folder"
+        remedy = f"did you mean {close}?" if close else "give the folder of a bundle"
     elif missing and (bundle / "plan.yaml").is_file():
         found, remedy = f"plan.yaml, but no {missing[0]}", f"write the configs: {lightskip('render', bundle)}"
     elif missing:

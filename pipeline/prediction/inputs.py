@@ -14,6 +14,7 @@ from ..data.errors import InputError
 from ..data.file_start import unreadable
 from ..data.folder_scans import FoundScan, case_name, group_channels, scans_in_folder
 from ..data.layouts.image_files import is_image, natural_order, parts_of
+from ..data.nearest import nearest_path
 from ..data.scans import named_scans
 from ..data.volumes import is_pair, pair_of
 
@@ -178,12 +179,20 @@ def _missing(files: Iterable[str]) -> InputError | None:
                 file,
                 found="a link to a file that is not there" if link else "no such file or folder",
                 expected="a scan",
-                remedy="copy the file that it points to as well" if link else "check the path, or copy the file there",
+                remedy="copy the file that it points to as well" if link else _instead(file),
                 kind="missing",
             )
         except OSError as error:
             return unreadable(file, error)
     return None
+
+
+def _instead(file: str) -> str:
+    """Say what to do about a path that is not there."""
+    if any(letter in Path(file).name for letter in "*?["):
+        return "leave the quotes out, so that the shell puts the files' names in the place of the pattern"
+    near = nearest_path(file)
+    return f"did you mean {near}?" if near else "check the path, or copy the file there"
 
 
 def _no_image(path: Path) -> InputError:

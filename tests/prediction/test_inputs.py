@@ -385,3 +385,12 @@ def test_a_folder_that_may_not_be_listed_is_one_scan_s_problem(tmp_path: Path, m
     assert (other.name, other.problem) == ("b", None)
     assert locked.problem is not None
     assert "Permission denied" in locked.problem.found
+
+
+def test_what_a_word_that_is_not_there_may_have_meant(tmp_path: Path) -> None:
+    (tmp_path / "hippocampus_001.nii.gz").touch()
+    mistyped, pattern = read_inputs([tmp_path / "hipocampus_001.nii.gz", tmp_path / "*.nii.gz"], channels=1)
+    assert mistyped.problem is not None
+    assert mistyped.problem.remedy == f"did you mean {tmp_path / 'hippocampus_001.nii.gz'}?"
+    assert pattern.problem is not None
+    assert "leave the quotes out" in pattern.problem.remedy
