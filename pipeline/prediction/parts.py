@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
-import random
-import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from monai.bundle import create_workflow
 from monai.inferers.inferer import SlidingWindowInferer
 from monai.transforms import (
     Activationsd,
@@ -33,25 +27,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..bundle.launch_checks import check_given, config_files
-from ..data.errors import InputError, input_error_behind
+from ..data.errors import InputError
 from ..inference import Ensemble, SaveLabelMapd, SaveProbabilitiesd, check_weights, mirrored
 from ..inference.label_table import Label, label_table
+from .config import evaluated_config, explained, refuse_own, same_program
 from .settings import device_name
 
 __all__ = ["Parts", "read_parts"]
 
 _FAST_OVERLAP = 0.25
-_OWN = {
-    "tta": "--tta, or tta=True from Python",
-    "checkpoint": "--checkpoint, or checkpoint=… from Python",
-    "device": "--device, or device=… from Python",
-    "probabilities": "--probabilities, or probabilities=True from Python",
-    "output_dir": "-o",
-    "dataset_dir": "the inputs",
-    "datalist": "the inputs",
-    "check_data": "lightskip check: what is read is always checked",
-}
-_TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
 _REMEDY = "run it with `python -m monai.bundle run --config_file …/configs/inference.json`"
 
 
@@ -157,31 +141,20 @@ def read_parts(
     """
     bundle = Path(bundle).expanduser()
     files = config_files("predict", bundle)
-    _refuse_own(settings or {})
+    refuse_own(settings or {})
     given = {**_settings(device, tta, fast), **(settings or {})}
     if checkpoints:
         given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
     check_given("predict", files, given)
-    with _same_program():
+    with same_program():
         # The scans come later, one by one.
-        workflow = _workflow(files, {**given, "dataset#data": [], "check_data": False})
+        workflow = evaluated_config(files, {**given, "dataset#data": [], "check_data": False})
         try:
             return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing)
         except Exception as error:
-            raise _explained(error) from error
+            raise explained(error) from error
         finally:
             workflow.finalize()
-
-
-def _refuse_own(settings: Mapping[str, Any]) -> None:
-    for key in settings:
-        if key in _OWN:
-            raise InputError(
-                f"--set {key}",
-                found="a key that prediction sets itself",
-                expected="another key of the inference config",
-                remedy=f"use {_OWN[key]}",
-            )
 
 
 def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
@@ -193,73 +166,6 @@ def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
     if fast:
         settings["inferer#overlap"] = _FAST_OVERLAP
     return settings
-
-
-def _workflow(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
-    # As `python -m` has it: a module that a config imports may lie in the working directory.
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    with _quiet():
-        try:
-            return create_workflow(
-                # Without the bundle's log on the console: a library leaves logging to its user.
-                config_file=[str(file) for file in files],
-                workflow_type="infer",
-                logging_file=False,
-                **settings,
-            )
-        except Exception as error:
-            raise _explained(error) from error
-
-
-@contextmanager
-def _same_program() -> Iterator[None]:
-    """Leave to the program what a config sets for a run of its own: random numbers, cuDNN, how errors are shown."""
-    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
-    cudnn, hook = torch.backends.cudnn, sys.excepthook
-    flags = cudnn.deterministic, cudnn.benchmark
-    try:
-        with torch.random.fork_rng(devices=()):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(arrays)  # noqa: NPY002
-        cudnn.deterministic, cudnn.benchmark = flags
-        sys.excepthook = hook
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what MONAI says of every config: that it is code, what was read, that logging is left alone."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="parsing config_file")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _explained(error: Exception) -> Exception:
-    """Return the InputError that MONAI wrapped in errors of its own, or what a misnamed argument is, or the error."""
-    explained = input_error_behind(error)
-    if explained is not None:
-        return explained
-    cause: BaseException | None = error
-    while cause is not None and "unexpected keyword argument" not in str(cause):
-        cause = cause.__cause__
-    if not isinstance(cause, TypeError):
-        return error
-    return InputError(
-        "a setting of the inference config",
-        found=str(cause),
-        expected="arguments that the component takes",
-        remedy="correct the name: --set KEY=VALUE",
-    )
 
 
 def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool) -> Parts:

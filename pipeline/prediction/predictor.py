@@ -17,24 +17,19 @@ from torch import Tensor
 
 from ..bundle.planning.resources import parse_memory
 from ..data.check import check_scans
-from ..data.check_header import check_spacing
 from ..data.errors import InputError
-from ..data.layouts.headers import shape_and_spacing
-from ..data.volumes import is_nifti
 from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
 from .arrays import as_files, as_scan
+from .header_bytes import preparing_bytes
 from .header_notes import header_notes
-from .memory import Budget, MemoryWatch, preparation_bytes, reading_bytes, resident_bytes
+from .memory import Budget, MemoryWatch, reading_bytes, resident_bytes
 from .parts import read_parts
 from .prediction import Prediction, Prepared
 from .settings import thread_count
 
 __all__ = ["Predictor"]
-
-_ITK = 300 << 20  # bytes
-_SAME_SPACING = 1e-5  # mm: beyond it MONAI resamples, as a header in float32 stays within it
 
 
 class Predictor:
@@ -240,7 +235,7 @@ class Predictor:
         Raises:
             InputError: its header cannot be read.
         """
-        return 0 if self.budget.memory is None else self._preparing(files)[0]
+        return 0 if self.budget.memory is None else preparing_bytes(files, self.parts)[0]
 
     def bytes_beside(self, prepared: Prepared) -> int:
         """Return what reading a scan once more takes, for its picture or statistics; 0 where nothing bounds it."""
@@ -259,34 +254,11 @@ class Predictor:
         if self.budget.memory is None:
             return
         try:
-            needed, shape = self._preparing(files)
+            needed, shape = preparing_bytes(files, self.parts)
         except InputError:
             # What is wrong with a file is told by reading it, better than by its header.
             return
         self.budget.require(needed, shape)
-
-    def _preparing(self, files: Sequence[str]) -> tuple[int, tuple[int, ...]]:
-        """Return what reading and pre-processing files takes at its peak (bytes), and their shape."""
-        shape, spacing = shape_and_spacing(Path(files[0]))
-        shape, spacing = shape[: self.parts.spatial_dims], spacing[: self.parts.spatial_dims]
-        if len(shape) < self.parts.spatial_dims:
-            # Its check refuses it.
-            return reading_bytes(prod(shape), channels=self.parts.channels), shape
-        check_spacing(files[0], np.asarray(spacing), shape)
-        own = self.parts.own_spacing or spacing
-        # Which axis is which does not matter for the product, if spacings are not far apart.
-        change = prod(spacing) / prod(own)
-        same = np.allclose(sorted(spacing), sorted(own), rtol=0, atol=_SAME_SPACING)
-        voxels = prod(shape)
-        needed = preparation_bytes(
-            voxels,
-            int(voxels * change),
-            channels=self.parts.channels,
-            resampled=not same,
-            masked=self.parts.masked,
-        )
-        # The first file that ITK reads brings its libraries, which stay.
-        return needed + (0 if is_nifti(files[0]) else _ITK), shape
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:

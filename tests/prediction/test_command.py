@@ -356,11 +356,11 @@ def test_another_bundle_is_refused(start: Start, scans: Path, tiny_bundle: Path,
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
     weights = torch.load(tmp_path / "bundle" / "models" / "model.pt", weights_only=True)
     torch.save({key: value * 1.01 for key, value in weights.items()}, tmp_path / "bundle" / "models" / "model.pt")
-    assert "another weights" in start(scans, "-o", out, bundle=tmp_path / "bundle").said
+    assert "made with weights " in start(scans, "-o", out, bundle=tmp_path / "bundle").said
     config = tmp_path / "bundle" / "configs" / "inference.json"
     shutil.copy(tiny_bundle / "models" / "model.pt", tmp_path / "bundle" / "models" / "model.pt")
     config.write_text(json.dumps(json.loads(config.read_text()), indent=2))
-    assert "another config" in start(scans, "-o", out, bundle=tmp_path / "bundle").said
+    assert "made with config " in start(scans, "-o", out, bundle=tmp_path / "bundle").said
 
 
 @pytest.mark.parametrize("stranger", ["a_seg.nii.gz", "a_prob.nii.gz"])
