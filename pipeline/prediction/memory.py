@@ -50,7 +50,6 @@ def resident_bytes() -> int:
     Pages of files count as far as they are the libraries': those of probabilities on their way to the disk are the
     system's to keep or not.
     """
-    give_back()
     return (status_bytes("RssAnon") or 0) + (status_bytes("RssShmem") or 0) + _library_bytes()
 
 
@@ -97,7 +96,8 @@ class Budget:
 
     def require(self, needed: int, shape: Sequence[int]) -> None:
         """Raise InputError where a scan of this shape needs more bytes than are left."""
-        if self.memory is None or resident_bytes() + needed <= self.memory:
+        left = self._left(needed)
+        if left is None or self.memory is None or needed <= left:
             return
         raise InputError(
             "--memory",
@@ -121,7 +121,9 @@ class Budget:
             self.require(reserved + _PLACES, shape)
             room: int | None = self._free_on_gpu() - self.window
         else:
-            room = self._left(self.window + _PLACES + reserved)
+            beside = self.window + _PLACES + reserved
+            left = self._left(beside + windows.slab_bytes())
+            room = None if left is None else left - beside
         if room is None:
             return 1
         counts = range(1, _MOST_STRIPS + 1)
@@ -141,11 +143,17 @@ class Budget:
     def holds(self, windows: Windows, more: int) -> bool:
         """Tell whether a scan's slab and so many bytes more fit into the process's memory."""
         slab = 0 if self.device.type == "cuda" else windows.slab_bytes() + self.window
-        left = self._left(slab + _PLACES)
-        return left is None or more <= left
+        left = self._left(slab + _PLACES + more)
+        return left is None or slab + _PLACES + more <= left
 
-    def _left(self, taken: int) -> int | None:
-        return None if self.memory is None else self.memory - resident_bytes() - taken
+    def _left(self, wanted: int) -> int | None:
+        """Return the bytes that are left, at least those wanted if giving back what is free makes it so."""
+        if self.memory is None:
+            return None
+        if self.memory - resident_bytes() < wanted:
+            # Only then: what is given back has to be got again, page by page.
+            give_back()
+        return self.memory - resident_bytes()
 
     def _free_on_gpu(self) -> int:
         kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
