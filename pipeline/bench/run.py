@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,6 +16,7 @@ from monai.bundle.utils import EXPR_KEY
 
 from .. import __version__
 from ..data.errors import InputError
+from ..quiet import quiet_monai
 from .inference import measure_inference
 from .machine import cpu_model, device_name, matrix_rate
 from .random_data import make_random_dataset
@@ -201,7 +200,7 @@ def _engines(
         )
         own |= {"dataset_dir": str(made.parent), "datalist": str(made)}
     settings = {**own, **given, "config_file": str(config), "workflow_type": "train", "logging_file": False}
-    with _explained(), _quiet():
+    with _explained(), quiet_monai():
         workflow = create_workflow(**settings)
         trainer, evaluator = (_component(workflow, id_, config) for id_ in ("train#trainer", "validate#evaluator"))
     try:
@@ -245,22 +244,6 @@ def _explained() -> Iterator[None]:
         if cause is None:
             raise
         raise cause from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what MONAI says at every start: that a config is code, and that logging stays as it is."""
-    loggers = [logging.getLogger(f"monai.bundle.{name}") for name in ("workflows", "scripts")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="parsing config_file")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _compared(

@@ -31,11 +31,6 @@ class Axis:
     upper: NDArray[np.int64]
     weight: NDArray[np.float32]
 
-    @property
-    def whole(self) -> bool:
-        """Whether every index falls on a voxel."""
-        return bool((self.lower == self.upper).all())
-
     def between(self, first: int, last: int) -> slice:
         """Return the indices of the scan's axis that need no voxel but those from `first` to `last`, both included."""
         inside = np.flatnonzero((self.lower >= first) & (self.upper <= last))

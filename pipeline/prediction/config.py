@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from monai.bundle import create_workflow
 
 from ..data.errors import InputError, input_error_behind
+from ..quiet import quiet_monai
 
 __all__ = ["evaluated_config", "explained", "refuse_own", "same_program"]
 
@@ -29,7 +28,6 @@ _OWN = {
     "datalist": "the inputs",
     "check_data": "lightskip check: what is read is always checked",
 }
-_TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
 
 
 def refuse_own(settings: Mapping[str, Any]) -> None:
@@ -53,7 +51,7 @@ def evaluated_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
     # As `python -m` has it: a module that a config imports may lie in the working directory.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    with _quiet():
+    with quiet_monai():
         try:
             return create_workflow(
                 # Without the bundle's log on the console: a library leaves logging to its user.
@@ -80,22 +78,6 @@ def same_program() -> Iterator[None]:
         np.random.set_state(arrays)  # noqa: NPY002
         cudnn.deterministic, cudnn.benchmark = flags
         sys.excepthook = hook
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what MONAI says of every config: that it is code, what was read, that logging is left alone."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="parsing config_file")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def explained(error: Exception) -> Exception:
