@@ -1,3 +1,4 @@
+import faulthandler
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,6 @@ import ignite.distributed as idist
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.metrics import DiceMetric
 from torch.nn.parallel import DistributedDataParallel
@@ -55,8 +55,9 @@ def shard_dice(values, rank):
 
 
 def work(rank, folder):
-    # Forked: no threads are here, and none may be waited for.
     torch.set_num_threads(1)
+    # A rank that waits for ever says where, and ends.
+    faulthandler.dump_traceback_later(120, exit=True)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=RANKS)
     idist.sync()
     image, label = batch()
@@ -77,8 +78,14 @@ def work(rank, folder):
 def ranks(tmp_path_factory) -> list[dict]:
     """What every rank computed."""
     folder = tmp_path_factory.mktemp("ranks")
-    # By a process of their own: forked from this one they would inherit locks of threads that earlier tests left.
-    subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=300)
+    # Two fresh processes: forked ones, from here or from one that imported all this, have waited for locks for ever.
+    started = [subprocess.Popen([sys.executable, __file__, str(rank), str(folder)]) for rank in range(RANKS)]
+    try:
+        assert [process.wait(timeout=150) for process in started] == [0] * RANKS
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 
@@ -154,4 +161,4 @@ def test_more_processes_than_gpus_are_refused(monkeypatch, torchrun):
 
 
 if __name__ == "__main__":
-    torch.multiprocessing.start_processes(work, args=(Path(sys.argv[1]),), nprocs=RANKS, start_method="fork")
+    work(int(sys.argv[1]), Path(sys.argv[2]))
