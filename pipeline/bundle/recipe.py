@@ -1,10 +1,11 @@
-"""Reads a recipe: YAML in MONAI's own config language, with four tags that are filled in.
+"""Reads a recipe: YAML in MONAI's own config language, with tags that are filled in.
 
 ``@reference``, ``$expression``, ``%macro`` and ``_target_`` are MONAI's and pass through untouched. The tags:
 
     max_epochs: !plan training.epochs          the plan's value at a dotted path: a scalar, a list or a mapping
     skip: !skip skip                           the value at a key of configs/skips/NAME.yaml, where NAME is plan.skip
     spatial_dims: !derived spatial_dims        a value computed from the plan: the table in ``render.py``
+    bundle_root: !recipe bundle_root           in configs/export alone: what the recipe that it changes has
     transforms:
     - _target_: LoadImaged
     - !splice {derived: normalisation}         a list (of plan, skip or derived) whose items join the list around it
@@ -22,7 +23,7 @@ from .yaml_lines import Loader, read_yaml
 
 __all__ = ["fill_recipe"]
 
-_SOURCES = ("plan", "skip", "derived")
+_SOURCES = ("plan", "skip", "derived", "recipe")
 
 
 def fill_recipe(recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def fill_recipe(recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, A
 
     Args:
         recipe: the YAML file.
-        sources: what the tags ``plan``, ``skip`` and ``derived`` draw from.
+        sources: what the tags ``plan``, ``skip``, ``derived`` and ``recipe`` draw from.
 
     Returns:
         Plain mappings, lists and scalars, keys in the recipe's order.
@@ -53,7 +54,7 @@ class _Tag:
 
 
 class _RecipeLoader(Loader):
-    """Reads the four tags into ``_Tag``."""
+    """Reads the tags into ``_Tag``."""
 
 
 def _read_tag(loader: yaml.SafeLoader, source: str, node: yaml.Node) -> _Tag:
@@ -65,7 +66,7 @@ def _read_tag(loader: yaml.SafeLoader, source: str, node: yaml.Node) -> _Tag:
         problem = f"!splice needs one of {', '.join(_SOURCES)}, as in !splice {{derived: normalisation}}"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     if source not in _SOURCES or not isinstance(node, yaml.ScalarNode):
-        problem = f"no such tag: !{source}; known are !plan, !skip and !derived with a name, and !splice"
+        problem = f"no such tag: !{source}; known are !plan, !skip, !derived and !recipe with a name, and !splice"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return _Tag(source, str(loader.construct_scalar(node)), line)
 
@@ -100,7 +101,7 @@ def _list(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> list[A
 
 
 def _look_up(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> Any:
-    value: Any = sources[tag.source]
+    value: Any = sources.get(tag.source, {})
     for key in tag.name.split("."):
         if not isinstance(value, dict) or key not in value:
             known = [str(name) for name in value] if isinstance(value, dict) else []

@@ -16,7 +16,16 @@ from .recipe import fill_recipe
 from .schema import InlineSkip
 from .yaml_lines import read_yaml
 
-__all__ = ["check_rendered", "read_skip", "recipes_folder", "render", "write_rendered"]
+__all__ = [
+    "check_rendered",
+    "read_manifest",
+    "read_skip",
+    "recipe_sources",
+    "recipes_folder",
+    "render",
+    "to_json",
+    "write_rendered",
+]
 
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference", "metadata")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
@@ -39,17 +48,31 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
     folder = recipes_folder() if recipes is None else recipes
     file = plan_file(bundle)
     plan = load_plan(file)
-    sources = {
-        "plan": plan.model_dump(mode="json"),
-        "skip": read_skip(plan.skip, folder / "skips", file),
-        "derived": _derived(plan),
-    }
-    rendered = {f"configs/{name}.json": _to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
+    sources = recipe_sources(plan, file, folder)
+    rendered = {f"configs/{name}.json": to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
     if plan.data.manifest is not None:
-        rendered["configs/datalist.json"] = _to_json(_datalist(file.parent / plan.data.manifest))
+        rendered["configs/datalist.json"] = to_json(read_manifest(file.parent / plan.data.manifest))
     # Bytes, so that line endings are the recipe's on every system.
     rendered["configs/logging.conf"] = (folder / "logging.conf").read_bytes().decode()
     return rendered
+
+
+def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str, Any]]:
+    """What the tags of a recipe draw from: see ``recipe.py``.
+
+    Args:
+        plan: the plan.
+        file: its file, to name in an error.
+        recipes: folder of the recipes.
+
+    Raises:
+        InputError: the plan's skip is not among the recipes.
+    """
+    return {
+        "plan": plan.model_dump(mode="json"),
+        "skip": read_skip(plan.skip, recipes / "skips", file),
+        "derived": _derived(plan),
+    }
 
 
 def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[Path]:
@@ -125,7 +148,12 @@ def recipes_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def _datalist(manifest: Path) -> dict[str, Any]:
+def read_manifest(manifest: Path) -> dict[str, Any]:
+    """Read a manifest as a bundle's datalist: what MONAI reads, without checksums.
+
+    Raises:
+        InputError: it is no datalist.
+    """
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         training = [{key: item[key] for key in _ITEM_KEYS if key in item} for item in content["training"]]
@@ -140,7 +168,8 @@ def _datalist(manifest: Path) -> dict[str, Any]:
     return {**kept, "training": training}
 
 
-def _to_json(content: dict[str, Any]) -> str:
+def to_json(content: dict[str, Any]) -> str:
+    """The text of a config or datalist."""
     # ASCII: MONAI opens configs in the encoding of the user's locale.
     return json.dumps(content, indent=2) + "\n"
 

@@ -13,6 +13,7 @@ from .bundle_verbs import add_bundle_verbs
 from .dataset_verbs import add_dataset_verbs
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
+from .share_verbs import add_share_verbs
 
 __all__ = ["main"]
 
@@ -87,4 +88,5 @@ def _parser() -> argparse.ArgumentParser:
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)
     add_picture_verbs(verbs)
+    add_share_verbs(verbs)
     return parser

@@ -104,6 +104,12 @@ def _add_predict(verbs: Any) -> None:
     )
     how.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     how.add_argument(
+        "--runtime",
+        default="pytorch",
+        metavar="NAME",
+        help="what the network computes on: pytorch; or openvino, on a CPU faster (default: %(default)s)",
+    )
+    how.add_argument(
         "--memory", metavar="SIZE", help="what the process may take, such as 4GB (default: 80%% of what is free)"
     )
     how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
@@ -159,6 +165,7 @@ def _predicted(options: argparse.Namespace) -> int:
         postprocessing=options.postprocessing,
         overwrite=options.overwrite,
         settings=dict(options.set),
+        runtime=options.runtime,
     )
     summary = predict_files(request, tell=_tell)
     if summary.first:

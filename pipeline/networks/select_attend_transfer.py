@@ -5,6 +5,7 @@ choices: weights start at one, the sparsity term is the mean absolute weight, th
 convolution, and the threshold of hard selection.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -127,7 +128,15 @@ class AttendTransfer(_AttentionSkip):
         gate: ``"sigmoid"``, or ``"linear"`` to leave it out (our addition).
         merge: ``"concat"`` as published; ``"sum"`` projects the maps to C_d channels and adds them (our addition):
             with M < C_d, a skip by sum that goes through a bottleneck of M channels.
+        channels: indices of the encoder's channels that are attended to; None for all of them. What hard selection
+            leaves, once it is known: see :func:`~pipeline.networks.prune.pruned`.
+
+    Raises:
+        ValueError: when an index is repeated, or there is no such channel, or none is given.
     """
+
+    channels: Tensor
+    takes_all: Final[bool]
 
     def __init__(
         self,
@@ -138,13 +147,26 @@ class AttendTransfer(_AttentionSkip):
         maps: int = 1,
         gate: str = "sigmoid",
         merge: str = "concat",
+        channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__(spatial_dims, decoder_channels, maps, merge)
-        self.attend = Attend(spatial_dims, encoder_channels, maps=maps, gate=gate)
+        some = list(range(encoder_channels)) if channels is None else _checked(channels, encoder_channels)
+        self.takes_all = len(some) == encoder_channels
+        self.attend = Attend(spatial_dims, len(some), maps=maps, gate=gate)
+        # Not among the weights: the config says it.
+        self.register_buffer("channels", torch.tensor(sorted(some)), persistent=False)
 
     def keep(self, encoder: Tensor) -> Tensor:
         """Give the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
-        return self.attend(encoder)
+        return self.attend(encoder if self.takes_all else torch.index_select(encoder, 1, self.channels))
+
+
+def _checked(channels: Sequence[int], available: int) -> list[int]:
+    some = list(channels)
+    if not some or len(set(some)) < len(some) or not all(0 <= channel < available for channel in some):
+        msg = f"channels is {some}; it must hold different indices of the encoder's {available} channels, from 0"
+        raise ValueError(msg)
+    return some
 
 
 @Skip.register("st")

@@ -48,7 +48,8 @@ def predict(
             bundle's orientation and spacing.
         probabilities: whether they are wanted.
         uncertainty: whether the entropy and its mean are wanted.
-        **options: those of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings.
+        **options: those of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings,
+            runtime.
 
     Returns:
         A `Prediction`, or a list of them for a list.

@@ -28,6 +28,7 @@ from .ranks import Ranks
 from .records import Records
 from .result import Result, as_record
 from .run import predict_scans
+from .settings import runtime_device
 from .statistics import write_table
 
 __all__ = ["Request", "Summary", "predict_files"]
@@ -53,6 +54,7 @@ class Request:
         postprocessing: whether label maps are post-processed as the bundle declares.
         overwrite: do again what was finished, and replace files.
         settings: overrides of the inference config, by id.
+        runtime: ``"pytorch"`` or ``"openvino"``.
         progress: whether to draw a bar.
     """
 
@@ -69,6 +71,7 @@ class Request:
     postprocessing: bool = True
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    runtime: str = "pytorch"
     progress: bool = True
 
 
@@ -130,13 +133,14 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
     predictor = Predictor(
         request.bundle,
         checkpoint=list(request.checkpoints),
-        device=ranks.device(request.device),
+        device=ranks.device(runtime_device(request.runtime, request.device)),
         tta=request.tta,
         fast=request.fast,
         memory=request.memory,
         threads=request.threads,
         postprocessing=request.postprocessing,
         settings=request.settings,
+        runtime=request.runtime,
     )
     scans = read_inputs(request.inputs, channels=predictor.parts.channels)
     single = is_output_file(request.output)
@@ -220,6 +224,7 @@ def _settings(predictor: Predictor, request: Request) -> dict[str, Any]:
         "fast": request.fast,
         "post-processing": request.postprocessing,
         "precision": parts.precision,
+        "runtime": parts.runtime,
         "settings": {key: str(value) for key, value in request.settings.items()},
     }
 
@@ -228,9 +233,10 @@ def _about(predictor: Predictor, request: Request, began: datetime) -> dict[str,
     parts = predictor.parts
     return {
         "started": began.isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **_versions(parts.runtime)},
         "device": str(parts.device),
         "threads": torch.get_num_threads(),
+        "conversion_seconds": round(parts.converting, 3),
         "memory_budget_bytes": request.memory,
         "checkpoints": [str(path) for path in parts.checkpoints],
         **_settings(predictor, request),
@@ -238,9 +244,9 @@ def _about(predictor: Predictor, request: Request, began: datetime) -> dict[str,
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions(runtime: str) -> dict[str, str]:
     found = {}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *(() if runtime == "pytorch" else (runtime,))):
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

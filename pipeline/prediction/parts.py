@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,10 @@ from torch import nn
 
 from ..bundle.launch_checks import check_given, config_files
 from ..data.errors import InputError
-from ..inference import Ensemble, SaveLabelMapd, SaveProbabilitiesd, check_weights, mirrored
+from ..inference import SaveLabelMapd, SaveProbabilitiesd
 from ..inference.label_table import Label, label_table
 from .config import evaluated_config, explained, refuse_own, same_program
+from .members import loaded_members, one_network
 from .settings import device_name
 
 __all__ = ["Parts", "read_parts"]
@@ -60,6 +61,8 @@ class Parts:
         sha256: of each of these files.
         precision: number format of the network.
         modality: of the scans, by the metadata.
+        runtime: what the network computes on, one of `RUNTIMES`.
+        converting: seconds that its conversion for another runtime than PyTorch took.
     """
 
     bundle: Path
@@ -78,6 +81,8 @@ class Parts:
     sha256: tuple[str, ...]
     precision: str
     modality: str
+    runtime: str
+    converting: float
 
     @property
     def table(self) -> list[Label]:
@@ -123,6 +128,7 @@ def read_parts(
     fast: bool = False,
     postprocessing: bool = True,
     settings: Mapping[str, Any] | None = None,
+    runtime: str = "pytorch",
 ) -> Parts:
     """Evaluate a bundle's inference config, as MONAI's runner does, and load the network's weights.
 
@@ -134,10 +140,11 @@ def read_parts(
         fast: windows overlap by a quarter instead of what the config says.
         postprocessing: whether the label map is post-processed as the bundle declares.
         settings: further overrides of the config, by id.
+        runtime: what the network is to compute on, one of `RUNTIMES`; another than PyTorch needs ``device="cpu"``.
 
     Raises:
         InputError: the folder is no bundle, a setting is not known or cannot work, weights are missing or others than
-            the network's, or the config's post-processing is not what `lightskip render` writes.
+            the network's, it cannot be converted for the runtime, or the config's post-processing is not what `lightskip render` writes.
     """
     bundle = Path(bundle).expanduser()
     files = config_files("predict", bundle)
@@ -150,7 +157,7 @@ def read_parts(
         # The scans come later, one by one.
         workflow = evaluated_config(files, {**given, "dataset#data": [], "check_data": False})
         try:
-            return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing)
+            return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing, runtime=runtime)
         except Exception as error:
             raise explained(error) from error
         finally:
@@ -168,7 +175,9 @@ def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
     return settings
 
 
-def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool) -> Parts:
+def _parts(
+    parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool, runtime: str
+) -> Parts:
     network = parser.get_parsed_content("network")
     device = parser.get_parsed_content("device")
     paths = [Path(path).expanduser() for path in checkpoints] or [Path(parser.get_parsed_content("checkpoint"))]
@@ -180,13 +189,14 @@ def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta:
             expected="a bundle that was trained with mirrored patches (mirror_axes of its plan)",
             remedy="leave --tta out: mirrored scans are new to this network",
         )
-    members = []
-    for path in paths:
-        check_weights(path, network)
-        member = network if path is paths[-1] else copy.deepcopy(network)
-        member.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-        members.append(member)
-    together = members[0] if len(members) == 1 else Ensemble(members)
+    members = loaded_members(network, paths, device)
+    inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
+    spatial_dims = int(parser.get_parsed_content("spatial_dims"))
+    start = time.perf_counter()
+    together = one_network(
+        members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
+    )
+    converting = time.perf_counter() - start
     loader, preprocessing = _reading(parser)
     metadata = parser.get("_meta_", {})
     return Parts(
@@ -194,18 +204,20 @@ def _parts(parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta:
         name=str(metadata.get("name", bundle.resolve().name)),
         version=str(metadata.get("version", "")),
         labels=dict(parser.get_parsed_content("labels")),
-        channels=int(parser.get_parsed_content("in_channels")),
-        spatial_dims=int(parser.get_parsed_content("spatial_dims")),
+        channels=channels,
+        spatial_dims=spatial_dims,
         device=device,
-        network=mirrored(together, axes).to(device).eval().requires_grad_(False),
+        network=together.to(device),
         loader=loader,
         preprocessing=preprocessing,
-        inferer=parser.get_parsed_content("inferer"),
+        inferer=inferer,
         clean=_cleaning(parser, bundle) if postprocessing else Compose([]),
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision=str(parser.get_parsed_content("used_precision")),
         modality=_modality(metadata),
+        runtime=runtime,
+        converting=converting,
     )
 
 

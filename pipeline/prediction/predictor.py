@@ -27,7 +27,7 @@ from .header_notes import header_notes
 from .memory import Budget, MemoryWatch, reading_bytes, resident_bytes
 from .parts import read_parts
 from .prediction import Prediction, Prepared
-from .settings import thread_count
+from .settings import runtime_device, thread_count
 
 __all__ = ["Predictor"]
 
@@ -45,9 +45,10 @@ class Predictor:
         threads: CPU threads, for the whole process as PyTorch has it; None: as they are.
         postprocessing: whether the label map is post-processed as the bundle declares.
         settings: further overrides of the inference config, by id.
+        runtime: ``"pytorch"``, or ``"openvino"`` where that is installed, which is faster on a CPU.
 
     Raises:
-        InputError: the bundle, a setting or the weights cannot be used, or memory is less than the network needs.
+        InputError: the bundle, a setting, weights or the runtime cannot be used, or memory is less than is needed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Predictor:
         threads: int | None = None,
         postprocessing: bool = True,
         settings: Mapping[str, Any] | None = None,
+        runtime: str = "pytorch",
     ) -> None:
         if isinstance(memory, str):
             memory = parse_memory(memory)
@@ -71,11 +73,12 @@ class Predictor:
         self.parts = read_parts(
             bundle,
             checkpoints=checkpoints,
-            device=device,
+            device=runtime_device(runtime, device),
             tta=tta,
             fast=fast,
             postprocessing=postprocessing,
             settings=settings,
+            runtime=runtime,
         )
         self.watch = MemoryWatch()
         self.budget = Budget(memory, self.parts.device, window=self._warm_up())

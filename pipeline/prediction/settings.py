@@ -1,18 +1,20 @@
-"""What a user says about weights, memory and threads, as prediction takes it."""
+"""What a user says about weights, memory, threads and runtime, as prediction takes it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from ..bundle.planning.resources import parse_memory
 from ..data.errors import InputError
+from ..inference.runtimes import RUNTIMES
 from ..memory import free_bytes
 
-__all__ = ["budget", "checkpoints", "device_name", "thread_count"]
+__all__ = ["budget", "checkpoints", "device_name", "runtime_device", "thread_count"]
 
 _OF_FREE = 0.8
 _MOST_THREADS = 64  # or as many as the machine has CPUs; with very many more the system refuses to start them
@@ -84,6 +86,35 @@ def device_name(name: str) -> str:
             "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or give one of these"
         )
     return name
+
+
+def runtime_device(runtime: str, device: str) -> str:
+    """Return the device for a runtime: the one asked for, or the CPU where ``"auto"`` is and the runtime has no other.
+
+    Raises:
+        InputError: there is no such runtime, it is not installed, or it does not compute on this device.
+    """
+    if runtime not in RUNTIMES:
+        raise InputError(
+            "--runtime", found=runtime, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or give another"
+        )
+    if runtime == "pytorch":
+        return device
+    if find_spec(runtime) is None:
+        raise InputError(
+            f"--runtime {runtime}",
+            found=f"no {runtime} to compute with",
+            expected="the package of this runtime",
+            remedy="install it: pip install 'lightskip[runtime]'; or leave --runtime out",
+        )
+    if device_name(device) != "auto" and torch.device(device).type != "cpu":
+        raise InputError(
+            f"--runtime {runtime}",
+            found=f"--device {device}, too",
+            expected="a CPU, which is all that it is used for",
+            remedy="leave one of them out",
+        )
+    return "cpu"
 
 
 def thread_count(count: int | None) -> int | None:

@@ -1,0 +1,132 @@
+"""Whether a bundle's files are those that its lists of checksums name: `large_files.yml`, `docs/checksums.sha256`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...data.errors import InputError
+from .configs import Pairs, read_config
+
+__all__ = ["MANIFEST", "Checksum", "checksums_of"]
+
+MANIFEST = "docs/checksums.sha256"
+
+MATCHES, DIFFERS, MISSING = "matches", "differs", "missing"
+ELSEWHERE, UNLISTED, UNCHECKED = "not in the bundle", "not listed", "not checked"
+
+_LARGE = tuple(f"large_files.{ending}" for ending in ("yml", "yaml", "json"))
+_KINDS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+_LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """What came of a file's checksum.
+
+    Attributes:
+        file: from the bundle's folder.
+        listed_in: the list that names it; "" for none.
+        status: ``"matches"``, ``"differs"``, ``"missing"``, ``"not in the bundle"`` (to be downloaded), ``"not
+            listed"`` or ``"not checked"`` (the list has no checksum of it).
+        note: the kind of checksum, or where it can be downloaded.
+    """
+
+    file: str
+    listed_in: str
+    status: str
+    note: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the bundle cannot be taken for it."""
+        return self.status in (DIFFERS, MISSING)
+
+
+def checksums_of(folder: Path, files: Sequence[str]) -> list[Checksum]:
+    """Check a bundle's files against its lists.
+
+    Args:
+        folder: the bundle's folder.
+        files: all its files, from that folder.
+
+    Raises:
+        InputError: a list cannot be read, or names a file outside of the bundle.
+    """
+    results = [one for name in _LARGE if name in files for one in _large(folder, name)]
+    if MANIFEST in files:
+        listed = list(_manifest(folder))
+        results += listed
+        known = {one.file for one in results} | {MANIFEST}
+        results += [Checksum(file, "", UNLISTED) for file in files if file not in known]
+    return results
+
+
+def _large(folder: Path, name: str) -> Iterator[Checksum]:
+    where = folder / name
+    try:
+        content = read_config(where)
+    except ValueError as error:
+        raise _unreadable(name, str(error)) from error
+    entries = dict(content).get("large_files") if isinstance(content, Pairs) else None
+    if not isinstance(entries, list) or isinstance(entries, Pairs):
+        raise _unreadable(name, "no list large_files in it")
+    for entry in entries:
+        told: dict[str, Any] = dict(entry) if isinstance(entry, Pairs) else {}
+        if not isinstance(told.get("path"), str) or not told["path"]:
+            raise _unreadable(name, "an entry without a path")
+        yield _entry(folder, name, told)
+
+
+def _entry(folder: Path, name: str, told: dict[str, Any]) -> Checksum:
+    path = _inside(told["path"], name)
+    expected, kind = (str(told.get(key) or "").strip().lower() for key in ("hash_val", "hash_type"))
+    # MONAI takes a checksum whose kind is not told for an MD5.
+    kind = (kind or "md5").replace("-", "")
+    if not (folder / path).is_file():
+        return Checksum(path, name, ELSEWHERE, f"to be downloaded from {told.get('url') or 'nowhere: no url'}")
+    if not expected:
+        return Checksum(path, name, UNCHECKED, "the list has no checksum of it")
+    if kind not in _KINDS:
+        raise _unreadable(name, f"the unknown hash_type {kind}", f"one of {', '.join(_KINDS)}")
+    return Checksum(path, name, MATCHES if _digest(folder / path, kind) == expected else DIFFERS, kind)
+
+
+def _manifest(folder: Path) -> Iterator[Checksum]:
+    try:
+        lines = (folder / MANIFEST).read_bytes().decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise _unreadable(MANIFEST, "text that is not UTF-8") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise _unreadable(MANIFEST, f"line {number}, which is no checksum and path", "lines as sha256sum writes them")
+        path = _inside(match[2], MANIFEST)
+        if not (folder / path).is_file():
+            yield Checksum(path, MANIFEST, MISSING)
+        else:
+            same = _digest(folder / path, "sha256") == match[1].lower()
+            yield Checksum(path, MANIFEST, MATCHES if same else DIFFERS, "sha256")
+
+
+def _inside(path: str, name: str) -> str:
+    """Return a listed path in the form that files are named in, after making sure that it stays in the bundle."""
+    pure = PurePosixPath(path.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or ":" in path or not pure.parts:
+        raise _unreadable(name, f"the path {path!r}", "paths within the bundle")
+    return pure.as_posix()
+
+
+def _digest(file: Path, kind: str) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, kind).hexdigest()
+
+
+def _unreadable(name: str, found: str, expected: str = "files with their checksums") -> InputError:
+    return InputError(name, found=found, expected=expected, remedy="ask who made the bundle for a correct one")

@@ -1,0 +1,110 @@
+"""What ``lightskip import`` does: a zip is unpacked beside its place, looked at there, and then moved or removed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...data.errors import InputError
+from .archive import extract, read_members
+from .examination import Examination, examine
+
+__all__ = ["Opened", "opened"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bundle that was looked at and is not in place yet.
+
+    Attributes:
+        examination: what the look gave.
+        folder: where it lies now.
+        target: where it would go; None for what is only looked at.
+    """
+
+    examination: Examination
+    folder: Path
+    target: Path | None
+
+    def check(self) -> None:
+        """Raise an InputError where the bundle cannot be taken."""
+        problems = self.examination.problems
+        if problems:
+            raise InputError(
+                self.examination.source,
+                found="; ".join(problems),
+                expected="files that match their checksums, and weights that are weights alone",
+                remedy="ask who made the bundle: for the files as they were published, and for weights as a state dict "
+                "saved with torch.save(network.state_dict(), FILE)",
+            )
+
+    def place(self) -> Path:
+        """Move the bundle to its place, whole, and return it.
+
+        Raises:
+            InputError: it was refused, or something came to lie there meanwhile.
+        """
+        self.check()
+        if self.target is None:
+            raise ValueError("a bundle that was opened to look at it has no place to go to")
+        _require_free(self.target)
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.rename(self.target)
+        return self.target
+
+
+@contextmanager
+def opened(
+    source: Path, *, output: Path | None = None, look: bool = False, most_bytes: int | None = None
+) -> Iterator[Opened]:
+    """Look at a bundle, in a folder that goes away with the block.
+
+    Args:
+        source: a bundle's zip; or its folder, which is only looked at.
+        output: the folder to make of the zip; by default the bundle's name in the working directory.
+        look: only look; the zip is unpacked where temporary files go.
+        most_bytes: what the zip may take unpacked; see `read_members`.
+
+    Yields:
+        The bundle, to be put in place while the block lasts.
+
+    Raises:
+        InputError: there is none, the zip is refused, or the folder to make is there already.
+    """
+    if source.is_dir():
+        if output is not None:
+            raise InputError(
+                source, found="a folder, with -o", expected="a zip to unpack", remedy="leave -o out, and copy the folder"
+            )
+        folder = source.resolve()
+        yield Opened(examine(folder, source=source, name=folder.name), folder, None)
+        return
+    name, members, left_out = read_members(source, most_bytes=most_bytes)
+    target = None if look else (output or Path(name)).absolute()
+    if target is not None:
+        _require_free(target)
+    # On the same disk as the place, so that moving it there is one step.
+    beside = None if target is None else next(one for one in target.parents if one.is_dir())
+    staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=beside))
+    try:
+        # The staging folder is closed to others; what is moved out of it has the permissions that new folders have.
+        folder = staging / "bundle"
+        folder.mkdir()
+        extract(source, members, folder)
+        yield Opened(examine(folder, source=source, name=name, left_out=left_out), folder, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _require_free(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise InputError(
+            target,
+            found="something there already",
+            expected="a folder that is still to be made: nothing is mixed with what is there, or replaced",
+            remedy="name another with -o, or move that away",
+        )

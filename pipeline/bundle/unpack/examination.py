@@ -1,0 +1,101 @@
+"""Everything that is known of somebody's bundle before any of it has run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .about import About, about
+from .checksums import Checksum, checksums_of
+from .configs import Text, expressions_of, is_config
+from .scripts import Script, logging_of, own_modules, scripts_of
+from .weights import Weights, weights_of
+
+__all__ = ["Examination", "examine"]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a look at a bundle gave.
+
+    Attributes:
+        source: the zip or folder.
+        name: the bundle's folder's name.
+        files: its files, from that folder, with their bytes.
+        left_out: what of the zip is not unpacked.
+        odd: links, pipes and devices in a folder, in words.
+        about: what it says of itself.
+        checksums: what came of its lists of checksums.
+        weights: its files of weights.
+        texts: what its configs can make run.
+        usual_classes: how many classes of MONAI, PyTorch, Ignite and NumPy they name besides.
+        scripts: its programs.
+    """
+
+    source: str
+    name: str
+    files: tuple[tuple[str, int], ...]
+    left_out: tuple[str, ...]
+    odd: tuple[str, ...]
+    about: About
+    checksums: tuple[Checksum, ...]
+    weights: tuple[Weights, ...]
+    texts: tuple[Text, ...]
+    usual_classes: int
+    scripts: tuple[Script, ...]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the bundle cannot be taken, each with its file; none when it can."""
+        wrong = [f"{one.file}: {one.status} ({one.listed_in})" for one in self.checksums if one.refused]
+        return wrong + [f"{one.file}: {one.problem}" for one in self.weights if one.problem]
+
+
+def examine(folder: Path, *, source: Path, name: str, left_out: Sequence[str] = ()) -> Examination:
+    """Look at a bundle's folder: nothing of it is run, imported or evaluated.
+
+    Args:
+        folder: the bundle's folder.
+        source: the zip that it came from, or the folder itself.
+        name: the bundle's.
+        left_out: what of the zip was not unpacked.
+
+    Raises:
+        InputError: its metadata or a list of checksums cannot be read.
+    """
+    files, odd = _files_of(folder)
+    described = about(folder, files)
+    texts, usual = expressions_of(folder, filter(is_config, files), own_modules(files))
+    return Examination(
+        source=str(source),
+        name=name,
+        files=tuple((file, (folder / file).stat().st_size) for file in files),
+        left_out=tuple(left_out),
+        odd=tuple(odd),
+        about=described,
+        checksums=tuple(checksums_of(folder, files)),
+        weights=tuple(weights_of(folder, files)),
+        texts=(*texts, *logging_of(folder, files)),
+        usual_classes=usual,
+        scripts=tuple(scripts_of(folder, files)),
+    )
+
+
+def _files_of(folder: Path) -> tuple[list[str], list[str]]:
+    """List a folder's files, and what is not simply one; folders that are links are not entered, nor is git's own."""
+    files, odd = [], []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one != ".git")
+        for name in [*folders, *names]:
+            path = Path(place) / name
+            file = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                inside = path.resolve().is_relative_to(folder.resolve())
+                odd.append(f"{file}: a link to {path.readlink()}{'' if inside else ', outside of the bundle'}")
+            elif not (path.is_file() or path.is_dir()):
+                odd.append(f"{file}: a pipe or a device")
+            if path.is_file():
+                files.append(file)
+    return sorted(files), odd

@@ -1,0 +1,212 @@
+"""What of a bundle is a program besides its configs: Python, notebooks, shells, machine code, pickles, logging configs."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import hashlib
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from .configs import Text
+from .judge import ACTING, CALLING, REACHING, Context, Remark, imported_names, judge, level_of
+
+__all__ = ["Script", "logging_of", "own_modules", "scripts_of"]
+
+_MOST_BYTES = 4 * 2**20
+_ARRAY_OF_OBJECTS = "an array of Python objects: a pickle, which runs code when it is loaded"
+_KINDS = {
+    ".sh": "a shell script",
+    ".bash": "a shell script",
+    ".bat": "a Windows script",
+    ".cmd": "a Windows script",
+    ".ps1": "a PowerShell script",
+    ".ipynb": "a notebook",
+    ".pyc": "compiled Python, which cannot be read here",
+    ".so": "machine code",
+    ".pyd": "machine code",
+    ".dll": "machine code",
+    ".dylib": "machine code",
+    ".exe": "machine code",
+    ".pkl": "a pickle: runs code when it is loaded",
+    ".pickle": "a pickle: runs code when it is loaded",
+    ".joblib": "a pickle: runs code when it is loaded",
+    ".dill": "a pickle: runs code when it is loaded",
+}
+_STARTS = {
+    b"\x7fELF": "machine code",
+    b"MZ": "machine code",
+    b"\xcf\xfa\xed\xfe": "machine code",
+    b"\xca\xfe\xba\xbe": "machine code",
+    b"#!": "a script that the system can start",
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A file that is, or can be, a program.
+
+    Attributes:
+        file: its path, from the bundle's folder.
+        kind: what it is, in words.
+        size: bytes.
+        sha256: hexadecimal digits.
+        imports: packages and modules that it imports, their first names.
+        remarks: what is notable, the most notable first.
+    """
+
+    file: str
+    kind: str
+    size: int
+    sha256: str
+    imports: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def level(self) -> int:
+        """The highest level among the remarks."""
+        return level_of(self.remarks)
+
+
+def own_modules(files: Iterable[str]) -> frozenset[str]:
+    """Return what becomes importable with the bundle's folder on Python's path: its top-level modules and packages."""
+    python = [PurePosixPath(file) for file in files if file.endswith((".py", ".pyc", ".so", ".pyd"))]
+    return frozenset(path.parts[0].partition(".")[0] for path in python)
+
+
+def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
+    """List the programs among a bundle's files, without running or importing any.
+
+    Args:
+        folder: the bundle's folder.
+        files: all its files, from that folder.
+    """
+    files = list(files)
+    own = own_modules(files)
+    found = []
+    for file in files:
+        path = folder / file
+        kind = _kind(path)
+        if kind is None:
+            continue
+        content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
+        imports, remarks = _python(content, own) if kind == "Python" else ((), [Remark(ACTING, kind)])
+        found.append(
+            Script(file, kind, path.stat().st_size, _sha256(path), imports, (*_shadows(file), *remarks))
+        )
+    return found
+
+
+def logging_of(folder: Path, files: Iterable[str]) -> list[Text]:
+    """List what Python evaluates in logging configs: the classes of handlers and formatters and their arguments."""
+    return [text for file in files if file.endswith((".conf", ".ini", ".cfg")) for text in _logging(folder, file)]
+
+
+def _logging(folder: Path, file: str) -> Iterator[Text]:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string((folder / file).read_text(encoding="utf-8"))
+    except (configparser.Error, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        yield Text(file, "", "unreadable", said, (Remark(ACTING, "could not be read and judged"),))
+        return
+    for section in parser.sections():
+        if not section.startswith(("handler_", "formatter_")):
+            continue
+        for key in ("class", "args", "kwargs"):
+            text = parser.get(section, key, fallback=None)
+            if text is not None:
+                yield Text(file, f"{section}#{key}", "logging", text, tuple(_of_logging(key, text)))
+
+
+def _of_logging(key: str, text: str) -> list[Remark]:
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [Remark(ACTING, "not Python as it stands: not judged")]
+    if key == "class":
+        name = text.strip().removeprefix("logging.").removeprefix("handlers.")
+        if name in ("StreamHandler", "NullHandler", "Formatter"):
+            return []
+        if name in ("FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler"):
+            return [Remark(REACHING, "writes a file")]
+        return [Remark(ACTING, "a class that is no plain handler of Python's logging")]
+    # Where the console's stream is named, nothing is reached that a handler does not reach anyway.
+    if ast.unparse(tree) in ("(sys.stdout,)", "(sys.stderr,)", "sys.stdout", "sys.stderr"):
+        return []
+    return judge(tree, Context())
+
+
+def _kind(path: Path) -> str | None:
+    if path.suffix.lower() in (".py", ".pyw"):
+        return "Python"
+    if path.suffix.lower() in _KINDS:
+        return _KINDS[path.suffix.lower()]
+    if path.suffix.lower() in (".npy", ".npz"):
+        return _array(path)
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    return next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
+
+
+def _array(path: Path) -> str | None:
+    """An array of Python objects is a pickle; its header says so, and no more than that is read."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as stream:
+                return _ARRAY_OF_OBJECTS if _has_objects(stream) else None
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as stream:
+                    if name.endswith(".npy") and _has_objects(stream):
+                        return _ARRAY_OF_OBJECTS
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        return "a file that is called an array of NumPy and is none"
+    return None
+
+
+def _has_objects(stream: IO[bytes]) -> bool:
+    from numpy.lib import format as npy  # noqa: PLC0415
+
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return bool(read(stream)[2].hasobject)
+
+
+def _python(content: bytes | None, own: frozenset[str]) -> tuple[tuple[str, ...], list[Remark]]:
+    if content is None:
+        return (), [Remark(ACTING, "more than 4 MiB of Python: not judged")]
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return (), [Remark(ACTING, f"not Python as it stands ({type(error).__name__}): not judged")]
+    names = imported_names(tree)
+    imports = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    imports |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    # That a script calls something, or its own neighbours, is not notable.
+    remarks = [
+        one
+        for one in judge(tree, Context(names, own, expression=False))
+        if one.level > CALLING and not one.what.startswith("runs the bundle's own code")
+    ]
+    return tuple(sorted({name.partition(".")[0] for name in imports})), remarks
+
+
+def _shadows(file: str) -> list[Remark]:
+    """A module at the top that is called like another is imported in its place once the folder is on Python's path."""
+    parts = PurePosixPath(file).parts
+    name = parts[0].partition(".")[0]
+    shown = len(parts) == 1 or parts[1:] == ("__init__.py",)
+    if shown and (name in sys.stdlib_module_names or name in packages_distributions()):
+        return [Remark(ACTING, f"can be imported in place of the installed module {name}")]
+    return []
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,112 @@
+"""Verbs that take a bundle from somebody and give one to others: `import` and `push`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_share_verbs"]
+
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def add_share_verbs(verbs: Any) -> None:
+    """Add `import` and `push` to the subparsers."""
+    taken = verbs.add_parser(
+        "import",
+        help="unpack somebody's bundle safely, after listing all that it would run",
+        description="Check a bundle's zip, its checksums and weights, list every expression and script that its configs "
+        "would run, and unpack it if you agree. Nothing of it runs here.",
+        epilog="Without a terminal to ask at, --yes agrees. Exit status: 0 unpacked or listed, 2 refused or not agreed.",
+    )
+    taken.add_argument("bundle", type=Path, metavar="ZIP", help="a bundle's zip; a folder is only looked at")
+    taken.add_argument(
+        "-o", "--output", type=_named, metavar="DIR", help="folder to make (default: the bundle's name, here)"
+    )
+    taken.add_argument("--list", action="store_true", help="only look and list; unpack nothing")
+    taken.add_argument("--yes", action="store_true", help="unpack without asking, unless it is refused")
+    taken.add_argument("--json", type=_named, metavar="FILE", help="write the list as JSON, too")
+    taken.add_argument(
+        "--max-size",
+        type=_size,
+        metavar="SIZE",
+        help="what the zip may take unpacked, however well it is compressed, such as 50GB (default: 20GB, and of more "
+        "than 100 MB not a hundredfold of the zip)",
+    )
+    taken.set_defaults(run=_import)
+
+    push = verbs.add_parser(
+        "push",
+        help="upload an exported bundle to the Hugging Face Hub",
+        description="Upload an exported bundle to the Hugging Face Hub with MONAI, tagged with its version.",
+        epilog="Log in first with `hf auth login`, or set HF_TOKEN. Needs huggingface_hub: pip install 'lightskip[hub]'",
+    )
+    push.add_argument("folder", type=Path, metavar="FOLDER", help="an exported bundle's folder")
+    push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="the repository on the hub; made if missing")
+    push.add_argument("--dry-run", action="store_true", help="upload nothing; list what would go, without network")
+    seen = push.add_mutually_exclusive_group()
+    seen.add_argument("--private", action="store_true", help="make a new repository private (the default)")
+    seen.add_argument("--public", action="store_true", help="make a new repository public")
+    push.add_argument("--message", metavar="TEXT", help="of the commit (default: the bundle's name and version)")
+    push.set_defaults(run=_push)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from ..bundle.unpack.command import opened  # noqa: PLC0415
+    from ..bundle.unpack.report import as_json, as_text, shown  # noqa: PLC0415
+    from ..files import write_text  # noqa: PLC0415
+
+    with opened(options.bundle, output=options.output, look=options.list, most_bytes=options.max_size) as found:
+        print(as_text(found.examination), flush=True)
+        if options.json:
+            write_text(options.json, as_json(found.examination))
+        found.check()
+        if found.target is None:
+            return 0
+        if not (options.yes or _agreed(f"unpack to {shown(str(found.target))}?")):
+            return 2
+        place = found.place()
+    print(f"unpacked: {place}")
+    if (place / "configs" / "inference.json").is_file():
+        print(f"next: lightskip predict {shlex.quote(str(place))} SCANS -o OUT")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        print("nothing was unpacked: there is no terminal to ask at; read the list, then add --yes", file=sys.stderr)
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    print("nothing was unpacked", file=sys.stderr)
+    return False
+
+
+def _push(options: argparse.Namespace) -> int:
+    from ..bundle.push import plan_push, push, push_text  # noqa: PLC0415
+
+    plan = plan_push(options.folder, options.repo, private=not options.public, message=options.message)
+    print(push_text(plan), flush=True)
+    if options.dry_run:
+        print("dry run: nothing was uploaded")
+        return 0
+    print(f"uploaded: {push(plan)}")
+    return 0
+
+
+def _named(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(text)
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if match is None or match[2].upper() not in _UNITS or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 with its unit: MB, GB, TB, MiB, GiB or TiB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])

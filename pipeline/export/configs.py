@@ -1,0 +1,125 @@
+"""The configs of an exported bundle: the recipes, with MONAI's own parts where it has them (``configs/export/``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from ..bundle.overrides import normalised, place
+from ..bundle.plan import Plan
+from ..bundle.recipe import fill_recipe
+from ..bundle.render import recipe_sources
+
+__all__ = ["CONFIGS", "export_configs"]
+
+CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate", "inference_trt")
+_SEPARATOR = "::"
+_DATALIST = "$@bundle_root + '/configs/datalist.json'"
+_CASES = (
+    "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
+    " if pathlib.Path(@datalist).is_file() else []"
+)
+
+
+def export_configs(
+    plan: Plan, file: Path, recipes: Path, *, skip: Any, endings: tuple[str, str], with_datalist: bool
+) -> dict[str, dict[str, Any]]:
+    """Fill in the recipes of an exported bundle.
+
+    Args:
+        plan: the bundle's plan.
+        file: the plan's file, to name in errors.
+        recipes: folder of the recipes.
+        skip: skip connections of the exported network, as ``VNet`` takes them.
+        endings: of the file names of images and labels, such as ".nii.gz".
+        with_datalist: whether the bundle has a list of its dataset's files, or takes what lies in imagesTr and labelsTr.
+
+    Returns:
+        The content of each config by name. Parts of ours have the names that they have here, ``pipeline.…``.
+
+    Raises:
+        InputError: a recipe is wrong.
+    """
+    sources = recipe_sources(plan, file, recipes)
+    sources["skip"] = sources["skip"] | {"skip": skip}
+    sources["derived"] |= _derived(plan, endings, with_datalist)
+    return {name: _merged(name, recipes, sources) for name in CONFIGS}
+
+
+def _merged(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    base_file, file = recipes / f"{name}.yaml", recipes / "export" / f"{name}.yaml"
+    config = fill_recipe(base_file, sources) if base_file.is_file() else {}
+    changes = fill_recipe(file, sources | {"recipe": config})
+    for id_ in changes.pop("drop", []):
+        if not _removed(config, id_):
+            raise InputError(
+                f"{file}, drop",
+                found=f"{id_}, which {base_file.name} does not have",
+                expected="keys of that recipe",
+                remedy="leave it out",
+            )
+    before = None
+    for id_, value in changes.items():
+        inside = _SEPARATOR in normalised(id_) and normalised(id_).partition(_SEPARATOR)[0] in config
+        if inside and id_ not in config:
+            if not place(config, id_, value):
+                raise InputError(
+                    f"{file}, {id_}", found="no place for it", expected=f"a key of {base_file.name}", remedy="correct it"
+                )
+            continue
+        config = config | {id_: value} if id_ in config else _after(config, before, id_, value)
+        before = id_
+    return config
+
+
+def _removed(config: dict[str, Any], id_: str) -> bool:
+    if id_ in config:
+        del config[id_]
+        return True
+    *above, last = normalised(id_).split(_SEPARATOR)
+    inside: Any = config
+    for part in above:
+        inside = inside.get(part, {}) if isinstance(inside, dict) else {}
+    if not isinstance(inside, dict) or last not in inside:
+        return False
+    del inside[last]
+    return True
+
+
+def _after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> dict[str, Any]:
+    """The config with a new key after another one, or at its end."""
+    if before is None:
+        return config | {id_: value}
+    items = list(config.items())
+    at = list(config).index(before) + 1
+    return dict([*items[:at], (id_, value), *items[at:]])
+
+
+def _derived(plan: Plan, endings: tuple[str, str], with_datalist: bool) -> dict[str, Any]:
+    channels = len(plan.data.channels)
+    images, labels = endings
+    if with_datalist:
+        datalist = "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST
+        listed = {"cases": _CASES, "images": "$[case['image'] for case in @cases]"}
+        listed["labels"] = "$[case['label'] for case in @cases]"
+    else:
+        datalist = None
+        listed = {"cases": "$[]", "images": f"${_found('/imagesTr/*', images, channels)}"}
+        listed["labels"] = f"${_found('/labelsTr/*', labels, 1)}"
+    interval = f"$next(n for n in range(min({plan.training.val_interval}, @epochs), 0, -1) if @epochs % n == 0)"
+    return {
+        "export_datalist": datalist,
+        **{f"export_{key}": value for key, value in listed.items()},
+        "export_scans": f"${_found('/*', images, channels)}",
+        "export_val_interval": interval,
+    }
+
+
+def _found(pattern: str, ending: str, channels: int) -> str:
+    files = f"sorted(glob.glob(@dataset_dir + '{pattern}{ending}'))"
+    if channels == 1:
+        return files
+    # NAME_0000, NAME_0001, … are the channels of one scan.
+    key = "key=lambda file: file.rsplit('_', 1)[0]"
+    return f"[list(files) for _, files in itertools.groupby({files}, {key})]"

@@ -1,0 +1,110 @@
+"""The network that is exported: its weights, and the skip connections that hard selection leaves."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from ..bundle.plan import Plan
+from ..data.errors import InputError
+from ..inference.weights import check_weights
+from ..networks import VNet
+from ..networks.prune import Pruned, pruned
+from ..networks.skips import SkipConnection
+
+__all__ = ["Exported", "load_network"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What is exported of a network.
+
+    Attributes:
+        pruned: its skip connections and weights, those that hard selection leaves out aside.
+        parameters: how many weights it has.
+        registering: modules of ours that register the skip connections, dotted names.
+        own: modules of the user's that do.
+        source: the file that the weights are from.
+    """
+
+    pruned: Pruned
+    parameters: int
+    registering: list[str]
+    own: list[Path]
+    source: Path
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether anything was left out."""
+        return bool(self.pruned.left_out)
+
+
+def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
+    """Build a bundle's network with its weights.
+
+    Args:
+        bundle: its folder.
+        plan: its plan.
+        checkpoint: weights that are not the bundle's own ``models/model.pt``.
+
+    Raises:
+        InputError: there are no weights, or they are not this network's.
+    """
+    source = bundle / "models" / "model.pt" if checkpoint is None else checkpoint
+    if checkpoint is None and not source.is_file():
+        raise InputError(
+            source,
+            found="no such file: this bundle has no weights yet",
+            expected="a trained network to export",
+            remedy="train the bundle, then name the weights: --checkpoint RUN/model.pt",
+        )
+    # A module of the user's lies beside the plan.
+    sys.path.insert(0, str(bundle))
+    try:
+        for module in plan.imports:
+            importlib.import_module(module)
+        network, skip = _built(bundle)
+    finally:
+        sys.path.remove(str(bundle))
+    check_weights(source, network)
+    network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
+    left = pruned(network, skip)
+    registering, own = _homes(network, bundle)
+    learned = left.weights.keys() - dict(network.named_buffers()).keys()
+    return Exported(left, sum(left.weights[name].numel() for name in learned), registering, own, source)
+
+
+def _built(bundle: Path) -> tuple[VNet, Any]:
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "inference.json"))
+    network = parser.get_parsed_content("network_def")
+    if not isinstance(network, VNet):
+        raise InputError(
+            bundle / "configs" / "inference.json",
+            found=f"network_def is a {type(network).__name__}",
+            expected="a pipeline.networks.VNet, as recipes have it",
+            remedy="export bundles that `lightskip render` made",
+        )
+    return network.eval(), parser.get_parsed_content("skip")
+
+
+def _homes(network: VNet, bundle: Path) -> tuple[list[str], list[Path]]:
+    """Where the network's skip connections are defined: modules of ours, and files beside the plan."""
+    names = {type(part).__module__ for part in network.modules() if isinstance(part, SkipConnection)}
+    ours = {name for name in names if name.partition(".")[0] == __name__.partition(".")[0]}
+    own = {bundle / f"{name}.py" for name in names - ours}
+    missing = [file for file in own if not file.is_file()]
+    if missing:
+        raise InputError(
+            missing[0],
+            found="no such file, and a skip connection of the network is defined in a module of that name",
+            expected="modules of one's own beside plan.yaml, so that the exported bundle can carry them",
+            remedy="copy the module there",
+        )
+    return sorted(ours), sorted(own)
