@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .. import __version__
 from .bundle_verbs import add_bundle_verbs
 from .dataset_verbs import add_dataset_verbs
+from .export_verbs import add_export_verbs
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
 from .share_verbs import add_share_verbs
@@ -88,5 +89,6 @@ def _parser() -> argparse.ArgumentParser:
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)
     add_picture_verbs(verbs)
+    add_export_verbs(verbs)
     add_share_verbs(verbs)
     return parser

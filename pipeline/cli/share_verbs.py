@@ -19,9 +19,10 @@ def add_share_verbs(verbs: Any) -> None:
     taken = verbs.add_parser(
         "import",
         help="unpack somebody's bundle safely, after listing all that it would run",
-        description="Check a bundle's zip, its checksums and weights, list every expression and script that its configs "
-        "would run, and unpack it if you agree. Nothing of it runs here.",
-        epilog="Without a terminal to ask at, --yes agrees. Exit status: 0 unpacked or listed, 2 refused or not agreed.",
+        description="Check a bundle's zip, its checksums and weights, list every expression and script that its "
+        "configs would run, and unpack it if you agree. Nothing of it runs here.",
+        epilog="Without a terminal to ask at, --yes agrees. Exit status: 0 unpacked or listed, 2 refused or not "
+        "agreed.",
     )
     taken.add_argument("bundle", type=Path, metavar="ZIP", help="a bundle's zip; a folder is only looked at")
     taken.add_argument(
@@ -43,7 +44,8 @@ def add_share_verbs(verbs: Any) -> None:
         "push",
         help="upload an exported bundle to the Hugging Face Hub",
         description="Upload an exported bundle to the Hugging Face Hub with MONAI, tagged with its version.",
-        epilog="Log in first with `hf auth login`, or set HF_TOKEN. Needs huggingface_hub: pip install 'lightskip[hub]'",
+        epilog="Log in first with `hf auth login`, or set HF_TOKEN; --dry-run needs neither. Needs huggingface_hub: "
+        "pip install 'lightskip[hub]'",
     )
     push.add_argument("folder", type=Path, metavar="FOLDER", help="an exported bundle's folder")
     push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="the repository on the hub; made if missing")
@@ -57,7 +59,8 @@ def add_share_verbs(verbs: Any) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     from ..bundle.unpack.command import opened  # noqa: PLC0415
-    from ..bundle.unpack.report import as_json, as_text, shown  # noqa: PLC0415
+    from ..bundle.unpack.report import as_json, as_text  # noqa: PLC0415
+    from ..bundle.unpack.terminal import shown  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
 
     with opened(options.bundle, output=options.output, look=options.list, most_bytes=options.max_size) as found:
@@ -71,8 +74,11 @@ def _import(options: argparse.Namespace) -> int:
             return 2
         place = found.place()
     print(f"unpacked: {place}")
+    quoted = shlex.quote(str(place))
+    if found.examination.to_download:
+        print(f"first: python -m monai.bundle download_large_files --bundle_path {quoted}")
     if (place / "configs" / "inference.json").is_file():
-        print(f"next: lightskip predict {shlex.quote(str(place))} SCANS -o OUT")
+        print(f"next: lightskip predict {quoted} SCANS -o OUT")
     return 0
 
 
@@ -88,7 +94,8 @@ def _agreed(question: str) -> bool:
 
 
 def _push(options: argparse.Namespace) -> int:
-    from ..bundle.push import plan_push, push, push_text  # noqa: PLC0415
+    from ..bundle.push.hub import push  # noqa: PLC0415
+    from ..bundle.push.plan import plan_push, push_text  # noqa: PLC0415
 
     plan = plan_push(options.folder, options.repo, private=not options.public, message=options.message)
     print(push_text(plan), flush=True)

@@ -46,9 +46,7 @@ def write_large_files(folder: Path, *, least: int = _LARGE) -> list[str]:
     """
     large = [(name, path) for name, path in files_of(folder) if path.stat().st_size > least]
     if large:
-        entries = [
-            {"path": name, "url": _URL, "hash_val": sha256(path), "hash_type": "sha256"} for name, path in large
-        ]
+        entries = [{"path": name, "url": _URL, "hash_val": sha256(path), "hash_type": "sha256"} for name, path in large]
         (folder / _LARGE_FILES).write_text(yaml.safe_dump({"large_files": entries}, sort_keys=False), encoding="utf-8")
     return [name for name, _ in large]
 

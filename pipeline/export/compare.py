@@ -70,7 +70,7 @@ def rounded_up(difference: float) -> float:
 
 
 def _onnx(file: Path) -> Form:
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

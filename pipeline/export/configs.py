@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import InputError
 from ..bundle.overrides import normalised, place
 from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import recipe_sources
+from ..data.errors import InputError
 
 __all__ = ["CONFIGS", "export_configs"]
 
@@ -18,7 +18,7 @@ _SEPARATOR = "::"
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _CASES = (
     "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
-    " if pathlib.Path(@datalist).is_file() else []"
+    " if pathlib.Path(@dataset_dir).is_dir() and pathlib.Path(@datalist).is_file() else []"
 )
 
 
@@ -33,7 +33,7 @@ def export_configs(
         recipes: folder of the recipes.
         skip: skip connections of the exported network, as ``VNet`` takes them.
         endings: of the file names of images and labels, such as ".nii.gz".
-        with_datalist: whether the bundle has a list of its dataset's files, or takes what lies in imagesTr and labelsTr.
+        with_datalist: whether the bundle has a list of its dataset's files, or takes what is in imagesTr and labelsTr.
 
     Returns:
         The content of each config by name. Parts of ours have the names that they have here, ``pipeline.…``.
@@ -65,7 +65,10 @@ def _merged(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) -> dic
         if inside and id_ not in config:
             if not place(config, id_, value):
                 raise InputError(
-                    f"{file}, {id_}", found="no place for it", expected=f"a key of {base_file.name}", remedy="correct it"
+                    f"{file}, {id_}",
+                    found="no place for it",
+                    expected=f"a key of {base_file.name}",
+                    remedy="correct it",
                 )
             continue
         config = config | {id_: value} if id_ in config else _after(config, before, id_, value)

@@ -213,7 +213,9 @@ def _copy_documents(folder: Path, bundle: Path, recipes: Path, without: Collecti
     if data_licence.is_file():
         shutil.copyfile(data_licence, folder / "docs" / "data_license.txt")
     else:
-        made.notes.append("docs/data_license.txt is missing: write whose data it was trained on, and under which licence")
+        made.notes.append(
+            "docs/data_license.txt is missing: write whose data it was trained on, and under which licence"
+        )
     for picture in sorted((bundle / "docs").glob("*.png")):
         shutil.copyfile(picture, folder / "docs" / picture.name)
     results = bundle / "docs" / "results"

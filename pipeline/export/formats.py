@@ -47,6 +47,8 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
         InputError: ``model.onnx`` is asked for and a package that makes it is not installed.
         RuntimeError: PyTorch cannot export the network; its words follow.
     """
+    if not formats:
+        return {}
     if _ONNX in formats:
         _check_onnx()
     command = [sys.executable, "-m", __name__, str(folder.resolve()), *formats]

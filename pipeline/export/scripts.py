@@ -96,7 +96,7 @@ def _closure(modules: Iterable[str]) -> list[str]:
 
 
 def _imported(text: str, module: str, file: Path | None) -> list[str]:
-    """Modules of ours that a text imports; ``from . import name`` names a module, all else is followed to where it is."""
+    """Modules of ours that a text imports; ``from . import name`` names a module, all else is traced to its home."""
     found = []
     for node in ast.walk(ast.parse(text, filename=str(file))):
         if isinstance(node, ast.ImportFrom) and _is_ours(node):
@@ -151,9 +151,7 @@ def _relative(target: str, module: str, depth: int) -> str:
 def _packages(files: dict[str, str], registering: Iterable[str], users: Iterable[str]) -> dict[str, str]:
     """An ``__init__.py`` for every folder; that of ``networks`` imports what registers."""
     folders = {str(folder) for path in files for folder in Path(path).parents}
-    packages = {
-        folder: '"""Carried by this bundle from LightSkip: see docs/README.md. Apache-2.0."""\n' for folder in folders
-    }
+    packages = dict.fromkeys(folders, '"""Carried by this bundle from LightSkip: see docs/README.md. Apache-2.0."""\n')
     imports = sorted(f"from . import {module.rpartition('.')[2]}\n" for module in registering)
     imports += sorted(f"from .. import {user}\n" for user in users)
     if imports:

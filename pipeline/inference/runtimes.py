@@ -5,6 +5,7 @@ How much less, and why ONNX Runtime is not offered, says `docs/prediction.md`.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from ..data.errors import InputError
 from ..memory import give_back
+from .inferers import in_precision
 
 __all__ = ["RUNTIMES", "OpenVINONetwork", "on_runtime"]
 
@@ -76,11 +78,15 @@ class OpenVINONetwork(nn.Module):
 
     def _prepare(self, shape: Sequence[int]) -> None:
         """Convert and compile for windows of this shape, (C, *spatial), and compare one with PyTorch."""
-        example = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
+        # Not the same window twice: what was calculated in Python of the first one has become a constant.
+        example, other = torch.randn((2, 1, *shape), generator=torch.Generator().manual_seed(0))
         try:
-            model, expected = _converted(self.network, example)
-            self._request = self._compiled(model, example.shape).create_infer_request()
-            found = torch.from_numpy(self._infer(example))
+            self._request = self._compiled(_converted(self.network, example), example.shape).create_infer_request()
+            found = torch.from_numpy(self._infer(other))
+            with torch.inference_mode():
+                expected = in_precision(self.network, other, self.precision)(other)
+            if not isinstance(expected, Tensor):
+                raise _unfit(f"a network that gives a {type(expected).__name__}", "one tensor of logits")
         except InputError:
             raise
         except Exception as error:
@@ -97,8 +103,7 @@ class OpenVINONetwork(nn.Module):
         return self._request.infer({0: window.numpy()}, share_inputs=True, share_outputs=True)[0]
 
     def _compiled(self, model: Any, shape: Sequence[int]) -> Any:
-        import openvino  # noqa: PLC0415
-
+        openvino = _silent_openvino()
         model.reshape(list(shape))
         wanted = getattr(openvino.Type, _FORMATS[self.precision])
         compiled = openvino.Core().compile_model(
@@ -122,31 +127,40 @@ class OpenVINONetwork(nn.Module):
         return compiled
 
 
-def _converted(network: nn.Module, example: Tensor) -> tuple[Any, Tensor]:
-    """Return OpenVINO's model of a network, and PyTorch's output for the example.
+def _converted(network: nn.Module, example: Tensor) -> Any:
+    """Return OpenVINO's model of a network for windows of the example's shape.
 
-    `openvino.convert_model` does the same and reports to its maker over the net that it was used, if it can; a medical
-    program does not. `torch.export` instead of a trace gives the same model and takes four times as long.
+    `torch.export` instead of a trace gives the same model and takes four times as long.
     """
+    _silent_openvino()
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
-    outputs: list[Any] = []
-    watch = network.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of sizes that become constants: they are those of these windows. Of torch.jit, which is to go some day.
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(network, example, check_trace=False)
-    finally:
-        watch.remove()
-    if not isinstance(outputs[0], Tensor):
-        raise _unfit(f"a network that gives a {type(outputs[0]).__name__}", "one tensor of logits")
+    with torch.no_grad(), warnings.catch_warnings():
+        # Of sizes that become constants: they are those of these windows. Of torch.jit, which is to go some day.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(network, example, check_trace=False)
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)
     # Names of their own: the model is read from the decoder until it is converted.
     read = frontend.load(decoder)
-    return frontend.convert(read), outputs[0]
+    return frontend.convert(read)
+
+
+def _silent_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which tells the maker over the net, unasked, when it is imported or used.
+
+    Without the package for that it takes a stub of its own.
+    """
+    name = "openvino_telemetry"
+    known = {name: sys.modules[name]} if name in sys.modules else {}
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import openvino  # noqa: PLC0415
+    finally:
+        del sys.modules[name]
+        sys.modules.update(known)
+    return openvino
 
 
 def _unfit(found: str, expected: str) -> InputError:

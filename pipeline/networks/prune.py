@@ -76,6 +76,6 @@ def _options(spec: Any) -> dict[str, Any]:
 def _fold(weights: dict[str, Tensor], name: str, link: nn.Module, channels: list[int]) -> None:
     """Put the selected channels' weights into the kernel (M, C, 1, …) of the attention map."""
     kernel = weights[f"{name}.attend.conv.weight"]
-    in_force = link.select().detach().view([1, -1] + [1] * (kernel.dim() - 2))  # type: ignore[operator]  # noqa: RUF005
+    in_force = link.select().detach().view([1, -1] + [1] * (kernel.dim() - 2))  # type: ignore[operator]
     weights[f"{name}.attend.conv.weight"] = (kernel * in_force)[:, channels].clone()
     del weights[f"{name}.select.weight"]

@@ -144,7 +144,8 @@ def read_parts(
 
     Raises:
         InputError: the folder is no bundle, a setting is not known or cannot work, weights are missing or others than
-            the network's, it cannot be converted for the runtime, or the config's post-processing is not what `lightskip render` writes.
+            the network's, it cannot be converted for the runtime, or the config's post-processing is not what
+            `lightskip render` writes.
     """
     bundle = Path(bundle).expanduser()
     files = config_files("predict", bundle)

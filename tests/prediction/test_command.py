@@ -13,6 +13,8 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ import torch
 
 from pipeline.cli import main
 from pipeline.prediction import run as run_module
+from pipeline.prediction import settings as settings_module
 from pipeline.prediction.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -648,3 +651,45 @@ def test_a_log_file_has_no_bar(start: Start, scans: Path, tmp_path: Path) -> Non
     done = start(scans, "-o", tmp_path / "out")
     assert done.said == ""
     assert done.printed.count("\n") == 1
+
+
+# --- runtimes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
+def test_the_report_tells_the_runtime(start: Start, scans: Path, tmp_path: Path) -> None:
+    for name in ("pytorch", "openvino"):
+        done = start(scans / "a.nii.gz", "-o", tmp_path / name, "--runtime", name, "--memory", "4GB")
+        assert (done.status, done.said) == (0, "")
+    with_pytorch, found = report(tmp_path / "pytorch"), report(tmp_path / "openvino")
+    assert (with_pytorch["runtime"], found["runtime"]) == ("pytorch", "openvino")
+    assert with_pytorch["conversion_seconds"] == 0 < found["conversion_seconds"]
+    assert "openvino" not in with_pytorch["versions"]
+    assert found["versions"]["openvino"] == version("openvino")
+    maps = [nib.load(tmp_path / name / "a_seg.nii.gz").get_fdata() for name in ("pytorch", "openvino")]
+    np.testing.assert_array_equal(*maps)
+    # What was made on one runtime is not finished on the other: they round differently.
+    done = start(scans, "-o", tmp_path / "openvino")
+    assert done.status == 1
+    assert "runtime openvino (now pytorch)" in done.said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--runtime", "onnxruntime"), "one of pytorch, openvino"),
+        (("--runtime", "openvino"), "pip install 'lightskip[runtime]'"),
+        (("--runtime", "openvino", "--device", "cuda"), "leave one of them out"),
+    ],
+)
+def test_a_runtime_that_cannot_be_is_told_before_anything_is_read(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(settings_module, "find_spec", lambda _: object() if "cuda" in words else None)
+    # There is no such scan: that would be told after.
+    done = start(tmp_path / "none.nii.gz", "-o", tmp_path / "out", *words)
+    assert done.status == 2
+    assert done.printed == ""
+    assert done.said.startswith("error: --runtime")
+    assert told in done.said
+    assert not (tmp_path / "out").exists()

@@ -4,7 +4,9 @@ That label maps lie where they should is the matter of `test_geometry.py`.
 """
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import nibabel as nib
@@ -18,6 +20,7 @@ from pipeline.prediction.memory import resident_bytes
 from pipeline.prediction.predictor import Predictor
 
 WINDOW = 16
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 Phantom = Callable[[np.ndarray], np.ndarray]
 
 
@@ -177,3 +180,43 @@ def test_seconds_are_told_by_what_they_were_spent_on(predictor: Predictor, voxel
     seconds = predictor(voxels).seconds
     assert set(seconds) == {"preparing", "network", "windows"}
     assert all(value >= 0 for value in seconds.values())
+
+
+@needs_openvino
+@pytest.mark.parametrize("tta", [False, True])
+def test_on_another_runtime_the_label_map_is_the_same(
+    tiny_bundle: Path, others: list[Path], phantom: Phantom, *, tta: bool
+) -> None:
+    # An odd number of windows for batches of two, in a scan that is larger than they are and padded along an axis.
+    scan = sampled(phantom, (30, 40, 13))
+    weights = others[:2] if tta else others[1]
+    expected = Predictor(tiny_bundle, checkpoint=weights, tta=tta, device="cpu")
+    there = Predictor(tiny_bundle, checkpoint=weights, tta=tta, runtime="openvino")
+    assert (there.parts.runtime, there.parts.device.type) == ("openvino", "cpu")
+    assert there.parts.converting > expected.parts.converting
+    assert there.parts.sha256 == expected.parts.sha256
+    found = there(scan, probabilities=True)
+    wanted = expected(scan, probabilities=True)
+    np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-5)
+    assert len(np.unique(wanted.labels)) == 3
+    np.testing.assert_array_equal(found.labels, wanted.labels)
+
+
+@needs_openvino
+def test_a_runtime_takes_the_weights_that_pytorch_would_take(
+    tiny_bundle: Path, others: list[Path], voxels: np.ndarray, tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    # An export that lies beside may be of other weights than those that were trained since: it is not looked at.
+    (bundle / "models" / "model.onnx").write_bytes(b"of earlier weights")
+    shutil.copy(others[2], bundle / "models" / "model.pt")
+    found = Predictor(bundle, runtime="openvino")
+    expected = probabilities(Predictor(tiny_bundle, checkpoint=others[2], device="cpu"), voxels)
+    np.testing.assert_allclose(probabilities(found, voxels), expected, atol=1e-5)
+
+
+@needs_openvino
+def test_a_flat_bundle_runs_on_another_runtime(tiny_flat_bundle: Path, flat_predictor: Predictor) -> None:
+    image = np.random.default_rng(0).normal(size=(40, 21)).astype(np.float32)
+    found = Predictor(tiny_flat_bundle, runtime="openvino")(image)
+    np.testing.assert_array_equal(found.labels, flat_predictor(image).labels)

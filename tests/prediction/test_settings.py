@@ -1,4 +1,4 @@
-"""What a user says about weights, memory, threads and device."""
+"""What a user says about weights, memory, threads, device and runtime."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.prediction import settings
-from pipeline.prediction.settings import budget, checkpoints, device_name, thread_count
+from pipeline.prediction.settings import budget, checkpoints, device_name, runtime_device, thread_count
 
 
 def test_memory_is_read_with_its_unit() -> None:
@@ -60,3 +60,26 @@ def test_devices_are_known_by_name() -> None:
     for name in ("gpu0", "", "cuda:x", "meta", "Cpu "):
         with pytest.raises(InputError, match="cuda:N"):
             device_name(name)
+
+
+def test_a_runtime_for_cpus_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("auto", "cpu", "cuda:1"):
+        assert runtime_device("pytorch", device) == device
+    monkeypatch.setattr(settings, "find_spec", lambda _: object())
+    assert [runtime_device("openvino", device) for device in ("auto", "cpu", "cpu:0")] == ["cpu"] * 3
+    for device in ("cuda", "cuda:1", "mps"):
+        with pytest.raises(InputError, match=f"--device {device}"):
+            runtime_device("openvino", device)
+    with pytest.raises(InputError, match="cuda:N"):
+        runtime_device("openvino", "gpu0")
+
+
+def test_a_runtime_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OpenVINO", "onnxruntime", ""):
+        with pytest.raises(InputError, match="one of pytorch, openvino"):
+            runtime_device(name, "auto")
+    monkeypatch.setattr(settings, "find_spec", lambda _: None)
+    assert runtime_device("pytorch", "auto") == "auto"
+    with pytest.raises(InputError, match="no openvino") as raised:
+        runtime_device("openvino", "auto")
+    assert "pip install 'lightskip[runtime]'" in raised.value.remedy

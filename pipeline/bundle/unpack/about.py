@@ -80,7 +80,8 @@ def about(folder: Path, files: Sequence[str]) -> About:
         for name, wanted in listed.items() if isinstance(listed, Mapping) else ():
             packages.append(Package(str(name), str(wanted), _installed(str(name)), key.startswith("required")))
     words = {key: " ".join(str(told.get(key) or "").split()) for key in ("name", "version", "task", "intended_use")}
-    return About(**words, **_licences(folder, files), packages=tuple(packages))
+    licence, data_licence = _licence(folder, files), "docs/data_license.txt" in files
+    return About(**words, licence=licence, data_licence=data_licence, packages=tuple(packages))
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
@@ -103,13 +104,14 @@ def _metadata(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _licences(folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    licence = next((file for file in files if file.upper() in ("LICENSE", "LICENSE.TXT", "LICENSE.MD", "LICENCE")), None)
-    first = ""
-    if licence is not None:
-        lines = (folder / licence).read_bytes().decode(errors="replace").splitlines()
-        first = next((line.strip() for line in lines if line.strip()), "an empty file")
-    return {"licence": first, "data_licence": "docs/data_license.txt" in files}
+def _licence(folder: Path, files: Sequence[str]) -> str:
+    licence = next(
+        (file for file in files if file.upper() in ("LICENSE", "LICENSE.TXT", "LICENSE.MD", "LICENCE")), None
+    )
+    if licence is None:
+        return ""
+    lines = (folder / licence).read_bytes().decode(errors="replace").splitlines()
+    return next((line.strip() for line in lines if line.strip()), "an empty file")
 
 
 def _installed(name: str) -> str | None:

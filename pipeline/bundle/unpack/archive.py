@@ -159,14 +159,16 @@ def _check_kinds(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
             what = "a link" if stat.S_ISLNK(mode) else "a device, a pipe or another special file"
             _refuse(archive, f"{name}: {what}", "files and folders alone")
         if info.flag_bits & _ENCRYPTED:
-            _refuse(archive, f"{name}: encrypted", "files that can be looked at", "ask for the bundle without a password")
+            _refuse(
+                archive, f"{name}: encrypted", "files that can be looked at", "ask for the bundle without a password"
+            )
         if info.is_dir() and info.file_size:
             _refuse(archive, f"{name}: a folder with {info.file_size:,} bytes of its own", "folders without content")
 
 
 def _check_sizes(archive: Path, infos: Sequence[zipfile.ZipInfo], most_bytes: int | None) -> None:
     total, size = sum(info.file_size for info in infos), archive.stat().st_size
-    most = most_bytes or _MOST_BYTES
+    most = _MOST_BYTES if most_bytes is None else most_bytes
     remedy = "if the bundle is known to be that large, allow it with --max-size SIZE, such as --max-size 50GB"
     if total > most:
         _refuse(archive, f"{total:,} bytes when unpacked", f"at most {most:,}", remedy)
@@ -179,19 +181,18 @@ def _check_sizes(archive: Path, infos: Sequence[zipfile.ZipInfo], most_bytes: in
 
 def _root(archive: Path, names: Sequence[str]) -> str:
     """Return the one folder that all files are in, with its slash, or nothing where they lie in none."""
-    if METADATA in names:
-        return ""
     tops = {PurePosixPath(name).parts[0] for name in names}
     top = next(iter(tops), "")
-    if len(tops) == 1 and f"{top}/{METADATA}" in names:
-        return f"{top}/"
+    within = len(tops) == 1 and f"{top}/{METADATA}" in names
+    if within or METADATA in names:
+        return f"{top}/" if within else ""
     deeper = next((name for name in sorted(names) if name.endswith(f"/{METADATA}")), None)
     found = f"{deeper}, and not all files in one folder with it" if deeper else f"{len(names)} files, and no {METADATA}"
-    _refuse(
+    raise InputError(
         archive,
-        found,
-        f"a MONAI bundle: {METADATA} in the zip's one folder, or at its top",
-        "give the zip of one bundle, as the model zoo has it",
+        found=found,
+        expected=f"a MONAI bundle: {METADATA} in the zip's one folder, or at its top",
+        remedy="give the zip of one bundle, as the model zoo has it",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...data.errors import InputError
 from .configs import Pairs, read_config
+from .terminal import shown
 
 __all__ = ["MANIFEST", "Checksum", "checksums_of"]
 
@@ -106,7 +107,9 @@ def _manifest(folder: Path) -> Iterator[Checksum]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise _unreadable(MANIFEST, f"line {number}, which is no checksum and path", "lines as sha256sum writes them")
+            raise _unreadable(
+                MANIFEST, f"line {number}, which is no checksum and path", "lines as sha256sum writes them"
+            )
         path = _inside(match[2], MANIFEST)
         if not (folder / path).is_file():
             yield Checksum(path, MANIFEST, MISSING)
@@ -129,4 +132,4 @@ def _digest(file: Path, kind: str) -> str:
 
 
 def _unreadable(name: str, found: str, expected: str = "files with their checksums") -> InputError:
-    return InputError(name, found=found, expected=expected, remedy="ask who made the bundle for a correct one")
+    return InputError(name, found=shown(found), expected=expected, remedy="ask who made the bundle for a correct one")

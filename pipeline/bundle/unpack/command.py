@@ -12,6 +12,7 @@ from pathlib import Path
 from ...data.errors import InputError
 from .archive import extract, read_members
 from .examination import Examination, examine
+from .terminal import shown
 
 __all__ = ["Opened", "opened"]
 
@@ -36,7 +37,7 @@ class Opened:
         if problems:
             raise InputError(
                 self.examination.source,
-                found="; ".join(problems),
+                found="; ".join(shown(problem) for problem in problems),
                 expected="files that match their checksums, and weights that are weights alone",
                 remedy="ask who made the bundle: for the files as they were published, and for weights as a state dict "
                 "saved with torch.save(network.state_dict(), FILE)",
@@ -78,7 +79,10 @@ def opened(
     if source.is_dir():
         if output is not None:
             raise InputError(
-                source, found="a folder, with -o", expected="a zip to unpack", remedy="leave -o out, and copy the folder"
+                source,
+                found="a folder, with -o",
+                expected="a zip to unpack",
+                remedy="leave -o out, and copy the folder",
             )
         folder = source.resolve()
         yield Opened(examine(folder, source=source, name=folder.name), folder, None)

@@ -1,4 +1,4 @@
-"""Every expression, foreign class and foreign file that a bundle's configs name, read as text: MONAI evaluates nothing."""
+"""Every expression, foreign class and file that a bundle's configs name, read as text: MONAI evaluates nothing."""
 
 from __future__ import annotations
 
@@ -129,14 +129,9 @@ def expressions_of(folder: Path, files: Iterable[str], own: Iterable[str]) -> tu
             contents[file] = list(texts_of(read_config(folder / file)))
         except (ValueError, OSError) as error:
             found.append(Text(file, "", "unreadable", str(error), (Remark(ACTING, "could not be read and judged"),)))
-    trees = {
-        text: _parse(text) for texts in contents.values() for _, _, text in texts if text.startswith("$")
-    }
+    trees = {text: _parse(text) for texts in contents.values() for _, _, text in texts if text.startswith("$")}
     # Configs are laid over each other: what one imports another uses.
-    names: dict[str, str] = {}
-    for tree in trees.values():
-        if isinstance(tree, ast.AST):
-            names |= imported_names(tree)
+    names = imported_names(*(tree for tree in trees.values() if isinstance(tree, ast.AST)))
     context = Context(names, frozenset(own))
     usual = 0
     for file, texts in contents.items():
@@ -174,13 +169,11 @@ def _remarks(tree: ast.AST | str, context: Context) -> list[Remark]:
 def _of_target(target: str, context: Context) -> list[Remark]:
     """Judge a class or function as if it were called; of a dotted name only the base can be another's."""
     tree = _parse(f"${target}()")
-    remarks = [one for one in _remarks(tree, context) if one.level > REACHING - 1]
+    remarks = [one for one in _remarks(tree, context) if one.level >= REACHING]
     root, dot, _ = target.partition(".")
-    if dot and root in context.own:
-        remarks.append(Remark(REACHING, f"the bundle's own code: {root}"))
-    elif dot and not _is_usual(target):
+    if dot and root not in context.own and not _is_usual(target):
         remarks.append(Remark(REACHING, f"code of the package {root}"))
-    return sorted(set(remarks), key=lambda one: -one.level)
+    return sorted(remarks, key=lambda one: -one.level)
 
 
 def _is_usual(target: str) -> bool:
@@ -191,6 +184,8 @@ def _of_file(path: str) -> list[Remark]:
     """What is notable of another config that a macro takes in: whether it lies outside of the bundle."""
     pure = PurePosixPath(path.replace("\\", "/"))
     outside = pure.is_absolute() or ".." in pure.parts or ":" in path
-    return [Remark(ACTING, "takes in a config from outside of the bundle")] if outside else [
-        Remark(PLAIN, "takes in another config")
-    ]
+    return (
+        [Remark(ACTING, "takes in a config from outside of the bundle")]
+        if outside
+        else [Remark(PLAIN, "takes in another config")]
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .about import About, about
-from .checksums import Checksum, checksums_of
+from .checksums import ELSEWHERE, Checksum, checksums_of
 from .configs import Text, expressions_of, is_config
 from .scripts import Script, logging_of, own_modules, scripts_of
 from .weights import Weights, weights_of
@@ -45,6 +45,11 @@ class Examination:
     texts: tuple[Text, ...]
     usual_classes: int
     scripts: tuple[Script, ...]
+
+    @property
+    def to_download(self) -> list[str]:
+        """Files that the bundle lists and does not bring."""
+        return [one.file for one in self.checksums if one.status == ELSEWHERE]
 
     @property
     def problems(self) -> list[str]:

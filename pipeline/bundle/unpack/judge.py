@@ -7,15 +7,16 @@ ways, which is why all expressions are listed and not only those that are marked
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .words import BUILTINS, INSIDES, KNOWN, LOOKS, PAIRS, WORDS
 
 __all__ = ["ACTING", "CALLING", "PLAIN", "REACHING", "Context", "Remark", "imported_names", "judge", "level_of"]
 
 PLAIN, CALLING, REACHING, ACTING = range(4)
-"""From references and arithmetic, over calls, to what reaches the system or other code, and what acts on the machine."""
+"""From references and arithmetic, over calls, to what reaches the system, and what acts on the machine."""
 
 _LONG_TEXT = 1000
 
@@ -40,28 +41,29 @@ class Context:
     """What surrounds a text.
 
     Attributes:
-        names: what imports made known, by the name in use: ``{"dist": "torch.distributed"}``.
+        names: all that imports make a name mean somewhere: ``{"dist": {"torch.distributed"}}``. What a name says by
+            itself counts as well: an import elsewhere must not make `os` harmless.
         own: modules that the bundle itself brings, such as ``scripts``.
         expression: it is a config's expression, which has less reason than a script to name Python's insides in a
             text or to look up what it only knows when it runs.
     """
 
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, Collection[str]] = field(default_factory=dict)
     own: Collection[str] = ()
     expression: bool = True
 
 
-def imported_names(tree: ast.AST) -> dict[str, str]:
-    """Return what a text's imports make known: the full dotted name by the name in use."""
-    names: dict[str, str] = {}
-    for node in ast.walk(tree):
+def imported_names(*trees: ast.AST) -> dict[str, set[str]]:
+    """Return what imports make known: the full dotted names by the name in use."""
+    names: dict[str, set[str]] = {}
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Import):
             for one in node.names:
-                names[one.asname or one.name.partition(".")[0]] = (
-                    one.name if one.asname else one.name.partition(".")[0]
-                )
+                root = one.name.partition(".")[0]
+                names.setdefault(one.asname or root, set()).add(one.name if one.asname else root)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+            for one in node.names:
+                names.setdefault(one.asname or one.name, set()).add(f"{node.module}.{one.name}")
     return names
 
 
@@ -71,11 +73,10 @@ def judge(tree: ast.AST, context: Context) -> list[Remark]:
     within: set[int] = set()
     for node in ast.walk(tree):
         # `os` in `os.path` is judged with what follows it; the walk comes to the whole name first.
-        if id(node) in within:
-            within.add(id(getattr(node, "value", None)))
-            continue
-        if isinstance(node, ast.Attribute):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute | ast.Name):
             within.add(id(node.value))
+        if id(node) in within:
+            continue
         line = getattr(node, "lineno", 1)
         for level, what in _of_node(node, context):
             first[level, what] = min(line, first.get((level, what), line))
@@ -115,59 +116,66 @@ def _of_import(name: str, context: Context) -> Iterator[tuple[int, str]]:
 
 
 def _of_name(node: ast.Name | ast.Attribute, context: Context) -> Iterator[tuple[int, str]]:
-    if isinstance(node, ast.Name):
-        if node.id in BUILTINS and node.id not in context.names:
-            yield BUILTINS[node.id]
-        if node.id not in context.names:
-            yield from _of_parts([node.id], f"{node.id}: ")
-            return
-    parts = _parts(node, context)
-    if parts[0] in context.own:
-        yield REACHING, f"runs the bundle's own code: {parts[0]}"
-    yield from _of_parts(parts, f"{'.'.join(part for part in parts if part)}: ")
+    if isinstance(node, ast.Name) and node.id in BUILTINS:
+        level, what = BUILTINS[node.id]
+        yield level, f"{node.id}: {what}"
+    for parts in _readings(node, context):
+        if parts[0] in context.own:
+            yield REACHING, f"runs the bundle's own code: {parts[0]}"
+        yield from _of_parts(parts, f"{_dotted(parts)}: ")
 
 
 def _of_parts(parts: list[str], prefix: str) -> Iterator[tuple[int, str]]:
     for part in parts:
         if part in INSIDES:
             yield ACTING, f"{part}: reaches into Python's insides"
-    pairs = [f"{left}.{right}" for left, right in zip(parts, parts[1:], strict=False)]
+    pairs = [f"{left}.{right}" for left, right in pairwise(parts)]
     told = [PAIRS[pair] for pair in pairs if pair in PAIRS]
     harmless = any(pair in LOOKS for pair in pairs)
     # What is known of `os.system` says more than what is known of `os`.
-    told = told or [WORDS[part] for part in parts if part in WORDS and not (harmless and part == "os")]
+    told = told or [WORDS[part] for part in parts if part in WORDS and not (harmless and part in ("os", "sys"))]
     yield from ((level, f"{prefix}{what}") for level, what in told)
 
 
-def _parts(node: ast.AST, context: Context) -> list[str]:
-    """Return ``a.b.c`` as a list, its first name replaced by what it was imported from; "" where that is no name."""
+def _readings(node: ast.AST, context: Context) -> list[list[str]]:
+    """Return ``a.b.c`` as a list, as it stands and with all that its first name was imported as; "" for no name."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
+        parts.insert(0, node.attr)
         node = node.value
     if not isinstance(node, ast.Name):
-        return ["", *reversed(parts)]
-    return [*context.names.get(node.id, node.id).split("."), *reversed(parts)]
+        return [["", *parts]]
+    meant = [full.split(".") for full in sorted(context.names.get(node.id, ()))]
+    return [[*first, *parts] for first in [[node.id], *(one for one in meant if one != [node.id])]]
+
+
+def _dotted(parts: Sequence[str]) -> str:
+    return ".".join(part or "…" for part in parts)
 
 
 def _of_call(node: ast.Call, context: Context) -> Iterator[tuple[int, str]]:
-    parts = _parts(node.func, context)
-    name = ".".join(part for part in parts if part) or "what an expression gives"
-    yield CALLING, f"calls {name}"
     words = {one.arg: one.value for one in node.keywords}
-    if name in ("getattr", "setattr", "delattr"):
-        yield from _of_attribute(node, name, context)
-    elif name == "open" or parts[-1] == "open":
-        yield from _of_open(node, words, name)
-    elif name in ("torch.load", "torch.serialization.load"):
+    for parts in _readings(node.func, context):
+        name = _dotted(parts)
+        yield CALLING, f"calls {name}"
+        if name in ("getattr", "setattr", "delattr"):
+            yield from _of_attribute(node, name, context)
+        elif parts[-1] == "open":
+            yield from _of_open(node, words, name)
+        elif parts[-1] in ("load", "load_all"):
+            yield from _of_load(node, words, name)
+
+
+def _of_load(node: ast.Call, words: Mapping[str | None, ast.expr], name: str) -> Iterator[tuple[int, str]]:
+    if name in ("torch.load", "torch.serialization.load"):
         only = words.get("weights_only")
         if only is None:
             yield REACHING, f"{name} without weights_only, which PyTorch before 2.6 takes as leave to run pickles"
         elif not (isinstance(only, ast.Constant) and only.value is True):
             yield ACTING, f"{name} with weights_only other than True: loads pickles, which run code"
-    elif parts[-1] == "load" and "allow_pickle" in words:
+    elif "allow_pickle" in words:
         yield ACTING, f"{name} with allow_pickle: loads pickles, which run code"
-    elif name in ("yaml.load", "yaml.load_all"):
+    elif name.startswith("yaml."):
         loader = words.get("Loader") or (node.args[1] if len(node.args) > 1 else None)
         if loader is None or "Safe" not in ast.unparse(loader):
             yield ACTING, f"{name} without a safe loader: makes any object that the file names"
@@ -182,8 +190,9 @@ def _of_attribute(node: ast.Call, name: str, context: Context) -> Iterator[tuple
         return
     if name != "getattr":
         yield REACHING, f"{name}: changes an object"
-    parts = [*_parts(node.args[0], context), attribute.value]
-    yield from _of_parts(parts, f"{'.'.join(part for part in parts if part)}: ")
+    for parts in _readings(node.args[0], context):
+        whole = [*parts, attribute.value]
+        yield from _of_parts(whole, f"{_dotted(whole)}: ")
 
 
 def _of_open(node: ast.Call, words: Mapping[str | None, ast.expr], name: str) -> Iterator[tuple[int, str]]:

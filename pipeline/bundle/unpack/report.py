@@ -12,17 +12,17 @@ from .configs import Text
 from .examination import Examination
 from .judge import ACTING, CALLING, PLAIN, REACHING
 from .scripts import Script
+from .terminal import shown
 
-__all__ = ["as_json", "as_text", "shown"]
+__all__ = ["as_json", "as_text"]
 
 _LEVELS = {
     ACTING: ("!!", "can act on the machine or run other code, or could not be judged"),
     REACHING: ("! ", "reach the system, or code that is not MONAI's, PyTorch's or Python's"),
     CALLING: ("  ", "call functions of MONAI, PyTorch or Python"),
-    PLAIN: ("  ", "references, arithmetic, plain imports"),
+    PLAIN: ("  ", "are references, arithmetic or plain imports"),
 }
 _WORDS = {ACTING: "acts", REACHING: "reaches", CALLING: "calls", PLAIN: "plain"}
-_LONGEST = 600
 _PLACES = 3
 _NO_PROOF = (
     "This list is for reading and proves nothing: marks come from the names that stand in the text, and Python has\n"
@@ -33,7 +33,7 @@ _NO_PROOF = (
 def as_text(found: Examination) -> str:
     """Return a report for the terminal; what is most notable comes first in each of its parts."""
     parts = [_head(found), _packages(found), _files(found), _weights(found), _scripts(found.scripts), _texts(found)]
-    return "\n\n".join(part for part in [*parts, _NO_PROOF] if part) + "\n"
+    return "\n\n".join(part for part in [*parts, _NO_PROOF, _in_short(found)] if part) + "\n"
 
 
 def as_json(found: Examination) -> str:
@@ -41,19 +41,14 @@ def as_json(found: Examination) -> str:
     content: dict[str, Any] = asdict(found)
     content["problems"] = found.problems
     content["files"] = [{"file": file, "size": size} for file, size in found.files]
-    for key, items in (("texts", found.texts), ("scripts", found.scripts)):
+    judged: list[tuple[str, Sequence[Text | Script]]] = [("texts", found.texts), ("scripts", found.scripts)]
+    for key, items in judged:
         for told, item in zip(content[key], items, strict=True):
             told["level"] = _WORDS[item.level]
             told["remarks"] = [{"level": _WORDS[one.level], "what": one.what, "line": one.line} for one in item.remarks]
     for told, package in zip(content["about"]["packages"], found.about.packages, strict=True):
         told["words"] = package.words
     return json.dumps(content, indent=2) + "\n"
-
-
-def shown(text: str, *, longest: int = _LONGEST) -> str:
-    """Return a stranger's text as a terminal may have it: one line, and nothing that moves the cursor or turns text."""
-    plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-    return plain if len(plain) <= longest else f"{plain[:longest]} … ({len(plain) - longest:,} characters more)"
 
 
 def _head(found: Examination) -> str:
@@ -64,7 +59,8 @@ def _head(found: Examination) -> str:
         f"of {shown(found.source)}",
         *(f"{shown(text)}" for text in (about.name, about.task) if text),
         f"intended use: {shown(about.intended_use) or 'not told'}",
-        f"licence: {shown(about.licence) or 'none: no LICENSE'}" + "; docs/data_license.txt for its data" * about.data_licence,
+        f"licence: {shown(about.licence) or 'none: no LICENSE'}"
+        + "; docs/data_license.txt for its data" * about.data_licence,
     ]
     return "\n".join(lines)
 
@@ -125,6 +121,22 @@ def _texts(found: Examination) -> str:
     return _titled("What the configs would run", ["\n\n".join([*parts, usual])])
 
 
+def _in_short(found: Examination) -> str:
+    """The last line, which stands above the question: what is to be read again further up."""
+    marked = [one.level for one in found.texts] + [one.level for one in found.scripts]
+    marked += [REACHING] * (sum(one.program and not one.problem for one in found.weights) + len(found.odd))
+    marked += [ACTING] * len(found.problems)
+    matching = len({one.file for one in found.checksums if one.status == MATCHES})
+    alone = sum(not one.problem and not one.program for one in found.weights)
+    parts = [
+        f"{marked.count(ACTING)} marked !!, {marked.count(REACHING)} marked !",
+        f"weights that are data alone: {alone} of {len(found.weights)} files",
+        f"checksums that match: {matching} of {len(found.files)} files",
+        f"to be downloaded: {len(found.to_download)}",
+    ]
+    return f"In short: {'; '.join(parts)}."
+
+
 def _grouped(texts: Iterable[Text]) -> list[list[Text]]:
     """Put those alike together, in the order of their first."""
     groups: dict[tuple[str, str], list[Text]] = {}
@@ -152,7 +164,9 @@ def _titled(title: str, lines: Iterable[str]) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What of a bundle is a program besides its configs: Python, notebooks, shells, machine code, pickles, logging configs."""
+"""What of a bundle is a program besides its configs: Python, shells, machine code, pickles, logging configs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,6 +19,7 @@ from .judge import ACTING, CALLING, REACHING, Context, Remark, imported_names, j
 
 __all__ = ["Script", "logging_of", "own_modules", "scripts_of"]
 
+_SCRIPTS = "scripts"  # put on the path by some bundles
 _MOST_BYTES = 4 * 2**20
 _ARRAY_OF_OBJECTS = "an array of Python objects: a pickle, which runs code when it is loaded"
 _KINDS = {
@@ -74,9 +76,10 @@ class Script:
 
 
 def own_modules(files: Iterable[str]) -> frozenset[str]:
-    """Return what becomes importable with the bundle's folder on Python's path: its top-level modules and packages."""
-    python = [PurePosixPath(file) for file in files if file.endswith((".py", ".pyc", ".so", ".pyd"))]
-    return frozenset(path.parts[0].partition(".")[0] for path in python)
+    """Return what becomes importable with the bundle's folder, or `scripts` in it, on Python's path."""
+    python = [PurePosixPath(file).parts for file in files if file.endswith((".py", ".pyc", ".so", ".pyd"))]
+    tops = {parts[0] for parts in python} | {parts[1] for parts in python if parts[0] == _SCRIPTS and len(parts) > 1}
+    return frozenset(name.partition(".")[0] for name in tops) - {"__init__"}
 
 
 def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
@@ -87,7 +90,8 @@ def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
         files: all its files, from that folder.
     """
     files = list(files)
-    own = own_modules(files)
+    # With `scripts` on Python's path, too, a script's neighbours are importable by their own names.
+    own = own_modules(files) | {PurePosixPath(file).stem for file in files if file.endswith(".py")}
     found = []
     for file in files:
         path = folder / file
@@ -96,9 +100,7 @@ def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
             continue
         content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
         imports, remarks = _python(content, own) if kind == "Python" else ((), [Remark(ACTING, kind)])
-        found.append(
-            Script(file, kind, path.stat().st_size, _sha256(path), imports, (*_shadows(file), *remarks))
-        )
+        found.append(Script(file, kind, path.stat().st_size, _sha256(path), imports, (*_shadows(file), *remarks)))
     return found
 
 
@@ -198,13 +200,21 @@ def _python(content: bytes | None, own: frozenset[str]) -> tuple[tuple[str, ...]
 
 
 def _shadows(file: str) -> list[Remark]:
-    """A module at the top that is called like another is imported in its place once the folder is on Python's path."""
+    """A module that is called like another is imported in its place once its folder comes first on Python's path."""
     parts = PurePosixPath(file).parts
+    level = ACTING
+    if parts[0] == _SCRIPTS and len(parts) > 1:
+        parts, level = parts[1:], REACHING
     name = parts[0].partition(".")[0]
     shown = len(parts) == 1 or parts[1:] == ("__init__.py",)
-    if shown and (name in sys.stdlib_module_names or name in packages_distributions()):
-        return [Remark(ACTING, f"can be imported in place of the installed module {name}")]
+    if shown and (name in sys.stdlib_module_names or name in _installed()):
+        return [Remark(level, f"can be imported in place of the installed module {name}")]
     return []
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(packages_distributions())
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -63,16 +63,22 @@ def _look(folder: Path, file: str) -> Weights:
         return _onnx(folder, file, size)
     if ending == ".safetensors":
         return Weights(file, size, "tensors alone (safetensors); not loaded")
-    if ending in (".engine", ".plan"):
-        return Weights(file, size, "a program of TensorRT; not loaded", program=True)
     inner = _inner_names(path)
-    if any(name.endswith("/constants.pkl") or name.startswith("code/") or "/code/" in name for name in inner):
-        return Weights(file, size, f"{_RUNS} (TorchScript); not loaded", program=True)
-    if ending == ".pt2" or any(PurePosixPath(name).name == "archive_format" for name in inner):
-        return Weights(file, size, f"{_RUNS} (torch.export); not loaded", program=True)
-    if ending == ".ts":
-        return Weights(file, size, f"{_RUNS} (called TorchScript, but not written as such); not loaded", program=True)
-    return _load(path, file, size, zipped=bool(inner))
+    program = _program(ending, inner)
+    return Weights(file, size, program, program=True) if program else _load(path, file, size, zipped=bool(inner))
+
+
+def _program(ending: str, inner: Sequence[str]) -> str:
+    """Say what kind of program a file is, by what is in it rather than by what it is called; "" where it is none."""
+    # As PyTorch tells them apart itself: another mark must not keep a pickle from being looked at.
+    top = {PurePosixPath(name).name for name in inner if len(PurePosixPath(name).parts) == 2}
+    if "constants.pkl" in top:
+        return f"{_RUNS} (TorchScript); not loaded"
+    if ending == ".pt2" or ("archive_format" in top and "data.pkl" not in top):
+        return f"{_RUNS} (torch.export); not loaded"
+    if ending in (".engine", ".plan"):
+        return "a program of TensorRT; not loaded"
+    return f"{_RUNS} (called TorchScript, but not written as such); not loaded" if ending == ".ts" else ""
 
 
 def _inner_names(path: Path) -> list[str]:
@@ -91,7 +97,7 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # noqa: BLE001 - a file of a stranger can make PyTorch raise anything
+    except Exception as error:  # a file of a stranger can make PyTorch raise anything
         return Weights(file, size, "not weights alone", problem=_reason(path, error))
     tensors = list(_tensors(content))
     if not tensors:
@@ -112,7 +118,7 @@ def _reason(path: Path, error: Exception) -> str:
 
     try:
         wanted = sorted(get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # noqa: BLE001 - as above; then PyTorch's first message is what is known
+    except Exception:
         wanted = []
     if wanted:
         return f"a pickle that wants to call {', '.join(wanted)} when it is loaded"

@@ -46,14 +46,17 @@ BUILTINS: _By = {
 """Functions of Python that need no import: by the bare name alone, since `network.eval()` is another thing."""
 
 INSIDES = frozenset(
-    "__subclasses__ __globals__ __builtins__ __bases__ __base__ __mro__ __code__ __closure__ __getattribute__ __dict__ "
-    "__reduce__ __reduce_ex__ __loader__ __spec__ __import__ f_globals f_locals f_builtins f_back gi_frame tb_frame "
-    "cr_frame".split()
+    _each(
+        "__subclasses__ __globals__ __builtins__ __bases__ __base__ __mro__ __code__ __closure__ __getattribute__ "
+        "__dict__ __reduce__ __reduce_ex__ __loader__ __spec__ __import__ f_globals f_locals f_builtins f_back "
+        "gi_frame tb_frame cr_frame",
+        (_ACTS, "reaches into Python's insides"),
+    )
 )
 """Attributes by which text that names no module gets at one all the same."""
 
 WORDS: _By = {
-    **_each("subprocess popen Popen check_call check_output pty run_cmd", _PROGRAMS),
+    **_each("subprocess popen Popen check_call check_output run_cmd", _PROGRAMS),
     **_each("importlib import_module runpy builtins pydoc codeop instantiate locate exec_module", _CODE),
     **_each(
         "socket urllib requests http httpx aiohttp ftplib smtplib paramiko urlopen urlretrieve wget gdown boto3 "
@@ -78,6 +81,7 @@ WORDS: _By = {
         "ConfigParser ConfigWorkflow create_workflow run_workflow BundleAlgo ConfigComponent ConfigExpression", _BUNDLES
     ),
     **_each("makedirs mkdir touch", _WRITES),
+    **_each("read_text read_bytes", (_REACHES, "reads a file")),
     **_each("pdb", (_REACHES, "stops in the debugger")),
 }
 """Names that are notable wherever they stand in a dotted name: `torch.os` is `os`."""
@@ -102,6 +106,23 @@ PAIRS: _By = {
 """Two neighbours in a dotted name, which say more than either alone."""
 
 LOOKS = frozenset(
-    {"os.path", "os.sep", "os.listdir", "os.getcwd", "os.cpu_count", "os.scandir", "os.walk", "os.stat", "os.fspath"}
+    {
+        "sys.stdout",
+        "sys.stderr",
+        "sys.exit",
+        "sys.argv",
+        "sys.platform",
+        "sys.version_info",
+        "sys.maxsize",
+        "os.path",
+        "os.sep",
+        "os.listdir",
+        "os.getcwd",
+        "os.cpu_count",
+        "os.scandir",
+        "os.walk",
+        "os.stat",
+        "os.fspath",
+    }
 )
-"""What of `os` only looks."""
+"""What of `os` and `sys` only looks, prints or ends."""

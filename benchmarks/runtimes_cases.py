@@ -1,0 +1,112 @@
+"""The same scans on PyTorch and OpenVINO, in float32 and bfloat16: labels, Dice, and the time in the network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from measure import Spread, paired_ratio, say, table
+from numpy.typing import NDArray
+
+from pipeline.evaluation.metrics import case_metrics
+from pipeline.inference.runtimes import RUNTIMES
+from pipeline.networks.precision import cpu_has_bfloat16
+from pipeline.prediction.predictor import Predictor
+
+__all__ = ["measure_cases", "report_cases"]
+
+_BASE = "pytorch float32"
+
+
+def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
+    """Segment the cases of a fold on every runtime in every format, in turn, with one thread.
+
+    Args:
+        options: bundle, dataset_dir, datalist, fold, rounds.
+    """
+    torch.set_num_threads(1)
+    listed = json.loads(options.datalist.read_text(encoding="utf-8"))["training"]
+    cases = [one for one in listed if one["fold"] == options.fold]
+    formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
+    predictors = {
+        f"{runtime} {precision}": Predictor(
+            options.bundle, device="cpu", runtime=runtime, settings={"precision": precision}
+        )
+        for precision in formats
+        for runtime in RUNTIMES
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in predictors}
+    for _ in range(options.rounds):
+        found = {name: _segmented(predictor, cases, options.dataset_dir) for name, predictor in predictors.items()}
+        for name, (_, taken) in found.items():
+            seconds[name].append(taken)
+    labels = next(iter(predictors.values())).parts.labels
+    voxels = sum(one.size for one in found[_BASE][0])
+    return {
+        "cases": len(cases),
+        "voxels": voxels,
+        "threads": 1,
+        "runs": {
+            name: {
+                "network_seconds_per_scan": Spread.of([one / len(cases) for one in seconds[name]]),
+                **{
+                    f"to pytorch {precision}": paired_ratio(seconds[name], seconds[f"pytorch {precision}"])
+                    for precision in formats
+                },
+                "voxels_differing_from_float32": sum(
+                    int((one != base).sum()) for one, base in zip(maps, found[_BASE][0], strict=True)
+                ),
+                "label_maps_equal_to_float32": sum(
+                    bool((one == base).all()) for one, base in zip(maps, found[_BASE][0], strict=True)
+                ),
+                "dice": fmean(
+                    _dice(one, options.dataset_dir / case["label"], labels)
+                    for one, case in zip(maps, cases, strict=True)
+                ),
+            }
+            for name, (maps, _) in found.items()
+        },
+    }
+
+
+def report_cases(results: Mapping[str, Any]) -> None:
+    """Print the table."""
+    ratios = [key for key in next(iter(results["runs"].values())) if key.startswith("to ")]
+    rows = [
+        [
+            name,
+            run["network_seconds_per_scan"].text(1e3, 1),
+            *(run[key].text() for key in ratios),
+            str(run["voxels_differing_from_float32"]),
+            f"{run['dice']:.4f}",
+        ]
+        for name, run in results["runs"].items()
+    ]
+    say(f"\n{results['cases']} cases, {results['voxels']} voxels, one thread\n")
+    say(table(["", "network ms per scan", *ratios, "voxels that differ from float32", "mean Dice"], rows))
+
+
+def _segmented(
+    predictor: Predictor, cases: list[dict[str, Any]], folder: Path
+) -> tuple[list[NDArray[np.unsignedinteger[Any]]], float]:
+    """Return the label maps and the seconds in the network."""
+    predictions = [predictor(folder / case["image"]) for case in cases]
+    return [one.labels for one in predictions], sum(one.seconds["network"] for one in predictions)
+
+
+def _dice(labels: NDArray[Any], file: Path, names: Mapping[str, int]) -> float:
+    reference = nib.load(file)
+    rows = case_metrics(
+        labels,
+        np.rint(reference.get_fdata()).astype(int),
+        spacing=[float(size) for size in reference.header.get_zooms()],
+        labels=names,
+    )
+    return fmean(row["dice"] for row in rows)

@@ -1,0 +1,78 @@
+"""The ways of computing a network's forward pass on a CPU: PyTorch's, OpenVINO's, ONNX Runtime's."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.inference.inferers import in_precision
+from pipeline.inference.runtimes import OpenVINONetwork
+from pipeline.networks.precision import cpu_has_bfloat16
+
+__all__ = ["BFLOAT16", "FLOAT32", "PACKAGES", "Way", "installed", "ways"]
+
+FLOAT32, BFLOAT16 = "PyTorch float32", "PyTorch bfloat16"
+PACKAGES = {"OpenVINO": ("openvino",), "ONNX Runtime": ("onnxruntime", "onnx", "onnxscript")}
+Way = Callable[[Tensor], Tensor]
+
+
+def installed(runtime: str) -> bool:
+    """Whether the packages that a runtime of `PACKAGES` needs here are all there."""
+    return all(find_spec(package) for package in PACKAGES[runtime])
+
+
+def ways(network: nn.Module, shape: Sequence[int], threads: int) -> dict[str, Way]:
+    """Return every way of computing a network's logits for windows (N, C, *spatial), by name.
+
+    Ways whose packages are not installed, or in bfloat16 on a CPU without it, are left out.
+    """
+    formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
+    last = _channels_last(network)
+    found: dict[str, Way] = {}
+    for precision in formats:
+        found[f"PyTorch {precision}"] = partial(_pytorch, network, precision, torch.contiguous_format)
+        found[f"PyTorch {precision}, channels last"] = partial(
+            _pytorch, last, precision, torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+        )
+        if installed("OpenVINO"):
+            found[f"OpenVINO {precision}"] = OpenVINONetwork(
+                network, shape=shape[1:], precision=precision, threads=threads
+            )
+    if installed("ONNX Runtime"):
+        found["ONNX Runtime float32"] = _onnx_runtime(network, torch.zeros(tuple(shape)), threads)
+    return found
+
+
+def _pytorch(network: nn.Module, precision: str, form: torch.memory_format, x: Tensor) -> Tensor:
+    with torch.inference_mode():
+        found: Tensor = in_precision(network, x, precision)(x.to(memory_format=form))
+    return found
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    volumes = any(one.ndim == 5 for one in network.parameters())
+    form = torch.channels_last_3d if volumes else torch.channels_last
+    return copy.deepcopy(network).to(memory_format=form)  # type: ignore[call-overload]
+
+
+def _onnx_runtime(network: nn.Module, x: Tensor, threads: int) -> Way:
+    import onnxruntime  # noqa: PLC0415
+
+    # Which packages it would know, too.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(network, (x,), dynamo=True, input_names=["image"], verbose=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda x: torch.from_numpy(session.run(None, {"image": x.numpy()})[0])

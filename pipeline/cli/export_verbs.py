@@ -1,0 +1,67 @@
+"""The verb `export`: a bundle that stands alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_export_verbs"]
+
+_LEFT_OUT = {
+    "ts": "models/model.ts (TorchScript)",
+    "pt2": "models/model.pt2 (torch.export)",
+    "onnx": "models/model.onnx",
+    "datalist": "the names of the dataset's files: configs/datalist.json, docs/results",
+    "zip": "the zip",
+}
+
+
+def add_export_verbs(verbs: Any) -> None:
+    """Add `export` to the subparsers."""
+    export = verbs.add_parser(
+        "export",
+        help="make a bundle that needs MONAI and PyTorch alone, for the model zoo and its consumers",
+        description="Export a trained bundle: OUT/NAME, a folder that runs where LightSkip is not installed, and "
+        "OUT/NAME_vVERSION.zip of it. The same input gives the same bytes.",
+        epilog="Channels that hard selection left out are pruned, with the same output. docs/model_zoo.md tells the "
+        "way from here into the model zoo and to the Hugging Face hub (lightskip push).",
+    )
+    export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for both")
+    export.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="weights to export (default: the bundle's models/model.pt)"
+    )
+    export.add_argument(
+        "--without",
+        nargs="+",
+        choices=tuple(_LEFT_OUT),
+        default=[],
+        metavar="PART",
+        help="leave out " + ", ".join(f"{key}: {what}" for key, what in _LEFT_OUT.items()),
+    )
+    export.add_argument("--overwrite", action="store_true", help="take the place of an earlier export")
+    export.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ..imports import quick_imports  # noqa: PLC0415
+    from ..quiet import quiet_monai  # noqa: PLC0415
+
+    with quick_imports():
+        from ..export.export import export_bundle  # noqa: PLC0415
+        from ..export.words import told  # noqa: PLC0415
+
+    with quiet_monai():
+        made = export_bundle(
+            options.bundle,
+            options.output,
+            checkpoint=options.checkpoint,
+            without=options.without,
+            overwrite=options.overwrite,
+        )
+    print(told(made), end="")
+    for note in made.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0

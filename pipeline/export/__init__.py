@@ -1,0 +1,1 @@
+"""A bundle of ours made to stand alone. Stands on data, networks, inference and bundle."""

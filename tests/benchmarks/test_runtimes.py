@@ -1,0 +1,47 @@
+"""The runtimes that the benchmark compares compute the same."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import runtimes_ways
+import torch
+
+from pipeline.networks import VNet
+from pipeline.networks.precision import cpu_has_bfloat16
+
+
+def test_every_way_gives_the_same_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {name for name in runtimes_ways.PACKAGES if runtimes_ways.installed(name)}
+    # Its exporter takes seconds to import: the long test has it.
+    monkeypatch.setattr(runtimes_ways, "installed", lambda name: name in there - {"ONNX Runtime"})
+    torch.manual_seed(0)
+    network = VNet(3, in_channels=1, out_channels=3, channels=(4, 8), kernel_size=3, skip="sat").eval()
+    network.requires_grad_(False)
+    ways = runtimes_ways.ways(network, (2, 1, 8, 8, 8), 1)
+    formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
+    runtimes = ("PyTorch", *(("OpenVINO",) if "OpenVINO" in there else ()))
+    assert {f"{runtime} {precision}" for runtime in runtimes for precision in formats} <= ways.keys()
+    x = torch.randn(2, 1, 8, 8, 8)
+    expected = network(x)
+    for name, way in ways.items():
+        most = 0.05 if "bfloat16" in name else 1e-5
+        assert float((way(x) - expected).norm() / expected.norm()) < most, name
+    assert any(float((way(x) - expected).norm()) > 0 for way in ways.values())
+
+
+@pytest.mark.long
+def test_the_script_runs_through(tmp_path: Any, run_script: Callable[..., Any]) -> None:
+    output = tmp_path / "found.json"
+    done = run_script("runtimes", "--quick", "-o", str(output))
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(output.read_text())
+    assert len(found["forward"]) == 3
+    for setting in found["forward"].values():
+        assert setting["PyTorch float32"]["to PyTorch float32"]["median"] == 1
+    assert found["machine"]["cpu"]
+    assert str(tmp_path) not in output.read_text()
+    wrong = run_script("runtimes", "--bundle", "no_such_bundle", "-o", str(output))
+    assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
+    assert "error: " in wrong.stdout

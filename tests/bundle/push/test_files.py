@@ -1,0 +1,63 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.bundle.push.files import private_notes, sort_files
+
+Make = Callable[..., Path]
+
+
+def test_what_programs_leave_behind_stays_out(bundle: Make) -> None:
+    junk = [".DS_Store", ".git/config", ".env", "scripts/__pycache__/a.pyc", "scripts/b.pyc", "docs/.cache/x"]
+    uploads, left_out, refused = sort_files(bundle(dict.fromkeys(junk, "x")))
+    assert [one.file for one in uploads] == [
+        "LICENSE",
+        "configs/inference.json",
+        "configs/metadata.json",
+        "docs/README.md",
+        "models/model.pt",
+        "scripts/__init__.py",
+    ]
+    assert left_out == [".DS_Store", ".env", ".git", "docs/.cache", "scripts/__pycache__", "scripts/b.pyc"]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("file", "refused"),
+    [
+        ("runs/fold_0/model.pt", "runs/"),
+        ("predictions/case_seg.nii.gz", "predictions/"),
+        ("docs/example.nii.gz", "docs/example.nii.gz"),
+        ("docs/SCAN.DCM", "docs/SCAN.DCM"),
+        ("patients.csv", "patients.csv"),
+        ("models/events.out.tfevents.1", "models/events.out.tfevents.1"),
+        ("models/training.log", "models/training.log"),
+    ],
+)
+def test_what_may_be_data_or_results_is_refused(bundle: Make, file: str, refused: str) -> None:
+    assert sort_files(bundle({file: "x"}))[2] == [refused]
+
+
+def test_dicom_without_an_ending_and_links_are_refused(bundle: Make) -> None:
+    folder = bundle({"docs/IM0001": bytes(128) + b"DICM"})
+    (folder / "docs" / "link.md").symlink_to(folder / "LICENSE")
+    assert sort_files(folder)[2] == ["docs/IM0001", "docs/link.md"]
+
+
+def test_binary_and_large_files_go_by_lfs(bundle: Make) -> None:
+    folder = bundle({"docs/long.md": "x" * (10 * 2**20 + 1), "docs/short.md": "x" * (10 * 2**20)})
+    large = {one.file: one.large for one in sort_files(folder)[0]}
+    assert [file for file, is_large in large.items() if is_large] == ["docs/long.md", "models/model.pt"]
+
+
+def test_names_of_cases_places_of_a_machine_and_tables_are_told(bundle: Make) -> None:
+    datalist = {"training": [{"image": f"DOE_JOHN_{number}.nii"} for number in range(3)]}
+    train = {"dataset_dir": "/home/me/data", "x": ["C:\\data"], "url": "https://x/home"}
+    files = {"configs/datalist.json": json.dumps(datalist), "configs/train.json": json.dumps(train), "docs/a.csv": "x"}
+    assert list(private_notes(bundle(files), list(files))) == [
+        "docs/a.csv: see that no table tells of a patient",
+        "configs/datalist.json names 3 cases: see that no name tells of a patient",
+        "configs/train.json names places of a machine: /home/me/data, C:\\data",
+    ]

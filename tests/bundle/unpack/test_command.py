@@ -1,0 +1,114 @@
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.bundle.unpack.command import opened
+from pipeline.data.errors import InputError
+
+Make = Callable[..., Path]
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_bundle_appears_whole_and_only_when_it_is_placed(zipped: Make, tmp_path: Path) -> None:
+    archive, target = zipped(), tmp_path / "new" / "deep" / "spleen"
+    with opened(archive, output=target) as found:
+        assert not target.parent.exists()
+        assert found.examination.problems == []
+        assert found.place() == target
+    assert entries(target) == ["LICENSE", "configs"]
+    # As any new folder, and not closed to others as temporary ones are.
+    (tmp_path / "plain").mkdir()
+    assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    assert entries(tmp_path) == ["download.zip", "new", "plain"]
+
+
+def test_the_default_place_is_the_bundles_name_here(
+    zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with opened(zipped()) as found:
+        assert found.target == tmp_path / "spleen"
+
+
+def test_what_is_not_agreed_to_leaves_nothing(zipped: Make, tmp_path: Path) -> None:
+    archive = zipped()
+    with opened(archive, output=tmp_path / "a" / "b"):
+        pass
+    with pytest.raises(KeyboardInterrupt), opened(archive, output=tmp_path / "a" / "b"):
+        raise KeyboardInterrupt
+    assert entries(tmp_path) == ["download.zip"]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"spleen/models/model.pt": "no weights"}, "not loaded with weights_only=True"),
+        ({"spleen/docs/checksums.sha256": f"{'0' * 64}  LICENSE\n"}, "LICENSE: differs"),
+        ({"spleen/large_files.yml": "large_files:\n- path: ../../x\n"}, "paths within the bundle"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(zipped: Make, tmp_path: Path, more: dict[str, str], found: str) -> None:
+    archive = zipped(more)
+    with pytest.raises(InputError, match=found), opened(archive, output=tmp_path / "a" / "b") as one:
+        one.place()
+    assert entries(tmp_path) == ["download.zip"]
+
+
+def test_a_damaged_zip_leaves_nothing(zipped: Make, tmp_path: Path) -> None:
+    archive = zipped({"spleen/zeros": bytes(100_000)})
+    content = bytearray(archive.read_bytes())
+    place = content.index(b"spleen/zeros") + len("spleen/zeros") + 5
+    content[place : place + 20] = b"x" * 20
+    archive.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="a damaged zip"), opened(archive, output=tmp_path / "a"):
+        pass
+    assert entries(tmp_path) == ["download.zip"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_is_there_is_neither_replaced_nor_mixed_with(zipped: Make, tmp_path: Path, kind: str) -> None:
+    archive, target = zipped(), tmp_path / "spleen"
+    if kind == "link":
+        target.symlink_to(tmp_path / "nowhere")
+    elif kind == "file":
+        target.write_text("mine")
+    else:
+        target.mkdir()
+    with pytest.raises(InputError, match="something there already"), opened(archive, output=target):
+        pass
+    assert entries(tmp_path) == ["download.zip", "spleen"]
+
+
+def test_what_came_meanwhile_is_not_replaced(zipped: Make, tmp_path: Path) -> None:
+    with opened(zipped(), output=tmp_path / "b") as found:
+        (tmp_path / "b").mkdir()
+        with pytest.raises(InputError, match="something there already"):
+            found.place()
+    assert entries(tmp_path) == ["b", "download.zip"]
+
+
+def test_a_look_unpacks_where_temporary_files_go(zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, scratch = zipped(), tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    with opened(archive, look=True) as found:
+        assert found.target is None
+        assert entries(scratch) == [found.folder.parent.name]
+        with pytest.raises(ValueError, match="no place"):
+            found.place()
+    assert entries(scratch) == []
+
+
+def test_a_folder_is_only_looked_at(bundle: Make) -> None:
+    folder = bundle()
+    with opened(folder) as found:
+        assert (found.folder, found.target, found.examination.name) == (folder, None, "spleen")
+    assert entries(folder) == ["LICENSE", "configs"]
+    with pytest.raises(InputError, match="a folder, with -o"), opened(folder, output=folder / "x"):
+        pass

@@ -1,0 +1,109 @@
+import collections
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.bundle.unpack.weights import Weights, weights_of
+
+
+class Evil:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def looked_at(folder: Path, file: str) -> Weights:
+    (found,) = weights_of(folder, [file, "LICENSE"])
+    return found
+
+
+@pytest.fixture(autouse=True)
+def licence(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_text("MIT")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_are_counted(tmp_path: Path, zipped: bool) -> None:
+    content = {"model": {"a": torch.zeros(3, 4), "b": [torch.ones(2, dtype=torch.int64)]}, "epoch": 3}
+    torch.save(content, tmp_path / "model.pt", _use_new_zipfile_serialization=zipped)
+    found = looked_at(tmp_path, "model.pt")
+    assert (found.what, found.problem) == ("2 tensors, 14 numbers (float32, int64); nothing else", "")
+    assert found.size == (tmp_path / "model.pt").stat().st_size
+
+
+@pytest.mark.parametrize("file", ["model.pt", "model.pth", "model.ckpt", "weights"])
+def test_a_pickle_is_refused_with_what_it_wants_and_does_not_run(tmp_path: Path, file: str) -> None:
+    torch.save([torch.ones(1), Evil(tmp_path / "ran"), collections.deque()], tmp_path / file)
+    found = looked_at(tmp_path, file)
+    assert found.problem == "a pickle that wants to call collections.deque, posix.mkdir when it is loaded"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_old_pickle_is_refused_with_pytorchs_reason(tmp_path: Path) -> None:
+    torch.save(Evil(tmp_path / "ran"), tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    assert "posix.mkdir" in looked_at(tmp_path, "a.pt").problem
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("mark", ["archive/archive_format", "archive/code/a.py", "constants.pkl", "code/a.py"])
+def test_a_pickle_in_a_programs_clothes_is_looked_at(tmp_path: Path, mark: str) -> None:
+    torch.save(Evil(tmp_path / "ran"), tmp_path / "archive.pt")
+    with zipfile.ZipFile(tmp_path / "archive.pt", "a") as opened:
+        opened.writestr(mark, "x")
+    assert looked_at(tmp_path, "archive.pt").problem
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file", ["model.ts", "model.pt"])
+def test_torchscript_is_a_program_and_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / file)
+    monkeypatch.setattr(torch, "load", None)
+    monkeypatch.setattr(torch.jit, "load", None)
+    found = looked_at(tmp_path, file)
+    assert (found.program, found.problem) == (True, "")
+    assert "PyTorch runs it when it is loaded (TorchScript)" in found.what
+
+
+def test_an_exported_program_is_a_program(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.pt2", "w") as opened:
+        opened.writestr("model/archive_format", "pt2")
+    found = looked_at(tmp_path, "model.pt2")
+    assert (found.program, "torch.export" in found.what) == (True, True)
+
+
+def test_compressed_tensors_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "a.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as source,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as sink,
+    ):
+        for name in source.namelist():
+            sink.writestr(name, source.read(name))
+    assert "compressed tensors" in looked_at(tmp_path, "b.pt").problem
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"<html>", "not loaded with weights_only=True"),
+        (b"PK\x03\x04 cut off", "not loaded with weights_only=True"),
+    ],
+)
+def test_what_is_no_weights(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "model.pt").write_bytes(content)
+    assert problem in looked_at(tmp_path, "model.pt").problem
+
+
+def test_safetensors_hold_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    found = looked_at(tmp_path, "model.safetensors")
+    assert (found.problem, found.program) == ("", False)
