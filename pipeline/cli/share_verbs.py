@@ -66,7 +66,7 @@ def _import(options: argparse.Namespace) -> int:
     with opened(options.bundle, output=options.output, look=options.list, most_bytes=options.max_size) as found:
         print(as_text(found.examination), flush=True)
         if options.json:
-            write_text(options.json, as_json(found.examination))
+            write_text(options.json.absolute(), as_json(found.examination))
         found.check()
         if found.target is None:
             return 0

@@ -17,15 +17,15 @@ __all__ = ["CHECKSUMS", "EPOCH", "files_of", "sha256", "write_checksums", "write
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CHECKSUMS = "docs/checksums.sha256"
 _LARGE_FILES = "large_files.yml"
-# From which size on the model zoo wants a file in a list, not in its repository.
+# Above which size, in bytes, the model zoo wants a file in a list, not in its repository.
 _LARGE = 25_000_000
 _URL = "TO FILL IN: where you publish this file"
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file of a bundle, in the order of its name: the name relative to the folder, with ``/``, and the path."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    yield from sorted((path.relative_to(folder).as_posix(), path) for path in paths)
+    paths = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    yield from sorted((name.as_posix(), path) for name, path in paths if "__pycache__" not in name.parts)
 
 
 def sha256(file: Path) -> str:
@@ -39,7 +39,7 @@ def write_large_files(folder: Path, *, least: int = _LARGE) -> list[str]:
 
     Args:
         folder: the bundle.
-        least: bytes from which a file is large.
+        least: bytes above which a file is large.
 
     Returns:
         Their names. Addresses are to be filled in: the zoo's maintainers say where such files go.
@@ -63,5 +63,6 @@ def write_zip(folder: Path, file: Path) -> None:
         for name, path in files_of(folder):
             entry = zipfile.ZipInfo(f"{folder.name}/{name}", EPOCH)
             entry.external_attr = 0o644 << 16
+            entry.create_system = 3  # Unix, wherever it is written
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, path.read_bytes())

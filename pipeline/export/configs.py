@@ -15,6 +15,7 @@ __all__ = ["CONFIGS", "export_configs"]
 
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate", "inference_trt")
 _SEPARATOR = "::"
+_CHANNEL = "_0000"
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _CASES = (
     "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
@@ -108,21 +109,33 @@ def _derived(plan: Plan, endings: tuple[str, str], with_datalist: bool) -> dict[
         listed["labels"] = "$[case['label'] for case in @cases]"
     else:
         datalist = None
-        listed = {"cases": "$[]", "images": f"${_found('/imagesTr/*', images, channels)}"}
-        listed["labels"] = f"${_found('/labelsTr/*', labels, 1)}"
+        listed = {"cases": "$[]", "images": f"${_found('/imagesTr', images, channels)}"}
+        listed["labels"] = f"${_labels_of(images, labels, channels)}"
     interval = f"$next(n for n in range(min({plan.training.val_interval}, @epochs), 0, -1) if @epochs % n == 0)"
     return {
         "export_datalist": datalist,
         **{f"export_{key}": value for key, value in listed.items()},
-        "export_scans": f"${_found('/*', images, channels)}",
+        "export_scans": f"${_found('', images, channels)}",
         "export_val_interval": interval,
     }
 
 
-def _found(pattern: str, ending: str, channels: int) -> str:
-    files = f"sorted(glob.glob(@dataset_dir + '{pattern}{ending}'))"
+def _found(folder: str, ending: str, channels: int) -> str:
+    """The expression of a folder's scans; of several channels, those of one scan as a list."""
+    files = f"sorted(glob.glob(glob.escape(@dataset_dir) + '{folder}/*{{}}'))"
     if channels == 1:
-        return files
-    # NAME_0000, NAME_0001, … are the channels of one scan.
-    key = "key=lambda file: file.rsplit('_', 1)[0]"
-    return f"[list(files) for _, files in itertools.groupby({files}, {key})]"
+        return files.format(ending)
+    # NAME_0000, NAME_0001, … are the channels of one scan; a file without a number has them all.
+    key = f"key=lambda file: file[:-{len(_CHANNEL + ending)}]"
+    numbered = files.format(f"_[0-9][0-9][0-9][0-9]{ending}")
+    grouped = f"[list(files) for _, files in itertools.groupby(sorted({numbered}, {key}), {key})]"
+    return f"({grouped} or {files.format(ending)})"
+
+
+def _labels_of(images: str, labels: str, channels: int) -> str:
+    """The expression of the labels of ``@images``, by name: by order, a missing one would shift all others."""
+    name = f"os.path.basename(image)[:-{len(images)}]"
+    if channels > 1:
+        first = f"os.path.basename(image[0])[:-{len(_CHANNEL + images)}]"
+        name = f"({name} if isinstance(image, str) else {first})"
+    return f"[@dataset_dir + '/labelsTr/' + {name} + '{labels}' for image in @images]"

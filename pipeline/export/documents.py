@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +18,10 @@ _TO_FILL_IN = "TO FILL IN"
 _ALWAYS = ("fire", "nibabel", "pytorch-ignite", "tensorboard", "tqdm")
 _DISTRIBUTIONS = {"skimage": "scikit-image", "PIL": "pillow", "ignite": "pytorch-ignite", "yaml": "pyyaml"}
 _HAVE_THEIR_OWN_KEY = ("monai", "torch", "numpy")
-_NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD"}
+_NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD at {tolerance:g} mm"}
+_FORMS = {"model.ts": "TorchScript", "model.pt2": "`torch.export`", "model.onnx": "ONNX"}
+# Those of the paper, Select-Attend-Transfer.
+_LIGHT = {"at", "st", "sat"}
 
 
 def results_of(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
@@ -59,7 +61,7 @@ def metadata_of(
     content = {**rendered, "required_packages_version": packages}
     unknown = needed - known.keys() - set(_HAVE_THEIR_OWN_KEY)
     # Of a module of the user's own: any version that is installed may be the tested one.
-    packages |= {name: _installed(name) for name in sorted(unknown)}
+    packages |= dict(_installed(name) for name in sorted(unknown))
     if results is None:
         return content
     # After what the data is, before what it is for.
@@ -74,6 +76,7 @@ def readme(
     metadata: Mapping[str, Any],
     bundle: Path,
     *,
+    skip: Any,
     parameters: int,
     left_out: Mapping[int, tuple[int, int]],
     forms: Iterable[str],
@@ -83,13 +86,14 @@ def readme(
     """The README of the exported bundle.
 
     Sections that its own README has (Data, Performance, Training), written by those who trained it, are taken from
-    there; what was not filled in is said to be missing.
+    there, the last two only where they are about the exported weights; what was not filled in is said to be missing.
 
     Args:
         template: ``configs/templates/model_zoo.md``.
         plan: the bundle's plan.
         metadata: of the exported bundle.
         bundle: the bundle's folder.
+        skip: skip connections of the exported network, as ``VNet`` takes them.
         parameters: how many weights the exported network has.
         left_out: channels that hard selection leaves out, as :class:`~pipeline.networks.prune.Pruned` has them.
         forms: names of the files in ``models/`` beside the weights.
@@ -98,6 +102,7 @@ def readme(
     """
     own = bundle / "docs" / "README.md"
     text = own.read_text(encoding="utf-8") if own.is_file() else ""
+    about_weights = text if results is not None else ""
     shape = " x ".join(map(str, plan.window))
     names = ", ".join(f"{value} {name}" for name, value in plan.labels.items())
     words = {
@@ -108,13 +113,15 @@ def readme(
         "dims": plan.spatial_dims,
         "channels": "-".join(map(str, plan.network.channels)),
         "parameters": parameters,
+        "skips": _skips(skip),
         "pruned": _pruned(left_out),
         "inputs": f"{len(plan.data.channels)} channel(s) ({', '.join(plan.data.channels)}), windows of {shape} voxels",
         "outputs": f"{len(plan.labels)} channels ({names})",
+        "cleaning": _cleaning(plan),
         "data": section(text, "Data") or f"{plan.data.source}. Licence: {plan.data.licence}.",
         "preprocessing": _preprocessing(plan),
-        "performance": section(text, "Performance") or _table(results),
-        "training": section(text, "Training") or "Not recorded.",
+        "performance": section(about_weights, "Performance") or _table(results),
+        "training": section(about_weights, "Training") or "Not recorded.",
         "forms": "".join(f", `{name}` ({_FORMS[name]})" for name in forms),
         "ending": ending,
         "intended_use": plan.intended_use,
@@ -126,14 +133,37 @@ def readme(
     return template.format_map(words)
 
 
-_FORMS = {"model.ts": "TorchScript", "model.pt2": "`torch.export`", "model.onnx": "ONNX"}
-
-
 def section(markdown: str, title: str) -> str:
     """The text below a second-level heading, empty where there is none or it is still to be filled in."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", markdown, flags=re.MULTILINE | re.DOTALL)
-    text = found.group(1).strip() if found else ""
+    lines: list[str] = []
+    is_inside = is_code = False
+    for line in markdown.splitlines():
+        # A comment in a block of code is no heading.
+        is_code ^= line.lstrip().startswith("```")
+        if line.startswith("## ") and not is_code:
+            is_inside = line.rstrip() == f"## {title}"
+        elif is_inside:
+            lines.append(line)
+    text = "\n".join(lines).strip()
     return "" if _TO_FILL_IN in text else text
+
+
+def _skips(skip: Any) -> str:
+    several = isinstance(skip, list | tuple) and not (len(skip) == 2 and isinstance(skip[1], dict))
+    each = skip if several else [skip]
+    names = dict.fromkeys((spec if isinstance(spec, str) else spec[0]).lower() for spec in each)
+    if names.keys() <= _LIGHT:
+        return "light skip connections after Select-Attend-Transfer\n(Taghanaki et al., arXiv 1804.05181)"
+    return "the skip connections " + ", ".join(f"`{name}`" for name in names)
+
+
+def _cleaning(plan: Plan) -> str:
+    steps = plan.postprocessing
+    done = [f"the largest component of {name} alone is kept" for name in steps.largest_component]
+    done += [f"holes in {name} are filled" for name in steps.fill_holes]
+    for sizes, unit in ((steps.minimum_ml, "ml"), (steps.minimum_mm2, "mm2")):
+        done += [f"components of {name} below {size:g} {unit} are removed" for name, size in sizes.items()]
+    return f" It is cleaned: {', '.join(done)}." if done else ""
 
 
 def _pruned(left_out: Mapping[int, tuple[int, int]]) -> str:
@@ -145,14 +175,14 @@ def _pruned(left_out: Mapping[int, tuple[int, int]]) -> str:
 
 def _preprocessing(plan: Plan) -> str:
     spacing = " x ".join(f"{size:g}" for size in plan.spacing)
-    if plan.intensity_range is None:
-        how = "each scan by its own mean and standard deviation"
-        how += " of the voxels that are not zero" if plan.normalisation == "zscore_nonzero" else ""
-    elif plan.intensity_mean is not None:
-        how = f"clipped to {plan.intensity_range}, then the mean {plan.intensity_mean:g} and the standard deviation "
-        how += f"{plan.intensity_std:g} of the dataset"
+    clipped = "" if plan.intensity_range is None else f"clipped to {plan.intensity_range}, then "
+    which = "not zero" if plan.intensity_range is None else f"above {plan.intensity_range[0]:g}"
+    if plan.intensity_range is not None and plan.intensity_mean is not None:
+        numbers = f"the mean {plan.intensity_mean:g} and the standard deviation {plan.intensity_std:g}"
+        how = f"{clipped}{numbers} of the dataset"
     else:
-        how = f"clipped to {plan.intensity_range}, then each scan by its own mean and standard deviation"
+        how = f"{clipped}each channel of a scan by its own mean and standard deviation"
+        how += f" of the voxels that are {which}" if plan.normalisation == "zscore_nonzero" else ""
     turned = plan.orientation[: plan.spatial_dims]
     return f"Turned to {turned}, resampled to {spacing} mm (linear), normalised: {how}. All of it is in the configs."
 
@@ -160,21 +190,25 @@ def _preprocessing(plan: Plan) -> str:
 def _table(results: Mapping[str, Any] | None) -> str:
     if results is None:
         return "Not measured."
-    rows = [("label", *_NUMBERS.values()), ("---",) * (len(_NUMBERS) + 1)]
+    heads = [head.format(tolerance=results["tolerance_mm"]) for head in _NUMBERS.values()]
+    rows = [("label", *heads), ("---",) * (len(_NUMBERS) + 1)]
     for name, numbers in {**results["labels"], "mean of labels": results["overall"]}.items():
-        rows.append((name, *(f"{numbers[key]['mean']:.4f}" for key in _NUMBERS)))
+        rows.append((name, *(_figure(numbers[key]["mean"]) for key in _NUMBERS)))
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     where = f"{results['cases']} cases of the validation fold, in the scans' own grid"
     return f"{where} ({results['provenance']['precision']}, {results['provenance']['device']}):\n\n{lines}"
 
 
+def _figure(value: float | None) -> str:
+    # No case may have had a label, or all that had it may have been missed.
+    return "-" if value is None else f"{value:.4f}"
+
+
 def _metrics(results: Mapping[str, Any]) -> dict[str, float]:
-    overall, metrics = results["overall"], {}
-    for key in _NUMBERS:
-        metrics[f"mean_{key}"] = round(overall[key]["mean"], 4)
-    for name, numbers in results["labels"].items():
-        metrics[f"{name}_dice"] = round(numbers["dice"]["mean"], 4)
-    return metrics
+    """Means by name; those that are undefined are left out, as the schema wants numbers."""
+    means = {f"mean_{key}": results["overall"][key]["mean"] for key in _NUMBERS}
+    means |= {f"{name}_dice": numbers["dice"]["mean"] for name, numbers in results["labels"].items()}
+    return {name: round(mean, 4) for name, mean in means.items() if mean is not None}
 
 
 def _imported(texts: Iterable[str]) -> set[str]:
@@ -188,10 +222,12 @@ def _imported(texts: Iterable[str]) -> set[str]:
     return {_DISTRIBUTIONS.get(name, name) for name in modules - sys.stdlib_module_names - set(_HAVE_THEIR_OWN_KEY)}
 
 
-def _installed(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+def _installed(module: str) -> tuple[str, str]:
+    """The distribution that a module is of, and its version here."""
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version  # noqa: PLC0415
 
+    name = packages_distributions().get(module, [module])[0]
     try:
-        return version(name)
+        return name, version(name)
     except PackageNotFoundError:
-        return "any"
+        return name, "any"

@@ -21,6 +21,7 @@ from .archive import files_of, sha256, write_checksums, write_large_files, write
 from .compare import LARGEST, rounded_up
 from .configs import export_configs
 from .documents import metadata_of, readme, results_of
+from .earlier import require_new
 from .formats import write_formats
 from .network import Exported, load_network
 from .scripts import Carried, carry
@@ -80,7 +81,7 @@ def export_bundle(
     _require_rendered(bundle)
     target = output / plan.name
     archive = None if "zip" in without else output / f"{plan.name}_v{plan.version}.zip"
-    _require_new(target, archive, overwrite=overwrite)
+    require_new(target, archive, overwrite=overwrite)
     network = load_network(bundle, plan, checkpoint)
     made = Made(target, archive, network.pruned.left_out)
     # A folder of its own: the bundle's name is the folder's, which the zip and the formats take theirs from.
@@ -134,6 +135,7 @@ def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: C
         plan,
         metadata,
         bundle,
+        skip=network.pruned.skip,
         parameters=network.parameters,
         left_out=network.pruned.left_out,
         forms=forms,
@@ -141,9 +143,14 @@ def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: C
         results=results,
     )
     write_text(folder / "docs" / "README.md", text)
-    _copy_documents(folder, bundle, recipes, without, made)
+    # The results' cases are named by their files.
+    _copy_documents(folder, bundle, recipes, made, with_results=results is not None and "datalist" not in without)
+    if "datalist" in without and any(part in text for part in ("results/", "configs/datalist.json")):
+        made.notes.append("docs/README.md speaks of the datalist or of results, which were left out")
     if results is None:
-        made.notes.append("no measurement of these weights in docs/results: metadata have no eval_metrics")
+        made.notes.append(
+            "no measurement of these weights in docs/results: metadata have no eval_metrics, README no performance"
+        )
     large = write_large_files(folder)
     if large:
         made.notes.append(f"large_files.yml: fill in where {', '.join(large)} can be downloaded")
@@ -206,7 +213,7 @@ def _write_datalist(folder: Path, manifest: dict[str, Any] | None, without: Coll
     )
 
 
-def _copy_documents(folder: Path, bundle: Path, recipes: Path, without: Collection[str], made: Made) -> None:
+def _copy_documents(folder: Path, bundle: Path, recipes: Path, made: Made, *, with_results: bool) -> None:
     licence = bundle / "LICENSE"
     shutil.copyfile(licence if licence.is_file() else recipes / "templates" / "LICENSE", folder / "LICENSE")
     data_licence = bundle / "docs" / "data_license.txt"
@@ -218,10 +225,8 @@ def _copy_documents(folder: Path, bundle: Path, recipes: Path, without: Collecti
         )
     for picture in sorted((bundle / "docs").glob("*.png")):
         shutil.copyfile(picture, folder / "docs" / picture.name)
-    results = bundle / "docs" / "results"
-    # Its cases are named by their files.
-    if results.is_dir() and "datalist" not in without:
-        shutil.copytree(results, folder / "docs" / "results", copy_function=shutil.copyfile)
+    if with_results:
+        shutil.copytree(bundle / "docs" / "results", folder / "docs" / "results", copy_function=shutil.copyfile)
     unfinished = [
         name for name, path in files_of(folder / "docs") if path.suffix in (".md", ".txt") and _is_unfinished(path)
     ]
@@ -240,22 +245,4 @@ def _require_rendered(bundle: Path) -> None:
             found=f"{', '.join(sorted(differing))} differ from what plan.yaml gives",
             expected="rendered configs: what is exported comes from the plan",
             remedy=f"run lightskip render {bundle}",
-        )
-
-
-def _require_new(target: Path, archive: Path | None, *, overwrite: bool) -> None:
-    there = [path for path in (target, archive) if path is not None and path.exists()]
-    if there and not overwrite:
-        raise InputError(
-            there[0],
-            found="an export, or something else of that name",
-            expected="a folder for a new export",
-            remedy="give another folder with -o, or --overwrite",
-        )
-    if target.exists() and not (target / "configs" / "metadata.json").is_file():
-        raise InputError(
-            target,
-            found="a folder or file that is no bundle",
-            expected="an earlier export to take the place of",
-            remedy="give another folder with -o: nothing else is removed",
         )

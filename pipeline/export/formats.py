@@ -23,6 +23,7 @@ import torch
 from ..data.errors import InputError
 from .archive import EPOCH
 from .compare import differences
+from .norms import with_exact_norms
 
 __all__ = ["FORMATS", "write_formats"]
 
@@ -51,7 +52,8 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
         return {}
     if _ONNX in formats:
         _check_onnx()
-    command = [sys.executable, "-m", __name__, str(folder.resolve()), *formats]
+    # -B: without compiled files beside the bundle's scripts.
+    command = [sys.executable, "-B", "-m", __name__, str(folder.resolve()), *formats]
     # PyTorch writes sets in their own order, which is the hashes'.
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -134,7 +136,7 @@ def _write_onnx(folder: Path) -> None:
 
     network, example, sizes = _network(folder)
     made = torch.onnx.export(
-        network,
+        with_exact_norms(network),
         (example,),
         dynamo=True,
         dynamic_shapes=(sizes,),

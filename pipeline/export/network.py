@@ -64,20 +64,37 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
             expected="a trained network to export",
             remedy="train the bundle, then name the weights: --checkpoint RUN/model.pt",
         )
-    # A module of the user's lies beside the plan.
-    sys.path.insert(0, str(bundle))
-    try:
-        for module in plan.imports:
-            importlib.import_module(module)
-        network, skip = _built(bundle)
-    finally:
-        sys.path.remove(str(bundle))
+    _import_own(bundle, plan)
+    network, skip = _built(bundle)
     check_weights(source, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
     left = pruned(network, skip)
     registering, own = _homes(network, bundle)
     learned = left.weights.keys() - dict(network.named_buffers()).keys()
     return Exported(left, sum(left.weights[name].numel() for name in learned), registering, own, source)
+
+
+def _import_own(bundle: Path, plan: Plan) -> None:
+    """Import the user's modules, which lie beside the plan and register what it names."""
+    # At the end, where nothing in the folder can hide a module that is installed.
+    sys.path.append(str(bundle))
+    try:
+        for module in plan.imports:
+            _import(module, bundle)
+    finally:
+        sys.path.remove(str(bundle))
+
+
+def _import(module: str, bundle: Path) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise InputError(
+            f"{bundle / 'plan.yaml'}, imports",
+            found=f"the module {module} cannot be imported ({type(error).__name__}: {error})",
+            expected="modules of one's own beside plan.yaml",
+            remedy=f"put {module}.py there; where it is there, correct what its error names",
+        ) from error
 
 
 def _built(bundle: Path) -> tuple[VNet, Any]:

@@ -48,12 +48,14 @@ def carry(name: str, modules: Iterable[str], own: Iterable[Path], *, registering
         The package. Packages in it have no code of ours but the imports of ``registering``.
 
     Raises:
-        InputError: a user's module imports ``pipeline`` as a whole, or another module beside the plan that is missing.
+        InputError: a user's module imports ``pipeline`` or a package of it as a whole, or another module beside the
+            plan, or has the name of a package of ours.
     """
     sources = {module: _source(module) for module in _closure([*modules, *registering])}
     users = {file.stem: file for file in own}
     for file in users.values():
         text = _read(file)
+        _check_name(file, sources)
         _check_imports(file, text)
         sources |= {module: _source(module) for module in _closure(_imported(text, "", file))}
         sources[f"{_OURS}.{file.stem}"] = text
@@ -77,7 +79,7 @@ def defining_module(module: str, name: str) -> str:
     if _file(f"{module}.{name}") is not None:
         return f"{module}.{name}"
     file = _file(module)
-    if file is not None and file.name == "__init__.py":
+    if file is not None and _is_package(module):
         for node in ast.parse(_read(file)).body:
             if isinstance(node, ast.ImportFrom) and node.level and name in {item.name for item in node.names}:
                 return defining_module(_absolute(node, module, package=True), name)
@@ -119,10 +121,11 @@ def _absolute(node: ast.ImportFrom, module: str, *, package: bool = False) -> st
 
 def _direct(module: str, text: str) -> str:
     """The text with imports from packages of ours led to the modules that define the names, relative to this one."""
-    lines = text.splitlines(keepends=True)
+    # Not splitlines(): a form feed ends no line of Python's. Columns of nodes are those of UTF-8.
+    lines = [f"{line}\n".encode() for line in text.split("\n")]
     depth = module.count(".")
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and _is_ours(node)]
-    for node in sorted(nodes, key=lambda node: -node.lineno):
+    for node in sorted(nodes, key=lambda node: (-node.lineno, -node.col_offset)):
         base = _absolute(node, module)
         by_module: dict[str, list[str]] = {}
         for item in node.names:
@@ -131,13 +134,16 @@ def _direct(module: str, text: str) -> str:
             by_module.setdefault(home, []).append(item.name + renamed)
         if node.level and set(by_module) == {base}:
             continue  # byte for byte as it is
-        indent = " " * node.col_offset
         new = [
-            f"{indent}from {_relative(home, module, depth)} import {', '.join(names)}\n"
+            f"from {_relative(home, module, depth)} import {', '.join(names)}".encode()
             for home, names in by_module.items()
         ]
-        lines[node.lineno - 1 : node.end_lineno] = new
-    return "".join(lines)
+        last = node.end_lineno or node.lineno
+        before, after = lines[node.lineno - 1][: node.col_offset], lines[last - 1][node.end_col_offset :]
+        # What else stands in the line, a comment or another statement, stays.
+        between = b"; " if before.strip() else b"\n" + before
+        lines[node.lineno - 1 : last] = [before + between.join(new) + after]
+    return b"".join(lines).decode().removesuffix("\n")
 
 
 def _relative(target: str, module: str, depth: int) -> str:
@@ -159,32 +165,57 @@ def _packages(files: dict[str, str], registering: Iterable[str], users: Iterable
     return {("" if folder == "." else f"{folder}/") + "__init__.py": text for folder, text in packages.items()}
 
 
+def _check_name(file: Path, sources: Iterable[str]) -> None:
+    taken = {source.split(".")[1] for source in sources}
+    if file.stem in taken | {"networks"}:
+        raise InputError(
+            file,
+            found=f"a module called {file.stem}, as one of LightSkip's packages that the exported bundle carries",
+            expected="a name of its own",
+            remedy="rename the file, and in plan.yaml the entry of imports",
+        )
+
+
 def _check_imports(file: Path, text: str) -> None:
     for node in ast.walk(ast.parse(text, filename=str(file))):
-        names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
-        if any(name.partition(".")[0] == _OURS for name in names):
+        if isinstance(node, ast.Import):
+            names = [item.name for item in node.names]
+            whole = [name for name in names if name.partition(".")[0] == _OURS]
+        elif isinstance(node, ast.ImportFrom):
+            names = [] if node.level else [str(node.module)]
+            homes = [defining_module(_absolute(node, ""), item.name) for item in node.names if _is_ours(node)]
+            whole = [home for home in homes if _is_package(home)]
+        else:
+            continue
+        if whole:
             raise InputError(
-                f"{file}, line {getattr(node, 'lineno', 0)}",
-                found=f"import {', '.join(names)}",
+                f"{file}, line {node.lineno}",
+                found=f"an import of {whole[0]} as a whole",
                 expected=f"from {_OURS}.… import names: an exported bundle carries just what is named",
                 remedy=f"write it as from {_OURS}.networks import Skip, SkipConnection",
             )
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            beside = file.parent / f"{str(node.module).partition('.')[0]}.py"
-            names += [str(node.module)] if beside.is_file() else []
-        besides = [name for name in names if (file.parent / f"{name.partition('.')[0]}.py").is_file()]
+        besides = [name for name in names if _lies_in(file.parent, name.partition(".")[0])]
         if besides:
             raise InputError(
-                f"{file}, line {getattr(node, 'lineno', 0)}",
+                f"{file}, line {node.lineno}",
                 found=f"an import of {besides[0]}, a module beside it",
                 expected="a module that imports installed packages and names of LightSkip's only",
                 remedy="put both into one file",
             )
 
 
+def _lies_in(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+
+
+def _is_package(module: str) -> bool:
+    file = _file(module)
+    return file is not None and file.name == "__init__.py"
+
+
 def _source(module: str) -> str:
     file = _file(module)
-    if file is None or file.name == "__init__.py":
+    if file is None or _is_package(module):
         raise InputError(
             module,
             found="a package of LightSkip, or none of its modules" if file else "no module of LightSkip of that name",
@@ -205,4 +236,5 @@ def _candidates(path: Path) -> Iterator[Path]:
 
 
 def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
+    # As Python reads it: some editors begin a file with a byte order mark.
+    return file.read_text(encoding="utf-8-sig")

@@ -69,12 +69,14 @@ class OpenVINONetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, K, *spatial), float32."""
-        windows = x.detach().to("cpu", torch.float32).contiguous()
+        windows = x.detach().to("cpu", torch.float32)
         if tuple(windows.shape[1:]) != self._shape:
             self._prepare(windows.shape[1:])
-        # The runtime writes every output to the same place: it is copied before the next one.
-        outputs = [torch.from_numpy(self._infer(window).copy()) for window in windows.split(1)]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        logits = torch.empty((len(windows), *self._gives))
+        for output, window in zip(logits, windows.split(1), strict=True):
+            # The runtime writes every output to the same place: it is copied before the next one.
+            output.copy_(torch.from_numpy(self._infer(window)[0]))
+        return logits
 
     def _prepare(self, shape: Sequence[int]) -> None:
         """Convert and compile for windows of this shape, (C, *spatial), and compare one with PyTorch."""
@@ -95,7 +97,7 @@ class OpenVINONetwork(nn.Module):
         # Not a number is not at most anything.
         if not float((found - expected).norm()) <= most * float(expected.norm()):
             raise _unfit("other logits than PyTorch's for the same window", f"a difference of at most {most:.0%}")
-        self._shape = tuple(shape)
+        self._shape, self._gives = tuple(shape), tuple(found.shape[1:])
         # What the conversion took, as much as PyTorch takes for a window, is not needed again.
         give_back()
 

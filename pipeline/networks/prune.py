@@ -52,7 +52,8 @@ def pruned(network: VNet, skip: Spec | Sequence[Spec]) -> Pruned:
     left_out: dict[int, tuple[int, int]] = {}
     for stage, up in enumerate(network.decoder):
         link, level = up.skip, levels - 1 - stage
-        if not isinstance(link, SelectAttendTransfer) or link.select.mode != "hard":
+        # A subclass may compute something else.
+        if type(link) is not SelectAttendTransfer or link.select.mode != "hard":
             continue
         channels = link.select.selected()
         total = len(link.select.weight)

@@ -67,10 +67,18 @@ def test_import_writes_the_list_as_json_and_tells_what_is_to_be_downloaded(capsy
 
 
 @pytest.mark.usefixtures("archive")
-def test_import_lists_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_unpacks_nothing_where_the_list_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "download.zip", "--yes", "--json", "."]) == 2
+    assert "found is a directory" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["download.zip"]
+
+
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize("word", ["--yes", "--list"])
+def test_import_lists_what_it_refuses(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with zipfile.ZipFile("download.zip", "a") as opened:
         opened.writestr("spleen/docs/checksums.sha256", f"{'0' * 64}  LICENSE\n")
-    assert main(["import", "download.zip", "--yes"]) == 2
+    assert main(["import", "download.zip", word]) == 2
     out, err = capsys.readouterr()
     assert "!! LICENSE: differs" in out
     assert err.startswith("error: download.zip: found LICENSE: differs")

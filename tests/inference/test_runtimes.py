@@ -85,8 +85,8 @@ def test_mirrored_inputs_and_several_networks_are_averaged() -> None:
     x = windows(2)
     expected = mirrored(Ensemble(networks), (0, 2))(x)
     assert differing(expected, networks[0](x)) > 0.1
-    # A transposed input is not contiguous, as a flipped one might not be.
     assert differing(mirrored(Ensemble(there), (0, 2))(x), expected) < 1e-5
+    # Not contiguous.
     turned = windows(1, (24, 16, 12)).transpose(2, 3)
     assert differing(there[0](turned), networks[0](turned)) < 1e-5
 

@@ -102,6 +102,38 @@ def test_attention_map_by_hand(spatial_dims, skip, select, in_force):
     torch.testing.assert_close(merged[:, 2:], expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize(
+    ("channels", "in_force"), [([0, 2], [1.0, 0.0, 1.0]), ([2, 0], [1.0, 0.0, 1.0]), ((1,), [0, 1, 0])]
+)
+def test_attention_to_some_channels_by_hand(spatial_dims, channels, in_force):
+    kernel, bias = [0.3, -0.7, 1.1], 0.2
+    module = build(("at", {"channels": channels}), spatial_dims=spatial_dims)
+    # The kernel has a weight for each of them, in the encoder's order.
+    set_weights(module, attend=[kernel[channel] for channel in sorted(channels)], bias=bias)
+    encoder = features(spatial_dims)
+    merged = module(encoder, features(spatial_dims, channels=2))
+    torch.testing.assert_close(
+        merged[:, 2:], attention(encoder, np.multiply(kernel, in_force), bias), rtol=0, atol=1e-6
+    )
+    torch.testing.assert_close(torch.jit.script(module)(encoder, merged[:, :2]), merged)
+
+
+def test_channels_of_attention_are_no_weights():
+    some, every = build(("at", {"channels": [0, 2]})), build(("at", {"channels": [2, 1, 0]}))
+    assert list(some.state_dict()) == list(build("at").state_dict()) == ["attend.conv.weight", "attend.conv.bias"]
+    assert some.attend.conv.weight.shape[1] == 2
+    # All of them are none in particular.
+    assert every.takes_all
+    assert not some.takes_all
+
+
+@pytest.mark.parametrize("channels", [[], [0, 0], [3], [-1], [0, 1, 2, 3]])
+def test_channels_that_are_not_there_are_refused(channels):
+    with pytest.raises(ValueError, match="must hold different indices of the encoder's 3 channels, from 0"):
+        build(("at", {"channels": channels}))
+
+
 def test_attention_of_one_voxel_by_arithmetic():
     skip = set_weights(build("sat"), select=[2.0, 1.0, 0.5], attend=[1.0, -1.0, 4.0], bias=-1.0)
     encoder = torch.tensor([1.0, 3.0, 1.0]).reshape(1, 3, 1, 1)

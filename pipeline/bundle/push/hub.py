@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,10 @@ def _refused(plan: PushPlan, error: Exception) -> InputError:
 
 
 def _stage(source: Path, target: Path) -> None:
-    """Give a file a second name where that is possible: weights are large. Texts MONAI may write to are copied."""
+    """Give a file a second name where that is possible: weights are large. What MONAI writes into is copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if target.name == CARD:
-            raise OSError("MONAI would write into the user's own")
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    if target.name != CARD:
+        with suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)

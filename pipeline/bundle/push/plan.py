@@ -56,7 +56,10 @@ def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | N
     """
     if not _REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96 or repo.endswith((".", "-", ".git")):
         raise InputError(
-            "--repo", found=repo, expected="OWNER/NAME, of letters, digits, - _ .", remedy="give the hub's own form"
+            "--repo",
+            found=repo,
+            expected="OWNER/NAME: letters and digits, with - _ . between them",
+            remedy="give the hub's own form",
         )
     folder = folder.resolve()
     told = _metadata(folder)

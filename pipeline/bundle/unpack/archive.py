@@ -17,7 +17,7 @@ from ...data.file_start import is_lfs_pointer
 from ...data.nearest import nearest_path
 from .names import name_faults
 
-__all__ = ["Member", "extract", "read_members"]
+__all__ = ["METADATA", "Member", "extract", "read_members"]
 
 METADATA = "configs/metadata.json"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import InputError
-from .archive import extract, read_members
+from .archive import METADATA, extract, read_members
 from .examination import Examination, examine
 from .terminal import shown
 
@@ -85,6 +85,13 @@ def opened(
                 remedy="leave -o out, and copy the folder",
             )
         folder = source.resolve()
+        if not (folder / METADATA).is_file():
+            raise InputError(
+                source,
+                found=f"a folder without {METADATA}",
+                expected="a MONAI bundle's zip or folder",
+                remedy="give the folder of one bundle",
+            )
         yield Opened(examine(folder, source=source, name=folder.name), folder, None)
         return
     name, members, left_out = read_members(source, most_bytes=most_bytes)
@@ -93,7 +100,12 @@ def opened(
         _require_free(target)
     # On the same disk as the place, so that moving it there is one step.
     beside = None if target is None else next(one for one in target.parents if one.is_dir())
-    staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=beside))
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=beside))
+    except OSError as error:
+        # The user named the target, and not what is made beside it for a while.
+        error.filename = str(target or error.filename)
+        raise
     try:
         # The staging folder is closed to others; what is moved out of it has the permissions that new folders have.
         folder = staging / "bundle"

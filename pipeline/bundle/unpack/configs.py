@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from .judge import ACTING, PLAIN, REACHING, Context, Remark, imported_names, judge, level_of
+from .judge import ACTING, REACHING, Context, Remark, imported_names, judge, level_of
 
 __all__ = ["Pairs", "Text", "expressions_of", "is_config", "read_config", "texts_of"]
 
@@ -130,9 +130,7 @@ def expressions_of(folder: Path, files: Iterable[str], own: Iterable[str]) -> tu
         except (ValueError, OSError) as error:
             found.append(Text(file, "", "unreadable", str(error), (Remark(ACTING, "could not be read and judged"),)))
     trees = {text: _parse(text) for texts in contents.values() for _, _, text in texts if text.startswith("$")}
-    # Configs are laid over each other: what one imports another uses.
-    names = imported_names(*(tree for tree in trees.values() if isinstance(tree, ast.AST)))
-    context = Context(names, frozenset(own))
+    context = Context(_names(contents.values(), trees), frozenset(own))
     usual = 0
     for file, texts in contents.items():
         for where, key, text in texts:
@@ -152,12 +150,34 @@ def expressions_of(folder: Path, files: Iterable[str], own: Iterable[str]) -> tu
     return found, usual
 
 
+def _names(
+    contents: Iterable[Iterable[tuple[str, str, str]]], trees: Mapping[str, ast.AST | str]
+) -> dict[str, set[str]]:
+    """Return what imports make known, by name and by reference: `@imports#0` is what stands there.
+
+    Configs are laid over each other: what one imports another uses.
+    """
+    names = imported_names(*(tree for tree in trees.values() if isinstance(tree, ast.AST)))
+    for where, _, text in (one for texts in contents for one in texts):
+        first = next(ast.iter_child_nodes(tree), None) if isinstance(tree := trees.get(text, ""), ast.AST) else None
+        if isinstance(first, ast.Import):
+            names.setdefault(_name_of(where), set()).add(first.names[0].name)
+        elif isinstance(first, ast.ImportFrom):
+            names.setdefault(_name_of(where), set()).add(f"{first.module}.{first.names[0].name}")
+    return names
+
+
+def _name_of(reference: str) -> str:
+    """Return the name that stands for a reference while an expression is judged."""
+    return "_".join(["reference", *re.findall(r"\w+", reference)])
+
+
 def _parse(text: str) -> ast.AST | str:
     """Return the tree of an expression, its references replaced by a name, or what hinders reading it."""
     if len(text) > _MOST_CHARACTERS:
         return f"{len(text):,} characters: too long to be judged"
     try:
-        return ast.parse(_REFERENCE.sub("_reference", text[1:].lstrip(" \t")))
+        return ast.parse(_REFERENCE.sub(lambda one: _name_of(one[0]), text[1:].lstrip(" \t")))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"not Python as it stands ({type(error).__name__}): not judged"
 
@@ -167,7 +187,7 @@ def _remarks(tree: ast.AST | str, context: Context) -> list[Remark]:
 
 
 def _of_target(target: str, context: Context) -> list[Remark]:
-    """Judge a class or function as if it were called; of a dotted name only the base can be another's."""
+    """Judge a class or function as if it were called."""
     tree = _parse(f"${target}()")
     remarks = [one for one in _remarks(tree, context) if one.level >= REACHING]
     root, dot, _ = target.partition(".")
@@ -184,8 +204,4 @@ def _of_file(path: str) -> list[Remark]:
     """What is notable of another config that a macro takes in: whether it lies outside of the bundle."""
     pure = PurePosixPath(path.replace("\\", "/"))
     outside = pure.is_absolute() or ".." in pure.parts or ":" in path
-    return (
-        [Remark(ACTING, "takes in a config from outside of the bundle")]
-        if outside
-        else [Remark(PLAIN, "takes in another config")]
-    )
+    return [Remark(ACTING, "takes in a config from outside of the bundle")] if outside else []

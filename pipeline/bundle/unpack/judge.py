@@ -129,11 +129,10 @@ def _of_parts(parts: list[str], prefix: str) -> Iterator[tuple[int, str]]:
     for part in parts:
         if part in INSIDES:
             yield ACTING, f"{part}: reaches into Python's insides"
-    pairs = [f"{left}.{right}" for left, right in pairwise(parts)]
+    pairs = [f"{left}.{right}" for left, right in pairwise([*parts, ""])]
     told = [PAIRS[pair] for pair in pairs if pair in PAIRS]
-    harmless = any(pair in LOOKS for pair in pairs)
     # What is known of `os.system` says more than what is known of `os`.
-    told = told or [WORDS[part] for part in parts if part in WORDS and not (harmless and part in ("os", "sys"))]
+    told = told or [WORDS[part] for part, pair in zip(parts, pairs, strict=True) if part in WORDS and pair not in LOOKS]
     yield from ((level, f"{prefix}{what}") for level, what in told)
 
 

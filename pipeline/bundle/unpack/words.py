@@ -57,6 +57,8 @@ INSIDES = frozenset(
 
 WORDS: _By = {
     **_each("subprocess popen Popen check_call check_output run_cmd", _PROGRAMS),
+    **_each("system startfile forkpty execl execle execlp execv execve execvp execvpe", _PROGRAMS),
+    **_each("spawnl spawnv spawnve spawnvp posix_spawn", _PROGRAMS),
     **_each("importlib import_module runpy builtins pydoc codeop instantiate locate exec_module", _CODE),
     **_each(
         "socket urllib requests http httpx aiohttp ftplib smtplib paramiko urlopen urlretrieve wget gdown boto3 "
@@ -87,9 +89,8 @@ WORDS: _By = {
 """Names that are notable wherever they stand in a dotted name: `torch.os` is `os`."""
 
 PAIRS: _By = {
-    **_each("os.system os.popen os.startfile os.fork os.forkpty os.kill os.killpg pty.spawn", _PROGRAMS),
-    **_each("os.execl os.execle os.execlp os.execv os.execve os.execvp os.execvpe", _PROGRAMS),
-    **_each("os.spawnl os.spawnv os.spawnve os.spawnvp os.posix_spawn posix.system nt.system", _PROGRAMS),
+    **_each("os.system os.popen os.fork os.kill os.killpg pty.spawn", _PROGRAMS),
+    **_each("platform.system", (_REACHES, "asks what system this is")),
     **_each("os.remove os.unlink os.rmdir os.rename os.renames os.replace os.removedirs os.chmod os.chown", _FILES),
     **_each("os.truncate os.symlink os.link os.write os.open", _FILES),
     **_each("os.environ os.getenv os.putenv", _ENVIRONMENT),

@@ -93,6 +93,19 @@ def test_what_came_meanwhile_is_not_replaced(zipped: Make, tmp_path: Path) -> No
     assert entries(tmp_path) == ["b", "download.zip"]
 
 
+def test_a_place_that_cannot_be_written_is_told_by_its_own_name(
+    zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**named: str) -> str:
+        raise PermissionError(13, "Permission denied", f"{named['dir']}/{named['prefix']}123")
+
+    archive = zipped()
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(PermissionError) as raised, opened(archive, output=tmp_path / "a"):
+        pass
+    assert raised.value.filename == str(tmp_path / "a")
+
+
 def test_a_look_unpacks_where_temporary_files_go(zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive, scratch = zipped(), tmp_path / "scratch"
     scratch.mkdir()
@@ -110,5 +123,7 @@ def test_a_folder_is_only_looked_at(bundle: Make) -> None:
     with opened(folder) as found:
         assert (found.folder, found.target, found.examination.name) == (folder, None, "spleen")
     assert entries(folder) == ["LICENSE", "configs"]
+    with pytest.raises(InputError, match=r"a folder without configs/metadata\.json"), opened(folder / "configs"):
+        pass
     with pytest.raises(InputError, match="a folder, with -o"), opened(folder, output=folder / "x"):
         pass

@@ -102,6 +102,15 @@ def test_what_one_config_imports_another_uses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("imports", "run"),
+    [("$import os", "$@imports#0.system('id')"), ("$from os import remove", "$@imports::0('x')")],
+)
+def test_a_reference_means_what_stands_there(tmp_path: Path, imports: str, run: str) -> None:
+    found = listed(tmp_path, {"imports": [imports], "run": run, "other": "$@run.remove('x')"})
+    assert (found["run"].level, found["other"].level) == (ACTING, CALLING)
+
+
+@pytest.mark.parametrize(
     ("macro", "level"),
     [("%/etc/other.json#a", ACTING), ("%../../x.yaml", ACTING), ("%configs/net.json#net", PLAIN), ("%run", None)],
 )

@@ -14,6 +14,8 @@ def level(text: str, **names: set[str]) -> int:
     [
         "os.system('id')",
         "torch.os.system('id')",
+        "os.path.os.system('id')",
+        "anything.system('id')",
         "getattr(os, 'system')('id')",
         "getattr(torch, 'o' + 's')",
         "__import__('os')",
@@ -57,6 +59,8 @@ def test_what_acts_on_the_machine(text: str) -> None:
     "text",
     [
         "import os",
+        "os.path.os",
+        "platform.system()",
         "os.environ['RANK']",
         "open('x')",
         "open('x', 'rb')",

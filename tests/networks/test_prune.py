@@ -1,0 +1,182 @@
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.networks import Skip, VNet
+from pipeline.networks.prune import pruned
+from pipeline.networks.select_attend_transfer import SelectAttendTransfer
+
+SMALL = {"channels": (4, 6, 8), "convs_per_level": (1, 1, 1), "decoder_convs_per_level": (1, 1), "kernel_size": 3}
+SIZES = {2: (8, 12), 3: (8, 4, 12)}
+HARD = ("sat", {"select": "hard"})
+# By level, finest first: weights of 4 and of 6 channels, of which 2 and 5 are at least .05 in size.
+WEIGHTS = {0: [0.7, 0.0, -0.05, 0.049], 1: [1.0, -0.3, 0.02, 0.2, 2.0, 0.1]}
+
+
+def trained(skip, *, spatial_dims=2, weights=WEIGHTS, **options):
+    """A network with random weights and these selection weights by level, in evaluation mode."""
+    torch.manual_seed(0)
+    network = VNet(spatial_dims, 2, 3, **{**SMALL, "skip": skip, **options})
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.rand_like(parameter))
+        for stage, up in enumerate(network.decoder):
+            if hasattr(up.skip, "select"):
+                up.skip.select.weight.copy_(torch.tensor(weights[1 - stage]))
+    # Running statistics other than 0 and 1.
+    network(torch.randn(4, 2, *SIZES[spatial_dims]))
+    return network.eval()
+
+
+def rebuilt(network, left, *, spatial_dims=2, **options):
+    smaller = VNet(spatial_dims, 2, 3, **{**SMALL, "skip": left.skip, **options})
+    smaller.load_state_dict(left.weights, strict=True)
+    return smaller.eval()
+
+
+def outputs(*networks, spatial_dims=2):
+    x = torch.randn(2, 2, *SIZES[spatial_dims], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return [network(x) for network in networks]
+
+
+def count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("spatial_dims", "residual", "merge", "maps", "gate"),
+    list(product((2, 3), ("merged", "decoder"), ("concat", "sum"), (1, 3), ("sigmoid", "linear"))),
+)
+def test_output_is_the_same_with_fewer_weights(spatial_dims, residual, merge, maps, gate):
+    skip = ("sat", {"select": "hard", "merge": merge, "maps": maps, "gate": gate})
+    network = trained(skip, spatial_dims=spatial_dims, residual=residual)
+    left = pruned(network, skip)
+    smaller = rebuilt(network, left, spatial_dims=spatial_dims, residual=residual)
+    torch.testing.assert_close(*outputs(network, smaller, spatial_dims=spatial_dims), rtol=0, atol=2e-6)
+    assert left.left_out == {0: (2, 4), 1: (1, 6)}
+    # Gone: the selection weights, 4 and 6, and the kernels of the channels that are not selected, 2 and 1 per map.
+    assert count(network) - count(smaller) == 10 + 3 * maps
+
+
+def test_kernel_holds_selection_weights_by_hand():
+    network = trained(HARD)
+    kernel = network.decoder[1].skip.attend.conv.weight.detach().flatten().tolist()
+    left = pruned(network, HARD)
+    assert left.skip[0] == ["at", {"channels": [0, 2]}]
+    assert left.skip[1] == ["at", {"channels": [0, 1, 3, 4, 5]}]
+    expected = [kernel[0] * 0.7, kernel[2] * -0.05]
+    assert left.weights["decoder.1.skip.attend.conv.weight"].flatten().tolist() == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("residual", ["merged", "decoder"])
+def test_nothing_selected_hands_over_a_constant(residual):
+    weights = {0: [0.01, 0.0, -0.02, 0.03], 1: WEIGHTS[1]}
+    network = trained(HARD, weights=weights, residual=residual)
+    left = pruned(network, HARD)
+    torch.testing.assert_close(*outputs(network, rebuilt(network, left, residual=residual)), rtol=0, atol=2e-6)
+    assert left.left_out[0] == (4, 4)
+    assert left.weights["decoder.1.skip.attend.conv.weight"].abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    "skip",
+    [HARD, ("sat", {"select": "soft"}), "sat", "at", ("st", {"select": "hard"}), "concat", ["none", "sum"]],
+    ids=str,
+)
+def test_nothing_changes_where_nothing_is_left_out(skip):
+    all_selected = {0: [0.05] * 4, 1: [-1.0] * 6}
+    network = trained(skip, weights=all_selected)
+    left = pruned(network, skip)
+    assert left.skip == skip
+    assert left.left_out == {}
+    assert left.weights.keys() == network.state_dict().keys()
+    assert torch.equal(*outputs(network, rebuilt(network, left)))
+
+
+@pytest.mark.parametrize(
+    ("skip", "expected"),
+    [
+        (["sat", HARD], ["sat", ["at", {"channels": [0, 1, 3, 4, 5]}]]),
+        ([HARD, "concat"], [["at", {"channels": [0, 2]}], "concat"]),
+        ([["st", {"select": "hard"}], HARD], [["st", {"select": "hard"}], ["at", {"channels": [0, 1, 3, 4, 5]}]]),
+        # The second level's weights are all below this threshold but one; the others' options stay.
+        (
+            ["none", ["SAT", {"select": "hard", "threshold": 1.5, "maps": 2, "merge": "sum", "gate": "linear"}]],
+            ["none", ["at", {"maps": 2, "merge": "sum", "gate": "linear", "channels": [4]}]],
+        ),
+    ],
+    ids=str,
+)
+def test_each_level_has_its_own_skip(skip, expected):
+    network = trained(skip)
+    left = pruned(network, skip)
+    assert left.skip == expected
+    torch.testing.assert_close(*outputs(network, rebuilt(network, left)), rtol=0, atol=2e-6)
+
+
+def test_one_skip_in_a_network_of_two_levels():
+    network = VNet(2, 2, 3, (4, 6), (1, 1), (1,), 3, skip=HARD).eval()
+    with torch.no_grad():
+        network.decoder[0].skip.select.weight.copy_(torch.tensor(WEIGHTS[0]))
+    left = pruned(network, HARD)
+    assert left.skip == [["at", {"channels": [0, 2]}]]
+    smaller = VNet(2, 2, 3, (4, 6), (1, 1), (1,), 3, skip=left.skip).eval()
+    smaller.load_state_dict(left.weights)
+    torch.testing.assert_close(*outputs(network, smaller), rtol=0, atol=2e-6)
+
+
+def test_given_network_is_not_changed():
+    network = trained(HARD)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    left = pruned(network, HARD)
+    for value in left.weights.values():
+        value.zero_()
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert HARD == ("sat", {"select": "hard"})
+
+
+@pytest.fixture
+def registry():
+    before = dict(Skip.components)
+    yield Skip
+    Skip.components.clear()
+    Skip.components.update(before)
+
+
+def test_a_skip_built_upon_sat_stays_as_it_is(registry):
+    class DoubledSat(SelectAttendTransfer):
+        def keep(self, encoder):
+            return 2 * super().keep(encoder)
+
+    registry.register("doubled")(DoubledSat)
+    skip = ("doubled", {"select": "hard"})
+    network = trained(skip)
+    left = pruned(network, skip)
+    assert (left.left_out, left.skip) == ({}, skip)
+    assert torch.equal(*outputs(network, rebuilt(network, left)))
+
+
+def test_pruned_network_can_be_scripted_and_trained_on():
+    network = trained(HARD, residual="decoder")
+    smaller = rebuilt(network, pruned(network, HARD), residual="decoder")
+    torch.testing.assert_close(*outputs(torch.jit.script(smaller), smaller), rtol=0, atol=1e-6)
+    x, target = torch.randn(2, 2, 8, 12), torch.randint(3, (2, 8, 12))
+    optimizer = torch.optim.SGD(smaller.train().parameters(), 0.05)
+    losses = []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(smaller(x), target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    attend = smaller.decoder[1].skip.attend.conv.weight
+    assert attend.grad.abs().sum() > 0
+
+
+def test_weights_of_the_pruned_network_follow_no_module_of_the_first():
+    left = pruned(trained(HARD), HARD)
+    assert not [name for name in left.weights if ".select." in name or name.endswith(".channels")]
