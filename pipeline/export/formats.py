@@ -110,9 +110,10 @@ def _write_torchscript(folder: Path) -> None:
 
 
 def _without_source_paths(file: Path) -> None:
-    """Leave out where the code's lines were on the machine that wrote it, which nothing needs."""
+    """Leave out where the code's lines were on the machine that wrote it, and a number made from that."""
     with zipfile.ZipFile(file) as archive:
-        members = {name: archive.read(name) for name in archive.namelist() if not name.endswith(".debug_pkl")}
+        names = [name for name in archive.namelist() if not name.endswith((".debug_pkl", "/.data/serialization_id"))]
+        members = {name: archive.read(name) for name in names}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content)

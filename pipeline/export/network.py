@@ -98,12 +98,25 @@ def _import(module: str, bundle: Path) -> None:
 
 
 def _built(bundle: Path) -> tuple[VNet, Any]:
+    file = bundle / "configs" / "inference.json"
     parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "inference.json"))
-    network = parser.get_parsed_content("network_def")
+    parser.read_config(str(file))
+    try:
+        network = parser.get_parsed_content("network_def")
+    except RuntimeError as error:
+        # So a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
+        refusal = " ".join(str(error.__cause__).split()).rstrip(".")
+        if not isinstance(error.__cause__, ValueError) and "unexpected keyword argument" not in refusal:
+            raise
+        raise InputError(
+            file,
+            found=f"a network that cannot be built: {refusal}",
+            expected="settings that the network takes",
+            remedy="correct skip, imports or network in plan.yaml, and run lightskip render",
+        ) from error
     if not isinstance(network, VNet):
         raise InputError(
-            bundle / "configs" / "inference.json",
+            file,
             found=f"network_def is a {type(network).__name__}",
             expected="a pipeline.networks.VNet, as recipes have it",
             remedy="export bundles that `lightskip render` made",

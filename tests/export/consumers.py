@@ -117,4 +117,4 @@ def zoo_unit_test(bundle: str, dataset: str) -> dict[str, Any]:
 if __name__ == "__main__":
     result = globals()[sys.argv[1]](*sys.argv[2:])
     assert not [name for name in sys.modules if name.partition(".")[0] == "pipeline"]
-    print(json.dumps(result))
+    sys.stdout.write("\n" + json.dumps(result) + "\n")

@@ -71,7 +71,9 @@ def test_segments_the_voxels_that_predict_segments(alone, shapes, scans, tmp_pat
     )  # fmt: skip
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
     for scan in sorted((scans / "imagesTs").glob("*.nii.gz")):
-        ours = predict(bundle, scan, checkpoint=shapes.folder / "models" / "model.pt", settings={"precision": "float32"})
+        ours = predict(
+            bundle, scan, checkpoint=shapes.folder / "models" / "model.pt", settings={"precision": "float32"}
+        )
         saved = nibabel.load(tmp_path / scan.name.replace(".nii.gz", "_seg.nii.gz"))
         assert saved.get_data_dtype() == np.uint8
         np.testing.assert_allclose(saved.affine, nibabel.load(scan).affine, atol=1e-5)
@@ -79,9 +81,7 @@ def test_segments_the_voxels_that_predict_segments(alone, shapes, scans, tmp_pat
 
 
 def test_a_folder_without_scans_is_told(alone, shapes, tmp_path):
-    done = runner(
-        alone, "run", "--config_file", configs(shapes, "inference"), "--dataset_dir", tmp_path, check=False
-    )
+    done = runner(alone, "run", "--config_file", configs(shapes, "inference"), "--dataset_dir", tmp_path, check=False)
     assert done.returncode == 1
     assert "no scans: give --dataset_dir" in done.stderr
 

@@ -161,11 +161,18 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path, clean, text, found)
         load(bundle, save(network_of("sat"), tmp_path / "model.pt"))
 
 
+@pytest.mark.parametrize("skip", ["satt", ["sat", {"mapps": 4}]])
+def test_a_network_that_cannot_be_built_is_told(tmp_path, skip):
+    bundle = make_bundle(tmp_path / "bundle", skip)
+    with pytest.raises(InputError, match=r"inference\.json: found a network that cannot be built: .*(SATT|mapps)"):
+        load(bundle, save(network_of("sat"), tmp_path / "model.pt"))
+
+
 def test_missing_weights_are_told(tmp_path):
     bundle = make_bundle(tmp_path / "bundle", "sat")
     with pytest.raises(InputError, match="this bundle has no weights yet"):
         load(bundle)
-    with pytest.raises(InputError, match="nothing.pt: found no such file"):
+    with pytest.raises(InputError, match=r"nothing\.pt: found no such file"):
         load(bundle, tmp_path / "nothing.pt")
 
 

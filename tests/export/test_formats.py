@@ -1,0 +1,121 @@
+"""The network's other forms. Made by a process of their own, so these are slow: `make test-export`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.data import load_net_with_metadata
+
+from pipeline.data.errors import InputError
+from pipeline.export.compare import LARGEST, load_form
+from pipeline.export.export import Made
+from pipeline.export.formats import FORMATS, write_formats
+
+pytestmark = pytest.mark.export
+
+
+@pytest.fixture(scope="module")
+def network(hippocampus: Made) -> torch.nn.Module:
+    """Ours, not the exported code, with the shipped weights."""
+    bundle = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri"
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "inference.json"))
+    network: torch.nn.Module = parser.get_parsed_content("network_def")
+    network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True))
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("shape", [(1, 1, 40, 56, 40), (3, 1, 16, 8, 24), (2, 1, 64, 16, 48)])
+def test_takes_every_batch_and_size_and_gives_the_same_logits(hippocampus, network, name, shape):
+    window = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits, expected = load_form(hippocampus.folder / "models" / name)(window), network(window)
+    assert float((logits - expected).abs().max()) < LARGEST
+
+
+@pytest.mark.real
+def test_label_maps_of_real_scans_are_the_same(hippocampus, network, real_data):
+    parser = ConfigParser()
+    parser.read_config(str(hippocampus.folder / "configs" / "inference.json"))
+    parser.config.update({"bundle_root": str(hippocampus.folder), "device": "cpu"})
+    prepare, inferer = parser.get_parsed_content("preprocessing"), parser.get_parsed_content("inferer")
+    forms = [load_form(hippocampus.folder / "models" / name) for name in FORMATS]
+    for scan in sorted((real_data / "hippocampus" / "imagesTr").glob("*.nii.gz"))[:5]:
+        image = prepare({"image": str(scan)})["image"].as_tensor()[None]
+        with torch.inference_mode():
+            expected = inferer(image, network)
+            for form in forms:
+                logits = inferer(image, form)
+                assert float((logits - expected).abs().max()) < LARGEST
+                assert torch.equal(logits.argmax(1), expected.argmax(1))
+
+
+def test_onnx_says_what_it_is(hippocampus):
+    model = onnx.load(hippocampus.folder / "models" / "model.onnx")
+    assert [value.name for value in model.graph.input] == ["image"]
+    assert [value.name for value in model.graph.output] == ["pred"]
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [size.dim_param or size.dim_value for size in sizes] == ["batch", 1, "8*x", "8*y", "8*z"]
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = json.loads((hippocampus.folder / "configs" / "metadata.json").read_text())
+    assert (properties["name"], properties["version"]) == (metadata["name"], metadata["version"])
+    described = json.loads(properties["network_data_format"])
+    assert described["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "anterior", "2": "posterior"}
+    assert json.loads(properties["preprocessing"])["_target_"] == "Compose"
+
+
+def test_torchscript_has_its_metadata_as_monai_reads_them(hippocampus):
+    network, metadata, extra = load_net_with_metadata(
+        str(hippocampus.folder / "models" / "model.ts"), more_extra_files=["inference.json"]
+    )
+    expected = json.loads((hippocampus.folder / "configs" / "metadata.json").read_text())
+    assert metadata["network_data_format"] == expected["network_data_format"]
+    assert json.loads(extra["inference.json"])["bundle_root"]
+    assert network(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 3, 16, 16, 16)
+
+
+def test_the_program_has_its_metadata(hippocampus):
+    extra = {"metadata.json": ""}
+    torch.export.load(hippocampus.folder / "models" / "model.pt2", extra_files=extra)
+    assert json.loads(extra["metadata.json"])["version"] == "0.3.0"
+
+
+def test_no_path_of_this_machine_is_in_them(hippocampus):
+    here = [str(Path.home()).encode(), str(Path(__file__).resolve().parents[2]).encode(), b"site-packages"]
+    for name in FORMATS:
+        file = hippocampus.folder / "models" / name
+        contents = [file.read_bytes()]
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                contents = [archive.read(member) for member in archive.namelist()]
+        assert not [path for path in here if any(path in content for content in contents)], name
+
+
+def test_what_is_stated_is_what_was_found(hippocampus):
+    stated = json.loads((hippocampus.folder / "docs" / "formats.json").read_text())
+    for name, most in stated["largest_logit_difference_at_most"].items():
+        assert hippocampus.differences[name] <= most <= LARGEST
+
+
+def test_a_missing_exporter_is_told_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(InputError, match=r"no package onnxscript.*lightskip\[export\]"):
+        write_formats(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_are_those_of_the_bundle(hippocampus):
+    source = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri" / "models" / "model.pt"
+    assert (hippocampus.folder / "models" / "model.pt").read_bytes() == source.read_bytes()
+    initialisers = onnx.load(hippocampus.folder / "models" / "model.onnx").graph.initializer
+    largest = max(np.prod(entry.dims) for entry in initialisers)
+    weights = torch.load(source, weights_only=True)
+    assert largest == max(value.numel() for value in weights.values())
