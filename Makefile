@@ -12,7 +12,7 @@ BUNDLES := $(wildcard bundles/*)
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH ?=
 
-.PHONY: env demo test test-long lint format types render render-check clean
+.PHONY: env demo test test-long test-export artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -32,6 +32,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	@touch $@
 
 DEMO := demo
+ARTEFACT := build/artefact
 RUN := $(BIN)/python -W ignore -m monai.bundle run
 CONFIGS := bundles/synthetic_shapes/configs
 
@@ -56,10 +57,19 @@ demo: env
 	@echo "  scan_000.png                                a prediction beside the truth"
 
 test: env
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long and not export"
 
 test-long: env
 	$(BIN)/pytest -m long
+
+# Exported bundles where they land: MONAI's commands, federated learning, the zoo's unit test.
+test-export: env
+	$(BIN)/pytest -m "export and not long" tests/export
+
+# What a release ships: the exported bundle, its zip, and how large and how quick to load they are.
+artefact: env
+	$(BIN)/lightskip export bundles/hippocampus_mri -o $(ARTEFACT) --overwrite
+	$(BIN)/python -W ignore benchmarks/exported.py $(ARTEFACT)/hippocampus_mri -o $(ARTEFACT)/size_and_load_time.json
 
 lint: env
 	$(BIN)/ruff check .

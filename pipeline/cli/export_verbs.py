@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +57,7 @@ def _export(options: argparse.Namespace) -> int:
         from ..export.export import export_bundle  # noqa: PLC0415
         from ..export.words import told  # noqa: PLC0415
 
-    with quiet_monai():
+    with quiet_monai(), _tidied_up_when_terminated():
         made = export_bundle(
             options.bundle,
             options.output,
@@ -65,3 +69,20 @@ def _export(options: argparse.Namespace) -> int:
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
+
+
+@contextmanager
+def _tidied_up_when_terminated() -> Iterator[None]:
+    """Let what stops a job of a cluster interrupt as Ctrl-C does, so that nothing half-made is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.bundle import ConfigItem
 from monai.inferers.inferer import SlidingWindowInferer
 from monai.transforms import (
     Activationsd,
@@ -20,13 +21,14 @@ from monai.transforms import (
     LoadImaged,
     NormalizeIntensityd,
     Orientationd,
+    SaveImaged,
     Spacingd,
 )
 from nibabel.orientations import axcodes2ornt
 from numpy.typing import NDArray
 from torch import nn
 
-from ..bundle.launch_checks import check_given, config_files
+from ..bundle.launch_checks import check_given, config_files, read
 from ..data.errors import InputError
 from ..inference import SaveLabelMapd, SaveProbabilitiesd
 from ..inference.label_table import Label, label_table
@@ -150,13 +152,15 @@ def read_parts(
     bundle = Path(bundle).expanduser()
     files = config_files("predict", bundle)
     refuse_own(settings or {})
-    given = {**_settings(device, tta, fast), **(settings or {})}
+    # An exported bundle has neither of the two: MONAI's runner would do nothing with them there.
+    config = read(files[0])
+    given = {**_settings(device, tta and "tta" in config, fast), **(settings or {})}
     if checkpoints:
         given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
     check_given("predict", files, given)
     with same_program():
         # The scans come later, one by one.
-        workflow = evaluated_config(files, {**given, "dataset#data": [], "check_data": False})
+        workflow = evaluated_config(files, {**given, "dataset#data": [], **_unread(config)})
         try:
             return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing, runtime=runtime)
         except Exception as error:
@@ -182,7 +186,7 @@ def _parts(
     network = parser.get_parsed_content("network")
     device = parser.get_parsed_content("device")
     paths = [Path(path).expanduser() for path in checkpoints] or [Path(parser.get_parsed_content("checkpoint"))]
-    axes = parser.get_parsed_content("mirror_axes") if tta else ()
+    axes = parser.get_parsed_content("mirror_axes", default=ConfigItem([])) if tta else ()
     if tta and not axes:
         raise InputError(
             "--tta",
@@ -204,7 +208,7 @@ def _parts(
         bundle=bundle,
         name=str(metadata.get("name", bundle.resolve().name)),
         version=str(metadata.get("version", "")),
-        labels=dict(parser.get_parsed_content("labels")),
+        labels=_labels(parser, metadata),
         channels=channels,
         spatial_dims=spatial_dims,
         device=device,
@@ -215,11 +219,32 @@ def _parts(
         clean=_cleaning(parser, bundle) if postprocessing else Compose([]),
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
-        precision=str(parser.get_parsed_content("used_precision")),
+        precision=str(parser.get_parsed_content("used_precision", default=ConfigItem("float32"))),
         modality=_modality(metadata),
         runtime=runtime,
         converting=converting,
     )
+
+
+def _unread(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The override that leaves the config's own check of all scans out, where it has one."""
+    return {"check_data": False} if "check_data" in config else {}
+
+
+def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Values by name: the config's, or those that the metadata of an exported bundle give the network's channels."""
+    if "labels" in parser.get():
+        return dict(parser.get_parsed_content("labels"))
+    outputs = metadata.get("network_data_format", {}).get("outputs", {})
+    names = next((value.get("channel_def", {}) for value in outputs.values()), {})
+    if not names:
+        raise InputError(
+            "configs/metadata.json",
+            found="no channel_def of the network's output, and no labels in the inference config",
+            expected="the names of the labels",
+            remedy=_REMEDY,
+        )
+    return {str(name): int(value) for value, name in names.items()}
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:
@@ -253,4 +278,4 @@ def _cleaning(parser: Any, bundle: Path) -> Compose:
             remedy=_REMEDY,
         )
     after = transforms[len(before) + 1 :]
-    return Compose([transform for transform in after if not isinstance(transform, SaveLabelMapd)])
+    return Compose([transform for transform in after if not isinstance(transform, SaveLabelMapd | SaveImaged)])

@@ -145,6 +145,11 @@ def test_every_config_has_the_exported_networks_skip():
     assert configs["train"]["skip"] == configs["inference"]["skip"] == skip
 
 
+def test_ones_own_modules_are_imported_by_the_carried_package_alone():
+    plan = changed(load_plan(BUNDLES[0]), imports=["my_skips"])
+    assert "my_skips" not in json.dumps(exported(BUNDLES[0], plan))
+
+
 def test_the_recipes_keys_stay_in_their_order():
     bundle = REPOSITORY / "bundles" / "hippocampus_mri"
     recipe = list(json.loads((bundle / "configs" / "train.json").read_text()))

@@ -96,11 +96,15 @@ def test_metadata_are_those_of_the_bundle_but_for_packages_and_results():
     before = rendered(HIPPOCAMPUS)
     assert {key for key in content if content[key] != before.get(key)} == {"required_packages_version", "eval_metrics"}
     assert content.keys() - before.keys() == {"eval_metrics"}
-    # What is undefined is no number, and left out.
     assert content["eval_metrics"] == {
         "mean_dice": 0.4562, "mean_hd95_mm": 1.5, "mean_nsd": 0.75, "anterior_dice": 0.9124, "posterior_dice": 0.0,
     }  # fmt: skip
     assert "eval_metrics" not in metadata()
+
+
+def test_what_is_undefined_is_no_metric():
+    missed = RESULTS | {"labels": {"anterior": entry(None, None, None)}, "overall": entry(0.0, None, None)}
+    assert metadata(results=missed)["eval_metrics"] == {"mean_dice": 0.0}
 
 
 def test_packages_are_those_that_the_code_imports():
