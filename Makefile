@@ -10,9 +10,10 @@ BUNDLES := $(wildcard bundles/*)
 # PyTorch: its CPU build where pip can find one and there is no GPU; `make env TORCH=torch==2.13.0` insists on the
 # build that the package index has, which on Linux is the one for NVIDIA GPUs.
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
+TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test test-long test-export artefact lint format types render render-check clean
+.PHONY: env demo test test-long test-export test-monai-label artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -66,6 +67,28 @@ test-long: env
 test-export: env
 	$(BIN)/pytest -m "export and not long" tests/export
 
+# MONAI Label serves and trains an exported bundle, in an environment of its own: it needs NumPy below 2. PyTorch and
+# torchvision come from one index, as those of two do not load each other.
+LABEL_VENV := .venv-monai-label
+LABEL := build/monai_label
+
+$(LABEL_VENV)/.complete: tests/monai_label/requirements.txt constraints.txt
+	rm -rf $(LABEL_VENV)
+	$(PYTHON) -m venv $(LABEL_VENV)
+	@if command -v nvidia-smi >/dev/null 2>&1 || ! $(LABEL_VENV)/bin/pip install -q \
+	  "torch==$(TORCH_VERSION)+cpu" "torchvision==$(TORCHVISION_VERSION)+cpu" 2>/dev/null; then \
+	  echo "PyTorch and torchvision with CUDA, some 3 GB: an index with CPU builds of both in PIP_EXTRA_INDEX_URL saves them"; \
+	  $(LABEL_VENV)/bin/pip install -q "torch===$(TORCH_VERSION)" "torchvision===$(TORCHVISION_VERSION)"; \
+	fi
+	$(LABEL_VENV)/bin/pip install -q -r tests/monai_label/requirements.txt
+	@touch $@
+
+test-monai-label: env $(LABEL_VENV)/.complete
+	rm -rf $(LABEL)
+	$(BIN)/lightskip export bundles/hippocampus_mri -o $(LABEL) --without ts pt2 onnx zip
+	$(BIN)/lightskip sample $(LABEL)/sample --cases 4
+	$(LABEL_VENV)/bin/python tests/monai_label/serve.py $(LABEL)/hippocampus_mri $(LABEL)/sample/imagesTr $(LABEL)/run
+
 # What a release ships: the exported bundle, its zip, and how large and how quick to load they are.
 artefact: env
 	$(BIN)/lightskip export bundles/hippocampus_mri -o $(ARTEFACT) --overwrite
@@ -89,4 +112,4 @@ render-check: env
 	$(BIN)/lightskip render --check $(BUNDLES)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LABEL_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

@@ -2,5 +2,6 @@
 
 from .case_report import CaseReport
 from .metrics import METRICS, case_metrics, summarise
+from .present_dice import PresentDice
 
-__all__ = ["METRICS", "CaseReport", "case_metrics", "summarise"]
+__all__ = ["METRICS", "CaseReport", "PresentDice", "case_metrics", "summarise"]

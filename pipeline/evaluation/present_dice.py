@@ -26,7 +26,7 @@ class PresentDice(DiceMetric):
         super().__init__(include_background=False, num_classes=num_classes, ignore_empty=False, **kwargs)
         self.classes = num_classes
 
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:
         """Give Dice (N, classes - 1), NaN where there is nothing, of label maps (N, 1, *spatial)."""
         dice: Tensor = super()._compute_tensor(y_pred, y)
         labels = range(1, self.classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import recipe_sources
 from ..data.errors import InputError
+from .layout import Layout
 
 __all__ = ["CONFIGS", "export_configs"]
 
@@ -24,7 +26,7 @@ _CASES = (
 
 
 def export_configs(
-    plan: Plan, file: Path, recipes: Path, *, skip: Any, endings: tuple[str, str], with_datalist: bool
+    plan: Plan, file: Path, recipes: Path, *, skip: Any, layout: Layout, with_datalist: bool
 ) -> dict[str, dict[str, Any]]:
     """Fill in the recipes of an exported bundle.
 
@@ -33,7 +35,7 @@ def export_configs(
         file: the plan's file, to name in errors.
         recipes: folder of the recipes.
         skip: skip connections of the exported network, as ``VNet`` takes them.
-        endings: of the file names of images and labels, such as ".nii.gz".
+        layout: where the dataset's files lie.
         with_datalist: whether the bundle has a list of its dataset's files, or takes what is in imagesTr and labelsTr.
 
     Returns:
@@ -44,7 +46,7 @@ def export_configs(
     """
     sources = recipe_sources(plan, file, recipes)
     sources["skip"] = sources["skip"] | {"skip": skip}
-    sources["derived"] |= _derived(plan, endings, with_datalist)
+    sources["derived"] |= _derived(plan, layout, with_datalist)
     return {name: _merged(name, recipes, sources) for name in CONFIGS}
 
 
@@ -100,24 +102,48 @@ def _after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> 
     return dict([*items[:at], (id_, value), *items[at:]])
 
 
-def _derived(plan: Plan, endings: tuple[str, str], with_datalist: bool) -> dict[str, Any]:
+def _derived(plan: Plan, layout: Layout, with_datalist: bool) -> dict[str, Any]:
     channels = len(plan.data.channels)
-    images, labels = endings
     if with_datalist:
         datalist = "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST
         listed = {"cases": _CASES, "images": "$[case['image'] for case in @cases]"}
         listed["labels"] = "$[case['label'] for case in @cases]"
     else:
         datalist = None
-        listed = {"cases": "$[]", "images": f"${_found('/imagesTr', images, channels)}"}
-        listed["labels"] = f"${_labels_of(images, labels, channels)}"
+        listed = {"cases": "$[]", "images": f"${_found(f'/{layout.images}', layout.image_ending, channels)}"}
+        listed["labels"] = f"${_labels_of(layout, channels)}"
     interval = f"$next(n for n in range(min({plan.training.val_interval}, @epochs), 0, -1) if @epochs % n == 0)"
+    scans = _found("", layout.image_ending, channels)
     return {
         "export_datalist": datalist,
         **{f"export_{key}": value for key, value in listed.items()},
-        "export_scans": f"${_found('', images, channels)}",
+        # Not what an earlier run wrote beside them.
+        "export_scans": f"$[scan for scan in {scans} if not str(scan).endswith('_' + @output_postfix + @output_ext)]",
         "export_val_interval": interval,
+        "export_scan_checks": _scan_checks(channels),
+        "export_saver": _saver(channels, layout.image_ending),
     }
+
+
+def _scan_checks(channels: int) -> list[str]:
+    if channels == 1:
+        return []
+    whole = f"isinstance(scan, str) or len(scan) == {channels}"
+    told = f"'expected {channels} files of each scan, NAME_0000, NAME_0001, ...; found ' + str(scan)"
+    return [f"$[{whole} or sys.exit({told}) for scan in @datalist]"]
+
+
+def _saver(channels: int, ending: str) -> list[dict[str, Any]]:
+    """MONAI's SaveImaged; of several channels, NAME_0000 gives NAME_seg."""
+    saver: dict[str, Any] = {"_target_": "SaveImaged", "keys": "pred"}
+    for key in ("output_dir", "output_ext", "output_dtype", "output_postfix", "separate_folder"):
+        saver[key] = f"@{key}"
+    # The label map lies in the scan's grid already.
+    saver["resample"] = False
+    if channels > 1:
+        name = f"re.sub(r'_[0-9]{{4}}{re.escape(ending)}$', '{ending}', str(meta['filename_or_obj']))"
+        saver["output_name_formatter"] = f"$lambda meta, saver: {{'subject': {name}, 'idx': None}}"
+    return [saver]
 
 
 def _found(folder: str, ending: str, channels: int) -> str:
@@ -132,10 +158,10 @@ def _found(folder: str, ending: str, channels: int) -> str:
     return f"({grouped} or {files.format(ending)})"
 
 
-def _labels_of(images: str, labels: str, channels: int) -> str:
+def _labels_of(layout: Layout, channels: int) -> str:
     """The expression of the labels of ``@images``, by name: by order, a missing one would shift all others."""
-    name = f"os.path.basename(image)[:-{len(images)}]"
+    name = f"os.path.basename(image)[:-{len(layout.image_ending)}]"
     if channels > 1:
-        first = f"os.path.basename(image[0])[:-{len(_CHANNEL + images)}]"
+        first = f"os.path.basename(image[0])[:-{len(_CHANNEL + layout.image_ending)}]"
         name = f"({name} if isinstance(image, str) else {first})"
-    return f"[@dataset_dir + '/labelsTr/' + {name} + '{labels}' for image in @images]"
+    return f"[@dataset_dir + '/{layout.labels}/' + {name} + '{layout.label_ending}' for image in @images]"

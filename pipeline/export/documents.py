@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.plan import Plan
+from .layout import Layout
 
 __all__ = ["metadata_of", "readme", "results_of", "section"]
 
@@ -42,23 +43,25 @@ def results_of(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
 
 
 def metadata_of(
-    rendered: Mapping[str, Any], *, scripts: Iterable[str], pictures: bool, results: Mapping[str, Any] | None
+    rendered: Mapping[str, Any], *, scripts: Iterable[str], layout: Layout, results: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The metadata of the exported bundle.
 
     Args:
         rendered: those of the bundle, as the recipe gives them.
         scripts: texts of the modules that are carried.
-        pictures: whether scans are pictures (PNG, TIFF).
+        layout: where the dataset's files lie, and what they are.
         results: as :func:`results_of` gives them.
 
     Returns:
         The same with the packages that the exported bundle needs, and with what was measured as ``eval_metrics``.
     """
     known: dict[str, str] = rendered["required_packages_version"]
-    needed = {*_ALWAYS, *(["pillow"] if pictures else []), *_imported(scripts)}
+    needed = {*_ALWAYS, *(["pillow"] if layout.has_pictures else []), *_imported(scripts)}
     packages = {name: known[name] for name in sorted(needed & known.keys())}
     content = {**rendered, "required_packages_version": packages}
+    if layout.has_pictures:
+        content["data_type"] = layout.image_ending.removeprefix(".")
     unknown = needed - known.keys() - set(_HAVE_THEIR_OWN_KEY)
     # Of a module of the user's own: any version that is installed may be the tested one.
     packages |= dict(_installed(name) for name in sorted(unknown))
@@ -80,7 +83,8 @@ def readme(
     parameters: int,
     left_out: Mapping[int, tuple[int, int]],
     forms: Iterable[str],
-    ending: str,
+    layout: Layout,
+    listed: bool,
     results: Mapping[str, Any] | None,
 ) -> str:
     """The README of the exported bundle.
@@ -97,7 +101,8 @@ def readme(
         parameters: how many weights the exported network has.
         left_out: channels that hard selection leaves out, as :class:`~pipeline.networks.prune.Pruned` has them.
         forms: names of the files in ``models/`` beside the weights.
-        ending: of a scan's name.
+        layout: where the dataset's files lie, and how their names end.
+        listed: whether the bundle has a list of them.
         results: as :func:`results_of` gives them.
     """
     own = bundle / "docs" / "README.md"
@@ -123,7 +128,8 @@ def readme(
         "performance": section(about_weights, "Performance") or _table(results),
         "training": section(about_weights, "Training") or "Not recorded.",
         "forms": "".join(f", `{name}` ({_FORMS[name]})" for name in forms),
-        "ending": ending,
+        "ending": layout.image_ending,
+        "dataset": _dataset(layout, listed=listed),
         "intended_use": plan.intended_use,
         "references": "\n".join(f"[{i}] {text}\n" for i, text in enumerate(plan.references, start=1)).rstrip(),
         "copyright": plan.copyright,
@@ -166,11 +172,21 @@ def _cleaning(plan: Plan) -> str:
     return f" It is cleaned: {', '.join(done)}." if done else ""
 
 
+def _dataset(layout: Layout, *, listed: bool) -> str:
+    folders = f"`DATASET` is the folder that has `{layout.images}/` and `{layout.labels}/`"
+    return folders + (
+        " with the files that `configs/datalist.json` names, in folds; the first fold validates, `--fold 1` another."
+        if listed
+        else ": a label map has the name of its image. Every fifth case validates, `--fold 1` takes others."
+    )
+
+
 def _pruned(left_out: Mapping[int, tuple[int, int]]) -> str:
     if not left_out:
         return "No channel was pruned."
     each = ", ".join(f"{gone} of {total} at level {level}" for level, (gone, total) in sorted(left_out.items()))
-    return f"Channels that hard selection left out were pruned, with the same output: {each} (level 0 is the finest)."
+    what = "Channels that hard selection left out were pruned, with the same output up to rounding"
+    return f"{what}: {each} (level 0 is the finest)."
 
 
 def _preprocessing(plan: Plan) -> str:

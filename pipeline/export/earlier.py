@@ -5,30 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data.errors import InputError
-from .archive import CHECKSUMS, files_of
+from .archive import CHECKSUMS, files_of, sha256
 
 __all__ = ["require_new"]
 
 
-def require_new(target: Path, archive: Path | None, *, overwrite: bool) -> None:
+def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
     """Make sure that nothing is lost where an export is to be.
 
     Args:
         target: the folder to be.
-        archive: the zip to be; None for none.
+        archive: the zip to be.
         overwrite: whether an earlier export may go.
 
     Raises:
         InputError: one is there and may not go, or something is there that no export made: the bundle itself, or a
             training in an exported one.
     """
-    there = [path for path in (target, archive) if path is not None and path.exists()]
+    there = [path for path in (target, archive) if path.exists()]
     if there and not overwrite:
         raise InputError(
             there[0],
             found="an export, or something else of that name",
             expected="a folder for a new export",
             remedy="give another folder with -o, or --overwrite",
+        )
+    if archive.exists() and not (archive.is_file() and not archive.is_symlink()):
+        raise InputError(
+            archive,
+            found="a folder, a link or a device",
+            expected="the zip of an earlier export to take the place of",
+            remedy="move it away, or give another folder with -o",
         )
     if not target.exists():
         return
@@ -40,13 +47,20 @@ def require_new(target: Path, archive: Path | None, *, overwrite: bool) -> None:
             expected="an earlier export to take the place of",
             remedy="give another folder with -o: nothing else is removed",
         )
-    exported = {line.partition("  ")[2] for line in checksums.read_text(encoding="utf-8").splitlines()}
-    added = [name for name, _ in files_of(target) if name not in exported | {CHECKSUMS}]
-    if added:
-        more = f" and {len(added) - 1} more" if added[1:] else ""
+    lines = checksums.read_text(encoding="utf-8").splitlines()
+    exported = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    files = dict(files_of(target))
+    _refuse(target, [name for name in files if name not in exported.keys() | {CHECKSUMS}], "which no export made")
+    changed = [name for name, path in files.items() if name in exported and sha256(path) != exported[name]]
+    _refuse(target, changed, "which was changed since")
+
+
+def _refuse(target: Path, names: list[str], what: str) -> None:
+    if names:
+        more = f" and {len(names) - 1} more" if names[1:] else ""
         raise InputError(
             target,
-            found=f"{added[0]}{more}, which no export made",
-            expected="an earlier export as it was made: what was added to it would be lost",
+            found=f"{names[0]}{more}, {what}",
+            expected="an earlier export as it was made: what was added or changed would be lost",
             remedy="move it away, or give another folder with -o",
         )

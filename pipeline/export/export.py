@@ -23,6 +23,7 @@ from .configs import export_configs
 from .documents import metadata_of, readme, results_of
 from .earlier import require_new
 from .formats import write_formats
+from .layout import Layout, layout_of
 from .network import Exported, load_network
 from .scripts import Carried, carry
 from .targets import retarget, targets
@@ -31,8 +32,6 @@ __all__ = ["CHOICES", "Made", "export_bundle"]
 
 # What can be left out.
 CHOICES = ("ts", "pt2", "onnx", "datalist", "zip")
-_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-_NIFTI = ".nii.gz"
 
 
 @dataclass
@@ -79,22 +78,28 @@ def export_bundle(
     bundle = file.parent
     plan = load_plan(file)
     _require_rendered(bundle)
-    target = output / plan.name
-    archive = None if "zip" in without else output / f"{plan.name}_v{plan.version}.zip"
+    target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
     network = load_network(bundle, plan, checkpoint)
-    made = Made(target, archive, network.pruned.left_out)
+    made = Made(target, None if "zip" in without else archive, network.pruned.left_out)
     # A folder of its own: the bundle's name is the folder's, which the zip and the formats take theirs from.
     partial = output / f".{uuid.uuid4().hex}"
     try:
         _write(partial / plan.name, bundle, plan, network, without, made)
-        if archive is not None:
+        if made.archive is not None:
             write_zip(partial / plan.name, partial / archive.name)
         if target.exists():
             shutil.rmtree(target)
         (partial / plan.name).replace(target)
-        if archive is not None:
+        # Without a new one, the zip of the folder that was.
+        archive.unlink(missing_ok=True)
+        if made.archive is not None:
             (partial / archive.name).replace(archive)
+    except OSError as error:
+        # Nobody knows the name of the folder in between.
+        if str(partial) in str(error.filename):
+            error.filename, error.filename2 = str(output), None
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return made
@@ -103,13 +108,13 @@ def export_bundle(
 def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: Collection[str], made: Made) -> None:
     recipes = recipes_folder()
     manifest = _manifest(bundle, plan)
-    endings = _endings(manifest)
+    layout = layout_of(manifest)
     configs = export_configs(
         plan,
         plan_file(bundle),
         recipes,
         skip=network.pruned.skip,
-        endings=endings,
+        layout=layout,
         with_datalist="datalist" not in without,
     )
     named = {part for config in configs.values() for part in targets(config)}
@@ -123,7 +128,7 @@ def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: C
 
     (folder / "models").mkdir()
     results = results_of(bundle, sha256(network.source))
-    metadata = _metadata(plan, bundle, carried, endings, results)
+    metadata = _metadata(plan, bundle, carried, layout, results)
     write_text(folder / "configs" / "metadata.json", to_json(metadata))
     _write_weights(folder / "models" / "model.pt", network)
     forms = [f"model.{form}" for form in ("ts", "pt2", "onnx") if form not in without]
@@ -139,7 +144,8 @@ def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: C
         parameters=network.parameters,
         left_out=network.pruned.left_out,
         forms=forms,
-        ending=endings[0],
+        layout=layout,
+        listed=(folder / "configs" / "datalist.json").exists(),
         results=results,
     )
     write_text(folder / "docs" / "README.md", text)
@@ -158,12 +164,11 @@ def _write(folder: Path, bundle: Path, plan: Plan, network: Exported, without: C
 
 
 def _metadata(
-    plan: Plan, bundle: Path, carried: Carried, endings: tuple[str, str], results: dict[str, Any] | None
+    plan: Plan, bundle: Path, carried: Carried, layout: Layout, results: dict[str, Any] | None
 ) -> dict[str, Any]:
     recipes = recipes_folder()
     rendered = fill_recipe(recipes / "metadata.yaml", recipe_sources(plan, plan_file(bundle), recipes))
-    pictures = endings[0].lower().endswith(_PICTURES)
-    return metadata_of(rendered, scripts=carried.files.values(), pictures=pictures, results=results)
+    return metadata_of(rendered, scripts=carried.files.values(), layout=layout, results=results)
 
 
 def _write_weights(file: Path, network: Exported) -> None:
@@ -187,20 +192,6 @@ def _state_differences(folder: Path, made: Made) -> None:
 
 def _manifest(bundle: Path, plan: Plan) -> dict[str, Any] | None:
     return None if plan.data.manifest is None else read_manifest(bundle / plan.data.manifest)
-
-
-def _endings(manifest: dict[str, Any] | None) -> tuple[str, str]:
-    """Of the names of a dataset's images and labels."""
-    cases = manifest["training"] if manifest else []
-    if not cases:
-        return _NIFTI, _NIFTI
-    firsts = (cases[0][key] for key in ("image", "label"))
-    image, label = (Path(first if isinstance(first, str) else first[0]).name for first in firsts)
-    return _ending(image), _ending(label)
-
-
-def _ending(name: str) -> str:
-    return _NIFTI if name.lower().endswith(_NIFTI) else Path(name).suffix
 
 
 def _write_datalist(folder: Path, manifest: dict[str, Any] | None, without: Collection[str], made: Made) -> None:

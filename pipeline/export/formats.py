@@ -45,8 +45,8 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
         The largest difference of each form's logits from PyTorch's, by file name: see :func:`.compare.differences`.
 
     Raises:
-        InputError: ``model.onnx`` is asked for and a package that makes it is not installed.
-        RuntimeError: PyTorch cannot export the network; its words follow.
+        InputError: ``model.onnx`` is asked for and a package that makes it is not installed, or PyTorch cannot give the
+            network one of the forms; its last words are quoted.
     """
     if not formats:
         return {}
@@ -58,10 +58,23 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        msg = f"{folder}: the network cannot be exported\n{done.stderr[-4000:]}"
-        raise RuntimeError(msg)
-    found: dict[str, float] = json.loads(done.stdout)
+        raise _refused(done.stdout.strip(), done.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _refused(began: str, said: str) -> InputError:
+    """What is told when the process ended: the form that it had begun, and its last words."""
+    name = began.splitlines()[-1] if began else "the network"
+    words = [line.strip() for line in said.splitlines() if line.strip()]
+    ending = name.partition(".")[2]
+    return InputError(
+        f"models/{name}",
+        found=f"PyTorch cannot write it: {words[-1] if words else 'the process was ended'}",
+        expected="a network that can be exported, and room on the disk",
+        remedy=f"see to the room on the disk; or leave this form out: --without {ending}; or, where the network has a "
+        "skip connection of your own, write it without what depends on the values of its input",
+    )
 
 
 def _check_onnx() -> None:
@@ -88,6 +101,7 @@ def _main(folder: Path, formats: Sequence[str]) -> None:
         _ONNX: _write_onnx,
     }
     for name in formats:
+        print(name, file=stdout, flush=True)
         write[name](folder)
     network, example, _ = _network(folder)
     files = [folder / "models" / name for name in formats]

@@ -22,7 +22,8 @@ def told(made: Made) -> str:
         lines.append(f"{near(made.archive)}: {_mb(made.archive.stat().st_size)}")
     for level, (gone, total) in sorted(made.left_out.items()):
         lines.append(
-            f"pruned: {gone} of {total} channels of the skip at level {level} (0 is the finest), the same output"
+            f"pruned: {gone} of {total} channels of the skip at level {level} (0 is the finest); but for rounding, "
+            "the output is the same"
         )
     config = near(made.folder) / "configs" / "inference.json"
     command = ["python", "-m", "monai.bundle", "run", "--config_file", str(config), "--dataset_dir", "SCANS"]

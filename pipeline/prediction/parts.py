@@ -236,7 +236,7 @@ def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
     if "labels" in parser.get():
         return dict(parser.get_parsed_content("labels"))
     outputs = metadata.get("network_data_format", {}).get("outputs", {})
-    names = next((value.get("channel_def", {}) for value in outputs.values()), {})
+    names: dict[str, str] = next((value.get("channel_def", {}) for value in outputs.values()), {})
     if not names:
         raise InputError(
             "configs/metadata.json",

@@ -19,6 +19,7 @@ from pipeline.bundle.recipe import fill_recipe
 from pipeline.bundle.schema import Postprocessing
 from pipeline.data.errors import InputError
 from pipeline.export.configs import CONFIGS, export_configs
+from pipeline.export.layout import Layout
 from pipeline.export.scripts import carry
 from pipeline.export.targets import retarget, targets
 
@@ -42,7 +43,7 @@ OF_THE_ZOO = {
     ],
     ("inference",): ["datalist", "handlers#0", "inferer#roi_size"],
 }  # fmt: skip
-ENDINGS = (".nii.gz", ".nii.gz")
+LAYOUT = Layout()
 Read = Callable[..., ConfigParser]
 
 
@@ -55,12 +56,12 @@ def exported(
     plan: Plan | None = None,
     *,
     skip: Any = "sat",
-    endings: tuple[str, str] = ENDINGS,
+    layout: Layout = LAYOUT,
     listed: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """The exported configs of a bundle, with the names that parts have in the carried package."""
     plan = load_plan(bundle) if plan is None else plan
-    configs = export_configs(plan, bundle / "plan.yaml", RECIPES, skip=skip, endings=endings, with_datalist=listed)
+    configs = export_configs(plan, bundle / "plan.yaml", RECIPES, skip=skip, layout=layout, with_datalist=listed)
     named = {module for config in configs.values() for module, _ in targets(config)}
     names = carry(plan.name, named, []).names
     return {name: retarget(config, names) for name, config in configs.items()}
@@ -166,7 +167,7 @@ def test_the_recipes_keys_stay_in_their_order():
 
 def test_label_values_of_the_files_are_mapped(read):
     bundle = REPOSITORY / "bundles" / "em_membrane"
-    configs = exported(bundle, endings=(".png", ".png"))
+    configs = exported(bundle, layout=Layout("images", ".png", "labels", ".png"))
     for names, id_ in [
         (("train",), "train#deterministic_transforms"),
         (("train",), "validate#preprocessing#transforms"),
@@ -267,14 +268,44 @@ def test_labels_of_a_folder_are_found_by_name(tmp_path, read):
 
 def test_endings_of_pictures(tmp_path, read):
     dataset = tmp_path / "pictures"
-    images = files(dataset / "imagesTr", "a.tif", "b.tif", "b.png")
-    labels = files(dataset / "labelsTr", "a.png", "b.png")
-    configs = exported(REPOSITORY / "bundles" / "em_membrane", endings=(".tif", ".png"), listed=False)
+    images = files(dataset / "pictures", "a.tif", "b.tif", "b.png")
+    labels = files(dataset / "masks", "a.png", "b.png")
+    configs = exported(
+        REPOSITORY / "bundles" / "em_membrane", layout=Layout("pictures", ".tif", "masks", ".png"), listed=False
+    )
     parser = read(configs, "train", dataset_dir=str(dataset))
     assert parser.get_parsed_content("images") == images[:2]
     assert parser.get_parsed_content("labels") == labels
-    scans = read(configs, "inference", dataset_dir=str(dataset / "imagesTr"))
+    scans = read(configs, "inference", dataset_dir=str(dataset / "pictures"))
     assert scans.get_parsed_content("datalist") == images[:2]
+
+
+def test_what_an_earlier_run_wrote_is_no_scan(tmp_path, read):
+    scans = files(tmp_path / "scans", "a.nii.gz", "a_seg.nii.gz", "segment.nii.gz")
+    parser = read(exported(BUNDLES[0]), "inference", dataset_dir=str(tmp_path / "scans"))
+    assert parser.get_parsed_content("datalist") == [scans[0], scans[2]]
+
+
+def test_a_missing_channel_is_told(tmp_path, read):
+    files(tmp_path / "scans", "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz")
+    configs = exported(REPOSITORY / "bundles" / "left_right")
+    parser = read(configs, "inference", dataset_dir=str(tmp_path / "scans"))
+    checks = [expression for expression in parser["run"] if "expected 2 files" in expression]
+    assert len(checks) == 1
+    parser["checks"] = checks
+    with pytest.raises((SystemExit, RuntimeError), match="b_0000"):
+        parser.get_parsed_content("checks")
+
+
+def test_label_maps_of_several_channels_have_the_scans_name(read):
+    parser = read(exported(REPOSITORY / "bundles" / "left_right"), "inference")
+    saver = parser["postprocessing"]["transforms"][-1]
+    assert saver["_target_"] == "SaveImaged"
+    parser["name"] = saver["output_name_formatter"]
+    name = parser.get_parsed_content("name")
+    assert name({"filename_or_obj": "in/a_b_0000.nii.gz"}, None) == {"subject": "in/a_b.nii.gz", "idx": None}
+    assert name({"filename_or_obj": "in/whole.nii.gz"}, None)["subject"] == "in/whole.nii.gz"
+    assert "output_name_formatter" not in exported(BUNDLES[0])["inference"]["postprocessing"]["transforms"][-1]
 
 
 def test_channels_of_a_scan_belong_together(tmp_path, read):
@@ -320,7 +351,7 @@ def recipes(tmp_path: Path) -> Path:
 def test_a_wrong_recipe_is_told(text, found, recipes):
     (recipes / "export" / "evaluate.yaml").write_text(text)
     plan = load_plan(BUNDLES[0])
-    options = {"skip": "sat", "endings": ENDINGS, "with_datalist": True}
+    options = {"skip": "sat", "layout": LAYOUT, "with_datalist": True}
     if not found:
         configs = export_configs(plan, BUNDLES[0] / "plan.yaml", recipes, **options)
         assert configs["evaluate"]["validate#dataset#x"] == 1 or configs["evaluate"]["validate#dataset"]["x"] == 1

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ Alone = Callable[..., "subprocess.CompletedProcess[str]"]
 _SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "schema" / "meta_schema_20240725.json"
 _CONSUMERS = Path(__file__).with_name("consumers.py")
 _FEW = "$[{{'image': i, 'label': l}} for i, l in list(zip(@images, @labels))[{}:{}]]"
+
+
+@pytest.fixture(scope="module")
+def hippocampus(hippocampus: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A copy: MONAI makes folders in a bundle as soon as its handlers are made."""
+    folder = shutil.copytree(hippocampus.folder, tmp_path_factory.mktemp("landed") / hippocampus.folder.name)
+    return replace(hippocampus, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def shapes(shapes: Made, hippocampus: Made) -> Made:
+    """A copy of the other bundle, beside the first one."""
+    return replace(shapes, folder=shutil.copytree(shapes.folder, hippocampus.folder.with_name(shapes.folder.name)))
 
 
 def runner(alone: Alone, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -46,10 +60,11 @@ def test_lightskip_is_not_installed_there(alone):
 
 def test_trains_and_its_training_is_evaluated(alone, shapes, scans, tmp_path):
     cases = {"train": _FEW.format(0, 4), "val": _FEW.format(4, 6)}
-    runner(
+    done = runner(
         alone, "run", "training", "--config_file", configs(shapes, "train"), "--dataset_dir", scans,
         "--epochs", 2, "--ckpt_dir", tmp_path / "run", "--train_cases", cases["train"], "--val_cases", cases["val"],
     )  # fmt: skip
+    assert "train_loss" in done.stdout + done.stderr
     trained = torch.load(tmp_path / "run" / "model.pt", weights_only=True)
     shipped = torch.load(shapes.folder / "models" / "model.pt", weights_only=True)
     assert trained.keys() == shipped.keys()
@@ -78,6 +93,25 @@ def test_segments_the_voxels_that_predict_segments(alone, shapes, scans, tmp_pat
         assert saved.get_data_dtype() == np.uint8
         np.testing.assert_allclose(saved.affine, nibabel.load(scan).affine, atol=1e-5)
         np.testing.assert_array_equal(np.asarray(saved.dataobj), np.asarray(ours.labels))
+
+
+def test_predict_takes_an_exported_bundle(hippocampus, scans, tmp_path):
+    bundle = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri"
+    scan = next(iter(sorted((scans / "imagesTs").glob("*.nii.gz"))))
+    theirs = predict(hippocampus.folder, scan)
+    ours = predict(bundle, scan, settings={"precision": "float32"})
+    np.testing.assert_array_equal(theirs.labels, ours.labels)
+    assert not (hippocampus.folder / "eval").exists()
+
+
+def test_python_gets_parts_of_a_workflow(alone, hippocampus):
+    config = hippocampus.folder / "configs" / "inference.json"
+    code = (
+        "from monai.bundle import create_workflow\n"
+        f"workflow = create_workflow(config_file={str(config)!r}, workflow_type='infer')\n"
+        "print(type(workflow.parser.get_parsed_content('network')).__module__)"
+    )
+    assert alone("-c", code).stdout.split()[-1].startswith("hippocampus_mri_")
 
 
 def test_a_folder_without_scans_is_told(alone, shapes, tmp_path):

@@ -14,6 +14,7 @@ from pipeline.bundle.plan import Plan, load_plan
 from pipeline.bundle.schema import Postprocessing
 from pipeline.export.archive import sha256
 from pipeline.export.documents import metadata_of, readme, results_of, section
+from pipeline.export.layout import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in (REPOSITORY / "bundles").glob("*/plan.yaml"))
@@ -41,6 +42,9 @@ RESULTS = {
 }
 
 
+PICTURES = Layout("images", ".png", "labels", ".png")
+
+
 def rendered(bundle: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
     return content
@@ -48,7 +52,7 @@ def rendered(bundle: Path) -> dict[str, Any]:
 
 def metadata(bundle: Path = HIPPOCAMPUS, **options: Any) -> dict[str, Any]:
     return metadata_of(
-        rendered(bundle), **{"scripts": ["import torch\n"], "pictures": False, "results": None, **options}
+        rendered(bundle), **{"scripts": ["import torch\n"], "layout": Layout(), "results": None, **options}
     )
 
 
@@ -58,7 +62,8 @@ def text(bundle: Path = HIPPOCAMPUS, plan: Plan | None = None, **options: Any) -
         "parameters": 1234567,
         "left_out": {},
         "forms": ["model.ts"],
-        "ending": ".nii.gz",
+        "layout": Layout(),
+        "listed": True,
         "results": None,
         **options,
     }
@@ -110,7 +115,7 @@ def test_what_is_undefined_is_no_metric():
 def test_packages_are_those_that_the_code_imports():
     always = {"fire", "nibabel", "pytorch-ignite", "tensorboard", "tqdm"}
     assert metadata()["required_packages_version"].keys() == always
-    assert metadata(pictures=True)["required_packages_version"].keys() == always | {"pillow"}
+    assert metadata(layout=PICTURES)["required_packages_version"].keys() == always | {"pillow"}
     code = "import os, monai\nfrom scipy import ndimage\nfrom .blocks import x\nfrom ignite.engine import Engine\n"
     packages = metadata(scripts=[code])["required_packages_version"]
     assert packages == metadata()["required_packages_version"] | {
@@ -187,7 +192,7 @@ def test_readme_tells_what_the_network_is():
     assert "A 3D V-Net" in words
     assert "widths 16-32-64-128 and light skip connections after Select-Attend-Transfer" in words
     assert "1,234,567 parameters" in words
-    assert "the same output: 16 of 16 at level 0, 5 of 32 at level 1 (level 0 is the finest)." in words
+    assert "the same output up to rounding: 16 of 16 at level 0, 5 of 32 at level 1 (level 0 is the finest)." in words
     assert "`models/` has `model.pt` (weights)." in words
     assert "1 channel(s) (T1 MRI), windows of 40 x 56 x 40 voxels" in words
     assert "3 channels (0 background, 1 anterior, 2 posterior)" in words
@@ -195,7 +200,13 @@ def test_readme_tells_what_the_network_is():
     assert "`model.pt` (weights), `model.ts` (TorchScript), `model.onnx` (ONNX)." in text(
         forms=["model.ts", "model.onnx"]
     )
-    assert "every `*.png` in a folder" in text(ending=".png")
+    pictures = text(layout=PICTURES, listed=False)
+    assert "every `*.png` in a folder" in pictures
+    assert (
+        "`DATASET` is the folder that has `images/` and `labels/`: a label map has the name of its image." in pictures
+    )
+    assert metadata(layout=PICTURES)["data_type"] == "png"
+    assert metadata()["data_type"] == "nibabel"
 
 
 @pytest.mark.parametrize(

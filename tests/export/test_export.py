@@ -108,12 +108,15 @@ def test_configs_that_are_not_the_plans_are_refused(bundle, weights, tmp_path):
 
 def test_an_earlier_export_stays_unless_it_may_go(bundle, weights, tmp_path):
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
-    (made.folder / "LICENSE").write_text("changed")
+    made_at = (made.folder / "LICENSE").stat().st_ino
     with pytest.raises(InputError, match="--overwrite"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
-    assert (made.folder / "LICENSE").read_text() == "changed"
+    assert (made.folder / "LICENSE").stat().st_ino == made_at
+    # Of another folder than the one that takes its place.
+    (tmp_path / "out" / "synthetic_shapes_v0.1.0.zip").touch()
     export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, overwrite=True)
-    assert (made.folder / "LICENSE").read_text() != "changed"
+    assert (made.folder / "LICENSE").stat().st_ino != made_at
+    assert _left(tmp_path / "out") == ["synthetic_shapes"]
 
 
 def test_a_failure_leaves_nothing(bundle, weights, tmp_path, monkeypatch):
@@ -124,6 +127,36 @@ def test_a_failure_leaves_nothing(bundle, weights, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
     assert _left(tmp_path / "out") == []
+
+
+@pytest.mark.export
+def test_a_form_that_pytorch_cannot_write_is_told(bundle, weights, tmp_path):
+    (bundle / "my_skips.py").write_text(_UNSCRIPTABLE)
+    plan = bundle / "plan.yaml"
+    plan.write_text(plan.read_text().replace("skip: sat\n", "skip: {skip: looking}\nimports: [my_skips]\n"))
+    subprocess.run([sys.executable, "-m", "pipeline", "render", bundle], check=True, capture_output=True)
+    sys.path.insert(0, str(bundle))
+    try:
+        torch.save(_network(bundle).state_dict(), tmp_path / "own.pt")
+    finally:
+        sys.path.remove(str(bundle))
+    with pytest.raises(InputError, match=r"models/model\.ts: found PyTorch cannot write it.*--without ts"):
+        export_bundle(bundle, tmp_path / "out", checkpoint=tmp_path / "own.pt", without=["pt2", "onnx", "zip"])
+    assert _left(tmp_path / "out") == []
+
+
+_UNSCRIPTABLE = """
+from pipeline.networks import Skip, SkipConnection
+
+
+@Skip.register("looking")
+class Looking(SkipConnection):
+    def __init__(self, spatial_dims, encoder_channels, decoder_channels):
+        super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
+
+    def transfer(self, kept, decoder):
+        return kept * getattr(self, "no" + "thing", 1)
+"""
 
 
 def test_names_of_the_datasets_files_can_be_left_out(tmp_path):

@@ -113,7 +113,7 @@ def _served(app: Path, studies: Path, model: str, log: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [
         *(*_LABEL, "start_server", "--app", app, "--studies", studies, "--host", "127.0.0.1", "--port", str(port)),
-        # Any source but the default: the default asks the network for the model zoo's list before it looks at the folder.
+        # Any source but the default, which asks the network for the model zoo's list before it looks at the folder.
         *("--conf", "models", model, "--conf", "zoo_source", "local", "--conf", "sam2", "false"),
     ]
     environment = os.environ | {"MONAI_LABEL_SESSION_PATH": str(log.parent / "sessions")}
@@ -196,7 +196,6 @@ def _trained(url: str, model: str, checkpoint: Path) -> str:
         time.sleep(1)
     told = "\n".join(task["details"])
     _check(task["status"] == "DONE", f"training ended with {task['status']}:\n{told}")
-    # Its first weights are the bundle's: what they made of these scans is the truth here.
     found = [line for line in task["details"] if "Key metric: val_mean_dice" in line]
     _check(checkpoint.is_file() and bool(found), f"training left no {checkpoint}:\n{told}")
     return found[-1].split(" - ")[-1]

@@ -1,0 +1,24 @@
+import pytest
+
+from pipeline.export.layout import Layout, layout_of
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "expected"),
+    [
+        ("./imagesTr/a.nii.gz", "./labelsTr/a.nii.gz", Layout()),
+        ("images/a.b.PNG", "masks/a.b.png", Layout("images", ".PNG", "masks", ".png")),
+        (["scans/a_0000.nii.gz", "scans/a_0001.nii.gz"], "seg/a.nii", Layout("scans", ".nii.gz", "seg", ".nii")),
+    ],
+)
+def test_the_first_case_tells(image, label, expected):
+    assert layout_of({"training": [{"image": image, "label": label}]}) == expected
+
+
+def test_without_a_datalist_it_is_the_decathlons():
+    assert layout_of(None) == layout_of({"training": []}) == Layout()
+
+
+def test_pictures():
+    assert Layout("a", ".PNG", "b", ".png").has_pictures
+    assert not Layout().has_pictures
