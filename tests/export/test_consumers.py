@@ -27,16 +27,16 @@ _FEW = "$[{{'image': i, 'label': l}} for i, l in list(zip(@images, @labels))[{}:
 
 
 @pytest.fixture(scope="module")
-def hippocampus(hippocampus: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def landed(hippocampus: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A copy: MONAI makes folders in a bundle as soon as its handlers are made."""
     folder = shutil.copytree(hippocampus.folder, tmp_path_factory.mktemp("landed") / hippocampus.folder.name)
     return replace(hippocampus, folder=folder)
 
 
 @pytest.fixture(scope="module")
-def shapes(shapes: Made, hippocampus: Made) -> Made:
+def landed_shapes(shapes: Made, landed: Made) -> Made:
     """A copy of the other bundle, beside the first one."""
-    return replace(shapes, folder=shutil.copytree(shapes.folder, hippocampus.folder.with_name(shapes.folder.name)))
+    return replace(shapes, folder=shutil.copytree(shapes.folder, landed.folder.with_name(shapes.folder.name)))
 
 
 def runner(alone: Alone, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -58,20 +58,21 @@ def test_lightskip_is_not_installed_there(alone):
     assert "No module named 'pipeline" in done.stderr
 
 
-def test_trains_and_its_training_is_evaluated(alone, shapes, scans, tmp_path):
+def test_trains_and_its_training_is_evaluated(alone, landed_shapes, scans, tmp_path):
     cases = {"train": _FEW.format(0, 4), "val": _FEW.format(4, 6)}
     done = runner(
-        alone, "run", "training", "--config_file", configs(shapes, "train"), "--dataset_dir", scans,
+        alone, "run", "training", "--config_file", configs(landed_shapes, "train"), "--dataset_dir", scans,
         "--epochs", 2, "--ckpt_dir", tmp_path / "run", "--train_cases", cases["train"], "--val_cases", cases["val"],
     )  # fmt: skip
     assert "train_loss" in done.stdout + done.stderr
     trained = torch.load(tmp_path / "run" / "model.pt", weights_only=True)
-    shipped = torch.load(shapes.folder / "models" / "model.pt", weights_only=True)
+    shipped = torch.load(landed_shapes.folder / "models" / "model.pt", weights_only=True)
     assert trained.keys() == shipped.keys()
     assert not torch.equal(trained["head.weight"], shipped["head.weight"])
     runner(
-        alone, "run", "evaluating", "--config_file", configs(shapes, "train", "evaluate"), "--dataset_dir", scans,
-        "--checkpoint", tmp_path / "run" / "model.pt", "--output_dir", tmp_path / "eval", "--val_cases", cases["val"],
+        alone, "run", "evaluating", "--config_file", configs(landed_shapes, "train", "evaluate"),
+        "--dataset_dir", scans, "--checkpoint", tmp_path / "run" / "model.pt",
+        "--output_dir", tmp_path / "eval", "--val_cases", cases["val"],
     )  # fmt: skip
     with (tmp_path / "eval" / "val_mean_dice_raw.csv").open() as file:
         rows = list(csv.reader(file))
@@ -79,15 +80,15 @@ def test_trains_and_its_training_is_evaluated(alone, shapes, scans, tmp_path):
     assert [len(row) for row in rows] == [5, 5, 5]
 
 
-def test_segments_the_voxels_that_predict_segments(alone, shapes, scans, tmp_path):
+def test_segments_the_voxels_that_predict_segments(alone, landed_shapes, scans, tmp_path):
     runner(
-        alone, "run", "--config_file", configs(shapes, "inference"), "--dataset_dir", scans / "imagesTs",
+        alone, "run", "--config_file", configs(landed_shapes, "inference"), "--dataset_dir", scans / "imagesTs",
         "--output_dir", tmp_path,
     )  # fmt: skip
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
     for scan in sorted((scans / "imagesTs").glob("*.nii.gz")):
         ours = predict(
-            bundle, scan, checkpoint=shapes.folder / "models" / "model.pt", settings={"precision": "float32"}
+            bundle, scan, checkpoint=landed_shapes.folder / "models" / "model.pt", settings={"precision": "float32"}
         )
         saved = nibabel.load(tmp_path / scan.name.replace(".nii.gz", "_seg.nii.gz"))
         assert saved.get_data_dtype() == np.uint8
@@ -95,17 +96,17 @@ def test_segments_the_voxels_that_predict_segments(alone, shapes, scans, tmp_pat
         np.testing.assert_array_equal(np.asarray(saved.dataobj), np.asarray(ours.labels))
 
 
-def test_predict_takes_an_exported_bundle(hippocampus, scans, tmp_path):
+def test_predict_takes_an_exported_bundle(landed, scans, tmp_path):
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri"
     scan = next(iter(sorted((scans / "imagesTs").glob("*.nii.gz"))))
-    theirs = predict(hippocampus.folder, scan)
+    theirs = predict(landed.folder, scan)
     ours = predict(bundle, scan, settings={"precision": "float32"})
     np.testing.assert_array_equal(theirs.labels, ours.labels)
-    assert not (hippocampus.folder / "eval").exists()
+    assert not (landed.folder / "eval").exists()
 
 
-def test_python_gets_parts_of_a_workflow(alone, hippocampus):
-    config = hippocampus.folder / "configs" / "inference.json"
+def test_python_gets_parts_of_a_workflow(alone, landed):
+    config = landed.folder / "configs" / "inference.json"
     code = (
         "from monai.bundle import create_workflow\n"
         f"workflow = create_workflow(config_file={str(config)!r}, workflow_type='infer')\n"
@@ -114,56 +115,64 @@ def test_python_gets_parts_of_a_workflow(alone, hippocampus):
     assert alone("-c", code).stdout.split()[-1].startswith("hippocampus_mri_")
 
 
-def test_a_folder_without_scans_is_told(alone, shapes, tmp_path):
-    done = runner(alone, "run", "--config_file", configs(shapes, "inference"), "--dataset_dir", tmp_path, check=False)
+def test_a_folder_without_scans_is_told(alone, landed_shapes, tmp_path):
+    done = runner(
+        alone, "run", "--config_file", configs(landed_shapes, "inference"), "--dataset_dir", tmp_path, check=False
+    )
     assert done.returncode == 1
     assert "no scans: give --dataset_dir" in done.stderr
 
 
 @pytest.mark.parametrize("what", ["train", "evaluate"])
-def test_a_dataset_that_is_not_there_is_told(alone, shapes, tmp_path, what):
+def test_a_dataset_that_is_not_there_is_told(alone, landed_shapes, tmp_path, what):
     names = ["train"] if what == "train" else ["train", "evaluate"]
     done = runner(
-        alone, "run", "--config_file", configs(shapes, *names), "--dataset_dir", tmp_path / "nowhere", check=False
+        alone,
+        "run",
+        "--config_file",
+        configs(landed_shapes, *names),
+        "--dataset_dir",
+        tmp_path / "nowhere",
+        check=False,
     )
     assert done.returncode == 1
     assert "give --dataset_dir, or --images and --labels" in done.stderr
 
 
-def test_metadata_fit_the_zoos_schema(alone, hippocampus, tmp_path):
+def test_metadata_fit_the_zoos_schema(alone, landed, tmp_path):
     if not _SCHEMA.is_file():
         pytest.skip("no copy of the zoo's schema beside the repository")
     # Where a file is, MONAI does not download.
     shutil.copy(_SCHEMA, tmp_path / "schema.json")
-    meta = hippocampus.folder / "configs" / "metadata.json"
+    meta = landed.folder / "configs" / "metadata.json"
     done = runner(alone, "verify_metadata", "--meta_file", meta, "--filepath", tmp_path / "schema.json")
     assert "metadata is verified with no error" in done.stdout + done.stderr
 
 
-def test_the_network_fits_its_metadata(alone, hippocampus):
+def test_the_network_fits_its_metadata(alone, landed):
     done = runner(
-        alone, "verify_net_in_out", "network_def", "--meta_file", hippocampus.folder / "configs" / "metadata.json",
-        "--config_file", configs(hippocampus, "inference"),
+        alone, "verify_net_in_out", "network_def", "--meta_file", landed.folder / "configs" / "metadata.json",
+        "--config_file", configs(landed, "inference"),
     )  # fmt: skip
     assert "data shape of network is verified with no error" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("verb", "ending"), [("ckpt_export", ".ts"), ("onnx_export", ".onnx")])
-def test_monai_exports_it_once_more(alone, hippocampus, tmp_path, verb, ending):
+def test_monai_exports_it_once_more(alone, landed, tmp_path, verb, ending):
     file = tmp_path / f"model{ending}"
     runner(
-        alone, verb, "network_def", "--filepath", file, "--ckpt_file", hippocampus.folder / "models" / "model.pt",
-        "--meta_file", hippocampus.folder / "configs" / "metadata.json",
-        "--config_file", configs(hippocampus, "inference"),
+        alone, verb, "network_def", "--filepath", file, "--ckpt_file", landed.folder / "models" / "model.pt",
+        "--meta_file", landed.folder / "configs" / "metadata.json",
+        "--config_file", configs(landed, "inference"),
     )  # fmt: skip
     assert file.stat().st_size > 6_000_000
 
 
-def test_two_bundles_in_one_process_run_their_own_code(alone, hippocampus, shapes):
-    folder = hippocampus.folder.parent
+def test_two_bundles_in_one_process_run_their_own_code(alone, landed, landed_shapes):
+    folder = landed.folder.parent
     found = consumer(alone, "two_bundles", folder, "hippocampus_mri", "synthetic_shapes")
     first, second = found["hippocampus_mri"], found["synthetic_shapes"]
-    for made, network in ((hippocampus, first), (shapes, second)):
+    for made, network in ((landed, first), (landed_shapes, second)):
         assert Path(network["file"]).is_relative_to(made.folder)
         assert network["properties"] == {"train": [], "evaluate": [], "infer": []}
     assert first["module"] != second["module"]
@@ -171,28 +180,28 @@ def test_two_bundles_in_one_process_run_their_own_code(alone, hippocampus, shape
     assert first["weights"] == 1_592_559
 
 
-def test_a_client_of_federated_learning_trains_it(alone, shapes, scans):
-    found = consumer(alone, "federated", shapes.folder, scans)
+def test_a_client_of_federated_learning_trains_it(alone, landed_shapes, scans):
+    found = consumer(alone, "federated", landed_shapes.folder, scans)
     assert set(found["before"]) == set(found["after"]) == {"val_mean_dice"}
     # All but what a mean of 0 leaves alone.
     assert found["changed"] > 0.9 * found["names"]
 
 
-def test_passes_the_zoos_unit_test(alone, shapes, tmp_path):
-    bundle = shutil.copytree(shapes.folder, tmp_path / "models" / shapes.folder.name)
+def test_passes_the_zoos_unit_test(alone, landed_shapes, tmp_path):
+    bundle = shutil.copytree(landed_shapes.folder, tmp_path / "models" / landed_shapes.folder.name)
     found = consumer(alone, "zoo_unit_test", bundle, tmp_path / "data")
     assert [found[kind] for kind in ("train", "evaluate", "infer")] == [[], [], []]
     assert found["written"] == [f"image_{number}_seg.nii.gz" for number in range(10)]
 
 
 @pytest.mark.long
-def test_the_shipped_bundle_passes_the_zoos_unit_test(alone, hippocampus, tmp_path):
-    bundle = shutil.copytree(hippocampus.folder, tmp_path / "models" / hippocampus.folder.name)
+def test_the_shipped_bundle_passes_the_zoos_unit_test(alone, landed, tmp_path):
+    bundle = shutil.copytree(landed.folder, tmp_path / "models" / landed.folder.name)
     found = consumer(alone, "zoo_unit_test", bundle, tmp_path / "data")
     assert [found[kind] for kind in ("train", "evaluate", "infer")] == [[], [], []]
 
 
-def test_several_processes_evaluate_as_one(alone, shapes, scans, tmp_path):
+def test_several_processes_evaluate_as_one(alone, landed_shapes, scans, tmp_path):
     dice = {}
     for name, start, files in (
         ("one", ["-m", "monai.bundle"], ["train", "evaluate"]),
@@ -200,7 +209,7 @@ def test_several_processes_evaluate_as_one(alone, shapes, scans, tmp_path):
          ["train", "evaluate", "multi_gpu_evaluate"]),
     ):  # fmt: skip
         alone(
-            *start, "run", "evaluating", "--config_file", configs(shapes, *files), "--dataset_dir", scans,
+            *start, "run", "evaluating", "--config_file", configs(landed_shapes, *files), "--dataset_dir", scans,
             "--output_dir", tmp_path / name, "--val_cases", _FEW.format(0, 3),
         )  # fmt: skip
         dice[name] = (tmp_path / name / "metrics.csv").read_text().split()
@@ -209,10 +218,10 @@ def test_several_processes_evaluate_as_one(alone, shapes, scans, tmp_path):
     assert one == pytest.approx(two, abs=1e-6)
 
 
-def test_two_processes_train(alone, shapes, scans, tmp_path):
+def test_two_processes_train(alone, landed_shapes, scans, tmp_path):
     alone(
         "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2, "-m", "monai.bundle", "run", "training",
-        "--config_file", configs(shapes, "train", "multi_gpu_train"), "--dataset_dir", scans, "--epochs", 1,
+        "--config_file", configs(landed_shapes, "train", "multi_gpu_train"), "--dataset_dir", scans, "--epochs", 1,
         "--ckpt_dir", tmp_path, "--train_cases", _FEW.format(0, 4), "--val_cases", _FEW.format(4, 6),
     )  # fmt: skip
     assert (tmp_path / "model.pt").is_file()
