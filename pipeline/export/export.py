@@ -14,8 +14,7 @@ import torch
 
 from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.recipe import fill_recipe
-from ..bundle.render import check_rendered, read_manifest, recipe_sources, recipes_folder, to_json
-from ..data.errors import InputError
+from ..bundle.render import read_manifest, recipe_sources, recipes_folder, to_json
 from ..files import write_text
 from .archive import files_of, sha256, write_checksums, write_large_files, write_zip
 from .compare import LARGEST, rounded_up
@@ -23,6 +22,7 @@ from .configs import export_configs
 from .documents import metadata_of, readme, results_of
 from .earlier import require_new
 from .formats import write_formats
+from .given import require_ours, require_rendered
 from .layout import Layout, layout_of
 from .network import Exported, load_network
 from .scripts import Carried, carry
@@ -74,10 +74,11 @@ def export_bundle(
         InputError: the bundle is none of ours, its configs are not what its plan gives, it has no weights or those of
             another network, a form cannot be made here, or there is an export already.
     """
+    require_ours(bundle)
     file = plan_file(bundle)
     bundle = file.parent
     plan = load_plan(file)
-    _require_rendered(bundle)
+    require_rendered(bundle)
     target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
     network = load_network(bundle, plan, checkpoint)
@@ -226,14 +227,3 @@ def _copy_documents(folder: Path, bundle: Path, recipes: Path, made: Made, *, wi
 
 def _is_unfinished(path: Path) -> bool:
     return "TO FILL IN" in path.read_text(encoding="utf-8")
-
-
-def _require_rendered(bundle: Path) -> None:
-    differing = check_rendered(bundle)
-    if differing:
-        raise InputError(
-            bundle,
-            found=f"{', '.join(sorted(differing))} differ from what plan.yaml gives",
-            expected="rendered configs: what is exported comes from the plan",
-            remedy=f"run lightskip render {bundle}",
-        )

@@ -17,6 +17,7 @@ from ..inference.weights import check_weights
 from ..networks import VNet
 from ..networks.prune import Pruned, pruned
 from ..networks.skips import SkipConnection
+from .given import weights_file
 
 __all__ = ["Exported", "load_network"]
 
@@ -56,14 +57,7 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
     Raises:
         InputError: there are no weights, or they are not this network's.
     """
-    source = bundle / "models" / "model.pt" if checkpoint is None else checkpoint
-    if checkpoint is None and not source.is_file():
-        raise InputError(
-            source,
-            found="no such file: this bundle has no weights yet",
-            expected="a trained network to export",
-            remedy="train the bundle, then name the weights: --checkpoint RUN/model.pt",
-        )
+    source = weights_file(bundle, checkpoint)
     _import_own(bundle, plan)
     network, skip = _built(bundle)
     check_weights(source, network)

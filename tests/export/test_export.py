@@ -86,7 +86,7 @@ def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path
 
 
 def test_bundles_without_weights_say_how_to_get_them(bundle, tmp_path):
-    with pytest.raises(InputError, match=r"no weights yet.*--checkpoint RUN/model\.pt"):
+    with pytest.raises(InputError, match=r"no weights of its own yet.*--checkpoint RUN/model\.pt"):
         export_bundle(bundle, tmp_path / "out", without=_QUICK)
     assert _left(tmp_path / "out") == []
 
