@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..data.errors import InputError
 from ..memory import give_back
 from .inferers import in_precision
+from .signal_stack import own_signal_stack
 
 __all__ = ["RUNTIMES", "OpenVINONetwork", "on_runtime"]
 
@@ -108,17 +109,18 @@ class OpenVINONetwork(nn.Module):
         openvino = _silent_openvino()
         model.reshape(list(shape))
         wanted = getattr(openvino.Type, _FORMATS[self.precision])
-        compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": wanted,
-                "INFERENCE_NUM_THREADS": self.threads,
-                "NUM_STREAMS": 1,
-                # Several processes on one machine would all be bound to its first cores.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        with own_signal_stack():
+            compiled = openvino.Core().compile_model(
+                model,
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": wanted,
+                    "INFERENCE_NUM_THREADS": self.threads,
+                    "NUM_STREAMS": 1,
+                    # Several processes on one machine would all be bound to its first cores.
+                    "ENABLE_CPU_PINNING": False,
+                },
+            )
         if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
             raise InputError(
                 "--runtime openvino",

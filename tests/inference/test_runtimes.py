@@ -1,5 +1,8 @@
 """Networks on OpenVINO against the same networks on PyTorch."""
 
+import gc
+import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,6 +17,7 @@ from pipeline.data.errors import InputError
 from pipeline.inference import Ensemble, mirrored
 from pipeline.inference import runtimes as module
 from pipeline.inference.runtimes import OpenVINONetwork, on_runtime
+from pipeline.inference.signal_stack import signal_stack
 from pipeline.networks import VNet
 from pipeline.networks.precision import cpu_has_bfloat16
 
@@ -169,3 +173,19 @@ def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="does not compute in bfloat16") as raised:
         OpenVINONetwork(vnet(), shape=(2, *SPATIAL), precision="bfloat16")
     assert "--set precision=float32" in raised.value.remedy
+
+
+def test_a_signal_still_finds_its_stack_when_two_networks_are_gone() -> None:
+    # Each one's plug-in puts back what it found: the second one must not have found the first one's.
+    before = signal_stack()
+    first, second = (on_runtime(vnet(), "openvino", shape=(2, *SPATIAL), precision="float32") for _ in range(2))
+    first(windows(1))
+    assert signal_stack() == before
+    del first
+    gc.collect()
+    second(windows(1))
+    del second
+    gc.collect()
+    assert signal_stack() == before
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
