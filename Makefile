@@ -91,7 +91,8 @@ test-monai-label: env $(LABEL_VENV)/.complete
 
 # What a release ships: the exported bundle, its zip, and how large and how quick to load they are.
 artefact: env
-	$(BIN)/lightskip export bundles/hippocampus_mri -o $(ARTEFACT) --overwrite
+	rm -rf $(ARTEFACT)
+	$(BIN)/lightskip export bundles/hippocampus_mri -o $(ARTEFACT)
 	$(BIN)/python -W ignore benchmarks/exported.py $(ARTEFACT)/hippocampus_mri -o $(ARTEFACT)/size_and_load_time.json
 
 lint: env
@@ -112,4 +113,4 @@ render-check: env
 	$(BIN)/lightskip render --check $(BUNDLES)
 
 clean:
-	rm -rf $(VENV) $(LABEL_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LABEL_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache build

@@ -11,15 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["add_export_verbs"]
+from ..export.choices import LEFT_OUT
 
-_LEFT_OUT = {
-    "ts": "models/model.ts (TorchScript)",
-    "pt2": "models/model.pt2 (torch.export)",
-    "onnx": "models/model.onnx",
-    "datalist": "the names of the dataset's files: configs/datalist.json, docs/results",
-    "zip": "the zip",
-}
+__all__ = ["add_export_verbs"]
 
 
 def add_export_verbs(verbs: Any) -> None:
@@ -29,8 +23,8 @@ def add_export_verbs(verbs: Any) -> None:
         help="make a bundle that needs MONAI and PyTorch alone, for the model zoo and its consumers",
         description="Export a trained bundle: OUT/NAME, a folder that runs where LightSkip is not installed, and "
         "OUT/NAME_vVERSION.zip of it. The same input gives the same bytes.",
-        epilog="Channels that hard selection left out are pruned, with the same output. docs/model_zoo.md tells the "
-        "way from here into the model zoo and to the Hugging Face hub (lightskip push).",
+        epilog="Channels that sat with hard selection left out are pruned, with the same output. docs/model_zoo.md tells "
+        "the way from here into the model zoo and to the Hugging Face hub (lightskip push).",
     )
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for both")
@@ -40,10 +34,10 @@ def add_export_verbs(verbs: Any) -> None:
     export.add_argument(
         "--without",
         nargs="+",
-        choices=tuple(_LEFT_OUT),
+        choices=tuple(LEFT_OUT),
         default=[],
         metavar="PART",
-        help="leave out " + ", ".join(f"{key}: {what}" for key, what in _LEFT_OUT.items()),
+        help="leave out " + ", ".join(f"{key}: {what}" for key, what in LEFT_OUT.items()),
     )
     export.add_argument("--overwrite", action="store_true", help="take the place of an earlier export")
     export.set_defaults(run=_export)

@@ -10,16 +10,28 @@ from pathlib import Path
 import yaml
 
 from ..files import whole_file
+from .choices import TO_FILL_IN
 
-__all__ = ["CHECKSUMS", "EPOCH", "files_of", "sha256", "write_checksums", "write_large_files", "write_zip"]
+__all__ = [
+    "CHECKSUMS",
+    "EPOCH",
+    "FILLED_IN",
+    "files_of",
+    "read_checksums",
+    "sha256",
+    "write_checksums",
+    "write_large_files",
+    "write_zip",
+]
 
 # The first time that a zip can hold.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CHECKSUMS = "docs/checksums.sha256"
 _LARGE_FILES = "large_files.yml"
+FILLED_IN = ("docs/README.md", "docs/data_license.txt", _LARGE_FILES)
 # Above which size, in bytes, the model zoo wants a file in a list, not in its repository.
 _LARGE = 25_000_000
-_URL = "TO FILL IN: where you publish this file"
+_URL = f"{TO_FILL_IN}: where you publish this file"
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -52,9 +64,22 @@ def write_large_files(folder: Path, *, least: int = _LARGE) -> list[str]:
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the checksum of every other file, as ``sha256sum --check`` reads them."""
-    lines = [f"{sha256(path)}  {name}\n" for name, path in files_of(folder) if name != CHECKSUMS]
+    """Write the checksum of every other file, as ``sha256sum --check`` reads them.
+
+    Those that a person fills in are comments: they are not what they were when the bundle is published.
+    """
+    lines = []
+    for name, path in files_of(folder):
+        if name != CHECKSUMS:
+            lines.append(f"{'# ' if name in FILLED_IN else ''}{sha256(path)}  {name}\n")
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Checksum by name, those of the files that a person fills in as well."""
+    lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+    pairs = (line.removeprefix("# ").partition("  ") for line in lines)
+    return {name: digest for digest, _, name in pairs}
 
 
 def write_zip(folder: Path, file: Path) -> None:

@@ -48,6 +48,9 @@ def differences(network: nn.Module, files: Iterable[Path], shape: Iterable[int])
 
     Returns:
         By the file's name; a form whose runtime is not installed is left out.
+
+    Raises:
+        ValueError: logits are not finite.
     """
     found = {}
     generator = torch.Generator().manual_seed(0)
@@ -60,12 +63,21 @@ def differences(network: nn.Module, files: Iterable[Path], shape: Iterable[int])
             except ImportError:
                 continue
             pairs = zip(windows, expected, strict=True)
-            found[file.name] = max(float((form(window) - logits).abs().max()) for window, logits in pairs)
+            found[file.name] = max(_difference(form(window), logits) for window, logits in pairs)
     return found
 
 
+def _difference(found: Tensor, expected: Tensor) -> float:
+    difference = float((found - expected).abs().max())
+    if not math.isfinite(difference):
+        # Of a maximum of several, one that is no number may be lost.
+        msg = "logits that are not finite numbers"
+        raise ValueError(msg)
+    return difference
+
+
 def rounded_up(difference: float) -> float:
-    """The power of ten that a difference is not above; so much of it is the same on every machine."""
+    """The power of ten that a difference is not above: rounding differs from one machine to the next."""
     return 0.0 if difference == 0 else float(f"1e{math.ceil(math.log10(difference))}")
 
 

@@ -18,7 +18,6 @@ __all__ = ["CONFIGS", "export_configs"]
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate", "inference_trt")
 _SEPARATOR = "::"
 _CHANNEL = "_0000"
-_DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _CASES = (
     "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
     " if pathlib.Path(@dataset_dir).is_dir() and pathlib.Path(@datalist).is_file() else []"
@@ -46,7 +45,8 @@ def export_configs(
     """
     sources = recipe_sources(plan, file, recipes)
     sources["skip"] = sources["skip"] | {"skip": skip}
-    sources["derived"] |= _derived(plan, layout, with_datalist)
+    datalist = sources["derived"]["datalist"] if with_datalist else None
+    sources["derived"] |= _derived(plan, layout, datalist)
     return {name: _merged(name, recipes, sources) for name in CONFIGS}
 
 
@@ -102,14 +102,12 @@ def _after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> 
     return dict([*items[:at], (id_, value), *items[at:]])
 
 
-def _derived(plan: Plan, layout: Layout, with_datalist: bool) -> dict[str, Any]:
+def _derived(plan: Plan, layout: Layout, datalist: str | None) -> dict[str, Any]:
     channels = len(plan.data.channels)
-    if with_datalist:
-        datalist = "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST
+    if datalist is not None:
         listed = {"cases": _CASES, "images": "$[case['image'] for case in @cases]"}
         listed["labels"] = "$[case['label'] for case in @cases]"
     else:
-        datalist = None
         listed = {"cases": "$[]", "images": f"${_found(f'/{layout.images}', layout.image_ending, channels)}"}
         listed["labels"] = f"${_labels_of(layout, channels)}"
     interval = f"$next(n for n in range(min({plan.training.val_interval}, @epochs), 0, -1) if @epochs % n == 0)"
@@ -120,6 +118,8 @@ def _derived(plan: Plan, layout: Layout, with_datalist: bool) -> dict[str, Any]:
         # Not what an earlier run wrote beside them.
         "export_scans": f"$[scan for scan in {scans} if not str(scan).endswith('_' + @output_postfix + @output_ext)]",
         "export_val_interval": interval,
+        "export_no_scans": "$len(@datalist) > 0 or sys.exit('no scans: give --dataset_dir with "
+        f"*{layout.image_ending} files in it, or --datalist')",
         "export_scan_checks": _scan_checks(channels),
         "export_saver": _saver(channels, layout.image_ending),
     }
@@ -160,8 +160,8 @@ def _found(folder: str, ending: str, channels: int) -> str:
 
 def _labels_of(layout: Layout, channels: int) -> str:
     """The expression of the labels of ``@images``, by name: by order, a missing one would shift all others."""
-    name = f"os.path.basename(image)[:-{len(layout.image_ending)}]"
+    name = f"os.path.basename(image).removesuffix('{layout.image_ending}')"
     if channels > 1:
-        first = f"os.path.basename(image[0])[:-{len(_CHANNEL + layout.image_ending)}]"
+        first = f"os.path.basename(image[0]).removesuffix('{layout.image_ending}')[:-{len(_CHANNEL)}]"
         name = f"({name} if isinstance(image, str) else {first})"
     return f"[@dataset_dir + '/{layout.labels}/' + {name} + '{layout.label_ending}' for image in @images]"

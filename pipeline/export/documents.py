@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..bundle.plan import Plan
+from .choices import TO_FILL_IN
 from .layout import Layout
+from .network import Exported
 
 __all__ = ["metadata_of", "readme", "results_of", "section"]
 
-_TO_FILL_IN = "TO FILL IN"
 # MONAI's runner, engines, readers and progress bars; what else the carried code imports is found in it.
 _ALWAYS = ("fire", "nibabel", "pytorch-ignite", "tensorboard", "tqdm")
 _DISTRIBUTIONS = {"skimage": "scikit-image", "PIL": "pillow", "ignite": "pytorch-ignite", "yaml": "pyyaml"}
@@ -57,11 +58,9 @@ def metadata_of(
         The same with the packages that the exported bundle needs, and with what was measured as ``eval_metrics``.
     """
     known: dict[str, str] = rendered["required_packages_version"]
-    needed = {*_ALWAYS, *(["pillow"] if layout.has_pictures else []), *_imported(scripts)}
+    needed = {*_ALWAYS, *layout.packages, *_imported(scripts)}
     packages = {name: known[name] for name in sorted(needed & known.keys())}
-    content = {**rendered, "required_packages_version": packages}
-    if layout.has_pictures:
-        content["data_type"] = layout.image_ending.removeprefix(".")
+    content = {**rendered, "required_packages_version": packages, "data_type": layout.data_type}
     unknown = needed - known.keys() - set(_HAVE_THEIR_OWN_KEY)
     # Of a module of the user's own: any version that is installed may be the tested one.
     packages |= dict(_installed(name) for name in sorted(unknown))
@@ -79,12 +78,10 @@ def readme(
     metadata: Mapping[str, Any],
     bundle: Path,
     *,
-    skip: Any,
-    parameters: int,
-    left_out: Mapping[int, tuple[int, int]],
-    forms: Iterable[str],
+    network: Exported,
+    forms: Sequence[str],
     layout: Layout,
-    listed: bool,
+    listed: str,
     results: Mapping[str, Any] | None,
 ) -> str:
     """The README of the exported bundle.
@@ -97,12 +94,10 @@ def readme(
         plan: the bundle's plan.
         metadata: of the exported bundle.
         bundle: the bundle's folder.
-        skip: skip connections of the exported network, as ``VNet`` takes them.
-        parameters: how many weights the exported network has.
-        left_out: channels that hard selection leaves out, as :class:`~pipeline.networks.prune.Pruned` has them.
+        network: the exported one.
         forms: names of the files in ``models/`` beside the weights.
         layout: where the dataset's files lie, and how their names end.
-        listed: whether the bundle has a list of them.
+        listed: the file that lists the cases, as the README is to name it; empty for none.
         results: as :func:`results_of` gives them.
     """
     own = bundle / "docs" / "README.md"
@@ -117,9 +112,9 @@ def readme(
         "description": plan.description,
         "dims": plan.spatial_dims,
         "channels": "-".join(map(str, plan.network.channels)),
-        "parameters": parameters,
-        "skips": _skips(skip),
-        "pruned": _pruned(left_out),
+        "parameters": network.parameters,
+        "skips": _skips(network.pruned.skip),
+        "pruned": _pruned(network.pruned.left_out),
         "inputs": f"{len(plan.data.channels)} channel(s) ({', '.join(plan.data.channels)}), windows of {shape} voxels",
         "outputs": f"{len(plan.labels)} channels ({names})",
         "cleaning": _cleaning(plan),
@@ -127,7 +122,7 @@ def readme(
         "preprocessing": _preprocessing(plan),
         "performance": section(about_weights, "Performance") or _table(results),
         "training": section(about_weights, "Training") or "Not recorded.",
-        "forms": "".join(f", `{name}` ({_FORMS[name]})" for name in forms),
+        "forms": _forms(forms),
         "ending": layout.image_ending,
         "dataset": _dataset(layout, listed=listed),
         "intended_use": plan.intended_use,
@@ -151,7 +146,7 @@ def section(markdown: str, title: str) -> str:
         elif is_inside:
             lines.append(line)
     text = "\n".join(lines).strip()
-    return "" if _TO_FILL_IN in text else text
+    return "" if TO_FILL_IN in text else text
 
 
 def _skips(skip: Any) -> str:
@@ -172,10 +167,20 @@ def _cleaning(plan: Plan) -> str:
     return f" It is cleaned: {', '.join(done)}." if done else ""
 
 
-def _dataset(layout: Layout, *, listed: bool) -> str:
+def _forms(forms: Sequence[str]) -> str:
+    each = "".join(f", `{name}` ({_FORMS[name]})" for name in forms)
+    if not forms:
+        return f"{each}."
+    return (
+        f"{each}. `docs/formats.json` has how far their logits are from those of the weights in PyTorch, on a random "
+        "input and in float32."
+    )
+
+
+def _dataset(layout: Layout, *, listed: str) -> str:
     folders = f"`DATASET` is the folder that has `{layout.images}/` and `{layout.labels}/`"
     return folders + (
-        " with the files that `configs/datalist.json` names, in folds; the first fold validates, `--fold 1` another."
+        f" with the files that {listed} names, in folds; the first fold validates, `--fold 1` another."
         if listed
         else ": a label map has the name of its image. Every fifth case validates, `--fold 1` takes others."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data.errors import InputError
-from .archive import CHECKSUMS, files_of, sha256
+from .archive import CHECKSUMS, files_of, read_checksums, sha256
 
 __all__ = ["require_new"]
 
@@ -19,8 +19,8 @@ def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
         overwrite: whether an earlier export may go.
 
     Raises:
-        InputError: one is there and may not go, or something is there that no export made: the bundle itself, or a
-            training in an exported one.
+        InputError: one is there and may not go, or the folder is none that an export made, or was changed since: the
+            bundle itself, a training in an exported one, words that were filled in.
     """
     there = [path for path in (target, archive) if path.exists()]
     if there and not overwrite:
@@ -37,8 +37,15 @@ def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
             expected="the zip of an earlier export to take the place of",
             remedy="move it away, or give another folder with -o",
         )
-    if not target.exists():
+    if not target.exists() and not target.is_symlink():
         return
+    if target.is_symlink():
+        raise InputError(
+            target,
+            found="a link",
+            expected="the folder of an earlier export to take the place of",
+            remedy="remove it, or give another folder with -o",
+        )
     checksums = target / CHECKSUMS
     if not checksums.is_file():
         raise InputError(
@@ -47,8 +54,7 @@ def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
             expected="an earlier export to take the place of",
             remedy="give another folder with -o: nothing else is removed",
         )
-    lines = checksums.read_text(encoding="utf-8").splitlines()
-    exported = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    exported = read_checksums(target)
     files = dict(files_of(target))
     _refuse(target, [name for name in files if name not in exported.keys() | {CHECKSUMS}], "which no export made")
     changed = [name for name, path in files.items() if name in exported and sha256(path) != exported[name]]

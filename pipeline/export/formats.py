@@ -25,7 +25,7 @@ from .archive import EPOCH
 from .compare import differences
 from .norms import with_exact_norms
 
-__all__ = ["FORMATS", "write_formats"]
+__all__ = ["FORMATS", "check_built", "write_formats"]
 
 _TORCHSCRIPT, _PROGRAM, _ONNX = "model.ts", "model.pt2", "model.onnx"
 FORMATS = (_TORCHSCRIPT, _PROGRAM, _ONNX)
@@ -49,6 +49,7 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
             network one of the forms; its last words are quoted.
     """
     if not formats:
+        check_built(folder)
         return {}
     if _ONNX in formats:
         _check_onnx()
@@ -58,22 +59,41 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        raise _refused(done.stdout.strip(), done.stderr)
+        raise _refused(done.returncode, done.stdout.strip(), done.stderr)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def _refused(began: str, said: str) -> InputError:
-    """What is told when the process ended: the form that it had begun, and its last words."""
+def check_built(folder: Path) -> None:
+    """Make sure that the exported code builds the exported network, in this process and without a trace in it."""
+    path, before = list(sys.path), set(sys.modules)
+    try:
+        _network(folder)
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
+                del sys.modules[name]
+
+
+def _refused(status: int, began: str, said: str) -> InputError:
+    """What is told when the process ended: what it had begun, and its last words."""
     name = began.splitlines()[-1] if began else "the network"
     words = [line.strip() for line in said.splitlines() if line.strip()]
+    if status < 0:
+        return InputError(
+            f"models/{name}",
+            found=f"the process that made it was ended by signal {-status}",
+            expected="enough memory, and nobody who ends it",
+            remedy="try again, with less beside it",
+        )
     ending = name.partition(".")[2]
     return InputError(
         f"models/{name}",
-        found=f"PyTorch cannot write it: {words[-1] if words else 'the process was ended'}",
+        found=f"PyTorch cannot write it: {words[-1] if words else f'exit status {status}'}",
         expected="a network that can be exported, and room on the disk",
-        remedy=f"see to the room on the disk; or leave this form out: --without {ending}; or, where the network has a "
-        "skip connection of your own, write it without what depends on the values of its input",
+        remedy=f"see to the room on the disk; or leave this form out: --without {ending or 'ts pt2 onnx'}; or, where "
+        "the network has a skip connection of your own, write it without what depends on the values of its input",
     )
 
 
@@ -103,6 +123,7 @@ def _main(folder: Path, formats: Sequence[str]) -> None:
     for name in formats:
         print(name, file=stdout, flush=True)
         write[name](folder)
+    print("comparison", file=stdout, flush=True)
     network, example, _ = _network(folder)
     files = [folder / "models" / name for name in formats]
     print(json.dumps(differences(network, files, example.shape[1:])), file=stdout)

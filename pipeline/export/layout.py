@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Layout", "layout_of"]
 
 _NIFTI = ".nii.gz"
+_NIFTIS = (".nii.gz", ".nii", ".hdr", ".img")
 _PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 
@@ -34,6 +35,18 @@ class Layout:
         """Whether the images are pictures (PNG, TIFF)."""
         return self.image_ending.lower().endswith(_PICTURES)
 
+    @property
+    def packages(self) -> list[str]:
+        """What MONAI needs to read the images, nibabel aside."""
+        if self.image_ending.lower().endswith(_NIFTIS):
+            return []
+        return ["pillow"] if self.has_pictures else ["itk"]
+
+    @property
+    def data_type(self) -> str:
+        """The word for the metadata: nibabel, or the ending."""
+        return self.image_ending.removeprefix(".") if self.packages else "nibabel"
+
 
 def layout_of(manifest: Mapping[str, Any] | None) -> Layout:
     """The layout of a datalist's first case; that of the Decathlon where there is none."""
@@ -46,4 +59,4 @@ def layout_of(manifest: Mapping[str, Any] | None) -> Layout:
 
 
 def _ending(name: str) -> str:
-    return _NIFTI if name.lower().endswith(_NIFTI) else Path(name).suffix
+    return name[-len(_NIFTI) :] if name.lower().endswith(_NIFTI) else Path(name).suffix

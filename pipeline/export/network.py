@@ -55,15 +55,16 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
         checkpoint: weights that are not the bundle's own ``models/model.pt``.
 
     Raises:
-        InputError: there are no weights, or they are not this network's.
+        InputError: there are no weights, they are not this network's, or not all of them are finite.
     """
     source = weights_file(bundle, checkpoint)
     _import_own(bundle, plan)
     network, skip = _built(bundle)
     check_weights(source, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
+    _require_finite(source, network)
     left = pruned(network, skip)
-    registering, own = _homes(network, bundle)
+    registering, own = _homes(network, bundle, plan)
     learned = left.weights.keys() - dict(network.named_buffers()).keys()
     return Exported(left, sum(left.weights[name].numel() for name in learned), registering, own, source)
 
@@ -118,16 +119,28 @@ def _built(bundle: Path) -> tuple[VNet, Any]:
     return network.eval(), parser.get_parsed_content("skip")
 
 
-def _homes(network: VNet, bundle: Path) -> tuple[list[str], list[Path]]:
-    """Where the network's skip connections are defined: modules of ours, and files beside the plan."""
+def _require_finite(source: Path, network: VNet) -> None:
+    broken = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
+    if broken:
+        raise InputError(
+            source,
+            found=f"{broken[0]} with values that are no finite numbers",
+            expected="weights of a training that went well",
+            remedy="export weights of an earlier epoch, or train again with a lower learning rate",
+        )
+
+
+def _homes(network: VNet, bundle: Path, plan: Plan) -> tuple[list[str], list[Path]]:
+    """Modules that the exported network needs: those of ours that define its skips, and the user's beside the plan."""
     names = {type(part).__module__ for part in network.modules() if isinstance(part, SkipConnection)}
     ours = {name for name in names if name.partition(".")[0] == __name__.partition(".")[0]}
-    own = {bundle / f"{name}.py" for name in names - ours}
+    # All of the plan's, whatever they register: a skip, an activation, a normalisation.
+    own = {bundle / f"{name}.py" for name in {*names, *plan.imports} - ours}
     missing = [file for file in own if not file.is_file()]
     if missing:
         raise InputError(
             missing[0],
-            found="no such file, and a skip connection of the network is defined in a module of that name",
+            found="no such file, and the network needs a module of that name",
             expected="modules of one's own beside plan.yaml, so that the exported bundle can carry them",
             remedy="copy the module there",
         )

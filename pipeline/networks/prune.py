@@ -37,7 +37,7 @@ def pruned(network: VNet, skip: Spec | Sequence[Spec]) -> Pruned:
 
     Select and Attend are one linear map of the channels (Taghanaki et al., arXiv 1804.05181), so the selected channels'
     weights go into the kernel of the attention map: a skip ``sat`` becomes ``at`` with the indices of its ``channels``.
-    Where soft selection, or all channels, are selected nothing changes.
+    A skip with soft selection, or one that selects all of its channels, stays as it is.
 
     Args:
         network: the trained network.

@@ -15,8 +15,10 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
+from PIL import Image
 
-from pipeline.export.export import Made
+from pipeline.export.export import Made, export_bundle
 from pipeline.prediction import predict
 
 pytestmark = pytest.mark.export
@@ -136,7 +138,51 @@ def test_a_dataset_that_is_not_there_is_told(alone, landed_shapes, tmp_path, wha
         check=False,
     )
     assert done.returncode == 1
-    assert "give --dataset_dir, or --images and --labels" in done.stderr
+    assert "no training cases: give --dataset_dir" in done.stderr or "no cases to evaluate: give" in done.stderr
+
+
+def test_a_fold_without_cases_is_told(alone, landed_shapes, scans, tmp_path):
+    done = runner(
+        alone, "run", "training", "--config_file", configs(landed_shapes, "train"), "--dataset_dir", scans,
+        "--fold", 77, "--epochs", 1, "--ckpt_dir", tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no cases to validate with: give another --fold" in done.stderr
+
+
+def test_pictures_and_channels_go_through(alone, tmp_path):
+    """A 2D bundle of pictures, and one of two channels: the label maps are those of ours."""
+    for name in ("em_membrane", "left_right"):
+        bundle = Path(__file__).resolve().parents[2] / "bundles" / name
+        parser = ConfigParser()
+        parser.read_config(str(bundle / "configs" / "inference.json"))
+        weights = tmp_path / f"{name}.pt"
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(0)
+            torch.save(parser.get_parsed_content("network_def").state_dict(), weights)
+        made = export_bundle(bundle, tmp_path, checkpoint=weights, without=["ts", "pt2", "onnx", "zip"])
+        folder = tmp_path / f"{name}_scans"
+        scan = _draw(folder, name)
+        runner(
+            alone, "run", "--config_file", configs(made, "inference"), "--dataset_dir", folder,
+            "--output_dir", tmp_path / f"{name}_maps",
+        )  # fmt: skip
+        ours = predict(bundle, scan, checkpoint=weights, settings={"precision": "float32"})
+        theirs = np.asarray(nibabel.load(tmp_path / f"{name}_maps" / "a_seg.nii.gz").dataobj)
+        np.testing.assert_array_equal(theirs.squeeze(), np.asarray(ours.labels).squeeze())
+
+
+def _draw(folder: Path, name: str) -> Path | tuple[Path, ...]:
+    """One scan of random numbers, as the bundle's scans are."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    if name == "em_membrane":
+        Image.fromarray(generator.integers(0, 255, (80, 96), dtype=np.uint8)).save(folder / "a.png")
+        return folder / "a.png"
+    files = tuple(folder / f"a_000{channel}.nii.gz" for channel in range(2))
+    for file in files:
+        nibabel.save(nibabel.Nifti1Image(generator.normal(size=(40, 40, 12)).astype(np.float32), np.eye(4)), file)
+    return files
 
 
 def test_metadata_fit_the_zoos_schema(alone, landed, tmp_path):

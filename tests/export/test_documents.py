@@ -15,6 +15,8 @@ from pipeline.bundle.schema import Postprocessing
 from pipeline.export.archive import sha256
 from pipeline.export.documents import metadata_of, readme, results_of, section
 from pipeline.export.layout import Layout
+from pipeline.export.network import Exported
+from pipeline.networks.prune import Pruned
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in (REPOSITORY / "bundles").glob("*/plan.yaml"))
@@ -58,16 +60,16 @@ def metadata(bundle: Path = HIPPOCAMPUS, **options: Any) -> dict[str, Any]:
 
 def text(bundle: Path = HIPPOCAMPUS, plan: Plan | None = None, **options: Any) -> str:
     given = {
-        "skip": "sat",
-        "parameters": 1234567,
-        "left_out": {},
         "forms": ["model.ts"],
         "layout": Layout(),
-        "listed": True,
+        "listed": "`configs/datalist.json`",
         "results": None,
         **options,
     }
-    return readme(TEMPLATE, load_plan(bundle) if plan is None else plan, metadata(bundle), bundle, **given)
+    pruned = Pruned(given.pop("skip", "sat"), {}, given.pop("left_out", {}))
+    network = Exported(pruned, given.pop("parameters", 1234567), [], [], bundle / "models" / "model.pt")
+    plan = load_plan(bundle) if plan is None else plan
+    return readme(TEMPLATE, plan, metadata(bundle), bundle, network=network, **given)
 
 
 @pytest.fixture
@@ -200,7 +202,7 @@ def test_readme_tells_what_the_network_is():
     assert "`model.pt` (weights), `model.ts` (TorchScript), `model.onnx` (ONNX)." in text(
         forms=["model.ts", "model.onnx"]
     )
-    pictures = text(layout=PICTURES, listed=False)
+    pictures = text(layout=PICTURES, listed="")
     assert "every `*.png` in a folder" in pictures
     assert (
         "`DATASET` is the folder that has `images/` and `labels/`: a label map has the name of its image." in pictures

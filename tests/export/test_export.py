@@ -123,7 +123,7 @@ def test_a_failure_leaves_nothing(bundle, weights, tmp_path, monkeypatch):
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device", "model.pt")
 
-    monkeypatch.setattr("pipeline.export.export.write_checksums", fails)
+    monkeypatch.setattr("pipeline.export.contents.write_checksums", fails)
     with pytest.raises(OSError, match="No space left"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
     assert _left(tmp_path / "out") == []
@@ -157,6 +157,46 @@ class Looking(SkipConnection):
     def transfer(self, kept, decoder):
         return kept * getattr(self, "no" + "thing", 1)
 """
+
+
+def test_a_failure_leaves_an_earlier_export_as_it_was(bundle, weights, tmp_path, monkeypatch):
+    made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
+    before = {name: path.read_bytes() for name, path in files_of(made.folder)}
+    moved = []
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name == "synthetic_shapes" and target == made.folder and not moved:
+            moved.append(self)
+            raise OSError(5, "Input/output error", str(self))
+        return replace(self, target)
+
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="Input/output") as error:
+        export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, overwrite=True)
+    assert error.value.filename == str(tmp_path / "out")
+    assert {name: path.read_bytes() for name, path in files_of(made.folder)} == before
+    assert _left(tmp_path / "out") == ["synthetic_shapes"]
+
+
+def test_weights_that_are_no_numbers_are_refused(bundle, weights, tmp_path):
+    broken = torch.load(weights, weights_only=True)
+    broken["head.bias"][0] = float("nan")
+    torch.save(broken, weights)
+    with pytest.raises(InputError, match=r"head\.bias with values that are no finite numbers"):
+        export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
+
+
+def test_an_unknown_part_is_told(bundle, weights, tmp_path):
+    with pytest.raises(InputError, match="without: found onxx; expected parts of ts, pt2, onnx"):
+        export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=["onxx"])
+
+
+def test_the_exported_code_leaves_no_trace_in_this_process(bundle, weights, tmp_path):
+    before, path = set(sys.modules), list(sys.path)
+    export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
+    assert not [name for name in set(sys.modules) - before if name.startswith("synthetic_shapes_")]
+    assert sys.path == path
 
 
 def test_names_of_the_datasets_files_can_be_left_out(tmp_path):
@@ -201,11 +241,14 @@ def test_the_zip_is_the_folder(hippocampus):
 @pytest.mark.export
 def test_checksums_are_those_of_the_files(hippocampus):
     lines = (hippocampus.folder / CHECKSUMS).read_text().splitlines()
-    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines if not line.startswith("#"))}
+    # sha256sum takes those that a person fills in for comments.
+    filled_in = {line.split("  ", 1)[1] for line in lines if line.startswith("# ")}
+    assert filled_in == {"docs/README.md", "docs/data_license.txt"}
     actual = {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in files_of(hippocampus.folder)
-        if name != CHECKSUMS
+        if name not in {CHECKSUMS, *filled_in}
     }
     assert listed == actual
     # Nothing exceeds 25 MB, so there is nothing to download.
@@ -215,7 +258,7 @@ def test_checksums_are_those_of_the_files(hippocampus):
 def test_large_files_are_listed_with_their_checksums(bundle, weights, tmp_path, monkeypatch):
     # The shipped networks are smaller than what the zoo calls large.
     least = partial(write_large_files, least=100_000)
-    monkeypatch.setattr("pipeline.export.export.write_large_files", least)
+    monkeypatch.setattr("pipeline.export.contents.write_large_files", least)
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
     (entry,) = yaml.safe_load((made.folder / "large_files.yml").read_text())["large_files"]
     digest = hashlib.sha256((made.folder / "models" / "model.pt").read_bytes()).hexdigest()

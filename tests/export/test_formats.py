@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from pipeline.data.errors import InputError
 from pipeline.export.compare import LARGEST, load_form
 from pipeline.export.export import Made
 from pipeline.export.formats import FORMATS, write_formats
+from pipeline.export.norms import with_exact_norms
+from pipeline.inference.runtimes import _silent_openvino
+from pipeline.inference.signal_stack import own_signal_stack
 
 pytestmark = pytest.mark.export
 
@@ -58,6 +62,36 @@ def test_label_maps_of_real_scans_are_the_same(hippocampus, network, real_data):
                 assert torch.equal(logits.argmax(1), expected.argmax(1))
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
+def test_openvino_reads_the_onnx(hippocampus, network):
+    # Its import would tell its maker.
+    openvino = _silent_openvino()
+    settings = {"INFERENCE_PRECISION_HINT": openvino.Type.f32}
+    with own_signal_stack():
+        compiled = openvino.Core().compile_model(str(hippocampus.folder / "models" / "model.onnx"), "CPU", settings)
+    window = torch.randn(2, 1, 40, 56, 40, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network(window)
+    logits = torch.from_numpy(compiled({"image": window.numpy()})["pred"])
+    assert float((logits - expected).abs().max()) < 10 * LARGEST
+    assert float((logits.argmax(1) != expected.argmax(1)).float().mean()) < 1e-5
+
+
+def test_onnx_runtimes_own_normalisation_is_worse(tmp_path):
+    """Why the exported one takes its means axis by axis; against double precision."""
+    torch.manual_seed(0)
+    layer = torch.nn.InstanceNorm3d(8, affine=True).eval()
+    window = torch.randn(1, 8, 40, 56, 40) + 3
+    expected = torch.nn.InstanceNorm3d(8).double()(window.double())
+    worst = {}
+    for name, network in (("own", layer), ("ours", with_exact_norms(layer))):
+        made = torch.onnx.export(network, (window,), dynamo=True, verbose=False)
+        assert made is not None
+        made.save(tmp_path / f"{name}.onnx")
+        worst[name] = float((load_form(tmp_path / f"{name}.onnx")(window).double() - expected).abs().max())
+    assert worst["own"] > 3 * worst["ours"]
+
+
 def test_onnx_says_what_it_is(hippocampus):
     model = onnx.load(hippocampus.folder / "models" / "model.onnx")
     assert [value.name for value in model.graph.input] == ["image"]
@@ -89,7 +123,8 @@ def test_the_program_has_its_metadata(hippocampus):
 
 
 def test_no_path_of_this_machine_is_in_them(hippocampus):
-    here = [str(Path.home()).encode(), str(Path(__file__).resolve().parents[2]).encode(), b"site-packages"]
+    folders = (Path.home(), Path(__file__).resolve().parents[2], hippocampus.folder.parent)
+    here = [*(str(folder).encode() for folder in folders), b"site-packages"]
     for name in FORMATS:
         file = hippocampus.folder / "models" / name
         contents = [file.read_bytes()]
@@ -101,6 +136,7 @@ def test_no_path_of_this_machine_is_in_them(hippocampus):
 
 def test_what_is_stated_is_what_was_found(hippocampus):
     stated = json.loads((hippocampus.folder / "docs" / "formats.json").read_text())
+    assert set(stated["largest_logit_difference_at_most"]) == set(FORMATS)
     for name, most in stated["largest_logit_difference_at_most"].items():
         assert hippocampus.differences[name] <= most <= LARGEST
 
