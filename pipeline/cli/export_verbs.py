@@ -23,8 +23,8 @@ def add_export_verbs(verbs: Any) -> None:
         help="make a bundle that needs MONAI and PyTorch alone, for the model zoo and its consumers",
         description="Export a trained bundle: OUT/NAME, a folder that runs where LightSkip is not installed, and "
         "OUT/NAME_vVERSION.zip of it. The same input gives the same bytes.",
-        epilog="Channels that sat with hard selection left out are pruned, with the same output. docs/model_zoo.md tells "
-        "the way from here into the model zoo and to the Hugging Face hub (lightskip push).",
+        epilog="Channels that sat with hard selection left out are pruned, with the same output. docs/model_zoo.md "
+        "tells the way from here into the model zoo and to the Hugging Face hub (lightskip push).",
     )
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for both")

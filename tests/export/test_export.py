@@ -18,6 +18,7 @@ from monai.bundle import ConfigParser
 from pipeline.data.errors import InputError
 from pipeline.export.archive import CHECKSUMS, files_of, write_large_files
 from pipeline.export.export import export_bundle
+from pipeline.prediction.parts import read_parts
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 _QUICK = ("ts", "pt2", "onnx", "zip")
@@ -59,6 +60,16 @@ def test_the_folder_has_what_a_bundle_must_have(bundle, weights, tmp_path):
     assert {"LICENSE", "models/model.pt", "docs/README.md", "configs/logging.conf"} <= names
     assert not any("plan.yaml" in name or name.startswith("runs/") for name in names)
     assert _left(tmp_path / "out") == ["synthetic_shapes"]
+
+
+def test_predict_reads_its_parts(bundle, weights, tmp_path):
+    made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
+    parts = read_parts(made.folder, device="cpu")
+    # By the metadata: an exported config has no names of labels.
+    assert parts.labels == {"background": 0, "ellipsoid": 1, "shell": 2, "tube": 3}
+    assert (parts.precision, len(parts.clean.transforms)) == ("float32", 0)
+    with pytest.raises(InputError, match="found no mirror axes"):
+        read_parts(made.folder, tta=True)
 
 
 def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path):
