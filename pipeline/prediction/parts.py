@@ -14,14 +14,10 @@ import torch
 from monai.bundle import ConfigItem
 from monai.inferers.inferer import SlidingWindowInferer
 from monai.transforms import (
-    Activationsd,
-    AsDiscreted,
     Compose,
-    Invertd,
     LoadImaged,
     NormalizeIntensityd,
     Orientationd,
-    SaveImaged,
     Spacingd,
 )
 from nibabel.orientations import axcodes2ornt
@@ -30,8 +26,8 @@ from torch import nn
 
 from ..bundle.launch_checks import check_given, config_files, read
 from ..data.errors import InputError
-from ..inference import SaveLabelMapd, SaveProbabilitiesd
 from ..inference.label_table import Label, label_table
+from .chains import REMEDY, cleaning, reading
 from .config import evaluated_config, explained, refuse_own, same_program
 from .members import loaded_members, one_network
 from .settings import device_name
@@ -39,7 +35,6 @@ from .settings import device_name
 __all__ = ["Parts", "read_parts"]
 
 _FAST_OVERLAP = 0.25
-_REMEDY = "run it with `python -m monai.bundle run --config_file …/configs/inference.json`"
 
 
 @dataclass(frozen=True)
@@ -202,7 +197,7 @@ def _parts(
         members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
     )
     converting = time.perf_counter() - start
-    loader, preprocessing = _reading(parser)
+    loader, preprocessing = reading(parser)
     metadata = parser.get("_meta_", {})
     return Parts(
         bundle=bundle,
@@ -216,7 +211,7 @@ def _parts(
         loader=loader,
         preprocessing=preprocessing,
         inferer=inferer,
-        clean=_cleaning(parser, bundle) if postprocessing else Compose([]),
+        clean=cleaning(parser, bundle) if postprocessing else Compose([]),
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision=str(parser.get_parsed_content("used_precision", default=ConfigItem("float32"))),
@@ -242,7 +237,7 @@ def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
             "configs/metadata.json",
             found="no channel_def of the network's output, and no labels in the inference config",
             expected="the names of the labels",
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     return {str(name): int(value) for value, name in names.items()}
 
@@ -250,32 +245,3 @@ def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
 def _modality(metadata: Mapping[str, Any]) -> str:
     inputs = metadata.get("network_data_format", {}).get("inputs", {})
     return next((str(value.get("modality", "")) for value in inputs.values()), "")
-
-
-def _reading(parser: Any) -> tuple[LoadImaged, Compose]:
-    transforms = parser.get_parsed_content("preprocessing").transforms
-    if not transforms or not isinstance(transforms[0], LoadImaged):
-        raise InputError(
-            "preprocessing of the inference config",
-            found=f"{type(transforms[0]).__name__ if transforms else 'nothing'} at its beginning",
-            expected="LoadImaged",
-            remedy=_REMEDY,
-        )
-    return transforms[0], Compose(transforms[1:])
-
-
-def _cleaning(parser: Any, bundle: Path) -> Compose:
-    """Return the transforms between argmax and saving, after making sure that those before are the ones known here."""
-    transforms = parser.get_parsed_content("postprocessing").transforms
-    kinds = [type(transform) for transform in transforms]
-    before = kinds[: kinds.index(AsDiscreted)] if AsDiscreted in kinds else []
-    known = [kind for kind in before if kind is not SaveProbabilitiesd]
-    if known != [Activationsd, Invertd]:
-        raise InputError(
-            bundle / "configs" / "inference.json",
-            found=f"post-processing by {', '.join(kind.__name__ for kind in kinds) or 'nothing'}",
-            expected="softmax, the inverse of the pre-processing, argmax, then what changes label maps",
-            remedy=_REMEDY,
-        )
-    after = transforms[len(before) + 1 :]
-    return Compose([transform for transform in after if not isinstance(transform, SaveLabelMapd | SaveImaged)])
