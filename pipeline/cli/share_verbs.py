@@ -63,7 +63,9 @@ def _import(options: argparse.Namespace) -> int:
     from ..bundle.unpack.terminal import shown  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
 
+    _check_list(options.json, options.bundle, options.output)
     with opened(options.bundle, output=options.output, look=options.list, most_bytes=options.max_size) as found:
+        _check_list(options.json, options.bundle, found.target)
         print(as_text(found.examination), flush=True)
         if options.json:
             write_text(options.json.absolute(), as_json(found.examination))
@@ -77,9 +79,26 @@ def _import(options: argparse.Namespace) -> int:
     quoted = shlex.quote(str(place))
     if found.examination.to_download:
         print(f"first: python -m monai.bundle download_large_files --bundle_path {quoted}")
+        print(f"then check what was downloaded: lightskip import {quoted} --list")
     if (place / "configs" / "inference.json").is_file():
         print(f"next: lightskip predict {quoted} SCANS -o OUT")
     return 0
+
+
+def _check_list(listed: Path | None, bundle: Path, output: Path | None) -> None:
+    """The list must not take the zip's place, nor lie where the bundle is to be made."""
+    from ..data.errors import InputError  # noqa: PLC0415
+
+    if listed is None:
+        return
+    found = ""
+    if listed.resolve() == bundle.resolve() or (bundle.is_file() and listed.is_file() and listed.samefile(bundle)):
+        found = "the bundle itself"
+    elif output is not None and listed.resolve().is_relative_to(output.resolve()):
+        found = f"a place within {output}, which is still to be made"
+    if found:
+        remedy = "name a file elsewhere"
+        raise InputError("--json", found=found, expected="a file of its own for the list", remedy=remedy)
 
 
 def _agreed(question: str) -> bool:

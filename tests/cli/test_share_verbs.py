@@ -64,6 +64,7 @@ def test_import_writes_the_list_as_json_and_tells_what_is_to_be_downloaded(capsy
     assert json.loads(Path("list.json").read_text())["texts"][0]["level"] == "acts"
     out = capsys.readouterr().out
     assert f"first: python -m monai.bundle download_large_files --bundle_path '{Path('a b').absolute()}'" in out
+    assert f"then check what was downloaded: lightskip import '{Path('a b').absolute()}' --list" in out
 
 
 @pytest.mark.usefixtures("archive")
@@ -71,6 +72,27 @@ def test_import_unpacks_nothing_where_the_list_cannot_be_written(capsys: pytest.
     assert main(["import", "download.zip", "--yes", "--json", "."]) == 2
     assert "found is a directory" in capsys.readouterr().err
     assert [path.name for path in Path().iterdir()] == ["download.zip"]
+
+
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("download.zip", "-o jo"),
+        ("./download.zip", "--list"),
+        ("link.zip", "-o jo"),
+        ("jo/list.json", "-o jo"),
+        ("jo", "-o jo"),
+        ("spleen/list.json", ""),
+    ],
+)
+def test_import_lets_the_list_take_no_other_place(capsys: pytest.CaptureFixture[str], place: str, words: str) -> None:
+    Path("link.zip").symlink_to("download.zip")
+    before = Path("download.zip").read_bytes()
+    assert main(["import", "download.zip", "--yes", *words.split(), "--json", place]) == 2
+    assert "name a file elsewhere" in capsys.readouterr().err
+    assert Path("download.zip").read_bytes() == before
+    assert not {"jo", "spleen"} & {path.name for path in Path().iterdir()}
 
 
 @pytest.mark.usefixtures("archive")

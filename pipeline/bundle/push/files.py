@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-__all__ = ["Upload", "private_notes", "sort_files"]
+from ..unpack.reading import Pairs, is_config, nodes_of, read_config
+
+__all__ = ["Upload", "files_with_tokens", "is_config_file", "private_notes", "sort_files"]
 
 _RUBBISH = ("__pycache__", "Thumbs.db", "desktop.ini")
 _BYTECODE = (".pyc", ".pyo")
 _RESULTS = ("runs", "predictions", "evaluation", "evaluations", "eval", "logs", "data", "dataset", "scans", "cache")
 _SCANS = (
     ".nii", ".nii.gz", ".nrrd", ".nhdr", ".seg.nrrd", ".mha", ".mhd", ".hdr", ".img", ".dcm", ".dicom", ".ima", ".mgh",
-    ".mgz", ".tif", ".tiff", ".h5", ".hdf5", ".npy", ".npz", ".zip", ".tar", ".gz", ".7z",
+    ".mgz", ".tif", ".tiff", ".h5", ".hdf5", ".npy", ".npz", ".mnc", ".vtk", ".vti", ".vtp", ".mat",
+    ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
+    ".pkl", ".pickle", ".joblib", ".parquet", ".feather", ".sqlite", ".sqlite3", ".db",
     ".log", ".key", ".pem", ".ipynb",
 )  # fmt: skip
-_TABLES = (".csv", ".tsv", ".xlsx")
+_TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
+_TEXTS = ("license.txt", "data_license.txt", "requirements.txt")
+_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
 _EVENTS = "events.out.tfevents"
 _LFS_BYTES = 10 * 2**20
 _START = 8192
@@ -38,7 +44,8 @@ def sort_files(folder: Path) -> tuple[list[Upload], list[str], list[str]]:
     """Sort a bundle's files into those that go, those left out, and those that forbid to go on.
 
     Left out is what programs leave behind: hidden files, bytecode. Refused is what may be data or results: scans and
-    tables anywhere, folders of runs and predictions, links.
+    tables anywhere, folders of runs and predictions, links. A folder of Python modules may be called `data`, below the
+    top.
     """
     uploads, left_out, refused = [], [], []
     for place, folders, names in os.walk(folder):
@@ -51,7 +58,7 @@ def sort_files(folder: Path) -> tuple[list[Upload], list[str], list[str]]:
             elif path.is_symlink() or not (path.is_file() or path.is_dir()):
                 refused.append(file)
             elif path.is_dir():
-                if Path(place) == folder and name.lower() in _RESULTS:
+                if name.lower() in _RESULTS and (Path(place) == folder or not any(path.glob("*.py"))):
                     refused.append(f"{file}/")
                     folders.remove(name)
             elif _is_data(path) or (file.lower().endswith(_TABLES) and not file.startswith("docs/")):
@@ -63,21 +70,37 @@ def sort_files(folder: Path) -> tuple[list[Upload], list[str], list[str]]:
 
 
 def private_notes(folder: Path, files: Sequence[str]) -> Iterator[str]:
-    """Yield what a person should look at: names of cases in configs, places of a machine, tables in docs."""
+    """Yield what a person should look at: names of cases in configs, places of a machine, tables and texts.
+
+    Raises:
+        ValueError: a config cannot be read.
+    """
     tables = [file for file in files if file.lower().endswith(_TABLES)]
     if tables:
         yield f"{', '.join(tables)}: see that no table tells of a patient"
+    texts = [file for file in files if file.lower().endswith(".txt") and PurePosixPath(file).name.lower() not in _TEXTS]
+    if texts:
+        yield f"{', '.join(texts)}: see that no text tells of a patient"
     for file in files:
-        if PurePosixPath(file).parts[0] != "configs" or not file.endswith(".json"):
+        if not is_config_file(file):
             continue
-        content = json.loads((folder / file).read_bytes())
-        lists = content.values() if isinstance(content, dict) else ()
-        cases = [item for value in lists if isinstance(value, list) for item in value if _is_case(item)]
-        if len(cases) >= _MANY_CASES:
-            yield f"{file} names {len(cases)} cases: see that no name tells of a patient"
-        paths = sorted({text for text in _strings(content) if _is_of_machine(text)})
+        nodes = list(nodes_of(file, read_config(folder / file)))
+        cases = sum(_is_case(node.value) for node in nodes if len(node.path) == 2 and node.path[1].isdecimal())
+        if cases >= _MANY_CASES:
+            yield f"{file} names {cases} cases: see that no name tells of a patient"
+        paths = sorted({node.value for node in nodes if isinstance(node.value, str) and _is_of_machine(node.value)})
         if paths:
             yield f"{file} names places of a machine: {', '.join(paths[:3])}" + " …" * (len(paths) > 3)
+
+
+def is_config_file(file: str) -> bool:
+    """Tell whether a file is a config that MONAI reads."""
+    return PurePosixPath(file).parts[0] == "configs" and is_config(file)
+
+
+def files_with_tokens(folder: Path, uploads: Sequence[Upload]) -> list[str]:
+    """Return the texts that hold what looks like a token of the hub."""
+    return [one.file for one in uploads if not one.large and _TOKEN.search((folder / one.file).read_bytes())]
 
 
 def _is_data(path: Path) -> bool:
@@ -93,15 +116,7 @@ def _is_large(path: Path) -> bool:
 
 
 def _is_case(item: object) -> bool:
-    return isinstance(item, dict) and "image" in item
-
-
-def _strings(content: object) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list | dict):
-        for item in content.values() if isinstance(content, dict) else content:
-            yield from _strings(item)
+    return isinstance(item, Pairs) and any(key == "image" for key, _ in item)
 
 
 def _is_of_machine(text: str) -> bool:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...data.errors import InputError
-from .files import Upload, private_notes, sort_files
+from ..unpack.reading import nodes_of, read_config
+from .files import Upload, files_with_tokens, is_config_file, private_notes, sort_files
 
 __all__ = ["CARD", "PushPlan", "plan_push", "push_text"]
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_VERSION = re.compile(r"\d+(\.\d+)*([.+-]?[A-Za-z0-9]+)*")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_VERSION = re.compile(r"[0-9][A-Za-z0-9]*([.+-][A-Za-z0-9]+)*")
 _OURS = re.compile(r"^pipeline\.|\b(?:from|import)\s+pipeline\b")
 CARD, _SOURCE = "README.md", "docs/README.md"
 
@@ -64,9 +65,9 @@ def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | N
     folder = folder.resolve()
     told = _metadata(folder)
     version = _version(folder, told)
-    _check_exported(folder)
     uploads, left_out, refused = sort_files(folder)
     names = [one.file for one in uploads]
+    _check_exported(folder, [file for file in names if is_config_file(file)])
     if "LICENSE" not in names:
         raise InputError(
             folder, found="no LICENSE", expected="the licence that others may use it under", remedy="put it there"
@@ -79,6 +80,7 @@ def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | N
             expected="nothing but the bundle, since what is uploaded cannot be taken back for certain",
             remedy="move them out of the folder, or export the bundle into a new one",
         )
+    _check_no_token(folder, uploads)
     return PushPlan(
         folder=folder,
         repo=repo,
@@ -137,31 +139,39 @@ def _version(folder: Path, told: dict[str, Any]) -> str:
     if not _VERSION.fullmatch(version):
         raise InputError(
             folder / "configs" / "metadata.json",
-            found=f"the version {version!r}" if version else "no version",
+            found=f"the version {version[:60]!r}" if version else "no version",
             expected="a version, such as 0.1.0: it becomes the tag",
             remedy="write it there",
         )
     return version
 
 
-def _check_exported(folder: Path) -> None:
+def _check_exported(folder: Path, files: Sequence[str]) -> None:
     """A bundle that calls this package's code runs for nobody who has not installed it."""
-    for file in sorted((folder / "configs").glob("*.json")):
-        if any(_OURS.search(text) for text in _texts(_read(file))):
+    for file in files:
+        try:
+            texts = [node.value for node in nodes_of(file, read_config(folder / file)) if isinstance(node.value, str)]
+        except ValueError as error:
+            raise _unreadable(folder / file, str(error)) from error
+        if any(_OURS.search(text) for text in texts):
             raise InputError(
                 folder,
-                found=f"configs that call LightSkip's own code ({file.name}): the bundle as it is worked on",
+                found=f"configs that call LightSkip's own code ({PurePosixPath(file).name}): the bundle as it is "
+                "worked on",
                 expected="an exported bundle, which brings the code that it needs",
                 remedy=f"export it first: lightskip export {folder}",
             )
 
 
-def _texts(content: Any) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list | dict):
-        for item in content.values() if isinstance(content, dict) else content:
-            yield from _texts(item)
+def _check_no_token(folder: Path, uploads: Sequence[Upload]) -> None:
+    told = files_with_tokens(folder, uploads)
+    if told:
+        raise InputError(
+            folder,
+            found=f"what looks like a token of the hub in {', '.join(told)}",
+            expected="nothing that lets others act in your name",
+            remedy="take it out, and revoke the token on the hub if others have seen it",
+        )
 
 
 def _card(folder: Path, names: list[str]) -> str:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ...data.errors import InputError
+from .starts import read_start
 
 __all__ = ["About", "Package", "about"]
 
+_MOST_BYTES = 16 * 2**20
+_LICENCE_BYTES = 64 * 2**10
 _ITSELF = {"monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy"}
 
 
@@ -88,7 +91,10 @@ def _metadata(folder: Path) -> dict[str, Any]:
     file = folder / "configs" / "metadata.json"
     found = ""
     try:
-        content = json.loads(file.read_bytes())
+        text = read_start(file, _MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError("more than 16 MiB")
+        content = json.loads(text)
         found = "" if isinstance(content, dict) else f"a {type(content).__name__}"
     except OSError as error:
         found = f"no readable file ({error.strerror})"
@@ -110,7 +116,7 @@ def _licence(folder: Path, files: Sequence[str]) -> str:
     )
     if licence is None:
         return ""
-    lines = (folder / licence).read_bytes().decode(errors="replace").splitlines()
+    lines = read_start(folder / licence, _LICENCE_BYTES).decode(errors="replace").splitlines()
     return next((line.strip() for line in lines if line.strip()), "an empty file")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import shutil
 import stat
 import zipfile
@@ -64,15 +65,19 @@ def read_members(archive: Path, *, most_bytes: int | None = None) -> tuple[str, 
             infos = opened.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
         _refuse_damaged(archive, error)
-    left_out = [info.orig_filename for info in infos if set(_LEFT_OUT) & set(info.orig_filename.split("/"))]
-    kept = [info for info in infos if info.orig_filename not in left_out]
+    if len(infos) > _MOST_MEMBERS:
+        _refuse(archive, f"{len(infos):,} files", f"at most {_MOST_MEMBERS:,}")
+    left_out: list[zipfile.ZipInfo] = []
+    kept: list[zipfile.ZipInfo] = []
+    for info in infos:
+        (left_out if set(_LEFT_OUT) & set(info.orig_filename.split("/")) else kept).append(info)
     _check_names(archive, kept)
     _check_kinds(archive, kept)
     _check_sizes(archive, infos, most_bytes)
     files = [info for info in kept if not info.is_dir()]
     root = _root(archive, [info.filename for info in files])
     members = [Member(info, info.filename[len(root) :]) for info in files]
-    return root.removesuffix("/") or archive.stem, members, left_out
+    return root.removesuffix("/") or archive.stem, members, [info.orig_filename for info in left_out]
 
 
 def extract(archive: Path, members: Sequence[Member], folder: Path) -> None:
@@ -96,9 +101,12 @@ def extract(archive: Path, members: Sequence[Member], folder: Path) -> None:
                 target = folder / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(opened, member, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
         _refuse_damaged(archive, error)
     except OSError as error:
+        if error.errno is None:
+            # This is how Python's bzip2 says it.
+            _refuse_damaged(archive, error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             _refuse_full(archive, "a disk that became full while it was unpacked")
         raise
@@ -175,8 +183,6 @@ def _check_sizes(archive: Path, infos: Sequence[zipfile.ZipInfo], most_bytes: in
     if most_bytes is None and total > max(_RATIO_FROM, _MOST_RATIO * size):
         found = f"{total:,} bytes when unpacked, {total // size} times the zip, as in a zip that is made to fill a disk"
         _refuse(archive, found, f"at most {_MOST_RATIO} times", remedy)
-    if len(infos) > _MOST_MEMBERS:
-        _refuse(archive, f"{len(infos):,} files", f"at most {_MOST_MEMBERS:,}")
 
 
 def _root(archive: Path, names: Sequence[str]) -> str:

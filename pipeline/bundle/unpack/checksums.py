@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...data.errors import InputError
-from .configs import Pairs, read_config
+from .reading import Pairs, read_config
 from .terminal import shown
 
 __all__ = ["MANIFEST", "Checksum", "checksums_of"]
@@ -20,7 +20,9 @@ MANIFEST = "docs/checksums.sha256"
 MATCHES, DIFFERS, MISSING = "matches", "differs", "missing"
 ELSEWHERE, UNLISTED, UNCHECKED = "not in the bundle", "not listed", "not checked"
 
-_LARGE = tuple(f"large_files.{ending}" for ending in ("yml", "yaml", "json"))
+# As MONAI finds its list: whatever is called like it, at the bundle's top.
+_LARGE = re.compile(r"large_files[^/]*\.(?:yml|yaml|json)")
+_MOST_BYTES = 64 * 2**20
 _KINDS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
 
@@ -56,12 +58,16 @@ def checksums_of(folder: Path, files: Sequence[str]) -> list[Checksum]:
         files: all its files, from that folder.
 
     Raises:
-        InputError: a list cannot be read, or names a file outside of the bundle.
+        InputError: a list cannot be read, names a file outside of the bundle, or says something that only MONAI would
+            take for an entry.
     """
-    results = [one for name in _LARGE if name in files for one in _large(folder, name)]
+    lists = [name for name in files if _LARGE.fullmatch(name)]
+    if len(lists) > 1:
+        raise _unreadable(", ".join(lists), "more than one list of large files, which MONAI mixes", "one list")
+    results = [one for name in lists for one in _large(folder, name)]
     if MANIFEST in files:
-        listed = list(_manifest(folder))
-        results += listed
+        elsewhere = {one.file for one in results if one.status == ELSEWHERE}
+        results += [one for one in _manifest(folder) if one.file not in elsewhere]
         known = {one.file for one in results} | {MANIFEST}
         results += [Checksum(file, "", UNLISTED) for file in files if file not in known]
     return results
@@ -73,6 +79,10 @@ def _large(folder: Path, name: str) -> Iterator[Checksum]:
         content = read_config(where)
     except ValueError as error:
         raise _unreadable(name, str(error)) from error
+    keys = [key for key, _ in content] if isinstance(content, Pairs) else []
+    if keys.count("large_files") > 1 or set(keys) - {"large_files"}:
+        # MONAI splits `large_files::0::url`, and appends `+large_files`.
+        raise _unreadable(name, f"the keys {', '.join(keys)}", "the list large_files alone")
     entries = dict(content).get("large_files") if isinstance(content, Pairs) else None
     if not isinstance(entries, list) or isinstance(entries, Pairs):
         raise _unreadable(name, "no list large_files in it")
@@ -88,23 +98,26 @@ def _entry(folder: Path, name: str, told: dict[str, Any]) -> Checksum:
     expected, kind = (str(told.get(key) or "").strip().lower() for key in ("hash_val", "hash_type"))
     # MONAI takes a checksum whose kind is not told for an MD5.
     kind = (kind or "md5").replace("-", "")
+    if expected and kind not in _KINDS:
+        raise _unreadable(name, f"the unknown hash_type {kind}", f"one of {', '.join(_KINDS)}")
     if not (folder / path).is_file():
-        return Checksum(path, name, ELSEWHERE, f"to be downloaded from {told.get('url') or 'nowhere: no url'}")
+        without = "" if expected else ", without a checksum"
+        return Checksum(path, name, ELSEWHERE, f"to be downloaded{without} from {told.get('url') or 'nowhere: no url'}")
     if not expected:
         return Checksum(path, name, UNCHECKED, "the list has no checksum of it")
-    if kind not in _KINDS:
-        raise _unreadable(name, f"the unknown hash_type {kind}", f"one of {', '.join(_KINDS)}")
     return Checksum(path, name, MATCHES if _digest(folder / path, kind) == expected else DIFFERS, kind)
 
 
 def _manifest(folder: Path) -> Iterator[Checksum]:
+    if (folder / MANIFEST).stat().st_size > _MOST_BYTES:
+        raise _unreadable(MANIFEST, "more than 64 MiB")
     try:
         lines = (folder / MANIFEST).read_bytes().decode().splitlines()
     except UnicodeDecodeError as error:
         raise _unreadable(MANIFEST, "text that is not UTF-8") from error
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+        if not line.strip() or line.startswith("#"):
+            continue  # as sha256sum does
         match = _LINE.fullmatch(line)
         if match is None:
             raise _unreadable(

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...data.errors import InputError
 from .archive import METADATA, extract, read_members
 from .examination import Examination, examine
+from .scripts import is_installed
 from .terminal import shown
 
 __all__ = ["Opened", "opened"]
@@ -97,6 +98,8 @@ def opened(
     name, members, left_out = read_members(source, most_bytes=most_bytes)
     target = None if look else (output or Path(name)).absolute()
     if target is not None:
+        if output is None or any(member.path == "__init__.py" for member in members):
+            _require_own_name(source, target)
         _require_free(target)
     # On the same disk as the place, so that moving it there is one step.
     beside = None if target is None else next(one for one in target.parents if one.is_dir())
@@ -110,10 +113,35 @@ def opened(
         # The staging folder is closed to others; what is moved out of it has the permissions that new folders have.
         folder = staging / "bundle"
         folder.mkdir()
-        extract(source, members, folder)
+        with _told_by(folder, target):
+            extract(source, members, folder)
         yield Opened(examine(folder, source=source, name=name, left_out=left_out), folder, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _told_by(folder: Path, target: Path | None) -> Iterator[None]:
+    """Tell of what cannot be written by the place that the user named, and not by what is made for a while."""
+    try:
+        yield
+    except OSError as error:
+        if target is not None and isinstance(error.filename, str):
+            error.filename = error.filename.replace(str(folder), str(target), 1)
+        raise
+
+
+def _require_own_name(source: Path, target: Path) -> None:
+    """A folder that is called like a module is imported in its place by programs that are started beside it."""
+    name = target.name
+    what = "a hidden name" if name.startswith(".") else f"the name of the module {name}" if is_installed(name) else ""
+    if what:
+        raise InputError(
+            source,
+            found=f"a bundle whose folder would be {target}: {what}",
+            expected="a name that means nothing to the system or to Python",
+            remedy="name another folder with -o",
+        )
 
 
 def _require_free(target: Path) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from .about import About, about
 from .checksums import ELSEWHERE, Checksum, checksums_of
-from .configs import Text, expressions_of, is_config
-from .scripts import Script, logging_of, own_modules, scripts_of
+from .configs import Text, expressions_of
+from .logging_configs import logging_of
+from .reading import is_config
+from .scripts import Script, own_modules, scripts_of
 from .weights import Weights, weights_of
 
 __all__ = ["Examination", "examine"]
@@ -30,7 +32,7 @@ class Examination:
         checksums: what came of its lists of checksums.
         weights: its files of weights.
         texts: what its configs can make run.
-        usual_classes: how many classes of MONAI, PyTorch, Ignite and NumPy they name besides.
+        usual_classes: the usual classes of MONAI, PyTorch and Ignite that they name besides, with how often.
         scripts: its programs.
     """
 
@@ -43,13 +45,13 @@ class Examination:
     checksums: tuple[Checksum, ...]
     weights: tuple[Weights, ...]
     texts: tuple[Text, ...]
-    usual_classes: int
+    usual_classes: tuple[tuple[str, int], ...]
     scripts: tuple[Script, ...]
 
     @property
     def to_download(self) -> list[str]:
         """Files that the bundle lists and does not bring."""
-        return [one.file for one in self.checksums if one.status == ELSEWHERE]
+        return list(dict.fromkeys(one.file for one in self.checksums if one.status == ELSEWHERE))
 
     @property
     def problems(self) -> list[str]:
@@ -83,7 +85,7 @@ def examine(folder: Path, *, source: Path, name: str, left_out: Sequence[str] = 
         checksums=tuple(checksums_of(folder, files)),
         weights=tuple(weights_of(folder, files)),
         texts=(*texts, *logging_of(folder, files)),
-        usual_classes=usual,
+        usual_classes=tuple(usual.items()),
         scripts=tuple(scripts_of(folder, files)),
     )
 
@@ -92,12 +94,16 @@ def _files_of(folder: Path) -> tuple[list[str], list[str]]:
     """List a folder's files, and what is not simply one; folders that are links are not entered, nor is git's own."""
     files, odd = [], []
     for place, folders, names in os.walk(folder):
+        if ".git" in folders:
+            # A zip with one is refused; in a folder it is git's own, and large.
+            odd.append(f"{(Path(place) / '.git').relative_to(folder).as_posix()}: not looked at")
         folders[:] = sorted(one for one in folders if one != ".git")
         for name in [*folders, *names]:
             path = Path(place) / name
             file = path.relative_to(folder).as_posix()
             if path.is_symlink():
-                inside = path.resolve().is_relative_to(folder.resolve())
+                # `Path.resolve` raises on a link that leads to itself before Python 3.13.
+                inside = Path(os.path.realpath(path)).is_relative_to(folder.resolve())
                 odd.append(f"{file}: a link to {path.readlink()}{'' if inside else ', outside of the bundle'}")
             elif not (path.is_file() or path.is_dir()):
                 odd.append(f"{file}: a pipe or a device")

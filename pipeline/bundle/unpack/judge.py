@@ -7,18 +7,31 @@ ways, which is why all expressions are listed and not only those that are marked
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .words import BUILTINS, INSIDES, KNOWN, LOOKS, PAIRS, WORDS
 
-__all__ = ["ACTING", "CALLING", "PLAIN", "REACHING", "Context", "Remark", "imported_names", "judge", "level_of"]
+__all__ = [
+    "ACTING",
+    "CALLING",
+    "PLAIN",
+    "REACHING",
+    "Context",
+    "Remark",
+    "dotted_of",
+    "imported_names",
+    "judge",
+    "level_of",
+]
 
 PLAIN, CALLING, REACHING, ACTING = range(4)
 """From references and arithmetic, over calls, to what reaches the system, and what acts on the machine."""
 
 _LONG_TEXT = 1000
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 @dataclass(frozen=True, order=True)
@@ -131,8 +144,10 @@ def _of_parts(parts: list[str], prefix: str) -> Iterator[tuple[int, str]]:
             yield ACTING, f"{part}: reaches into Python's insides"
     pairs = [f"{left}.{right}" for left, right in pairwise([*parts, ""])]
     told = [PAIRS[pair] for pair in pairs if pair in PAIRS]
-    # What is known of `os.system` says more than what is known of `os`.
-    told = told or [WORDS[part] for part, pair in zip(parts, pairs, strict=True) if part in WORDS and pair not in LOOKS]
+    # What is known of `os.system` says more than what is known of `os`; what stands beside it is told all the same.
+    covered = {number + more for number, pair in enumerate(pairs) if pair in PAIRS for more in (0, 1)}
+    covered |= {number for number, pair in enumerate(pairs) if pair in LOOKS}
+    told += [WORDS[part] for number, part in enumerate(parts) if part in WORDS and number not in covered]
     yield from ((level, f"{prefix}{what}") for level, what in told)
 
 
@@ -146,6 +161,12 @@ def _readings(node: ast.AST, context: Context) -> list[list[str]]:
         return [["", *parts]]
     meant = [full.split(".") for full in sorted(context.names.get(node.id, ()))]
     return [[*first, *parts] for first in [[node.id], *(one for one in meant if one != [node.id])]]
+
+
+def dotted_of(node: ast.AST) -> str:
+    """Return ``a.b.c`` where a tree is nothing else; "" otherwise."""
+    parts = _readings(node, Context())[0]
+    return ".".join(parts) if parts[0] else ""
 
 
 def _dotted(parts: Sequence[str]) -> str:
@@ -170,14 +191,18 @@ def _of_load(node: ast.Call, words: Mapping[str | None, ast.expr], name: str) ->
         only = words.get("weights_only")
         if only is None:
             yield REACHING, f"{name} without weights_only, which PyTorch before 2.6 takes as leave to run pickles"
-        elif not (isinstance(only, ast.Constant) and only.value is True):
+        elif not _is(only, True):
             yield ACTING, f"{name} with weights_only other than True: loads pickles, which run code"
-    elif "allow_pickle" in words:
+    elif "allow_pickle" in words and not _is(words["allow_pickle"], False):
         yield ACTING, f"{name} with allow_pickle: loads pickles, which run code"
     elif name.startswith("yaml."):
         loader = words.get("Loader") or (node.args[1] if len(node.args) > 1 else None)
-        if loader is None or "Safe" not in ast.unparse(loader):
+        if loader is None or dotted_of(loader).rpartition(".")[2] not in ("SafeLoader", "CSafeLoader", "BaseLoader"):
             yield ACTING, f"{name} without a safe loader: makes any object that the file names"
+
+
+def _is(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 def _of_attribute(node: ast.Call, name: str, context: Context) -> Iterator[tuple[int, str]]:
@@ -209,5 +234,8 @@ def _of_text(text: str | bytes, context: Context) -> Iterator[tuple[int, str]]:
     if context.expression and isinstance(text, str):
         for inside in sorted(one for one in INSIDES if one in text):
             yield ACTING, f"{inside} within a text: reaches into Python's insides"
+        if _DOTTED.fullmatch(text):
+            # MONAI finds some of what it calls by such a text.
+            yield from (one for one in _of_parts(text.split("."), f"'{text}': ") if one[0] == ACTING)
     if len(text) > _LONG_TEXT and len(text.split()) < len(text) / 100:
         yield ACTING, f"a text of {len(text):,} characters without words: may hide what it is"

@@ -9,7 +9,10 @@ from pathlib import PurePosixPath
 __all__ = ["name_faults"]
 
 _LONGEST_PART = 255  # bytes, in the file systems of Linux, macOS and Windows
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
+_NUMBERED = {f"{name}{number}" for name in ("com", "lpt") for number in "123456789\u00b9\u00b2\u00b3"}
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", *_NUMBERED}
+# Git and its like run what their configs name as soon as somebody asks for the state of a folder.
+_ACTING = {".git", ".hg", ".svn"}
 
 
 def name_faults(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -40,6 +43,11 @@ def _fault(name: str) -> str:
         ("\\" in name, "a backslash, which Windows takes for a folder"),
         (name.startswith("/"), "an absolute path"),
         (":" in name, "a colon, as of a drive letter"),
+        (any(letter in name for letter in '<>|?*"'), "a character that Windows does not allow in names"),
+        (
+            any(part.casefold() in _ACTING for part in parts),
+            "a folder of version control, which runs programs",
+        ),
         (".." in parts, "a way out of the folder (..)"),
         (any(part in ("", ".") for part in parts), "an empty part"),
         (any(part != part.rstrip(" .") for part in parts), "a dot or blank at the end of a part"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +25,7 @@ _LEVELS = {
 }
 _WORDS = {ACTING: "acts", REACHING: "reaches", CALLING: "calls", PLAIN: "plain"}
 _PLACES = 3
+_WIDTH = 110
 _NO_PROOF = (
     "This list is for reading and proves nothing: marks come from the names that stand in the text, and Python has\n"
     "endless ways to hide one. Nothing of the bundle has run, and none of its modules was imported."
@@ -40,6 +42,7 @@ def as_json(found: Examination) -> str:
     """Return the same as JSON, with every place of every text."""
     content: dict[str, Any] = asdict(found)
     content["problems"] = found.problems
+    content["usual_classes"] = dict(found.usual_classes)
     content["files"] = [{"file": file, "size": size} for file, size in found.files]
     judged: list[tuple[str, Sequence[Text | Script]]] = [("texts", found.texts), ("scripts", found.scripts)]
     for key, items in judged:
@@ -117,8 +120,15 @@ def _texts(found: Examination) -> str:
         if texts:
             lines = [line for group in _grouped(texts) for line in _entry(group, mark)]
             parts.append(f"{mark.strip() or '-'} {len(texts)} that {words}:\n" + "\n".join(lines))
-    usual = f"Besides, {found.usual_classes} classes and functions of MONAI, PyTorch, Ignite and NumPy are named."
-    return _titled("What the configs would run", ["\n\n".join([*parts, usual])])
+    parts += [_usual(found)] if found.usual_classes else []
+    return _titled("What the configs would run", ["\n\n".join(parts or ["   nothing"])])
+
+
+def _usual(found: Examination) -> str:
+    count = sum(number for _, number in found.usual_classes)
+    names = ", ".join(shown(name) + f" ({number})" * (number > 1) for name, number in found.usual_classes)
+    told = f"Besides, the usual classes of MONAI, PyTorch and Ignite are named {count} times: {names}."
+    return textwrap.fill(told, _WIDTH, subsequent_indent="   ", break_long_words=False, break_on_hyphens=False)
 
 
 def _in_short(found: Examination) -> str:
@@ -127,10 +137,10 @@ def _in_short(found: Examination) -> str:
     marked += [REACHING] * (sum(one.program and not one.problem for one in found.weights) + len(found.odd))
     marked += [ACTING] * len(found.problems)
     matching = len({one.file for one in found.checksums if one.status == MATCHES})
-    alone = sum(not one.problem and not one.program for one in found.weights)
+    alone = sum(one.loaded for one in found.weights)
     parts = [
         f"{marked.count(ACTING)} marked !!, {marked.count(REACHING)} marked !",
-        f"weights that are data alone: {alone} of {len(found.weights)} files",
+        f"weights loaded as data alone: {alone} of {len(found.weights)} files",
         f"checksums that match: {matching} of {len(found.files)} files",
         f"to be downloaded: {len(found.to_download)}",
     ]

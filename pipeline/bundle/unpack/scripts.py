@@ -1,27 +1,24 @@
-"""What of a bundle is a program besides its configs: Python, shells, machine code, pickles, logging configs."""
+"""What of a bundle is a program besides its configs: Python, shells, machine code, pickles."""
 
 from __future__ import annotations
 
 import ast
-import configparser
 import hashlib
 import sys
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from .configs import Text
 from .judge import ACTING, CALLING, REACHING, Context, Remark, imported_names, judge, level_of
+from .starts import pickled, read_start
+from .weights import is_weights
 
-__all__ = ["Script", "logging_of", "own_modules", "scripts_of"]
+__all__ = ["Script", "is_installed", "own_modules", "scripts_of"]
 
 _SCRIPTS = "scripts"  # put on the path by some bundles
 _MOST_BYTES = 4 * 2**20
-_ARRAY_OF_OBJECTS = "an array of Python objects: a pickle, which runs code when it is loaded"
 _KINDS = {
     ".sh": "a shell script",
     ".bash": "a shell script",
@@ -40,6 +37,8 @@ _KINDS = {
     ".joblib": "a pickle: runs code when it is loaded",
     ".dill": "a pickle: runs code when it is loaded",
 }
+_TOOLS = {".vscode", ".vs", ".idea", ".devcontainer", ".envrc", ".husky", ".pre-commit-config.yaml"}
+_TOOL = "settings of a tool, which can run programs when the folder is opened in it"
 _STARTS = {
     b"\x7fELF": "machine code",
     b"MZ": "machine code",
@@ -95,7 +94,7 @@ def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
     found = []
     for file in files:
         path = folder / file
-        kind = _kind(path)
+        kind = _TOOL if _TOOLS & {part.casefold() for part in PurePosixPath(file).parts} else _kind(path)
         if kind is None:
             continue
         content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
@@ -104,80 +103,15 @@ def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
     return found
 
 
-def logging_of(folder: Path, files: Iterable[str]) -> list[Text]:
-    """List what Python evaluates in logging configs: the classes of handlers and formatters and their arguments."""
-    return [text for file in files if file.endswith((".conf", ".ini", ".cfg")) for text in _logging(folder, file)]
-
-
-def _logging(folder: Path, file: str) -> Iterator[Text]:
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string((folder / file).read_text(encoding="utf-8"))
-    except (configparser.Error, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        yield Text(file, "", "unreadable", said, (Remark(ACTING, "could not be read and judged"),))
-        return
-    for section in parser.sections():
-        if not section.startswith(("handler_", "formatter_")):
-            continue
-        for key in ("class", "args", "kwargs"):
-            text = parser.get(section, key, fallback=None)
-            if text is not None:
-                yield Text(file, f"{section}#{key}", "logging", text, tuple(_of_logging(key, text)))
-
-
-def _of_logging(key: str, text: str) -> list[Remark]:
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return [Remark(ACTING, "not Python as it stands: not judged")]
-    if key == "class":
-        name = text.strip().removeprefix("logging.").removeprefix("handlers.")
-        if name in ("StreamHandler", "NullHandler", "Formatter"):
-            return []
-        if name in ("FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler"):
-            return [Remark(REACHING, "writes a file")]
-        return [Remark(ACTING, "a class that is no plain handler of Python's logging")]
-    # Where the console's stream is named, nothing is reached that a handler does not reach anyway.
-    if ast.unparse(tree) in ("(sys.stdout,)", "(sys.stderr,)", "sys.stdout", "sys.stderr"):
-        return []
-    return judge(tree, Context())
-
-
 def _kind(path: Path) -> str | None:
     if path.suffix.lower() in (".py", ".pyw"):
         return "Python"
     if path.suffix.lower() in _KINDS:
         return _KINDS[path.suffix.lower()]
-    if path.suffix.lower() in (".npy", ".npz"):
-        return _array(path)
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    return next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
-
-
-def _array(path: Path) -> str | None:
-    """An array of Python objects is a pickle; its header says so, and no more than that is read."""
-    try:
-        if not zipfile.is_zipfile(path):
-            with path.open("rb") as stream:
-                return _ARRAY_OF_OBJECTS if _has_objects(stream) else None
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as stream:
-                    if name.endswith(".npy") and _has_objects(stream):
-                        return _ARRAY_OF_OBJECTS
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
-        return "a file that is called an array of NumPy and is none"
-    return None
-
-
-def _has_objects(stream: IO[bytes]) -> bool:
-    from numpy.lib import format as npy  # noqa: PLC0415
-
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    return bool(read(stream)[2].hasobject)
+    start = read_start(path, 4)
+    known = next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
+    # Weights are loaded as weights alone, or refused; they are told with the weights.
+    return known or (None if is_weights(path) else pickled(path))
 
 
 def _python(content: bytes | None, own: frozenset[str]) -> tuple[tuple[str, ...], list[Remark]]:
@@ -206,10 +140,17 @@ def _shadows(file: str) -> list[Remark]:
     if parts[0] == _SCRIPTS and len(parts) > 1:
         parts, level = parts[1:], REACHING
     name = parts[0].partition(".")[0]
+    if file.rpartition("/")[2] == "__init__.py" and "/" not in file:
+        return [Remark(REACHING, "makes the bundle's folder a module, imported by its name where it lies")]
     shown = len(parts) == 1 or parts[1:] == ("__init__.py",)
-    if shown and (name in sys.stdlib_module_names or name in _installed()):
+    if shown and is_installed(name):
         return [Remark(level, f"can be imported in place of the installed module {name}")]
     return []
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether a module of this name is Python's own, or installed."""
+    return name in sys.stdlib_module_names or name in _installed()
 
 
 @cache

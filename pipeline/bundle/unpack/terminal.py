@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["shown"]
+__all__ = ["is_cut", "shown"]
 
 _LONGEST = 600
 
@@ -14,5 +14,14 @@ def shown(text: str, *, longest: int = _LONGEST) -> str:
         text: any.
         longest: characters; how many more there are is said in place of them.
     """
-    plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    plain = _plain(text)
     return plain if len(plain) <= longest else f"{plain[:longest]} … ({len(plain) - longest:,} characters more)"
+
+
+def is_cut(text: str) -> bool:
+    """Tell whether the end of a text is not shown."""
+    return len(text) > _LONGEST or len(_plain(text)) > _LONGEST
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...data.file_start import is_lfs_pointer
+from .memory import little_memory
 from .onnx_paths import external_paths
+from .starts import inner_names, is_zip, read_start, starts_pickle
 
-__all__ = ["Weights", "weights_of"]
+__all__ = ["Weights", "is_weights", "weights_of"]
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".ts", ".pt2", ".onnx", ".safetensors", ".engine", ".plan")
+_ENGINES = (b"ftrt", b"ptrt")
+_START = 2**16
+_MOST_HEADER = 100 * 2**20  # as safetensors itself allows
+_PROGRAMS = {
+    ".ts": "TorchScript",
+    ".pt2": "an exported program (torch.export)",
+    ".engine": "an engine of TensorRT",
+    ".plan": "an engine of TensorRT",
+}
 _RUNS = "a program: PyTorch runs it when it is loaded"
 
 
@@ -27,6 +39,7 @@ class Weights:
         what: what is in it, in words.
         problem: why the bundle cannot be taken for it; "" when it can.
         program: whether it is a program, which was not loaded.
+        loaded: whether it was loaded, as weights alone.
     """
 
     file: str
@@ -34,6 +47,7 @@ class Weights:
     what: str
     problem: str = ""
     program: bool = False
+    loaded: bool = False
 
 
 def weights_of(folder: Path, files: Iterable[str]) -> list[Weights]:
@@ -43,14 +57,14 @@ def weights_of(folder: Path, files: Iterable[str]) -> list[Weights]:
         folder: the bundle's folder.
         files: all its files, from that folder.
     """
-    return [_look(folder, file) for file in files if _is_weights(folder / file)]
+    return [_look(folder, file) for file in files if is_weights(folder / file)]
 
 
-def _is_weights(path: Path) -> bool:
+def is_weights(path: Path) -> bool:
     """Tell by its ending, and where that says nothing by what is in it."""
     if path.suffix.lower() in _ENDINGS:
         return True
-    return any(PurePosixPath(name).name == "data.pkl" for name in _inner_names(path))
+    return any(PurePosixPath(name).name == "data.pkl" for name in inner_names(path))
 
 
 def _look(folder: Path, file: str) -> Weights:
@@ -62,31 +76,47 @@ def _look(folder: Path, file: str) -> Weights:
     if ending == ".onnx":
         return _onnx(folder, file, size)
     if ending == ".safetensors":
-        return Weights(file, size, "tensors alone (safetensors); not loaded")
-    inner = _inner_names(path)
-    program = _program(ending, inner)
-    return Weights(file, size, program, program=True) if program else _load(path, file, size, zipped=bool(inner))
+        problem = _safetensors_fault(path, size)
+        return Weights(file, size, "tensors alone (safetensors); not loaded", problem=problem)
+    return _program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
 
 
-def _program(ending: str, inner: Sequence[str]) -> str:
-    """Say what kind of program a file is, by what is in it rather than by what it is called; "" where it is none."""
-    # As PyTorch tells them apart itself: another mark must not keep a pickle from being looked at.
-    top = {PurePosixPath(name).name for name in inner if len(PurePosixPath(name).parts) == 2}
+def _program(path: Path, file: str, size: int) -> Weights | None:
+    """Say what kind of program a file is; None where it neither is one nor called one."""
+    ending = path.suffix.lower()
+    if ending in (".engine", ".plan") and read_start(path, 4) in _ENGINES:
+        return Weights(file, size, "a program of TensorRT; not loaded", program=True)
+    if kind := _kind(inner_names(path)):
+        return Weights(file, size, f"{_RUNS} ({kind}); not loaded", program=True)
+    if ending in _PROGRAMS:
+        return Weights(file, size, "no program", problem=f"called {_PROGRAMS[ending]}, and not written as such")
+    return None
+
+
+def _kind(inner: Sequence[str]) -> str:
+    """Tell PyTorch's programs by what is in them rather than by what they are called; "" where it is none."""
+    # As PyTorch tells them apart itself, in the folder of the first file: another mark must not keep a pickle from
+    # being looked at.
+    root = inner[0].partition("/")[0] if inner else ""
+    top = {name.removeprefix(f"{root}/") for name in inner if name.startswith(f"{root}/")}
     if "constants.pkl" in top:
-        return f"{_RUNS} (TorchScript); not loaded"
-    if ending == ".pt2" or ("archive_format" in top and "data.pkl" not in top):
-        return f"{_RUNS} (torch.export); not loaded"
-    if ending in (".engine", ".plan"):
-        return "a program of TensorRT; not loaded"
-    return f"{_RUNS} (called TorchScript, but not written as such); not loaded" if ending == ".ts" else ""
+        return "TorchScript"
+    exported = "archive_format" in top or {"version", "serialized_exported_program.json"} <= set(inner)
+    return "torch.export" if exported and "data.pkl" not in top else ""
 
 
-def _inner_names(path: Path) -> list[str]:
+def _safetensors_fault(path: Path, size: int) -> str:
+    """Check the length, and the list of tensors with their places; "" where all is well."""
+    length = int.from_bytes(read_start(path, 8), "little")
+    if size < 10 or length > min(size - 8, _MOST_HEADER):
+        return "not safetensors: its header is longer than the file"
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return []
+        header = json.loads(read_start(path, 8 + length)[8:])
+        ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
+        whole = max(ends, default=0) == size - 8 - length
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return "not safetensors: its header is none"
+    return "" if whole else "not safetensors: its tensors do not end where the file does"
 
 
 def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
@@ -96,20 +126,27 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
     import torch  # noqa: PLC0415
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with little_memory(size):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except MemoryError:
+        return Weights(file, size, "not weights alone", problem="takes far more memory than the file has bytes")
     except Exception as error:  # a file of a stranger can make PyTorch raise anything
         return Weights(file, size, "not weights alone", problem=_reason(path, error))
     tensors = list(_tensors(content))
     if not tensors:
-        return Weights(file, size, f"a {type(content).__name__} without a tensor")
+        return Weights(file, size, f"a {type(content).__name__} without a tensor", loaded=True)
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
     numbers = sum(tensor.numel() for tensor in tensors)
-    return Weights(file, size, f"{len(tensors):,} tensors, {numbers:,} numbers ({', '.join(kinds)}); nothing else")
+    what = f"{len(tensors):,} tensors, {numbers:,} numbers ({', '.join(kinds)}); nothing else"
+    return Weights(file, size, what, loaded=True)
 
 
 def _packed(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False  # PyTorch says what is wrong with it
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -142,6 +179,8 @@ def _tensors(content: Any) -> Iterable[Any]:
 
 def _onnx(folder: Path, file: str, size: int) -> Weights:
     """Say where an ONNX model keeps its tensors: a path out of the bundle would read another file of the machine."""
+    if starts_pickle(read_start(folder / file, _START)):
+        return Weights(file, size, "not ONNX", problem="a pickle that is called ONNX")
     try:
         places = external_paths(folder / file)
     except ValueError as error:

@@ -49,20 +49,24 @@ INSIDES = frozenset(
     _each(
         "__subclasses__ __globals__ __builtins__ __bases__ __base__ __mro__ __code__ __closure__ __getattribute__ "
         "__dict__ __reduce__ __reduce_ex__ __loader__ __spec__ __import__ f_globals f_locals f_builtins f_back "
-        "gi_frame tb_frame cr_frame",
+        "gi_frame tb_frame cr_frame __local_refs",
         (_ACTS, "reaches into Python's insides"),
     )
 )
 """Attributes by which text that names no module gets at one all the same."""
 
 WORDS: _By = {
-    **_each("subprocess popen Popen check_call check_output run_cmd", _PROGRAMS),
+    **_each("subprocess popen Popen check_call check_output run_cmd _run_cmd_torchrun", _PROGRAMS),
+    **_each("collect_env f2py", _PROGRAMS),
     **_each("system startfile forkpty execl execle execlp execv execve execvp execvpe", _PROGRAMS),
     **_each("spawnl spawnv spawnve spawnvp posix_spawn", _PROGRAMS),
     **_each("importlib import_module runpy builtins pydoc codeop instantiate locate exec_module", _CODE),
+    **_each("timeit cProfile zipimport runstring runctx resolve_name", _CODE),
+    **_each("attrgetter methodcaller _forward_from_src PackageImporter", _CODE),
     **_each(
         "socket urllib requests http httpx aiohttp ftplib smtplib paramiko urlopen urlretrieve wget gdown boto3 "
-        "huggingface_hub download_url download_and_extract load_url load_state_dict_from_url xmlrpc telnetlib",
+        "huggingface_hub download_url download_and_extract load_url load_state_dict_from_url xmlrpc telnetlib "
+        "download push_to_hf_hub download_large_files snapshot_download hf_hub_download from_pretrained",
         _NETWORK,
     ),
     **_each("ctypes cffi load_library cpp_extension cdll load_inline", _NATIVE),
@@ -71,9 +75,10 @@ WORDS: _By = {
         "UnsafeLoader",
         _PICKLES,
     ),
-    **_each("shutil rmtree unlink write_text write_bytes removedirs", _FILES),
+    **_each("shutil rmtree unlink write_text write_bytes removedirs extractall savetxt savez", _FILES),
+    **_each("rmdir symlink_to hardlink_to chmod lchmod sqlite3 tofile", _FILES),
     **_each("base64 binascii zlib b64decode fromhex decompress codecs", _HIDDEN),
-    **_each("meta_path path_hooks settrace setprofile addaudithook", _MODULES),
+    **_each("meta_path path_hooks settrace setprofile addaudithook mock", _MODULES),
     **_each("os posix nt", _SYSTEM),
     **_each("sys inspect gc", _INTERPRETER),
     **_each("environ getenv putenv", _ENVIRONMENT),
@@ -82,7 +87,7 @@ WORDS: _By = {
     **_each(
         "ConfigParser ConfigWorkflow create_workflow run_workflow BundleAlgo ConfigComponent ConfigExpression", _BUNDLES
     ),
-    **_each("makedirs mkdir touch", _WRITES),
+    **_each("makedirs mkdir touch rename", _WRITES),
     **_each("read_text read_bytes", (_REACHES, "reads a file")),
     **_each("pdb", (_REACHES, "stops in the debugger")),
 }
@@ -95,7 +100,10 @@ PAIRS: _By = {
     **_each("os.truncate os.symlink os.link os.write os.open", _FILES),
     **_each("os.environ os.getenv os.putenv", _ENVIRONMENT),
     **_each("os.makedirs os.mkdir torch.save", _WRITES),
-    **_each("sys.modules", _MODULES),
+    **_each("sys.modules unittest.mock", _MODULES),
+    **_each("trace.Trace profile.run profile.Profile code.interact code.InteractiveConsole", _CODE),
+    **_each("code.InteractiveInterpreter", _CODE),
+    **_each("logging.config numpy.testing np.testing", _CODE),
     **_each("sys.path", _WHERE),
     **_each("torch.hub", (_ACTS, "fetches code from the network and runs it")),
     **_each("jit.load export.load onnxruntime.InferenceSession", _PROGRAM_FILE),

@@ -34,10 +34,22 @@ def test_what_programs_leave_behind_stays_out(bundle: Make) -> None:
         ("patients.csv", "patients.csv"),
         ("models/events.out.tfevents.1", "models/events.out.tfevents.1"),
         ("models/training.log", "models/training.log"),
+        *(
+            (f"docs/a{ending}", f"docs/a{ending}")
+            for ending in [".tgz", ".bz2", ".xz", ".rar", ".pkl", ".parquet", ".sqlite", ".vtk", ".mnc", ".mat"]
+        ),
+        ("patients.xls", "patients.xls"),
+        ("scripts/runs/model.pt", "scripts/runs/"),
+        ("docs/Predictions/a.md", "docs/Predictions/"),
     ],
 )
 def test_what_may_be_data_or_results_is_refused(bundle: Make, file: str, refused: str) -> None:
     assert sort_files(bundle({file: "x"}))[2] == [refused]
+
+
+def test_a_folder_of_modules_may_be_called_data(bundle: Make) -> None:
+    uploads, _, refused = sort_files(bundle({"scripts/data/__init__.py": ""}))
+    assert (refused, "scripts/data/__init__.py" in [one.file for one in uploads]) == ([], True)
 
 
 def test_dicom_without_an_ending_and_links_are_refused(bundle: Make) -> None:
@@ -50,6 +62,16 @@ def test_binary_and_large_files_go_by_lfs(bundle: Make) -> None:
     folder = bundle({"docs/long.md": "x" * (10 * 2**20 + 1), "docs/short.md": "x" * (10 * 2**20)})
     large = {one.file: one.large for one in sort_files(folder)[0]}
     assert [file for file, is_large in large.items() if is_large] == ["docs/long.md", "models/model.pt"]
+
+
+def test_texts_and_configs_in_yaml_are_told_as_well(bundle: Make) -> None:
+    cases = "training: [{image: DOE_1.nii}, {image: DOE_2.nii}, {image: DOE_3.nii}]\nx: {y: [/home/me/data]}\n"
+    files = {"patients.txt": "x", "docs/data_license.txt": "x", "configs/sub/a.yaml": cases}
+    assert list(private_notes(bundle(files), list(files))) == [
+        "patients.txt: see that no text tells of a patient",
+        "configs/sub/a.yaml names 3 cases: see that no name tells of a patient",
+        "configs/sub/a.yaml names places of a machine: /home/me/data",
+    ]
 
 
 def test_names_of_cases_places_of_a_machine_and_tables_are_told(bundle: Make) -> None:

@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,14 @@ def test_everything_is_told_without_network_and_without_the_hubs_client(
         ({"docs/scan.nii.gz": "x", "runs/a": "x"}, "data or results of yours: docs/scan.nii.gz, runs/"),
         ({"configs/a.json": '{"n": [{"_target_": "pipeline.networks.VNet"}]}'}, "export it first: lightskip export"),
         ({"configs/a.json": '{"n": "$from pipeline.data import x"}'}, "export it first: lightskip export"),
-        ({"configs/a.json": "{"}, "text that is not JSON"),
+        ({"configs/a.json": "{"}, "not JSON"),
+        ({"configs/sub/a.json": "{"}, "not JSON"),
+        ({"configs/a.yaml": "n: {_target_: pipeline.networks.VNet}"}, "export it first: lightskip export"),
+        ({"configs/sub/a.yml": "n: $import pipeline.data"}, "export it first: lightskip export"),
+        ({"configs/a.json": json.dumps({"token": "hf_" + "a" * 34})}, "a token of the hub in configs/a.json"),
+        ({"scripts/a.py": "x = 'hf_" + "a" * 34 + "'"}, "a token of the hub in scripts/a.py"),
+        ({"configs/metadata.json": json.dumps({"version": "1" * 5000 + "!"})}, "the version '1"),
+        ({"configs/metadata.json": '{"version": "\\u0661.0"}'}, "the version"),
     ],
 )
 def test_what_is_no_exported_bundle_is_refused(bundle: Make, changed: dict[str, str | None], found: str) -> None:
@@ -54,7 +62,7 @@ def test_what_is_no_exported_bundle_is_refused(bundle: Make, changed: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "repo", ["spleen", "me/", "/spleen", "me/a/b", "me/a b", "me/a..b", "me/a--b", "-/a", "me/a.git"]
+    "repo", ["spleen", "mé/a", "me/", "/spleen", "me/a/b", "me/a b", "me/a..b", "me/a--b", "-/a", "me/a.git"]
 )
 def test_a_repository_that_the_hub_would_refuse(bundle: Make, repo: str) -> None:
     with pytest.raises(InputError, match="OWNER/NAME"):
@@ -73,3 +81,14 @@ def test_a_repository_that_the_hub_would_refuse(bundle: Make, repo: str) -> None
 )
 def test_what_becomes_of_the_model_card(bundle: Make, changed: dict[str, str | None], card: str) -> None:
     assert plan_push(bundle(changed), "me/spleen").card.endswith(card)
+
+
+def test_a_config_that_is_left_out_forbids_nothing(bundle: Make) -> None:
+    assert plan_push(bundle({"configs/.x.json": "{"}), "me/spleen").left_out == ("configs/.x.json",)
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "1", "1.0rc1", "1.0.0-beta.2", "2024.1+local"])
+def test_versions_that_become_a_tag(bundle: Make, version: str) -> None:
+    assert (
+        plan_push(bundle({"configs/metadata.json": json.dumps({"version": version})}), "me/spleen").version == version
+    )

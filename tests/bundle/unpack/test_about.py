@@ -51,6 +51,13 @@ def test_metadata_that_is_none(bundle: Make, content: str) -> None:
         about(bundle({"configs/metadata.json": content}), [])
 
 
+def test_no_more_is_read_than_a_text_has(bundle: Make) -> None:
+    folder = bundle({"LICENSE": b" \n" * 40_000 + b"MIT"})
+    assert about(folder, ["LICENSE"]).licence == "an empty file"
+    with pytest.raises(InputError, match="more than 16 MiB"):
+        about(bundle({"configs/metadata.json": b"{" + b" " * 2**24 + b"}"}), [])
+
+
 def test_no_metadata(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no readable file"):
         about(tmp_path, [])

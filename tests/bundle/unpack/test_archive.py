@@ -106,6 +106,29 @@ def test_bytes_are_those_that_are_declared(zipped: Make, tmp_path: Path, declare
         extract(archive, members, tmp_path / "out")
 
 
+@pytest.mark.parametrize(("method", "skipped"), [(zipfile.ZIP_LZMA, 9), (zipfile.ZIP_BZIP2, 0)])
+def test_a_damaged_member_is_told_in_every_way_of_packing(
+    zipped: Make, tmp_path: Path, method: int, skipped: int
+) -> None:
+    archive = zipped()
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("spleen/a.bin", bytes(range(256)) * 400, compress_type=method)
+    content = bytearray(archive.read_bytes())
+    start = content.index(b"spleen/a.bin") + len("spleen/a.bin") + skipped
+    content[start : start + 40] = b"\xff" * 40
+    archive.write_bytes(bytes(content))
+    _, members, _ = read_members(archive)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="a damaged zip"):
+        extract(archive, members, tmp_path / "out")
+
+
+def test_many_files_are_refused_at_once(zipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.bundle.unpack.archive._MOST_MEMBERS", 2)
+    with pytest.raises(InputError, match="3 files; expected at most 2"):
+        read_members(zipped())
+
+
 def test_another_byte_within_a_file_is_told(zipped: Make, tmp_path: Path) -> None:
     archive = zipped()
     patched(archive, 16, b"\0\0\0\0")

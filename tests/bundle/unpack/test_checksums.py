@@ -60,6 +60,44 @@ def test_no_path_of_a_list_leaves_the_bundle(folder: Path, path: str) -> None:
         checksums_of(folder, [MANIFEST])
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"large_files::0::url": "https://evil"},
+        {"large_files#0#url": "https://evil"},
+        {"+large_files": [{"path": "a", "url": "b"}]},
+        {"other": 1},
+    ],
+)
+def test_what_monai_would_mix_into_the_list_is_refused(folder: Path, more: dict[str, object]) -> None:
+    entries = [{"path": "models/model.pt", "url": "https://x/y", "hash_val": "", "hash_type": ""}]
+    (folder / "large_files.json").write_text(json.dumps({"large_files": entries, **more}))
+    with pytest.raises(InputError, match="the list large_files alone"):
+        checksums_of(folder, ["large_files.json"])
+
+
+def test_every_list_that_monai_takes_is_read(folder: Path) -> None:
+    assert statuses(folder, [{"path": "a", "url": "u"}], name="large_files_more.json") == {"a": "not in the bundle"}
+    (folder / "large_files.yml").write_text("large_files: []")
+    with pytest.raises(InputError, match="more than one list"):
+        checksums_of(folder, ["large_files.yml", "large_files_more.json"])
+
+
+def test_what_is_downloaded_without_a_checksum_is_told(folder: Path) -> None:
+    statuses(folder, [{"path": "a", "url": "u", "hash_val": ""}])
+    assert checksums_of(folder, ["large_files.json"])[0].note == "to be downloaded, without a checksum from u"
+
+
+def test_what_both_lists_name_and_is_not_there_is_to_be_downloaded(folder: Path) -> None:
+    (folder / "large_files.json").write_text(json.dumps({"large_files": [{"path": "models/big.pt", "url": "u"}]}))
+    (folder / MANIFEST).write_text(f"# filled in by hand\n{'0' * 64}  models/big.pt\n")
+    found = checksums_of(folder, ["large_files.json", MANIFEST])
+    assert [(one.file, one.status) for one in found] == [
+        ("models/big.pt", "not in the bundle"),
+        ("large_files.json", "not listed"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"large_files": {"path": "a"}}', '{"large_files": [1]}', "{"])
 def test_a_list_of_large_files_that_is_none(folder: Path, text: str) -> None:
     (folder / "large_files.json").write_text(text)

@@ -36,6 +36,34 @@ def test_the_default_place_is_the_bundles_name_here(
         assert found.target == tmp_path / "spleen"
 
 
+@pytest.mark.parametrize("root", ["monai/", "json/", ".hidden/"])
+def test_a_name_that_means_something_is_not_taken_by_itself(
+    zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive = zipped(root=root)
+    with pytest.raises(InputError, match="name another folder with -o"), opened(archive):
+        pass
+    with opened(archive, output=tmp_path / "mine") as found:
+        assert found.examination.problems == []
+
+
+def test_a_bundle_that_is_a_module_gets_no_modules_name(zipped: Make, tmp_path: Path) -> None:
+    archive = zipped({"spleen/__init__.py": ""})
+    with pytest.raises(InputError, match="the name of the module monai"), opened(archive, output=tmp_path / "monai"):
+        pass
+    with opened(archive, output=tmp_path / "mine"):
+        pass
+
+
+def test_a_path_that_is_too_long_is_told_by_the_users_own_name(zipped: Make, tmp_path: Path) -> None:
+    archive = zipped({"spleen/" + "a" * 200 + ("/" + "b" * 200) * 20: "x"})
+    with pytest.raises(OSError, match="too long") as raised, opened(archive, output=tmp_path / "mine"):
+        pass
+    assert str(raised.value.filename).startswith(str(tmp_path / "mine"))
+    assert entries(tmp_path) == ["download.zip"]
+
+
 def test_what_is_not_agreed_to_leaves_nothing(zipped: Make, tmp_path: Path) -> None:
     archive = zipped()
     with opened(archive, output=tmp_path / "a" / "b"):

@@ -13,6 +13,7 @@ def test_a_folder_is_looked_at_whole_and_its_links_are_told(bundle: Make, tmp_pa
     (folder / "docs" / "link.txt").symlink_to("../../outside.txt")
     (folder / "docs" / "within.txt").symlink_to("../LICENSE")
     (folder / "up").symlink_to("..")
+    (folder / "round").symlink_to("round")
     found = examine(folder, source=folder, name="spleen")
     assert [file for file, _ in found.files] == [
         "LICENSE",
@@ -24,8 +25,10 @@ def test_a_folder_is_looked_at_whole_and_its_links_are_told(bundle: Make, tmp_pa
         "scripts/a.py",
     ]
     assert sorted(found.odd) == [
+        ".git: not looked at",
         "docs/link.txt: a link to ../../outside.txt, outside of the bundle",
         "docs/within.txt: a link to ../LICENSE",
+        "round: a link to round",
         "up: a link to .., outside of the bundle",
     ]
     assert found.problems == ["models/model.pt: an empty file"]

@@ -27,6 +27,12 @@ from pipeline.bundle.unpack.names import name_faults
         ("a./b", "a dot or blank"),
         ("configs/NUL", "a device of Windows"),
         ("com1.json", "a device of Windows"),
+        ("conin$", "a device of Windows"),
+        ("LPT\u00b9.txt", "a device of Windows"),
+        *((f"a{letter}b", "Windows does not allow") for letter in '<>|?*"'),
+        (".git/config", "a folder of version control"),
+        ("docs/.GIT/config", "a folder of version control"),
+        (".hg/hgrc", "a folder of version control"),
         ("ä" * 128, "more than 255 bytes"),
     ],
 )
@@ -63,6 +69,7 @@ def test_names_as_bundles_have_them() -> None:
         "s/configs/train2.json",
         "s/docs/a b.md",
         "s/.gitignore",
+        "s/.github/a.yml",
         "s/ü",
     ]
     assert name_faults(names) == []

@@ -22,9 +22,9 @@ def test_the_most_notable_comes_first_and_those_alike_together(bundle: Make) -> 
         "$torch.device('cpu')    [configs/z.json b]",
         "$@y + 1    [configs/inference.json x]",
         "$1 + 1    [configs/z.json a and 1 more]",
-        "Besides, 1 classes",
+        "Besides, the usual classes of MONAI, PyTorch and Ignite are named 1 times: UNet.",
         "proves nothing",
-        "In short: 2 marked !!, 2 marked !; weights that are data alone: 0 of 0 files; "
+        "In short: 2 marked !!, 2 marked !; weights loaded as data alone: 0 of 0 files; "
         "checksums that match: 0 of 5 files; to be downloaded: 0.",
     ]
     places = [text.index(part) for part in order]

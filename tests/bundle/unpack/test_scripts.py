@@ -1,4 +1,8 @@
 import hashlib
+import io
+import os
+import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,18 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.bundle.unpack.judge import ACTING, PLAIN, REACHING
-from pipeline.bundle.unpack.scripts import logging_of, own_modules, scripts_of
+from pipeline.bundle.unpack.scripts import own_modules, scripts_of
 
 Make = Callable[..., Path]
-LOGGING = """\
-[handlers]
-keys=a
-[handler_a]
-class={handler}
-args={args}
-[formatter_b]
-format=%(message)s
-"""
 
 
 def level_of_script(folder: Path, file: str, content: bytes) -> int | None:
@@ -57,6 +52,18 @@ def test_a_script_is_told_with_its_imports_checksum_and_lines(bundle: Make) -> N
         ("json.py", b"x = 1", ACTING),
         ("scripts/json.py", b"x = 1", REACHING),
         ("scripts/a/json.py", b"x = 1", PLAIN),
+        ("__init__.py", b"", REACHING),
+        (".vscode/tasks.json", b"{}", ACTING),
+        ("docs/.ENVRC", b"", ACTING),
+        # A pickle is one by its first bytes, whatever it is called.
+        ("models/weights.bin", pickle.dumps({}, protocol=2), ACTING),
+        ("docs/table.dat", pickle.dumps({}, protocol=5), ACTING),
+        ("docs/table", pickle.dumps(os.getcwd, protocol=0), ACTING),
+        ("docs/notes.txt", b"cos\nsystem\n(S'id'\ntR.", ACTING),
+        ("docs/notes.txt", b"I1\n0(S'id'\nios\nsystem\n.", ACTING),
+        ("docs/notes.txt", b"import a\nfrom b\n", None),
+        ("docs/notes.txt", b"configs\nand models\n", None),
+        ("docs/empty", b"", None),
     ],
 )
 def test_programs_are_told_by_name_and_content(tmp_path: Path, file: str, content: bytes, level: int | None) -> None:
@@ -72,6 +79,37 @@ def test_arrays_of_objects_are_pickles(tmp_path: Path, array: np.ndarray, level:
         assert level_of_script(tmp_path, file, b"PK\x03\x04 and so on") == ACTING
 
 
+def zip_of(name: str, content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as opened:
+        opened.writestr(name, content)
+    return stream.getvalue()
+
+
+def array_of(value: object) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, value)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        # NumPy goes by the first bytes of the file, and of each member.
+        ("a.npy", array_of(np.array([{}])) + zip_of("b.npy", array_of(np.zeros(3)))),
+        ("a.npz", zip_of("b", array_of(np.array([{}])))),
+        ("a.npz", zip_of("b.txt", pickle.dumps({}))),
+        ("a.dat", zip_of("b", pickle.dumps({}))),
+        ("a.npy", pickle.dumps({})),
+        ("a.npy", b"\x93NUMPY\x02\x00" + b"\xff\xff\xff\x7f" + b"{"),
+        ("a.npy", b"\x93NUMPY\x01\x00" + b"\x10\x00" + b"{" * 16),
+        ("a.npz", zip_of("b.npy", array_of(np.zeros(3)))[:-30]),
+    ],
+)
+def test_pickles_in_arrays_clothes(tmp_path: Path, file: str, content: bytes) -> None:
+    assert level_of_script(tmp_path, file, content) == ACTING
+
+
 def test_what_becomes_importable() -> None:
     assert own_modules(["scripts/a/b.py", "scripts/__init__.py", "hubconf.py", "docs/README.md", "lib.so"]) == {
         "scripts",
@@ -79,29 +117,3 @@ def test_what_becomes_importable() -> None:
         "hubconf",
         "lib",
     }
-
-
-@pytest.mark.parametrize(
-    ("handler", "args", "level"),
-    [
-        ("StreamHandler", "(sys.stdout,)", PLAIN),
-        ("logging.StreamHandler", "()", PLAIN),
-        ("FileHandler", "('a.log',)", REACHING),
-        ("scripts.Handler", "()", ACTING),
-        ("StreamHandler", "(__import__('os').system('id'),)", ACTING),
-        ("StreamHandler", "(sys.modules['os'],)", ACTING),
-        ("StreamHandler", "(", ACTING),
-        ("__import__('os').system('id')", "()", ACTING),
-    ],
-)
-def test_what_python_evaluates_in_a_logging_config(tmp_path: Path, handler: str, args: str, level: int) -> None:
-    (tmp_path / "logging.conf").write_text(LOGGING.format(handler=handler, args=args))
-    found = logging_of(tmp_path, ["logging.conf"])
-    assert [one.id for one in found] == ["handler_a#class", "handler_a#args"]
-    assert max(one.level for one in found) == level
-
-
-def test_a_logging_config_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "logging.conf").write_text("no section")
-    (found,) = logging_of(tmp_path, ["logging.conf", "LICENSE"])
-    assert (found.kind, found.level) == ("unreadable", ACTING)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.bundle.unpack.terminal import shown
+from pipeline.bundle.unpack.terminal import is_cut, shown
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,9 @@ from pipeline.bundle.unpack.terminal import shown
 )
 def test_text_is_shown_on_one_line(text: str, expected: str) -> None:
     assert shown(text, longest=10) == expected
+
+
+def test_what_is_cut_is_known() -> None:
+    assert not is_cut("a" * 600)
+    assert is_cut("a" * 601)
+    assert is_cut("\x1b" * 300)

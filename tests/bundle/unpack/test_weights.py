@@ -1,5 +1,9 @@
 import collections
+import json
 import os
+import pickle
+import resource
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -103,7 +107,83 @@ def test_what_is_no_weights(tmp_path: Path, content: bytes, problem: str) -> Non
     assert problem in looked_at(tmp_path, "model.pt").problem
 
 
+def safetensors(header: object, tensors: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tensors
+
+
 def test_safetensors_hold_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"x")
+    header = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "__metadata__": {"format": "pt"}}
+    (tmp_path / "model.safetensors").write_bytes(safetensors(header, bytes(8)))
     found = looked_at(tmp_path, "model.safetensors")
-    assert (found.problem, found.program) == ("", False)
+    assert (found.problem, found.program, found.loaded) == ("", False, False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"x",
+        pickle.dumps({"a": 1}),
+        safetensors([], b""),
+        safetensors({"a": {"data_offsets": [0, 8]}}, bytes(9)),
+        safetensors({"a": 1}, b""),
+        (2**40).to_bytes(8, "little") + b"{}",
+        b"\x02" + bytes(7) + b"{]",
+    ],
+)
+def test_what_is_no_safetensors(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert "not safetensors" in looked_at(tmp_path, "model.safetensors").problem
+
+
+@pytest.mark.parametrize("file", ["a.ts", "a.pt2", "a.engine", "a.plan", "a.onnx"])
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_that_is_called_a_program_is_refused(tmp_path: Path, file: str, protocol: int) -> None:
+    (tmp_path / file).write_bytes(pickle.dumps(Evil(tmp_path / "ran"), protocol=protocol))
+    assert looked_at(tmp_path, file).problem
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("file", ["a.ts", "a.pt2", "a.engine", "a.plan"])
+def test_weights_that_are_called_a_program_are_refused(tmp_path: Path, file: str) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / file)
+    assert "and not written as such" in looked_at(tmp_path, file).problem
+
+
+def test_an_engine_is_a_program(tmp_path: Path) -> None:
+    (tmp_path / "a.plan").write_bytes(b"ftrt" + bytes(20))
+    found = looked_at(tmp_path, "a.plan")
+    assert (found.problem, found.program) == ("", True)
+
+
+def test_a_pickle_that_is_a_message_of_protocol_buffers_as_well_is_refused(tmp_path: Path) -> None:
+    # A field of one byte that is no field of ONNX's, and the number of pickle's protocol.
+    (tmp_path / "a.onnx").write_bytes(b"\x80\x02\x00")
+    assert "a pickle" in looked_at(tmp_path, "a.onnx").problem
+
+
+@pytest.mark.parametrize("mark", ["x/constants.pkl", "x/archive_format"])
+def test_a_zip_after_a_pickles_end_makes_no_program_of_it(tmp_path: Path, mark: str) -> None:
+    torch.save(Evil(tmp_path / "ran"), tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    with zipfile.ZipFile(tmp_path / "a.pt", "a") as opened:
+        opened.writestr(mark, "x")
+    found = looked_at(tmp_path, "a.pt")
+    assert (bool(found.problem), found.program) == (True, False)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_folder_in_the_zip_makes_no_program_of_it(tmp_path: Path) -> None:
+    torch.save(Evil(tmp_path / "ran"), tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt", "a") as opened:
+        opened.writestr("other/constants.pkl", "x")
+    found = looked_at(tmp_path, "a.pt")
+    assert (bool(found.problem), found.program) == (True, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process in effect")
+def test_a_few_bytes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    content = b"\x80\x02c__builtin__\nbytearray\nJ" + (600_000_000).to_bytes(4, "little") + b"\x85R."
+    (tmp_path / "a.pt").write_bytes(content)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert "memory" in looked_at(tmp_path, "a.pt").problem
+    assert resource.getrlimit(resource.RLIMIT_AS) == before

@@ -1,0 +1,121 @@
+"""Reads configs as data: what stands where, by the ids that MONAI gives it. MONAI evaluates nothing here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["Node", "Pairs", "is_config", "nodes_of", "parts_of", "read_config"]
+
+_ENDINGS = (".json", ".yaml", ".yml")
+_MOST_BYTES = 64 * 2**20
+_MOST_MERGED = 10**6
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class Pairs(list[tuple[str, Any]]):
+    """A mapping as it is written: a key that stands there twice is there twice."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What stands somewhere in a config.
+
+    Attributes:
+        file: the config, from the bundle's folder.
+        path: its id's parts, as MONAI splits them: ``x#_target_`` at a config's top is `_target_` in `x`.
+        value: a text, number, truth value, None, list or `Pairs`.
+        afar: it is put into a mapping or list from outside, by a key such as ``x#y``.
+    """
+
+    file: str
+    path: tuple[str, ...]
+    value: Any
+    afar: bool = False
+
+    @property
+    def id(self) -> str:
+        """The id in the form that people write."""
+        return "#".join(self.path)
+
+
+def is_config(name: str) -> bool:
+    """Tell whether a file's name is that of a config which MONAI can read."""
+    return name.lower().endswith(_ENDINGS)
+
+
+def read_config(file: Path) -> Any:
+    """Read a config as data: mappings as `Pairs`, lists, texts; of YAML every scalar as its text.
+
+    Raises:
+        ValueError: it is no JSON or YAML, or larger than 64 MiB; the message says what is wrong.
+    """
+    if file.stat().st_size > _MOST_BYTES:
+        raise ValueError("larger than 64 MiB: too large for a config")
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        if file.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=Pairs)
+        return _of_node(yaml.compose(text, yaml.SafeLoader), {}, [0])
+    except UnicodeDecodeError as error:
+        raise ValueError("text that is not UTF-8") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"not {file.suffix[1:].upper()}: {' '.join(str(error).split())}") from error
+
+
+def _of_node(node: yaml.Node | None, done: dict[int, Any], merged: list[int]) -> Any:
+    """Turn YAML's nodes into data; an alias becomes the same object again, so that a bomb of aliases stays small."""
+    if node is None or id(node) in done:
+        return None if node is None else done[id(node)]
+    if isinstance(node, yaml.MappingNode):
+        mapping = done[id(node)] = Pairs()
+        pairs = [(key, _of_node(value, done, merged)) for key, value in node.value]
+        taken_in = [value for key, value in pairs if key.tag == _MERGE]
+        mapping += _merged(taken_in, merged)
+        mapping += [(str(key.value), value) for key, value in pairs if key.tag != _MERGE]
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        items: list[Any] = []
+        done[id(node)] = items
+        items += [_of_node(item, done, merged) for item in node.value]
+        return items
+    # Numbers stay as they are written: a checksum of digits alone is none. Tags make nothing here.
+    return None if node.tag == "tag:yaml.org,2002:null" else node.value
+
+
+def _merged(values: list[Any], count: list[int]) -> list[tuple[str, Any]]:
+    """Return what ``<<`` takes in, where the mapping's own pairs come after it; the first of a list counts most."""
+    flat = [one for value in values for one in ([value] if isinstance(value, Pairs) else reversed(value or []))]
+    pairs = {(key, id(item)): (key, item) for one in flat if isinstance(one, Pairs) for key, item in one}
+    count[0] += len(pairs)
+    if count[0] > _MOST_MERGED:
+        raise ValueError("mappings that grow when they are merged: too large for a config")
+    return list(pairs.values())
+
+
+def parts_of(key: str) -> tuple[str, ...]:
+    """Split an id as MONAI does; ``+``, which merges with what is there, is no part of it."""
+    return tuple(key.removeprefix("+").replace("#", "::").split("::"))
+
+
+def nodes_of(file: str, content: Any) -> Iterator[Node]:
+    """Yield all that stands in a config, from its top. A list or mapping that is there by alias is entered once."""
+    seen: set[int] = set()
+    stack = [Node(file, (), content)]
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node.value, list) or id(node.value) in seen:
+            continue
+        seen.add(id(node.value))
+        named = node.value if isinstance(node.value, Pairs) else [(str(n), item) for n, item in enumerate(node.value)]
+        for name, item in reversed(named):
+            parts = parts_of(str(name)) if isinstance(node.value, Pairs) else (name,)
+            stack.append(Node(file, (*node.path, *parts), item, len(parts) > 1 and not node.path))
