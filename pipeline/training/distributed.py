@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..data.errors import InputError
 
-__all__ = ["gather_batch", "local_device", "start_ranks"]
+__all__ = ["gather_batch", "leave_ranks", "local_device", "start_ranks"]
 
 _ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -59,6 +59,18 @@ def start_ranks(device: torch.device | str, batch: int) -> None:
     idist.sync()
     if dist.get_rank() > 0:
         logging.getLogger(__name__.partition(".")[0]).setLevel(logging.WARNING)
+
+
+def leave_ranks() -> None:
+    """Wait for the other processes, and leave them; the last thing that a run does.
+
+    A thread of Gloo may hold the tensors of the last exchange for a moment longer than the exchange takes. Where Python
+    ends in that moment the thread ends the process, with status -6, after all was done. Exchanges without tensors, one
+    for each of its two threads, make them let go.
+    """
+    for _ in range(2):
+        dist.barrier()
+    dist.destroy_process_group()
 
 
 def gather_batch(prediction: Tensor | list[Tensor], target: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:

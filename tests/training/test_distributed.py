@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet, sparsity
-from pipeline.training.distributed import gather_batch, local_device, start_ranks
+from pipeline.training.distributed import gather_batch, leave_ranks, local_device, start_ranks
 
 RANKS, CLASSES = 2, 3
 
@@ -71,7 +71,8 @@ def work(rank, folder):
     results["gathered"] = gather_batch(image[own], label[own])
     results["dice"] = shard_dice([0.2, 0.6, 0.9], rank)
     torch.save(results, folder / f"{rank}.pt")
-    dist.destroy_process_group()
+    leave_ranks()
+    assert not dist.is_initialized()
 
 
 @pytest.fixture(scope="module")
