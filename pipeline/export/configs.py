@@ -110,7 +110,9 @@ def _derived(plan: Plan, layout: Layout, datalist: str | None) -> dict[str, Any]
     else:
         listed = {"cases": "$[]", "images": f"${_found(f'/{layout.images}', layout.image_ending, channels)}"}
         listed["labels"] = f"${_labels_of(layout, channels)}"
-    interval = f"$next(n for n in range(min({plan.training.val_interval}, @epochs), 0, -1) if @epochs % n == 0)"
+    # Of what the trainer runs, which MONAI Label sets without `epochs`.
+    epochs = "@train#trainer#max_epochs"
+    interval = f"$next(n for n in range(min({plan.training.val_interval}, {epochs}), 0, -1) if {epochs} % n == 0)"
     scans = _found("", layout.image_ending, channels)
     return {
         "export_datalist": datalist,

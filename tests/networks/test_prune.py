@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks import Skip, VNet
+from pipeline.networks import VNet
 from pipeline.networks.prune import pruned
 from pipeline.networks.select_attend_transfer import SelectAttendTransfer
 
@@ -136,14 +136,6 @@ def test_given_network_is_not_changed():
         value.zero_()
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert HARD == ("sat", {"select": "hard"})
-
-
-@pytest.fixture
-def registry():
-    before = dict(Skip.components)
-    yield Skip
-    Skip.components.clear()
-    Skip.components.update(before)
 
 
 def test_a_skip_built_upon_sat_stays_as_it_is(registry):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.networks import Skip, SkipConnection, VNet, selected_channels, sparsity
+from pipeline.networks import SkipConnection, VNet, selected_channels, sparsity
 from pipeline.networks.select_attend_transfer import Select
 from pipeline.networks.skips import build_skip
 
@@ -220,15 +220,6 @@ def test_sparsity_is_zero_without_selection(skip):
     term = sparsity(build(skip))
     assert term.shape == ()
     assert term.item() == 0
-
-
-@pytest.fixture
-def registry():
-    """The registry, with what a test adds to it taken out again."""
-    before = dict(Skip.components)
-    yield Skip
-    Skip.components.clear()
-    Skip.components.update(before)
 
 
 def test_own_skip_is_used_by_name(registry):
