@@ -251,6 +251,7 @@ _OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels", "skip")
 
 def _arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "name": "vnet",
         "spatial_dims": len(plan["patch"]),
         "in_channels": len(plan["data"]["channels"]),
         "out_channels": len(plan["labels"]),

@@ -9,10 +9,10 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["Layers", "Spec", "TwoInputConv", "add", "convolve", "one_of"]
+__all__ = ["Layers", "LayerSpec", "TwoInputConv", "add", "convolve", "require_one_of"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
-Spec = str | tuple[str, dict[str, Any]]
+LayerSpec = str | tuple[str, dict[str, Any]]
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -52,7 +52,7 @@ class Layers:
         act: MONAI activation name or ``(name, options)``.
     """
 
-    def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: Spec | None, act: Spec) -> None:
+    def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: LayerSpec | None, act: LayerSpec) -> None:
         self.spatial_dims = spatial_dims
         self.kernel_size = kernel_size
         self.norm_spec = norm
@@ -143,7 +143,7 @@ class TwoInputConv(nn.Module):
         return self.act(self.norm(add(total, convolve(transferred, kernel[:, self.channels :]))))
 
 
-def one_of(name: str, value: str, known: Sequence[str]) -> None:
+def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
     """Raise a ValueError that names the argument and what it may be, unless it is one of these."""
     if value not in known:
         msg = f"{name} is '{value}'; it is one of {', '.join(known)}"

@@ -42,7 +42,7 @@ class Words:
     to_fill_in: list[str]
 
 
-def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str) -> Words:
+def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: str) -> Words:
     """Write the texts of a plan, from the datalist's where it has them.
 
     Args:
@@ -50,6 +50,7 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         dataset: the datalist; its entries description, reference, source, licence and citation are used.
         fingerprint: its labels and channels are named.
         modality: the plan's word for what the images are.
+        network: what people call the network.
     """
     told = dataset.described
     structures = [structure.name for structure in fingerprint.structures]
@@ -71,7 +72,7 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         "version": "0.1.0",
         "changelog": {"0.1.0": "planned from its dataset by LightSkip"},
         "task": f"{dims} segmentation of {shown} in {images}",
-        "description": f"A {dims} V-Net with light skip connections after Select-Attend-Transfer that segments {shown} "
+        "description": f"A {dims} {network} with light skip connections after Select-Attend-Transfer that segments {shown} "
         f"in {images}.",
         "intended_use": f"Research. Not a medical device. {TO_FILL_IN}: for which scans of which patients.",
         "authors": TO_FILL_IN,
