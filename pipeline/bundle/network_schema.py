@@ -138,10 +138,10 @@ class VNet(LevelSettings):
 
 
 class OwnNetwork(Schema):
-    """A network of the user's own: ``name`` is its class as one imports it, every other key an argument of that.
+    """A network of the user's own: ``name`` is its class as one imports it, every other key one of its arguments.
 
-    The class takes ``spatial_dims``, ``in_channels``, ``out_channels`` and ``skip``, too. Its arguments are checked when
-    it is built, and patch and window against its ``size_divisor`` before a run computes anything.
+    The class also takes ``spatial_dims``, ``in_channels``, ``out_channels`` and ``skip``. Its arguments are checked
+    when it is built, before a run computes anything; so are patch and window against its ``size_divisor``.
     """
 
     model_config = ConfigDict(extra="allow")

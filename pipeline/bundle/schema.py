@@ -92,10 +92,10 @@ class Postprocessing(Schema):
     (mm2) instead, where a scan has two axes.
     """
 
-    largest_component: list[str] = []
-    fill_holes: list[str] = []
-    minimum_ml: dict[str, Positive] = {}
-    minimum_mm2: dict[str, Positive] = {}
+    largest_component: list[str] = Field(default=[])
+    fill_holes: list[str] = Field(default=[])
+    minimum_ml: dict[str, Positive] = Field(default={})
+    minimum_mm2: dict[str, Positive] = Field(default={})
 
 
 class InlineSkip(Schema):
@@ -130,7 +130,7 @@ class Plan(Schema):
     intended_use: Text
     authors: Text
     copyright: Text
-    references: list[str] = []
+    references: list[str] = Field(default=[])
     data: Data
     labels: dict[str, int]
     label_values: dict[str, int] | None = None
@@ -151,7 +151,7 @@ class Plan(Schema):
         Annotated[FileName, Tag("[name]")] | Annotated[InlineSkip, Tag("[inline]")],
         Discriminator(lambda value: "[inline]" if isinstance(value, dict | InlineSkip) else "[name]"),
     ]
-    imports: list[Module] = []
+    imports: list[Module] = Field(default=[])
     training: Training
     evaluation: Evaluation = Evaluation()
     postprocessing: Postprocessing = Postprocessing()

@@ -69,4 +69,3 @@ Name = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, d
 Version = Annotated[str, _matching(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", "three numbers, such as 1.0.2")]
 FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file of configs/skips, without .yaml")]
 Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a module as one imports it, such as my_skips")]
-

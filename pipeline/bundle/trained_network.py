@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from monai.networks.layers.factories import split_args
 from torch import nn
 
 from ..data.errors import InputError
@@ -95,7 +96,7 @@ def network_of_spec(
     for key in own:
         if _is_same(key, spec.get(key), own[key], levels):
             continue
-        if key in _OF_THE_TASK:
+        if key in _OF_THE_TASK and key in spec:
             raise _other_task(where, f"{key} {spec.get(key)!r}", f"{key} {own[key]!r}")
         if key in given:
             raise _contradiction(where, f"a network with {key} {spec.get(key)!r}", f"{key} {own[key]!r}", key)
@@ -162,7 +163,7 @@ def _is_same(key: str, first: Any, second: Any, levels: int) -> bool:
 
 
 def _names_and_options(skip: Any, levels: int) -> list[tuple[str, Any]]:
-    pairs = [(entry, {}) if isinstance(entry, str) else tuple(entry) for entry in skip_per_level(skip, levels)]
+    pairs = map(split_args, skip_per_level(skip, levels))
     return [(name.lower(), options) for name, options in pairs]
 
 

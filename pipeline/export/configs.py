@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bundle.overrides import normalised, place
 from ..bundle.network_schema import network_component
+from ..bundle.overrides import normalised, place
 from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import recipe_sources

@@ -108,7 +108,9 @@ def readme(
     words = {
         "title": plan.title,
         "authors": plan.authors,
-        "tags": ", ".join(["Segmentation", plan.data.modality, *list(plan.labels)[1:], network.title, "skip connections"]),
+        "tags": ", ".join(
+            ["Segmentation", plan.data.modality, *list(plan.labels)[1:], network.title, "skip connections"]
+        ),
         "description": plan.description,
         "dims": plan.spatial_dims,
         "network": network.title + (f" ({network.publication})" if network.publication else ""),

@@ -6,7 +6,6 @@ import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -138,7 +137,7 @@ def _built(bundle: Path) -> nn.Module:
             expected="a network of LightSkip's, or one of your own that is registered",
             remedy="register the class: @Networks.register(NAME), from pipeline.networks import Networks",
         )
-    return network
+    return network  # type: ignore[return-value]
 
 
 def _check_window(plan: Plan, network: Network) -> None:

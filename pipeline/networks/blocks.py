@@ -9,7 +9,7 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["Layers", "LayerSpec", "TwoInputConv", "add", "convolve", "require_one_of"]
+__all__ = ["LayerSpec", "Layers", "TwoInputConv", "add", "convolve", "require_one_of"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
 LayerSpec = str | tuple[str, dict[str, Any]]

@@ -19,8 +19,8 @@ Networks = NetworkRegistry(
 class Network(Protocol):
     """A segmentation network with a skip connection per level.
 
-    It maps (N, in_channels, *spatial) to logits (N, out_channels, *spatial); with deep supervision, in training mode, to
-    a list of logits, finest first. :class:`~pipeline.networks.encoder_decoder.EncoderDecoder` has all of this.
+    It maps (N, in_channels, *spatial) to logits (N, out_channels, *spatial); in training mode, with deep supervision,
+    to a list of logits, finest first. :class:`~pipeline.networks.encoder_decoder.EncoderDecoder` has all of this.
 
     Attributes:
         title: what people call it, such as "V-Net".

@@ -77,6 +77,7 @@ class EncoderDecoder(nn.Module):
         size_divisor: tuple[int, ...]
         levels: int
         deep_supervision: bool
+        decoder: Any  # a list of modules, each a DecoderStage
 
     title = "encoder-decoder"
     publication = ""
@@ -115,7 +116,7 @@ class EncoderDecoder(nn.Module):
             )
             stage = make_stage(level, widths[-1], make_skip)
             _refuse_own_forward(stage.skip)
-            self.decoder.append(cast("nn.Module", stage))
+            self.decoder.append(stage)
             widths.append(stage.out_channels)
         self.head = make_head(widths[-1])
         pointwise = Conv[Conv.CONV, self.spatial_dims]
@@ -125,8 +126,7 @@ class EncoderDecoder(nn.Module):
 
     def skips(self) -> dict[str, SkipConnection]:
         """Return the skip connections, finest level first, by their names in the network's state dict."""
-        stages = cast("Sequence[DecoderStage]", self.decoder)
-        return {f"decoder.{i}.skip": stages[i].skip for i in reversed(range(len(stages)))}
+        return {f"decoder.{i}.skip": self.decoder[i].skip for i in reversed(range(len(self.decoder)))}
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).

@@ -72,9 +72,9 @@ def normalise_spec(spec: Any) -> Any:
     return json.loads(json.dumps(spec))
 
 
-def _record_arguments(cls: type, name: str) -> None:
+def _record_arguments(cls: Any, name: str) -> None:
     """Wrap the constructor: it sets ``spec`` to the name and all arguments, or leaves it where JSON cannot hold one."""
-    construct = cls.__init__  # type: ignore[misc]
+    construct = cls.__init__
     signature = inspect.signature(construct)
 
     @wraps(construct)
@@ -91,7 +91,7 @@ def _record_arguments(cls: type, name: str) -> None:
         except TypeError:
             return
 
-    cls.__init__ = construct_and_record  # type: ignore[misc]
+    cls.__init__ = construct_and_record
 
 
 def _is_same_class(cls: type, other: type) -> bool:

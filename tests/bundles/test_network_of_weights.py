@@ -85,7 +85,16 @@ def test_monais_own_runner_evaluates_that_network(folder: Path) -> None:
 
 def test_prediction_runs_that_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scan = str(folder / "data" / "imagesTs" / "scan_000.nii.gz")
-    predict = ["predict", "shapes", scan, "--device", "cpu", "--set", "precision=float32", "inferer#roi_size=[32,32,16]"]
+    predict = [
+        "predict",
+        "shapes",
+        scan,
+        "--device",
+        "cpu",
+        "--set",
+        "precision=float32",
+        "inferer#roi_size=[32,32,16]",
+    ]
     assert main([*predict, "-o", "out"]) == 0
     assert nib.load(folder / "out" / "scan_000_seg.nii.gz").shape == nib.load(scan).shape
     capsys.readouterr()
@@ -113,7 +122,19 @@ def test_weights_without_it_are_of_the_configs_network(folder: Path, capsys: pyt
 
 def test_export_is_of_that_network(folder: Path) -> None:
     weights = folder / "shapes" / "runs" / "fold_1" / "model.pt"
-    export = ["export", "shapes", "--checkpoint", str(weights), "-o", "exported", "--without", "ts", "pt2", "onnx", "zip"]
+    export = [
+        "export",
+        "shapes",
+        "--checkpoint",
+        str(weights),
+        "-o",
+        "exported",
+        "--without",
+        "ts",
+        "pt2",
+        "onnx",
+        "zip",
+    ]
     assert main(export) == 0
     exported = folder / "exported" / "synthetic_shapes"
     config = json.loads((exported / "configs" / "inference.json").read_text())

@@ -42,7 +42,7 @@ def bundle(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         patch.setattr(sys, "excepthook", sys.excepthook)
         patch.setattr(sys, "path", list(sys.path))
         assert main(["render", "toy"]) == 0
-        words = "--config_file toy/configs/train.json --dataset_dir data --epochs 1 --skip sum --device cpu --val_interval 1"
+        words = "--config_file toy/configs/train.json --dataset_dir data --epochs 1 --val_interval 1 --skip sum"
         command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words.split()]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

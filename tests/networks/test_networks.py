@@ -22,8 +22,8 @@ def thick(spatial_dims):
     return {"kernel_size": [[3 * n for n in in_plane] + [1], 3, 3], "strides": [[2 * n for n in in_plane] + [1], 2]}
 
 
-# One row per network and form in which its levels can be arranged: the network, what makes it small, by the number of its
-# dimensions, and its finest stride along the last axis; along the others it is 2.
+# One row per network and form in which its levels can be arranged: the network, what makes it small, by the number of
+# its dimensions, and its finest stride along the last axis; along the others it is 2.
 NETWORKS = {
     "vnet": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
@@ -38,8 +38,8 @@ SKIPS = {
     "sat, concat": ["sat", "concat"],
     "none, st-hard": ["none", ["st", {"select": "hard"}]],  # a list of lists, as JSON has it
 }
-# Pairwise, so that the lattice does not multiply: what a network does depends on how a skip merges (nothing, a sum of the
-# whole map, a sum of a light one), what a skip does on no network. And the published V-Nets.
+# Pairwise, so that the lattice does not multiply: a network sees of a skip how it merges (nothing, a sum of the whole
+# map, a sum of a light one), a skip sees nothing of the network. And the published V-Nets.
 PAIRS = [
     *product(NETWORKS, ("none", "sum", "sat4")),
     *(("vnet", skip) for skip in SKIPS if skip not in ("none", "sum", "sat4")),

@@ -87,9 +87,7 @@ def make_plan(
     mirror = choose_mirror_axes(fingerprint)
 
     def spec(size: Size) -> dict[str, Any]:
-        network = network_spec(
-            size, dims=fingerprint.dims, in_channels=len(fingerprint.channels), out_channels=classes
-        )
+        network = network_spec(size, dims=fingerprint.dims, in_channels=len(fingerprint.channels), out_channels=classes)
         return network | {"skip": resources.skip_argument(skip)}
 
     def sized(at: list[float]) -> Size:
