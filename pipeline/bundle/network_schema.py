@@ -5,6 +5,7 @@ A new network is a class here, named as the network's own class in ``pipeline.ne
 """
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from math import prod
 from typing import Annotated, Any, Literal, get_args
@@ -201,13 +202,13 @@ Network = Annotated[
 ]
 
 
-def network_component(target: str, settings: dict[str, Any]) -> dict[str, Any]:
+def network_component(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the network as MONAI's configs describe a component: literal arguments, and references to the task's.
 
     Args:
         target: the class, dotted.
-        settings: its arguments. ``skip``, which is a key of its own in the configs, is left out, as is what the network
-            has from the task.
+        settings: its arguments, or its spec. ``skip``, which is a key of its own in the configs, is left out, as is what
+            the network has from the task.
     """
-    own = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "skip")}
+    own = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "name", "skip")}
     return {"_target_": target, **{key: f"@{key}" for key in _OF_THE_TASK}, **own, "skip": "@skip"}

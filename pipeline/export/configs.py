@@ -57,8 +57,7 @@ def export_configs(
     sources["skip"] = sources["skip"] | {"skip": spec["skip"]}
     datalist = sources["derived"]["datalist"] if with_datalist else None
     sources["derived"] |= _derived(plan, layout, datalist)
-    settings = {key: value for key, value in spec.items() if key != "name"}
-    sources["derived"]["network_def"] = network_component(target, settings)
+    sources["derived"]["network_def"] = network_component(target, spec)
     return {name: _merged(name, recipes, sources) for name in CONFIGS}
 
 
