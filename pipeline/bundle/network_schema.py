@@ -207,7 +207,7 @@ def network_component(target: str, settings: Mapping[str, Any]) -> dict[str, Any
 
     Args:
         target: the class, dotted.
-        settings: its arguments, or its spec. ``skip``, which is a key of its own in the configs, is left out, as is what
+        settings: its arguments, or its spec. Left out are ``skip``, which is a key of its own in the configs, and what
             the network has from the task.
     """
     own = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "name", "skip")}

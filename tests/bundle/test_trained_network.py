@@ -53,7 +53,7 @@ def test_one_skip_may_be_said_in_several_ways(same: Any) -> None:
 
 def test_what_the_user_says_must_agree() -> None:
     message = error(network(), spec(skip="concat"), FILE, given={"skip"})
-    assert message.startswith("run/model.pt: found weights of a network with skip 'concat'; expected skip 'sum', as this")
+    assert message.startswith("run/model.pt: found weights of a network with skip 'concat'; expected skip 'sum', ")
     assert "leave skip out" in message
     both = spec(skip="concat", kernel_size=5)
     assert "kernel_size 5; expected kernel_size 3" in error(network(), both, FILE, given={"kernel_size"})

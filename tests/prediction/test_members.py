@@ -50,5 +50,5 @@ def test_what_the_user_said_contradicts_any_of_them(tmp_path: Path) -> None:
         save_weights(one.state_dict(), tmp_path / f"{name}.pt", one.spec)
     paths = [tmp_path / "first.pt", tmp_path / "second.pt"]
     assert len(loaded_members(network(0), paths, CPU)) == 2
-    with pytest.raises(InputError, match=r"second\.pt: found weights of a network with skip 'concat'; expected skip 'sum'"):
+    with pytest.raises(InputError, match=r"second\.pt: found .* with skip 'concat'; expected skip 'sum'"):
         loaded_members(network(0), paths, CPU, given={"skip"})
