@@ -6,6 +6,7 @@ that what a training was told about its network need not be said again. What the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ _SEPARATOR = "::"
 _DEFINITION = "network_def"
 # What a network has from the task: weights of other classes or channels are of no use here, whoever says so.
 _OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels")
+
+logger = logging.getLogger(__name__)
 
 
 def network_of_weights(network: nn.Module, weights: str | Path) -> nn.Module:
@@ -100,6 +103,8 @@ def network_of_spec(
             raise _other_task(where, f"{key} {spec.get(key)!r}", f"{key} {own[key]!r}")
         if key in given:
             raise _contradiction(where, f"a network with {key} {spec.get(key)!r}", f"{key} {own[key]!r}", key)
+    changed = [f"{key} {spec.get(key)!r}" for key in spec if spec[key] != own.get(key)]
+    logger.info(f"{where}: weights of a network with {', '.join(changed)}, which is built instead of the config's")
     try:
         if spec["name"].lower() == own["name"].lower():
             # An exported bundle has classes of its own.

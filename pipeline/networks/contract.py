@@ -25,6 +25,7 @@ class Network(Protocol):
     Attributes:
         title: what people call it, such as "V-Net".
         publication: where it was published, such as "Milletari et al., arXiv 1606.04797"; empty for none.
+        reference: the same as a list of references has it, with the paper's title; empty for none.
         spatial_dims: 2 or 3.
         in_channels: channels of the input.
         out_channels: the classes, background included.
@@ -36,6 +37,7 @@ class Network(Protocol):
 
     title: str
     publication: str
+    reference: str
     spatial_dims: int
     in_channels: int
     out_channels: int

@@ -69,6 +69,7 @@ class EncoderDecoder(nn.Module):
     if TYPE_CHECKING:  # TorchScript would read annotations of the class as its own types.
         title: str
         publication: str
+        reference: str
         spec: dict[str, Any] | None
         spatial_dims: int
         in_channels: int
@@ -81,6 +82,7 @@ class EncoderDecoder(nn.Module):
 
     title = "encoder-decoder"
     publication = ""
+    reference = ""
     spec = None
     # Not `Final`: TorchScript does not look for that in a base class.
     __constants__ = ["deep_supervision", "levels", "size_divisor", "spatial_dims"]  # noqa: RUF012

@@ -67,6 +67,10 @@ class VNet(EncoderDecoder):
 
     title = "V-Net"
     publication = "Milletari et al., arXiv 1606.04797"
+    reference = (
+        "Milletari et al., V-Net - Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation, "
+        "3DV 2016, arXiv 1606.04797"
+    )
 
     def __init__(
         self,

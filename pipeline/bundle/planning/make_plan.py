@@ -109,7 +109,7 @@ def make_plan(
     schedule, hours = choose_schedule(fingerprint, size, resources)
     memory = resources.planned_memory(size)
     network = spec(size)
-    words = describe(name, dataset, fingerprint, modalities.value, network=Networks[network["name"]].title)
+    words = describe(name, dataset, fingerprint, modalities.value, network=Networks[network["name"]])
     content: Plan = {
         **words.head,
         "data": {
