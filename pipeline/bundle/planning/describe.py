@@ -72,8 +72,8 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         "version": "0.1.0",
         "changelog": {"0.1.0": "planned from its dataset by LightSkip"},
         "task": f"{dims} segmentation of {shown} in {images}",
-        "description": f"A {dims} {network.title} with light skip connections after Select-Attend-Transfer that segments "
-        f"{shown} in {images}.",
+        "description": f"A {dims} {network.title} with light skip connections after Select-Attend-Transfer that "
+        f"segments {shown} in {images}.",
         "intended_use": f"Research. Not a medical device. {TO_FILL_IN}: for which scans of which patients.",
         "authors": TO_FILL_IN,
         "copyright": f"{TO_FILL_IN}: Copyright (c) year and owner",
