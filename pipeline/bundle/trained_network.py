@@ -1,7 +1,7 @@
 """Build the network that weights are of. Bundles' configs call this while MONAI runs them. Needs torch and MONAI only.
 
-The spec next to the weights (``model.json``), or in a training's ``last.pt``, goes before the config's own network, so
-that what a training was told about its network need not be said again. What the command line says must agree with it.
+The spec next to the weights (``model.json``), or in a training's ``last.pt``, takes precedence over the config, so that
+nobody has to repeat how a network was trained. What the command line gives must agree with it.
 """
 
 from __future__ import annotations
@@ -93,27 +93,44 @@ def network_of_spec(
         return network
     if own is None:
         raise _contradiction(where, f"the network {spec['name']}", f"a {type(network).__name__}", _DEFINITION)
+    _require_agreement(spec, own, where, given, levels=len(network.skips()))
+    changed = [f"{key} {value!r}" for key, value in spec.items() if value != own.get(key)]
+    logger.info(f"{where}: weights of a network with {', '.join(changed)}, which is built instead of the config's")
+    # An exported bundle has classes of its own.
+    same_class = type(network) if spec["name"].lower() == own["name"].lower() else None
+    return _build(spec, same_class, where)
+
+
+def _require_agreement(
+    spec: Mapping[str, Any], own: Mapping[str, Any], where: Path, given: Collection[str], *, levels: int
+) -> None:
+    """Raise InputError where the weights' spec is of another task than the config's, or not what the user gave."""
     if "_target_" in given and spec["name"].lower() != own["name"].lower():
         raise _contradiction(where, f"the network {spec['name']}", f"the network {own['name']}", _DEFINITION)
-    levels = len(spec.get("channels", ())) - 1
     for key in own:
         if _is_same(key, spec.get(key), own[key], levels):
             continue
+        theirs, ours = f"a network with {key} {spec.get(key)!r}", f"{key} {own[key]!r}"
         if key in _OF_THE_TASK and key in spec:
-            raise _other_task(where, f"{key} {spec.get(key)!r}", f"{key} {own[key]!r}")
+            raise InputError(
+                where,
+                found=f"weights of {theirs}",
+                expected=f"{ours}, as this bundle's task has it",
+                remedy="name weights that were trained for this task (its labels, channels and axes)",
+            )
         if key in given:
-            raise _contradiction(where, f"a network with {key} {spec.get(key)!r}", f"{key} {own[key]!r}", key)
-    changed = [f"{key} {spec.get(key)!r}" for key in spec if spec[key] != own.get(key)]
-    logger.info(f"{where}: weights of a network with {', '.join(changed)}, which is built instead of the config's")
+            raise _contradiction(where, theirs, ours, key)
+
+
+def _build(spec: Mapping[str, Any], network_type: type[nn.Module] | None, where: Path) -> nn.Module:
     try:
-        if spec["name"].lower() == own["name"].lower():
-            # An exported bundle has classes of its own.
-            return type(network)(**{key: value for key, value in spec.items() if key != "name"})
+        if network_type is not None:
+            return network_type(**{key: value for key, value in spec.items() if key != "name"})
         return build_network(spec)  # type: ignore[no-any-return]
     except (ValueError, TypeError) as error:
         raise InputError(
-            spec_file(where),
-            found=f"a network that cannot be built here: {' '.join(str(error).split()).rstrip('.')}",
+            where,
+            found=f"weights of a network that cannot be built here: {' '.join(str(error).split()).rstrip('.')}",
             expected=f"one of the networks {', '.join(name.lower() for name in Networks.names)}, with skip connections "
             "that are registered",
             remedy="where network or skip are your own, name their module in imports of plan.yaml",
@@ -176,15 +193,6 @@ def _contradiction(where: Path, theirs: str, ours: str, key: str) -> InputError:
     return InputError(
         where,
         found=f"weights of {theirs}",
-        expected=f"{ours}, as this run was told",
+        expected=f"{ours}, which was asked for",
         remedy=f"leave {key} out, as the weights say it themselves; or name weights that were trained with it",
-    )
-
-
-def _other_task(where: Path, theirs: str, ours: str) -> InputError:
-    return InputError(
-        where,
-        found=f"weights of a network with {theirs}",
-        expected=f"{ours}, as this bundle's task has it",
-        remedy="name weights that were trained for this task (its labels, channels and axes)",
     )

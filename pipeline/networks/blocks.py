@@ -9,7 +9,7 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["LayerSpec", "Layers", "TwoInputConv", "add", "convolve", "require_one_of"]
+__all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "require_one_of"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
 LayerSpec = str | tuple[str, dict[str, Any]]
@@ -116,6 +116,22 @@ class Layers:
         """Dropout of whole channels; an identity for probability 0."""
         dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
         return dropout if probability > 0 else nn.Identity()
+
+
+class Repeat(nn.Module):
+    """Repeats the channels as a whole: 1, 2, 1, 2, ...
+
+    Args:
+        times: how often.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, *spatial) to (N, times * C, *spatial); one channel stays one, and is broadcast where it is added."""
+        return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
 
 
 class TwoInputConv(nn.Module):

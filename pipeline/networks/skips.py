@@ -1,6 +1,6 @@
 """Skip connections: what a decoder level receives from the encoder level of the same resolution.
 
-Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it hands over
+Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it transfers
 (``transferred_channels``), how they join the decoder (``merge``) and how wide the result is (``merged_channels``).
 ``Skip`` is the registry; a name in a config is a name in it:
 
@@ -41,12 +41,12 @@ class SkipConnection(nn.Module):
     Networks call :meth:`keep` when the encoder has made its feature map, and :meth:`join` when the decoder has come up
     to the level; :meth:`forward` does both at once. :meth:`join` is this class's: it merges by concatenation or sum. A
     network may call :meth:`transfer` alone and merge by itself, as :class:`~pipeline.networks.VNet` does with
-    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and hands over channels, is refused there;
+    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and transfers channels, is refused there;
     one that writes a ``forward`` of its own is refused by every network, which would not call it.
 
     Args:
         decoder_channels: channels of the decoder's upsampled feature map, C_d.
-        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that hands over nothing.
+        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that transfers nothing.
         merge: ``"concat"`` appends the transferred channels to the decoder's, ``"sum"`` adds them (C_t = C_d).
     """
 
@@ -69,7 +69,7 @@ class SkipConnection(nn.Module):
         self.merged_channels = decoder_channels + (transferred_channels if merge == "concat" else 0)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Return what is kept of the encoder's feature map until the decoder has come up to its level.
+        """Return what is kept of the encoder's feature map until the decoder reaches its level.
 
         Networks call this as soon as the encoder has made its feature map, and hold nothing else of it. A light skip
         reduces it here; by default all of it is kept.
@@ -84,7 +84,7 @@ class SkipConnection(nn.Module):
 
     @abstractmethod
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:
-        """Return what the decoder receives.
+        """Return what the decoder gets.
 
         Args:
             kept: what :meth:`keep` gave, shape (N, C_k, *spatial): the encoder's feature map as a rule.
@@ -135,7 +135,7 @@ class SumSkip(SkipConnection):
 
 @Skip.register("none")
 class NoSkip(SkipConnection):
-    """Nothing is handed over: the decoder works from below alone."""
+    """Nothing is transferred: the decoder works from below alone."""
 
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=0)
@@ -154,7 +154,7 @@ class NoSkip(SkipConnection):
 
 
 def skip_per_level(skip: LayerSpec | Sequence[LayerSpec], levels: int) -> list[LayerSpec]:
-    """Return one skip to each level.
+    """Return one skip per level.
 
     Args:
         skip: a registered name, a pair of a name and its options such as ``("sat", {"select": "hard"})``, or a list

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from .blocks import Layers, LayerSpec, TwoInputConv, add, require_one_of
+from .blocks import Layers, LayerSpec, Repeat, TwoInputConv, add, require_one_of
 from .contract import Networks
 from .encoder_decoder import EncoderDecoder, MakeSkip
 from .levels import KernelSize, Strides, kernel_per_level, per_level, stride_per_transition
@@ -32,7 +32,7 @@ class VNet(EncoderDecoder):
         out_channels: channels of the output: the classes, background included.
         channels: width of each encoder level; see ``residual`` for the decoder's.
         convs_per_level: convolutions in each encoder stage. None is the published rule, continued to other depths: as
-            many as the stage lies levels below the finest, but at least one, at most three, and at the deepest at
+            many as the stage is levels below the finest, but at least one, at most three, and at the deepest at
             most two. Five levels have 1, 1, 2, 3, 2.
         decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels. None: by the same rule, but
             at most two. Five levels have 1, 1, 2, 2.
@@ -52,7 +52,7 @@ class VNet(EncoderDecoder):
             ``join`` of its own needs ``residual="merged"``.
         residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
             its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
-            feature map; what the skip hands over enters the stage's first convolution. An attention map then does
+            feature map; what the skip transfers enters the stage's first convolution. An attention map then does
             not make odd channel counts (16 + 1), which convolution kernels are slow at.
         head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution);
             ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
@@ -134,7 +134,7 @@ class _InputStage(nn.Module):
     def __init__(self, layers: Layers, in_channels: int, channels: int, convs: int) -> None:
         super().__init__()
         self.out_channels = channels
-        self.lift: nn.Module = _Repeat(channels // in_channels)
+        self.lift: nn.Module = Repeat(channels // in_channels)
         if channels % in_channels != 0:
             self.lift = layers.pointwise(in_channels, channels)
         # The activation after the last convolution comes after the sum.
@@ -149,18 +149,6 @@ class _InputStage(nn.Module):
         # Under autocast the input is float32 still; adding it as such would make the finest features, the largest of
         # all, float32 too.
         return self.act(add(convolved, self.lift(x.to(convolved.dtype))))
-
-
-class _Repeat(nn.Module):
-    """Repeats the channels as a whole: 1, 2, 1, 2, ..."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.times = times
-
-    def forward(self, x: Tensor) -> Tensor:
-        # One channel is repeated by broadcasting, without a copy.
-        return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
 
 
 class _DownStage(nn.Module):

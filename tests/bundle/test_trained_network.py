@@ -70,12 +70,12 @@ def test_weights_of_another_task_are_refused(changed: dict[str, int]) -> None:
 
 def test_a_network_of_another_make_contradicts() -> None:
     message = error(nn.Conv2d(1, 3, 1), spec(), FILE)
-    assert "found weights of the network vnet; expected a Conv2d, as this run was told" in message
+    assert "found weights of the network vnet; expected a Conv2d, which was asked for" in message
 
 
 def test_a_network_that_is_not_here_is_named() -> None:
     message = error(network(), {"name": "toy", "skip": "sum"}, FILE)
-    assert message.startswith("run/model.json: found a network that cannot be built here: ")
+    assert message.startswith("run/model.pt: found weights of a network that cannot be built here: ")
     assert "name their module in imports of plan.yaml" in message
     message = error(network(), spec() | {"skip": "my_skip"}, FILE)
     assert "MY_SKIP" in message
