@@ -130,7 +130,7 @@ class Repeat(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, *spatial) to (N, times * C, *spatial); one channel stays one, and is broadcast where it is added."""
+        """Map (N, C, *spatial) to (N, times * C, *spatial); one channel stays one, for a sum to broadcast."""
         return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
 
 
@@ -140,17 +140,17 @@ class TwoInputConv(nn.Module):
     Normalisation and activation follow.
 
     Args:
-        make: the layers of the network.
+        layers: makes the layers.
         channels: channels of x, and of the output.
-        transferred: channels that come from the side.
+        transferred: channels of the second input.
     """
 
-    def __init__(self, make: Layers, channels: int, transferred: int) -> None:
+    def __init__(self, layers: Layers, channels: int, transferred: int) -> None:
         super().__init__()
         self.channels = channels
-        self.conv = make.bare_conv(channels + transferred, channels)
-        self.norm = make.norm(channels)
-        self.act = make.act(channels)
+        self.conv = layers.bare_conv(channels + transferred, channels)
+        self.norm = layers.norm(channels)
+        self.act = layers.act(channels)
 
     def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
         """Map (N, channels, *spatial) and (N, transferred, *spatial) to (N, channels, *spatial)."""

@@ -8,7 +8,6 @@ with ``act="prelu"``, without its hidden dropout on the two finest skips.
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from .blocks import Layers, LayerSpec, Repeat, TwoInputConv, add, require_one_of
