@@ -86,6 +86,7 @@ def test_the_first_rank_alone_tells_and_writes(trained: tuple[Path, str]) -> Non
     assert sorted(path.name for path in (folder / "two").iterdir()) == [
         "history.csv",
         "last.pt",
+        "model.json",
         "model.pt",
         "tensorboard",
     ]
