@@ -119,7 +119,7 @@ def test_a_resume_goes_on_counting_and_drops_what_the_checkpoint_does_not_hold(m
 
 def test_nothing_temporary_is_left(make_training, tmp_path):
     make_training(epochs=2).trainer.run()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.pt", "model.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.pt", "model.json", "model.pt"]
 
 
 def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_path):
