@@ -14,6 +14,7 @@ from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
 from pipeline.export.network import Exported, load_network
 from pipeline.networks import Skip, VNet
+from pipeline.networks.spec_file import save_weights
 
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 HARD = ["sat", {"select": "hard"}]
@@ -93,6 +94,25 @@ def test_other_weights_may_be_named(tmp_path):
     assert made.source == tmp_path / "other.pt"
     # Both kinds of skip are registered by a module of ours.
     assert made.registering == ["pipeline.networks.select_attend_transfer", "pipeline.networks.skips"]
+
+
+def test_weights_say_which_network_they_are_of(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle", "sat")
+    other = network_of("concat")
+    save_weights(other.state_dict(), tmp_path / "model.pt", other.spec)
+    made = load(bundle, tmp_path / "model.pt")
+    assert made.pruned.spec == other.spec
+    assert (made.title, made.channels) == ("V-Net", (4, 6, 8))
+    assert made.target == "pipeline.networks.vnet.VNet"
+    assert made.registering == ["pipeline.networks.skips"]
+
+
+def test_a_window_that_their_network_does_not_take_is_refused(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle", "sat")
+    deep = VNet(3, 1, 4, (2,) * 8, kernel_size=3, norm="instance")
+    save_weights(deep.state_dict(), tmp_path / "model.pt", deep.spec)
+    with pytest.raises(InputError, match=r"window: found .* does not take; expected multiples of \(128, 128, 128\)"):
+        load(bundle, tmp_path / "model.pt")
 
 
 def test_hard_selection_is_pruned_and_counted(tmp_path):
