@@ -12,6 +12,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
+from ..report.thumbnail import thumbnail
 from .check_file import (
     WHOLE_NUMBER_TOLERANCE,
     Grid,
@@ -27,7 +28,6 @@ from .errors import InputError
 from .findings import Finding
 from .intensities import add_voxels, channels_of, measure_intensities
 from .structures import measure_structures
-from .thumbnail import thumbnail
 from .volumes import Volume, read_volume
 
 __all__ = ["Inspection", "Stopped", "Wanted", "failed_case", "inspect_case"]

@@ -28,7 +28,7 @@ from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, cleaning_json, cleaning_table
 from ..files import write_text
-from ..inference.clean import clean_label_map
+from ..labelmaps.clean import clean_label_map
 from .predictor import Predictor
 
 __all__ = ["Chosen", "choose_postprocessing", "chosen_text"]

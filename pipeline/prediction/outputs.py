@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..data.layouts.image_files import is_image
 from ..files import whole_file
-from ..inference.save import save_label_map, save_volume
+from ..labelmaps.save import save_label_map, save_volume
+from ..labelmaps.statistics import label_statistics, write_statistics
 from ..report.preview import preview
 from .prediction import Prediction
-from .statistics import label_statistics, write_statistics
 
 __all__ = [
     "FILE_ENDINGS",

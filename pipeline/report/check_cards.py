@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..data.thumbnail import OUTLINE_COLOURS, outline_colour
 from .check_summary import sample_word, size_unit
 from .check_words import SEVERITIES, Group, amount, case_severities, count_of, printable
+from .thumbnail import OUTLINE_COLOURS, outline_colour
 
 __all__ = ["MOST_SORTABLE", "card_anchor", "cards", "part_text", "swatch"]
 

@@ -13,7 +13,6 @@ from importlib.resources import files
 from typing import Any
 
 from ..data.errors import InputError
-from ..data.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR
 from ..files import write_text
 from .check_cards import MOST_SORTABLE, card_anchor, cards, group_anchor, part_text, structures, swatch
 from .check_overview import overview
@@ -27,6 +26,7 @@ from .check_words import (
     printable,
     verdict,
 )
+from .thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR
 
 __all__ = ["write_check_page"]
 
@@ -46,7 +46,7 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
 
     Args:
         report: the content of ``check.json``.
-        thumbnails: pictures by the case's name, see `pipeline.data.thumbnail`: PNG, JPEG or WebP.
+        thumbnails: pictures by the case's name, see `pipeline.report.thumbnail`: PNG, JPEG or WebP.
         path: the HTML file; it appears whole or not at all.
 
     Raises:

@@ -11,9 +11,9 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
-from ..data.thumbnail import UNDECLARED_COLOUR
 from .check_words import amount
 from .preview_drawing import FAINT, TEXT, Colour, LabelRow, draw_row, draw_scale, font, legend_rows, shortened
+from .thumbnail import UNDECLARED_COLOUR
 
 __all__ = ["preview"]
 

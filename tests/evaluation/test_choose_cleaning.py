@@ -13,7 +13,7 @@ from scipy.stats import binom
 from pipeline.evaluation.choose_cleaning import choose_cleaning
 from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, cleaning_json, cleaning_table
 from pipeline.evaluation.metrics import case_metrics, summarise
-from pipeline.inference.clean import clean_label_map
+from pipeline.labelmaps.clean import clean_label_map
 
 Map = NDArray[np.integer]
 LABELS = {"background": 0, "organ": 1, "lesions": 2}

@@ -6,7 +6,7 @@ import colorsys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..data.thumbnail import OUTLINE_COLOURS
+from ..report.thumbnail import OUTLINE_COLOURS
 
 __all__ = ["Label", "label_table"]
 

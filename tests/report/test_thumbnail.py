@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR, outline_colour, thumbnail
+from pipeline.report.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR, outline_colour, thumbnail
 
 RAS = np.eye(4)
 ISOTROPIC = (1.0, 1.0, 1.0)

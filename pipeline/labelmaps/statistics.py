@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ..data.errors import InputError
 from ..files import write_text
-from ..inference.label_table import Label
+from .label_table import Label
 from .surface import boundary
 
 __all__ = ["label_statistics", "write_statistics", "write_table"]

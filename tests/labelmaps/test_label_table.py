@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from pipeline.inference.label_table import Label, label_table
+from pipeline.labelmaps.label_table import Label, label_table
 
 
 def test_rows_follow_the_values_and_leave_the_background_out():
