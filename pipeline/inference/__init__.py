@@ -1,7 +1,8 @@
 """Inference: numbers in the device's fastest format, weights checked, windows streamed back to the scan's grid."""
 
 # Bundles that were rendered earlier name these transforms here.
-from ..labelmaps import CleanLabelMapd, SaveLabelMapd, SaveProbabilitiesd
+from ..labelmaps.clean import CleanLabelMapd
+from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 from .inferers import PrecisionInferer, PrecisionSlidingWindowInferer, choose_precision
 from .mirror import Ensemble, Mirrored, mirrored
 from .weights import check_weights

@@ -14,9 +14,10 @@ from monai.utils import convert_to_dst_type, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+
 __all__ = ["CleanLabelMapd", "clean_label_map"]
 
-_MM3_PER_ML = 1000.0
 # Of a component's size: what is exactly as large as the minimum stays, whatever rounding made of the two.
 _ROUNDING = 1e-6
 
@@ -75,8 +76,8 @@ class CleanLabelMapd(MapTransform):
         if other:
             msg = f"label map has {labels.ndim} axes: expected minimum_ml for three, and minimum_mm2 for two"
             raise ValueError(msg)
-        voxel_size = _voxel_size(label_map, labels.ndim) if minimum else 1.0
-        _clean_in_place(labels, voxel_size, set(self.largest_component), set(self.fill_holes), minimum)
+        size = _size_of_voxel(label_map, labels.ndim) if minimum else 1.0
+        _clean_in_place(labels, size, set(self.largest_component), set(self.fill_holes), minimum)
         return convert_to_dst_type(labels[None], dst=label_map)[0]
 
 
@@ -198,15 +199,13 @@ def _labels(label_map: Any) -> NDArray[np.integer]:
     raise ValueError(msg)
 
 
-def _voxel_size(label_map: Any, axes: int) -> float:
+def _size_of_voxel(label_map: Any, axes: int) -> float:
     """Return the volume of a voxel in ml, with two axes its area in mm2."""
     if not isinstance(label_map, MetaTensor):
         msg = "the label map has no affine, so the size of a voxel is not known: expected a MetaTensor, or no minimum"
         raise ValueError(msg)
-    edges = np.asarray(convert_to_numpy(label_map.affine), dtype=np.float64)[:-1, :axes]
-    # Not the product of the spacings: the axes of a tilted gantry are not at right angles.
-    size = math.sqrt(np.linalg.det(edges.T @ edges))
-    return size / _MM3_PER_ML if axes == 3 else size
+    size = voxel_size(convert_to_numpy(label_map.affine), axes)
+    return size / MM3_PER_ML if axes == 3 else size
 
 
 def _check_steps(single: Iterable[int], filled: Iterable[int], minimum: Mapping[int, float]) -> None:

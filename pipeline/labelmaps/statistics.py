@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.errors import InputError
+from ..data.voxel_size import MM3_PER_ML, voxel_size
 from ..files import write_text
 from .label_table import Label
 from .surface import boundary
@@ -67,8 +68,7 @@ def label_statistics(
         ValueError: If the shapes do not fit, the labels are no integers or the affine maps voxels to nothing.
     """
     images = _images(image, labels)
-    edges = np.asarray(affine, dtype=np.float64)[:3, : labels.ndim]
-    if not np.isfinite(affine).all() or not np.linalg.det(edges.T @ edges) > 0:
+    if not np.isfinite(affine).all() or not voxel_size(affine, labels.ndim) > 0:
         msg = f"affine {np.asarray(affine).tolist()}: expected finite numbers and independent axes"
         raise ValueError(msg)
     if channels and len(channels) != len(images):
@@ -162,11 +162,11 @@ def _measured(
     middle = [
         part.start + np.dot(count, np.arange(len(count))) / voxels for part, count in zip(box, counts, strict=True)
     ]
-    size = voxels * float(np.sqrt(np.linalg.det(edges.T @ edges)))
+    size = voxels * voxel_size(affine, inside.ndim)
     surface = boundary(inside, edges)
     row: dict[str, Any] = {"voxels": voxels}
     if inside.ndim == 3:
-        row |= {"volume_ml": size / 1000, "surface_cm2": surface / 100}
+        row |= {"volume_ml": size / MM3_PER_ML, "surface_cm2": surface / 100}
     else:
         row |= {"area_mm2": size, "perimeter_mm": surface}
     ends = [(part.start == 0 or part.stop == n) and n > 1 for part, n in zip(box, shape, strict=True)]

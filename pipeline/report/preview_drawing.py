@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from PIL import ImageDraw, ImageFont
 
+from ..labelmaps.palette import Colour
 from .check_words import printable
 
-__all__ = ["FAINT", "TEXT", "Colour", "LabelRow", "draw_row", "draw_scale", "font", "legend_rows", "shortened"]
+__all__ = ["FAINT", "TEXT", "LabelRow", "draw_row", "draw_scale", "font", "legend_rows", "shortened"]
 
-Colour = tuple[int, int, int]
 LabelRow = tuple[int, str, Colour]
 
 TEXT, FAINT = (235, 235, 235), (150, 153, 160)
-_LONGEST = 250  # letters that any text on the page may have
-_MOST_ROWS = 48  # labels in the legend
-_LETTERS = 14  # pixels
+_MAX_LETTERS = 250  # letters that any text on the page may have
+_MAX_ROWS = 48  # labels in the legend
+_FONT_SIZE = 14  # pixels
 
 
 def draw_scale(
@@ -46,8 +46,8 @@ def legend_rows(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[t
     named = [(colour, f"{value}  {name}", size or "-") for (value, name, colour), size in zip(rows, sizes, strict=True)]
     legend: list[tuple[Colour | None, str, str]] = [] if any(sizes) else [(None, "no voxel is labelled", "")]
     legend += sorted(named, key=lambda row: row[2] == "-")
-    if len(legend) > _MOST_ROWS:
-        legend[_MOST_ROWS - 1 :] = [(None, f"and {len(legend) - _MOST_ROWS + 1} more", "")]
+    if len(legend) > _MAX_ROWS:
+        legend[_MAX_ROWS - 1 :] = [(None, f"and {len(legend) - _MAX_ROWS + 1} more", "")]
     return legend
 
 
@@ -57,10 +57,10 @@ def draw_row(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, row: tu
     colour, name, size = row
     if colour is not None:
         draw.rectangle([(left, upper + 3), (left + 14, upper + 16)], fill=colour)
-    room = width - 24 - int(font(_LETTERS).getlength(size)) - 10
+    room = width - 24 - int(font(_FONT_SIZE).getlength(size)) - 10
     text = TEXT if size != "-" else FAINT
-    draw.text((left + 24, upper + 10), shortened(name, room, _LETTERS), font=font(_LETTERS), fill=text, anchor="lm")
-    draw.text((left + width, upper + 10), size, font=font(_LETTERS), fill=text, anchor="rm")
+    draw.text((left + 24, upper + 10), shortened(name, room, _FONT_SIZE), font=font(_FONT_SIZE), fill=text, anchor="lm")
+    draw.text((left + width, upper + 10), size, font=font(_FONT_SIZE), fill=text, anchor="rm")
 
 
 def shortened(text: str, room: int, size: int) -> str:
@@ -68,13 +68,13 @@ def shortened(text: str, room: int, size: int) -> str:
     plain = "".join(c for c in unicodedata.normalize("NFKD", printable(text)) if not unicodedata.combining(c))
     plain = plain.encode("ascii", "replace").decode()
     letters = font(size)
-    if letters.getlength(plain[:_LONGEST]) <= room and len(plain) <= _LONGEST:
+    if letters.getlength(plain[:_MAX_LETTERS]) <= room and len(plain) <= _MAX_LETTERS:
         return plain
 
     def kept(number: int) -> str:
         return f"{plain[: -(-number // 2)]}...{plain[len(plain) - number // 2 :]}"
 
-    most = bisect_right(range(3, _LONGEST), room, key=lambda number: letters.getlength(kept(number)))
+    most = bisect_right(range(3, _MAX_LETTERS), room, key=lambda number: letters.getlength(kept(number)))
     return kept(2 + most)
 
 

@@ -2,10 +2,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from pipeline.report.figures import draw_curve, draw_segmentation, fullest_slices
 
 from pipeline.data.errors import InputError
 from pipeline.report import figures as module
-from pipeline.report.figures import draw_curve, draw_segmentation, fullest_slices
 
 ORANGE = np.array([0xE6, 0x9F, 0x00]) / 255
 HEADER = "epoch,train_loss,val_mean_dice,val_dice_tube,learning_rate,seconds,elapsed_seconds\n"
