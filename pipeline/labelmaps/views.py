@@ -145,7 +145,7 @@ def fullest_slice(labels: NDArray[Any], axis: int, *, background: int = 0) -> in
             others = tuple(place for place in range(plane.ndim) if place != kept)
             counts += np.count_nonzero(plane != background, axis=others)
     fullest = np.flatnonzero(counts == counts.max())
-    return int(fullest[len(fullest) // 2])
+    return int(fullest[(len(fullest) - 1) // 2])
 
 
 def grey_window(views: Sequence[View]) -> tuple[float, float]:

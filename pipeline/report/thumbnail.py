@@ -102,7 +102,7 @@ def _choose_view(
     if image.shape[plane.through] > 1 and 1 in image.shape:
         planes = (find_plane(usable, normal) for normal in PLANES.values())
         plane = next(each for each in planes if each.through == image.shape.index(1))
-    index = image.shape[plane.through] // 2
+    index = (image.shape[plane.through] - 1) // 2
     if label is not None:
         index = fullest_slice(label, plane.through, background=background)
     return slice_view(plane, index, image, label, spacing)
