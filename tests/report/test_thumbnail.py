@@ -185,10 +185,10 @@ def test_each_label_has_the_colour_of_its_value_and_an_undeclared_one_is_magenta
     label = np.zeros((40, 40), np.int16)
     label[4:16, 4:16], label[24:36, 4:16], label[24:36, 24:36] = 50, 255, undeclared
     picture = draw_thumbnail(np.zeros((40, 40)), label, (1.0, 1.0), None, declared=(0, 255, 50))
-    for value, text, corner in (
-        (255, hex_colour(255), np.s_[16:64, 96:144]),
-        (50, hex_colour(50), np.s_[16:64, 16:64]),
-        (undeclared, UNDECLARED_COLOUR, np.s_[96:144, 96:144]),
+    for text, corner in (
+        (hex_colour(255), np.s_[16:64, 96:144]),
+        (hex_colour(50), np.s_[16:64, 16:64]),
+        (UNDECLARED_COLOUR, np.s_[96:144, 96:144]),
     ):
         # The square of 12 x 12 voxels is one of 48 x 48 pixels; its outline has 4 x 47.
         assert coloured(picture, text).sum() == 4 * 47
