@@ -36,7 +36,7 @@ _PERCENTILES = (1.0, 99.5)
 _CT_AIR, _CT_LOWEST, _CT_SOFT = -500.0, -3100.0, (-160.0, 240.0)  # Hounsfield units
 _MAX_SIDE = 2048  # pixels of a slice that are looked at
 _NO_LABEL = np.iinfo(np.int64).min  # below every label, negative ones too
-_LARGEST_LABEL = 2**53  # up to which floating point counts
+_MAX_LABEL = 2**53  # up to which floating point counts
 
 
 class Plane(NamedTuple):
@@ -230,7 +230,7 @@ def _labels_of_pixels(labels: NDArray[Any], size: tuple[int, ...], background: i
     """Return the largest label under each pixel, as (height, width); `_NO_LABEL` where there is background alone."""
     if labels.dtype.kind == "f":
         finite = np.nan_to_num(labels, nan=background, posinf=background, neginf=background)
-        labels = np.rint(finite).clip(-_LARGEST_LABEL, _LARGEST_LABEL)
+        labels = np.rint(finite).clip(-_MAX_LABEL, _MAX_LABEL)
     whole = labels.astype(np.int64)
     whole[whole == background] = _NO_LABEL
     for axis, length in enumerate(size):

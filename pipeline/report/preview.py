@@ -25,7 +25,7 @@ from ..labelmaps.views import (
     thin,
 )
 from .check_words import amount
-from .preview_drawing import FAINT, TEXT, LabelRow, draw_row, draw_scale, font, legend_rows, shortened
+from .preview_drawing import FAINT, TEXT, LabelRow, draw_row, draw_scale, load_font, make_legend, shorten
 
 __all__ = ["draw_preview"]
 
@@ -73,7 +73,7 @@ def draw_preview(
         A PNG file, 960 pixels wide. Text that its built-in font cannot write has the nearest letters, or "?".
 
     Raises:
-        ValueError: If shapes or types are others than these, or the affine says nothing of the axes.
+        ValueError: If shapes or types are others than these, or the affine has no three axes.
     """
     if image.shape != labels.shape or image.ndim not in {2, 3} or image.size == 0 or labels.dtype.kind not in "iu":
         msg = f"image {image.shape}, labels {labels.shape} {labels.dtype}: expected one shape in 2D or 3D and integers"
@@ -88,11 +88,11 @@ def draw_preview(
     rows += [
         (int(value), "not declared", rgb(UNDECLARED_COLOUR)) for value in np.flatnonzero(voxels) if value not in known
     ]
-    panels = _panels(image, labels, affine, [float(mm) for mm in spacing])
+    panels = _make_panels(image, labels, affine, [float(mm) for mm in spacing])
     # A picture without a place in space is read with pixels of 1 mm; nobody measured them.
     in_pixels = image.ndim == 2 and bool((spacing == 1).all())
     unit = "px" if in_pixels else "ml" if image.ndim == 3 else "mm2"
-    return _picture(panels, rows, _sizes(voxels, rows, affine, unit), title=title, in_pixels=in_pixels)
+    return _draw_page(panels, rows, _format_sizes(voxels, rows, affine, unit), title=title, in_pixels=in_pixels)
 
 
 def _count_voxels(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -107,14 +107,18 @@ def _count_voxels(labels: NDArray[Any]) -> NDArray[np.int64]:
     return voxels
 
 
-def _sizes(voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str) -> list[str | None]:
-    """What the legend says of each label's size; None where it is absent."""
+def _format_sizes(
+    voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str
+) -> list[str | None]:
+    """Return each label's size as the legend shows it; None where the label is absent."""
     size = voxel_size(affine, 3) / MM3_PER_ML if unit == "ml" else voxel_size(affine, 2)
     counts = [int(voxels[value]) if value < len(voxels) else 0 for value, _, _ in rows]
     return [f"{amount(count * size)} {unit}" if count else None for count in counts]
 
 
-def _panels(image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], spacing: Sequence[float]) -> list[_Panel]:
+def _make_panels(
+    image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], spacing: Sequence[float]
+) -> list[_Panel]:
     if image.ndim == 2:
         return [_Panel(flat_view(image, labels, spacing), " x ".join(map(str, image.shape)))]
     panels = []
@@ -127,18 +131,18 @@ def _panels(image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], spa
     return thick or [max(panels, key=lambda panel: panel.view.grey.size)]
 
 
-def _picture(
+def _draw_page(
     panels: Sequence[_Panel], rows: Sequence[LabelRow], sizes: Sequence[str | None], *, title: str, in_pixels: bool
 ) -> bytes:
     views = [panel.view for panel in panels]
-    scale, boxes = _layout(views)
-    legend = legend_rows(rows, sizes)
+    scale, boxes = _lay_out(views)
+    legend = make_legend(rows, sizes)
     bar = max(upper + height for _, upper, _, height in boxes) + _MARGIN + 18
-    left, upper, room, columns = _place_of_legend(len(legend), boxes, bar)
+    left, upper, room, columns = _place_legend(len(legend), boxes, bar)
     length = -(-len(legend) // columns)
     page = Image.new("RGB", (_WIDTH, max(bar, upper + length * _ROW) + 16), _PAGE)
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 12), shortened(title, _WIDTH - 2 * _MARGIN, 20), font=font(20), fill=TEXT)
+    draw.text((_MARGIN, 12), shorten(title, _WIDTH - 2 * _MARGIN, 20), font=load_font(20), fill=TEXT)
     window = grey_window(views)
     colours = {value: colour for value, _, colour in rows}
     for panel, box in zip(panels, boxes, strict=True):
@@ -155,8 +159,8 @@ def _picture(
     return stream.getvalue()
 
 
-def _place_of_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, int, int, int]:
-    """Left, upper, width and columns of the legend: the first place that is left free and holds it, or below."""
+def _place_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, int, int, int]:
+    """Return left, upper, width and columns of the legend: the first free place that is large enough, or below."""
     right = max(left + width for left, _, width, _ in boxes) + 2 * _MARGIN
     free = [(boxes[1][0], boxes[2][1])] if len(boxes) == 3 else []
     for left, upper in [*free, (right, boxes[0][1])]:
@@ -168,8 +172,8 @@ def _place_of_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, in
     return _MARGIN, bar + 24, room, room // _MIN_COLUMN
 
 
-def _layout(views: Sequence[View]) -> tuple[float, list[Box]]:
-    """Pixels per mm, and (left, upper, width, height) of coronal, sagittal and, below them, axial; or of one view."""
+def _lay_out(views: Sequence[View]) -> tuple[float, list[Box]]:
+    """Return pixels per mm, and (left, upper, width, height) of coronal, sagittal and, below them, axial."""
     top, below = views[:2], views[2:]
     width_mm = sum(view.extent[1] for view in top)
     height_mm = sum(view.extent[0] for view in (top[0], *below))
@@ -205,9 +209,9 @@ def _annotate(draw: ImageDraw.ImageDraw, panel: _Panel, box: Box) -> None:
     """Write the caption and the letters of the sides around a view at (left, upper, width, height)."""
     left, upper, width, height = box
     centre, middle = left + width / 2, upper + height / 2
-    draw.text((left, upper - 5), panel.caption, font=font(13), fill=FAINT, anchor="ls")
+    draw.text((left, upper - 5), panel.caption, font=load_font(13), fill=FAINT, anchor="ls")
     if panel.view.letters:
-        beside_caption = left + int(font(13).getlength(panel.caption)) + 14
+        beside_caption = left + int(load_font(13).getlength(panel.caption)) + 14
         places = (
             (left - 13, middle),
             (left + width + 13, middle),
@@ -215,4 +219,4 @@ def _annotate(draw: ImageDraw.ImageDraw, panel: _Panel, box: Box) -> None:
             (centre, upper + height + 13),
         )
         for letter, place in zip(panel.view.letters, places, strict=True):
-            draw.text(place, letter, font=font(15), fill=TEXT, anchor="mm")
+            draw.text(place, letter, font=load_font(15), fill=TEXT, anchor="mm")

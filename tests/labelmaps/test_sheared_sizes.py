@@ -66,7 +66,7 @@ def test_check_survey_and_cleaning_agree(label_map):
 
 def test_the_preview_agrees(label_map, monkeypatch):
     shown = []
-    rows = preview.legend_rows
-    monkeypatch.setattr(preview, "legend_rows", lambda table, sizes: shown.append(sizes) or rows(table, sizes))
+    rows = preview.make_legend
+    monkeypatch.setattr(preview, "make_legend", lambda table, sizes: shown.append(sizes) or rows(table, sizes))
     preview.draw_preview(np.zeros(label_map.shape), label_map, LEANING, label_table(LABELS), title="a")
     assert shown == [["2.88 ml"]]
