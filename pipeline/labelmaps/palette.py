@@ -9,16 +9,16 @@ __all__ = ["PALETTE", "UNDECLARED_COLOUR", "Colour", "hex_colour", "label_colour
 Colour = tuple[int, int, int]  # red, green and blue, 0 to 255
 
 PALETTE = (
-    *("#E69F00", "#56B4E9", "#F0E442", "#FF4848", "#90C080", "#C04890", "#00F0FF", "#A0F0C0"),
-    *("#D0F0A0", "#9060C0", "#F06090", "#4880F0", "#00A048", "#488000", "#D070C0", "#F01818"),
+    *("#E69F00", "#56B4E9", "#00A048", "#F01818", "#00F0FF", "#C04890", "#D0F0A0", "#A0F0C0"),
+    *("#F0E442", "#9060C0", "#4880F0", "#FF4848", "#90C080", "#F06090", "#488000", "#D070C0"),
 )
 """Colours of the values 1 to 16.
 
 Any two of them, and any of them and the colour of value 0 or of an undeclared value, are at least 15 apart in CIELAB
 (CIE76: the Euclidean distance, D65) for normal vision and as seen with full protanopia, deuteranopia and tritanopia;
-the first eight are at least 20 apart for normal vision, protanopia and tritanopia and 17 for deuteranopia. All have a
-lightness of 48 to 93 and a chroma of 36 or more (9 or more as seen with a deficiency), so that they stand out on black
-and on grey. They were found by a search that moved one of the closest pair at a time. The first three are of Okabe and
+the first eight are at least 22 apart for normal vision and 18 with any of the deficiencies. All have a lightness of 48
+to 93 and a chroma of 36 or more (9 or more as seen with a deficiency), so that they stand out on black and on grey.
+They were found by a search that moved one of the closest pair at a time. #E69F00, #56B4E9 and #F0E442 are of Okabe and
 Ito, "Color Universal Design" (2008). The deficiencies are simulated in linear RGB by the matrices of Machado, Oliveira
 and Fernandes, "A physiologically-based model for simulation of color vision deficiency", IEEE TVCG 15(6), 2009,
 at severity 1.0. `tests/labelmaps/test_palette.py` computes all this anew.

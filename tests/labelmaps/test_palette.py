@@ -59,7 +59,7 @@ def test_sixteen_colours_zero_and_undeclared_are_told_apart(vision):
 
 
 @pytest.mark.parametrize(
-    ("vision", "least"), [("normal", 20), ("protanopia", 20), ("deuteranopia", 17), ("tritanopia", 20)]
+    ("vision", "least"), [("normal", 22), ("protanopia", 18), ("deuteranopia", 18), ("tritanopia", 18)]
 )
 def test_the_first_eight_are_farther_apart(vision, least):
     assert closest([label_colour(value) for value in range(1, 9)], vision) >= least
