@@ -16,7 +16,9 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.data.utils import affine_to_spacing
+from monai.utils import convert_to_numpy
 
+from ..data.voxel_size import voxel_size
 from ..files import write_text
 from .metrics import case_metrics, summarise
 
@@ -106,6 +108,7 @@ class CaseReport:
                     spacing=_spacing(reference),
                     labels=self.labels,
                     tolerance_mm=self.tolerance_mm,
+                    voxel_size=_size_of_voxel(reference),
                 )
             except ValueError as error:
                 msg = f"{_case_name(source)}: {error}"
@@ -153,6 +156,13 @@ def _spacing(label_map: torch.Tensor) -> list[float]:
     if not isinstance(label_map, MetaTensor):
         return [1.0] * dims
     return [float(step) for step in affine_to_spacing(label_map.affine, r=dims)]
+
+
+def _size_of_voxel(label_map: torch.Tensor) -> float | None:
+    """Return the size of a voxel (mm3, in 2D mm2) of a (1, X, Y[, Z]) label map; None where it has no affine."""
+    if not isinstance(label_map, MetaTensor):
+        return None
+    return voxel_size(convert_to_numpy(label_map.affine), label_map.ndim - 1)
 
 
 def _case_name(source: str, parts: int = 1) -> str:

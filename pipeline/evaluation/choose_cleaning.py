@@ -53,7 +53,7 @@ def choose_cleaning(
         level: of significance.
 
     Raises:
-        ValueError: If there is no case, or its label maps differ in shape, do not fit the spacing, are no integers or
+        ValueError: If there is no case, or its label maps differ in shape, do not fit the affine, are no integers or
             have values that `labels` does not declare.
     """
     again = cases if callable(cases) else held(cases)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+
 __all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "held", "measure", "survey"]
 
-_MM3_PER_ML = 1000.0
-
-Case = tuple[NDArray[np.integer], NDArray[np.integer], Sequence[float]]
-"""Predicted label map, reference label map of the same shape (X, Y[, Z]), and spacing in mm."""
+Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
+"""Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
 
 Cases = Callable[[], Iterable[Case]]
 Sizes = dict[int, float | None]  # the values of labels that a step is for; None but for the step "minimum"
@@ -68,21 +68,21 @@ def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
         labels: value of each label by name; 0 is the background.
 
     Raises:
-        ValueError: If there is none, or one's label maps differ in shape, do not fit the spacing, are no integers or
+        ValueError: If there is none, or one's label maps differ in shape, do not fit the affine, are no integers or
             have values that `labels` does not declare.
     """
     number, voxel, unit, smallest = 0, math.inf, "ml", dict[int, float]()
-    for number, (prediction, reference, spacing) in enumerate(cases(), start=1):
-        if prediction.shape != reference.shape or prediction.ndim != len(spacing):
+    for number, (prediction, reference, affine) in enumerate(cases(), start=1):
+        if prediction.shape != reference.shape or len(affine) not in {4, prediction.ndim + 1}:
             msg = (
                 f"case {number}: the prediction has shape {prediction.shape}, the reference {reference.shape} and the "
-                f"spacing {len(spacing)} axes: expected one grid"
+                f"affine {len(affine)} rows: expected one grid"
             )
             raise ValueError(msg)
         _present(prediction, labels, f"case {number}: the prediction")
         present = _present(reference, labels, f"case {number}: the reference")
-        size = _voxel_size(spacing)
-        voxel, unit = min(voxel, size), "ml" if len(spacing) == 3 else "mm2"
+        size = _size_of_voxel(affine, prediction.ndim)
+        voxel, unit = min(voxel, size), "ml" if prediction.ndim == 3 else "mm2"
         for value, voxels in present.items():
             smallest[value] = min(smallest.get(value, math.inf), voxels * size)
     if not number:
@@ -105,13 +105,13 @@ def measure(
         For each way, by the labels' values, Dice of the cases in their order; nan where neither side has the label.
     """
     found: list[list[list[float]]] = [[] for _ in options]
-    for prediction, reference, spacing in cases():
+    for prediction, reference, affine in cases():
         box = _box(prediction, reference)
         expected = reference[box]
         for scores, steps in zip(found, options, strict=True):
             cleaned = clean(
                 prediction[box],
-                voxel_size=_voxel_size(spacing),
+                voxel_size=_size_of_voxel(affine, prediction.ndim),
                 largest_component=[*steps.get("largest_component", ())],
                 fill_holes=[*steps.get("fill_holes", ())],
                 minimum={value: size for value, size in steps.get("minimum", {}).items() if size is not None},
@@ -157,5 +157,7 @@ def _box(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> tup
     return boxes[0] if boxes else (slice(0, 1),) * prediction.ndim
 
 
-def _voxel_size(spacing: Sequence[float]) -> float:
-    return math.prod(spacing) / (_MM3_PER_ML if len(spacing) == 3 else 1.0)
+def _size_of_voxel(affine: NDArray[np.float64], axes: int) -> float:
+    """Return the volume of a voxel in ml, with two axes its area in mm2."""
+    size = voxel_size(affine, axes)
+    return size / MM3_PER_ML if axes == 3 else size

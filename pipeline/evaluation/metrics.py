@@ -11,11 +11,12 @@ from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from ..data.voxel_size import MM3_PER_ML
+
 METRICS = ("dice", "hd95_mm", "nsd")
 """The columns of a row that are averaged over cases."""
 
 _MARGIN = 2
-_MM3_PER_ML = 1000.0
 
 
 def case_metrics(
@@ -25,6 +26,7 @@ def case_metrics(
     spacing: Sequence[float],
     labels: Mapping[str, int],
     tolerance_mm: float = 1.0,
+    voxel_size: float | None = None,
 ) -> list[dict[str, Any]]:
     """Compare the prediction of one case with its reference, label by label.
 
@@ -48,6 +50,8 @@ def case_metrics(
         spacing: voxel size in mm, one per axis; its length decides between 2D and 3D.
         labels: value of each label by name; 0 is the background and has no row.
         tolerance_mm: distance in mm up to which a boundary voxel counts as right in the NSD (Nikolov et al., 2018).
+        voxel_size: volume of a voxel in mm3, in 2D its area in mm2; by default the product of `spacing`, which is too
+            large for a grid whose axes are not at right angles (see `pipeline.data.voxel_size`).
 
     Returns:
         One row per foreground label, in the order of `labels`: ``label``, ``dice`` [0, 1], ``hd95_mm``, ``nsd`` [0, 1],
@@ -69,7 +73,8 @@ def case_metrics(
     predicted_boxes = find_objects(predicted, max_label=largest)
     expected_boxes = find_objects(expected, max_label=largest)
     diagonal = math.hypot(*(n * step for n, step in zip(predicted.shape, spacing, strict=True)))
-    unit, voxel_size = ("ml", math.prod(spacing) / _MM3_PER_ML) if len(spacing) == 3 else ("mm2", math.prod(spacing))
+    size = math.prod(spacing) if voxel_size is None else voxel_size
+    unit, voxel_size = ("ml", size / MM3_PER_ML) if len(spacing) == 3 else ("mm2", size)
 
     rows = []
     for name, value in labels.items():

@@ -26,7 +26,7 @@ from torch import nn
 
 from ..bundle.launch_checks import check_given, config_files, read
 from ..data.errors import InputError
-from ..inference.label_table import Label, label_table
+from ..labelmaps.label_table import Label, label_table
 from .chains import REMEDY, cleaning, reading
 from .config import evaluated_config, explained, refuse_own, same_program
 from .members import loaded_members, one_network

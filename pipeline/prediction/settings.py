@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..bundle.planning.resources import parse_memory
+from ..data.amounts import parse_memory
 from ..data.errors import InputError
 from ..inference.runtimes import RUNTIMES
 from ..memory import free_bytes

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..data.thumbnail import OUTLINE_COLOURS, outline_colour
+from ..labelmaps.palette import UNDECLARED_COLOUR, hex_colour
 from .check_summary import sample_word, size_unit
 from .check_words import SEVERITIES, Group, amount, case_severities, count_of, printable
 
-__all__ = ["MOST_SORTABLE", "card_anchor", "cards", "part_text", "swatch"]
+__all__ = ["MOST_SORTABLE", "card_anchor", "cards", "part_text", "swatch", "swatch_style"]
 
 Report = Mapping[str, Any]
 
@@ -63,11 +63,15 @@ def structures(report: Report) -> list[str]:
 
 
 def swatch(report: Report, name: str) -> str:
-    """A spot of the colour that outlines this label in the pictures."""
-    order = structures(report)
-    # The pictures' colours go by the labels' order.
-    colour = outline_colour(order.index(name) + 1, range(1, len(order) + 1))
-    return f'<i class="swatch s{OUTLINE_COLOURS.index(colour)}"></i>'
+    """Return a spot of the colour that outlines this label in the pictures: see `swatch_style`."""
+    return f'<i class="swatch s{int(report["labels"][name])}"></i>'
+
+
+def swatch_style(report: Report) -> str:
+    """Return the style rules of all labels' spots, and of undeclared values'."""
+    values = [int(report["labels"][name]) for name in structures(report)]
+    colours = {f"s{value}": hex_colour(value) for value in values} | {"undeclared": UNDECLARED_COLOUR}
+    return "".join(f".swatch.{name}{{background:{colour}}}\n" for name, colour in colours.items())
 
 
 def _card(

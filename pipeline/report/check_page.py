@@ -13,9 +13,8 @@ from importlib.resources import files
 from typing import Any
 
 from ..data.errors import InputError
-from ..data.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR
 from ..files import write_text
-from .check_cards import MOST_SORTABLE, card_anchor, cards, group_anchor, part_text, structures, swatch
+from .check_cards import MOST_SORTABLE, card_anchor, cards, group_anchor, part_text, structures, swatch, swatch_style
 from .check_overview import overview
 from .check_words import (
     SEVERITIES,
@@ -46,7 +45,7 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
 
     Args:
         report: the content of ``check.json``.
-        thumbnails: pictures by the case's name, see `pipeline.data.thumbnail`: PNG, JPEG or WebP.
+        thumbnails: pictures by the case's name, see `pipeline.report.thumbnail`: PNG, JPEG or WebP.
         path: the HTML file; it appears whole or not at all.
 
     Raises:
@@ -65,9 +64,7 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
 
 def _page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Iterator[str]:
     groups = grouped(report["findings"])
-    swatches = {f"s{index}": colour for index, colour in enumerate(OUTLINE_COLOURS)} | {"undeclared": UNDECLARED_COLOUR}
-    colours = "".join(f".swatch.{name}{{background:{colour}}}\n" for name, colour in swatches.items())
-    style = files(__package__).joinpath("check_page.css").read_text(encoding="utf-8") + colours
+    style = files(__package__).joinpath("check_page.css").read_text(encoding="utf-8") + swatch_style(report)
     script = files(__package__).joinpath("check_page.js").read_text(encoding="utf-8")
     # Nothing may be loaded, and no style or script runs but these two, whatever a name should smuggle in.
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"

@@ -276,7 +276,7 @@ def test_a_label_map_is_cleaned_only_where_the_plan_says_so(bundle: Path, recipe
     steps = "{largest_component: [cyst, ball], fill_holes: [ball], minimum_ml: {cyst: 0.25}}"
     (bundle / "plan.yaml").write_text(PLAN + f"postprocessing: {steps}\n")
     assert rendered_json(bundle, recipes, "inference")["steps"][1] == {
-        "_target_": "pipeline.inference.CleanLabelMapd",
+        "_target_": "pipeline.labelmaps.clean.CleanLabelMapd",
         "keys": "pred",
         "largest_component": [1, 2],
         "fill_holes": [1],

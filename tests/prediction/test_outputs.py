@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pipeline.inference.label_table import label_table
+from pipeline.labelmaps.label_table import label_table
 from pipeline.prediction import outputs as module
 from pipeline.prediction.outputs import Outputs, Wanted, is_output_file, probability_room, write_outputs
 from pipeline.prediction.prediction import Prediction

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import label_table
+from pipeline.labelmaps.label_table import label_table
 from pipeline.prediction import run as module
 from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted

@@ -20,10 +20,9 @@ from .memory import MemoryEstimate, estimate_memory
 from .pace import ASSUMED_SPEEDUP, measure_pace
 from .size import PATCHES, Size
 
-__all__ = ["GIB", "Resources", "parse_memory"]
+__all__ = ["GIB", "Resources"]
 
 GIB = 2**30
-_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _OF_FREE_RAM = 0.8
 _OF_GPU = 0.9
 _Arguments = Callable[[Size], dict[str, Any]]
@@ -174,20 +173,6 @@ class Resources:
                 remedy="give it: --memory 24GB",
             )
         return int(_OF_GPU * torch.cuda.get_device_properties(self.device).total_memory)
-
-
-def parse_memory(text: str) -> int:
-    """Read an amount of memory such as 8GB or 7.5GiB, in bytes.
-
-    Raises:
-        InputError: it is none.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
-    if match is None or match[2].upper() not in _UNITS or float(match[1]) == 0:
-        raise InputError(
-            "--memory", found=text, expected="a number above 0 with its unit: MB, GB, MiB or GiB", remedy="give 8GB"
-        )
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _free_ram() -> int:

@@ -9,8 +9,8 @@ from monai.transforms import LoadImage
 
 from pipeline import __version__
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import Label, label_table
-from pipeline.inference.save import save_label_map
+from pipeline.labelmaps.label_table import Label, label_table
+from pipeline.labelmaps.save import save_label_map
 
 HAS_HIGHDICOM = importlib.util.find_spec("highdicom") is not None
 needs_highdicom = pytest.mark.skipif(not HAS_HIGHDICOM, reason="no highdicom: pip install 'lightskip[dicom]'")
@@ -203,7 +203,7 @@ def empty_uids(dataset, number):
 def test_slices_without_identifiers_get_some(tmp_path, caplog):
     scan = series(tmp_path / "scan", change=empty_uids)
     for name in ("a.dcm", "b.dcm"):
-        with caplog.at_level(logging.WARNING, logger="pipeline.inference.dicom_seg"):
+        with caplog.at_level(logging.WARNING, logger="pipeline.labelmaps.dicom_seg"):
             save_label_map(labels(), tmp_path / name, scan=scan, affine=AFFINE, table=TABLE)
     assert (tmp_path / "a.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
     dataset, _ = masks(tmp_path / "a.dcm")

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from pipeline.inference.label_files import one_line, write_label_files
-from pipeline.inference.label_table import Label
+from pipeline.labelmaps.label_files import one_line, write_label_files
+from pipeline.labelmaps.label_table import Label
 
 TABLE = [Label(1, "left lung", (255, 0, 51)), Label(300, 'lobe "upper"\n#2', (0, 128, 255))]
 

@@ -1,4 +1,4 @@
-"""The slices of a DICOM series, and where each lies in a label map."""
+"""The slices of a DICOM series, and the place of each in a label map."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def in_slices(
     Args:
         labels: (X, Y, Z).
         affine: 4 x 4 voxel-to-world (mm, RAS).
-        slices: as `series_slices` gives them.
+        slices: as `series_slices` returns them.
         scan: the folder's name, for the message.
 
     Returns:
         The slices by their places along the label map's axis, and a view of the label map (slice, row, column) as the
-        slices' pixels lie.
+        slices' pixels are.
 
     Raises:
         InputError: the label map is not in the grid of the series.

@@ -14,9 +14,10 @@ from monai.utils import convert_to_dst_type, convert_to_numpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+
 __all__ = ["CleanLabelMapd", "clean_label_map"]
 
-_MM3_PER_ML = 1000.0
 # Of a component's size: what is exactly as large as the minimum stays, whatever rounding made of the two.
 _ROUNDING = 1e-6
 
@@ -62,7 +63,7 @@ class CleanLabelMapd(MapTransform):
 
         Raises:
             ValueError: If a map has more than one channel or values that are no labels, or a minimum is given and is
-                for another number of axes, or the map has no affine that tells the size of a voxel.
+                for another number of axes, or the map has no affine, and so no size of a voxel.
         """
         result = dict(data)
         for key in self.key_iterator(result):
@@ -75,8 +76,8 @@ class CleanLabelMapd(MapTransform):
         if other:
             msg = f"label map has {labels.ndim} axes: expected minimum_ml for three, and minimum_mm2 for two"
             raise ValueError(msg)
-        voxel_size = _voxel_size(label_map, labels.ndim) if minimum else 1.0
-        _clean_in_place(labels, voxel_size, set(self.largest_component), set(self.fill_holes), minimum)
+        size = _size_of_voxel(label_map, labels.ndim) if minimum else 1.0
+        _clean_in_place(labels, size, set(self.largest_component), set(self.fill_holes), minimum)
         return convert_to_dst_type(labels[None], dst=label_map)[0]
 
 
@@ -94,8 +95,8 @@ def clean_label_map(
     minimum and all but the largest become background; each label by itself, so neither comes before the other. Then
     holes are filled: last, because a removed piece of one label may leave a hole in another, as a false lesion does in
     its organ. A hole is what a label encloses, with no way out across a face, an edge or a corner; at the border of the
-    volume everything is open. Of what lies in a hole background alone is filled, other labels stay. Where one label
-    lies in another, the inner one's holes are filled first.
+    volume everything is open. In a hole the background alone is filled, other labels stay. Where one label is
+    inside another, the inner one's holes are filled first.
 
     Each label is looked at in its own bounding box: the work takes a copy of the label map, and some five bytes per
     voxel of the largest box.
@@ -159,7 +160,7 @@ def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float
 
 def _fill_holes(crop: NDArray[np.integer], value: int) -> None:
     """Fill, in place, the background that a label encloses."""
-    # MONAI's function takes 26 bytes per voxel, and other labels that lie in a hole as well.
+    # MONAI's function takes 26 bytes per voxel, and other labels inside a hole as well.
     components, number = ndimage.label(crop != value, structure=_full(crop.ndim))
     enclosed = np.ones(number + 1, dtype=bool)
     enclosed[0] = False
@@ -172,12 +173,12 @@ def _fill_holes(crop: NDArray[np.integer], value: int) -> None:
 
 
 def _full(axes: int) -> NDArray[np.bool_]:
-    """Neighbours across faces, edges and corners."""
+    """Return the neighbours across faces, edges and corners."""
     return np.ones((3,) * axes, dtype=bool)
 
 
 def _extent(boxes: list[tuple[slice, ...] | None], value: int) -> int:
-    """Voxels of a label's bounding box, 0 where the map does not have the label."""
+    """Return the voxels of a label's bounding box, 0 where the map does not have the label."""
     box = boxes[value - 1] if value <= len(boxes) else None
     return 0 if box is None else math.prod(side.stop - side.start for side in box)
 
@@ -198,15 +199,13 @@ def _labels(label_map: Any) -> NDArray[np.integer]:
     raise ValueError(msg)
 
 
-def _voxel_size(label_map: Any, axes: int) -> float:
+def _size_of_voxel(label_map: Any, axes: int) -> float:
     """Return the volume of a voxel in ml, with two axes its area in mm2."""
     if not isinstance(label_map, MetaTensor):
         msg = "the label map has no affine, so the size of a voxel is not known: expected a MetaTensor, or no minimum"
         raise ValueError(msg)
-    edges = np.asarray(convert_to_numpy(label_map.affine), dtype=np.float64)[:-1, :axes]
-    # Not the product of the spacings: the axes of a tilted gantry are not at right angles.
-    size = math.sqrt(np.linalg.det(edges.T @ edges))
-    return size / _MM3_PER_ML if axes == 3 else size
+    size = voxel_size(convert_to_numpy(label_map.affine), axes)
+    return size / MM3_PER_ML if axes == 3 else size
 
 
 def _check_steps(single: Iterable[int], filled: Iterable[int], minimum: Mapping[int, float]) -> None:

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import label_table
-from pipeline.prediction.statistics import label_statistics, write_statistics, write_table
+from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.statistics import label_statistics, write_statistics, write_table
 
 ONE = label_table({"background": 0, "liver": 1})
 THREE = label_table({"background": 0, "liver": 1, "tumour": 2, "vessel": 5})
@@ -86,7 +86,7 @@ def test_a_sheared_box_is_a_slanted_one():
 def test_a_surface_in_many_bricks_is_the_same_as_in_one(monkeypatch):
     labels = ball(20, (1, 1, 1))
     whole = label_statistics(labels, None, np.eye(4), ONE)[0]["surface_cm2"]
-    monkeypatch.setattr("pipeline.prediction.surface._BRICK", {3: 9})
+    monkeypatch.setattr("pipeline.labelmaps.surface._BRICK", {3: 9})
     assert label_statistics(labels, None, np.eye(4), ONE)[0]["surface_cm2"] == pytest.approx(whole, rel=1e-5)
 
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.errors import InputError
+from ..data.voxel_size import MM3_PER_ML, voxel_size
 from ..files import write_text
-from ..inference.label_table import Label
-from .surface import boundary
+from .label_table import Label
+from .surface import measure_boundary
 
 __all__ = ["label_statistics", "write_statistics", "write_table"]
 
@@ -51,8 +52,8 @@ def label_statistics(
         labels: integers, (x, y, z) or (x, y).
         image: the scan's intensities in its own unit: the shape of `labels`, the same with channels first, one array
             of that shape for each channel, or None.
-        affine: voxel to world, 4x4 (mm, RAS); it may be oblique, sheared or mirrored. In 2D the pixels lie in the
-            plane of its first two axes.
+        affine: voxel to world, 4x4 (mm, RAS); it may be oblique, sheared or mirrored. In 2D the pixels are in
+            the plane of its first two axes.
         table: the labels to measure.
         channels: names of the image's channels; their numbers from 0 where there are none.
 
@@ -66,9 +67,8 @@ def label_statistics(
     Raises:
         ValueError: If the shapes do not fit, the labels are no integers or the affine maps voxels to nothing.
     """
-    images = _images(image, labels)
-    edges = np.asarray(affine, dtype=np.float64)[:3, : labels.ndim]
-    if not np.isfinite(affine).all() or not np.linalg.det(edges.T @ edges) > 0:
+    images = _split_channels(image, labels)
+    if not np.isfinite(affine).all() or not voxel_size(affine, labels.ndim) > 0:
         msg = f"affine {np.asarray(affine).tolist()}: expected finite numbers and independent axes"
         raise ValueError(msg)
     if channels and len(channels) != len(images):
@@ -78,12 +78,12 @@ def label_statistics(
     boxes = ndimage.find_objects(labels, max_label=max((label.value for label in table), default=1))
     rows = []
     for label in table:
-        row = _absent(label, labels.ndim, names)
+        row = _make_empty_row(label, labels.ndim, names)
         box = boxes[label.value - 1]
         if box is not None:
-            row |= _measured(labels[box] == label.value, box, labels.shape, affine)
+            row |= _measure_label(labels[box] == label.value, box, labels.shape, affine)
             row["intensity"] = [
-                {"channel": name} | _intensity(channel[box], labels[box], label.value)
+                {"channel": name} | _measure_intensity(channel[box], labels[box], label.value)
                 for name, channel in zip(names, images, strict=True)
             ]
         rows.append(row)
@@ -94,13 +94,13 @@ def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[
     """Write the rows of one scan as JSON, with their units; six digits of every number that is not whole.
 
     Args:
-        rows: as `label_statistics` gives them.
+        rows: as `label_statistics` returns them.
         path: the file, which appears whole or not at all.
         scan: the scan's name.
     """
     used = {key for row in rows for key in row}
     units = {key: unit for key, unit in _UNITS.items() if key in used}
-    content = {"format": 1, "scan": scan, "units": units, "labels": _rounded(rows)}
+    content = {"format": 1, "scan": scan, "units": units, "labels": _round_numbers(rows)}
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -120,16 +120,16 @@ def write_table(
     for scan in sorted(per_scan):
         given = per_scan[scan]
         rows = _read_rows(Path(given)) if isinstance(given, (str, os.PathLike)) else given
-        lines += [{"scan": scan, **_flat(row)} for row in _rounded(rows)]
+        lines += [{"scan": scan, **_flatten_row(row)} for row in _round_numbers(rows)]
     columns = list(dict.fromkeys(column for line in lines for column in line)) or ["scan", "label", "name", "voxels"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({column: _cell(value) for column, value in line.items()} for line in lines)
+    writer.writerows({column: _format_cell(value) for column, value in line.items()} for line in lines)
     write_text(path, stream.getvalue())
 
 
-def _images(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray[Any]) -> list[NDArray[Any]]:
+def _split_channels(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray[Any]) -> list[NDArray[Any]]:
     """Return the channels of the image one by one, each on the grid of the labels."""
     if labels.dtype.kind not in "iu" or labels.ndim not in {2, 3}:
         msg = f"labels of type {labels.dtype} and shape {labels.shape}: expected integers, (x, y, z) or (x, y)"
@@ -144,14 +144,14 @@ def _images(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray
     return images
 
 
-def _absent(label: Label, dims: int, channels: Sequence[str]) -> dict[str, Any]:
+def _make_empty_row(label: Label, dims: int, channels: Sequence[str]) -> dict[str, Any]:
     sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
     measures = dict.fromkeys((*sizes, "centroid_mm", "bounding_box", "touches_border"))
     intensity = [{"channel": name, "mean": None, "sd": None} for name in channels]
     return {"label": label.value, "name": label.name, "voxels": 0, **measures, "intensity": intensity}
 
 
-def _measured(
+def _measure_label(
     inside: NDArray[np.bool_], box: tuple[slice, ...], shape: tuple[int, ...], affine: NDArray[Any]
 ) -> dict[str, Any]:
     """Measure one label: booleans of its bounding box in a volume of this shape."""
@@ -162,11 +162,11 @@ def _measured(
     middle = [
         part.start + np.dot(count, np.arange(len(count))) / voxels for part, count in zip(box, counts, strict=True)
     ]
-    size = voxels * float(np.sqrt(np.linalg.det(edges.T @ edges)))
-    surface = boundary(inside, edges)
+    size = voxels * voxel_size(affine, inside.ndim)
+    surface = measure_boundary(inside, edges)
     row: dict[str, Any] = {"voxels": voxels}
     if inside.ndim == 3:
-        row |= {"volume_ml": size / 1000, "surface_cm2": surface / 100}
+        row |= {"volume_ml": size / MM3_PER_ML, "surface_cm2": surface / 100}
     else:
         row |= {"area_mm2": size, "perimeter_mm": surface}
     ends = [(part.start == 0 or part.stop == n) and n > 1 for part, n in zip(box, shape, strict=True)]
@@ -177,8 +177,8 @@ def _measured(
     }
 
 
-def _intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) -> dict[str, float | None]:
-    """Mean and standard deviation of a label's finite voxels, plane by plane: a copy of them all would be large."""
+def _measure_intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) -> dict[str, float | None]:
+    """Return mean and standard deviation of a label's finite voxels, plane by plane: a copy of all would be large."""
     slowest = int(np.argmax(labels.strides))
     count, mean, squares = 0, 0.0, 0.0
     for plane, marked in zip(np.moveaxis(channel, slowest, 0), np.moveaxis(labels, slowest, 0), strict=True):
@@ -194,12 +194,12 @@ def _intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) -> dict[
     return {"mean": mean, "sd": (squares / count) ** 0.5} if count else {"mean": None, "sd": None}
 
 
-def _rounded(value: Any) -> Any:
-    """The same rows with six digits of every floating-point number: more are noise of the machine."""
+def _round_numbers(value: Any) -> Any:
+    """Return the same rows with six digits of every floating-point number: more are noise of the machine."""
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: _round_numbers(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
+        return [_round_numbers(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
@@ -208,7 +208,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         rows: list[dict[str, Any]] = content["labels"]
         for row in rows:
-            _flat(row)
+            _flatten_row(row)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             path,
@@ -219,8 +219,8 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of the table: every measure in a column of its own, also where it is absent."""
+def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one line of the table: every measure in a column of its own, also where it is absent."""
     dims = 3 if "volume_ml" in row else 2
     sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
     line = {key: row[key] for key in ("label", "name", "voxels", *sizes)}
@@ -235,7 +235,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return line
 
 
-def _cell(value: Any) -> Any:
+def _format_cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else value

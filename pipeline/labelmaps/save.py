@@ -42,12 +42,12 @@ def save_label_map(
     (see `write_nifti`), and that of an NRRD scan in NRRD; any other is the affine's.
 
     Args:
-        labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type; may lie in a file (`numpy.memmap`).
+        labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type; also in a file (`numpy.memmap`).
         path: its ending decides: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D Slicer opens as a segmentation;
             `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
         scan: the scan's (first) file or the folder of its DICOM series; None for an array from memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
-        table: names and colours that the file shall tell; a DICOM segmentation needs them for every label.
+        table: names and colours for the file; a DICOM segmentation needs them for every label.
 
     Raises:
         InputError: the ending is none of these, values are no labels, the label map is not in the scan's grid, or it
@@ -77,7 +77,7 @@ def save_volume(
     """Save a volume of numbers, such as probabilities or entropy, as float32 NIfTI in its scan's grid.
 
     Args:
-        volume: (X, Y), (X, Y, Z) or (X, Y, Z, C); may lie in a file (`numpy.memmap`), of which little is read at once.
+        volume: (X, Y), (X, Y, Z) or (X, Y, Z, C); also in a file (`numpy.memmap`), of which little is read at once.
         path: with the ending `.nii.gz` or `.nii`.
         scan: as in `save_label_map`.
         affine: the same.
@@ -142,7 +142,7 @@ class SaveLabelMapd(_Saver):
     Args:
         keys: keys of the label maps, (1, X, Y, Z) or (1, X, Y).
         output_dir: folder of the files, made where it does not exist.
-        labels: values by name, which the files shall tell.
+        labels: values by name, which the files contain.
         postfix: what is added to the scan's name.
         **kwargs: image_key: of the scan, whose meta data name its file ("image"); the label map's own do where the scan
             has none. channels: of a scan (1); with several, the ending _0000 of its first file is no part of its name.

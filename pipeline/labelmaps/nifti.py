@@ -38,7 +38,7 @@ _GEOMETRY = (
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _GRID_TOLERANCE = 0.1  # of the smallest voxel size: far above rounding, far below one flipped axis
 _SCANNER = 1  # NIfTI's code for scanner coordinates
-_LONGEST_AXIS = 32767  # that NIfTI-1, with its sizes of 16 bits, can hold
+_MAX_AXIS = 32767  # that NIfTI-1, with its sizes of 16 bits, can hold
 _GZIP_LEVEL = 1
 _EXTENSION_STEP = 16  # bytes: of the sizes that an extension may have
 _EXTENSION_START = 8  # bytes: its size and code, before its content
@@ -194,7 +194,7 @@ def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: nib.Nifti1Pair) -
 
 def _scanner_header(shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.float64]) -> nib.Nifti1Header:
     """Build a header with sform and qform from an affine in mm, in scanner coordinates."""
-    header = (nib.Nifti2Header if max(shape) > _LONGEST_AXIS else nib.Nifti1Header)()
+    header = (nib.Nifti2Header if max(shape) > _MAX_AXIS else nib.Nifti1Header)()
     header.set_data_shape(shape)
     header.set_data_dtype(dtype)
     header.set_xyzt_units("mm")

@@ -24,8 +24,8 @@ from monai.transforms import (
 from scipy.spatial.transform import Rotation
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import label_table
-from pipeline.inference.save import SaveLabelMapd, SaveProbabilitiesd, save_label_map, save_volume
+from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.save import SaveLabelMapd, SaveProbabilitiesd, save_label_map, save_volume
 
 SHAPE = (7, 9, 5)
 GEOMETRY = [
@@ -364,7 +364,7 @@ def test_an_evaluator_saves_both_in_the_grid_of_the_scan(tmp_path, caplog):
         inferer=SimpleInferer(),
         postprocessing=post,
     )
-    with caplog.at_level(logging.INFO, logger="pipeline.inference.save"):
+    with caplog.at_level(logging.INFO, logger="pipeline.labelmaps.save"):
         engine.run()
     saved = nib.load(tmp_path / "out" / "scan_seg.nii.gz")
     np.testing.assert_array_equal(saved.affine, nib.load(tmp_path / "scan.nii.gz").affine)
@@ -372,7 +372,7 @@ def test_an_evaluator_saves_both_in_the_grid_of_the_scan(tmp_path, caplog):
     assert 2 * (found & (volume == 1)).sum() / (found.sum() + volume.sum()) > 0.93
     probabilities = np.asarray(nib.load(tmp_path / "out" / "scan_prob.nii.gz").dataobj)
     np.testing.assert_array_equal(probabilities.argmax(-1), found)
-    lines = [record.getMessage() for record in caplog.records if record.name == "pipeline.inference.save"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "pipeline.labelmaps.save"]
     assert len(lines) == 2
     assert "scan_seg.nii.gz, 20x24x16 uint8" in lines[0]
 
@@ -516,7 +516,7 @@ def test_a_volume_in_a_file_needs_little_memory(tmp_path):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_blocks_come_in_the_order_of_the_file(tmp_path, monkeypatch, order):
-    monkeypatch.setattr("pipeline.inference.voxels._BLOCK", 50)
+    monkeypatch.setattr("pipeline.labelmaps.voxels._BLOCK", 50)
     volume = np.asarray(np.random.default_rng(3).random((7, 9, 5, 2)), order=order)
     save_volume(volume, tmp_path / "out.nii", scan=None, affine=np.eye(4))
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii").dataobj), volume.astype(np.float32))

@@ -6,8 +6,8 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import Label
-from pipeline.inference.nrrd import write_nrrd
+from pipeline.labelmaps.label_table import Label
+from pipeline.labelmaps.nrrd import write_nrrd
 
 SHAPE = (7, 9, 5)
 TABLE = [Label(1, "left \\ lung", (255, 0, 51)), Label(2, "Ärm\nb", (0, 128, 255)), Label(9, "absent", (1, 2, 3))]

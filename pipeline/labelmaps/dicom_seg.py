@@ -26,7 +26,7 @@ _NAME = "LightSkip"
 _CODING_SCHEME = "99LIGHTSKIP"  # private ones start with 99
 _TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's code that says least
 _FAMILY = ("123110", "DCM", "Artificial Intelligence")
-_LONGEST_NAME = 64  # characters of DICOM's long string
+_MAX_NAME = 64  # characters of DICOM's long string
 _FURTHER_SERIES = 1000  # what is added to the scan's series number
 _OWN_UIDS = ("SOPClassUID", "SOPInstanceUID")
 _SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
@@ -139,7 +139,7 @@ def _segmentation(
 
 
 def _description(highdicom: Any, number: int, label: Label, version: str) -> Any:
-    name = (one_line(label.name).replace("\\", "/") or str(label.value))[:_LONGEST_NAME]
+    name = (one_line(label.name).replace("\\", "/") or str(label.value))[:_MAX_NAME]
     concept = highdicom.sr.CodedConcept
     algorithm = highdicom.AlgorithmIdentificationSequence(name=_NAME, family=concept(*_FAMILY), version=version)
     return highdicom.seg.SegmentDescription(

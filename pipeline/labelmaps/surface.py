@@ -10,40 +10,40 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import find_contours, marching_cubes
 
-__all__ = ["boundary"]
+__all__ = ["measure_boundary"]
 
 _SMOOTHING = 0.8  # voxels along the axis with the largest ones: the least that takes the steps off a sphere
-_MOST_SMOOTHING = 3.0  # voxels along any axis
+_MAX_SMOOTHING = 3.0  # voxels along any axis
 _REACH = 3.0  # standard deviations after which a Gaussian is cut off
 _BRICK = {
     2: 512,
     3: 64,
-}  # voxels, by dimensions; what lies wholly inside or outside a label is passed over brick by brick
+}  # voxels, by dimensions; bricks wholly inside or outside a label are skipped
 _BINS = 1 << 14  # of the smoothed label's values, 0 to 1
 
 
-def boundary(inside: NDArray[np.bool_], edges: NDArray[np.float64]) -> float:
-    """Surface (mm2) of a label in 3D, perimeter (mm) in 2D.
+def measure_boundary(inside: NDArray[np.bool_], edges: NDArray[np.float64]) -> float:
+    """Return the surface (mm2) of a label in 3D, its perimeter (mm) in 2D.
 
-    Marching cubes on the steps of the voxels themselves give up to a quarter too much.
+    Marching cubes on the steps of the voxels themselves return up to a quarter too much.
 
     Args:
-        inside: booleans of its bounding box; nothing of it lies outside.
+        inside: booleans of its bounding box; the label is nowhere else.
         edges: the edges of a voxel in the world as columns (mm), 3 x dims.
     """
     spacing = np.linalg.norm(edges, axis=0)
-    sigma = np.minimum(_SMOOTHING * np.sqrt(spacing.max() / spacing), _MOST_SMOOTHING)
-    # Counted from the top, as many voxels lie above the level as the label has, so that its volume stays the same.
+    sigma = np.minimum(_SMOOTHING * np.sqrt(spacing.max() / spacing), _MAX_SMOOTHING)
+    # Counted from the top, as many voxels are above the level as the label has, so that its volume stays the same.
     voxels, histogram = 0, np.zeros(_BINS, dtype=np.int64)
-    for count, values in _bricks(inside, sigma):
+    for count, values in _smooth_bricks(inside, sigma):
         voxels += count
         histogram += np.histogram(values[(slice(-1),) * inside.ndim], bins=_BINS, range=(0, 1))[0]
     last_above, first_below = np.searchsorted(np.cumsum(histogram[::-1]), [voxels, voxels + 1])
     level = 1 - (last_above + first_below + 1) / (2 * _BINS)
-    return sum(_boundary_in_brick(values, level, edges) for _, values in _bricks(inside, sigma))
+    return sum(_measure_brick(values, level, edges) for _, values in _smooth_bricks(inside, sigma))
 
 
-def _bricks(inside: NDArray[np.bool_], sigma: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _smooth_bricks(inside: NDArray[np.bool_], sigma: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield the label's voxels in a brick and the smoothed brick, where it is neither wholly inside nor outside.
 
     Neighbouring bricks share a plane, so that the surface in all of them is whole.
@@ -67,8 +67,8 @@ def _bricks(inside: NDArray[np.bool_], sigma: NDArray[np.float64]) -> Iterator[t
         yield count, np.minimum(own, 1)
 
 
-def _boundary_in_brick(values: NDArray[np.float32], level: float, edges: NDArray[np.float64]) -> float:
-    """Surface (mm2) or perimeter (mm) where the values cross the level."""
+def _measure_brick(values: NDArray[np.float32], level: float, edges: NDArray[np.float64]) -> float:
+    """Return the surface (mm2) or perimeter (mm) where the values cross the level."""
     if not values.min() < level < values.max():
         return 0.0
     if values.ndim == 2:

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import FillHoles, KeepLargestConnectedComponent
 from monai.transforms.utils import fill_holes
 
-from pipeline.inference.clean import CleanLabelMapd, clean_label_map
+from pipeline.labelmaps.clean import CleanLabelMapd, clean_label_map
 
 
 def picture(*rows: str) -> np.ndarray:
@@ -209,7 +209,7 @@ def test_type_affine_and_meta_data_are_as_before() -> None:
 
 
 def test_a_config_gives_its_numbers_as_json_does() -> None:
-    config = {"_target_": "pipeline.inference.clean.CleanLabelMapd", "keys": "pred", "minimum_ml": {"2": 0.5}}
+    config = {"_target_": "pipeline.labelmaps.clean.CleanLabelMapd", "keys": "pred", "minimum_ml": {"2": 0.5}}
     transform = ConfigParser({"clean": config}).get_parsed_content("clean")
     label_map = np.zeros((9, 9, 9), dtype=np.uint8)
     label_map[:8, :8, :7] = 2
