@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from ..data.thumbnail import UNDECLARED_COLOUR
-from .check_words import amount
 from .preview_drawing import FAINT, TEXT, Colour, LabelRow, draw_row, draw_scale, font, legend_rows, shortened
+from .text import amount
 
 __all__ = ["preview"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import ImageDraw, ImageFont
 
-from .check_words import printable
+from .text import printable
 
 __all__ = ["FAINT", "TEXT", "Colour", "LabelRow", "draw_row", "draw_scale", "font", "legend_rows", "shortened"]
 
