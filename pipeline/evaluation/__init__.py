@@ -5,15 +5,15 @@ from .metrics import METRICS, case_metrics
 from .paired_test import paired_test
 from .present_dice import PresentDice
 from .results import write_results
-from .summary import summarise, summary_table
+from .summary import format_summary, summarise
 
 __all__ = [
     "METRICS",
     "CaseReport",
     "PresentDice",
     "case_metrics",
+    "format_summary",
     "paired_test",
     "summarise",
-    "summary_table",
     "write_results",
 ]

@@ -17,7 +17,7 @@ from monai.data.utils import affine_to_spacing
 from .case_names import name_case
 from .metrics import case_metrics
 from .results import write_results
-from .summary import summary_table
+from .summary import format_summary
 
 __all__ = ["CaseReport"]
 
@@ -104,7 +104,7 @@ class CaseReport:
             return
         measured = {source: rows for part in gathered for source, rows in part.items()}
         report = write_results(self.output_dir, measured, tolerance_mm=self.tolerance_mm, provenance=self.provenance)
-        logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, summary_table(report))
+        logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, format_summary(report))
 
     def _source(self, image: Any) -> str:
         """Return the scan's path, or a number that no other rank gives where it was not read from a file."""

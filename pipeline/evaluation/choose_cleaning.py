@@ -39,7 +39,7 @@ def choose_cleaning(
     end all kept steps are measured together against none: a label that is not better stays as predicted, and where one
     is worse for the steps of others, nothing is kept.
 
-    Absent labels follow the rule of `label_outcome`. A case where all of a label goes and none was there leaves the
+    Absent labels follow the rule of `decide_outcome`. A case where all of a label goes and none was there leaves the
     mean; in the test it is one that went from 0 to the mean.
 
     Args:
@@ -57,7 +57,7 @@ def choose_cleaning(
     again = cases if callable(cases) else hold_cases(cases)
     names = {value: name for name, value in labels.items() if value}
     known = survey(again, labels)
-    candidates = _candidates(known)
+    candidates = _list_candidates(known)
     shares = {value: level / sum(value in sizes for _, sizes in candidates) for value in known.smallest}
 
     kept: Steps = {}
@@ -68,7 +68,7 @@ def choose_cleaning(
         chosen: Sizes = {}
         for value in known.smallest:
             group = [
-                _trial(names[value], step, sizes[value], before[value], dice[value])
+                _make_trial(names[value], step, sizes[value], before[value], dice[value])
                 for sizes, dice in zip(tried, after, strict=True)
                 if value in sizes
             ]
@@ -90,7 +90,7 @@ def choose_cleaning(
     )
 
 
-def _candidates(known: Survey) -> list[tuple[str, Sizes]]:
+def _list_candidates(known: Survey) -> list[tuple[str, Sizes]]:
     """Return the steps to try, each for all labels at once: cleaning one label removes nothing of another."""
     candidates: list[tuple[str, Sizes]] = [("largest_component", dict.fromkeys(known.smallest))]
     for part in _FRACTIONS:
@@ -104,7 +104,7 @@ def _add_step(steps: Steps, step: str, sizes: Sizes) -> Steps:
     return {**steps, step: {**steps.get(step, {}), **sizes}}
 
 
-def _trial(
+def _make_trial(
     label: str, step: str, minimum: float | None, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> Trial:
     """Compare the Dice of one label's cases before and after a step; the verdict is open."""
@@ -140,7 +140,7 @@ def _confirm(
         before, after = measure(cases, names, clean, [{}, kept])
         own = {value for sizes in kept.values() for value in sizes}
         compared = {
-            value: _trial(name, TOGETHER, None, before[value], after[value])
+            value: _make_trial(name, TOGETHER, None, before[value], after[value])
             for value, name in names.items()
             if not np.isnan(before[value]).all()
         }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from .outcomes import decided_scores, label_outcome
+from .outcomes import decide_outcome, score_outcome
 
 __all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure", "survey"]
 
@@ -130,10 +130,10 @@ def _case_dice(prediction: NDArray[np.integer], reference: NDArray[np.integer], 
 
 
 def _dice(predicted: int, expected: int, common: int) -> float:
-    outcome = label_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
+    outcome = decide_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
     if outcome == "found":
         return 2.0 * common / (predicted + expected)
-    return decided_scores(outcome)["dice"]
+    return score_outcome(outcome)["dice"]
 
 
 def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: str) -> dict[int, int]:

@@ -11,7 +11,7 @@ from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from .outcomes import decided_scores, label_outcome
+from .outcomes import decide_outcome, score_outcome
 
 __all__ = ["METRICS", "case_metrics"]
 
@@ -35,7 +35,7 @@ def case_metrics(
     The numbers are MONAI's: ``compute_dice``, ``compute_hausdorff_distance`` (the larger of the two directed 95th
     percentiles of the distances between boundary voxels) and ``compute_surface_dice`` (the fraction of boundary voxels
     within the tolerance). Those of a label that one side or both sides lack are decided by its outcome: see the table
-    of `label_outcome`.
+    of `decide_outcome`.
 
     Args:
         prediction: label map, (X, Y, Z) or (X, Y), tensor or array; a leading channel of length 1 is accepted.
@@ -70,12 +70,12 @@ def case_metrics(
     for name, value in labels.items():
         if value == 0:
             continue
-        outcome = label_outcome(in_reference=bool(expected_counts[value]), in_prediction=bool(predicted_counts[value]))
+        outcome = decide_outcome(in_reference=bool(expected_counts[value]), in_prediction=bool(predicted_counts[value]))
         if outcome == "found":
             crop = _joint_box(predicted_boxes[value - 1], expected_boxes[value - 1])
             scores = _scores(predicted[crop] == value, expected[crop] == value, spacing, tolerance_mm)
         else:
-            scores = decided_scores(outcome, diagonal_mm=diagonal)
+            scores = score_outcome(outcome, diagonal_mm=diagonal)
         rows.append(
             {
                 "label": name,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-__all__ = ["Outcome", "decided_scores", "label_outcome"]
+__all__ = ["Outcome", "decide_outcome", "score_outcome"]
 
 Outcome = Literal["found", "missed", "false_positive", "absent"]
 
 
-def label_outcome(*, in_reference: bool, in_prediction: bool) -> Outcome:
+def decide_outcome(*, in_reference: bool, in_prediction: bool) -> Outcome:
     """Return what happened to a label of a case.
 
     Every number that LightSkip reports about a label follows from this table: in ``cases.csv``, in the validation
@@ -32,7 +32,7 @@ def label_outcome(*, in_reference: bool, in_prediction: bool) -> Outcome:
     return "false_positive" if in_prediction else "absent"
 
 
-def decided_scores(outcome: Outcome, *, diagonal_mm: float = math.nan) -> dict[str, float]:
+def score_outcome(outcome: Outcome, *, diagonal_mm: float = math.nan) -> dict[str, float]:
     """Return the scores of a label that at least one side lacks.
 
     Args:
@@ -46,7 +46,7 @@ def decided_scores(outcome: Outcome, *, diagonal_mm: float = math.nan) -> dict[s
         ValueError: If the outcome is ``found``.
     """
     if outcome == "found":
-        raise ValueError("outcome is found: expected one that decides the scores; compute those of a label that is")
+        raise ValueError("outcome is found: expected missed, false_positive or absent; compute the scores instead")
     if outcome == "absent":
         return {"dice": math.nan, "hd95_mm": math.nan, "nsd": math.nan}
     return {"dice": 0.0, "hd95_mm": diagonal_mm, "nsd": 0.0}

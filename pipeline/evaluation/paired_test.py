@@ -50,7 +50,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative
     normal distribution. Pairs that do not differ are left out. The smallest p that n pairs can reach is 2⁻ⁿ, two-sided
     2¹⁻ⁿ: fewer than six pairs never have a two-sided p below 0.05.
 
-    A value may be NaN: it does not count, as the Dice of a label that is absent (see `label_outcome`). Where one value
+    A value may be NaN: it does not count, as the Dice of a label that is absent (see `decide_outcome`). Where one value
     of a pair counts alone, the other one is taken to be the mean of its side, which leaves that mean as it is. Where
     neither counts, the pair is left out.
 

@@ -7,7 +7,7 @@ from typing import Any
 from monai.metrics.meandice import DiceMetric
 from torch import Tensor
 
-from .outcomes import decided_scores, label_outcome
+from .outcomes import decide_outcome, score_outcome
 
 __all__ = ["PresentDice"]
 
@@ -15,7 +15,7 @@ __all__ = ["PresentDice"]
 class PresentDice(DiceMetric):
     """Dice per class of the foreground: not counted where neither label map has the class, 0 where only one has it.
 
-    The rule is that of ``evaluate`` (see `label_outcome`), for the validation during training and for the evaluation
+    The rule is that of ``evaluate`` (see `decide_outcome`), for the validation during training and for the evaluation
     of exported bundles. MONAI's ``DiceMetric`` forgets what was found where there is nothing (``ignore_empty=True``),
     or counts what is rightly not found as 1 (``ignore_empty=False``).
 
@@ -38,8 +38,8 @@ class PresentDice(DiceMetric):
         # MONAI's value is NaN where the reference lacks the class; a missed class has 0 from it.
         for case, index in dice.isnan().nonzero().tolist():
             in_prediction = bool((y_pred[case] == index + 1).any())
-            outcome = label_outcome(in_reference=False, in_prediction=in_prediction)
-            dice[case, index] = decided_scores(outcome)["dice"]
+            outcome = decide_outcome(in_reference=False, in_prediction=in_prediction)
+            dice[case, index] = score_outcome(outcome)["dice"]
         return dice
 
     def aggregate(self, reduction: Any = None) -> Any:

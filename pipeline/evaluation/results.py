@@ -17,10 +17,7 @@ from ..files import write_text
 from .case_names import name_cases
 from .summary import summarise
 
-__all__ = ["CASES", "SUMMARY", "name_rows", "rows_csv", "summary_report", "write_results"]
-
-CASES = "cases.csv"
-SUMMARY = "summary.json"
+__all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
 _COLUMNS = (
     "case",
@@ -56,9 +53,9 @@ def write_results(
         The content of ``summary.json``.
     """
     rows = name_rows(measured)
-    report = summary_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
-    write_text(Path(folder) / CASES, rows_csv(rows))
-    write_text(Path(folder) / SUMMARY, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
+    write_text(Path(folder) / "cases.csv", format_rows(rows))
+    write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 
@@ -76,7 +73,7 @@ def name_rows(measured: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
     ]
 
 
-def rows_csv(rows: Sequence[Row]) -> str:
+def format_rows(rows: Sequence[Row]) -> str:
     """Return rows with their ``case`` as CSV; numbers have six decimals, ``nan`` stands for what is not counted."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -86,7 +83,7 @@ def rows_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def summary_report(
+def build_report(
     rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``: the summary with units, provenance and versions.

@@ -10,7 +10,7 @@ import numpy as np
 
 from .metrics import METRICS
 
-__all__ = ["summarise", "summary_table"]
+__all__ = ["format_summary", "summarise"]
 
 
 def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"labels": entries, "overall": overall}
 
 
-def summary_table(summary: Mapping[str, Any]) -> str:
+def format_summary(summary: Mapping[str, Any]) -> str:
     """Lay a summary out as aligned columns: label, Dice, HD95, NSD, missed.
 
     Args:

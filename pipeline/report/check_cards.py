@@ -11,7 +11,7 @@ from .check_words import SEVERITIES, Group, case_severities
 from .html.parts import Badge, Card, Measure, embed_picture
 from .text import amount, count_of, printable
 
-__all__ = ["MAX_SORTABLE", "card_anchor", "cards", "group_anchor", "part_text"]
+__all__ = ["MAX_SORTABLE", "card_anchor", "group_anchor", "list_cards", "part_text"]
 
 Report = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ _MAX_CLASSES = 6  # on a card; a case of whole-body CT has more than a hundred
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
-def cards(report: Report, groups: Sequence[Group], thumbnails: Mapping[str, bytes]) -> Iterator[Card]:
+def list_cards(report: Report, groups: Sequence[Group], thumbnails: Mapping[str, bytes]) -> Iterator[Card]:
     """Return a card for each case: those with problems, those with warnings, then all others, as listed.
 
     Args:

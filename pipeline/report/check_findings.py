@@ -13,11 +13,11 @@ __all__ = ["Cell", "Findings", "Section", "list_sections"]
 
 _MEANINGS = {
     "problem": "Cannot be trained on, or the numbers would be wrong.",
-    "warning": "A person should look: an expert tells an error from a rarity.",
+    "warning": "Have a person look: it may be an error or a rare case.",
     "note": "Harmless, but good to know.",
 }
 _MAX_OPEN = 20  # findings of a kind that are shown without unfolding the rest
-_MAX_CLOSED_ALONE = 5  # so few more are shown at once
+_MAX_MORE = 5  # this many more are shown at once too
 _NAMES = {"case": "Case", "file": "File", "found": "Found", "expected": "Expected", "remedy": "What to do"}
 
 
@@ -92,7 +92,7 @@ def _findings(group: Group, anchors: Mapping[str, str]) -> Findings:
     keys = ["case", "file", "found", *(key for key in ("expected", "remedy") if common[key] is None)]
     if all(finding.get("file") is None for finding in group.findings):
         keys.remove("file")
-    shown = number if number <= _MAX_OPEN + _MAX_CLOSED_ALONE else _MAX_OPEN
+    shown = number if number <= _MAX_OPEN + _MAX_MORE else _MAX_OPEN
     return Findings(
         anchor=group_anchor(group),
         severity=group.severity,

@@ -17,17 +17,17 @@ from .check_summary import (
     size_unit,
 )
 from .html.parts import Row, Table
-from .spread import Spread, histogram
+from .spread import Spread, make_histogram
 from .text import amount
 
-__all__ = ["count_tables", "measure_tables"]
+__all__ = ["make_count_tables", "make_measure_tables"]
 
 Report = Mapping[str, Any]
 
 _MEASURES = {"min": "lowest", "mean": "mean", "max": "highest"}
 
 
-def count_tables(report: Report) -> list[Table]:
+def make_count_tables(report: Report) -> list[Table]:
     """Return the small tables of how many cases there are of what; empty ones are left out.
 
     Args:
@@ -44,7 +44,7 @@ def count_tables(report: Report) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def measure_tables(report: Report) -> list[Table]:
+def make_measure_tables(report: Report) -> list[Table]:
     """Return the wide tables of what was measured, with histograms; empty ones are left out.
 
     Args:
@@ -70,7 +70,7 @@ def _geometry(report: Report) -> Table:
         for axis, spread in enumerate(axis_spreads(report, key), start=1):
             values = [float(case[key][axis - 1]) for case in report["cases"] if len(case.get(key) or ()) >= axis]
             name = f"{title} along axis {axis}"
-            rows.append(Row(name, _cells(spread), unit, plot=histogram(values, title=name, unit=unit)))
+            rows.append(Row(name, _cells(spread), unit, plot=make_histogram(values, title=name, unit=unit)))
     return Table("Geometry", ("axis of the array", "smallest", "median", "largest"), rows, plots=True)
 
 
@@ -83,7 +83,7 @@ def _classes(report: Report) -> Table:
             [f"{len(sizes):,} of {labelled:,}", *_cells(Spread.of(sizes))],
             note=str(report["labels"][name]),
             swatch=swatch_class(report, name),
-            plot=histogram(sizes, title=name, unit=unit),
+            plot=make_histogram(sizes, title=name, unit=unit),
         )
         for name, sizes in class_sizes(report).items()
     ]
@@ -97,7 +97,7 @@ def _intensities(report: Report) -> Table:
         for key, values in channel.items():
             if values:
                 title = f"{name}, {_MEASURES[key]}"
-                rows.append(Row(title, _cells(Spread.of(values)), plot=histogram(values, title=title, unit="")))
+                rows.append(Row(title, _cells(Spread.of(values)), plot=make_histogram(values, title=title, unit="")))
     return Table("Intensities", ("channel, voxel of each case", "smallest", "median", "largest"), rows, plots=True)
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from ..data.errors import InputError
-from .check_cards import MAX_SORTABLE, cards, part_text
+from .check_cards import MAX_SORTABLE, list_cards, part_text
 from .check_colours import UNDECLARED, list_structures, swatch_class, swatch_style
 from .check_findings import list_sections
-from .check_overview import count_tables, measure_tables
+from .check_overview import make_count_tables, make_measure_tables
 from .check_words import SEVERITIES, Group, case_severities, dataset_name, group_findings, verdict
 from .html.page import read_asset, write_page
 from .html.parts import Page, Tile
@@ -49,12 +49,12 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
             verdict=(worst, verdict(report)),
             tiles=_tiles(report, groups),
             sections=list_sections(report, groups),
-            counts=count_tables(report),
-            measures=measure_tables(report),
+            counts=make_count_tables(report),
+            measures=make_measure_tables(report),
             number=count_of(len(report["cases"]), "case"),
             choices=_choices(report, groups),
             legend=_legend(report, groups),
-            cards=cards(report, groups, thumbnails),
+            cards=list_cards(report, groups, thumbnails),
         )
     except OSError as error:
         raise InputError(

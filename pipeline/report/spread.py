@@ -10,7 +10,7 @@ from statistics import median
 from .html.parts import Histogram
 from .text import amount, count_of
 
-__all__ = ["Spread", "histogram"]
+__all__ = ["Spread", "make_histogram"]
 
 _BINS = 24
 _WIDTH, _HEIGHT, _GAP = 192, 32, 1  # of the viewBox; bars stand on its lower edge
@@ -33,7 +33,7 @@ class Spread:
         return cls(min(finite), median(finite), max(finite)) if finite else None
 
 
-def histogram(values: Sequence[float], *, title: str, unit: str) -> Histogram | None:
+def make_histogram(values: Sequence[float], *, title: str, unit: str) -> Histogram | None:
     """Return a histogram of how many cases have which value.
 
     The axis runs from the smallest to the largest value, logarithmic where they are positive and far apart; a mark

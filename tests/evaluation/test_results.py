@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.metrics import case_metrics
-from pipeline.evaluation.results import name_rows, rows_csv, summary_report, write_results
+from pipeline.evaluation.results import build_report, format_rows, name_rows, write_results
 
 LABELS = {"background": 0, "organ": 1, "lesion": 2}
 
@@ -59,14 +59,14 @@ def test_rows_are_sorted_by_the_name_of_their_case_and_keep_the_order_of_labels(
 
 def test_numbers_have_six_decimals_and_names_with_commas_are_quoted():
     row = {"case": "a, b", **MEASURED["out/ape_seg.nii.gz"][0], "dice": 1 / 3, "hd95_mm": math.nan}
-    assert rows_csv([row]).splitlines() == [
+    assert format_rows([row]).splitlines() == [
         "case,label,dice,hd95_mm,nsd,reference_size,prediction_size,size_unit,outcome",
         '"a, b",organ,0.333333,nan,1.000000,1.000000,1.000000,mm2,found',
     ]
 
 
 def test_no_case_is_a_report_of_no_case():
-    report = summary_report([], tolerance_mm=2.0)
+    report = build_report([], tolerance_mm=2.0)
     assert (report["cases"], report["labels"], report["units"]["size"]) == (0, {}, [])
     assert report["overall"]["dice"]["mean"] is None
     assert report["provenance"] is None

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from pipeline.evaluation.metrics import METRICS
-from pipeline.evaluation.summary import summarise, summary_table
+from pipeline.evaluation.summary import format_summary, summarise
 
 
 def row(case, label, scores, outcome="found"):
@@ -54,7 +54,7 @@ def test_the_table_has_a_line_per_label_and_their_mean():
         row("a", "never", [math.nan, math.nan, math.nan], "absent"),
     ]
     # Deviations from .8 are .1 and -.1: the root of .02 over 1 is .141.
-    assert summary_table(summarise(rows)).splitlines() == [
+    assert format_summary(summarise(rows)).splitlines() == [
         "label           Dice (mean ± std)  HD95 (mm)    NSD  missed",
         "big                 0.800 ± 0.141       3.00  0.700       0",
         "small                       0.000       9.50  0.000       1",
