@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from ..data.voxel_size import MM3_PER_ML, voxel_size
+from .outcomes import decide_outcome, score_outcome
 
-__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "held", "measure", "survey"]
+__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure", "survey"]
 
 Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
 """Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
@@ -39,10 +40,10 @@ class Cleaner(Protocol):
 
 
 class Survey(NamedTuple):
-    """What is known of cases before anything is tried.
+    """The facts about the cases that are known before anything is tried.
 
     Attributes:
-        cases: how many they are.
+        cases: the number of cases.
         unit: of sizes, ``ml`` or with two axes ``mm2``.
         voxel: the smallest size of a voxel.
         smallest: by a label's value, its smallest size in a reference that has it; labels that none has are left out.
@@ -54,8 +55,8 @@ class Survey(NamedTuple):
     smallest: dict[int, float]
 
 
-def held(cases: Iterable[Case]) -> Cases:
-    """Hold cases in memory, to give them again and again."""
+def hold_cases(cases: Iterable[Case]) -> Cases:
+    """Hold cases in memory; return a function that returns them each time."""
     held = list(cases)
     return lambda: held
 
@@ -64,7 +65,7 @@ def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
     """Check all cases and survey them.
 
     Args:
-        cases: gives them.
+        cases: the function that returns them.
         labels: value of each label by name; 0 is the background.
 
     Raises:
@@ -96,10 +97,10 @@ def measure(
     """Measure several ways of cleaning.
 
     Args:
-        cases: gives them.
+        cases: the function that returns them.
         names: name of each label by its value, without the background.
-        clean: does the cleaning.
-        options: the ways; an empty one cleans nothing.
+        clean: the function that cleans a label map.
+        options: the ways of cleaning; an empty one cleans nothing.
 
     Returns:
         For each way, by the labels' values, Dice of the cases in their order; nan where neither side has the label.
@@ -123,10 +124,15 @@ def measure(
 def _case_dice(prediction: NDArray[np.integer], reference: NDArray[np.integer], values: Sequence[int]) -> list[float]:
     length = max(values) + 1
     both = np.where(prediction == reference, prediction, 0)
-    predicted, expected, common = (_counts(each, "map", length)[values] for each in (prediction, reference, both))
-    with np.errstate(invalid="ignore"):
-        dice: list[float] = (2.0 * common / (predicted + expected)).tolist()
-    return dice
+    counts = (_counts(each, "map", length)[values].tolist() for each in (prediction, reference, both))
+    return [_dice(*voxels) for voxels in zip(*counts, strict=True)]
+
+
+def _dice(predicted: int, expected: int, common: int) -> float:
+    outcome = decide_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
+    if outcome == "found":
+        return 2.0 * common / (predicted + expected)
+    return score_outcome(outcome)["dice"]
 
 
 def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: str) -> dict[int, int]:
@@ -140,7 +146,7 @@ def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: st
 
 
 def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArray[np.int64]:
-    """Count the voxels of every value from 0, slice by slice: bincount makes 64-bit integers of what it is given."""
+    """Count the voxels of every value from 0, slice by slice: bincount turns its input into 64-bit integers."""
     if label_map.dtype.kind not in "iub" or label_map.min(initial=0) < 0:
         msg = f"{what} has values of type {label_map.dtype}, or below 0: expected a label map of integers from 0"
         raise ValueError(msg)
@@ -152,7 +158,7 @@ def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArr
 
 
 def _box(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> tuple[slice, ...]:
-    """The box around all labels of both maps."""
+    """Return the box around all labels of both maps."""
     boxes = find_objects(((prediction != 0) | (reference != 0)).view(np.uint8))
     return boxes[0] if boxes else (slice(0, 1),) * prediction.ndim
 

@@ -114,7 +114,7 @@ def _segmentation(
     highdicom: Any, source: Sequence[Any], segments: NDArray[Any], rows: Sequence[Label], identity: str
 ) -> Any:
     # Imported here, because a bundle that carries these modules alone has none, and writes no DICOM.
-    from .. import __version__  # noqa: PLC0415
+    from ..version import __version__  # noqa: PLC0415
 
     segmentation = highdicom.seg.Segmentation(
         source_images=source,

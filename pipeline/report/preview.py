@@ -24,8 +24,8 @@ from ..labelmaps.views import (
     slice_view,
     thin,
 )
-from .check_words import amount
 from .preview_drawing import FAINT, TEXT, LabelRow, draw_row, draw_scale, load_font, make_legend, shorten
+from .text import amount
 
 __all__ = ["draw_preview"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ImageDraw, ImageFont
 
 from ..labelmaps.palette import Colour
-from .check_words import printable
+from .text import printable
 
 __all__ = ["FAINT", "TEXT", "LabelRow", "draw_row", "draw_scale", "load_font", "make_legend", "shorten"]
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from monai.data import ImageReader, MetaTensor, get_track_meta
 
-from .. import __version__
+from ..version import __version__
 
 __all__ = ["IndescribableError", "describe", "describe_environment", "digest"]
 

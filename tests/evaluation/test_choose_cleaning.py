@@ -12,7 +12,8 @@ from scipy.stats import binom
 
 from pipeline.evaluation.choose_cleaning import choose_cleaning
 from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, cleaning_json, cleaning_table
-from pipeline.evaluation.metrics import case_metrics, summarise
+from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.summary import summarise
 from pipeline.labelmaps.clean import clean_label_map
 
 Map = NDArray[np.integer]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from pipeline.labelmaps.palette import UNDECLARED_COLOUR, label_colour
-from pipeline.report.check_cards import swatch, swatch_style
+from pipeline.report.check_colours import swatch_class, swatch_style
 
 
 def test_a_label_has_the_colour_of_its_value_whatever_its_place_and_the_background():
@@ -15,6 +15,6 @@ def test_a_label_has_the_colour_of_its_value_whatever_its_place_and_the_backgrou
     assert len(rules) == 4
     for name, value in report["labels"].items():
         if name != "background":
-            (kind,) = re.fullmatch(r'<i class="swatch (\S+)"></i>', swatch(report, name)).groups()
-            shown = [int(rules[kind][start : start + 2], 16) for start in (1, 3, 5)]
+            rule = rules[swatch_class(report, name)]
+            shown = [int(rule[start : start + 2], 16) for start in (1, 3, 5)]
             np.testing.assert_array_equal(shown, label_colour(value))
