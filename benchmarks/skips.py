@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from arms import MONAI_ARMS, REMARKS, Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, say, table, write_json
-from memory import MIB, stream
+from memory import MIB
+from processes import stream
 from steps import PHASES, peaks, timed_rounds
 from tqdm import tqdm
 
 from pipeline.data.errors import InputError
-from pipeline.networks import VNet
 
 __all__ = ["main"]
 
@@ -45,8 +45,6 @@ MEASURES = ("live", "resident")
 # What SAT shall reach against concat.
 MARKS = {"train": {"time": 0.85, "memory": 0.85}, "infer": {"time": 0.80, "memory": 0.75}}
 RATIOS = ("to concat", "to merged")
-# Millions of parameters of the published V-Net, 16 to 256 channels, 5x5x5 kernels, three classes.
-PUBLISHED = {"concat": 45.605525, "sat": 29.7825, "none": 29.671973}
 
 
 def main() -> int:
@@ -65,7 +63,6 @@ def main() -> int:
         say(f"error: {error}")
         return 2
     results = header("skips", options) | {"task": vars(task), "marks": MARKS, "remarks": REMARKS}
-    results["published_vnet"] = _published()
     _say_task(task)
     results["arms"] = {name: {"skip": arm.skip, **_counts(arm, task)} for name, arm in arms.items()}
     for name, arm in tqdm(arms.items(), desc="memory", leave=False, disable=None):
@@ -113,13 +110,6 @@ def _counts(arm: Arm, task: Task) -> dict[str, Any]:
     }
 
 
-def _published() -> dict[str, dict[str, float]]:
-    with torch.device("meta"):
-        networks = {skip: VNet(3, 1, 3, skip=skip) for skip in PUBLISHED}
-    counted = {skip: sum(p.numel() for p in network.parameters()) for skip, network in networks.items()}
-    return {skip: {"counted": counted[skip] / 1e6, "arithmetic": PUBLISHED[skip]} for skip in PUBLISHED}
-
-
 def _peaks(arm: Arm, task: Task, phase: str, *, processes: int) -> dict[str, Any]:
     found: list[dict[str, Any]] = [next(stream(peaks, arm, task, phase)) for _ in range(processes)]
     # How malloc's heap grows differs from process to process, and by a fifth.
@@ -158,9 +148,6 @@ def _say_task(task: Task) -> None:
 
 def _say_results(results: dict[str, Any]) -> None:
     arms = results["arms"]
-    say("\nPublished V-Net, million parameters")
-    rows = [[skip, f"{n['counted']:.6f}", f"{n['arithmetic']:.6f}"] for skip, n in results["published_vnet"].items()]
-    say(table(["skip", "counted", "arithmetic"], rows))
     say("\nTime: median [quartiles] over rounds; ratios to both forms of concat, within each round")
     columns = ["network", "M param.", "G mult-adds", "train ms", *RATIOS, "infer ms", *RATIOS]
     rows = [
