@@ -95,7 +95,10 @@ class PreparedDataset(CacheDataset):
         if not self.cache_dir:
             return None
         if self.config is None:
-            logger.warning("prepared cases are not kept on disk: there is no text of the config that they depend on")
+            logger.warning(
+                "prepared cases are not kept on disk: the dataset has no `config`, the text of their transforms; "
+                "`lightskip render BUNDLE` puts it into a bundle's configs"
+            )
             return None
         names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random()]]
         lines = [library_text(), f"as_contiguous {self.as_contiguous}", " ".join(names), self.config]
