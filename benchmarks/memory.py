@@ -1,9 +1,8 @@
-"""Peaks of memory.
+"""Peaks of memory of a few steps of PyTorch.
 
-Two measures on a CPU. *Live bytes* adds up what PyTorch's allocator gives out and takes back: the same number in every
-run, but without what libraries such as oneDNN allocate for themselves. *Resident growth* is what the process came to
-hold in memory, scratch and fragmentation included: what a user sees, but how the heap grows differs from process to
-process. On a GPU PyTorch's own peak.
+On a CPU *live bytes*: all that PyTorch's allocator gives out and takes back. It is the same number in every run, but
+without what libraries such as oneDNN allocate for themselves. On a GPU PyTorch's own peak. `processes.run_alone`
+measures what a whole process holds.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from collections.abc import Callable
 import torch
 from torch.autograd.profiler import profile
 
-from pipeline.memory import restart_peak, status_bytes
-
-__all__ = ["MIB", "device_peak", "live_peak", "resident_peak"]
+__all__ = ["MIB", "device_peak", "live_peak"]
 
 MIB = 2**20
 
@@ -37,18 +34,6 @@ def live_peak(work: Callable[[], object]) -> int:
         live += change
         peak = max(peak, live)
     return peak
-
-
-def resident_peak(work: Callable[[], object]) -> int | None:
-    """Peak (bytes) of this process's memory during the call, above what it held before; None where Linux cannot tell.
-
-    A process that has freed memory without giving it back fills that first, and shows less: use a fresh one.
-    """
-    if not restart_peak():
-        return None
-    before = status_bytes("VmRSS") or 0
-    work()
-    return (status_bytes("VmHWM") or 0) - before
 
 
 def device_peak(work: Callable[[], object], device: str) -> int:

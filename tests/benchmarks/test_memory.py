@@ -1,7 +1,5 @@
-import pytest
 import torch
-from memory import MIB, live_peak, resident_peak
-from processes import stream
+from memory import live_peak
 from torch import nn
 
 N = 1000
@@ -45,21 +43,3 @@ def test_live_peak_counts_what_a_kernel_makes_for_itself():
     x = torch.ones(2, N, 2).transpose(1, 2)
     # Sorting copies the transposed input: beside values (4 bytes) and indices (8 bytes) there is more.
     assert live_peak(lambda: x.sort(dim=1)) > 12 * x.numel()
-
-
-def test_resident_peak_sees_what_is_freed_again():
-    def work():
-        torch.ones(64 * MIB // 4)
-
-    assert next(stream(_peak_of_ones, 64 * MIB)) == pytest.approx(64 * MIB, rel=0.1)
-    if resident_peak(work) is None:
-        pytest.skip("this system does not tell")
-
-
-def test_resident_peak_where_the_system_does_not_tell(monkeypatch):
-    monkeypatch.setattr("memory.restart_peak", lambda: False)
-    assert resident_peak(lambda: None) is None
-
-
-def _peak_of_ones(size):
-    yield resident_peak(lambda: torch.ones(size // 4))
