@@ -129,7 +129,7 @@ class Resources:
         """Choose the share of the prepared cases that stays in memory."""
         estimate = self.estimate(size)
         # Of a machine that is not here, no more RAM is assumed than this one has.
-        ram = self.memory if self.device == "cpu" else _OF_FREE_RAM * _free_ram()
+        ram = self.memory if self.device == "cpu" else _OF_FREE_RAM * free_bytes()
         room = ram - (estimate.host - estimate.cache)
         of_machine = "" if self.device == "cpu" else " (RAM, not the GPU's)"
         if room >= estimate.cache:
@@ -164,7 +164,7 @@ class Resources:
 
     def _found_memory(self) -> int:
         if self.device == "cpu":
-            return int(_OF_FREE_RAM * _free_ram())
+            return int(_OF_FREE_RAM * free_bytes())
         if not torch.cuda.is_available():
             raise InputError(
                 "--memory",
@@ -173,8 +173,3 @@ class Resources:
                 remedy="give it: --memory 24GB",
             )
         return int(_OF_GPU * torch.cuda.get_device_properties(self.device).total_memory)
-
-
-def _free_ram() -> int:
-    """Bytes that a process can have now without swapping; where Linux does not tell, 8 GB."""
-    return free_bytes() or 8 * 10**9

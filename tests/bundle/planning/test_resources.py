@@ -47,7 +47,7 @@ def test_a_gpu_with_a_number_that_this_machine_lacks(monkeypatch: pytest.MonkeyP
 
 
 def test_free_memory_is_taken_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.bundle.planning.resources._free_ram", lambda: 10**10)
+    monkeypatch.setattr("pipeline.bundle.planning.resources.free_bytes", lambda: 10**10)
     assert Resources(device="cpu").memory == 8 * 10**9
 
 
@@ -99,7 +99,7 @@ def test_prepared_cases_do_not_lie_in_a_gpu_but_in_ram(make_report: Make, monkey
     estimate = resources.estimate(SIZE)
     assert 0 < resources.memory_of(SIZE) == estimate.total < estimate.cache
     for free, rate in ((10**12, 1.0), (1.25 * (estimate.host - estimate.cache / 2), 0.5), (10**8, 0.0)):
-        monkeypatch.setattr("pipeline.bundle.planning.resources._free_ram", lambda free=free: free)
+        monkeypatch.setattr("pipeline.bundle.planning.resources.free_bytes", lambda free=free: free)
         assert resources.cache_rate(SIZE).value == pytest.approx(rate, abs=0.011)
     assert resources.planned_memory(SIZE) == estimate.total
 
