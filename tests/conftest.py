@@ -13,8 +13,15 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files and folders whose tests take long. They come first, so that no process has much left when the others are done.
+_LONG = ("tests/bundles/", "tests/training/test_resume", "tests/training/test_distributed", "tests/prediction/test_")
 # The developers' folder of real scans and schemas. It is never part of the repository.
 _SHARED = Path(os.environ.get("LIGHTSKIP_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take long first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 @pytest.fixture(scope="session")
