@@ -26,7 +26,7 @@ SHOW_LOG := { cat $(PIP_LOG); exit 1; }
 $(VENV)/.complete: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $$($(PYTHON) --version) is too old; LightSkip needs 3.11 or later: make PYTHON=python3.11 ..."; exit 1; }
-	@echo "making the environment in $(VENV): about MINUTES minutes and GB GB, once"
+	@echo "making the environment in $(VENV): some 4 GB, 2 to 5 minutes, once"
 	@$(PYTHON) -m venv $(VENV)
 	@if [ -n "$(TORCH)" ]; then \
 	  $(PIP) "$(TORCH)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
