@@ -309,7 +309,7 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=Path(__file__).parents[1],
     )
     assert (run.returncode, run.stderr) == (0, "")
@@ -343,7 +343,7 @@ def test_a_reader_that_has_read_enough_ends_the_command_quietly(tmp_path: Path) 
     words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]
     with os.fdopen(writing, "wb") as pipe:
         run = subprocess.run(
-            [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=300
         )
     assert (run.returncode, run.stderr) == (141, "")
 

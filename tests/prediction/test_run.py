@@ -24,7 +24,7 @@ from pipeline.prediction.result import Result, as_record
 from pipeline.prediction.run import predict_scans
 
 SHAPE = (5, 4, 3)
-PATIENCE = 30  # seconds until a test gives up on what should happen at once
+PATIENCE = 300  # seconds until a test gives up on what should happen at once
 
 
 class Scan:

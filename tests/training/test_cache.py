@@ -438,5 +438,5 @@ class Meeting(threading.Barrier):
 
 def test_threads_do_not_share_what_a_reader_keeps_in_itself():
     items = [{"image": name} for name in ("one", "two")]
-    dataset = PreparedDataset(items, Compose([Forgetful(Meeting(2, timeout=20))]), num_workers=2, progress=False)
+    dataset = PreparedDataset(items, Compose([Forgetful(Meeting(2, timeout=300))]), num_workers=2, progress=False)
     assert [item["image"] for item in dataset] == ["one", "two"]
