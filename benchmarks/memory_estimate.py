@@ -236,11 +236,12 @@ def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Na
     )
 
 
-_OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels", "skip")
+_OF_THE_TASK = ("name", "spatial_dims", "in_channels", "out_channels", "skip")
 
 
 def _arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "name": "vnet",
         "spatial_dims": len(plan["patch"]),
         "in_channels": len(plan["data"]["channels"]),
         "out_channels": len(plan["labels"]),

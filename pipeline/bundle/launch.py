@@ -123,7 +123,10 @@ class Launch:
         return Path(evaluated(self.files, self.bundle, self.settings, "ckpt_dir"))
 
     def _read_by_evaluation(self) -> dict[str, str]:
-        """The settings of this training that its evaluation has to be given too: those that reach what it runs."""
+        """The settings of this training that its evaluation has to be given too: those that reach what it runs.
+
+        Not those that change the network, which the weights say themselves.
+        """
         config = merge(read(file) for file in config_files("evaluate", self.bundle))
         reached, left = set(), ["ckpt_dir", "initialize", RUN_IDS["evaluate"]]
         while left:
@@ -131,7 +134,16 @@ class Launch:
             if key not in reached:
                 reached.add(key)
                 left += re.findall(r"[@%](\w+)", json.dumps(config.get(key)))
-        return {key: text for key, text in self.settings.items() if normalised(key).partition("::")[0] in reached}
+        return {
+            key: text
+            for key, text in self.settings.items()
+            if normalised(key).partition("::")[0] in reached and not self._is_of_the_weights(normalised(key))
+        }
+
+    def _is_of_the_weights(self, key: str) -> bool:
+        """Whether a setting is one that weights carry: not where the network is another class, which has no spec."""
+        replaced = {"network_def", "network_def::_target_"} & {normalised(other) for other in self.settings}
+        return not replaced and (key == "skip" or key.startswith(("skip::", "network_def::")))
 
 
 def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -67,7 +68,7 @@ def _path(details: ErrorDetails) -> Keys:
 
 
 def _nearest(path: Keys) -> str:
-    known = list(_known_paths(Plan))
+    known = list(dict.fromkeys(_known_paths(Plan)))
     siblings = [key[-1] for key in known if key[:-1] == path[:-1]]
     close = get_close_matches(path[-1], siblings, n=1)
     if close:
@@ -81,5 +82,13 @@ def _nearest(path: Keys) -> str:
 def _known_paths(model: type[BaseModel], path: Keys = ()) -> Iterator[Keys]:
     for name, field in model.model_fields.items():
         yield (*path, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _known_paths(field.annotation, (*path, name))
+        for below in _models(field.annotation):
+            yield from _known_paths(below, (*path, name))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the schemas that a field may hold: one, or the members of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)

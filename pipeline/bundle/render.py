@@ -11,6 +11,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..files import write_text
+from .network_schema import network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
 from .schema import InlineSkip
@@ -186,6 +187,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "in_channels": len(channels),
         "out_channels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
+        "network_def": network_component(plan.network.target, plan.network.settings()),
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,

@@ -13,7 +13,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.bundle.utils import EXPR_KEY
 
-from ..data.errors import InputError
+from ..data.errors import InputError, input_error_behind
 from .runtime import config_files, running_workflow
 
 __all__ = ["check_settings"]
@@ -161,8 +161,13 @@ def _check_device(parser: ConfigParser, where: str) -> None:
 
 def _network(parser: ConfigParser, where: str) -> Any:
     try:
-        return parser.get_parsed_content("network_def")
+        network = parser.get_parsed_content("network_def")
+        # Weights may be of another one, and say so.
+        return parser.get_parsed_content("network") if "network" in parser else network
     except RuntimeError as error:
+        told = input_error_behind(error)
+        if told is not None:
+            raise told from error
         # So a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
         refusal = " ".join(str(error.__cause__).split()).rstrip(".")
         if not isinstance(error.__cause__, ValueError) and "unexpected keyword argument" not in refusal:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..bundle.network_schema import network_component
 from ..bundle.overrides import normalised, place
 from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
@@ -25,7 +27,14 @@ _CASES = (
 
 
 def export_configs(
-    plan: Plan, file: Path, recipes: Path, *, skip: Any, layout: Layout, with_datalist: bool
+    plan: Plan,
+    file: Path,
+    recipes: Path,
+    *,
+    target: str,
+    spec: Mapping[str, Any],
+    layout: Layout,
+    with_datalist: bool,
 ) -> dict[str, dict[str, Any]]:
     """Fill in the recipes of an exported bundle.
 
@@ -33,7 +42,8 @@ def export_configs(
         plan: the bundle's plan.
         file: the plan's file, to name in errors.
         recipes: folder of the recipes.
-        skip: skip connections of the exported network, as ``VNet`` takes them.
+        target: class of the exported network, dotted.
+        spec: of the exported network.
         layout: where the dataset's files lie.
         with_datalist: whether the bundle has a list of its dataset's files, or takes what is in imagesTr and labelsTr.
 
@@ -44,9 +54,10 @@ def export_configs(
         InputError: a recipe is wrong.
     """
     sources = recipe_sources(plan, file, recipes)
-    sources["skip"] = sources["skip"] | {"skip": skip}
+    sources["skip"] = sources["skip"] | {"skip": spec["skip"]}
     datalist = sources["derived"]["datalist"] if with_datalist else None
     sources["derived"] |= _derived(plan, layout, datalist)
+    sources["derived"]["network_def"] = network_component(target, spec)
     return {name: _merged(name, recipes, sources) for name in CONFIGS}
 
 

@@ -15,6 +15,7 @@ from ..bundle.plan import Plan, plan_file
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import read_manifest, recipe_sources, recipes_folder, to_json
 from ..files import write_text
+from ..networks.spec_file import spec_file, spec_text
 from .archive import files_of, sha256, write_checksums, write_large_files
 from .choices import TO_FILL_IN
 from .compare import LARGEST, rounded_up
@@ -98,7 +99,8 @@ def _write_code(contents: Contents, layout: Layout) -> Carried:
         plan,
         plan_file(contents.bundle),
         recipes,
-        skip=network.pruned.skip,
+        target=network.target,
+        spec=network.pruned.spec,
         layout=layout,
         with_datalist=contents.has_names,
     )
@@ -139,6 +141,8 @@ def _write_models(contents: Contents) -> dict[str, float]:
     else:
         # The very file that was measured.
         shutil.copyfile(network.source, models / "model.pt")
+    weights = models / "model.pt"
+    write_text(spec_file(weights), spec_text(network.pruned.spec, [sha256(weights)]))
     differences = write_formats(contents.folder, contents.forms)
     if differences:
         stated = {name: rounded_up(difference) for name, difference in differences.items()}

@@ -108,12 +108,15 @@ def readme(
     words = {
         "title": plan.title,
         "authors": plan.authors,
-        "tags": ", ".join(["Segmentation", plan.data.modality, *list(plan.labels)[1:], "V-Net", "skip connections"]),
+        "tags": ", ".join(
+            ["Segmentation", plan.data.modality, *list(plan.labels)[1:], network.title, "skip connections"]
+        ),
         "description": plan.description,
         "dims": plan.spatial_dims,
-        "channels": "-".join(map(str, plan.network.channels)),
+        "network": network.title + (f" ({network.publication})" if network.publication else ""),
+        "channels": "-".join(map(str, network.channels)),
         "parameters": network.parameters,
-        "skips": _skips(network.pruned.skip),
+        "skips": _skips(network.pruned.spec["skip"]),
         "pruned": _pruned(network.pruned.left_out),
         "inputs": f"{len(plan.data.channels)} channel(s) ({', '.join(plan.data.channels)}), windows of {shape} voxels",
         "outputs": f"{len(plan.labels)} channels ({names})",

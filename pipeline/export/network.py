@@ -6,16 +6,17 @@ import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from torch import nn
 
 from ..bundle.plan import Plan
+from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..data.errors import InputError
 from ..inference.weights import check_weights
-from ..networks import VNet
-from ..networks.prune import Pruned, pruned
+from ..networks import Network
+from ..networks.prune import Pruned, prune_skips
 from ..networks.skips import SkipConnection
 from .given import weights_file
 
@@ -27,7 +28,11 @@ class Exported:
     """What is exported of a network.
 
     Attributes:
-        pruned: its skip connections and weights, those that hard selection leaves out aside.
+        pruned: its spec and weights, without the channels that hard selection leaves out.
+        target: its class, dotted.
+        title: what people call the network, such as "V-Net".
+        publication: where it was published; empty for none.
+        channels: width of each encoder level, finest first.
         parameters: how many weights it has.
         registering: modules of ours that register the skip connections, dotted names.
         own: modules of the user's that do.
@@ -35,6 +40,10 @@ class Exported:
     """
 
     pruned: Pruned
+    target: str
+    title: str
+    publication: str
+    channels: tuple[int, ...]
     parameters: int
     registering: list[str]
     own: list[Path]
@@ -59,14 +68,26 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
     """
     source = weights_file(bundle, checkpoint)
     _import_own(bundle, plan)
-    network, skip = _built(bundle)
+    network = network_of_spec(_built(bundle), read_spec_of(source), source).eval()
     check_weights(source, network)
+    assert isinstance(network, Network)
+    _check_window(plan, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
     _require_finite(source, network)
-    left = pruned(network, skip)
+    left = prune_skips(network)
     registering, own = _homes(network, bundle, plan)
     learned = left.weights.keys() - dict(network.named_buffers()).keys()
-    return Exported(left, sum(left.weights[name].numel() for name in learned), registering, own, source)
+    return Exported(
+        pruned=left,
+        target=f"{type(network).__module__}.{type(network).__qualname__}",
+        title=network.title,
+        publication=network.publication,
+        channels=network.channels,
+        parameters=sum(left.weights[name].numel() for name in learned),
+        registering=registering,
+        own=own,
+        source=source,
+    )
 
 
 def _import_own(bundle: Path, plan: Plan) -> None:
@@ -92,7 +113,7 @@ def _import(module: str, bundle: Path) -> None:
         ) from error
 
 
-def _built(bundle: Path) -> tuple[VNet, Any]:
+def _built(bundle: Path) -> nn.Module:
     file = bundle / "configs" / "inference.json"
     parser = ConfigParser()
     parser.read_config(str(file))
@@ -109,17 +130,28 @@ def _built(bundle: Path) -> tuple[VNet, Any]:
             expected="settings that the network takes",
             remedy="correct skip, imports or network in plan.yaml, and run lightskip render",
         ) from error
-    if not isinstance(network, VNet):
+    if not isinstance(network, Network) or network.spec is None:
         raise InputError(
             file,
             found=f"network_def is a {type(network).__name__}",
-            expected="a pipeline.networks.VNet, as recipes have it",
-            remedy="export bundles that `lightskip render` made",
+            expected="a network of LightSkip's, or one of your own that is registered",
+            remedy="register the class: @Networks.register(NAME), from pipeline.networks import Networks",
         )
-    return network.eval(), parser.get_parsed_content("skip")
+    return network  # type: ignore[return-value]
 
 
-def _require_finite(source: Path, network: VNet) -> None:
+def _check_window(plan: Plan, network: Network) -> None:
+    wrong = [size for size, step in zip(plan.window, network.size_divisor, strict=True) if size % step]
+    if wrong:
+        raise InputError(
+            "plan.yaml, window",
+            found=f"{plan.window}, which the network of the weights does not take",
+            expected=f"multiples of {network.size_divisor}",
+            remedy="give window such sizes, and run lightskip render",
+        )
+
+
+def _require_finite(source: Path, network: nn.Module) -> None:
     broken = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
     if broken:
         raise InputError(
@@ -130,12 +162,13 @@ def _require_finite(source: Path, network: VNet) -> None:
         )
 
 
-def _homes(network: VNet, bundle: Path, plan: Plan) -> tuple[list[str], list[Path]]:
-    """Modules that the exported network needs: those of ours that define its skips, and the user's beside the plan."""
-    names = {type(part).__module__ for part in network.modules() if isinstance(part, SkipConnection)}
-    ours = {name for name in names if name.partition(".")[0] == __name__.partition(".")[0]}
+def _homes(network: nn.Module, bundle: Path, plan: Plan) -> tuple[list[str], list[Path]]:
+    """Return the modules to carry: LightSkip's that register the network's skips, the user's next to the plan."""
+    skips = {type(part).__module__ for part in network.modules() if isinstance(part, SkipConnection)}
+    ours = {name for name in skips if _is_ours(name)}
     # All of the plan's, whatever they register: a skip, an activation, a normalisation.
-    own = {bundle / f"{name}.py" for name in {*names, *plan.imports} - ours}
+    named = {name for name in (*skips, type(network).__module__, *plan.imports) if not _is_ours(name)}
+    own = {bundle / f"{name}.py" for name in named}
     missing = [file for file in own if not file.is_file()]
     if missing:
         raise InputError(
@@ -145,3 +178,7 @@ def _homes(network: VNet, bundle: Path, plan: Plan) -> tuple[list[str], list[Pat
             remedy="copy the module there",
         )
     return sorted(ours), sorted(own)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == __name__.partition(".")[0]

@@ -37,10 +37,15 @@ def retarget(config: Any, names: Mapping[str, str]) -> Any:
     target = config.get("_target_", "")
     if target in _MONAIS:
         return new | {"_target_": _MONAIS[target]}
-    if not target.startswith("pipeline."):
-        return new
     package, _, name = target.rpartition(".")
-    new["_target_"] = f"{names[defining_module(package, name)]}.{name}"
+    if target.startswith("pipeline."):
+        home = names[defining_module(package, name)]
+    else:
+        # A module of the user's own, which is carried as well.
+        home = names.get(f"pipeline.{package}", "")
+    if not home:
+        return new
+    new["_target_"] = f"{home}.{name}"
     return {"_target_": new.pop("_target_"), "_requires_": _WAITS_FOR, **new}
 
 

@@ -33,7 +33,7 @@ def told(made: Made) -> str:
 
 def _difference(made: Made, name: str) -> str:
     if name not in made.differences:
-        return "" if name == "model.pt" else "  not compared: its runtime is not installed"
+        return "" if name in ("model.pt", "model.json") else "  not compared: its runtime is not installed"
     return f"  logits within {made.differences[name]:.1e} of PyTorch's"
 
 

@@ -67,7 +67,8 @@ def _compare(path: Path, weights: object, network: nn.Module) -> None:
             path,
             found=f"{len(differing)} tensors that differ, first {name}: {found.get(name, 'missing')}",
             expected=f"{name}: {expected.get(name, 'no such tensor')}",
-            remedy="use the weights that were trained with these settings (skip, channels, kernel_size, labels)",
+            remedy="use the weights that were trained with these settings (skip, channels, kernel_size, labels); "
+            f"where a training wrote them, keep its {path.with_suffix('.json').name} next to them: the network's spec",
         )
 
 

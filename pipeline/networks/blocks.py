@@ -9,10 +9,10 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["Layers", "Spec", "TwoInputConv", "add", "convolve", "one_of"]
+__all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "require_one_of"]
 
 # A layer's name, or its name with its options: MONAI's way of naming one in a config.
-Spec = str | tuple[str, dict[str, Any]]
+LayerSpec = str | tuple[str, dict[str, Any]]
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -52,7 +52,7 @@ class Layers:
         act: MONAI activation name or ``(name, options)``.
     """
 
-    def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: Spec | None, act: Spec) -> None:
+    def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: LayerSpec | None, act: LayerSpec) -> None:
         self.spatial_dims = spatial_dims
         self.kernel_size = kernel_size
         self.norm_spec = norm
@@ -118,23 +118,39 @@ class Layers:
         return dropout if probability > 0 else nn.Identity()
 
 
+class Repeat(nn.Module):
+    """Repeats the channels as a whole: 1, 2, 1, 2, ...
+
+    Args:
+        times: how often.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, *spatial) to (N, times * C, *spatial); one channel stays one, for a sum to broadcast."""
+        return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
+
+
 class TwoInputConv(nn.Module):
     """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation.
 
     Normalisation and activation follow.
 
     Args:
-        make: the layers of the network.
+        layers: makes the layers.
         channels: channels of x, and of the output.
-        transferred: channels that come from the side.
+        transferred: channels of the second input.
     """
 
-    def __init__(self, make: Layers, channels: int, transferred: int) -> None:
+    def __init__(self, layers: Layers, channels: int, transferred: int) -> None:
         super().__init__()
         self.channels = channels
-        self.conv = make.bare_conv(channels + transferred, channels)
-        self.norm = make.norm(channels)
-        self.act = make.act(channels)
+        self.conv = layers.bare_conv(channels + transferred, channels)
+        self.norm = layers.norm(channels)
+        self.act = layers.act(channels)
 
     def forward(self, x: Tensor, transferred: Tensor) -> Tensor:
         """Map (N, channels, *spatial) and (N, transferred, *spatial) to (N, channels, *spatial)."""
@@ -143,7 +159,7 @@ class TwoInputConv(nn.Module):
         return self.act(self.norm(add(total, convolve(transferred, kernel[:, self.channels :]))))
 
 
-def one_of(name: str, value: str, known: Sequence[str]) -> None:
+def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
     """Raise a ValueError that names the argument and what it may be, unless it is one of these."""
     if value not in known:
         msg = f"{name} is '{value}'; it is one of {', '.join(known)}"

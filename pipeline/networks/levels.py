@@ -1,4 +1,4 @@
-"""Arguments that say something of each level of a network, finest first."""
+"""Arguments with a value per level of a network, finest first."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,7 +13,7 @@ Strides = Sequence[int | Sequence[int]]
 
 
 def per_level(name: str, values: Sequence[Any], expected: int, *, each: str = "level") -> list[Any]:
-    """Give the values as a list; raise a ValueError that names the argument where they are more or fewer."""
+    """Return the values as a list; raise a ValueError that names the argument where they are more or fewer."""
     if len(values) != expected:
         msg = f"{name} has {len(values)} entries; expected {expected}, one per {each}, finest first"
         raise ValueError(msg)
@@ -21,7 +21,7 @@ def per_level(name: str, values: Sequence[Any], expected: int, *, each: str = "l
 
 
 def kernel_per_level(kernel_size: KernelSize, *, spatial_dims: int, levels: int) -> list[tuple[int, ...]]:
-    """Give each level the size of its kernels, one number per axis.
+    """Return the kernel size of each level, one number per axis.
 
     Args:
         kernel_size: odd; a number, or a list with one per axis, is for all levels. A list in which at least one entry
@@ -50,7 +50,7 @@ def kernel_per_level(kernel_size: KernelSize, *, spatial_dims: int, levels: int)
 
 
 def stride_per_transition(strides: Strides | None, *, spatial_dims: int, levels: int) -> list[tuple[int, ...]]:
-    """Give each transition between a level and the next coarser one its stride, one number per axis.
+    """Return the stride of each transition between a level and the next coarser one, one number per axis.
 
     Args:
         strides: one entry per transition, finest first: 2, or a list of 1 or 2 per axis, at least one of them 2.
@@ -77,7 +77,7 @@ def stride_per_transition(strides: Strides | None, *, spatial_dims: int, levels:
 
 
 def size_divisor(strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """What the sizes that a network takes divide by, one number per axis: the product of the axis's strides."""
+    """Return what a network's input sizes must divide by, one number per axis: the product of the axis's strides."""
     return tuple(prod(axis) for axis in zip(*strides, strict=True))
 
 

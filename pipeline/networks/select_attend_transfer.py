@@ -12,7 +12,7 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
-from .blocks import convolve, one_of
+from .blocks import convolve, require_one_of
 from .skips import Skip, SkipConnection
 
 __all__ = ["Select", "selected_channels", "sparsity"]
@@ -43,7 +43,7 @@ class Select(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self) -> Tensor:
-        """Give the weights in force, shape (C,)."""
+        """Return the weights in force, shape (C,)."""
         if self.mode == "hard":
             return self.weight * (self.weight.abs() >= self.threshold).to(self.weight.dtype)
         return self.weight
@@ -71,7 +71,7 @@ class Attend(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, *, maps: int = 1, gate: str = "sigmoid") -> None:
         super().__init__()
-        one_of("gate", gate, ("sigmoid", "linear"))
+        require_one_of("gate", gate, ("sigmoid", "linear"))
         if maps < 1:
             msg = f"maps is {maps}; it must be at least 1"
             raise ValueError(msg)
@@ -112,7 +112,7 @@ class _AttentionSkip(SkipConnection):
             self.project = Conv[Conv.CONV, spatial_dims](maps, decoder_channels, kernel_size=1, bias=False)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the maps (N, M, *spatial); projected, (N, C_d, *spatial), where they are to be added."""
+        """Return the maps (N, M, *spatial); projected, (N, C_d, *spatial), where they are to be added."""
         return self.project(kept)
 
 
@@ -157,7 +157,7 @@ class AttendTransfer(_AttentionSkip):
         self.register_buffer("channels", torch.tensor(sorted(some)), persistent=False)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Give the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
+        """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend(encoder if self.takes_all else torch.index_select(encoder, 1, self.channels))
 
 
@@ -195,7 +195,7 @@ class SelectTransfer(SkipConnection):
         self.weight_shape = [1, encoder_channels] + [1] * spatial_dims
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the weighted channels, shape (N, C_e, *spatial)."""
+        """Return the weighted channels, shape (N, C_e, *spatial)."""
         # Under autocast the features are in a shorter format than the weights, and stay in it.
         return kept * self.select().to(kept.dtype).view(self.weight_shape)
 
@@ -232,7 +232,7 @@ class SelectAttendTransfer(_AttentionSkip):
         self.attend = Attend(spatial_dims, encoder_channels, maps=maps, gate=gate)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Give the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
+        """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend.weighted(encoder, self.select())
 
 

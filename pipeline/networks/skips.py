@@ -1,6 +1,6 @@
 """Skip connections: what a decoder level receives from the encoder level of the same resolution.
 
-Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it hands over
+Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it transfers
 (``transferred_channels``), how they join the decoder (``merge``) and how wide the result is (``merged_channels``).
 ``Skip`` is the registry; a name in a config is a name in it:
 
@@ -8,19 +8,18 @@ Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeGuard, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final, TypeGuard
 
 import torch
-from monai.networks.layers.factories import Conv, LayerFactory, split_args
+from monai.networks.layers.factories import Conv, split_args
 from torch import Tensor, nn
 
-from .blocks import Spec
+from .blocks import LayerSpec
 from .levels import per_level
+from .registry import Registry
 
 __all__ = ["Skip", "SkipConnection", "build_skip", "skip_per_level"]
-
-_Class = TypeVar("_Class", bound=type)
 
 _FORMS = (
     'it can be a name ("sat"), a pair of a name and its options (["sat", {"select": "hard"}]), '
@@ -28,29 +27,9 @@ _FORMS = (
 )
 
 
-class SkipFactory(LayerFactory):
-    """MONAI's layer registry with a decorator for classes, so that a new skip connection is one class and one line."""
-
-    def register(self, name: str) -> Callable[[_Class], _Class]:
-        """Make the decorated class available under ``name`` (case is ignored) in code and in configs.
-
-        The same class again, as when a notebook's cell is run twice, takes the place of its former self.
-
-        Raises:
-            ValueError: when the name is taken by another class.
-        """
-
-        def add(cls: _Class) -> _Class:
-            if name.upper() in self.names and not _is_same_class(cls, self[name]):
-                msg = f"the skip connection name '{name}' is taken by {self[name].__name__}; choose another"
-                raise ValueError(msg)
-            self.add_factory_class(name, cls, desc=(cls.__doc__ or "").partition("\n")[0])
-            return cls
-
-        return add
-
-
-Skip = SkipFactory(name="Skip connections", description="What a decoder level receives from the encoder.")
+Skip = Registry(
+    name="Skip connections", description="What a decoder level receives from the encoder.", noun="skip connection"
+)
 
 
 class SkipConnection(nn.Module):
@@ -62,12 +41,12 @@ class SkipConnection(nn.Module):
     Networks call :meth:`keep` when the encoder has made its feature map, and :meth:`join` when the decoder has come up
     to the level; :meth:`forward` does both at once. :meth:`join` is this class's: it merges by concatenation or sum. A
     network may call :meth:`transfer` alone and merge by itself, as :class:`~pipeline.networks.VNet` does with
-    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and hands over channels, is refused there;
+    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and transfers channels, is refused there;
     one that writes a ``forward`` of its own is refused by every network, which would not call it.
 
     Args:
         decoder_channels: channels of the decoder's upsampled feature map, C_d.
-        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that hands over nothing.
+        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that transfers nothing.
         merge: ``"concat"`` appends the transferred channels to the decoder's, ``"sum"`` adds them (C_t = C_d).
     """
 
@@ -90,7 +69,7 @@ class SkipConnection(nn.Module):
         self.merged_channels = decoder_channels + (transferred_channels if merge == "concat" else 0)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Give what is kept of the encoder's feature map until the decoder has come up to its level.
+        """Return what is kept of the encoder's feature map until the decoder reaches its level.
 
         Networks call this as soon as the encoder has made its feature map, and hold nothing else of it. A light skip
         reduces it here; by default all of it is kept.
@@ -105,7 +84,7 @@ class SkipConnection(nn.Module):
 
     @abstractmethod
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:
-        """Give what the decoder receives.
+        """Return what the decoder gets.
 
         Args:
             kept: what :meth:`keep` gave, shape (N, C_k, *spatial): the encoder's feature map as a rule.
@@ -135,7 +114,7 @@ class ConcatSkip(SkipConnection):
         super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the encoder's feature map, shape (N, C_e, *spatial)."""
+        """Return the encoder's feature map, shape (N, C_e, *spatial)."""
         return kept
 
 
@@ -150,32 +129,32 @@ class SumSkip(SkipConnection):
             self.project = Conv[Conv.CONV, spatial_dims](encoder_channels, decoder_channels, kernel_size=1)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the feature map to add, shape (N, C_d, *spatial)."""
+        """Return the feature map to add, shape (N, C_d, *spatial)."""
         return self.project(kept)
 
 
 @Skip.register("none")
 class NoSkip(SkipConnection):
-    """Nothing is handed over: the decoder works from below alone."""
+    """Nothing is transferred: the decoder works from below alone."""
 
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=0)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Give no channels, shape (N, 0, *spatial); a copy, as a slice would hold on to the whole feature map."""
+        """Return no channels, shape (N, 0, *spatial); a copy, as a slice would hold on to the whole feature map."""
         return encoder[:, :0].clone()
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give no channels, shape (N, 0, *spatial)."""
+        """Return no channels, shape (N, 0, *spatial)."""
         return kept
 
     def join(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Give the decoder's feature map as it is, shape (N, C_d, *spatial)."""
+        """Return the decoder's feature map as it is, shape (N, C_d, *spatial)."""
         return decoder
 
 
-def skip_per_level(skip: Spec | Sequence[Spec], levels: int) -> list[Spec]:
-    """Give one skip to each level.
+def skip_per_level(skip: LayerSpec | Sequence[LayerSpec], levels: int) -> list[LayerSpec]:
+    """Return one skip per level.
 
     Args:
         skip: a registered name, a pair of a name and its options such as ``("sat", {"select": "hard"})``, or a list
@@ -201,7 +180,7 @@ def skip_per_level(skip: Spec | Sequence[Spec], levels: int) -> list[Spec]:
 
 
 def build_skip(
-    skip: Spec,
+    skip: LayerSpec,
     *,
     spatial_dims: int,
     encoder_channels: int,
@@ -224,12 +203,8 @@ def build_skip(
     return built
 
 
-def _is_one_skip(skip: Any) -> TypeGuard[Spec]:
+def _is_one_skip(skip: Any) -> TypeGuard[LayerSpec]:
     if isinstance(skip, str):
         return True
     is_pair = isinstance(skip, list | tuple) and len(skip) == 2
     return is_pair and isinstance(skip[0], str) and isinstance(skip[1], dict)
-
-
-def _is_same_class(cls: type, other: type) -> bool:
-    return (cls.__module__, cls.__qualname__) == (other.__module__, other.__qualname__)

@@ -7,19 +7,20 @@ with ``act="prelu"``, without its hidden dropout on the two finest skips.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
 
-import torch
 from torch import Tensor, nn
 
-from .blocks import Layers, Spec, TwoInputConv, add, one_of
-from .levels import KernelSize, Strides, kernel_per_level, per_level, size_divisor, stride_per_transition
-from .skips import SkipConnection, build_skip, skip_per_level
+from .blocks import Layers, LayerSpec, Repeat, TwoInputConv, add, require_one_of
+from .contract import Networks
+from .encoder_decoder import EncoderDecoder, MakeSkip
+from .levels import KernelSize, Strides, kernel_per_level, per_level, stride_per_transition
+from .skips import SkipConnection
 
 __all__ = ["VNet"]
 
 
-class VNet(nn.Module):
+@Networks.register("vnet")
+class VNet(EncoderDecoder):
     """V-Net: residual stages, strided convolutions down, transposed convolutions up, a skip connection per level.
 
     All per-level arguments are finest level first. There are ``len(channels) - 1`` skips.
@@ -30,7 +31,7 @@ class VNet(nn.Module):
         out_channels: channels of the output: the classes, background included.
         channels: width of each encoder level; see ``residual`` for the decoder's.
         convs_per_level: convolutions in each encoder stage. None is the published rule, continued to other depths: as
-            many as the stage lies levels below the finest, but at least one, at most three, and at the deepest at
+            many as the stage is levels below the finest, but at least one, at most three, and at the deepest at
             most two. Five levels have 1, 1, 2, 3, 2.
         decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels. None: by the same rule, but
             at most two. Five levels have 1, 1, 2, 2.
@@ -50,7 +51,7 @@ class VNet(nn.Module):
             ``join`` of its own needs ``residual="merged"``.
         residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
             its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
-            feature map; what the skip hands over enters the stage's first convolution. An attention map then does
+            feature map; what the skip transfers enters the stage's first convolution. An attention map then does
             not make odd channel counts (16 + 1), which convolution kernels are slow at.
         head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution);
             ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
@@ -63,10 +64,12 @@ class VNet(nn.Module):
     product of the axis's strides; output (N, out_channels, *spatial), logits.
     """
 
-    spatial_dims: Final[int]
-    size_divisor: Final[tuple[int, ...]]
-    levels: Final[int]
-    deep_supervision: Final[bool]
+    title = "V-Net"
+    publication = "Milletari et al., arXiv 1606.04797"
+    reference = (
+        "Milletari et al., V-Net - Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation, "
+        "3DV 2016, arXiv 1606.04797"
+    )
 
     def __init__(
         self,
@@ -78,22 +81,20 @@ class VNet(nn.Module):
         decoder_convs_per_level: Sequence[int] | None = None,
         kernel_size: KernelSize = 5,
         strides: Strides | None = None,
-        norm: Spec | None = "batch",
-        act: Spec = "prelu",
+        norm: LayerSpec | None = "batch",
+        act: LayerSpec = "prelu",
         dropout: float | Sequence[float] = 0.0,
         deep_supervision: bool = False,
-        skip: Spec | Sequence[Spec] = "concat",
+        skip: LayerSpec | Sequence[LayerSpec] = "concat",
         residual: str = "merged",
         head: str = "conv",
     ) -> None:
-        super().__init__()
         levels = len(channels)
         if levels < 2:
             msg = f"channels is {tuple(channels)}; a V-Net has at least two levels"
             raise ValueError(msg)
-        one_of("head", head, ("conv", "pointwise"))
-        one_of("residual", residual, ("merged", "decoder"))
-        skips = skip_per_level(skip, levels - 1)
+        require_one_of("head", head, ("conv", "pointwise"))
+        require_one_of("residual", residual, ("merged", "decoder"))
         if convs_per_level is None:
             convs_per_level = _encoder_convs(levels)
         if decoder_convs_per_level is None:
@@ -101,99 +102,46 @@ class VNet(nn.Module):
         convs = per_level("convs_per_level", convs_per_level, levels)
         decoder_convs = per_level("decoder_convs_per_level", decoder_convs_per_level, levels - 1)
         drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
-        self.spatial_dims = spatial_dims
-        self.levels = levels
-        self.deep_supervision = deep_supervision
         kernels = kernel_per_level(kernel_size, spatial_dims=spatial_dims, levels=levels)
         steps = stride_per_transition(strides, spatial_dims=spatial_dims, levels=levels)
-        self.size_divisor = size_divisor(steps)
-        makes = [Layers(spatial_dims, kernel, norm, act) for kernel in kernels]
+        layers = [Layers(spatial_dims, kernel, norm, act) for kernel in kernels]
 
-        self.encoder = nn.ModuleList([_InputStage(makes[0], in_channels, channels[0], convs[0])])
+        encoder: list[_InputStage | _DownStage] = [_InputStage(layers[0], in_channels, channels[0], convs[0])]
         for level, (finer, width) in enumerate(pairwise(channels), start=1):
-            self.encoder.append(_DownStage(makes[level], finer, width, steps[level - 1], convs[level], drops[level]))
-        # Deepest first, the order in which they run.
-        self.decoder = nn.ModuleList()
-        merged_channels: list[int] = []
-        below = channels[-1]
-        for level in reversed(range(levels - 1)):
-            width = channels[level]
-            link = build_skip(skips[level], spatial_dims=spatial_dims, encoder_channels=width, decoder_channels=width)
-            _check_joins(link, residual)
-            # Nothing enters from the side where the merged feature map is as wide as the decoder's: a sum, or no skip.
-            from_the_side = residual == "decoder" and link.merged_channels > width
-            stage_type = _SideUpStage if from_the_side else _UpStage
-            stage = stage_type(makes[level], below, steps[level], decoder_convs[level], drops[level + 1], link)
-            self.decoder.append(stage)
-            below = stage.out_channels
-            merged_channels.append(below)
-        self.head = _head(makes[0], merged_channels[-1], out_channels, head)
-        self.deep_heads = nn.ModuleList(
-            [makes[0].pointwise(width, out_channels) for width in merged_channels[:-1]] if deep_supervision else []
+            encoder.append(_DownStage(layers[level], finer, width, steps[level - 1], convs[level], drops[level]))
+
+        def make_stage(level: int, in_channels: int, make_skip: MakeSkip) -> _MergedUpStage | _TwoInputUpStage:
+            skip = make_skip(decoder_channels=channels[level])
+            stage_type = _up_stage_type(skip, residual)
+            return stage_type(layers[level], in_channels, steps[level], decoder_convs[level], drops[level + 1], skip)
+
+        super().__init__(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            strides=steps,
+            encoder=encoder,
+            skip=skip,
+            make_stage=make_stage,
+            make_head=lambda width: _make_head(layers[0], width, out_channels, head),
+            deep_supervision=deep_supervision,
         )
-
-    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).
-
-        Raises:
-            ValueError: when a spatial size is not divisible by its entry of ``size_divisor``; the message names sizes
-                that are.
-        """
-        self._check_size(x)
-        kept: list[Tensor] = []
-        for level, stage in enumerate(self.encoder):
-            x = stage(x)
-            # The decoder runs deepest first. A light skip reduces the feature map now, so that the whole of it need not
-            # wait for the decoder.
-            for i, up in enumerate(self.decoder):
-                if level + i + 2 == self.levels:
-                    kept.append(up.skip.keep(x))
-        outputs: list[Tensor] = []
-        for stage in self.decoder:
-            x = stage(x, kept.pop())
-            if self.deep_supervision:
-                outputs.append(x)
-        logits = self.head(x)
-        if self.deep_supervision and self.training:
-            supervised = [logits]
-            for i, head in enumerate(self.deep_heads):
-                supervised.insert(1, head(outputs[i]))
-            return supervised
-        return logits
-
-    def _check_size(self, x: Tensor) -> None:
-        if x.dim() != self.spatial_dims + 2:
-            raise ValueError(
-                f"input has {x.dim()} dimensions; expected {self.spatial_dims + 2}: batch, channels and "
-                f"{self.spatial_dims} spatial ones"
-            )
-        sizes = x.shape[2:]
-        # TorchScript knows no zip of a tuple, no `strict` and no generator.
-        divisor = list(self.size_divisor)
-        if any([size % d != 0 or size == 0 for size, d in zip(sizes, divisor)]):  # noqa: B905, C419
-            below = [max(size // d, 1) * d for size, d in zip(sizes, divisor)]  # noqa: B905
-            above = [(max(size, 1) + d - 1) // d * d for size, d in zip(sizes, divisor)]  # noqa: B905
-            multiple = f"{divisor[0]}" if min(divisor) == max(divisor) else f"{self.size_divisor}"
-            raise ValueError(
-                f"spatial size {list(sizes)} does not fit: each must be a multiple of {multiple}; "
-                f"the nearest that fit are {below} and {above}"
-            )
 
 
 class _InputStage(nn.Module):
     """Convolutions plus the input repeated to their width; a 1x1 convolution where it cannot be repeated evenly."""
 
-    def __init__(self, make: Layers, in_channels: int, channels: int, convs: int) -> None:
+    def __init__(self, layers: Layers, in_channels: int, channels: int, convs: int) -> None:
         super().__init__()
-        self.lift: nn.Module = _Repeat(channels // in_channels)
+        self.out_channels = channels
+        self.lift: nn.Module = Repeat(channels // in_channels)
         if channels % in_channels != 0:
-            self.lift = make.pointwise(in_channels, channels)
+            self.lift = layers.pointwise(in_channels, channels)
         # The activation after the last convolution comes after the sum.
-        layers: list[nn.Module] = [make.conv(in_channels, channels)]
+        stage: list[nn.Module] = [layers.conv(in_channels, channels)]
         for _ in range(convs - 1):
-            layers += [make.act(channels), make.conv(channels, channels)]
-        self.convs = nn.Sequential(*layers)
-        self.act = make.act_in_place(channels)
+            stage += [layers.act(channels), layers.conv(channels, channels)]
+        self.convs = nn.Sequential(*stage)
+        self.act = layers.act_in_place(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         convolved = self.convs(x)
@@ -202,39 +150,28 @@ class _InputStage(nn.Module):
         return self.act(add(convolved, self.lift(x.to(convolved.dtype))))
 
 
-class _Repeat(nn.Module):
-    """Repeats the channels as a whole: 1, 2, 1, 2, ..."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.times = times
-
-    def forward(self, x: Tensor) -> Tensor:
-        # One channel is repeated by broadcasting, without a copy.
-        return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
-
-
 class _DownStage(nn.Module):
     def __init__(
-        self, make: Layers, in_channels: int, channels: int, stride: tuple[int, ...], convs: int, dropout: float
+        self, layers: Layers, in_channels: int, channels: int, stride: tuple[int, ...], convs: int, dropout: float
     ) -> None:
         super().__init__()
-        self.down = make.down(in_channels, channels, stride)
-        self.dropout = make.dropout(dropout)
-        self.convs = make.stage(channels, convs)
-        self.act = make.act_in_place(channels)
+        self.out_channels = channels
+        self.down = layers.down(in_channels, channels, stride)
+        self.dropout = layers.dropout(dropout)
+        self.convs = layers.stage(channels, convs)
+        self.act = layers.act_in_place(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         down = self.down(x)
         return self.act(add(self.convs(self.dropout(down)), down))
 
 
-class _UpStage(nn.Module):
+class _MergedUpStage(nn.Module):
     """The published decoder stage: as wide as what the skip merges, which is also its residual."""
 
     def __init__(
         self,
-        make: Layers,
+        layers: Layers,
         in_channels: int,
         stride: tuple[int, ...],
         convs: int,
@@ -242,24 +179,24 @@ class _UpStage(nn.Module):
         skip: SkipConnection,
     ) -> None:
         super().__init__()
-        self.dropout = make.dropout(dropout)
-        self.up = make.up(in_channels, skip.decoder_channels, stride)
+        self.dropout = layers.dropout(dropout)
+        self.up = layers.up(in_channels, skip.decoder_channels, stride)
         self.skip = skip
         self.out_channels = skip.merged_channels
-        self.convs = make.stage(self.out_channels, convs)
-        self.act = make.act_in_place(self.out_channels)
+        self.convs = layers.stage(self.out_channels, convs)
+        self.act = layers.act_in_place(self.out_channels)
 
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         merged = self.skip.join(kept, self.up(self.dropout(x)))
         return self.act(add(self.convs(merged), merged))
 
 
-class _SideUpStage(nn.Module):
-    """A decoder stage as wide as the decoder: what the skip hands over enters its first convolution from the side."""
+class _TwoInputUpStage(nn.Module):
+    """A decoder stage as wide as the decoder: its first convolution has what the skip transfers as a second input."""
 
     def __init__(
         self,
-        make: Layers,
+        layers: Layers,
         in_channels: int,
         stride: tuple[int, ...],
         convs: int,
@@ -267,24 +204,41 @@ class _SideUpStage(nn.Module):
         skip: SkipConnection,
     ) -> None:
         super().__init__()
-        self.dropout = make.dropout(dropout)
+        self.dropout = layers.dropout(dropout)
         self.out_channels = skip.decoder_channels
-        self.up = make.up(in_channels, self.out_channels, stride)
+        self.up = layers.up(in_channels, self.out_channels, stride)
         self.skip = skip
-        self.enter = TwoInputConv(make, self.out_channels, skip.transferred_channels)
-        self.convs = make.stage(self.out_channels, convs - 1)
-        self.act = make.act_in_place(self.out_channels)
+        self.enter = TwoInputConv(layers, self.out_channels, skip.transferred_channels)
+        self.convs = layers.stage(self.out_channels, convs - 1)
+        self.act = layers.act_in_place(self.out_channels)
 
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         x = self.up(self.dropout(x))
         return self.act(add(self.convs(self.enter(x, self.skip.transfer(kept, x))), x))
 
 
-def _head(make: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
-    pointwise = make.pointwise(in_channels if head == "pointwise" else out_channels, out_channels)
+def _up_stage_type(skip: SkipConnection, residual: str) -> type[_MergedUpStage | _TwoInputUpStage]:
+    """Return the stage for a skip. Nothing is transferred where merging adds no channels: a sum, or no skip.
+
+    Raises:
+        ValueError: the skip merges in a join of its own, which the stage for it would not call.
+    """
+    if residual == "merged" or skip.merged_channels == skip.decoder_channels:
+        return _MergedUpStage
+    if type(skip).join is not SkipConnection.join:
+        msg = (
+            f"the skip connection {type(skip).__name__} merges in a join of its own, which residual 'decoder' does not "
+            "call: use residual 'merged', or write its transfer alone"
+        )
+        raise ValueError(msg)
+    return _TwoInputUpStage
+
+
+def _make_head(layers: Layers, in_channels: int, out_channels: int, head: str) -> nn.Module:
+    pointwise = layers.pointwise(in_channels if head == "pointwise" else out_channels, out_channels)
     if head == "pointwise":
         return pointwise
-    return nn.Sequential(make.conv_act(in_channels, out_channels), pointwise)
+    return nn.Sequential(layers.conv_act(in_channels, out_channels), pointwise)
 
 
 def _encoder_convs(levels: int) -> list[int]:
@@ -294,18 +248,3 @@ def _encoder_convs(levels: int) -> list[int]:
 
 def _decoder_convs(levels: int) -> list[int]:
     return [min(max(level, 1), 2) for level in range(levels - 1)]
-
-
-def _check_joins(skip: SkipConnection, residual: str) -> None:
-    name = type(skip).__name__
-    if type(skip).forward is not SkipConnection.forward:
-        msg = f"the skip connection {name} merges in a forward of its own, which a V-Net does not call: write a join"
-        raise ValueError(msg)
-    # Nothing enters from the side where the merged feature map is as wide as the decoder's.
-    from_the_side = residual == "decoder" and skip.merged_channels > skip.decoder_channels
-    if from_the_side and type(skip).join is not SkipConnection.join:
-        msg = (
-            f"the skip connection {name} merges in a join of its own, which residual 'decoder' does not call: use "
-            "residual 'merged', or write its transfer alone"
-        )
-        raise ValueError(msg)

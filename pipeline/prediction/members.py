@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
+from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..inference import Ensemble, check_weights, mirrored
 from ..inference.runtimes import on_runtime
 from ..inference.windows import window_size
@@ -17,18 +18,29 @@ from ..inference.windows import window_size
 __all__ = ["loaded_members", "one_network"]
 
 
-def loaded_members(network: nn.Module, paths: Sequence[Path], device: torch.device) -> list[nn.Module]:
-    """Return the network with the weights of each file; the last one is the network itself.
+def loaded_members(
+    network: nn.Module, paths: Sequence[Path], device: torch.device, *, given: Collection[str] = ()
+) -> list[nn.Module]:
+    """Return the network of each file of weights, with them; weights without a spec are of the given network.
+
+    Args:
+        network: the config's.
+        paths: files of weights.
+        device: where they are loaded to.
+        given: arguments of the network that the user gave, by name: see `network_of_spec`.
 
     Raises:
-        InputError: a file is missing, or holds other weights than the network's.
+        InputError: a file is missing, holds other weights than its network's, or is of a network that contradicts what
+            the user gave.
     """
     members = []
     for path in paths:
-        check_weights(path, network)
-        member = network if path is paths[-1] else copy.deepcopy(network)
+        member = network_of_spec(network, read_spec_of(path), path, given=given)
+        check_weights(path, member)
+        if member is network and path is not paths[-1]:
+            member = copy.deepcopy(network)
         member.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-        members.append(member)
+        members.append(member.to(device))
     return members
 
 

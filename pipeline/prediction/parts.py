@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..bundle.launch_checks import check_given, config_files, read
+from ..bundle.trained_network import given_arguments
 from ..data.errors import InputError
 from ..labelmaps.label_table import Label, label_table
 from .chains import REMEDY, cleaning, reading
@@ -157,7 +158,15 @@ def read_parts(
         # The scans come later, one by one.
         workflow = evaluated_config(files, {**given, "dataset#data": [], **_unread(config)})
         try:
-            return _parts(workflow.parser, bundle, checkpoints, tta=tta, postprocessing=postprocessing, runtime=runtime)
+            return _parts(
+                workflow.parser,
+                bundle,
+                checkpoints,
+                tta=tta,
+                postprocessing=postprocessing,
+                runtime=runtime,
+                network_given=given_arguments(_network_def(config), given),
+            )
         except Exception as error:
             raise explained(error) from error
         finally:
@@ -175,8 +184,20 @@ def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
     return settings
 
 
+def _network_def(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    definition = config.get("network_def", {})
+    return definition if isinstance(definition, Mapping) else {}
+
+
 def _parts(
-    parser: Any, bundle: Path, checkpoints: Sequence[str | Path], *, tta: bool, postprocessing: bool, runtime: str
+    parser: Any,
+    bundle: Path,
+    checkpoints: Sequence[str | Path],
+    *,
+    tta: bool,
+    postprocessing: bool,
+    runtime: str,
+    network_given: Collection[str],
 ) -> Parts:
     network = parser.get_parsed_content("network")
     device = parser.get_parsed_content("device")
@@ -189,7 +210,7 @@ def _parts(
             expected="a bundle that was trained with mirrored patches (mirror_axes of its plan)",
             remedy="leave --tta out: mirrored scans are new to this network",
         )
-    members = loaded_members(network, paths, device)
+    members = loaded_members(network, paths, device, given=network_given)
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
     start = time.perf_counter()

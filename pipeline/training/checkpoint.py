@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
 from ..files import whole_file
+from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, plain
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
@@ -41,6 +42,7 @@ class ResumableCheckpoint:
     validation would overwrite a better model. ``model.pt`` holds the weights of the best validation. Both are written
     under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
     ``weights_only=True``. With an average of the weights, that is what is validated, and what ``model.pt`` holds.
+    ``model.json`` next to it, and ``last.pt`` itself, say which network the weights are of: its spec.
 
     A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
     its TensorBoard events among them.
@@ -117,6 +119,10 @@ class ResumableCheckpoint:
             "best_metric": float(self.validator.state.best_metric),
             "best_epoch": best_epoch,
         }
+        # None of a network of another make.
+        spec = getattr(_unwrapped(self.network), "spec", None)
+        if spec is not None:
+            state["network_spec"] = spec
         if self.identity is not None:
             state["identity"] = self.identity
         if engine.scaler is not None:
@@ -126,7 +132,7 @@ class ResumableCheckpoint:
             state["average"] = best = self.average.state_dict()
         # The best weights first: a kill between the two files repeats this epoch rather than losing its weights.
         if best_epoch == engine.state.epoch:
-            _save(best, self.folder / BEST)
+            save_weights(best, self.folder / BEST, spec)
         _save(state, self.folder / LAST)
 
     def _load(self, engine: Engine) -> None:
@@ -233,7 +239,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    earlier = [folder / name for name in (LAST, BEST, HISTORY) if (folder / name).exists()]
+    earlier = [folder / name for name in (LAST, BEST, spec_file(Path(BEST)).name, HISTORY) if (folder / name).exists()]
     if not earlier:
         return
     number = 1

@@ -208,8 +208,7 @@ def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
         "best weights: run/model.pt  (validation Dice 0.7500, epoch 3 of 4)\n"
         "last state:   run/last.pt\n"
         "curve:        run/history.csv\n"
-        "next:         lightskip evaluate shapes --dataset_dir data --ckpt_dir run --skip concat "
-        "--network_def#dropout 0.1\n"
+        "next:         lightskip evaluate shapes --dataset_dir data --ckpt_dir run\n"
     )
     # What it says is what works.
     words = shlex.split(launch.outcome().splitlines()[-1])[4:]

@@ -61,7 +61,8 @@ def exported(
 ) -> dict[str, dict[str, Any]]:
     """The exported configs of a bundle, with the names that parts have in the carried package."""
     plan = load_plan(bundle) if plan is None else plan
-    configs = export_configs(plan, bundle / "plan.yaml", RECIPES, skip=skip, layout=layout, with_datalist=listed)
+    network = {"target": plan.network.target, "spec": {**plan.network.settings(), "skip": skip}}
+    configs = export_configs(plan, bundle / "plan.yaml", RECIPES, **network, layout=layout, with_datalist=listed)
     named = {module for config in configs.values() for module, _ in targets(config)}
     names = carry(plan.name, named, []).names
     return {name: retarget(config, names) for name, config in configs.items()}
@@ -351,7 +352,7 @@ def recipes(tmp_path: Path) -> Path:
 def test_a_wrong_recipe_is_told(text, found, recipes):
     (recipes / "export" / "evaluate.yaml").write_text(text)
     plan = load_plan(BUNDLES[0])
-    options = {"skip": "sat", "layout": LAYOUT, "with_datalist": True}
+    options = {"target": "a.B", "spec": {"skip": "sat"}, "layout": LAYOUT, "with_datalist": True}
     if not found:
         configs = export_configs(plan, BUNDLES[0] / "plan.yaml", recipes, **options)
         assert configs["evaluate"]["validate#dataset#x"] == 1 or configs["evaluate"]["validate#dataset"]["x"] == 1

@@ -65,8 +65,17 @@ def text(bundle: Path = HIPPOCAMPUS, plan: Plan | None = None, **options: Any) -
         "results": None,
         **options,
     }
-    pruned = Pruned(given.pop("skip", "sat"), {}, given.pop("left_out", {}))
-    network = Exported(pruned, given.pop("parameters", 1234567), [], [], bundle / "models" / "model.pt")
+    network = Exported(
+        pruned=Pruned({"name": "vnet", "skip": given.pop("skip", "sat")}, {}, given.pop("left_out", {})),
+        target="pipeline.networks.VNet",
+        title="V-Net",
+        publication="Milletari et al., arXiv 1606.04797",
+        channels=(16, 32, 64, 128),
+        parameters=given.pop("parameters", 1234567),
+        registering=[],
+        own=[],
+        source=bundle / "models" / "model.pt",
+    )
     plan = load_plan(bundle) if plan is None else plan
     return readme(TEMPLATE, plan, metadata(bundle), bundle, network=network, **given)
 

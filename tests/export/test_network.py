@@ -103,7 +103,7 @@ def test_hard_selection_is_pruned_and_counted(tmp_path):
     made = load(bundle, save(network, tmp_path / "model.pt"))
     assert made.is_pruned
     assert made.pruned.left_out == {1: (2, 6)}
-    smaller = network_of(made.pruned.skip)
+    smaller = network_of(made.pruned.spec["skip"])
     smaller.load_state_dict(made.pruned.weights)
     assert made.parameters == sum(parameter.numel() for parameter in smaller.parameters())
     x = torch.randn(1, 1, 8, 8, 8)

@@ -42,7 +42,7 @@ from pipeline.networks import (
     Skip,  # the registry
     SkipConnection as Base,
 )  # both are handed on
-from pipeline.networks.blocks import one_of  # näher
+from pipeline.networks.blocks import require_one_of  # näher
 word = "ä"; from pipeline.networks import VNet, sparsity; half = 1 / 2
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class HalvedSkip(Base):
         from pipeline.networks import selected_channels as _
 
         super().__init__(decoder_channels=decoder_channels, transferred_channels=decoder_channels, merge="sum")
-        one_of("half", "half", ("half",))
+        require_one_of("half", "half", ("half",))
 
     def transfer(self, kept: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
         return half * kept
@@ -71,7 +71,7 @@ REWRITTEN = {
     "from pipeline.networks import (\n    Skip,  # the registry\n    SkipConnection as Base,\n)": (
         "from .networks.skips import Skip, SkipConnection as Base"
     ),
-    "from pipeline.networks.blocks import one_of": "from .networks.blocks import one_of",
+    "from pipeline.networks.blocks import require_one_of": "from .networks.blocks import require_one_of",
     "from pipeline.networks import VNet, sparsity;": (
         "from .networks.vnet import VNet; from .networks.select_attend_transfer import sparsity;"
     ),

@@ -1,16 +1,16 @@
-"""What holds for every network with every skip: a network joins with a line in NETWORKS, a skip by being registered."""
+"""What holds for every network and every skip: a network joins with a row of NETWORKS, a skip by being registered."""
 
-import inspect
 import io
+import json
 from itertools import product
 
 import pytest
 import torch
-from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-import pipeline.networks
-from pipeline.networks import Skip, SkipConnection, VNet
+from pipeline.networks import Network, Networks, Skip, SkipConnection, VNet, build_network
+
+from .toy_network import DenseToy
 
 CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
 STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per_level": (2, 1)}
@@ -22,24 +22,35 @@ def thick(spatial_dims):
     return {"kernel_size": [[3 * n for n in in_plane] + [1], 3, 3], "strides": [[2 * n for n in in_plane] + [1], 2]}
 
 
-# For each form in which levels and skips can be arranged: a network, what makes it small, by the number of its
-# dimensions, and its finest stride along the last axis; along the others it is 2.
+# One row per network and form in which its levels can be arranged: the network, what makes it small, by the number of
+# its dimensions, and its finest stride along the last axis; along the others it is 2.
 NETWORKS = {
+    "vnet": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
-    "vnet-decoder": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-thick": (VNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "residual": "decoder"}, 1),
+    "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
     **{name.lower(): name.lower() for name in Skip.names},
     "sat-hard": ("sat", {"select": "hard"}),
     "st-hard": ("st", {"select": "hard"}),
+    "sat4": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}],
     "sat, concat": ["sat", "concat"],
     "none, st-hard": ["none", ["st", {"select": "hard"}]],  # a list of lists, as JSON has it
 }
+# Pairwise, so that the lattice does not multiply: a network sees of a skip how it merges (nothing, a sum of the whole
+# map, a sum of a light one), a skip sees nothing of the network. And the published V-Nets.
+PAIRS = [
+    *product(NETWORKS, ("none", "sum", "sat4")),
+    *(("vnet", skip) for skip in SKIPS if skip not in ("none", "sum", "sat4")),
+    ("vnet-merged", "concat"),
+    ("vnet-merged", "sat"),
+    ("dense toy", "concat"),
+]
 SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
 
 
-@pytest.fixture(params=list(product(NETWORKS, SKIPS)), ids=lambda pair: f"{pair[0]}-{pair[1]}")
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
 def arranged(request):
     """Name of a network, and of a skip."""
     return request.param
@@ -64,13 +75,33 @@ def image(spatial_dims, channels=1, batch=2):
 
 
 def test_every_network_is_tested():
-    exported = [getattr(pipeline.networks, name) for name in pipeline.networks.__all__]
-    takes_skips = {
-        item
-        for item in exported
-        if inspect.isclass(item) and issubclass(item, nn.Module) and "skip" in inspect.signature(item).parameters
-    }
-    assert takes_skips == {network_type for network_type, *_ in NETWORKS.values()}
+    assert {type_ for type_, *_ in NETWORKS.values()} == {Networks[name] for name in Networks.names}
+
+
+def test_every_skip_is_tested():
+    assert {name.lower() for name in Skip.names} <= {skip for _, skip in PAIRS}
+
+
+def test_network_is_one_of_the_contract(make, arranged):
+    network = make(spatial_dims=3, in_channels=2)
+    assert isinstance(network, Network)
+    assert (network.spatial_dims, network.in_channels, network.out_channels) == (3, 2, 3)
+    assert network.size_divisor == (4, 4, 2 * NETWORKS[arranged[0]][2])
+    assert len(network.channels) == len(CHANNELS)
+    modules = dict(network.named_modules())
+    assert [modules[name] for name in network.skips()] == list(network.skips().values())
+    assert len(network.skips()) == len(CHANNELS) - 1
+
+
+def test_spec_builds_the_same_network(make):
+    network = make().eval()
+    spec = json.loads(json.dumps(network.spec))
+    assert spec == network.spec
+    torch.manual_seed(0)
+    other = build_network(spec).eval()
+    assert other.spec == spec
+    with torch.no_grad():
+        assert torch.equal(other(image(2)), network(image(2)))
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks import VNet
-from pipeline.networks.prune import pruned
+from pipeline.networks import VNet, build_network
+from pipeline.networks.prune import prune_skips
 from pipeline.networks.select_attend_transfer import SelectAttendTransfer
 
 SMALL = {"channels": (4, 6, 8), "convs_per_level": (1, 1, 1), "decoder_convs_per_level": (1, 1), "kernel_size": 3}
@@ -30,8 +30,8 @@ def trained(skip, *, spatial_dims=2, weights=WEIGHTS, **options):
     return network.eval()
 
 
-def rebuilt(network, left, *, spatial_dims=2, **options):
-    smaller = VNet(spatial_dims, 2, 3, **{**SMALL, "skip": left.skip, **options})
+def rebuilt(left):
+    smaller = build_network(left.spec)
     smaller.load_state_dict(left.weights, strict=True)
     return smaller.eval()
 
@@ -53,8 +53,8 @@ def count(network):
 def test_output_is_the_same_with_fewer_weights(spatial_dims, residual, merge, maps, gate):
     skip = ("sat", {"select": "hard", "merge": merge, "maps": maps, "gate": gate})
     network = trained(skip, spatial_dims=spatial_dims, residual=residual)
-    left = pruned(network, skip)
-    smaller = rebuilt(network, left, spatial_dims=spatial_dims, residual=residual)
+    left = prune_skips(network)
+    smaller = rebuilt(left)
     torch.testing.assert_close(*outputs(network, smaller, spatial_dims=spatial_dims), rtol=0, atol=2e-6)
     assert left.left_out == {0: (2, 4), 1: (1, 6)}
     # Gone: the selection weights, 4 and 6, and the kernels of the channels that are not selected, 2 and 1 per map.
@@ -64,9 +64,9 @@ def test_output_is_the_same_with_fewer_weights(spatial_dims, residual, merge, ma
 def test_kernel_holds_selection_weights_by_hand():
     network = trained(HARD)
     kernel = network.decoder[1].skip.attend.conv.weight.detach().flatten().tolist()
-    left = pruned(network, HARD)
-    assert left.skip[0] == ["at", {"channels": [0, 2]}]
-    assert left.skip[1] == ["at", {"channels": [0, 1, 3, 4, 5]}]
+    left = prune_skips(network)
+    assert left.spec["skip"][0] == ["at", {"channels": [0, 2]}]
+    assert left.spec["skip"][1] == ["at", {"channels": [0, 1, 3, 4, 5]}]
     expected = [kernel[0] * 0.7, kernel[2] * -0.05]
     assert left.weights["decoder.1.skip.attend.conv.weight"].flatten().tolist() == pytest.approx(expected, abs=1e-7)
 
@@ -75,8 +75,8 @@ def test_kernel_holds_selection_weights_by_hand():
 def test_nothing_selected_hands_over_a_constant(residual):
     weights = {0: [0.01, 0.0, -0.02, 0.03], 1: WEIGHTS[1]}
     network = trained(HARD, weights=weights, residual=residual)
-    left = pruned(network, HARD)
-    torch.testing.assert_close(*outputs(network, rebuilt(network, left, residual=residual)), rtol=0, atol=2e-6)
+    left = prune_skips(network)
+    torch.testing.assert_close(*outputs(network, rebuilt(left)), rtol=0, atol=2e-6)
     assert left.left_out[0] == (4, 4)
     assert left.weights["decoder.1.skip.attend.conv.weight"].abs().sum() == 0
 
@@ -89,11 +89,11 @@ def test_nothing_selected_hands_over_a_constant(residual):
 def test_nothing_changes_where_nothing_is_left_out(skip):
     all_selected = {0: [0.05] * 4, 1: [-1.0] * 6}
     network = trained(skip, weights=all_selected)
-    left = pruned(network, skip)
-    assert left.skip == skip
+    left = prune_skips(network)
+    assert left.spec == network.spec
     assert left.left_out == {}
     assert left.weights.keys() == network.state_dict().keys()
-    assert torch.equal(*outputs(network, rebuilt(network, left)))
+    assert torch.equal(*outputs(network, rebuilt(left)))
 
 
 @pytest.mark.parametrize(
@@ -112,26 +112,25 @@ def test_nothing_changes_where_nothing_is_left_out(skip):
 )
 def test_each_level_has_its_own_skip(skip, expected):
     network = trained(skip)
-    left = pruned(network, skip)
-    assert left.skip == expected
-    torch.testing.assert_close(*outputs(network, rebuilt(network, left)), rtol=0, atol=2e-6)
+    left = prune_skips(network)
+    assert left.spec["skip"] == expected
+    torch.testing.assert_close(*outputs(network, rebuilt(left)), rtol=0, atol=2e-6)
 
 
 def test_one_skip_in_a_network_of_two_levels():
     network = VNet(2, 2, 3, (4, 6), (1, 1), (1,), 3, skip=HARD).eval()
     with torch.no_grad():
         network.decoder[0].skip.select.weight.copy_(torch.tensor(WEIGHTS[0]))
-    left = pruned(network, HARD)
-    assert left.skip == [["at", {"channels": [0, 2]}]]
-    smaller = VNet(2, 2, 3, (4, 6), (1, 1), (1,), 3, skip=left.skip).eval()
-    smaller.load_state_dict(left.weights)
+    left = prune_skips(network)
+    assert left.spec["skip"] == [["at", {"channels": [0, 2]}]]
+    smaller = rebuilt(left)
     torch.testing.assert_close(*outputs(network, smaller), rtol=0, atol=2e-6)
 
 
 def test_given_network_is_not_changed():
     network = trained(HARD)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    left = pruned(network, HARD)
+    left = prune_skips(network)
     for value in left.weights.values():
         value.zero_()
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
@@ -146,14 +145,14 @@ def test_a_skip_built_upon_sat_stays_as_it_is(registry):
     registry.register("doubled")(DoubledSat)
     skip = ("doubled", {"select": "hard"})
     network = trained(skip)
-    left = pruned(network, skip)
-    assert (left.left_out, left.skip) == ({}, skip)
-    assert torch.equal(*outputs(network, rebuilt(network, left)))
+    left = prune_skips(network)
+    assert (left.left_out, left.spec["skip"]) == ({}, list(skip))
+    assert torch.equal(*outputs(network, rebuilt(left)))
 
 
 def test_pruned_network_can_be_scripted_and_trained_on():
     network = trained(HARD, residual="decoder")
-    smaller = rebuilt(network, pruned(network, HARD), residual="decoder")
+    smaller = rebuilt(prune_skips(network))
     torch.testing.assert_close(*outputs(torch.jit.script(smaller), smaller), rtol=0, atol=1e-6)
     x, target = torch.randn(2, 2, 8, 12), torch.randint(3, (2, 8, 12))
     optimizer = torch.optim.SGD(smaller.train().parameters(), 0.05)
@@ -170,5 +169,13 @@ def test_pruned_network_can_be_scripted_and_trained_on():
 
 
 def test_weights_of_the_pruned_network_follow_no_module_of_the_first():
-    left = pruned(trained(HARD), HARD)
+    left = prune_skips(trained(HARD))
     assert not [name for name in left.weights if ".select." in name or name.endswith(".channels")]
+
+
+def test_a_class_that_is_not_registered_has_no_spec_to_prune():
+    class Own(VNet):
+        pass
+
+    with pytest.raises(ValueError, match="Own does not know its spec: its class is not registered"):
+        prune_skips(Own(2, 2, 3, **SMALL, skip=HARD))

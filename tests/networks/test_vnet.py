@@ -358,7 +358,7 @@ def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
         with pytest.raises(ValueError, match="_Merge merges in a join of its own"):
             VNet(2, 1, 2, **SMALL, skip="merge", residual="decoder")
         Skip.register("forward")(_Forward)
-        with pytest.raises(ValueError, match="_Forward merges in a forward of its own, which a V-Net does not call"):
+        with pytest.raises(ValueError, match="_Forward merges in a forward of its own, which no network calls"):
             VNet(2, 1, 2, **SMALL, skip="forward")
     finally:
         Skip.components.clear()

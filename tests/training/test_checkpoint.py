@@ -10,9 +10,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
+from pipeline.networks.spec_file import read_spec
 from pipeline.training import AverageWeights
 
 KEYS = {"network", "optimizer", "optimizer_type", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
+KEYS |= {"network_spec"}
 
 
 def tiny_network():
@@ -65,6 +67,14 @@ def test_contents(make_training, tmp_path):
     assert (last["best_metric"], last["best_epoch"]) == (0.5, 2)
     step = training.optimizer.state_dict()["state"][0]["step"]
     assert last["optimizer"]["state"][0]["step"] == step == 9
+    assert last["network_spec"] == read_spec(tmp_path / "model.pt") == training.network.spec
+
+
+def test_a_network_of_another_make_has_no_spec(make_training, tmp_path):
+    make_training(epochs=1, network=torch.nn.Conv2d(1, 3, 1)).trainer.run()
+    assert "network_spec" not in load(tmp_path / "last.pt")
+    assert (tmp_path / "model.pt").exists()
+    assert not (tmp_path / "model.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -186,6 +196,7 @@ def test_an_earlier_trainings_files_are_set_aside(make_training, tmp_path, caplo
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "history.csv",
         "last.pt",
+        "model.json",
         "model.pt",
         "notes.txt",
         "previous_1",
@@ -193,7 +204,7 @@ def test_an_earlier_trainings_files_are_set_aside(make_training, tmp_path, caplo
     ]
     for number in (1, 2):
         aside = tmp_path / f"previous_{number}"
-        assert sorted(path.name for path in aside.iterdir()) == ["history.csv", "last.pt", "model.pt"]
+        assert sorted(path.name for path in aside.iterdir()) == ["history.csv", "last.pt", "model.json", "model.pt"]
         assert (aside / "history.csv").read_text() == f"training {number}"
     assert str(tmp_path / "previous_2") in caplog.text
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...data.dataset import Dataset
+from ...networks import Network
 from .choice import Choice
 from .fingerprint import Fingerprint
 
 __all__ = ["TO_FILL_IN", "Words", "describe"]
 
 TO_FILL_IN = "TO FILL IN"
-_REFERENCES = [
-    "Taghanaki et al., Select, Attend, and Transfer - Light, Learnable Skip Connections, MLMI 2019, arXiv 1804.05181",
-    "Milletari et al., V-Net - Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation, "
-    "3DV 2016, arXiv 1606.04797",
-]
+_SKIPS = (
+    "Taghanaki et al., Select, Attend, and Transfer - Light, Learnable Skip Connections, MLMI 2019, arXiv 1804.05181"
+)
 _SOURCES = ("source", "reference", "description", "name")
 _MODALITIES = {
     "MRI": "MRI",
@@ -42,7 +41,7 @@ class Words:
     to_fill_in: list[str]
 
 
-def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str) -> Words:
+def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: type[Network]) -> Words:
     """Write the texts of a plan, from the datalist's where it has them.
 
     Args:
@@ -50,6 +49,7 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         dataset: the datalist; its entries description, reference, source, licence and citation are used.
         fingerprint: its labels and channels are named.
         modality: the plan's word for what the images are.
+        network: the plan's network.
     """
     told = dataset.described
     structures = [structure.name for structure in fingerprint.structures]
@@ -59,7 +59,8 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
     title = told_name if told_name not in ("", "dataset", "datalist") else name.replace("_", " ")
     dims = f"{fingerprint.dims}D"
     citation = told.get("citation") or []
-    references = _REFERENCES + [_one_line(each) for each in (citation if isinstance(citation, list) else [citation])]
+    references = [_SKIPS, *filter(None, [network.reference])]
+    references += [_one_line(each) for each in (citation if isinstance(citation, list) else [citation])]
     source = next(filter(None, (_one_line(told.get(key) or "") for key in _SOURCES)), title)
     licence = _one_line(told.get("licence") or told.get("license") or "")
     to_fill_in = ["authors", "copyright", "intended_use"]
@@ -71,8 +72,8 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
         "version": "0.1.0",
         "changelog": {"0.1.0": "planned from its dataset by LightSkip"},
         "task": f"{dims} segmentation of {shown} in {images}",
-        "description": f"A {dims} V-Net with light skip connections after Select-Attend-Transfer that segments {shown} "
-        f"in {images}.",
+        "description": f"A {dims} {network.title} with light skip connections after Select-Attend-Transfer that "
+        f"segments {shown} in {images}.",
         "intended_use": f"Research. Not a medical device. {TO_FILL_IN}: for which scans of which patients.",
         "authors": TO_FILL_IN,
         "copyright": f"{TO_FILL_IN}: Copyright (c) year and owner",

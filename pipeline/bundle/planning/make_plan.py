@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...data.dataset import Dataset
+from ...networks import Networks
 from .choice import Choice, listed
 from .coarser import coarsened
 from .describe import describe
@@ -20,7 +21,7 @@ from .intensity import choose_modality, choose_normalisation
 from .resources import GIB, Resources
 from .schedule import cases_per_step, choose_schedule
 from .sides import choose_mirror_axes, sided_axes
-from .size import Size, choose_size, network_arguments
+from .size import Size, choose_size, network_spec
 
 __all__ = ["Planned", "make_plan"]
 
@@ -85,14 +86,12 @@ def make_plan(
     classes = len(fingerprint.labels)
     mirror = choose_mirror_axes(fingerprint)
 
-    def arguments(size: Size) -> dict[str, Any]:
-        network = network_arguments(
-            size, dims=fingerprint.dims, in_channels=len(fingerprint.channels), out_channels=classes
-        )
+    def spec(size: Size) -> dict[str, Any]:
+        network = network_spec(size, dims=fingerprint.dims, in_channels=len(fingerprint.channels), out_channels=classes)
         return network | {"skip": resources.skip_argument(skip)}
 
     def sized(at: list[float]) -> Size:
-        resources.at(fingerprint, at, arguments)
+        resources.at(fingerprint, at, spec)
         return choose_size(
             shape_at(fingerprint, at).tolist(),
             at,
@@ -109,8 +108,8 @@ def make_plan(
     resources.require_enough(size)
     schedule, hours = choose_schedule(fingerprint, size, resources)
     memory = resources.planned_memory(size)
-    network = arguments(size)
-    words = describe(name, dataset, fingerprint, modalities.value)
+    network = spec(size)
+    words = describe(name, dataset, fingerprint, modalities.value, network=Networks[network["name"]])
     content: Plan = {
         **words.head,
         "data": {

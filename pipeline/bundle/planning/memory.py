@@ -17,7 +17,7 @@ import torch
 from monai.losses.dice import DiceCELoss
 from torch import Tensor
 
-from ...networks import VNet
+from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
 from .ledger import Autocast, Ledger
 
@@ -112,7 +112,7 @@ def estimate_memory(
     Takes some tenths of a second, whatever the sizes, and allocates next to nothing.
 
     Args:
-        network: arguments of :class:`~pipeline.networks.VNet`.
+        network: its spec, see :func:`~pipeline.networks.build_network`.
         patch: voxels along each axis, in training.
         batch: patches of one step: ``batch`` times ``samples_per_case`` of a plan.
         window: voxels along each axis, in inference.
@@ -129,10 +129,11 @@ def estimate_memory(
     """
     kind = torch.device(device).type
     workers = (threads or torch.get_num_threads()) if kind == "cpu" else 0
-    inputs, classes = network.get("in_channels", 1), network.get("out_channels", 2)
+    built = _on_meta(network)
+    inputs, classes = built.in_channels, built.out_channels
     if precision is None:
         precision = "bfloat16" if kind != "cpu" or cpu_has_bfloat16() else "float32"
-    weights, live, windows = _trace(network, batch, patch, window, precision, workers)
+    weights, live, windows = _trace(built, batch, patch, window, precision, workers)
     # A scan smaller than the window is padded to it.
     scan = math.prod(max(sizes) for sizes in zip(largest_scan, window, strict=True))
     native = scan if largest_native is None else math.prod(largest_native)
@@ -165,8 +166,14 @@ def _preparation(native: int, resampled: int, inputs: int, cases: int) -> int:
     return max(checking, min(_PREPARING_THREADS, cases) * one)
 
 
+def _on_meta(spec: Mapping[str, Any]) -> Any:
+    """Build a network whose weights have shapes and no memory."""
+    with torch.device("meta"):
+        return build_network(spec)
+
+
 def _trace(
-    network: Mapping[str, Any], batch: int, patch: Sequence[int], window: Sequence[int], precision: str, threads: int
+    built: Any, batch: int, patch: Sequence[int], window: Sequence[int], precision: str, threads: int
 ) -> tuple[int, int, int]:
     """Follow a training step and an inference on tensors without memory (bytes).
 
@@ -174,8 +181,6 @@ def _trace(
         What the network holds from step to step, the peak of a later step above it with its batch, and the peak of an
         inference above the weights with its windows.
     """
-    with torch.device("meta"):
-        built = VNet(**network)
     copies = 0
     for parameter in built.parameters():
         # Muon has one state for a matrix and two for a vector; averaged weights are one more, gradients another.
@@ -183,7 +188,7 @@ def _trace(
         # The trainer sets gradients to zero and keeps them.
         parameter.grad = torch.zeros_like(parameter)
     weights = sum(map(_bytes, [*built.parameters(), *built.buffers()]))
-    inputs = network.get("in_channels", 1)
+    inputs = built.in_channels
 
     step = Ledger(threads)
     with step:

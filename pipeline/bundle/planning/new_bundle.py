@@ -11,6 +11,7 @@ import numpy as np
 
 from ...data.errors import InputError
 from ...files import write_text
+from ...networks import Networks
 from ..plan import load_plan
 from ..render import recipes_folder, write_rendered
 from ..schema import Plan
@@ -83,12 +84,13 @@ def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         f"| {_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
         for each in fingerprint.structures
     ]
-    channels = plan.data.channels
+    channels, network = plan.data.channels, Networks[plan.network.name]
     return {
         "title": plan.title,
         "description": plan.description,
         "dims": plan.spatial_dims,
-        "channels": "-".join(map(str, plan.network.channels)),
+        "network": f"{network.title} ({network.publication})",
+        "channels": "-".join(map(str, plan.network.settings()["channels"])),
         "skip": plan.skip if isinstance(plan.skip, str) else "of its own",
         "inputs": f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})",
         "spacing": listed(plan.spacing),

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from monai.losses import DiceCELoss
 
-from ...networks import VNet
+from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
 # Enough voxels, at a width of 16, that what a step costs besides them no longer shows, few enough that a plan need not
 # wait; of a wider network fewer do.
-_VOXELS, _WIDTH, _FEWEST_VOXELS = 40_000, 16, 16_000
+_VOXELS, _WIDTH, _MIN_VOXELS = 40_000, 16, 16_000
 # What a training takes against forward, loss and backward of a small patch: optimiser, augmentation, averages, loading.
 # 0.095 s against 0.084 s per patch were measured with the hippocampus bundle on one core, and up to 0.141 s while the
 # other core computed.
@@ -29,7 +29,7 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     """Time a step of training: forward, loss and backward, in the precision that training uses.
 
     Args:
-        network: arguments of `VNet`.
+        network: its spec, see `build_network`.
         divisor: what each side of a patch divides by.
         device: "cpu", "cuda", ...; a GPU that this machine lacks counts as `ASSUMED_SPEEDUP` times its CPU.
 
@@ -38,13 +38,13 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     """
     present = device == "cpu" or torch.cuda.is_available()
     on = torch.device(device if present else "cpu")
-    voxels = _VOXELS * _WIDTH // max(network["channels"][0], _WIDTH)
-    patch = _small_patch(divisor, voxels=max(voxels, _FEWEST_VOXELS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = VNet(**network).to(on)
-        image = torch.randn(1, network["in_channels"], *patch, device=on)
-        label = torch.randint(0, network["out_channels"], (1, 1, *patch), device=on)
+        model = build_network(network).to(on)
+        voxels = _VOXELS * _WIDTH // max(model.channels[0], _WIDTH)
+        patch = _small_patch(divisor, voxels=max(voxels, _MIN_VOXELS))
+        image = torch.randn(1, model.in_channels, *patch, device=on)
+        label = torch.randint(0, model.out_channels, (1, 1, *patch), device=on)
     loss = DiceCELoss(softmax=True, to_onehot_y=True)
     low = on.type == "cuda" or cpu_has_bfloat16()
     seconds = []

@@ -25,7 +25,7 @@ __all__ = ["GIB", "Resources"]
 GIB = 2**30
 _OF_FREE_RAM = 0.8
 _OF_GPU = 0.9
-_Arguments = Callable[[Size], dict[str, Any]]
+_SpecOf = Callable[[Size], dict[str, Any]]
 
 
 class Resources:
@@ -59,12 +59,12 @@ class Resources:
         self.memory = memory if memory is not None else self._found_memory()
         self._estimates: dict[Any, MemoryEstimate] = {}
         self._paces: dict[Any, float] = {}
-        self._context: tuple[Fingerprint, _Arguments] | None = None
+        self._context: tuple[Fingerprint, _SpecOf] | None = None
         self.spacing: list[float] = []
 
-    def at(self, fingerprint: Fingerprint, spacing: list[float], arguments: _Arguments) -> None:
-        """Say what is planned: a dataset, at a spacing (mm), with the network that `arguments` gives for a size."""
-        self._context = (fingerprint, arguments)
+    def at(self, fingerprint: Fingerprint, spacing: list[float], spec: _SpecOf) -> None:
+        """Say what is planned: a dataset, at a spacing (mm), with the network whose spec `spec` returns for a size."""
+        self._context = (fingerprint, spec)
         self.spacing = spacing
         self._estimates.clear()
 
@@ -72,11 +72,11 @@ class Resources:
         """Estimate what training with this size takes, with all prepared cases in memory."""
         key = (size.width, size.batch, tuple(size.levels.patch))
         if key not in self._estimates:
-            fingerprint, arguments = self._planned()
+            fingerprint, spec = self._planned()
             shapes = fingerprint.shapes * fingerprint.spacings / np.asarray(self.spacing)
             training = [int(voxels) for voxels in shapes.prod(axis=1)]
             self._estimates[key] = estimate_memory(
-                arguments(size),
+                spec(size),
                 patch=size.levels.patch,
                 batch=size.batch,
                 window=size.levels.patch,
@@ -100,11 +100,11 @@ class Resources:
 
     def seconds_of(self, size: Size) -> float:
         """Seconds per patch in training, from a small patch that was timed on this machine."""
-        _, arguments = self._planned()
+        _, spec = self._planned()
         # The finest two levels take nearly all of the time, so a level more or less below them is not timed anew.
         key = (size.width, tuple(map(tuple, size.levels.kernels[:2])))
         if key not in self._paces:
-            self._paces[key] = measure_pace(arguments(size), size.levels.divisor, device=self.device)
+            self._paces[key] = measure_pace(spec(size), size.levels.divisor, device=self.device)
         return self._paces[key] * size.voxels
 
     def pace_source(self) -> str:
@@ -156,7 +156,7 @@ class Resources:
                 remedy="give more memory, or work at a coarser --spacing",
             )
 
-    def _planned(self) -> tuple[Fingerprint, _Arguments]:
+    def _planned(self) -> tuple[Fingerprint, _SpecOf]:
         if self._context is None:
             msg = "say what is planned first: Resources.at"
             raise RuntimeError(msg)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .levels import Levels, make_levels
 
-__all__ = ["PATCHES", "Size", "choose_size", "network_arguments"]
+__all__ = ["PATCHES", "Size", "choose_size", "network_spec"]
 
 # What a training should see: after so many patches the hippocampus bundle was within .002 of its best (docs/speed.md).
 # Not more, as a plan should not change its mind where a machine is a little slower today.
@@ -125,11 +125,12 @@ def _enough(size: Size, dims: int) -> bool:
     return size.limited_by in ("nothing", "worth") or size.voxels >= _FLOOR[dims]
 
 
-def network_arguments(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
-    """Give the network of a plan as the arguments of `VNet`."""
+def network_spec(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
+    """Return the spec of a plan's network, its skip connections aside: see `pipeline.networks.build_network`."""
     levels = size.levels
     convs, decoder_convs = convolutions(len(size.channels))
     return {
+        "name": "vnet",
         "spatial_dims": dims,
         "in_channels": in_channels,
         "out_channels": out_channels,

@@ -9,6 +9,7 @@ import pytest
 from pipeline.bundle.planning.describe import TO_FILL_IN, describe
 from pipeline.bundle.planning.fingerprint import make_fingerprint
 from pipeline.data.dataset import Dataset
+from pipeline.networks import VNet
 
 Make = Callable[..., dict[str, Any]]
 Datasets = Callable[..., Dataset]
@@ -16,7 +17,7 @@ Datasets = Callable[..., Dataset]
 
 def words(folder: Path, make_report: Make, make_dataset: Datasets, *, labels: int = 2, **told: Any) -> Any:
     report = make_report(labels={"background": 0} | {f"organ{number}": number for number in range(1, labels)})
-    return describe("my_bundle", make_dataset(folder, report, **told), make_fingerprint(report), "MRI")
+    return describe("my_bundle", make_dataset(folder, report, **told), make_fingerprint(report), "MRI", network=VNet)
 
 
 def test_what_the_datalist_says_is_taken(tmp_path: Path, make_report: Make, make_dataset: Datasets) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline.bundle.planning.levels import make_levels
-from pipeline.bundle.planning.size import Size, network_arguments
-from pipeline.networks import VNet
+from pipeline.bundle.planning.size import Size, network_spec
+from pipeline.networks import build_network
 
 ALL, PLANE, THROUGH = [2, 2, 2], [2, 2, 1], [1, 1, 2]
 
@@ -87,8 +87,8 @@ def test_networks_take_the_patch_and_train_on_it(size: Sequence[int], spacing: S
     assert all(side % step == 0 for side, step in zip(levels.patch, divisor, strict=True))
     # What was asked for, and less than one more step of it.
     assert all(0 <= side - asked < step for side, asked, step in zip(levels.patch, size, divisor, strict=True))
-    arguments = network_arguments(Size(2, levels, 2, "nothing"), dims=len(size), in_channels=2, out_channels=3)
-    network = VNet(**arguments, skip=["sat", {"maps": 4, "gate": "linear", "merge": "sum"}])
+    spec = network_spec(Size(2, levels, 2, "nothing"), dims=len(size), in_channels=2, out_channels=3)
+    network = build_network(spec | {"skip": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]})
     assert list(network.size_divisor) == divisor
     logits = network(torch.randn(1, 2, *levels.patch))
     assert list(logits.shape) == [1, 3, *levels.patch]

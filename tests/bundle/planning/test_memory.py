@@ -16,7 +16,7 @@ from pipeline.bundle.planning.ledger import Autocast, Ledger
 from pipeline.bundle.planning.memory import estimate_memory
 from pipeline.bundle.planning.scratch import convolution_backward_scratch, convolution_scratch
 from pipeline.inference import PrecisionInferer, choose_precision
-from pipeline.networks import VNet
+from pipeline.networks import VNet, build_network
 from pipeline.networks.precision import cpu_has_bfloat16
 from pipeline.training import AverageWeights, Muon, SparseSkipLoss, parameter_groups
 
@@ -25,6 +25,7 @@ from memory import live_peak
 
 FLOAT = 4
 NETWORK = {
+    "name": "vnet",
     "spatial_dims": 3,
     "in_channels": 1,
     "out_channels": 3,
@@ -156,7 +157,7 @@ def test_the_traced_step_holds_what_a_real_step_of_the_recipe_holds(changes: dic
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        network = VNet(**NETWORK | changes)
+        network = build_network(NETWORK | changes)
         step = _recipe(network, precision)
         step()
         real = live_peak(step)
@@ -169,7 +170,7 @@ def test_the_traced_step_holds_what_a_real_step_of_the_recipe_holds(changes: dic
 
 
 def test_the_network_is_weights_gradients_states_and_average() -> None:
-    network = VNet(**NETWORK)
+    network = build_network(NETWORK)
     optimizer = Muon(parameter_groups(network, 0.01), lr=1e-3)
     average = AverageWeights(network, 0.01).average
     for parameter in network.parameters():

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.bundle.planning import pace
 from pipeline.bundle.planning.levels import make_levels
-from pipeline.bundle.planning.size import Size, network_arguments
+from pipeline.bundle.planning.size import Size, network_spec
 
 
 @pytest.mark.parametrize("divisor", [[8, 8, 8], [16, 16, 2], [16, 1, 16], [1, 1, 2], [32, 32], [2, 1]])
@@ -27,7 +27,7 @@ def test_seconds_per_voxel_by_a_clock_of_our_own(monkeypatch: pytest.MonkeyPatch
     # The first step takes 9 s, the others 4 and 3.
     set_clock(monkeypatch, [0, 9, 10, 14, 20, 23])
     levels = make_levels([32, 32, 32], [1, 1, 1])
-    network = network_arguments(Size(2, levels, 2, ""), dims=3, in_channels=2, out_channels=3) | {"skip": "sum"}
+    network = network_spec(Size(2, levels, 2, ""), dims=3, in_channels=2, out_channels=3) | {"skip": "sum"}
     before = torch.random.get_rng_state()
     voxels = prod(pace._small_patch(levels.divisor, voxels=40_000))
     assert pace.measure_pace(network, levels.divisor, device="cpu") == pytest.approx(1.15 * 3 / voxels)
@@ -39,6 +39,6 @@ def test_a_gpu_that_is_not_here_counts_as_so_many_cpus(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     set_clock(monkeypatch, range(16))
     levels = make_levels([32, 32], [1, 1])
-    network = network_arguments(Size(2, levels, 2, ""), dims=2, in_channels=1, out_channels=2) | {"skip": "sum"}
+    network = network_spec(Size(2, levels, 2, ""), dims=2, in_channels=1, out_channels=2) | {"skip": "sum"}
     here, away = (pace.measure_pace(network, levels.divisor, device=device) for device in ("cpu", "cuda"))
     assert here == pytest.approx(pace.ASSUMED_SPEEDUP * away)

@@ -10,7 +10,7 @@ from pipeline.bundle.planning.fingerprint import make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.memory import estimate_memory
 from pipeline.bundle.planning.resources import Resources
-from pipeline.bundle.planning.size import Size, network_arguments
+from pipeline.bundle.planning.size import Size, network_spec
 from pipeline.data.errors import InputError
 
 Make = Callable[..., dict[str, Any]]
@@ -55,7 +55,7 @@ def at(made: Any, **options: Any) -> Resources:
     resources = Resources(**options)
 
     def arguments(size: Size) -> dict[str, Any]:
-        return network_arguments(size, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
+        return network_spec(size, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
 
     resources.at(made, [1.0, 1.0, 2.0], arguments)
     return resources
@@ -65,7 +65,7 @@ def test_estimates_are_of_the_scans_at_the_spacing_of_the_plan(make_report: Make
     report = make_report(cases=4, folds=2, shape=(40, 40, 40), spacing=(1.0, 1.0, 1.0))
     report["cases"][3]["shape"] = [80, 50, 41]
     resources = at(make_fingerprint(report), memory=10**9, device="cpu")
-    network = network_arguments(SIZE, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
+    network = network_spec(SIZE, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
     expected = estimate_memory(
         network,
         patch=[32, 32, 32],

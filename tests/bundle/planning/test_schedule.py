@@ -9,7 +9,7 @@ from pipeline.bundle.planning.fingerprint import Fingerprint, make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.resources import Resources
 from pipeline.bundle.planning.schedule import cases_per_step, choose_schedule
-from pipeline.bundle.planning.size import Size, network_arguments
+from pipeline.bundle.planning.size import Size, network_spec
 
 Make = Callable[..., dict[str, Any]]
 PLAIN = [1.0, 1.0, 1.0]
@@ -17,7 +17,7 @@ PLAIN = [1.0, 1.0, 1.0]
 
 def prepared(made: Fingerprint, resources: Resources) -> Resources:
     def arguments(size: Size) -> dict[str, Any]:
-        return network_arguments(size, dims=made.dims, in_channels=1, out_channels=2) | {"skip": "sum"}
+        return network_spec(size, dims=made.dims, in_channels=1, out_channels=2) | {"skip": "sum"}
 
     resources.at(made, PLAIN[: made.dims], arguments)
     return resources

@@ -1,0 +1,214 @@
+"""What a plan says of its network: a settings class per network, told apart by the key ``name``.
+
+A new network is a class here, named as the network's own class in ``pipeline.networks``, and its place in
+:data:`Network`. Nothing here imports PyTorch: a mistyped key must not wait for it.
+"""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import prod
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationInfo, field_validator
+
+from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
+
+__all__ = ["Network", "OwnNetwork", "VNet", "network_component"]
+
+# What a network has from the task; the configs hold each once, and refer to it.
+_OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels")
+
+
+class LevelSettings(Schema):
+    """Settings that networks share; per-level lists are finest level first.
+
+    ``kernel_size`` is a number, or a list with one per axis, for all levels; or a list with one of these per level, of
+    which at least one is a list. ``strides`` has an entry per transition between levels: 2, or a list with 1 or 2 per
+    axis; left out, it is 2 everywhere. Both are as the networks take them.
+    """
+
+    name: str
+    channels: list[PositiveInt] = Field(min_length=2)
+    kernel_size: int | list[int | list[int]]
+    strides: list[int | list[int]] | None = None
+    norm: Layer
+    act: Layer
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @property
+    def target(self) -> str:
+        """The network's class, as configs name it."""
+        return f"pipeline.networks.{type(self).__name__}"
+
+    @property
+    def size_rule(self) -> str:
+        """Why sizes must divide by ``size_divisor``."""
+        more = ", but where network.strides has 1" if self.strides else ""
+        return f"two per level below the finest of network.channels{more}"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the network's arguments, those aside that it has from the task."""
+        return self.model_dump(mode="json", exclude={"name"})
+
+    def size_divisor(self, axes: int) -> tuple[int, ...]:
+        """Return what patch and window sizes (voxels) divide by, one number per axis: the product of its strides."""
+        strides = self.strides or [2] * (len(self.channels) - 1)
+        steps = [entry if isinstance(entry, list) else [entry] * axes for entry in strides]
+        return tuple(prod(axis) for axis in zip(*steps, strict=True))
+
+    def check_axes(self, axes: int) -> None:
+        """Raise pydantic's error where kernels or strides have another number of axes."""
+        if isinstance(self.kernel_size, list) and not is_nested(self.kernel_size):
+            require_axes(self.kernel_size, axes, below="kernel_size")
+        for key in ("kernel_size", "strides"):
+            for entry in as_list(getattr(self, key)):
+                if isinstance(entry, list):
+                    require_axes(entry, axes, below=key, each="lists of ")
+
+    @field_validator("kernel_size", mode="before")
+    @classmethod
+    def _odd_sizes(cls, value: Any, info: ValidationInfo) -> Any:
+        entries = as_list(value)
+        require(
+            all(type(size) is int and size > 0 and size % 2 == 1 for entry in entries for size in as_list(entry)),
+            "must be an odd number of voxels, a list with one per axis, or a list with one of these per level, of "
+            "which at least one is a list; an even kernel shifts the grid",
+        )
+        if is_nested(value) and "channels" in info.data:
+            levels = len(info.data["channels"])
+            require(
+                len(value) == levels,
+                f"needs {levels} entries, finest level first, for {levels} levels of network.channels",
+            )
+        return value
+
+    @field_validator("strides", mode="before")
+    @classmethod
+    def _one_or_two(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None:
+            return value
+        require(
+            isinstance(value, list)
+            and all(type(step) is int and step in (1, 2) for entry in value for step in as_list(entry))
+            and all(2 in as_list(entry) for entry in value),
+            "must be a list with an entry per transition between levels: 2, or a list with 1 or 2 per axis, at least "
+            "one of them 2",
+        )
+        if "channels" in info.data:
+            levels = len(info.data["channels"])
+            require(
+                len(value) == levels - 1,
+                f"needs {levels - 1} entries, finest level first, between {levels} levels of network.channels",
+            )
+        return value
+
+    @field_validator("norm", "act", mode="before")
+    @classmethod
+    def _name_or_name_with_options(cls, value: Any) -> Any:
+        named = isinstance(value, str) and value != ""
+        with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
+        require(named or with_options, "must be a name such as instance, or [name, {option: value}]")
+        return value
+
+
+class VNet(LevelSettings):
+    """Settings of :class:`pipeline.networks.VNet`, the network of a plan that names none.
+
+    ``residual`` says what a decoder stage's residual is. ``head: pointwise`` is one 1x1 convolution: nothing normalises
+    a patch's logits by the patch itself, as the published ``conv`` does.
+    """
+
+    name: Literal["vnet"] = "vnet"
+    convs_per_level: list[PositiveInt]
+    decoder_convs_per_level: list[PositiveInt]
+    residual: Literal["merged", "decoder"] = "merged"
+    head: Literal["pointwise", "conv"] = "pointwise"
+
+    @field_validator("convs_per_level", "decoder_convs_per_level")
+    @classmethod
+    def _one_entry_per_level(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        if "channels" in info.data:
+            levels = len(info.data["channels"]) - (info.field_name == "decoder_convs_per_level")
+            require(
+                len(value) == levels,
+                f"needs {levels} entries, finest level first, for {len(info.data['channels'])} levels of "
+                f"network.channels (a decoder has one fewer)",
+            )
+        return value
+
+
+class OwnNetwork(Schema):
+    """A network of the user's own: ``name`` is its class as one imports it, every other key one of its arguments.
+
+    The class also takes ``spatial_dims``, ``in_channels``, ``out_channels`` and ``skip``. Its arguments are checked
+    when it is built, before a run computes anything; so are patch and window against its ``size_divisor``.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def size_rule(self) -> str:
+        """Why sizes must divide by ``size_divisor``: they need not."""
+        return ""
+
+    @property
+    def target(self) -> str:
+        """The network's class, as configs name it."""
+        return self.name
+
+    def settings(self) -> dict[str, Any]:
+        """Return the network's arguments, those aside that it has from the task."""
+        return self.model_dump(mode="json", exclude={"name"})
+
+    def size_divisor(self, axes: int) -> tuple[int, ...]:
+        """Return ones: only the network itself can say it."""
+        return (1,) * axes
+
+    def check_axes(self, axes: int) -> None:
+        """Do nothing: the network checks its arguments itself."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_class(cls, value: str) -> str:
+        known = _known()
+        close = get_close_matches(value, known, n=1)
+        nearest = f"; the nearest known word is {close[0]}" if close else ""
+        require(
+            re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value) is not None,
+            f"must be one of {', '.join(known)}, or the class of a network of your own as one imports it, such as "
+            f"my_networks.MyNet{nearest}",
+        )
+        return value
+
+
+def _kind(value: Any) -> str:
+    name = value.get("name", "vnet") if isinstance(value, dict) else getattr(value, "name", "vnet")
+    return f"[{name}]" if name in _known() else "[own]"
+
+
+def _known() -> list[str]:
+    """Return the names of LightSkip's networks."""
+    models = [get_args(member)[0] for member in get_args(get_args(Network)[0])]
+    return [model.model_fields["name"].default for model in models if model is not OwnNetwork]
+
+
+Network = Annotated[
+    Annotated[VNet, Tag("[vnet]")]  # one line per network
+    | Annotated[OwnNetwork, Tag("[own]")],
+    Discriminator(_kind),
+]
+
+
+def network_component(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the network as MONAI's configs describe a component: literal arguments, and references to the task's.
+
+    Args:
+        target: the class, dotted.
+        settings: its arguments, or its spec. Left out are ``skip``, which is a key of its own in the configs, and what
+            the network has from the task.
+    """
+    own = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "name", "skip")}
+    return {"_target_": target, **{key: f"@{key}" for key in _OF_THE_TASK}, **own, "skip": "@skip"}

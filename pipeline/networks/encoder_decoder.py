@@ -1,0 +1,187 @@
+"""What every encoder-decoder with skip connections shares: levels, skips, deep supervision, the check of sizes."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from monai.networks.layers.factories import Conv
+from torch import Tensor, nn
+
+from .blocks import LayerSpec
+from .levels import size_divisor
+from .skips import SkipConnection, build_skip, skip_per_level
+
+__all__ = ["DecoderStage", "EncoderDecoder", "EncoderStage", "MakeSkip"]
+
+
+class EncoderStage(Protocol):
+    """A level's stage on the way down: from the feature map of the level above (or the input) to its own.
+
+    Attributes:
+        out_channels: of the feature map, which is what the level's skip connection gets.
+    """
+
+    out_channels: int
+
+
+class DecoderStage(Protocol):
+    """A level's stage on the way up, called with the feature map from below and what its skip kept of the encoder's.
+
+    Attributes:
+        skip: the level's skip connection. The network calls its ``keep``, the stage its ``join`` or ``transfer``.
+        out_channels: of the stage's feature map.
+    """
+
+    skip: SkipConnection
+    out_channels: int
+
+
+# Makes a level's skip connection, for as many channels as the decoder has there: make_skip(decoder_channels=64).
+MakeSkip = Callable[..., SkipConnection]
+
+
+class EncoderDecoder(nn.Module):
+    """An encoder-decoder: stages down, stages up, a skip connection per level between them.
+
+    A network is a subclass whose constructor makes the stages and hands them to this one. A stage is any module: dense
+    blocks whose width grows, several residual blocks, a stage followed by a recalibration of its channels. Nothing is
+    assumed about widths but what ``out_channels`` of a stage says.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output: the classes, background included.
+        strides: between each level and the next coarser, one number per axis.
+        encoder: the :class:`EncoderStage` of each level, finest first.
+        skip: a name, ``(name, options)``, or a list with one of these per skip, finest level first.
+        make_stage: makes the :class:`DecoderStage` of a level from the level (0 is the finest), the channels that come
+            from below, and what makes its skip connection. It is called deepest level first.
+        make_head: makes what maps the finest feature map to logits, from its channels.
+        deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
+
+    Raises:
+        ValueError: ``skip`` has another form or length, a name in it is not registered, or a skip merges in a
+            ``forward`` of its own.
+
+    Shapes: input (N, in_channels, *spatial), each spatial size divisible by its axis's entry of ``size_divisor``, the
+    product of the axis's strides; output (N, out_channels, *spatial), logits.
+    """
+
+    if TYPE_CHECKING:  # TorchScript would read annotations of the class as its own types.
+        title: str
+        publication: str
+        reference: str
+        spec: dict[str, Any] | None
+        spatial_dims: int
+        in_channels: int
+        out_channels: int
+        channels: tuple[int, ...]
+        size_divisor: tuple[int, ...]
+        levels: int
+        deep_supervision: bool
+        decoder: Any  # a list of modules, each a DecoderStage
+
+    title = "encoder-decoder"
+    publication = ""
+    reference = ""
+    spec = None
+    # Not `Final`: TorchScript does not look for that in a base class.
+    __constants__ = ["deep_supervision", "levels", "size_divisor", "spatial_dims"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        strides: Sequence[tuple[int, ...]],
+        encoder: Sequence[EncoderStage],
+        skip: LayerSpec | Sequence[LayerSpec],
+        make_stage: Callable[[int, int, MakeSkip], DecoderStage],
+        make_head: Callable[[int], nn.Module],
+        deep_supervision: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.size_divisor = size_divisor(strides)
+        self.spatial_dims = len(self.size_divisor)
+        self.channels = tuple(stage.out_channels for stage in encoder)
+        self.levels = len(encoder)
+        self.deep_supervision = deep_supervision
+        self.encoder = nn.ModuleList(cast("Sequence[nn.Module]", encoder))
+        skips = skip_per_level(skip, self.levels - 1)
+        # Deepest first, the order in which they run.
+        self.decoder = nn.ModuleList()
+        widths = [self.channels[-1]]
+        for level in reversed(range(self.levels - 1)):
+            make_skip = partial(
+                build_skip, skips[level], spatial_dims=self.spatial_dims, encoder_channels=self.channels[level]
+            )
+            stage = make_stage(level, widths[-1], make_skip)
+            _refuse_own_forward(stage.skip)
+            self.decoder.append(stage)
+            widths.append(stage.out_channels)
+        self.head = make_head(widths[-1])
+        pointwise = Conv[Conv.CONV, self.spatial_dims]
+        self.deep_heads = nn.ModuleList(
+            [pointwise(width, out_channels, kernel_size=1) for width in widths[1:-1]] if deep_supervision else []
+        )
+
+    def skips(self) -> dict[str, SkipConnection]:
+        """Return the skip connections, finest level first, by their names in the network's state dict."""
+        return {f"decoder.{i}.skip": self.decoder[i].skip for i in reversed(range(len(self.decoder)))}
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).
+
+        Raises:
+            ValueError: a spatial size is not divisible by its entry of ``size_divisor``; the message names sizes that
+                are.
+        """
+        self._check_size(x)
+        kept: list[Tensor] = []
+        for level, stage in enumerate(self.encoder):
+            x = stage(x)
+            # The decoder runs deepest first. A light skip reduces the feature map now, so that the whole of it need not
+            # wait for the decoder.
+            for i, up in enumerate(self.decoder):
+                if level + i + 2 == self.levels:
+                    kept.append(up.skip.keep(x))
+        outputs: list[Tensor] = []
+        for stage in self.decoder:
+            x = stage(x, kept.pop())
+            if self.deep_supervision:
+                outputs.append(x)
+        logits = self.head(x)
+        if self.deep_supervision and self.training:
+            supervised = [logits]
+            for i, head in enumerate(self.deep_heads):
+                supervised.insert(1, head(outputs[i]))
+            return supervised
+        return logits
+
+    def _check_size(self, x: Tensor) -> None:
+        if x.dim() != self.spatial_dims + 2:
+            raise ValueError(
+                f"input has {x.dim()} dimensions; expected {self.spatial_dims + 2}: batch, channels and "
+                f"{self.spatial_dims} spatial ones"
+            )
+        sizes = x.shape[2:]
+        # TorchScript knows no zip of a tuple, no `strict` and no generator.
+        divisor = list(self.size_divisor)
+        if any([size % d != 0 or size == 0 for size, d in zip(sizes, divisor)]):  # noqa: B905, C419
+            below = [max(size // d, 1) * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            above = [(max(size, 1) + d - 1) // d * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            multiple = f"{divisor[0]}" if min(divisor) == max(divisor) else f"{self.size_divisor}"
+            raise ValueError(
+                f"spatial size {list(sizes)} does not fit: each must be a multiple of {multiple}; "
+                f"the nearest that fit are {below} and {above}"
+            )
+
+
+def _refuse_own_forward(skip: SkipConnection) -> None:
+    if type(skip).forward is not SkipConnection.forward:
+        msg = (
+            f"the skip connection {type(skip).__name__} merges in a forward of its own, which no network calls: "
+            "write a join"
+        )
+        raise ValueError(msg)

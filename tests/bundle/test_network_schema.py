@@ -1,0 +1,100 @@
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import pipeline.networks
+from pipeline.bundle import network_schema
+from pipeline.bundle.network_schema import LevelSettings, OwnNetwork, VNet, network_component
+from pipeline.bundle.plan import load_plan
+from pipeline.data.errors import InputError
+from pipeline.networks import Networks, build_network
+
+PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
+OF_THE_TASK = {"spatial_dims", "in_channels", "out_channels", "skip"}
+
+
+def plan_with(folder: Path, network: Any) -> Path:
+    content = yaml.safe_load(PLAN.read_text())
+    (folder / "plan.yaml").write_text(yaml.safe_dump(content | {"network": network}, sort_keys=False))
+    return folder
+
+
+def settings_of(**changed: Any) -> dict[str, Any]:
+    network: dict[str, Any] = yaml.safe_load(PLAN.read_text())["network"]
+    return {key: value for key, value in {**network, **changed}.items() if value is not ...}
+
+
+SCHEMAS = [
+    item for item in vars(network_schema).values()
+    if inspect.isclass(item) and issubclass(item, LevelSettings) and item is not LevelSettings
+]  # fmt: skip
+
+
+def test_every_network_has_settings_of_a_plan() -> None:
+    ours = {name for name in Networks.names if Networks[name].__module__.startswith("pipeline.")}
+    assert {schema.model_fields["name"].default.upper() for schema in SCHEMAS} == ours
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_settings_are_arguments_of_the_network(schema: type[LevelSettings]) -> None:
+    network_type = getattr(pipeline.networks, schema.__name__)
+    assert network_type is Networks[schema.model_fields["name"].default]
+    arguments = set(inspect.signature(network_type).parameters)
+    assert arguments >= (set(schema.model_fields) - {"name"}) | OF_THE_TASK
+
+
+def test_vnet_is_the_network_of_a_plan_that_names_none(tmp_path: Path) -> None:
+    unnamed = load_plan(PLAN)
+    named = load_plan(plan_with(tmp_path, {"name": "vnet", **settings_of()}))
+    assert isinstance(unnamed.network, VNet)
+    assert unnamed.network == named.network
+    assert unnamed.network.target == "pipeline.networks.VNet"
+    assert unnamed.size_divisor == (4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            settings_of(name="vnett"),
+            r"line \d+: network.name must be one of vnet, or .* word is vnet \(found 'vnett'",
+        ),
+        (
+            settings_of(name="MyNet"),
+            r"network.name must be one of vnet, or the class .*such as my_networks",
+        ),
+        (settings_of(name=3), r"network.name should be a valid string \(found 3\)"),
+        (settings_of(name="vnet", chanels=[4]), r"network.chanels is not .*nearest known word is network.channels"),
+        (settings_of(name="vnet", head="cone"), r"network.head should be 'pointwise' or 'conv' \(found 'cone'\)"),
+        (settings_of(channels=...), r"network.channels is missing"),
+        ("vnet", r"network should be a valid dict"),
+    ],
+)
+def test_a_wrong_network_is_named_with_key_and_line(tmp_path: Path, network: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_with(tmp_path, network))
+
+
+def test_a_network_of_ones_own_has_any_keys(tmp_path: Path) -> None:
+    plan = load_plan(plan_with(tmp_path, {"name": "my_networks.MyNet", "growth": 4, "layers": [["a", {"b": 1}]]}))
+    assert isinstance(plan.network, OwnNetwork)
+    assert plan.network.target == "my_networks.MyNet"
+    assert plan.network.settings() == {"growth": 4, "layers": [["a", {"b": 1}]]}
+    # Only the network can say what sizes it takes.
+    assert plan.size_divisor == (1, 1, 1)
+
+
+def test_the_component_is_the_class_with_literal_arguments() -> None:
+    plan = load_plan(PLAN)
+    component = network_component(plan.network.target, plan.network.settings())
+    references = {key: component.pop(key) for key in OF_THE_TASK}
+    assert references == {key: f"@{key}" for key in OF_THE_TASK}
+    assert component.pop("_target_") == "pipeline.networks.VNet"
+    built = build_network({"name": "vnet", **component, "in_channels": 1, "out_channels": 2})
+    assert built.channels == tuple(component["channels"])
+    # A whole spec gives the same: what is the task's stays a reference.
+    assert network_component("a.B", built.spec).keys() >= {"_target_", *references}
+    assert "name" not in network_component("a.B", built.spec)
