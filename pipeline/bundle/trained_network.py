@@ -91,7 +91,7 @@ def network_of_spec(
     own = network.spec if isinstance(network, Network) else None
     if spec is None or spec == own:
         return network
-    if own is None:
+    if own is None or not isinstance(network, Network):
         raise _contradiction(where, f"the network {spec['name']}", f"a {type(network).__name__}", _DEFINITION)
     _require_agreement(spec, own, where, given, levels=len(network.skips()))
     changed = [f"{key} {value!r}" for key, value in spec.items() if value != own.get(key)]
