@@ -156,7 +156,7 @@ def test_files_of_before_stay_where_a_scan_fails(
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module, "preview", fail)
+    monkeypatch.setattr(module, "draw_preview", fail)
     with pytest.raises(OSError, match="Input"):
         write(prediction, outputs)
     assert [file.name for file in tmp_path.iterdir()] == ["a_seg.nii.gz"]
