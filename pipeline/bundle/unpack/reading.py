@@ -30,13 +30,11 @@ class Node:
         file: the config, from the bundle's folder.
         path: its id's parts, as MONAI splits them: ``x#_target_`` at a config's top is `_target_` in `x`.
         value: a text, number, truth value, None, list or `Pairs`.
-        afar: it is put into a mapping or list from outside, by a key such as ``x#y``.
     """
 
     file: str
     path: tuple[str, ...]
     value: Any
-    afar: bool = False
 
     @property
     def id(self) -> str:
@@ -118,4 +116,4 @@ def nodes_of(file: str, content: Any) -> Iterator[Node]:
         named = node.value if isinstance(node.value, Pairs) else [(str(n), item) for n, item in enumerate(node.value)]
         for name, item in reversed(named):
             parts = parts_of(str(name)) if isinstance(node.value, Pairs) else (name,)
-            stack.append(Node(file, (*node.path, *parts), item, len(parts) > 1 and not node.path))
+            stack.append(Node(file, (*node.path, *parts), item))
