@@ -83,7 +83,7 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS
 test-elsewhere: env
 	$(AVX2) LIGHTSKIP_SHARED=/nowhere $(PYTEST) $(MOST) $(ELSEWHERE)
 # oneDNN's memory as without AMX, which processors since 2023 have.
-	ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 $(PYTEST) tests/bundle/planning/test_memory.py
+	ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 $(PYTEST) -n 0 tests/bundle/planning/test_memory.py
 
 test-long: env
 	$(BIN)/pytest -m long
