@@ -1,6 +1,7 @@
-# make demo   the main job on the built-in sample: train, evaluate, segment, say where the results are
-# make test   the tests
-# Both make the environment in .venv first.
+# make demo    the main job on the built-in sample: train, evaluate, segment, say where the results are
+# make test    the tests
+# make smoke   the most telling quick tests, for use while developing
+# Each makes the environment in .venv first.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,23 +14,29 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test test-long test-export test-monai-label artefact lint format types render render-check clean
+.PHONY: env demo test smoke test-elsewhere test-long test-export test-monai-label artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
+
+# What pip says goes to a log, which is shown when it fails.
+PIP_LOG := $(VENV)/install.log
+PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
+SHOW_LOG := { cat $(PIP_LOG); exit 1; }
 
 $(VENV)/.complete: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $$($(PYTHON) --version) is too old; LightSkip needs 3.11 or later: make PYTHON=python3.11 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "making the environment in $(VENV): some 4 GB, 2 to 5 minutes, once"
+	@$(PYTHON) -m venv $(VENV)
 	@if [ -n "$(TORCH)" ]; then \
-	  $(BIN)/pip install -q -c constraints.txt "$(TORCH)"; \
+	  $(PIP) "$(TORCH)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
 	elif command -v nvidia-smi >/dev/null 2>&1; then \
-	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
-	elif ! $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then \
+	  $(PIP) "torch==$(TORCH_VERSION)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
+	elif ! $(PIP) "torch==$(TORCH_VERSION)+cpu" >$(PIP_LOG) 2>&1; then \
 	  echo "pip finds no CPU build of PyTorch; name its index in PIP_EXTRA_INDEX_URL to save the CUDA download"; \
-	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
+	  $(PIP) "torch==$(TORCH_VERSION)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
 	fi
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev,report,dicom,runtime,export]"
+	@$(PIP) -e ".[dev,report,dicom,runtime,export]" >$(PIP_LOG) 2>&1 || $(SHOW_LOG)
 	@touch $@
 
 DEMO := demo
@@ -57,8 +64,26 @@ demo: env
 	@echo "  predictions/statistics.csv, report.json     volumes, surfaces, intensities; what was done, and how fast"
 	@echo "  scan_000.png                                a prediction beside the truth"
 
+# Tests run side by side, one process per core and one thread per process: JOBS=1 runs them one after the other.
+JOBS ?= auto
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
+MOST := -m "not long and not export"
+
 test: env
-	$(BIN)/pytest -m "not long and not export"
+	$(PYTEST) $(MOST)
+
+# A line of the list is a file of tests, or one test: a few of every room.
+smoke: env
+	$(PYTEST) $(MOST) @tests/smoke.txt
+
+# The parts that compute, as on a machine with AVX2 alone and without the developers' folder of real scans.
+ELSEWHERE := $(addprefix tests/,bench benchmarks bundle/planning bundles evaluation inference labelmaps networks prediction training)
+AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
+
+test-elsewhere: env
+	$(AVX2) LIGHTSKIP_SHARED=/nowhere $(PYTEST) $(MOST) $(ELSEWHERE)
+# oneDNN's memory as without AMX, which processors since 2023 have.
+	ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 $(PYTEST) -n 0 tests/bundle/planning/test_memory.py
 
 test-long: env
 	$(BIN)/pytest -m long

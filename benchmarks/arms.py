@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from monai.networks import nets
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.bench.counting import MultiplyAdds
 from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
@@ -215,7 +215,10 @@ def _short(skip: Any) -> str:
 
 
 def _multiply_adds(work: Callable[[], object]) -> int:
-    # The counter takes a multiply-add for two operations.
-    with FlopCounterMode(display=False) as counter:
+    counter = MultiplyAdds()
+    counter.start()
+    try:
         work()
-    return int(counter.get_total_flops()) // 2
+    finally:
+        counter.stop()
+    return counter.total

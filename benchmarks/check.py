@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import RESULTS, Spread, header, say, table, write_json
+from processes import VERB, run_alone
 
 from pipeline.data.sample import make_sample
 
@@ -28,24 +27,10 @@ __all__ = ["main", "measured"]
 
 MARKS = {"check cold, 2 workers": 20.0, "plan": 5.0}
 MEMORY_MARK_GB = 1.0
-_VERB = "import sys; from pipeline.cli import main; sys.exit(main())"
-# A process that is started by a large one counts that one's memory as its own: a small one in between starts it.
-_LAUNCHER = """
-import json, os, subprocess, sys, time
-begun = time.perf_counter()
-with open(sys.argv[1], "w") as log:
-    child = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
-    _, status, usage = os.wait4(child.pid, 0)
-taken = time.perf_counter() - begun
-child.returncode = os.waitstatus_to_exitcode(status)
-unit = 1 if sys.platform == "darwin" else 1024
-cpu = usage.ru_utime + usage.ru_stime
-print(json.dumps([child.returncode, taken, cpu, usage.ru_maxrss * unit / 1e9]))
-"""
 
 
 def measured(words: Sequence[str], folder: Path) -> dict[str, float]:
-    """Run one verb of the command line in a fresh process.
+    """Run one verb of the command line in a fresh process, with one thread.
 
     Args:
         words: after ``lightskip``.
@@ -57,16 +42,9 @@ def measured(words: Sequence[str], folder: Path) -> dict[str, float]:
     Raises:
         RuntimeError: it could not run (exit status 2 or more; 1 is a check's that found something).
     """
-    log = folder / "log.txt"
-    command = [sys.executable, "-c", _LAUNCHER, str(log), sys.executable, "-c", _VERB, *words]
-    # One thread, as the results say: two that share a core with something else wait for each other.
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder, env=alone)
-    status, wall, cpu, memory = json.loads(done.stdout)
-    if status not in (0, 1) or (status == 1 and words[0] != "check"):
-        msg = f"lightskip {' '.join(words)}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
-        raise RuntimeError(msg)
-    return {"wall": wall, "cpu": cpu, "memory": memory}
+    accepted = (0, 1) if words[0] == "check" else (0,)
+    run = run_alone([*VERB, *words], folder / "log.txt", folder=folder, accepted=accepted)
+    return {"wall": run.seconds, "cpu": run.cpu_seconds, "memory": run.peak / 1e9}
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from tqdm import tqdm
 
@@ -33,7 +34,6 @@ __all__ = [
     "add_options",
     "header",
     "paired_ratio",
-    "plain",
     "rounds_in_time",
     "say",
     "seconds",
@@ -158,7 +158,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cores_allowed": affinity,
         "threads": threads,
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_average": round(os.getloadavg()[0], 2),
     }
     return found | ({"gpu": torch.cuda.get_device_name(device)} if torch.device(device).type == "cuda" else {})
@@ -181,12 +181,7 @@ def say(text: str = "") -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write the results, whole or not at all."""
-    write_text(path, json.dumps(plain(content), indent=2) + "\n")
-
-
-def plain(content: Any) -> Any:
-    """Content as JSON gives it back: lists for tuples, a Spread as an object with its fields."""
-    return json.loads(json.dumps(content, default=_plain))
+    write_text(path, json.dumps(content, default=_plain, indent=2) + "\n")
 
 
 def _plain(value: object) -> Any:

@@ -11,8 +11,6 @@ of PyTorch's live tensors in one real step, where it is no machine's or allocato
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +23,8 @@ import torch
 import yaml
 from arms import Arm, Task
 from measure import add_options, header, say, table, write_json
-from memory import MIB, live_peak, stream
+from memory import MIB, live_peak
+from processes import run_alone, stream
 from steps import Work, begin
 
 from pipeline.bench.random_data import make_random_dataset
@@ -112,7 +111,11 @@ def main() -> None:
     estimate({**plan, **_changes(plan, _QUICK["tiny"])}, _QUICK["tiny"], options)
     for name, case in cases.items():
         say(f"{name} ...")
-        results["cases"][name] = _measured(plan, case, options)
+        try:
+            results["cases"][name] = _measured(plan, case, options)
+        except RuntimeError as error:
+            say(f"error: {error}")
+            sys.exit(2)
         write_json(options.output, header("memory_estimate", options) | results)
     _report(results["cases"])
     say(f"\n{options.output}")
@@ -204,21 +207,8 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
         "seed": options.seed,
     }
     words = [str(word) for key, value in settings.items() for word in (f"--{key}", value)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "CUDA_VISIBLE_DEVICES": ""}
-    log = folder / "log.txt"
-    with log.open("w", encoding="utf-8") as stream_:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words],
-            env=environment,
-            stdout=stream_,
-            stderr=subprocess.STDOUT,
-        )
-        # Not RUSAGE_CHILDREN: that is the largest of all children so far.
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if status != 0:
-        sys.exit(f"the training failed:\n{log.read_text(encoding='utf-8')}")
-    return usage.ru_maxrss * 1024
+    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words]
+    return run_alone(command, folder / "log.txt", threads=options.threads).peak
 
 
 def _live(arm: Arm, task: Task) -> Iterator[int]:

@@ -14,12 +14,12 @@ import nibabel as nib
 import numpy as np
 from measure import Spread, paired_ratio, say, table
 from numpy.typing import NDArray
-from predict_parts import differing, make_bundle, monai_runner, predict_verb, run_alone
+from predict_parts import case_dice, differing, fold_cases, make_bundle, monai_runner, predict_verb
+from processes import run_alone
 from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from pipeline.data.sample import make_sample
-from pipeline.evaluation.metrics import case_metrics
 
 __all__ = ["BASE", "WAYS", "case_scores", "measure_cases", "report_cases", "telling"]
 
@@ -53,7 +53,11 @@ def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         options: bundle, dataset_dir, datalist, fold, rounds, quick.
         folder: for scratch files.
     """
-    bundle, cases = _quick(folder) if options.quick else (Path(options.bundle), _fold(options))
+    bundle, cases = Path(options.bundle), []
+    if options.quick:
+        bundle, cases = _quick(folder)
+    else:
+        cases = fold_cases(options.datalist, options.dataset_dir, options.fold)
     scans = folder / "scans"
     scans.mkdir()
     for case in cases:
@@ -70,7 +74,7 @@ def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         same += [differing(*(found[way] / f"{name}_seg.nii.gz" for way in (BASE, PREDICT))) for name in names]
     labels = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))["labels"]
     dice = {way: [_dice(case, found[way], labels) for case in cases] for way in WAYS}
-    mean = [fmean(row.values()) for row in dice[UNCERTAIN]]
+    mean = [row["mean"] for row in dice[UNCERTAIN]]
     scores = [case_scores(*_maps(case, found[UNCERTAIN])) for case in cases]
     return {
         "cases": len(cases),
@@ -89,11 +93,7 @@ def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "files_equal": sum(one["bytes_equal"] for one in same),
         },
         "spent": _spent(found[PREDICT]),
-        "quality": {
-            way: {label: fmean(row[label] for row in rows) for label in rows[0]}
-            | {"mean": fmean(fmean(row.values()) for row in rows)}
-            for way, rows in dice.items()
-        },
+        "quality": {way: {label: fmean(row[label] for row in rows) for label in rows[0]} for way, rows in dice.items()},
         "uncertainty": telling(mean, {key: [one[key] for one in scores] for key in _SCORES}, options.seed),
     }
 
@@ -192,15 +192,8 @@ def _spent(output: Path) -> dict[str, float]:
 
 
 def _dice(case: Mapping[str, Path], output: Path, labels: Mapping[str, int]) -> dict[str, float]:
-    reference = nib.load(case["label"])
     name = case["image"].name.removesuffix(".nii.gz")
-    rows = case_metrics(
-        np.asarray(nib.load(output / f"{name}_seg.nii.gz").dataobj),
-        np.rint(reference.get_fdata()).astype(int),
-        spacing=[float(size) for size in reference.header.get_zooms()],
-        labels=labels,
-    )
-    return {row["label"]: row["dice"] for row in rows}
+    return case_dice(np.asarray(nib.load(output / f"{name}_seg.nii.gz").dataobj), case["label"], labels)
 
 
 def _maps(case: Mapping[str, Path], output: Path) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -220,18 +213,10 @@ def _correlation(values: NDArray[Any], others: NDArray[Any]) -> float:
     return float(spearmanr(values, others).statistic)
 
 
-def _fold(options: argparse.Namespace) -> list[dict[str, Path]]:
-    """Return the files of the fold's cases."""
-    listed = json.loads(options.datalist.read_text(encoding="utf-8"))["training"]
-    keys = ("image", "label")
-    return [{key: options.dataset_dir / case[key] for key in keys} for case in listed if case["fold"] == options.fold]
-
-
 def _quick(folder: Path) -> tuple[Path, list[dict[str, Path]]]:
     """Return a toy bundle and the built-in sample's cases."""
     datalist = make_sample(folder / "data", cases=3, scans=0, folds=1)
-    listed = json.loads(datalist.read_text(encoding="utf-8"))["training"]
-    cases = [{key: datalist.parent / case[key] for key in ("image", "label")} for case in listed]
+    cases = fold_cases(datalist, datalist.parent, 0)
     spacing, channels = (2.0, 2.0, 2.0), (4, 8)
     bundle = make_bundle(
         folder / "bundle", classes=4, spacing=spacing, window=32, channels=channels, normalisation="zscore"

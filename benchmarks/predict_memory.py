@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import say, table
-from predict_parts import differing, make_bundle, make_ct, monai_runner, predict_verb, run_alone
+from predict_parts import differing, make_bundle, make_ct, monai_runner, predict_verb
+from processes import run_alone
 
 __all__ = ["RUNS", "Run", "measure_memory", "report_memory"]
 

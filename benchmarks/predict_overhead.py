@@ -11,7 +11,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from measure import Spread, say, table
-from predict_parts import make_bundle, predict_verb, run_alone
+from predict_parts import make_bundle, predict_verb
+from processes import run_alone
 
 from pipeline.data.sample import make_sample
 

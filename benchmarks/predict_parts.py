@@ -1,14 +1,12 @@
-"""What the parts of `predict.py` share: processes of their own, bundles with random weights, synthetic CT scans."""
+"""What the benchmarks of prediction share: commands, the cases of a fold, bundles with random weights, CT scans."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import nibabel as nib
@@ -16,63 +14,24 @@ import numpy as np
 import torch
 import yaml
 from monai.bundle import ConfigParser
+from numpy.typing import NDArray
+from processes import VERB
 
 from pipeline.bundle.render import write_rendered
+from pipeline.evaluation.metrics import case_metrics
 
-__all__ = ["Alone", "differing", "make_bundle", "make_ct", "monai_runner", "predict_verb", "run_alone"]
+__all__ = ["case_dice", "differing", "fold_cases", "make_bundle", "make_ct", "monai_runner", "predict_verb"]
 
 PLAN = Path(__file__).resolve().parents[1] / "bundles" / "hippocampus_mri" / "plan.yaml"
-_VERB = "import sys; from pipeline.cli import main; sys.exit(main())"
-# A process that is started by a large one counts that one's memory as its own: a small one in between starts it.
-_LAUNCHER = """
-import json, os, subprocess, sys, time
-with open(sys.argv[1], "w") as log:
-    begun = time.perf_counter()
-    child = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
-    _, status, usage = os.wait4(child.pid, 0)
-    taken = time.perf_counter() - begun
-child.returncode = os.waitstatus_to_exitcode(status)
-unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps([child.returncode, taken, usage.ru_maxrss * unit]))
-"""
 _AIR, _BODY = (-1000, 15), (40, 30)  # HU: mean and standard deviation
 _ORGANS = 12
 _STEP = 8  # slices that are made at a time
 
 
-@dataclass(frozen=True)
-class Alone:
-    """What a process of its own took: seconds, and the peak of its resident memory in bytes."""
-
-    seconds: float
-    peak: int
-
-
-def run_alone(words: Sequence[str | Path], log: Path, *, threads: int = 1) -> Alone:
-    """Run a command in a fresh process.
-
-    Args:
-        words: the command.
-        log: where its output goes.
-        threads: that PyTorch starts with.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    command = [sys.executable, "-c", _LAUNCHER, str(log), *map(str, words)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    status, seconds, peak = json.loads(done.stdout)
-    if status != 0:
-        msg = f"{words[-1]}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
-        raise RuntimeError(msg)
-    return Alone(seconds, peak)
-
-
 def predict_verb(bundle: Path, scans: Path, output: Path, *options: str, threads: int = 1) -> list[str]:
     """Return the command of ``lightskip predict``."""
     words = ["predict", str(bundle), str(scans), "-o", str(output), "--threads", str(threads), "--device", "cpu"]
-    return [sys.executable, "-W", "ignore", "-c", _VERB, *words, *options]
+    return [*VERB, *words, *options]
 
 
 def monai_runner(bundle: Path, scans: Path, output: Path) -> list[str]:
@@ -200,3 +159,22 @@ def differing(first: Path, second: Path) -> dict[str, Any]:
         raise RuntimeError(msg)
     differ = int(np.count_nonzero(np.asarray(one.dataobj) != np.asarray(other.dataobj)))
     return {"voxels": differ, "of": int(np.prod(one.shape)), "bytes_equal": first.read_bytes() == second.read_bytes()}
+
+
+def fold_cases(datalist: Path, dataset_dir: Path, fold: int) -> list[dict[str, Path]]:
+    """Return the files, under ``image`` and ``label``, of the cases of a fold."""
+    listed = json.loads(datalist.read_text(encoding="utf-8"))["training"]
+    return [{key: dataset_dir / case[key] for key in ("image", "label")} for case in listed if case["fold"] == fold]
+
+
+def case_dice(labels: NDArray[Any], file: Path, names: Mapping[str, int]) -> dict[str, float]:
+    """Return the Dice of each label of a label map against the reference in a file; under ``mean`` their mean."""
+    reference = nib.load(file)
+    rows = case_metrics(
+        labels,
+        np.rint(reference.get_fdata()).astype(int),
+        spacing=[float(size) for size in reference.header.get_zooms()],
+        labels=names,
+    )
+    dice = {row["label"]: row["dice"] for row in rows}
+    return dice | {"mean": fmean(dice.values())}

@@ -14,8 +14,8 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from measure import say, table
-from memory import stream
 from predict_parts import make_bundle, make_ct
+from processes import stream
 
 from pipeline.memory import restart_peak, status_bytes
 from pipeline.prediction.memory import preparation_bytes

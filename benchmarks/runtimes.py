@@ -24,16 +24,15 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
-from measure import RESULTS, Spread, header, paired_ratio, rounds_in_time, say, table, write_json
+from measure import RESULTS, Spread, header, paired_ratio, rounds_in_time, say, seconds, table, write_json
 from monai.bundle import ConfigParser
 from predict_parts import make_bundle
 from runtimes_cases import measure_cases, report_cases
-from runtimes_ways import BFLOAT16, FLOAT32, PACKAGES, Way, installed, ways
-from torch import Tensor, nn
+from runtimes_ways import BFLOAT16, FLOAT32, PACKAGES, installed, ways
+from torch import nn
 
 from pipeline.data.errors import InputError
 from pipeline.inference.runtimes import OpenVINONetwork
@@ -118,7 +117,7 @@ def _forward(options: argparse.Namespace) -> dict[str, Any]:
             known = ways(setting.network, setting.shape, threads)
             expected = known[FLOAT32](x)
             logits = {name: way(x) for name, way in known.items()}
-            calls = {name: partial(_seconds, way, x) for name, way in known.items()}
+            calls = {name: partial(seconds, partial(way, x), "cpu", repeats=3) for name, way in known.items()}
             rounds = list(rounds_in_time(calls, minutes=0, at_least=options.rounds, seed=options.seed))
             times = {name: [one[name] for one in rounds] for name in known}
             found[f"{setting.name}, {threads} thread{'s' * (threads > 1)}"] = {
@@ -136,16 +135,6 @@ def _forward(options: argparse.Namespace) -> dict[str, Any]:
 
 def _bases(times: Mapping[str, Any]) -> list[str]:
     return [name for name in (FLOAT32, BFLOAT16) if name in times]
-
-
-def _seconds(way: Way, x: Tensor) -> float:
-    """The median of at most three calls, of which more than one second is enough."""
-    times: list[float] = []
-    while len(times) < 3 and sum(times) < 1:
-        start = time.perf_counter()
-        way(x)
-        times.append(time.perf_counter() - start)
-    return median(times)
 
 
 def _start(options: argparse.Namespace) -> dict[str, float]:
@@ -170,8 +159,8 @@ def _report_forward(results: Mapping[str, Any]) -> None:
         ]
         say(f"\n{setting}: milliseconds, ratios within a round, median [quartiles]\n")
         say(table(["", "ms", *bases, "labels that differ"], rows))
-    for name, seconds in results["start"].items():
-        say(f"\nconverting for OpenVINO, {name}: {seconds:.2f} s")
+    for name, taken in results["start"].items():
+        say(f"\nconverting for OpenVINO, {name}: {taken:.2f} s")
 
 
 def _options() -> argparse.Namespace:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from measure import Spread, paired_ratio, say, table
 from numpy.typing import NDArray
+from predict_parts import case_dice, fold_cases
 
-from pipeline.evaluation.metrics import case_metrics
 from pipeline.inference.runtimes import RUNTIMES
 from pipeline.networks.precision import cpu_has_bfloat16
 from pipeline.prediction.predictor import Predictor
@@ -32,8 +30,7 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
         options: bundle, dataset_dir, datalist, fold, rounds.
     """
     torch.set_num_threads(1)
-    listed = json.loads(options.datalist.read_text(encoding="utf-8"))["training"]
-    cases = [one for one in listed if one["fold"] == options.fold]
+    cases = fold_cases(options.datalist, options.dataset_dir, options.fold)
     formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
     predictors = {
         f"{runtime} {precision}": Predictor(
@@ -44,7 +41,7 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for _ in range(options.rounds):
-        found = {name: _segmented(predictor, cases, options.dataset_dir) for name, predictor in predictors.items()}
+        found = {name: _segmented(predictor, cases) for name, predictor in predictors.items()}
         for name, (_, taken) in found.items():
             seconds[name].append(taken)
     labels = next(iter(predictors.values())).parts.labels
@@ -67,8 +64,7 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
                     bool((one == base).all()) for one, base in zip(maps, found[_BASE][0], strict=True)
                 ),
                 "dice": fmean(
-                    _dice(one, options.dataset_dir / case["label"], labels)
-                    for one, case in zip(maps, cases, strict=True)
+                    case_dice(one, case["label"], labels)["mean"] for one, case in zip(maps, cases, strict=True)
                 ),
             }
             for name, (maps, _) in found.items()
@@ -94,19 +90,8 @@ def report_cases(results: Mapping[str, Any]) -> None:
 
 
 def _segmented(
-    predictor: Predictor, cases: list[dict[str, Any]], folder: Path
+    predictor: Predictor, cases: list[dict[str, Path]]
 ) -> tuple[list[NDArray[np.unsignedinteger[Any]]], float]:
     """Return the label maps and the seconds in the network."""
-    predictions = [predictor(folder / case["image"]) for case in cases]
+    predictions = [predictor(case["image"]) for case in cases]
     return [one.labels for one in predictions], sum(one.seconds["network"] for one in predictions)
-
-
-def _dice(labels: NDArray[Any], file: Path, names: Mapping[str, int]) -> float:
-    reference = nib.load(file)
-    rows = case_metrics(
-        labels,
-        np.rint(reference.get_fdata()).astype(int),
-        spacing=[float(size) for size in reference.header.get_zooms()],
-        labels=names,
-    )
-    return fmean(row["dice"] for row in rows)

@@ -1,16 +1,15 @@
-"""How time and memory grow: with voxels, width and depth of a step, and with the size of a scan.
+"""How the time of a training step and of an inference grows with voxels, width and depth.
 
     python benchmarks/scaling.py
-    python benchmarks/scaling.py --only scans --sizes 256 512x512x600 --full --classes 20
+    python benchmarks/scaling.py --skip '["sat", {"maps": 4}]' --minutes 10
 
 V-Nets with concatenation and with one other skip connection, MONAI's DynUNet and UNet of the same widths beside them.
-The result is written after every round and every scan; a second start with the same options goes on from there.
+The result is written after every round. `predict.py memory` measures whole scans.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -19,10 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from arms import Arm, Task, parse_skip, read_task
-from measure import Spread, add_options, header, paired_ratio, plain, say, table, write_json
-from memory import stream
-from scans import MONAI, measure_scans, parse_size, size_text
+from arms import MONAI_ARMS, Arm, Task, parse_skip, read_task
+from measure import Spread, add_options, header, paired_ratio, say, table, write_json
+from processes import stream
 from steps import PHASES, timed_rounds
 
 from pipeline.data.errors import InputError
@@ -30,8 +28,8 @@ from pipeline.data.errors import InputError
 __all__ = ["main"]
 
 BASELINE = "concat"
-SIZES = ("96", "128", "192", "256")
-LARGEST = "512x512x600"
+# With its 5x5x5 kernels MONAI's VNet would take most of the time; skips.py measures it.
+MONAI = tuple(name for name in MONAI_ARMS if name != "MONAI VNet")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Point:
     def size(self) -> str:
         """Patch, widths and levels in words."""
         channels = "-".join(map(str, self.task.network["channels"]))
-        return f"{size_text(self.task.patch)}, {channels}"
+        return f"{_size_text(self.task.patch)}, {channels}"
 
 
 def main() -> int:
@@ -55,26 +53,21 @@ def main() -> int:
     options = _options()
     try:
         task = read_task(options)
-        sizes = [parse_size(text, len(task.patch)) for text in options.sizes]
         other = parse_skip(options.skip)
         arms = {arm.name: arm for arm in (Arm(BASELINE, BASELINE), other)}
         if options.quick:
             task = replace(task.resized(width=0.5), patch=(32,) * len(task.patch), batch=1)
-            task = replace(task, window=task.patch)
-            sizes, options.minutes = [(48,) * len(task.patch)], 0.0
-        task = replace(task, out_channels=options.classes or task.out_channels)
+            options.minutes = 0.0
         with torch.device("meta"):
             other.build(task)
     except (InputError, ValueError, TypeError) as error:
         say(f"error: {error}")
         return 2
-    results = _begun(options, task)
-    say(f"batch {task.batch}, {task.precision}, {task.threads} threads, {task.device}; window {size_text(task.window)}")
-    if options.only != "scans":
-        _steps(results, list(arms.values()), task, options)
-    if options.only != "steps":
-        measure_scans(results, list(arms.values()), task, sizes, options.output)
-    say(f"\n{options.output}")
+    say(f"batch {task.batch}, {task.precision}, {task.threads} threads, {task.device}")
+    results = header("scaling", options) | {"task": vars(task)}
+    _steps(results, list(arms.values()), task, options)
+    _say_steps(results)
+    say(f"\n{results['rounds']} rounds; {options.output}")
     return 0
 
 
@@ -108,26 +101,21 @@ def exponent(values: Sequence[float], times: Sequence[float]) -> float:
 
 def _steps(results: dict[str, Any], arms: list[Arm], task: Task, options: argparse.Namespace) -> None:
     points = step_points(arms, task, quick=options.quick)
-    if not results.get("steps_complete"):
-        rows = {name: _counts(point) for name, point in points.items()}
-        pairs = {name: (point.arm, point.task) for name, point in points.items()}
-        rounds = []
-        for times in stream(
-            timed_rounds, pairs, minutes=options.minutes, repeats=1 if options.quick else 2, clock=options.clock
-        ):
-            rounds.append(times)
-            for name, row in rows.items():
-                base = f"{points[name].series} {points[name].value:g} {BASELINE}"
-                for phase in PHASES:
-                    mine, bases = ([times[key][phase] for times in rounds] for key in (name, base))
-                    spread = Spread.of(mine)
-                    rate = 2 * row["multiply_adds"][phase] / spread.median / 1e9
-                    row[phase] = {"seconds": spread, "ratio": paired_ratio(mine, bases), "gflops_per_second": rate}
-            results |= {"steps": rows, "rounds": len(rounds), "exponents": _exponents(rows)}
-            write_json(options.output, results)
-        results["steps_complete"] = True
+    rows = {name: _counts(point) for name, point in points.items()}
+    pairs = {name: (point.arm, point.task) for name, point in points.items()}
+    rounds: list[dict[str, dict[str, float]]] = []
+    repeats = 1 if options.quick else 2
+    for times in stream(timed_rounds, pairs, minutes=options.minutes, repeats=repeats, clock=options.clock):
+        rounds.append(times)
+        for name, row in rows.items():
+            base = f"{points[name].series} {points[name].value:g} {BASELINE}"
+            for phase in PHASES:
+                mine, bases = ([times[key][phase] for times in rounds] for key in (name, base))
+                spread = Spread.of(mine)
+                rate = 2 * row["multiply_adds"][phase] / spread.median / 1e9
+                row[phase] = {"seconds": spread, "ratio": paired_ratio(mine, bases), "gflops_per_second": rate}
+        results |= {"steps": rows, "rounds": len(rounds), "exponents": _exponents(rows)}
         write_json(options.output, results)
-    _say_steps(plain(results))
 
 
 def _counts(point: Point) -> dict[str, Any]:
@@ -153,33 +141,11 @@ def _exponents(rows: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def _begun(options: argparse.Namespace, task: Task) -> dict[str, Any]:
-    """Take the unfinished results of the same settings, or none, and note this start in them."""
-    head = header("scaling", options)
-    # As JSON gives them back: lists for tuples.
-    settings = plain({"task": vars(task), "skip": options.skip, "clock": options.clock, "quick": options.quick})
-    results: dict[str, Any] = {"benchmark": "scaling", "settings": settings, "starts": []}
-    if options.output.is_file() and not options.fresh:
-        found = json.loads(options.output.read_text(encoding="utf-8"))
-        if found.get("settings") == settings and found["starts"][-1]["versions"] == head["versions"]:
-            results = found
-            say(f"going on with {options.output}; --fresh begins anew")
-    results["starts"].append(head)
-    return results
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "scaling", minutes=3.0)
     parser.add_argument("--skip", default="sat", help="name or JSON of the skip beside concat [%(default)s]")
-    parser.add_argument("--only", choices=["steps", "scans"], help="one of the two parts")
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="of scans, voxels: 128 or 512x512x300")
-    parser.add_argument("--full", action="store_true", help=f"also a scan of {LARGEST}: many minutes on a CPU")
-    parser.add_argument("--classes", type=int, help="output channels, instead of the plan's")
-    parser.add_argument("--fresh", action="store_true", help="measure again what the output file has already")
-    options = parser.parse_args()
-    options.sizes = [*options.sizes, *([LARGEST] if options.full else [])]
-    return options
+    return parser.parse_args()
 
 
 def _say_steps(results: dict[str, Any]) -> None:
@@ -202,8 +168,11 @@ def _say_steps(results: dict[str, Any]) -> None:
 
 
 def _step_texts(phase: dict[str, Any]) -> list[str]:
-    times, ratio = Spread(**phase["seconds"]), Spread(**phase["ratio"])
-    return [times.text(1e3, 0), f"{phase['gflops_per_second']:.0f}", ratio.text()]
+    return [phase["seconds"].text(1e3, 0), f"{phase['gflops_per_second']:.0f}", phase["ratio"].text()]
+
+
+def _size_text(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
 
 
 if __name__ == "__main__":

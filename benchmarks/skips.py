@@ -5,13 +5,12 @@
 
 V-Nets of the same widths, those of a bundle's plan, and MONAI's networks beside them. Times are measured in turn, and
 a ratio is taken within a round: to ``concat`` in the plan's form, and to ``concat, merged``, the paper's form, whose
-decoder is as wide as what is concatenated. Peaks of memory are those of the first two steps of fresh processes.
+decoder is as wide as what is concatenated. Peaks of memory are those of the first two steps of a fresh process.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from dataclasses import replace
 from typing import Any
@@ -19,12 +18,12 @@ from typing import Any
 import torch
 from arms import MONAI_ARMS, REMARKS, Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, say, table, write_json
-from memory import MIB, stream
+from memory import MIB
+from processes import stream
 from steps import PHASES, peaks, timed_rounds
 from tqdm import tqdm
 
 from pipeline.data.errors import InputError
-from pipeline.networks import VNet
 
 __all__ = ["main"]
 
@@ -41,12 +40,9 @@ SKIPS = (
     '["sat", {"maps": 4}]',
     '["sat", {"maps": 4, "merge": "sum", "gate": "linear"}]',
 )
-MEASURES = ("live", "resident")
 # What SAT shall reach against concat.
 MARKS = {"train": {"time": 0.85, "memory": 0.85}, "infer": {"time": 0.80, "memory": 0.75}}
 RATIOS = ("to concat", "to merged")
-# Millions of parameters of the published V-Net, 16 to 256 channels, 5x5x5 kernels, three classes.
-PUBLISHED = {"concat": 45.605525, "sat": 29.7825, "none": 29.671973}
 
 
 def main() -> int:
@@ -65,14 +61,10 @@ def main() -> int:
         say(f"error: {error}")
         return 2
     results = header("skips", options) | {"task": vars(task), "marks": MARKS, "remarks": REMARKS}
-    results["published_vnet"] = _published()
     _say_task(task)
     results["arms"] = {name: {"skip": arm.skip, **_counts(arm, task)} for name, arm in arms.items()}
     for name, arm in tqdm(arms.items(), desc="memory", leave=False, disable=None):
-        results["arms"][name] |= {
-            phase: {"memory": _peaks(arm, task, phase, processes=1 if options.quick else options.processes)}
-            for phase in PHASES
-        }
+        results["arms"][name] |= {phase: {"memory": next(stream(peaks, arm, task, phase))} for phase in PHASES}
     pairs = {name: (arm, task) for name, arm in arms.items()}
     rounds: list[dict[str, Any]] = []
     for times in stream(
@@ -91,7 +83,6 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "skips", minutes=4.0)
     parser.add_argument("--skip", action="append", help="a name or JSON; again for more; instead of the usual ones")
-    parser.add_argument("--processes", type=int, default=3, help="to measure each peak of memory in [%(default)s]")
     parser.add_argument("--no-monai", action="store_true", help="leave MONAI's networks out")
     return parser.parse_args()
 
@@ -113,21 +104,6 @@ def _counts(arm: Arm, task: Task) -> dict[str, Any]:
     }
 
 
-def _published() -> dict[str, dict[str, float]]:
-    with torch.device("meta"):
-        networks = {skip: VNet(3, 1, 3, skip=skip) for skip in PUBLISHED}
-    counted = {skip: sum(p.numel() for p in network.parameters()) for skip, network in networks.items()}
-    return {skip: {"counted": counted[skip] / 1e6, "arithmetic": PUBLISHED[skip]} for skip in PUBLISHED}
-
-
-def _peaks(arm: Arm, task: Task, phase: str, *, processes: int) -> dict[str, Any]:
-    found: list[dict[str, Any]] = [next(stream(peaks, arm, task, phase)) for _ in range(processes)]
-    # How malloc's heap grows differs from process to process, and by a fifth.
-    resident = [one["resident"] for one in found if one["resident"] is not None]
-    median = statistics.median_low(resident) if resident else None
-    return found[0] | {"resident": median, "resident_of_each_process": resident}
-
-
 def _compare(arms: dict[str, Any], rounds: list[dict[str, Any]]) -> None:
     """Put times, and the ratios of times and peaks to both baselines, into the arms."""
     for phase in PHASES:
@@ -135,17 +111,12 @@ def _compare(arms: dict[str, Any], rounds: list[dict[str, Any]]) -> None:
         for name, arm in arms.items():
             arm[phase]["seconds"] = Spread.of(times[name])
             arm[phase]["ratios"] = {
-                base: {"seconds": paired_ratio(times[name], times[base])}
-                | {
-                    measure: _quotient(arm[phase]["memory"][measure], arms[base][phase]["memory"][measure])
-                    for measure in MEASURES
+                base: {
+                    "seconds": paired_ratio(times[name], times[base]),
+                    "live": arm[phase]["memory"]["live"] / arms[base][phase]["memory"]["live"],
                 }
                 for base in BASELINES
             }
-
-
-def _quotient(value: int | None, base: int | None) -> float | None:
-    return value / base if value is not None and base else None
 
 
 def _say_task(task: Task) -> None:
@@ -158,9 +129,6 @@ def _say_task(task: Task) -> None:
 
 def _say_results(results: dict[str, Any]) -> None:
     arms = results["arms"]
-    say("\nPublished V-Net, million parameters")
-    rows = [[skip, f"{n['counted']:.6f}", f"{n['arithmetic']:.6f}"] for skip, n in results["published_vnet"].items()]
-    say(table(["skip", "counted", "arithmetic"], rows))
     say("\nTime: median [quartiles] over rounds; ratios to both forms of concat, within each round")
     columns = ["network", "M param.", "G mult-adds", "train ms", *RATIOS, "infer ms", *RATIOS]
     rows = [
@@ -174,8 +142,7 @@ def _say_results(results: dict[str, Any]) -> None:
     for phase in PHASES:
         mark = f"<= {MARKS[phase]['memory']:.2f}"
         rows = [[name, *_memory_texts(arm[phase])] for name, arm in arms.items()]
-        columns = [f"{phase}: network", "live", *RATIOS, "resident", *RATIOS]
-        say(table(columns, [*rows, ["mark for sat", "", mark, "", "", mark, ""]]))
+        say(table([f"{phase}: network", "live", *RATIOS], [*rows, ["mark for sat", "", mark, ""]]))
 
 
 def _time_texts(found: dict[str, Any]) -> list[str]:
@@ -184,19 +151,8 @@ def _time_texts(found: dict[str, Any]) -> list[str]:
 
 
 def _memory_texts(found: dict[str, Any]) -> list[str]:
-    texts = []
-    for measure in MEASURES:
-        ratios = [found["ratios"][base][measure] for base in BASELINES]
-        texts += [_mib(found["memory"][measure]), *map(_ratio, ratios)]
-    return texts
-
-
-def _mib(count: int | None) -> str:
-    return "-" if count is None else f"{count / MIB:.1f}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    ratios = [found["ratios"][base]["live"] for base in BASELINES]
+    return [f"{found['memory']['live'] / MIB:.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 if __name__ == "__main__":

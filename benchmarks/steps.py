@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from arms import Arm, Task
 from measure import rounds_in_time, seconds
-from memory import device_peak, live_peak, resident_peak
+from memory import device_peak, live_peak
 from monai.losses import DiceCELoss
 
 from pipeline.inference import PrecisionInferer
@@ -68,26 +68,24 @@ def begin(task: Task) -> None:
         tiny.phase(phase)()
 
 
-def peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int | None]]:
-    """Peaks (bytes) of the first two steps above weights and batch; for a fresh process.
+def peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
+    """Peak (bytes) of the first two steps above weights and batch; for a fresh process.
 
     Gradients and the optimiser's state are part of a training's peak.
 
     Yields:
-        ``held`` (weights and batch), ``live`` and ``resident``, see :mod:`memory`; on a GPU both are PyTorch's peak.
+        ``held`` (weights and batch) and ``live``, see :mod:`memory`.
     """
     if phase == "train":
         # As configs/train.yaml does; configs/inference.yaml does not.
         keep_memory()
     begin(task)
-    found: dict[str, int | None] = {}
-    on_cpu: dict[str, Callable[[Callable[[], object]], int | None]] = {"resident": resident_peak, "live": live_peak}
-    for name, measure in on_cpu.items():
-        work = Work(arm, task)
-        step = partial(_twice, work.phase(phase))
-        found["held"] = work.held_bytes
-        found[name] = measure(step) if task.device == "cpu" else device_peak(step, task.device)
-    yield found
+    work = Work(arm, task)
+    step = partial(_twice, work.phase(phase))
+    yield {
+        "held": work.held_bytes,
+        "live": live_peak(step) if task.device == "cpu" else device_peak(step, task.device),
+    }
 
 
 def timed_rounds(

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from arms import Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, rounds_in_time, say, seconds, table, write_json
-from memory import stream
+from processes import stream
 from steps import PHASES, Work, begin
 
 from pipeline.data.errors import InputError

@@ -6,7 +6,7 @@ import logging
 import warnings
 from typing import Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 # Wherever pydicom is installed MONAI looks for its plugin for GPUs, and says twice that there is none.
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
@@ -14,7 +14,7 @@ logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR
 
 
 def __getattr__(name: str) -> Any:
-    """Give `predict` and `Predictor` when they are asked for: they import PyTorch and MONAI."""
+    """Return `predict` and `Predictor`, which are imported on request only: they need PyTorch and MONAI."""
     if name in {"predict", "Predictor"}:
         from . import prediction  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Memory of this process and of the machine, as Linux tells it. Imports nothing of ours, for every room to use."""
+"""Memory of this process and of the machine. Imports nothing else of LightSkip, so that every room can use it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 __all__ = ["free_bytes", "give_back", "restart_peak", "status_bytes"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
-_MACHINE = Path("/proc/meminfo")
 
 
 def status_bytes(key: str) -> int | None:
-    """Return a line of this process's status: such as ``VmRSS``, what it has in memory now.
+    """Return a line of this process's status in bytes, such as ``VmHWM``; None where the system is not Linux.
 
-    Returns:
-        Bytes; None where the system does not tell.
+    psutil has neither the peak that `restart_peak` restarts nor the kinds of resident memory (``RssAnon``, ...).
     """
-    return _line(_STATUS, key)
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{key}:")]
+    return kilobytes[0] * 1024 if kilobytes else None
 
 
-def free_bytes() -> int | None:
-    """Return the machine's memory that programs can still have; None where the system does not tell."""
-    return _line(_MACHINE, "MemAvailable")
+def free_bytes() -> int:
+    """Return the machine's memory that programs can still have without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def give_back() -> None:
-    """Give freed memory that malloc keeps back to the system: what is counted then is in use."""
+    """Return freed memory that malloc keeps to the system: what is counted then is in use."""
     if sys.platform == "linux":
         # musl has no malloc_trim, and keeps nothing.
         with suppress(AttributeError, OSError):
@@ -37,18 +42,9 @@ def give_back() -> None:
 
 
 def restart_peak() -> bool:
-    """Set the peak back to what is in memory now, and return whether the system let it: proc(5)."""
+    """Set the peak back to what is in memory now, and return whether the system allowed it: proc(5)."""
     try:
         _CLEAR.write_text("5")
     except OSError:
         return False
     return True
-
-
-def _line(file: Path, key: str) -> int | None:
-    try:
-        lines = file.read_text().splitlines()
-    except OSError:
-        return None
-    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{key}:")]
-    return kilobytes[0] * 1024 if kilobytes else None

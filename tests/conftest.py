@@ -1,6 +1,10 @@
+import json
 import locale
+import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +13,32 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# Files and folders whose tests take long. They come first, so that no process has much left when the others are done.
+_LONG = ("tests/bundles/", "tests/training/test_resume", "tests/training/test_distributed", "tests/prediction/test_")
+# The developers' folder of real scans and schemas. It is never part of the repository.
+_SHARED = Path(os.environ.get("LIGHTSKIP_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take long first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The developers' folder of real scans, which lies beside the repository and is never part of it."""
-    if not _REAL_DATA.is_dir():
-        pytest.skip("no real scans: the folder ../shared/data beside the repository is absent")
-    return _REAL_DATA
+    """Return the folder of real scans; skip the test where there is none."""
+    if not (_SHARED / "data").is_dir():
+        pytest.skip("no real scans: the folder ../shared/data next to the repository is absent")
+    return _SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def metadata_schema() -> Path:
+    """Return the file with MONAI's schema of metadata.json; skip the test where there is none."""
+    file = _SHARED / "schema" / "meta_schema_20240725.json"
+    if not file.is_file():
+        pytest.skip("no copy of MONAI's schema: the folder ../shared/schema next to the repository is absent")
+    return file
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +48,53 @@ def same_locale() -> Iterator[None]:
     yield
     if locale.setlocale(locale.LC_ALL) != before:
         locale.setlocale(locale.LC_ALL, before)
+
+
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Function that runs Python with the given words, in a process of its own that need not import MONAI anew.
+
+    Its result is that of ``subprocess.run`` with the text that the program printed. The program has one thread.
+    """
+    folder = tmp_path_factory.mktemp("warm_start")
+    server: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        if not server:
+            server.append(_start_server())
+        out, err = (folder / name for name in ("out", "err"))
+        for file in (out, err):
+            file.write_text("")
+        request = {
+            "words": [str(word) for word in words],
+            "cwd": str(cwd or Path.cwd()),
+            "environment": {**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            "out": str(out),
+            "err": str(err),
+        }
+        process = server[0]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        status = int(process.stdout.readline())
+        return subprocess.CompletedProcess(request["words"], status, out.read_text(), err.read_text())
+
+    yield start
+    for process in server:
+        # Nothing of it is needed: its own end would take seconds.
+        process.kill()
+        process.communicate()
+
+
+def _start_server() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm_start.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )

@@ -32,7 +32,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.layouts": {"find": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
-        "pipeline.report.figures": {"draw_curve": None, "draw_segmentation": None},
+        "pipeline.report.curve": {"draw_curve": None},
+        "pipeline.report.picture": {"draw_segmentation": None},
         "pipeline.bench": {"bench": {"parameters": 1}, "as_json": "{}", "as_table": "a table"},
         "pipeline.files": {"write_text": None},
     }
@@ -308,7 +309,7 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=Path(__file__).parents[1],
     )
     assert (run.returncode, run.stderr) == (0, "")
@@ -318,7 +319,7 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
 def test_drawing_without_matplotlib_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pipeline.report.figures", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.report.curve", raising=False)
     monkeypatch.delitem(sys.modules, "pipeline.report", raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
@@ -342,7 +343,7 @@ def test_a_reader_that_has_read_enough_ends_the_command_quietly(tmp_path: Path) 
     words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]
     with os.fdopen(writing, "wb") as pipe:
         run = subprocess.run(
-            [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=300
         )
     assert (run.returncode, run.stderr) == (141, "")
 

@@ -46,19 +46,16 @@ def test_the_peak_starts_again() -> None:
 
 @linux
 def test_free_memory_is_some_of_the_machine() -> None:
-    free = free_bytes()
-    assert free is not None
-    assert 0 < free < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < free_bytes() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_numbers_are_kilobytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal:  24000 kB\nMemAvailable:    1500 kB\nMemAvailableToo: 7 kB\n")
-    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
-    assert free_bytes() == 1500 * 1024
+    (tmp_path / "status").write_text("VmPeak:  24000 kB\nVmHWM:    1500 kB\nVmHWMToo: 7 kB\n")
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
+    assert (status_bytes("VmHWM"), status_bytes("VmNot")) == (1500 * 1024, None)
 
 
 def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_STATUS", "_MACHINE"):
-        monkeypatch.setattr(memory, name, tmp_path / "absent")
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "absent")
     monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no folder" / "absent")
-    assert (status_bytes("VmRSS"), free_bytes(), restart_peak()) == (None, None, False)
+    assert (status_bytes("VmRSS"), restart_peak()) == (None, False)

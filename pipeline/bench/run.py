@@ -14,9 +14,9 @@ import torch
 from monai.bundle import ConfigWorkflow, create_workflow
 from monai.bundle.utils import EXPR_KEY
 
-from .. import __version__
 from ..data.errors import InputError
 from ..quiet import quiet_monai
+from ..version import __version__
 from .inference import measure_inference
 from .machine import cpu_model, device_name, matrix_rate
 from .random_data import make_random_dataset

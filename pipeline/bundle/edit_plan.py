@@ -1,4 +1,7 @@
-"""Edits one key of a plan's text and leaves every other line, comments too, as people wrote it."""
+"""Edits one key of a plan's text and leaves every other line, comments too, as people wrote it.
+
+Loading and dumping the whole plan, as ruamel.yaml does, keeps comments but wraps, aligns and respells other lines.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ __all__ = ["with_block"]
 
 
 def with_block(file: Path, key: str, block: str) -> str:
-    """Give the text of a YAML file with another block for a top-level key.
+    """Return the text of a YAML file with another block for a top-level key.
 
     Args:
         file: the file, a mapping in block style, UTF-8.
@@ -26,7 +29,7 @@ def with_block(file: Path, key: str, block: str) -> str:
         The text, in the line ends of the file. Comments within the key's old lines go with them.
 
     Raises:
-        InputError: the lines cannot be told from their neighbours, as in a file in flow style.
+        InputError: the key shares a line with its neighbours, as in a file in flow style.
     """
     text = file.read_bytes().decode()
     end = "\r\n" if "\r\n" in text else "\n"
@@ -39,7 +42,7 @@ def with_block(file: Path, key: str, block: str) -> str:
     if before is None or before != after:
         raise InputError(
             file,
-            found=f"a place for {key} that cannot be told from its neighbours",
+            found=f"{key} on one line with other keys",
             expected="a plan with each key on lines of its own",
             remedy=f"write it by hand:\n{block}" if block else f"remove {key} by hand",
         )

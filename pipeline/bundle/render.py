@@ -235,7 +235,7 @@ def _cleaning(plan: Plan) -> list[dict[str, Any]]:
     for key, by_name in sizes.items():
         values[key] = {str(plan.labels[name]): size for name, size in by_name.items()}
     given = {key: value for key, value in values.items() if value}
-    return [{"_target_": "pipeline.inference.CleanLabelMapd", "keys": "pred", **given}] if given else []
+    return [{"_target_": "pipeline.labelmaps.clean.CleanLabelMapd", "keys": "pred", **given}] if given else []
 
 
 def _normalisation(plan: Plan) -> list[dict[str, Any]]:

@@ -88,13 +88,11 @@ def network_of_spec(
     Raises:
         InputError: the network of the spec is of another task, what was given contradicts it, or it cannot be built.
     """
-    if spec is None:
-        return network
     own = network.spec if isinstance(network, Network) else None
-    if not isinstance(network, Network) or own is None:
-        raise _contradiction(where, f"the network {spec['name']}", f"a {type(network).__name__}", _DEFINITION)
-    if spec == own:
+    if spec is None or spec == own:
         return network
+    if own is None or not isinstance(network, Network):
+        raise _contradiction(where, f"the network {spec['name']}", f"a {type(network).__name__}", _DEFINITION)
     _require_agreement(spec, own, where, given, levels=len(network.skips()))
     changed = [f"{key} {value!r}" for key, value in spec.items() if value != own.get(key)]
     logger.info(f"{where}: weights of a network with {', '.join(changed)}, which is built instead of the config's")

@@ -1,4 +1,4 @@
-"""YAML that remembers its lines, so that an error can name the one to edit."""
+"""Reads YAML with the line of each key, so that an error can name the line to edit."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,22 @@ __all__ = ["Keys", "Lines", "Loader", "line_of", "read_yaml"]
 Keys = tuple[str, ...]
 Lines = dict[Keys, int]
 
+_MAX_DEPTH = 50
+_MAX_VALUES = 100_000
+
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string."""
+    """PyYAML's safe loader that also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string.
+
+    Every value that cannot be read, such as a number of 5,000 digits, raises a `yaml.YAMLError` with its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: D102
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise _error(f"a value that cannot be read as {kind} ({error})", node.start_mark) from error
 
 
 Loader.add_implicit_resolver(
@@ -39,21 +52,15 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
     text = _read_text(file)
     lines: Lines = {}
     duplicates: list[str] = []
-    reader = loader(text)
     try:
-        node = reader.get_single_node()
-        if isinstance(node, yaml.MappingNode):
-            _collect(node, (), lines, duplicates)
-        content = reader.construct_document(node) if node is not None else None
+        content = _parse(loader(text), lines, duplicates)
     except yaml.YAMLError as error:
         raise InputError(
-            _mark(file, error),
-            found=f"text that is not YAML: {getattr(error, 'problem', None) or error}",
+            _place(file, text, error),
+            found=f"text that is not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}",
             expected="YAML: `key: value` lines, nested by indentation with spaces",
             remedy="correct the text there, or just above it",
         ) from error
-    finally:
-        reader.dispose()
     if not isinstance(content, dict):
         raise InputError(
             file,
@@ -97,12 +104,36 @@ def _read_text(file: Path) -> str:
         ) from error
 
 
-def _mark(file: Path, error: yaml.YAMLError) -> str:
+def _parse(reader: yaml.SafeLoader, lines: Lines, duplicates: list[str]) -> Any:
+    """Return the content, and fill in the lines of its keys and the keys that are there twice."""
+    try:
+        node = reader.get_single_node()
+        if isinstance(node, yaml.MappingNode):
+            _collect(node, (), lines, duplicates)
+        return reader.construct_document(node) if node is not None else None
+    except RecursionError as error:
+        raise _error(f"more than {_MAX_DEPTH} levels", reader.get_mark()) from error
+    finally:
+        reader.dispose()
+
+
+def _place(file: Path, text: str, error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{file}, line {text.count(chr(10), 0, error.position) + 1}"
     mark = getattr(error, "problem_mark", None)
     return str(file) if mark is None else f"{file}, line {mark.line + 1}, column {mark.column + 1}"
 
 
+def _error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
 def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
+    # An alias can contain itself, or a list of aliases of lists of aliases hold billions of values.
+    if len(path) > _MAX_DEPTH:
+        raise _error(f"more than {_MAX_DEPTH} levels", node.start_mark)
+    if len(lines) > _MAX_VALUES:
+        raise _error(f"more than {_MAX_VALUES:,} values", node.start_mark)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             child = (*path, str(key.value))

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .. import __version__
+from ..version import __version__
 from .bundle_verbs import add_bundle_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs

@@ -186,6 +186,7 @@ def _check(options: argparse.Namespace) -> int:
     from ..report.check_page import write_check_page  # noqa: PLC0415
     from ..report.check_table import as_table  # noqa: PLC0415
     from ..report.fix_text import fix_text  # noqa: PLC0415
+    from ..report.thumbnail import draw_thumbnail  # noqa: PLC0415
 
     folder = options.output or _check_folder(options.datalist)
     if options.fix:
@@ -198,6 +199,7 @@ def _check(options: argparse.Namespace) -> int:
             dataset_dir=options.dataset_dir,
             workers=options.workers,
             resume=not options.again,
+            draw=draw_thumbnail,
         )
     except KeyboardInterrupt:
         print("the same command goes on from here", file=sys.stderr)
@@ -220,6 +222,7 @@ def _check(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     with quick_imports():
         from ..bundle.planning import plan_bundle  # noqa: PLC0415
+        from ..report.thumbnail import draw_thumbnail  # noqa: PLC0415
 
     print(
         plan_bundle(
@@ -234,6 +237,8 @@ def _plan(options: argparse.Namespace) -> int:
             skip=options.skip,
             spacing=options.spacing,
             modality=options.modality,
+            # The same pictures as those of `lightskip check`, which goes on from here.
+            draw=draw_thumbnail,
         )
     )
     return 0

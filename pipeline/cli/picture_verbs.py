@@ -32,7 +32,7 @@ def add_picture_verbs(verbs: Any) -> None:
 
 
 def _curve(options: argparse.Namespace) -> int:
-    from ..report.figures import draw_curve  # noqa: PLC0415
+    from ..report.curve import draw_curve  # noqa: PLC0415
 
     draw_curve(options.history, options.output)
     print(options.output)
@@ -40,7 +40,7 @@ def _curve(options: argparse.Namespace) -> int:
 
 
 def _picture(options: argparse.Namespace) -> int:
-    from ..report.figures import draw_segmentation  # noqa: PLC0415
+    from ..report.picture import draw_segmentation  # noqa: PLC0415
 
     names = dict(enumerate(options.names, start=1)) or None
     draw_segmentation(options.scan, dict(options.labels), options.output, label_names=names)

@@ -19,8 +19,8 @@ def add_share_verbs(verbs: Any) -> None:
     taken = verbs.add_parser(
         "import",
         help="unpack somebody's bundle safely, after listing all that it would run",
-        description="Check a bundle's zip, its checksums and weights, list every expression and script that its "
-        "configs would run, and unpack it if you agree. Nothing of it runs here.",
+        description="Check a bundle's zip, its checksums and weights, list every expression, class and script that "
+        "would run, and unpack it if you agree. Nothing of it runs here, and nothing is judged: read the list.",
         epilog="Without a terminal to ask at, --yes agrees. Exit status: 0 unpacked or listed, 2 refused or not "
         "agreed.",
     )
@@ -58,13 +58,13 @@ def add_share_verbs(verbs: Any) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from ..bundle.unpack.command import opened  # noqa: PLC0415
+    from ..bundle.unpack.command import open_bundle  # noqa: PLC0415
     from ..bundle.unpack.report import as_json, as_text  # noqa: PLC0415
-    from ..bundle.unpack.terminal import shown  # noqa: PLC0415
+    from ..bundle.unpack.terminal import printable  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
 
     _check_list(options.json, options.bundle, options.output)
-    with opened(options.bundle, output=options.output, look=options.list, most_bytes=options.max_size) as found:
+    with open_bundle(options.bundle, output=options.output, look=options.list, max_bytes=options.max_size) as found:
         _check_list(options.json, options.bundle, found.target)
         print(as_text(found.examination), flush=True)
         if options.json:
@@ -72,7 +72,7 @@ def _import(options: argparse.Namespace) -> int:
         found.check()
         if found.target is None:
             return 0
-        if not (options.yes or _agreed(f"unpack to {shown(str(found.target))}?")):
+        if not (options.yes or _agreed(f"unpack to {printable(str(found.target))}?")):
             return 2
         place = found.place()
     print(f"unpacked: {place}")

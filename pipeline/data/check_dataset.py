@@ -27,7 +27,7 @@ from .compare_cases import compare_cases
 from .dataset import Case, Dataset, located, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
-from .inspect_case import Inspection, Stopped, Wanted, failed_case, inspect_case
+from .inspect_case import Draw, Inspection, Stopped, Wanted, failed_case, inspect_case
 from .layouts.image_files import parts_of
 from .resume import Progress
 from .volumes import is_nifti, is_picture, read_volume
@@ -53,6 +53,7 @@ def check_dataset(
     workers: int | None = None,
     resume: bool = True,
     progress: bool = True,
+    draw: Draw | None = None,
 ) -> dict[str, Any]:
     """Check a dataset and measure what `lightskip plan` needs to know of it.
 
@@ -67,9 +68,11 @@ def check_dataset(
         workers: cases read at the same time; by default the number of CPUs, 8 at most.
         resume: whether to take what an earlier check in the same folder has found.
         progress: whether to show a progress bar on stderr, where that is a terminal.
+        draw: draws a picture of every case: a function of a module, such as `pipeline.report.thumbnail.draw_thumbnail`.
 
     Returns:
-        The report as it is in `check.json`, with one entry more: "thumbnails", JPEG bytes by the case's name.
+        The report as it is in `check.json`, with one entry more: "thumbnails", JPEG bytes by the case's name;
+        without `draw` an earlier check may have left some.
 
     Raises:
         InputError: the datalist cannot be read, its folder is not there, or the output folder cannot be written to.
@@ -81,7 +84,7 @@ def check_dataset(
     dataset = read_dataset(datalist, dataset_dir)
     sha256 = dataset.sha256
     wanted = _wanted(dataset)
-    inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress)
+    inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
     labels = dataset.labels or _labels_found(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
     findings += compare_cases(dataset, labels, inspections)
@@ -128,8 +131,13 @@ def _inspect(
     workers: int | None,
     resume: bool,
     progress: bool,
+    draw: Draw | None,
 ) -> list[Inspection]:
-    state = Progress(output, settings=repr((_FORMAT, version("lightskip"), wanted)), resume=resume)
+    settings = repr((_FORMAT, version("lightskip"), wanted))
+    if draw is not None:
+        # Lines without these pictures are not used; without `draw`, lines with any pictures are.
+        settings += f" with pictures by {getattr(draw, '__module__', '')}.{getattr(draw, '__qualname__', '')}"
+    state = Progress(output, settings=settings, resume=resume)
     stop = threading.Event()
     executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
     checksums = checksums_of_cases(dataset)
@@ -141,7 +149,7 @@ def _inspect(
             known = state.find(key)
             if known is not None:
                 return _renamed(known, case)
-            inspection = inspect_case(case, dataset.folder, wanted, stop)
+            inspection = inspect_case(case, dataset.folder, wanted, stop, draw)
             inspection.findings.extend(changed_files(case, dataset.folder, expected))
         except (Stopped, InputError):
             raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import nibabel
 import numpy as np
@@ -27,10 +27,25 @@ from .errors import InputError
 from .findings import Finding
 from .intensities import add_voxels, channels_of, measure_intensities
 from .structures import measure_structures
-from .thumbnail import thumbnail
 from .volumes import Volume, read_volume
 
-__all__ = ["Inspection", "Stopped", "Wanted", "failed_case", "inspect_case"]
+__all__ = ["Draw", "Inspection", "Stopped", "Wanted", "failed_case", "inspect_case"]
+
+
+class Draw(Protocol):
+    """Draws one channel of a case, with the outlines of its label map, as a JPEG."""
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        label: np.ndarray | None,
+        spacing: Sequence[float],
+        affine: np.ndarray | None,
+        *,
+        declared: Sequence[int],
+        background: int,
+    ) -> bytes:
+        """Return the picture: see `pipeline.report.thumbnail.draw_thumbnail`."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong
@@ -64,7 +79,7 @@ class Inspection:
         findings: what is wrong with it, as far as the case alone tells.
         record: its entry in the report, JSON-ready; classes by their value in the files, as text.
         voxels: hash of the images' values, for finding duplicates; None where an image cannot be read.
-        thumbnail: a JPEG; None where the first image cannot be read.
+        thumbnail: a JPEG; None where the first image cannot be read, or nothing draws.
     """
 
     findings: list[Finding]
@@ -89,6 +104,7 @@ class _Work:
     folder: Path
     wanted: Wanted
     stop: threading.Event | None = None
+    draw: Draw | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def go_on(self) -> None:
@@ -102,7 +118,9 @@ class _Work:
         self.findings.append(Finding(kind, found, expected, remedy, self.case.name, file))
 
 
-def inspect_case(case: Case, folder: Path, wanted: Wanted, stop: threading.Event | None = None) -> Inspection:
+def inspect_case(
+    case: Case, folder: Path, wanted: Wanted, stop: threading.Event | None = None, draw: Draw | None = None
+) -> Inspection:
     """Read a case's files whole, one image at a time beside the label map.
 
     Args:
@@ -110,6 +128,7 @@ def inspect_case(case: Case, folder: Path, wanted: Wanted, stop: threading.Event
         folder: where its relative paths start.
         wanted: what the case should be.
         stop: once it is set, the case is given up before the next step of the work.
+        draw: draws the case's picture; without it there is none.
 
     Returns:
         All that is wrong with it and what it measures. Nothing is raised for a bad file.
@@ -117,7 +136,7 @@ def inspect_case(case: Case, folder: Path, wanted: Wanted, stop: threading.Event
     Raises:
         Stopped: `stop` was set.
     """
-    work = _Work(case, folder, wanted, stop)
+    work = _Work(case, folder, wanted, stop, draw)
     inspection = Inspection(work.findings, record := _blank_record(case))
     _check_names(work)
     label = None if case.label is None else _read_label(work, case.label, record)
@@ -197,7 +216,7 @@ def _read_images(work: _Work, record: dict[str, Any], label: _Label | None, insp
             reference = grid
             _describe_grid(record, grid)
             _compare(work, label, grid)
-            inspection.thumbnail = _thumbnail(volume, label, grid, work.wanted)
+            inspection.thumbnail = _draw_thumbnail(work, volume, label, grid)
         else:
             for problem in grid_problems(grid, reference):
                 work.add(problem, reported(path))
@@ -314,16 +333,19 @@ def _foreground(label: _Label | None, grid: Grid, background: int) -> np.ndarray
     return np.asarray(label.values != background)
 
 
-def _thumbnail(volume: Volume, label: _Label | None, grid: Grid, wanted: Wanted) -> bytes:
+def _draw_thumbnail(work: _Work, volume: Volume, label: _Label | None, grid: Grid) -> bytes | None:
+    if work.draw is None:
+        return None
     image = next(channels_of(volume.voxels, len(grid.shape)))
     spacing = np.linalg.norm(grid.affine[:3, :3], axis=0)[: len(grid.shape)]
-    values = [value for value in wanted.declared or () if value != wanted.background]
-    structures = None if label is None else label.values
-    if structures is not None and wanted.background != 0:
-        # What is outlined is what is not 0.
-        structures = np.where(structures == wanted.background, 0, structures.astype(np.int32) + 1)
-        values = [value + 1 for value in values]
-    return thumbnail(image, structures, spacing, grid.affine, values=values)
+    return work.draw(
+        image,
+        None if label is None else label.values,
+        spacing,
+        grid.affine,
+        declared=list(work.wanted.declared or ()),
+        background=work.wanted.background,
+    )
 
 
 def _whole(voxels: np.ndarray) -> np.ndarray:

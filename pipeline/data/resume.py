@@ -24,7 +24,7 @@ class Progress:
 
     Args:
         folder: the output folder, made when missing; None keeps nothing.
-        settings: what a line's findings depend on besides the files; lines with other settings are not used.
+        settings: what a line's findings depend on besides the files; lines whose settings begin otherwise are not used.
         resume: whether to use the lines that are there; otherwise the file is begun anew.
 
     Raises:
@@ -88,7 +88,7 @@ class Progress:
         for line in filter(None, path.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
                 item = json.loads(line)
-                if item["settings"] == self.settings:
+                if str(item["settings"]).startswith(self.settings):
                     self.known[item["key"]] = _unpacked(item)
             except (ValueError, KeyError, TypeError):
                 # The line at which an earlier check was killed, or another version's: its case is read again.

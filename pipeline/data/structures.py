@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from .check_file import label_values
+from .voxel_size import MM3_PER_ML, voxel_size
 
 __all__ = ["measure_structures"]
 
@@ -75,14 +76,12 @@ def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine
     voxels = int(sizes.sum())
     place = [middle + part.start for middle, part in zip(_middle(inside), box, strict=True)]
     centroid = affine @ [*place, *[0.0] * (3 - inside.ndim), 1.0]
-    if inside.ndim == 3:
-        size = {"ml": voxels * float(abs(np.linalg.det(affine[:3, :3]))) / 1000}
-    else:
-        size = {"mm2": voxels * float(np.prod(np.linalg.norm(affine[:3, :2], axis=0)))}
+    size = voxels * voxel_size(affine, inside.ndim)
+    unit, amount = ("ml", size / MM3_PER_ML) if inside.ndim == 3 else ("mm2", size)
     specks, speck_voxels, near = _specks(structures, box, parts, sizes)
     return {
         "voxels": voxels,
-        **{unit: float(f"{value:.6g}") for unit, value in size.items()},
+        unit: float(f"{amount:.6g}"),
         "components": int(count),
         "largest": round(float(sizes.max()) / voxels, 6),
         "centroid": [round(float(value), 3) for value in centroid[:3]],

@@ -1,40 +1,29 @@
-"""CaseReport: an evaluator's handler that writes one row per case and label, and their summary."""
+"""CaseReport: an evaluator's handler that measures every case and writes the results when the run is complete."""
 
-import csv
-import io
-import json
+from __future__ import annotations
+
 import logging
 import os
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
-import monai
 import torch
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.data.utils import affine_to_spacing
+from monai.utils import convert_to_numpy
 
-from ..files import write_text
-from .metrics import case_metrics, summarise
+from ..data.voxel_size import voxel_size
+from .case_names import name_case
+from .metrics import case_metrics
+from .results import write_results
+from .summary import format_summary
+
+__all__ = ["CaseReport"]
 
 logger = logging.getLogger(__name__)
-
-# As of the dataset check, whose cases have the same names.
-_ENDING = re.compile(r"\.(nii|nrrd|nhdr|mha|mhd|hdr|img|dcm|png|jpe?g|bmp|tiff?)(\.gz)?$", re.IGNORECASE)
-_COLUMNS = (
-    "case",
-    "label",
-    "dice",
-    "hd95_mm",
-    "nsd",
-    "reference_size",
-    "prediction_size",
-    "size_unit",
-    "outcome",
-)
 
 
 class CaseReport:
@@ -72,7 +61,7 @@ class CaseReport:
         self.label_key = label_key
         self.image_key = image_key
         self.provenance = provenance
-        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._measured: dict[str, list[dict[str, Any]]] = {}
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator; every run of it starts a new report."""
@@ -81,7 +70,7 @@ class CaseReport:
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def _start(self, _engine: Engine) -> None:
-        self._rows = {}
+        self._measured = {}
 
     def _measure(self, engine: Engine) -> None:
         """Add the rows of one batch.
@@ -95,56 +84,36 @@ class CaseReport:
             prediction, reference = item[self.pred_key], item[self.label_key]
             if prediction.shape != reference.shape:
                 msg = (
-                    f"{_case_name(source)}: prediction has shape {tuple(prediction.shape)} and reference "
+                    f"{name_case(source)}: prediction has shape {tuple(prediction.shape)} and reference "
                     f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
                 )
                 raise ValueError(msg)
             try:
-                self._rows[source] = case_metrics(
+                self._measured[source] = case_metrics(
                     prediction,
                     reference,
                     spacing=_spacing(reference),
                     labels=self.labels,
                     tolerance_mm=self.tolerance_mm,
+                    voxel_size=_size_of_voxel(reference),
                 )
             except ValueError as error:
-                msg = f"{_case_name(source)}: {error}"
+                msg = f"{name_case(source)}: {error}"
                 raise ValueError(msg) from error
 
     def _finish(self, _engine: Engine) -> None:
-        gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._rows)
+        gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._measured)
         if idist.get_rank() != 0:
             return
-        by_source = {source: rows for part in gathered for source, rows in part.items()}
-        names = _unique_names(list(by_source))
-        rows = [
-            {"case": names[source], **row}
-            for source in sorted(by_source, key=lambda source: names[source])
-            for row in by_source[source]
-        ]
-        summary = summarise(rows)
-        write_text(self.output_dir / "cases.csv", _csv_text(rows))
-        report = {
-            "cases": len(by_source),
-            **summary,
-            "tolerance_mm": self.tolerance_mm,
-            "units": {
-                "dice": "1",
-                "hd95_mm": "mm",
-                "nsd": "1",
-                "size": sorted({row["size_unit"] for row in rows}),
-            },
-            "provenance": self.provenance,
-            "versions": {"monai": monai.__version__, "torch": torch.__version__},
-        }
-        write_text(self.output_dir / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
-        logger.info("%d cases, written to %s\n%s", len(by_source), self.output_dir, _table(summary))
+        measured = {source: rows for part in gathered for source, rows in part.items()}
+        report = write_results(self.output_dir, measured, tolerance_mm=self.tolerance_mm, provenance=self.provenance)
+        logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, format_summary(report))
 
     def _source(self, image: Any) -> str:
         """Return the scan's path, or a number that no other rank gives where it was not read from a file."""
         if isinstance(image, MetaTensor) and "filename_or_obj" in image.meta:
             return str(image.meta["filename_or_obj"])
-        return f"case_{len(self._rows) * idist.get_world_size() + idist.get_rank() + 1:04d}"
+        return f"case_{len(self._measured) * idist.get_world_size() + idist.get_rank() + 1:04d}"
 
 
 def _spacing(label_map: torch.Tensor) -> list[float]:
@@ -155,47 +124,8 @@ def _spacing(label_map: torch.Tensor) -> list[float]:
     return [float(step) for step in affine_to_spacing(label_map.affine, r=dims)]
 
 
-def _case_name(source: str, parts: int = 1) -> str:
-    name = "/".join(PurePath(source).parts[-parts:])
-    # nnU-Net's ending for the first of several channels is no part of a case's name.
-    return _ENDING.sub("", name).removesuffix("_0000")
-
-
-def _unique_names(sources: Sequence[str]) -> dict[str, str]:
-    """Name every case by its file, with as many of the folders above it as tell all cases apart."""
-    longest = max((len(PurePath(source).parts) for source in sources), default=1)
-    for parts in range(1, longest + 1):
-        names = {source: _case_name(source, parts) for source in sources}
-        if len(set(names.values())) == len(names):
-            return names
-    return {source: source for source in sources}
-
-
-def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in _COLUMNS)
-    return stream.getvalue()
-
-
-def _table(summary: Mapping[str, Any]) -> str:
-    """Lay the summary out as aligned columns: label, Dice, HD95, NSD, missed."""
-    header = ("label", "Dice (mean ± std)", "HD95 (mm)", "NSD", "missed")
-    lines = [header]
-    for name, entry in [*summary["labels"].items(), ("mean of labels", summary["overall"])]:
-        dice = _figure(entry["dice"]["mean"], 3)
-        if entry["dice"]["std"] is not None and name in summary["labels"]:
-            dice += f" ± {entry['dice']['std']:.3f}"
-        hd95, nsd = _figure(entry["hd95_mm"]["mean"], 2), _figure(entry["nsd"]["mean"], 3)
-        lines.append((name, dice, hd95, nsd, str(entry["missed"])))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
-
-
-def _figure(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
+def _size_of_voxel(label_map: torch.Tensor) -> float | None:
+    """Return the size of a voxel (mm3, in 2D mm2) of a (1, X, Y[, Z]) label map; None where it has no affine."""
+    if not isinstance(label_map, MetaTensor):
+        return None
+    return voxel_size(convert_to_numpy(label_map.affine), label_map.ndim - 1)

@@ -1,4 +1,4 @@
-"""Which cleaning of label maps is worth it, by evidence: every step measured on cases with references."""
+"""The choice of the cleaning steps that raise Dice: every step is measured on cases with references."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
-from .cleaning_cases import Case, Cases, Cleaner, Sizes, Steps, Survey, held, measure, survey
+from .cleaning_cases import Case, Cases, Cleaner, Sizes, Steps, Survey, hold_cases, measure, survey
 from .cleaning_choice import KEPT, TOGETHER, CleaningChoice, Trial
+from .paired_test import paired_test
 
 __all__ = ["choose_cleaning"]
 
 LEVEL = 0.05
-SMALLEST_GAIN = 0.0005  # shows in the third digit, and is more than the number formats differ by
+MIN_GAIN = 0.0005  # shows in the third digit, and is more than the number formats differ by
 
 _FRACTIONS = (0.5, 0.1, 0.02)
 _ROUNDING = 1e-9
-_FEW = 50
 
 
 def choose_cleaning(
@@ -27,7 +26,7 @@ def choose_cleaning(
     labels: Mapping[str, int],
     clean: Cleaner,
     *,
-    smallest_gain: float = SMALLEST_GAIN,
+    smallest_gain: float = MIN_GAIN,
     level: float = LEVEL,
 ) -> CleaningChoice:
     """Choose for every label which steps of cleaning raise its Dice, and not by chance.
@@ -35,50 +34,49 @@ def choose_cleaning(
     The steps are tried in a fixed order, each on top of those kept: the largest component alone, which needs no number;
     a smallest size of components, at 1/2, 1/10 and 1/50 of the smallest size that the label has in a reference; filled
     holes, of which removing may make some. A step is kept for a label where its mean Dice rises by at least
-    `smallest_gain` and Wilcoxon's signed-rank test, one-sided, of the cases' differences gives at most `level` divided
-    by the number of the label's candidates (Bonferroni). The test needs no normal distribution, and cases that do not
-    change say nothing in it; with five candidates, fewer than seven that change keep nothing. At the end all kept steps
-    are measured together against none: a label that is not better stays as predicted, and where one is worse for the
-    steps of others, nothing is kept.
+    `smallest_gain` and the one-sided `paired_test` of the cases' Dice gives at most `level` divided by the number of
+    the label's candidates (Bonferroni). With five candidates, fewer than seven cases that change keep nothing. At the
+    end all kept steps are measured together against none: a label that is not better stays as predicted, and where one
+    is worse for the steps of others, nothing is kept.
 
-    Dice has the policy of ``case_metrics`` for labels that are not there. A case where all of a label goes and none was
-    there leaves the mean; in the test it takes part as one that went from 0 to the mean.
+    Absent labels follow the rule of `decide_outcome`. A case where all of a label goes and none was there leaves the
+    mean; in the test it is one that went from 0 to the mean.
 
     Args:
-        cases: an iterable, which is held in memory, or a function that gives the cases one at a time and is called
+        cases: an iterable, which is held in memory, or a function that returns the cases one at a time and is called
             about five times.
         labels: value of each label by name; 0 is the background.
-        clean: does the cleaning.
+        clean: the function that cleans a label map.
         smallest_gain: of the mean Dice.
         level: of significance.
 
     Raises:
-        ValueError: If there is no case, or its label maps differ in shape, do not fit the spacing, are no integers or
+        ValueError: If there is no case, or its label maps differ in shape, do not fit the affine, are no integers or
             have values that `labels` does not declare.
     """
-    again = cases if callable(cases) else held(cases)
+    again = cases if callable(cases) else hold_cases(cases)
     names = {value: name for name, value in labels.items() if value}
     known = survey(again, labels)
-    candidates = _candidates(known)
+    candidates = _list_candidates(known)
     shares = {value: level / sum(value in sizes for _, sizes in candidates) for value in known.smallest}
 
     kept: Steps = {}
     trials: list[Trial] = []
     for step in ("largest_component", "minimum", "fill_holes"):
         tried = [sizes for own, sizes in candidates if own == step]
-        before, *after = measure(again, names, clean, [kept, *(_joined(kept, step, sizes) for sizes in tried)])
+        before, *after = measure(again, names, clean, [kept, *(_add_step(kept, step, sizes) for sizes in tried)])
         chosen: Sizes = {}
         for value in known.smallest:
             group = [
-                _trial(names[value], step, sizes[value], before[value], dice[value])
+                _make_trial(names[value], step, sizes[value], before[value], dice[value])
                 for sizes, dice in zip(tried, after, strict=True)
                 if value in sizes
             ]
-            judged = _judged(group, smallest_gain, shares[value])
+            judged = _judge(group, smallest_gain, shares[value])
             trials += judged
             chosen.update((value, trial.minimum) for trial in judged if trial.verdict == KEPT)
-        kept = _joined(kept, step, chosen)
-    kept, together = _confirmed(again, names, clean, kept, smallest_gain, level)
+        kept = _add_step(kept, step, chosen)
+    kept, together = _confirm(again, names, clean, kept, smallest_gain, level)
     return CleaningChoice(
         cases=known.cases,
         unit=known.unit,
@@ -92,37 +90,30 @@ def choose_cleaning(
     )
 
 
-def _candidates(known: Survey) -> list[tuple[str, Sizes]]:
-    """What is tried, by step, for all labels at once: cleaning one removes nothing of another."""
+def _list_candidates(known: Survey) -> list[tuple[str, Sizes]]:
+    """Return the steps to try, each for all labels at once: cleaning one label removes nothing of another."""
     candidates: list[tuple[str, Sizes]] = [("largest_component", dict.fromkeys(known.smallest))]
     for part in _FRACTIONS:
         sizes = {value: float(f"{part * size:.3g}") for value, size in known.smallest.items()}
-        # What is not above a voxel removes nothing.
+        # A minimum of one voxel removes nothing.
         candidates.append(("minimum", {value: size for value, size in sizes.items() if size > known.voxel}))
     return [*candidates, ("fill_holes", dict.fromkeys(known.smallest))]
 
 
-def _joined(steps: Steps, step: str, sizes: Sizes) -> Steps:
+def _add_step(steps: Steps, step: str, sizes: Sizes) -> Steps:
     return {**steps, step: {**steps.get(step, {}), **sizes}}
 
 
-def _trial(
+def _make_trial(
     label: str, step: str, minimum: float | None, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> Trial:
     """Compare the Dice of one label's cases before and after a step; the verdict is open."""
-    means = float(np.nanmean(before)), float(np.nanmean(after))
-    # A case that is not counted moves the mean no more than one at the mean does.
-    gain = np.where(np.isnan(after), means[1], after) - np.where(np.isnan(before), means[1], before)
-    changed = gain[(np.abs(gain) > _ROUNDING) & ~(np.isnan(before) & np.isnan(after))]
-    # Left to itself scipy approximates where differences are equal, which for few of them is far too low.
-    method = "exact" if changed.size <= _FEW else "auto"
-    p = float(wilcoxon(changed, alternative="greater", method=method).pvalue) if changed.size else 1.0
-    better = int((changed > 0).sum())
-    return Trial(label, step, minimum, *means, better, int(changed.size) - better, p, "")
+    test = paired_test(before, after, alternative="greater")
+    return Trial(label, step, minimum, *test.means, test.greater, test.less, test.p, "")
 
 
-def _judged(group: list[Trial], smallest_gain: float, level: float) -> list[Trial]:
-    """Give one label's trials of one step their verdicts: at most one of them is kept, the one that gains most."""
+def _judge(group: list[Trial], smallest_gain: float, level: float) -> list[Trial]:
+    """Return one label's trials of one step with their verdicts: at most one is kept, the one that gains most."""
     verdicts = [_verdict(trial, smallest_gain, level) for trial in group]
     passing = [trial for trial, verdict in zip(group, verdicts, strict=True) if verdict == KEPT]
     # Of equals the smaller minimum, which is more careful.
@@ -141,7 +132,7 @@ def _verdict(trial: Trial, smallest_gain: float, level: float) -> str:
     return KEPT if trial.p <= level else "may be chance"
 
 
-def _confirmed(
+def _confirm(
     cases: Cases, names: Mapping[int, str], clean: Cleaner, kept: Steps, smallest_gain: float, level: float
 ) -> tuple[Steps, list[Trial]]:
     """Measure all kept steps together against none, and leave out what does not hold; return the rest, measured."""
@@ -149,7 +140,7 @@ def _confirmed(
         before, after = measure(cases, names, clean, [{}, kept])
         own = {value for sizes in kept.values() for value in sizes}
         compared = {
-            value: _trial(name, TOGETHER, None, before[value], after[value])
+            value: _make_trial(name, TOGETHER, None, before[value], after[value])
             for value, name in names.items()
             if not np.isnan(before[value]).all()
         }

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "held", "measure", "survey"]
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+from .outcomes import decide_outcome, score_outcome
 
-_MM3_PER_ML = 1000.0
+__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure", "survey"]
 
-Case = tuple[NDArray[np.integer], NDArray[np.integer], Sequence[float]]
-"""Predicted label map, reference label map of the same shape (X, Y[, Z]), and spacing in mm."""
+Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
+"""Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
 
 Cases = Callable[[], Iterable[Case]]
 Sizes = dict[int, float | None]  # the values of labels that a step is for; None but for the step "minimum"
@@ -39,10 +40,10 @@ class Cleaner(Protocol):
 
 
 class Survey(NamedTuple):
-    """What is known of cases before anything is tried.
+    """The facts about the cases that are known before anything is tried.
 
     Attributes:
-        cases: how many they are.
+        cases: the number of cases.
         unit: of sizes, ``ml`` or with two axes ``mm2``.
         voxel: the smallest size of a voxel.
         smallest: by a label's value, its smallest size in a reference that has it; labels that none has are left out.
@@ -54,8 +55,8 @@ class Survey(NamedTuple):
     smallest: dict[int, float]
 
 
-def held(cases: Iterable[Case]) -> Cases:
-    """Hold cases in memory, to give them again and again."""
+def hold_cases(cases: Iterable[Case]) -> Cases:
+    """Hold cases in memory; return a function that returns them each time."""
     held = list(cases)
     return lambda: held
 
@@ -64,25 +65,25 @@ def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
     """Check all cases and survey them.
 
     Args:
-        cases: gives them.
+        cases: the function that returns them.
         labels: value of each label by name; 0 is the background.
 
     Raises:
-        ValueError: If there is none, or one's label maps differ in shape, do not fit the spacing, are no integers or
+        ValueError: If there is none, or one's label maps differ in shape, do not fit the affine, are no integers or
             have values that `labels` does not declare.
     """
     number, voxel, unit, smallest = 0, math.inf, "ml", dict[int, float]()
-    for number, (prediction, reference, spacing) in enumerate(cases(), start=1):
-        if prediction.shape != reference.shape or prediction.ndim != len(spacing):
+    for number, (prediction, reference, affine) in enumerate(cases(), start=1):
+        if prediction.shape != reference.shape or len(affine) not in {4, prediction.ndim + 1}:
             msg = (
                 f"case {number}: the prediction has shape {prediction.shape}, the reference {reference.shape} and the "
-                f"spacing {len(spacing)} axes: expected one grid"
+                f"affine {len(affine)} rows: expected one grid"
             )
             raise ValueError(msg)
         _present(prediction, labels, f"case {number}: the prediction")
         present = _present(reference, labels, f"case {number}: the reference")
-        size = _voxel_size(spacing)
-        voxel, unit = min(voxel, size), "ml" if len(spacing) == 3 else "mm2"
+        size = _size_of_voxel(affine, prediction.ndim)
+        voxel, unit = min(voxel, size), "ml" if prediction.ndim == 3 else "mm2"
         for value, voxels in present.items():
             smallest[value] = min(smallest.get(value, math.inf), voxels * size)
     if not number:
@@ -96,22 +97,22 @@ def measure(
     """Measure several ways of cleaning.
 
     Args:
-        cases: gives them.
+        cases: the function that returns them.
         names: name of each label by its value, without the background.
-        clean: does the cleaning.
-        options: the ways; an empty one cleans nothing.
+        clean: the function that cleans a label map.
+        options: the ways of cleaning; an empty one cleans nothing.
 
     Returns:
         For each way, by the labels' values, Dice of the cases in their order; nan where neither side has the label.
     """
     found: list[list[list[float]]] = [[] for _ in options]
-    for prediction, reference, spacing in cases():
+    for prediction, reference, affine in cases():
         box = _box(prediction, reference)
         expected = reference[box]
         for scores, steps in zip(found, options, strict=True):
             cleaned = clean(
                 prediction[box],
-                voxel_size=_voxel_size(spacing),
+                voxel_size=_size_of_voxel(affine, prediction.ndim),
                 largest_component=[*steps.get("largest_component", ())],
                 fill_holes=[*steps.get("fill_holes", ())],
                 minimum={value: size for value, size in steps.get("minimum", {}).items() if size is not None},
@@ -123,10 +124,15 @@ def measure(
 def _case_dice(prediction: NDArray[np.integer], reference: NDArray[np.integer], values: Sequence[int]) -> list[float]:
     length = max(values) + 1
     both = np.where(prediction == reference, prediction, 0)
-    predicted, expected, common = (_counts(each, "map", length)[values] for each in (prediction, reference, both))
-    with np.errstate(invalid="ignore"):
-        dice: list[float] = (2.0 * common / (predicted + expected)).tolist()
-    return dice
+    counts = (_counts(each, "map", length)[values].tolist() for each in (prediction, reference, both))
+    return [_dice(*voxels) for voxels in zip(*counts, strict=True)]
+
+
+def _dice(predicted: int, expected: int, common: int) -> float:
+    outcome = decide_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
+    if outcome == "found":
+        return 2.0 * common / (predicted + expected)
+    return score_outcome(outcome)["dice"]
 
 
 def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: str) -> dict[int, int]:
@@ -140,7 +146,7 @@ def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: st
 
 
 def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArray[np.int64]:
-    """Count the voxels of every value from 0, slice by slice: bincount makes 64-bit integers of what it is given."""
+    """Count the voxels of every value from 0, slice by slice: bincount turns its input into 64-bit integers."""
     if label_map.dtype.kind not in "iub" or label_map.min(initial=0) < 0:
         msg = f"{what} has values of type {label_map.dtype}, or below 0: expected a label map of integers from 0"
         raise ValueError(msg)
@@ -152,10 +158,12 @@ def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArr
 
 
 def _box(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> tuple[slice, ...]:
-    """The box around all labels of both maps."""
+    """Return the box around all labels of both maps."""
     boxes = find_objects(((prediction != 0) | (reference != 0)).view(np.uint8))
     return boxes[0] if boxes else (slice(0, 1),) * prediction.ndim
 
 
-def _voxel_size(spacing: Sequence[float]) -> float:
-    return math.prod(spacing) / (_MM3_PER_ML if len(spacing) == 3 else 1.0)
+def _size_of_voxel(affine: NDArray[np.float64], axes: int) -> float:
+    """Return the volume of a voxel in ml, with two axes its area in mm2."""
+    size = voxel_size(affine, axes)
+    return size / MM3_PER_ML if axes == 3 else size

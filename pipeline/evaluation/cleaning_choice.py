@@ -1,4 +1,4 @@
-"""What a choice of cleaning consists of: the steps kept and everything that was tried, as JSON and as a table."""
+"""The result of choosing a cleaning: the steps kept and everything that was tried, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEFT = (0, 1, 7)
 
 @dataclass(frozen=True)
 class Trial:
-    """What one step did to one label.
+    """The effect of one step on one label.
 
     Attributes:
         label: its name.
@@ -26,9 +26,9 @@ class Trial:
         minimum: size of a component, in the choice's unit; None for other steps.
         dice_before: mean over the cases in which the label is or is predicted, [0, 1].
         dice_after: the same with the step.
-        better: cases whose Dice rose; one in which a label that is not there is no longer predicted counts, too.
+        better: cases whose Dice rose, or in which a label that is not there is no longer predicted.
         worse: cases whose Dice fell.
-        p: of the one-sided test that Dice rose; 1 where no case changed.
+        p: the p-value of the one-sided test that Dice rose; 1 where no case changed.
         verdict: ``kept``, or why not.
     """
 
@@ -48,10 +48,10 @@ class CleaningChoice:
     """The steps to keep, by the labels' names, and everything that was tried.
 
     Attributes:
-        cases: how many it was measured on.
-        unit: of sizes, ``ml`` or with two axes ``mm2``.
-        smallest_gain: of the mean Dice, below which a step is not kept.
-        level: of significance; the candidates of a label share it.
+        cases: the number of cases that it was measured on.
+        unit: the unit of sizes, ``ml`` or with two axes ``mm2``.
+        smallest_gain: the gain of the mean Dice below which a step is not kept.
+        level: the level of significance, which the candidates of a label share.
         largest_component: labels that keep their largest component alone.
         minimum: smallest size of a component, by label.
         fill_holes: labels whose holes are filled.
@@ -81,11 +81,11 @@ class CleaningChoice:
 
 
 def cleaning_json(choice: CleaningChoice, provenance: Mapping[str, Any] | None = None) -> str:
-    """Give a choice as JSON.
+    """Return a choice as JSON.
 
     Args:
         choice: the choice.
-        provenance: what the predictions come from (JSON-safe), copied in.
+        provenance: what produced the predictions (JSON-safe), copied in.
     """
     content = asdict(choice)
     rows = {key: content.pop(key) for key in ("trials", "together")}
@@ -96,7 +96,7 @@ def cleaning_json(choice: CleaningChoice, provenance: Mapping[str, Any] | None =
 
 
 def cleaning_table(choice: CleaningChoice) -> str:
-    """Lay out what was tried as aligned columns, a line per label and step."""
+    """Return the trials as aligned columns, a line per label and step."""
     lines = [_HEADER, *(_cells(trial, choice.unit) for trial in (*choice.trials, *choice.together))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
     return "\n".join(

@@ -1,7 +1,7 @@
-"""Dice, HD95 and NSD of one case, with a stated policy for empty label maps, and their summary over many cases."""
+"""Dice, HD95 and NSD of one case, with the rule for absent structures of `outcomes`."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,15 @@ from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from ..data.voxel_size import MM3_PER_ML
+from .outcomes import decide_outcome, score_outcome
+
+__all__ = ["METRICS", "case_metrics"]
+
 METRICS = ("dice", "hd95_mm", "nsd")
 """The columns of a row that are averaged over cases."""
 
 _MARGIN = 2
-_MM3_PER_ML = 1000.0
 
 
 def case_metrics(
@@ -25,22 +29,14 @@ def case_metrics(
     spacing: Sequence[float],
     labels: Mapping[str, int],
     tolerance_mm: float = 1.0,
+    voxel_size: float | None = None,
 ) -> list[dict[str, Any]]:
     """Compare the prediction of one case with its reference, label by label.
 
     The numbers are MONAI's: ``compute_dice``, ``compute_hausdorff_distance`` (the larger of the two directed 95th
     percentiles of the distances between boundary voxels) and ``compute_surface_dice`` (the fraction of boundary voxels
-    within the tolerance). A label that one side lacks has no distance, and leaving it out of the mean would reward
-    missing it. So every row has an outcome, and the outcome decides:
-
-    ================== ========= ========== ============================ =================================
-    outcome            reference prediction dice, nsd                    hd95_mm
-    ================== ========= ========== ============================ =================================
-    ``found``          has it    has it     computed                     computed
-    ``missed``         has it    lacks it   0                            the diagonal of the volume
-    ``false_positive`` lacks it  has it     0                            the diagonal of the volume
-    ``absent``         lacks it  lacks it   NaN: not counted             NaN: not counted
-    ================== ========= ========== ============================ =================================
+    within the tolerance). Those of a label that one side or both sides lack are decided by its outcome: see the table
+    of `decide_outcome`.
 
     Args:
         prediction: label map, (X, Y, Z) or (X, Y), tensor or array; a leading channel of length 1 is accepted.
@@ -48,6 +44,8 @@ def case_metrics(
         spacing: voxel size in mm, one per axis; its length decides between 2D and 3D.
         labels: value of each label by name; 0 is the background and has no row.
         tolerance_mm: distance in mm up to which a boundary voxel counts as right in the NSD (Nikolov et al., 2018).
+        voxel_size: volume of a voxel in mm3, in 2D its area in mm2; by default the product of `spacing`, which is too
+            large for a grid whose axes are not at right angles (see `pipeline.data.voxel_size`).
 
     Returns:
         One row per foreground label, in the order of `labels`: ``label``, ``dice`` [0, 1], ``hd95_mm``, ``nsd`` [0, 1],
@@ -69,20 +67,19 @@ def case_metrics(
     predicted_boxes = find_objects(predicted, max_label=largest)
     expected_boxes = find_objects(expected, max_label=largest)
     diagonal = math.hypot(*(n * step for n, step in zip(predicted.shape, spacing, strict=True)))
-    unit, voxel_size = ("ml", math.prod(spacing) / _MM3_PER_ML) if len(spacing) == 3 else ("mm2", math.prod(spacing))
+    size = math.prod(spacing) if voxel_size is None else voxel_size
+    unit, voxel_size = ("ml", size / MM3_PER_ML) if len(spacing) == 3 else ("mm2", size)
 
     rows = []
     for name, value in labels.items():
         if value == 0:
             continue
-        outcome = _outcome(expected_counts[value], predicted_counts[value])
+        outcome = decide_outcome(in_reference=bool(expected_counts[value]), in_prediction=bool(predicted_counts[value]))
         if outcome == "found":
             crop = _joint_box(predicted_boxes[value - 1], expected_boxes[value - 1])
             scores = _scores(predicted[crop] == value, expected[crop] == value, spacing, tolerance_mm)
-        elif outcome == "absent":
-            scores = dict.fromkeys(METRICS, math.nan)
         else:
-            scores = {"dice": 0.0, "hd95_mm": diagonal, "nsd": 0.0}
+            scores = score_outcome(outcome, diagonal_mm=diagonal)
         rows.append(
             {
                 "label": name,
@@ -94,37 +91,6 @@ def case_metrics(
             }
         )
     return rows
-
-
-def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the rows of many cases, per label and overall.
-
-    Args:
-        rows: rows of `case_metrics`, each with its ``case`` added.
-
-    Returns:
-        ``{"labels": {name: entry}, "overall": entry}``, ready for JSON (what is undefined is None). An entry has one
-        dictionary per metric (``dice``, ``hd95_mm``, ``nsd``) with ``mean``, ``std`` (of the sample, n - 1),
-        ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (those in the mean), ``missed``,
-        ``false_positives`` (both counted, as zeros) and ``absent`` (not counted). The overall statistics are taken
-        over the labels' means, so a rare label weighs as much as a frequent one; its numbers are sums over labels.
-    """
-    by_label: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_label.setdefault(row["label"], []).append(row)
-    entries: dict[str, dict[str, Any]] = {
-        name: {
-            **{metric: _statistics([row[metric] for row in group]) for metric in METRICS},
-            **_count_outcomes([row["outcome"] for row in group]),
-        }
-        for name, group in by_label.items()
-    }
-    everything = [row["outcome"] for group in by_label.values() for row in group]
-    overall = {
-        **{metric: _statistics([entry[metric]["mean"] for entry in entries.values()]) for metric in METRICS},
-        **_count_outcomes(everything),
-    }
-    return {"labels": entries, "overall": overall}
 
 
 def _check_options(spacing: Sequence[float], labels: Mapping[str, int], tolerance_mm: float) -> None:
@@ -170,12 +136,6 @@ def _count_voxels(label_map: NDArray[np.int64], labels: Mapping[str, int], what:
     return counts
 
 
-def _outcome(expected_voxels: int, predicted_voxels: int) -> str:
-    if expected_voxels:
-        return "found" if predicted_voxels else "missed"
-    return "false_positive" if predicted_voxels else "absent"
-
-
 def _joint_box(first: tuple[slice, ...], second: tuple[slice, ...]) -> tuple[slice, ...]:
     """Return the box around both boxes and a margin, so that no boundary voxel becomes or stops being one."""
     return tuple(
@@ -195,26 +155,3 @@ def _scores(
     hd95 = compute_hausdorff_distance(y_pred, y, include_background=True, percentile=95, directed=False, spacing=steps)
     nsd = compute_surface_dice(y_pred, y, class_thresholds=[tolerance_mm], include_background=True, spacing=steps)
     return {"dice": dice.item(), "hd95_mm": hd95.item(), "nsd": nsd.item()}
-
-
-def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
-    counted = np.array([value for value in values if value is not None and not math.isnan(value)], dtype=np.float64)
-    if not counted.size:
-        return dict.fromkeys(("mean", "std", "median", "min", "max"))
-    return {
-        "mean": float(counted.mean()),
-        "std": float(counted.std(ddof=1)) if counted.size > 1 else None,
-        "median": float(np.median(counted)),
-        "min": float(counted.min()),
-        "max": float(counted.max()),
-    }
-
-
-def _count_outcomes(outcomes: Sequence[str]) -> dict[str, int]:
-    absent = outcomes.count("absent")
-    return {
-        "counted": len(outcomes) - absent,
-        "missed": outcomes.count("missed"),
-        "false_positives": outcomes.count("false_positive"),
-        "absent": absent,
-    }

@@ -1,34 +1,51 @@
-"""MONAI's Dice metric with the rules of our reports for structures that are absent."""
+"""MONAI's Dice metric with LightSkip's rule for structures that are absent."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from monai.metrics.meandice import DiceMetric
 from torch import Tensor
+
+from .outcomes import decide_outcome, score_outcome
 
 __all__ = ["PresentDice"]
 
 
 class PresentDice(DiceMetric):
-    """Dice per class of the foreground; a class that neither label map has counts as nothing, one that one has as 0.
+    """Dice per class of the foreground: not counted where neither label map has the class, 0 where only one has it.
 
-    MONAI's ``DiceMetric`` forgets what was found where there is nothing (``ignore_empty=True``), or counts what is
-    rightly not found as 1 (``ignore_empty=False``).
+    The rule is that of ``evaluate`` (see `decide_outcome`), for the validation during training and for the evaluation
+    of exported bundles. MONAI's ``DiceMetric`` forgets what was found where there is nothing (``ignore_empty=True``),
+    or counts what is rightly not found as 1 (``ignore_empty=False``).
 
     Args:
         num_classes: classes, background included.
-        **kwargs: further ones of ``DiceMetric``, such as ``reduction``.
+        reduction: ``mean``, the mean over the classes of their means over the cases that count, as in
+            ``summary.json``; 0 where nothing counts, so that there is always a best epoch. ``mean_batch``, the classes'
+            means; NaN for a class that counts in no case. Others are MONAI's.
+        **kwargs: further ones of ``DiceMetric``.
     """
 
-    def __init__(self, num_classes: int, **kwargs: Any) -> None:
-        super().__init__(include_background=False, num_classes=num_classes, ignore_empty=False, **kwargs)
-        self.classes = num_classes
+    def __init__(self, num_classes: int, *, reduction: str = "mean", **kwargs: Any) -> None:
+        super().__init__(
+            include_background=False, num_classes=num_classes, ignore_empty=True, reduction=reduction, **kwargs
+        )
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Give Dice (N, classes - 1), NaN where there is nothing, of label maps (N, 1, *spatial)."""
+        """Return Dice (N, classes - 1), NaN where a class is not counted, of label maps (N, 1, *spatial)."""
         dice: Tensor = super()._compute_tensor(y_pred, y)
-        labels = range(1, self.classes)
-        present = [((y_pred == label) | (y == label)).flatten(1).any(1) for label in labels]
-        return dice.where(torch.stack(present, dim=1).to(dice.device), dice.new_tensor(torch.nan))
+        # MONAI's value is NaN where the reference lacks the class; a missed class has 0 from it.
+        for case, index in dice.isnan().nonzero().tolist():
+            in_prediction = bool((y_pred[case] == index + 1).any())
+            outcome = decide_outcome(in_reference=False, in_prediction=in_prediction)
+            dice[case, index] = score_outcome(outcome)["dice"]
+        return dice
+
+    def aggregate(self, reduction: Any = None) -> Any:
+        """Reduce the Dice of all cases, those of other processes included."""
+        reduction = reduction or self.reduction
+        if reduction not in ("mean", "mean_batch"):
+            return super().aggregate(reduction)
+        by_class: Tensor = self.get_buffer().nanmean(dim=0)
+        return by_class if reduction == "mean_batch" else by_class.nanmean().nan_to_num(0.0)

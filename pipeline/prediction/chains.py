@@ -8,7 +8,7 @@ from typing import Any
 from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, LoadImaged, SaveImaged
 
 from ..data.errors import InputError
-from ..inference import SaveLabelMapd, SaveProbabilitiesd
+from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 
 __all__ = ["REMEDY", "cleaning", "reading"]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from monai.data.utils import affine_to_spacing
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -28,7 +27,7 @@ from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, cleaning_json, cleaning_table
 from ..files import write_text
-from ..inference.clean import clean_label_map
+from ..labelmaps.clean import clean_label_map
 from .predictor import Predictor
 
 __all__ = ["Chosen", "choose_postprocessing", "chosen_text"]
@@ -142,7 +141,7 @@ def _validation(bundle: Path, fold: int | None, dataset_dir: str | Path | None) 
 
 
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:
-    """Put a case's label maps, in the network's values, and its spacing into a file."""
+    """Put a case's label maps, in the network's values, and its affine into a file."""
     image = LoadScand("label", ensure_channel_first=True)({"label": label})["label"]
     voxels = np.rint(np.asarray(image[0]))
     if voxels.shape != prediction.shape:
@@ -155,15 +154,15 @@ def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path
     reference = np.zeros(voxels.shape, dtype=prediction.dtype)
     for name, value in (plan.label_values or plan.labels).items():
         reference[voxels == value] = plan.labels[name]
-    spacing = np.asarray(affine_to_spacing(image.affine, r=voxels.ndim), dtype=np.float64)
-    np.savez_compressed(file, prediction=prediction, reference=reference, spacing=spacing)
+    affine = np.asarray(image.affine, dtype=np.float64)
+    np.savez_compressed(file, prediction=prediction, reference=reference, affine=affine)
     return file
 
 
 def _stored_cases(files: Sequence[Path]) -> Iterator[Case]:
     for file in files:
         with np.load(file) as case:
-            yield case["prediction"], case["reference"], case["spacing"].tolist()
+            yield case["prediction"], case["reference"], case["affine"]
 
 
 def _product(shape: Sequence[int]) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from ..files import write_text
-from ..inference.label_files import write_label_files
+from ..labelmaps.label_files import write_label_files
+from ..labelmaps.statistics import write_table
 from .checks import REPORT, STATISTICS, check_apart, check_known, check_packages, check_single, check_writable
 from .inputs import read_inputs
 from .outputs import STATISTICS_OF_SCAN, Outputs, Wanted, is_output_file
@@ -29,7 +30,6 @@ from .records import Records
 from .result import Result, as_record
 from .run import predict_scans
 from .settings import runtime_device
-from .statistics import write_table
 
 __all__ = ["Request", "Summary", "predict_files"]
 

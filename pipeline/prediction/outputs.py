@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..data.layouts.image_files import is_image
 from ..files import whole_file
-from ..inference.save import save_label_map, save_volume
-from ..report.preview import preview
+from ..labelmaps.save import save_label_map, save_volume
+from ..labelmaps.statistics import label_statistics, write_statistics
+from ..report.preview import draw_preview
 from .prediction import Prediction
-from .statistics import label_statistics, write_statistics
 
 __all__ = [
     "FILE_ENDINGS",
@@ -194,6 +194,6 @@ def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: 
     if outputs.statistics is not None:
         write_statistics(label_statistics(labels, image, affine, table), outputs.statistics, scan=name)
     if outputs.preview is not None:
-        picture = preview(image[0], labels, affine, table, title=name)
+        picture = draw_preview(image[0], labels, affine, table, title=name)
         with whole_file(outputs.preview) as temporary:
             temporary.write_bytes(picture)

@@ -27,7 +27,7 @@ from torch import nn
 from ..bundle.launch_checks import check_given, config_files, read
 from ..bundle.trained_network import given_arguments
 from ..data.errors import InputError
-from ..inference.label_table import Label, label_table
+from ..labelmaps.label_table import Label, label_table
 from .chains import REMEDY, cleaning, reading
 from .config import evaluated_config, explained, refuse_own, same_program
 from .members import loaded_members, one_network
@@ -217,7 +217,8 @@ def _parts(
     together = one_network(
         members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
     )
-    converting = time.perf_counter() - start
+    # PyTorch needs no conversion: not even the time of this call counts as one.
+    converting = 0.0 if runtime == "pytorch" else time.perf_counter() - start
     loader, preprocessing = reading(parser)
     metadata = parser.get("_meta_", {})
     return Parts(

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..inference.label_table import Label
+from ..labelmaps.label_table import Label
 
 __all__ = ["Prediction", "Prepared"]
 

@@ -15,7 +15,7 @@ from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bundle.planning.resources import parse_memory
+from ..data.amounts import parse_memory
 from ..data.check import check_scans
 from ..data.errors import InputError
 from ..inference.places import grid_change

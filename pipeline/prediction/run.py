@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError
-from ..inference.dicom_series import series_slices
+from ..labelmaps.dicom_series import series_slices
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
 from .prediction import Prediction, Prepared

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..bundle.planning.resources import parse_memory
+from ..data.amounts import parse_memory
 from ..data.errors import InputError
 from ..inference.runtimes import RUNTIMES
 from ..memory import free_bytes
@@ -20,16 +20,13 @@ _OF_FREE = 0.8
 _MOST_THREADS = 64  # or as many as the machine has CPUs; with very many more the system refuses to start them
 
 
-def budget(text: str | None) -> int | None:
-    """Return the memory (bytes) that ``--memory`` allows; without it most of what is free, None where that is unknown.
+def budget(text: str | None) -> int:
+    """Return the memory (bytes) that ``--memory`` allows; without it most of what is free.
 
     Raises:
         InputError: the text is no size.
     """
-    if text is not None:
-        return parse_memory(text)
-    free = free_bytes()
-    return None if free is None else int(_OF_FREE * free)
+    return int(_OF_FREE * free_bytes()) if text is None else parse_memory(text)
 
 
 def checkpoints(bundle: Path, files: Sequence[str], folds: Sequence[int] | None) -> list[str]:

@@ -1,41 +1,26 @@
-"""What a dataset check found, as one HTML file: the findings first, then the dataset as a whole, then every case."""
+"""The report of a dataset check as one HTML file: the findings first, then the dataset as a whole, then every case."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
-from importlib.resources import files
 from typing import Any
 
 from ..data.errors import InputError
-from ..data.thumbnail import OUTLINE_COLOURS, UNDECLARED_COLOUR
-from ..files import write_text
-from .check_cards import MOST_SORTABLE, card_anchor, cards, group_anchor, part_text, structures, swatch
-from .check_overview import overview
-from .check_words import (
-    SEVERITIES,
-    Group,
-    case_severities,
-    count_of,
-    dataset_name,
-    grouped,
-    printable,
-    verdict,
-)
+from .check_cards import MAX_SORTABLE, list_cards, part_text
+from .check_colours import UNDECLARED, list_structures, swatch_class, swatch_style
+from .check_findings import list_sections
+from .check_overview import make_count_tables, make_measure_tables
+from .check_words import SEVERITIES, Group, case_severities, dataset_name, group_findings, verdict
+from .html.page import read_asset, write_page
+from .html.parts import Page, Tile
+from .text import count_of, printable
 
 __all__ = ["write_check_page"]
 
-_MEANINGS = {
-    "problem": "Cannot be trained on, or the numbers would be wrong.",
-    "warning": "A person should look: an expert tells an error from a rarity.",
-    "note": "Harmless, but good to know.",
-}
-_MOST_OPEN = 20  # findings of a kind that are shown without unfolding the rest
+Choices = list[tuple[str, str]]
 
 
 def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes], path: str | os.PathLike[str]) -> None:
@@ -46,14 +31,31 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
 
     Args:
         report: the content of ``check.json``.
-        thumbnails: pictures by the case's name, see `pipeline.data.thumbnail`: PNG, JPEG or WebP.
+        thumbnails: pictures by the case's name, see `pipeline.report.thumbnail`: PNG, JPEG or WebP.
         path: the HTML file; it appears whole or not at all.
 
     Raises:
         InputError: the file cannot be written.
     """
+    groups = group_findings(report["findings"])
+    worst = next((severity for severity in SEVERITIES[:2] if any(g.severity == severity for g in groups)), "good")
     try:
-        write_text(path, "".join(_page(report, thumbnails)))
+        write_page(
+            path,
+            "check_page.html",
+            _page(report),
+            style=read_asset("check_page.css") + swatch_style(report),
+            script=read_asset("check_page.js"),
+            verdict=(worst, verdict(report)),
+            tiles=_tiles(report, groups),
+            sections=list_sections(report, groups),
+            counts=make_count_tables(report),
+            measures=make_measure_tables(report),
+            number=count_of(len(report["cases"]), "case"),
+            choices=_choices(report, groups),
+            legend=_legend(report, groups),
+            cards=list_cards(report, groups, thumbnails),
+        )
     except OSError as error:
         raise InputError(
             os.fspath(path),
@@ -63,180 +65,61 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
         ) from error
 
 
-def _page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Iterator[str]:
-    groups = grouped(report["findings"])
-    swatches = {f"s{index}": colour for index, colour in enumerate(OUTLINE_COLOURS)} | {"undeclared": UNDECLARED_COLOUR}
-    colours = "".join(f".swatch.{name}{{background:{colour}}}\n" for name, colour in swatches.items())
-    style = files(__package__).joinpath("check_page.css").read_text(encoding="utf-8") + colours
-    script = files(__package__).joinpath("check_page.js").read_text(encoding="utf-8")
-    # Nothing may be loaded, and no style or script runs but these two, whatever a name should smuggle in.
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>Dataset check: {escape(dataset_name(report))}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-    )
-    yield from _header(report, groups)
-    yield "<main>\n"
-    yield from _findings(report, groups)
-    yield from overview(report)
-    yield from _cases(report, groups, thumbnails)
-    yield "</main>\n"
-    yield from _footer(report)
-    yield f"<script>{script}</script>\n</body>\n</html>\n"
-
-
-def _header(report: Mapping[str, Any], groups: Sequence[Group]) -> Iterator[str]:
-    cases = report["cases"]
-    listed = sum(report["summary"].get(part, 0) for part in ("training", "test"))
-    facts = [f"{report['spatial_dims']}D", ", ".join(map(printable, report["channels"])), _when(report)]
-    if len(cases) < listed:
-        facts.insert(0, f"{len(cases):,} of {listed:,} cases checked")
-    worst = next((severity for severity in SEVERITIES[:2] if any(g.severity == severity for g in groups)), "good")
-    yield (
-        f'<header>\n<p class="eyebrow">LightSkip dataset check</p>\n'
-        f"<h1><bdi>{escape(dataset_name(report))}</bdi></h1>\n"
-        f'<p class="meta">{" · ".join(escape(fact) for fact in facts if fact)}</p>\n'
-        f'<p class="verdict {worst}">{escape(verdict(report))}</p>\n<ul class="tiles">\n'
-        f'<li><a href="#cases"><b>{len(cases):,}</b>{"case" if len(cases) == 1 else "cases"}</a></li>\n'
-    )
-    for severity in SEVERITIES:
-        number = sum(len(group.findings) for group in groups if group.severity == severity)
-        text = f"<b>{number:,}</b>{severity}{'' if number == 1 else 's'}"
-        inner = f'<a href="#{severity}s">{text}</a>' if number else f"<span>{text}</span>"
-        yield f'<li class="{severity if number else "zero"}">{inner}</li>\n'
-    yield "</ul>\n</header>\n"
-
-
-def _findings(report: Mapping[str, Any], groups: Sequence[Group]) -> Iterator[str]:
-    yield '<section id="findings">\n<h2>Findings</h2>\n'
-    if not groups:
-        yield "<p>None: every file could be read and agrees with the datalist.</p>\n"
-    anchors: dict[str, str] = {}
-    for index, case in enumerate(report["cases"]):
-        anchors.setdefault(case["name"], card_anchor(index))
-    for severity in SEVERITIES:
-        chosen = [group for group in groups if group.severity == severity]
-        if chosen:
-            yield f'<h3 id="{severity}s">{severity.capitalize()}s</h3>\n<p class="hint">{_MEANINGS[severity]}</p>\n'
-        for group in chosen:
-            yield from _group(group, anchors)
-    yield "</section>\n"
-
-
-def _group(group: Group, anchors: Mapping[str, str]) -> Iterator[str]:
-    number, kind = len(group.findings), escape(printable(group.kind))
-    expected, remedy = group.common("expected"), group.common("remedy")
-    yield (
-        f'<details class="kind {group.severity}" id="{group_anchor(group)}"{" open" * (group.severity != "note")}>\n'
-        f'<summary><span class="name">{escape(group.title)}</span> <code>{kind}</code> '
-        f'<span class="count">{number:,}<span class="unseen"> {group.severity}{"s" * (number > 1)}</span></span>'
-        '</summary>\n<dl class="advice">\n'
-    )
-    if remedy is not None:
-        yield f"<div><dt>What to do</dt><dd>{escape(printable(remedy))}</dd></div>\n"
-    if expected is not None:
-        yield f"<div><dt>Expected</dt><dd>{escape(printable(expected))}</dd></div>\n"
-    fixable = sum(bool(finding.get("fixable")) for finding in group.findings)
-    if fixable:
-        told = "all of these" if fixable == number else f"{fixable:,} of these"
-        yield f"<div><dt>Fixable</dt><dd>{told if number > 1 else 'this'} can be put right automatically</dd></div>\n"
-    yield "</dl>\n"
-    # What all of them say stands above, once.
-    columns = {"found": "Found"} | ({"expected": "Expected"} if expected is None else {})
-    columns |= {"remedy": "What to do"} if remedy is None else {}
-    titles = {"case": "Case", "file": "File"} | columns
-    if all(finding.get("file") is None for finding in group.findings):
-        del titles["file"]
-    head = "".join(f'<th scope="col" class="{key}">{title}</th>' for key, title in titles.items())
-    shown = number if number <= _MOST_OPEN + 5 else _MOST_OPEN
-    yield _table(head, titles, group.findings[:shown], anchors)
-    if shown < number:
-        rest = _table(head, titles, group.findings[shown:], anchors)
-        yield f'<details class="rest"><summary>{number - shown:,} more</summary>\n{rest}</details>\n'
-    yield "</details>\n"
-
-
-def _table(
-    head: str, titles: Mapping[str, str], findings: Sequence[Mapping[str, Any]], anchors: Mapping[str, str]
-) -> str:
-    rows = []
-    for finding in findings:
-        cells = "".join(
-            f'<td data-title="{title}">{_cell(finding, key, anchors)}</td>' for key, title in titles.items()
-        )
-        rows.append(f'<tr class="finding">{cells}</tr>\n')
-    return f'<table class="findings"><thead><tr>{head}</tr></thead>\n<tbody>\n{"".join(rows)}</tbody></table>\n'
-
-
-def _cell(finding: Mapping[str, Any], key: str, anchors: Mapping[str, str]) -> str:
-    value = finding.get(key)
-    if value is None:
-        return "whole dataset" if key == "case" else ""
-    text = f"<bdi>{escape(printable(value))}</bdi>"
-    if key == "case" and value in anchors:
-        return f'<a href="#{anchors[value]}">{text}</a>'
-    return f"<code>{text}</code>" if key == "file" else text
-
-
-def _cases(report: Mapping[str, Any], groups: Sequence[Group], thumbnails: Mapping[str, bytes]) -> Iterator[str]:
-    number = len(report["cases"])
-    yield '<section id="cases">\n<h2>Cases</h2>\n'
-    yield from _controls(report, groups)
-    # A live region: who filters hears how many cases are left.
-    yield f'<p class="hint" id="shown" role="status">{count_of(number, "case")}</p>\n'
-    classes = structures(report)[:MOST_SORTABLE]
-    legend = "".join(f"<li>{swatch(report, name)}<bdi>{escape(printable(name))}</bdi></li>" for name in classes)
-    if any(group.kind == "label-undeclared" for group in groups):
-        legend += '<li><i class="swatch undeclared"></i>undeclared</li>'
-    yield f'<ul class="legend" aria-label="Colours of the outlines">{legend}</ul>\n<div class="grid" id="grid">\n'
-    yield from cards(report, groups, thumbnails)
-    yield "</div>\n</section>\n"
-
-
-def _controls(report: Mapping[str, Any], groups: Sequence[Group]) -> Iterator[str]:
-    """The form that scripts bring to life; without them it stays hidden."""
-    worst = Counter(case_severities(groups).get(case["name"], "clean") for case in report["cases"])
-    titles = {"problem": "with problems", "warning": "with warnings", "note": "with notes", "clean": "without findings"}
-    found = [(key, f"{title} ({worst[key]:,})") for key, title in titles.items() if worst[key]]
-    places = sorted({printable(part_text(case)) for case in report["cases"]}, key=_natural)
-    names = structures(report)[:MOST_SORTABLE]
-    sorts = [("name", "by name")]
-    for index, name in enumerate(names):
-        sorts += [
-            (f"{index}", f"{printable(name)}, smallest first"),
-            (f"-{index}", f"{printable(name)}, largest first"),
-        ]
-    yield (
-        '<form id="controls" role="search" hidden>\n'
-        '<label class="wide">Search<input type="search" id="query" autocomplete="off" spellcheck="false" '
-        'placeholder="case, kind of finding, orientation ..."></label>\n'
-        f"{_choice('severity', 'Show', [('', 'all cases'), *found])}"
-        f"{_choice('part', 'Part', [('', 'all'), *((place, place) for place in places)])}"
-        f"{_choice('sort', 'Sort', [('', 'findings first'), *sorts])}</form>\n"
-    )
-
-
-def _choice(name: str, title: str, options: Sequence[tuple[str, str]]) -> str:
-    inner = "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options)
-    return f'<label>{title}<select id="{name}" autocomplete="off">{inner}</select></label>\n'
-
-
-def _footer(report: Mapping[str, Any]) -> Iterator[str]:
-    facts = {
+def _page(report: Mapping[str, Any]) -> Page:
+    made = _when(report)
+    checked, listed = len(report["cases"]), sum(report["summary"].get(part, 0) for part in ("training", "test"))
+    facts = [f"{checked:,} of {listed:,} cases checked"] if checked < listed else []
+    facts += [f"{report['spatial_dims']}D", ", ".join(map(str, report["channels"])), made]
+    provenance = {
         "Dataset": report.get("dataset_dir"),
         "Datalist": report.get("datalist"),
         "SHA-256 of the datalist": report.get("datalist_sha256"),
-        "Made": _when(report),
+        "Made": made,
         "Versions": ", ".join(f"{name} {version}" for name, version in (report.get("versions") or {}).items()),
         "Tolerances": "; ".join(f"{name} {value:g}" for name, value in (report.get("tolerances") or {}).items()),
     }
-    rows = "".join(
-        f"<div><dt>{key}</dt><dd>{escape(printable(fact))}</dd></div>\n" for key, fact in facts.items() if fact
+    return Page(
+        kind="dataset check",
+        name=dataset_name(report),
+        facts=[fact for fact in facts if fact],
+        provenance={title: str(text) for title, text in provenance.items() if text},
+        note="The same for programs: check.json.",
     )
-    yield f'<footer>\n<dl class="advice">\n{rows}</dl>\n<p>The same for programs: check.json.</p>\n</footer>\n'
+
+
+def _tiles(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Tile]:
+    cases = len(report["cases"])
+    tiles = [Tile(f"{cases:,}", "case" if cases == 1 else "cases", anchor="cases")]
+    for severity in SEVERITIES:
+        number = sum(len(group.findings) for group in groups if group.severity == severity)
+        noun = severity if number == 1 else f"{severity}s"
+        tiles.append(Tile(f"{number:,}", noun, severity if number else "zero", f"{severity}s" if number else None))
+    return tiles
+
+
+def _legend(report: Mapping[str, Any], groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """Return the class and the name of each spot of colour under the controls."""
+    entries = [(swatch_class(report, name), name) for name in list_structures(report)[:MAX_SORTABLE]]
+    undeclared = any(group.kind == "label-undeclared" for group in groups)
+    return entries + [(UNDECLARED, "undeclared")] * undeclared
+
+
+def _choices(report: Mapping[str, Any], groups: Sequence[Group]) -> dict[str, Choices]:
+    """Return the options, value and text, of the controls that filter and sort the cases."""
+    worst = Counter(case_severities(groups).get(case["name"], "clean") for case in report["cases"])
+    titles = {"problem": "with problems", "warning": "with warnings", "note": "with notes", "clean": "without findings"}
+    places = sorted({part_text(case) for case in report["cases"]}, key=_natural_order)
+    sorts = [("name", "by name")]
+    for index, name in enumerate(map(printable, list_structures(report)[:MAX_SORTABLE])):
+        sorts += [(f"{index}", f"{name}, smallest first"), (f"-{index}", f"{name}, largest first")]
+    return {
+        "severity": [
+            ("", "all cases"),
+            *((key, f"{text} ({worst[key]:,})") for key, text in titles.items() if worst[key]),
+        ],
+        "part": [("", "all"), *((place, place) for place in places)],
+        "sort": [("", "findings first"), *sorts],
+    }
 
 
 def _when(report: Mapping[str, Any]) -> str:
@@ -244,16 +127,12 @@ def _when(report: Mapping[str, Any]) -> str:
     try:
         moment = datetime.fromisoformat(made)
     except ValueError:
-        return printable(made)
+        return made
     seconds = report.get("seconds")
-    took = f", in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
-    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip() + took
+    duration = f", in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip() + duration
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """For sorting: fold 2 before fold 10."""
+def _natural_order(text: str) -> list[tuple[int, str]]:
+    """Return a key for sorting that puts fold 2 before fold 10."""
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in text.split()]
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,16 +1,15 @@
-"""What a dataset is like as a whole, from the report of its check: spreads of spacing, shape, volume and intensity."""
+"""A dataset as a whole, from the report of its check: spreads of spacing, shape, volume and intensity."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Mapping
 from typing import Any
 
+from .spread import Spread
+
 __all__ = [
-    "Spread",
     "axis_spreads",
     "class_sizes",
     "intensity_values",
@@ -23,23 +22,8 @@ __all__ = [
 Report = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Smallest, middle and largest of some numbers."""
-
-    low: float
-    middle: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> Spread | None:
-        """The spread of those that are finite numbers; None where none is."""
-        finite = [value for value in values if value is not None and math.isfinite(value)]
-        return cls(min(finite), median(finite), max(finite)) if finite else None
-
-
 def axis_spreads(report: Report, key: str) -> list[Spread]:
-    """The spread of ``shape`` (voxels) or ``spacing`` (mm) along each array axis, over the cases that were read.
+    """Return the spread of ``shape`` (voxels) or ``spacing`` (mm) along each array axis, over the cases that were read.
 
     Returns:
         One per spatial dimension, or none where no case with this many axes was read.
@@ -51,12 +35,12 @@ def axis_spreads(report: Report, key: str) -> list[Spread]:
 
 
 def orientations(report: Report) -> list[tuple[str, int]]:
-    """Number of cases of each orientation, such as ``("RAS", 200)``, most frequent first."""
+    """Return the number of cases of each orientation, such as ``("RAS", 200)``, most frequent first."""
     return Counter(case["orientation"] for case in report["cases"] if case.get("orientation")).most_common()
 
 
 def part_counts(report: Report) -> dict[str, dict[int | None, int]]:
-    """Number of cases of each part and in it of each fold, both in order; a case without fold counts under None."""
+    """Return the number of cases of each part and in it of each fold, in order; None stands for a case without fold."""
     counts: dict[str, Counter[int | None]] = {}
     for case in report["cases"]:
         counts.setdefault(case["part"], Counter())[case.get("fold")] += 1
@@ -66,17 +50,17 @@ def part_counts(report: Report) -> dict[str, dict[int | None, int]]:
 
 
 def size_unit(report: Report) -> str:
-    """The key and unit of a class's size: ``ml`` in 3D, ``mm2`` in 2D."""
+    """Return the key and unit of a class's size: ``ml`` in 3D, ``mm2`` in 2D."""
     return "mm2" if report["spatial_dims"] == 2 else "ml"
 
 
 def sample_word(report: Report) -> str:
-    """What the smallest parts of an image are called: ``voxels`` in 3D, ``pixels`` in 2D."""
+    """Return the word for the smallest parts of an image: ``voxels`` in 3D, ``pixels`` in 2D."""
     return "pixels" if report["spatial_dims"] == 2 else "voxels"
 
 
 def class_sizes(report: Report) -> dict[str, list[float]]:
-    """Sizes of each declared class but the background, in `size_unit`, of the cases that have it."""
+    """Return the sizes of each declared class but the background, in `size_unit`, of the cases that have it."""
     unit = size_unit(report)
     sizes: dict[str, list[float]] = {name: [] for name in report["labels"] if name != "background"}
     for case in report["cases"]:
@@ -87,7 +71,7 @@ def class_sizes(report: Report) -> dict[str, list[float]]:
 
 
 def intensity_values(report: Report) -> list[dict[str, list[float]]]:
-    """For each channel the ``min``, ``mean`` and ``max`` of every case that was read and has finite ones."""
+    """Return for each channel the ``min``, ``mean`` and ``max`` of every case that was read and has finite ones."""
     channels: list[dict[str, list[float]]] = [{"min": [], "mean": [], "max": []} for _ in report["channels"]]
     for case in report["cases"]:
         for measured in case.get("intensity") or ():

@@ -1,4 +1,4 @@
-"""What a dataset check found, as text for a terminal: the dataset in a few lines, the findings, the verdict."""
+"""The report of a dataset check as text for a terminal: the dataset in a few lines, the findings, the verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .check_summary import (
-    Spread,
     axis_spreads,
     class_sizes,
     intensity_values,
@@ -16,24 +15,26 @@ from .check_summary import (
     sample_word,
     size_unit,
 )
-from .check_words import SEVERITIES, Group, amount, count_of, dataset_name, grouped, printable, verdict
+from .check_words import SEVERITIES, Group, dataset_name, group_findings, verdict
+from .spread import Spread
+from .text import amount, count_of, printable
 
 __all__ = ["as_table"]
 
 _WIDTH = 120
 _TITLE_WIDTH = 14
-_MOST_FINDINGS = 10  # of a kind; the page has all
-_MOST_CLASSES = 12
+_MAX_FINDINGS = 10  # of a kind; the page has all
+_MAX_CLASSES = 12
 
 
 def as_table(report: Mapping[str, Any]) -> str:
-    """Lay out the report of a dataset check (the content of ``check.json``) for a terminal.
+    """Return the report of a dataset check (the content of ``check.json``) as text for a terminal.
 
     Returns:
         Lines of at most 120 characters, but for names of files that are longer: the dataset, the findings by severity
         and kind, worst first and ten of a kind at most, and last the verdict.
     """
-    groups = grouped(report["findings"])
+    groups = group_findings(report["findings"])
     blocks = [_dataset(report), *(_severity(groups, severity) for severity in SEVERITIES), [verdict(report)]]
     return "\n\n".join("\n".join(lines) for block in blocks if (lines := list(block)))
 
@@ -63,29 +64,29 @@ def _dataset(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(report: Mapping[str, Any]) -> str:
-    told = []
+    texts = []
     for part, folds in part_counts(report).items():
         numbers = [number for fold, number in folds.items() if fold is not None]
         split = f" in {count_of(len(numbers), 'fold')} ({' + '.join(map(str, numbers))})" if numbers else ""
-        told.append(f"{sum(folds.values()):,} {printable(part)}{split}")
+        texts.append(f"{sum(folds.values()):,} {printable(part)}{split}")
     listed = sum(report["summary"].get(part, 0) for part in ("training", "test"))
     checked = report["summary"].get("checked", listed)
-    return ", ".join(told or ["none"]) + (f"; {checked:,} of {listed:,} checked" if checked < listed else "")
+    return ", ".join(texts or ["none"]) + (f"; {checked:,} of {listed:,} checked" if checked < listed else "")
 
 
 def _classes(report: Mapping[str, Any]) -> Iterator[str]:
     sizes = class_sizes(report)
     unit = size_unit(report).replace("2", "²")
     labelled = sum(bool(case.get("classes")) for case in report["cases"])
-    for name, values in list(sizes.items())[:_MOST_CLASSES]:
+    for name, values in list(sizes.items())[:_MAX_CLASSES]:
         spread = Spread.of(values)
-        told = "in no case"
+        size = "in no case"
         if spread:
-            told = f"median {amount(spread.middle)} {unit}, from {amount(spread.low)} to {amount(spread.high)}"
-            told += f", in {len(values):,} of {count_of(labelled, 'labelled case')}"
-        yield from _row("label size", f"{printable(name)}: {told}")
-    if len(sizes) > _MOST_CLASSES:
-        yield from _row("", f"and {count_of(len(sizes) - _MOST_CLASSES, 'more label')}")
+            size = f"median {amount(spread.middle)} {unit}, from {amount(spread.low)} to {amount(spread.high)}"
+            size += f", in {len(values):,} of {count_of(labelled, 'labelled case')}"
+        yield from _row("label size", f"{printable(name)}: {size}")
+    if len(sizes) > _MAX_CLASSES:
+        yield from _row("", f"and {count_of(len(sizes) - _MAX_CLASSES, 'more label')}")
 
 
 def _axes(spreads: Sequence[Spread], unit: str) -> str:
@@ -102,7 +103,7 @@ def _severity(groups: Sequence[Group], severity: str) -> Iterator[str]:
     for group in chosen:
         yield f"  {group.title} [{printable(group.kind)}]: {len(group.findings):,}"
         said = {key: group.common(key) for key in ("expected", "remedy")}
-        for finding in group.findings[:_MOST_FINDINGS]:
+        for finding in group.findings[:_MAX_FINDINGS]:
             # A case whose name is in the file's says nothing more.
             case, file = finding.get("case"), finding.get("file")
             named = [case] if case is not None and str(case) not in str(file or "") else []
@@ -110,8 +111,8 @@ def _severity(groups: Sequence[Group], severity: str) -> Iterator[str]:
             own = [f"expected {finding['expected']}"] * (said["expected"] is None)
             own += [f"to do: {finding['remedy']}"] * (said["remedy"] is None)
             yield from _wrapped(f"    {where}: {printable('; '.join([finding['found'], *own]))}", "        ")
-        if len(group.findings) > _MOST_FINDINGS:
-            yield f"    and {len(group.findings) - _MOST_FINDINGS:,} more"
+        if len(group.findings) > _MAX_FINDINGS:
+            yield f"    and {len(group.findings) - _MAX_FINDINGS:,} more"
         if said["expected"] is not None:
             yield from _wrapped(f"    expected: {printable(said['expected'])}", "        ")
         if said["remedy"] is not None:
@@ -123,7 +124,7 @@ def _row(title: str, text: str) -> list[str]:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    """The text in lines of `_WIDTH`, those after the first indented; names of files are never broken."""
+    """Return the text in lines of `_WIDTH`, those after the first indented; names of files are never broken."""
     return textwrap.wrap(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )

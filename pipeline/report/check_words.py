@@ -1,23 +1,14 @@
-"""What the table and the page of a dataset check share: the names of the findings, their order, and the verdict."""
+"""Words that the table and the page of a dataset check share: the findings' names, their order, and the verdict."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "SEVERITIES",
-    "Group",
-    "amount",
-    "case_severities",
-    "count_of",
-    "dataset_name",
-    "grouped",
-    "printable",
-    "verdict",
-]
+from .text import count_of, printable
+
+__all__ = ["SEVERITIES", "Group", "case_severities", "dataset_name", "group_findings", "verdict"]
 
 # Worst first: the order of everything that is shown.
 SEVERITIES = ("problem", "warning", "note")
@@ -81,17 +72,17 @@ class Group:
 
     @property
     def title(self) -> str:
-        """The kind in words."""
+        """Return the kind in words."""
         return _TITLES.get(self.kind) or printable(self.kind).replace("-", " ").capitalize()
 
     def common(self, key: str) -> str | None:
-        """What all its findings say under this key, or None where they differ."""
+        """Return what all its findings say under this key, or None where they differ."""
         said = {str(finding[key]) for finding in self.findings}
         return said.pop() if len(said) == 1 else None
 
 
-def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Findings of a check report by severity, worst first, and kind; a severity that is not known counts as worst."""
+def group_findings(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
+    """Return the findings of a check report by severity, worst first, and kind; an unknown severity counts as worst."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for finding in findings:
         severity = finding["severity"] if finding["severity"] in SEVERITIES else SEVERITIES[0]
@@ -101,7 +92,7 @@ def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
 
 
 def case_severities(groups: Sequence[Group]) -> dict[str, str]:
-    """The worst severity of each case that has a finding, by the case's name."""
+    """Return the worst severity of each case that has a finding, by the case's name."""
     worst: dict[str, str] = {}
     for group in groups:
         for finding in group.findings:
@@ -111,51 +102,24 @@ def case_severities(groups: Sequence[Group]) -> dict[str, str]:
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """One sentence for a person: whether to train on this dataset, and the count of what was found."""
-    groups = grouped(report["findings"])
+    """Return one sentence for a person: whether to train on this dataset, and the count of what was found."""
+    groups = group_findings(report["findings"])
     counts = {severity: sum(len(g.findings) for g in groups if g.severity == severity) for severity in SEVERITIES}
-    told = [count_of(number, severity) for severity, number in counts.items() if number]
+    counted = [count_of(number, severity) for severity, number in counts.items() if number]
     if not report["cases"]:
-        return f"Nothing was checked: the datalist has no case{'; ' * bool(told)}{', '.join(told)}."
-    if not told:
+        return f"Nothing was checked: the datalist has no case{'; ' * bool(counted)}{', '.join(counted)}."
+    if not counted:
         return "Fit for training: nothing was found."
     if not (counts["problem"] or counts["warning"]):
-        return f"Fit for training: nothing was found but {told[0]}, harmless."
+        return f"Fit for training: nothing was found but {counted[0]}, harmless."
     worst = SEVERITIES[0] if counts["problem"] else SEVERITIES[1]
     named = sum(severity == worst for severity in case_severities(groups).values())
     where = f" in {count_of(named, 'case')}" if named else " in the dataset as a whole"
     advice = "Do not train on it yet" if worst == SEVERITIES[0] else "Look before training"
-    return f"{advice}: {told[0]}{where}{'; ' * (len(told) > 1)}{', '.join(told[1:])}."
+    return f"{advice}: {counted[0]}{where}{'; ' * (len(counted) > 1)}{', '.join(counted[1:])}."
 
 
 def dataset_name(report: Mapping[str, Any]) -> str:
-    """What to call the dataset: the name that the report has, otherwise that of the datalist's file."""
+    """Return the dataset's name: the one that the report has, otherwise that of the datalist's file."""
     file = str(report.get("datalist") or "dataset").replace("\\", "/").rpartition("/")[2]
     return printable(report.get("name") or file.removesuffix(".json"))
-
-
-def printable(value: object) -> str:
-    r"""One line of text that is safe to show: names of files are whatever somebody called them.
-
-    Runs of white space become one space; what would steer a terminal, turn the direction of writing or not encode as
-    UTF-8 is shown as its escape, such as ``\x1b``.
-    """
-    line = " ".join(str(value).split())
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-
-
-def amount(value: float | None) -> str:
-    """A number with three digits that matter, in full up to ten millions; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    size = abs(value)
-    if 100 <= size < 1e7:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def count_of(number: int, noun: str) -> str:
-    """The number with its noun, such as ``1,208 cases``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

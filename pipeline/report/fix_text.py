@@ -1,4 +1,4 @@
-"""What `lightskip check --fix` did, as text for a terminal: files repaired, files that were not, and what is next."""
+"""The result of `lightskip check --fix` as text for a terminal: files repaired, files that were not, the next step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..data.fix import Fixed
-from .check_words import count_of, printable
+from .text import count_of, printable
 
 __all__ = ["fix_text"]
 
@@ -16,11 +16,11 @@ _DONE = {
     "label-float": "stored as integers",
     "label-rounding": "rounded to whole numbers",
 }
-_MOST_FILES = 10
+_MAX_FILES = 10
 
 
 def fix_text(fixed: Fixed) -> str:
-    """Lay out what was repaired, ten files at most of each sort, and end with the command to go on with."""
+    """Return what was repaired, ten files at most of each sort, and the command to continue with."""
     return "\n".join(_lines(fixed))
 
 
@@ -38,21 +38,21 @@ def _lines(fixed: Fixed) -> Iterator[str]:
         yield f"not repaired: {count_of(len(fixed.unable), 'file')}"
         yield from _listed(f"{name}: {why}" for name, why in fixed.unable.items())
     if fixed.datalist is not None:
-        yield f"next: lightskip check {shlex.quote(str(_near(fixed.datalist)))}"
+        yield f"next: lightskip check {shlex.quote(str(_shorten(fixed.datalist)))}"
 
 
 def _listed(lines: Iterable[str]) -> Iterator[str]:
-    told = list(lines)
-    yield from (f"  {printable(line)}" for line in told[:_MOST_FILES])
-    if len(told) > _MOST_FILES:
-        yield f"  and {len(told) - _MOST_FILES:,} more"
+    listed = list(lines)
+    yield from (f"  {printable(line)}" for line in listed[:_MAX_FILES])
+    if len(listed) > _MAX_FILES:
+        yield f"  and {len(listed) - _MAX_FILES:,} more"
 
 
-def _near(path: Path) -> Path:
-    """The way from here, where it leads downwards."""
+def _shorten(path: Path) -> Path:
+    """Return a path below the working directory relative to it, others as they are."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _shown(path: Path) -> str:
-    return printable(_near(path))
+    return printable(_shorten(path))

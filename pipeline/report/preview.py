@@ -7,59 +7,49 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
-from ..data.thumbnail import UNDECLARED_COLOUR
-from .check_words import amount
-from .preview_drawing import FAINT, TEXT, Colour, LabelRow, draw_row, draw_scale, font, legend_rows, shortened
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+from ..labelmaps.palette import UNDECLARED_COLOUR, Colour, rgb
+from ..labelmaps.views import (
+    PLANES,
+    View,
+    find_plane,
+    flat_view,
+    fullest_slice,
+    grey_pixels,
+    grey_window,
+    paint_labels,
+    slice_view,
+    thin,
+)
+from .preview_drawing import FAINT, TEXT, LabelRow, draw_row, draw_scale, load_font, make_legend, shorten
+from .text import amount
 
-__all__ = ["preview"]
+__all__ = ["draw_preview"]
 
 Box = tuple[int, int, int, int]  # left, upper, width, height
 
-_PLANES = {"Coronal": 1, "Sagittal": 0, "Axial": 2}  # by the world axis across them, in the order of the picture
-# The lower world axis of a plane runs to the right and the higher one down, from where RAS coordinates are largest.
-_ENDS = (("R", "L"), ("A", "P"), ("S", "I"))
-_WIDTH, _TALLEST = 960, 1100  # pixels
+_PLANES = ("coronal", "sagittal", "axial")  # in the order of the picture
+_WIDTH, _MAX_HEIGHT = 960, 1100  # pixels
 _MARGIN = 26  # around each view: a letter, or its caption
 _TITLE = 40
-_NARROWEST = 150  # of a column of views, so that captions fit
-_LARGEST_SIDE = 2048  # pixels of a slice that are looked at
+_MIN_WIDTH = 150  # of a column of views, so that captions fit
 _PAGE = (16, 17, 20)
 _FILL = 0.3
-_CONSTANT_GREY = 96
-_PERCENTILES = (1.0, 99.5)
-_CT_AIR, _CT_LOWEST, _CT_SOFT = -500.0, -3100.0, (-160.0, 240.0)  # Hounsfield units
 _ROW = 21  # pixels
-_WIDEST_COLUMN, _NARROWEST_COLUMN = 300, 200  # pixels of the legend
+_MAX_COLUMN, _MIN_COLUMN = 300, 200  # pixels of the legend
 
 
-class _View(NamedTuple):
-    """One slice as it is held.
+class _Panel(NamedTuple):
+    """A view, and the words above it."""
 
-    Attributes:
-        caption: which slice it is.
-        grey: (rows, columns) from the top left.
-        labels: of the same shape.
-        mm: of a row and of a column.
-        letters: at the left, right, upper and lower edge; none in 2D.
-    """
-
+    view: View
     caption: str
-    grey: NDArray[Any]
-    labels: NDArray[Any]
-    mm: tuple[float, float]
-    letters: tuple[str, ...]
-
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Height and width in mm."""
-        return self.mm[0] * self.grey.shape[0], self.mm[1] * self.grey.shape[1]
 
 
-def preview(
+def draw_preview(
     image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], table: Sequence[LabelRow], *, title: str
 ) -> bytes:
     """Draw a label map over its scan.
@@ -70,8 +60,7 @@ def preview(
     the volume is one voxel thick only that slice is drawn. A 2D image is drawn as an image viewer does: the first axis
     to the right, the second downwards.
 
-    Grey goes from the 1st to the 99.5th percentile of what the slices hold above their lowest value. A CT, known by
-    its air, has the window of soft tissue (-160 to 240 HU), widened to the middle half of the labelled voxels' values.
+    For the greys see `grey_window`.
 
     Args:
         image: numbers, (x, y, z) or (x, y): one channel.
@@ -84,7 +73,7 @@ def preview(
         A PNG file, 960 pixels wide. Text that its built-in font cannot write has the nearest letters, or "?".
 
     Raises:
-        ValueError: If shapes or types are others than these, or the affine says nothing of the axes.
+        ValueError: If shapes or types are others than these, or the affine has no three axes.
     """
     if image.shape != labels.shape or image.ndim not in {2, 3} or image.size == 0 or labels.dtype.kind not in "iu":
         msg = f"image {image.shape}, labels {labels.shape} {labels.dtype}: expected one shape in 2D or 3D and integers"
@@ -93,99 +82,75 @@ def preview(
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         msg = f"affine {np.asarray(affine).tolist()}: expected finite numbers and axes longer than 0 mm"
         raise ValueError(msg)
-    voxels, fullest = _counts(labels)
+    voxels = _count_voxels(labels)
     rows = list(table)
     known = {value for value, _, _ in rows}
     rows += [
-        (int(value), "not declared", _rgb(UNDECLARED_COLOUR)) for value in np.flatnonzero(voxels) if value not in known
+        (int(value), "not declared", rgb(UNDECLARED_COLOUR)) for value in np.flatnonzero(voxels) if value not in known
     ]
-    views = _views(image, labels, affine, [float(mm) for mm in spacing], fullest)
+    panels = _make_panels(image, labels, affine, [float(mm) for mm in spacing])
     # A picture without a place in space is read with pixels of 1 mm; nobody measured them.
     in_pixels = image.ndim == 2 and bool((spacing == 1).all())
     unit = "px" if in_pixels else "ml" if image.ndim == 3 else "mm2"
-    return _picture(views, rows, _sizes(voxels, rows, affine, unit), title=title, in_pixels=in_pixels)
+    return _draw_page(panels, rows, _format_sizes(voxels, rows, affine, unit), title=title, in_pixels=in_pixels)
 
 
-def _counts(labels: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]]:
-    """Voxels by value from 1 (0 for the background), and the fullest slice across each axis, in one pass."""
+def _count_voxels(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Count the voxels by value from 0, plane by plane; the background's count is 0."""
     if labels.dtype.kind == "i" and labels.min() < 0:
         msg = f"labels from {labels.min()}: expected integers from 0"
         raise ValueError(msg)
     voxels = np.zeros(int(labels.max()) + 1, dtype=np.int64)
-    slices = [np.zeros(n, dtype=np.int64) for n in labels.shape]
-    slowest = int(np.argmax(labels.strides))
-    others = [axis for axis in range(labels.ndim) if axis != slowest]
-    for index, plane in enumerate(np.moveaxis(labels, slowest, 0)):
+    for plane in np.moveaxis(labels, int(np.argmax(labels.strides)), 0):
         voxels += np.bincount(plane.ravel().astype(np.intp), minlength=len(voxels))
-        marked = plane != 0
-        slices[slowest][index] = np.count_nonzero(marked)
-        for place, axis in enumerate(others):
-            slices[axis] += np.count_nonzero(marked, axis=tuple(p for p in range(marked.ndim) if p != place))
     voxels[0] = 0
-    return voxels, [_middle(np.flatnonzero(count == count.max())) for count in slices]
+    return voxels
 
 
-def _middle(indices: NDArray[np.int64]) -> int:
-    """The middle one of slices that are alike: of a label that fills the volume, and of none."""
-    return int(indices[(len(indices) - 1) // 2])
-
-
-def _sizes(voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str) -> list[str | None]:
-    """What the legend says of each label's size; None where it is absent."""
-    edges = np.asarray(affine, dtype=np.float64)[:3, : 3 if unit == "ml" else 2]
-    size = float(np.sqrt(np.linalg.det(edges.T @ edges))) / (1000 if unit == "ml" else 1)
+def _format_sizes(
+    voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str
+) -> list[str | None]:
+    """Return each label's size as the legend shows it; None where the label is absent."""
+    size = voxel_size(affine, 3) / MM3_PER_ML if unit == "ml" else voxel_size(affine, 2)
     counts = [int(voxels[value]) if value < len(voxels) else 0 for value, _, _ in rows]
     return [f"{amount(count * size)} {unit}" if count else None for count in counts]
 
 
-def _views(
-    image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], mm: Sequence[float], fullest: Sequence[int]
-) -> list[_View]:
+def _make_panels(
+    image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], spacing: Sequence[float]
+) -> list[_Panel]:
     if image.ndim == 2:
-        return [_View(" x ".join(map(str, image.shape)), image.T, labels.T, (mm[1], mm[0]), ())]
-    orientation = io_orientation(affine)
-    if not np.isfinite(orientation).all():
-        msg = f"affine {np.asarray(affine).tolist()}: expected independent axes"
-        raise ValueError(msg)
-    of_world = {int(world): axis for axis, world in enumerate(orientation[:, 0])}
-    rising = orientation[:, 1] > 0
-    views = []
-    for name, normal in _PLANES.items():
-        through = of_world[normal]
-        across, down = (of_world[world] for world in range(3) if world != normal)
-        # Slices are cut, never the volume turned.
-        cut = [
-            volume.transpose(through, down, across)[fullest[through]][
-                :: -1 if rising[down] else 1, :: -1 if rising[across] else 1
-            ]
-            for volume in (image, labels)
-        ]
-        letters = tuple(letter for world in range(3) if world != normal for letter in _ENDS[world])
-        caption = f"{name} {fullest[through] + 1} of {image.shape[through]}"
-        views.append(_View(caption, cut[0], cut[1], (mm[down], mm[across]), letters))
-    thick = [view for view in views if min(view.grey.shape) > 1]
-    return thick or [max(views, key=lambda view: view.grey.size)]
+        return [_Panel(flat_view(image, labels, spacing), " x ".join(map(str, image.shape)))]
+    panels = []
+    for name in _PLANES:
+        plane = find_plane(affine, PLANES[name])
+        index = fullest_slice(labels, plane.through)
+        caption = f"{name.capitalize()} {index + 1} of {image.shape[plane.through]}"
+        panels.append(_Panel(slice_view(plane, index, image, labels, spacing), caption))
+    thick = [panel for panel in panels if min(panel.view.grey.shape) > 1]
+    return thick or [max(panels, key=lambda panel: panel.view.grey.size)]
 
 
-def _picture(
-    views: Sequence[_View], rows: Sequence[LabelRow], sizes: Sequence[str | None], *, title: str, in_pixels: bool
+def _draw_page(
+    panels: Sequence[_Panel], rows: Sequence[LabelRow], sizes: Sequence[str | None], *, title: str, in_pixels: bool
 ) -> bytes:
-    scale, boxes = _layout(views)
-    legend = legend_rows(rows, sizes)
+    views = [panel.view for panel in panels]
+    scale, boxes = _lay_out(views)
+    legend = make_legend(rows, sizes)
     bar = max(upper + height for _, upper, _, height in boxes) + _MARGIN + 18
-    left, upper, room, columns = _place_of_legend(len(legend), boxes, bar)
+    left, upper, room, columns = _place_legend(len(legend), boxes, bar)
     length = -(-len(legend) // columns)
     page = Image.new("RGB", (_WIDTH, max(bar, upper + length * _ROW) + 16), _PAGE)
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 12), shortened(title, _WIDTH - 2 * _MARGIN, 20), font=font(20), fill=TEXT)
-    window = _window(views)
+    draw.text((_MARGIN, 12), shorten(title, _WIDTH - 2 * _MARGIN, 20), font=load_font(20), fill=TEXT)
+    window = grey_window(views)
     colours = {value: colour for value, _, colour in rows}
-    for view, box in zip(views, boxes, strict=True):
-        page.paste(_panel(view, box[2:], window, colours), box[:2])
-        _annotate(draw, view, box)
+    for panel, box in zip(panels, boxes, strict=True):
+        page.paste(_draw_view(panel.view, box[2:], window, colours), box[:2])
+        _annotate(draw, panel, box)
     note = f"grey {amount(window[0])} to {amount(window[1])}"
     draw_scale(draw, (_MARGIN, bar), scale, boxes[-1][2], in_pixels=in_pixels, note=note)
-    width = min(room // columns, _WIDEST_COLUMN)
+    width = min(room // columns, _MAX_COLUMN)
     for index, row in enumerate(legend):
         column, line = divmod(index, length)
         draw_row(draw, (left + column * width, upper + line * _ROW), width - 20, row)
@@ -194,102 +159,64 @@ def _picture(
     return stream.getvalue()
 
 
-def _place_of_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, int, int, int]:
-    """Left, upper, width and columns of the legend: the first place that is left free and holds it, or below."""
+def _place_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, int, int, int]:
+    """Return left, upper, width and columns of the legend: the first free place that is large enough, or below."""
     right = max(left + width for left, _, width, _ in boxes) + 2 * _MARGIN
     free = [(boxes[1][0], boxes[2][1])] if len(boxes) == 3 else []
     for left, upper in [*free, (right, boxes[0][1])]:
         room = _WIDTH - left - _MARGIN
-        for columns in range(1, room // _NARROWEST_COLUMN + 1):
+        for columns in range(1, room // _MIN_COLUMN + 1):
             if -(-rows // columns) * _ROW <= bar - upper:
                 return left, upper, room, columns
     room = _WIDTH - 2 * _MARGIN
-    return _MARGIN, bar + 24, room, room // _NARROWEST_COLUMN
+    return _MARGIN, bar + 24, room, room // _MIN_COLUMN
 
 
-def _layout(views: Sequence[_View]) -> tuple[float, list[Box]]:
-    """Pixels per mm, and (left, upper, width, height) of coronal, sagittal and, below them, axial; or of one view."""
+def _lay_out(views: Sequence[View]) -> tuple[float, list[Box]]:
+    """Return pixels per mm, and (left, upper, width, height) of coronal, sagittal and, below them, axial."""
     top, below = views[:2], views[2:]
     width_mm = sum(view.extent[1] for view in top)
     height_mm = sum(view.extent[0] for view in (top[0], *below))
     room = _WIDTH - 2 * _MARGIN * len(top)
-    scale = min(room / width_mm, (_TALLEST - 2 * _MARGIN * (1 + len(below))) / height_mm)
+    scale = min(room / width_mm, (_MAX_HEIGHT - 2 * _MARGIN * (1 + len(below))) / height_mm)
     for view in top:
         others = width_mm - view.extent[1]
-        if others and scale * view.extent[1] < _NARROWEST:
-            scale = min(scale, (room - _NARROWEST) / others)
+        if others and scale * view.extent[1] < _MIN_WIDTH:
+            scale = min(scale, (room - _MIN_WIDTH) / others)
     pixels = [tuple(max(1, round(scale * mm)) for mm in view.extent) for view in views]
     boxes = []
     left, upper = _MARGIN, _TITLE + _MARGIN
     for height, width in pixels[:2]:
         boxes.append((left, upper, width, height))
-        left += max(width, _NARROWEST) + 2 * _MARGIN
+        left += max(width, _MIN_WIDTH) + 2 * _MARGIN
     for height, width in pixels[2:]:
         boxes.append((_MARGIN, upper + pixels[0][0] + 2 * _MARGIN, width, height))
     return scale, boxes
 
 
-def _window(views: Sequence[_View]) -> tuple[float, float]:
-    """The values of the scan that are drawn black and white."""
-    parts = [_thinned(view.grey) for view in views]
-    grey = np.concatenate([part[np.isfinite(part)].astype(np.float64).ravel() for part in parts])
-    if not grey.size:
-        return 0.0, 0.0
-    lowest, highest = float(grey.min()), float(grey.max())
-    # An even background, however large, takes nothing from the contrast of what lies on it.
-    low, high = np.percentile(grey[grey > lowest] if highest > lowest else grey, _PERCENTILES)
-    if _CT_LOWEST < low < _CT_AIR and high > _CT_SOFT[0]:
-        labels = [_thinned(view.labels) != 0 for view in views]
-        marked = np.concatenate([part[mark].astype(np.float64) for part, mark in zip(parts, labels, strict=True)])
-        marked = marked[np.isfinite(marked)]
-        own = np.percentile(marked, (25, 75)) if marked.size else _CT_SOFT
-        return min(_CT_SOFT[0], float(own[0])), max(_CT_SOFT[1], float(own[1]))
-    return (float(low), float(high)) if low < high else (lowest, highest)
+def _draw_view(
+    view: View, size: tuple[int, int], window: tuple[float, float], colours: dict[int, Colour]
+) -> Image.Image:
+    """Return the slice in grey with its labels in colour, (width, height) pixels."""
+    grey = Image.fromarray(grey_pixels(thin(view.grey), window))
+    pixels = np.array(grey.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
+    if view.labels is not None:
+        paint_labels(pixels, view.labels, colours.__getitem__, fill=_FILL)
+    return Image.fromarray(pixels)
 
 
-def _thinned(plane: NDArray[Any]) -> NDArray[Any]:
-    return plane[tuple(slice(None, None, -(-n // _LARGEST_SIDE)) for n in plane.shape)]
-
-
-def _panel(view: _View, size: tuple[int, int], window: tuple[float, float], colours: dict[int, Colour]) -> Image.Image:
-    """The slice in grey with its labels in colour, (width, height) pixels."""
-    low, high = window
-    grey = np.nan_to_num(_thinned(view.grey).astype(np.float64), nan=low, posinf=high, neginf=low)
-    shown = np.full(grey.shape, _CONSTANT_GREY, np.uint8)
-    if low < high:
-        shown = np.rint((np.clip(grey, low, high) - low) * (255 / (high - low))).astype(np.uint8)
-    panel = np.array(Image.fromarray(shown).resize(size, Image.Resampling.BICUBIC).convert("RGB"))
-    labels = view.labels
-    # Of several voxels under a pixel the largest label, so that a small one is not lost where the slice shrinks.
-    for axis, length in enumerate(panel.shape[:2]):
-        labels = np.maximum.reduceat(labels, np.arange(length) * labels.shape[axis] // length, axis=axis)
-    framed = np.pad(labels, 1)
-    beside = (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:])
-    outline = np.any([neighbour != labels for neighbour in beside], axis=0)
-    for value in np.unique(labels[labels != 0]):
-        inside, colour = labels == value, np.array(colours[int(value)])
-        panel[inside] = np.rint((1 - _FILL) * panel[inside] + _FILL * colour)
-        panel[inside & outline] = colour
-    return Image.fromarray(panel)
-
-
-def _annotate(draw: ImageDraw.ImageDraw, view: _View, box: Box) -> None:
+def _annotate(draw: ImageDraw.ImageDraw, panel: _Panel, box: Box) -> None:
     """Write the caption and the letters of the sides around a view at (left, upper, width, height)."""
     left, upper, width, height = box
     centre, middle = left + width / 2, upper + height / 2
-    draw.text((left, upper - 5), view.caption, font=font(13), fill=FAINT, anchor="ls")
-    if view.letters:
-        beside_caption = left + int(font(13).getlength(view.caption)) + 14
+    draw.text((left, upper - 5), panel.caption, font=load_font(13), fill=FAINT, anchor="ls")
+    if panel.view.letters:
+        beside_caption = left + int(load_font(13).getlength(panel.caption)) + 14
         places = (
             (left - 13, middle),
             (left + width + 13, middle),
             (max(centre, beside_caption), upper - 12),
             (centre, upper + height + 13),
         )
-        for letter, place in zip(view.letters, places, strict=True):
-            draw.text(place, letter, font=font(15), fill=TEXT, anchor="mm")
-
-
-def _rgb(colour: str) -> Colour:
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    return red, green, blue
+        for letter, place in zip(panel.view.letters, places, strict=True):
+            draw.text(place, letter, font=load_font(15), fill=TEXT, anchor="mm")

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from PIL import ImageDraw, ImageFont
 
-from .check_words import printable
+from ..labelmaps.palette import Colour
+from .text import printable
 
-__all__ = ["FAINT", "TEXT", "Colour", "LabelRow", "draw_row", "draw_scale", "font", "legend_rows", "shortened"]
+__all__ = ["FAINT", "TEXT", "LabelRow", "draw_row", "draw_scale", "load_font", "make_legend", "shorten"]
 
-Colour = tuple[int, int, int]
 LabelRow = tuple[int, str, Colour]
 
 TEXT, FAINT = (235, 235, 235), (150, 153, 160)
-_LONGEST = 250  # letters that any text on the page may have
-_MOST_ROWS = 48  # labels in the legend
-_LETTERS = 14  # pixels
+_MAX_LETTERS = 250  # letters that any text on the page may have
+_MAX_ROWS = 48  # labels in the legend
+_FONT_SIZE = 14  # pixels
 
 
 def draw_scale(
@@ -37,17 +37,17 @@ def draw_scale(
     for end in (left, right):
         draw.line([(end, upper - 5), (end, upper + 5)], fill=TEXT, width=1)
     text = f"{mm:g} px" if in_pixels else f"{mm / 10:g} cm" if mm >= 10 else f"{mm:g} mm"
-    draw.text((right + 8, upper), text, font=font(15), fill=TEXT, anchor="lm")
-    draw.text((right + 24 + font(15).getlength(text), upper), note, font=font(13), fill=FAINT, anchor="lm")
+    draw.text((right + 8, upper), text, font=load_font(15), fill=TEXT, anchor="lm")
+    draw.text((right + 24 + load_font(15).getlength(text), upper), note, font=load_font(13), fill=FAINT, anchor="lm")
 
 
-def legend_rows(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[tuple[Colour | None, str, str]]:
-    """Colour, name and size of each row: what is present, then what is absent, and how many more there are."""
+def make_legend(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[tuple[Colour | None, str, str]]:
+    """Return colour, name and size of each row: labels that are present, then absent ones, then how many more."""
     named = [(colour, f"{value}  {name}", size or "-") for (value, name, colour), size in zip(rows, sizes, strict=True)]
     legend: list[tuple[Colour | None, str, str]] = [] if any(sizes) else [(None, "no voxel is labelled", "")]
     legend += sorted(named, key=lambda row: row[2] == "-")
-    if len(legend) > _MOST_ROWS:
-        legend[_MOST_ROWS - 1 :] = [(None, f"and {len(legend) - _MOST_ROWS + 1} more", "")]
+    if len(legend) > _MAX_ROWS:
+        legend[_MAX_ROWS - 1 :] = [(None, f"and {len(legend) - _MAX_ROWS + 1} more", "")]
     return legend
 
 
@@ -57,28 +57,30 @@ def draw_row(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, row: tu
     colour, name, size = row
     if colour is not None:
         draw.rectangle([(left, upper + 3), (left + 14, upper + 16)], fill=colour)
-    room = width - 24 - int(font(_LETTERS).getlength(size)) - 10
+    room = width - 24 - int(load_font(_FONT_SIZE).getlength(size)) - 10
     text = TEXT if size != "-" else FAINT
-    draw.text((left + 24, upper + 10), shortened(name, room, _LETTERS), font=font(_LETTERS), fill=text, anchor="lm")
-    draw.text((left + width, upper + 10), size, font=font(_LETTERS), fill=text, anchor="rm")
+    draw.text(
+        (left + 24, upper + 10), shorten(name, room, _FONT_SIZE), font=load_font(_FONT_SIZE), fill=text, anchor="lm"
+    )
+    draw.text((left + width, upper + 10), size, font=load_font(_FONT_SIZE), fill=text, anchor="rm")
 
 
-def shortened(text: str, room: int, size: int) -> str:
-    """The text in letters that the built-in font has, its middle left out where it is wider than `room` pixels."""
+def shorten(text: str, room: int, size: int) -> str:
+    """Return the text in letters of the built-in font, without its middle where it is wider than `room` pixels."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", printable(text)) if not unicodedata.combining(c))
     plain = plain.encode("ascii", "replace").decode()
-    letters = font(size)
-    if letters.getlength(plain[:_LONGEST]) <= room and len(plain) <= _LONGEST:
+    letters = load_font(size)
+    if letters.getlength(plain[:_MAX_LETTERS]) <= room and len(plain) <= _MAX_LETTERS:
         return plain
 
-    def kept(number: int) -> str:
+    def cut_text(number: int) -> str:
         return f"{plain[: -(-number // 2)]}...{plain[len(plain) - number // 2 :]}"
 
-    most = bisect_right(range(3, _LONGEST), room, key=lambda number: letters.getlength(kept(number)))
-    return kept(2 + most)
+    most = bisect_right(range(3, _MAX_LETTERS), room, key=lambda number: letters.getlength(cut_text(number)))
+    return cut_text(2 + most)
 
 
 @cache
-def font(size: int) -> Any:
-    """The scalable font inside Pillow, for a machine may have none."""
+def load_font(size: int) -> Any:
+    """Return the scalable font inside Pillow: a machine may have none."""
     return ImageFont.load_default(size=size)

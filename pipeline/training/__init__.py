@@ -4,6 +4,7 @@ from .augment import AugmentBatch
 from .average import AverageWeights
 from .cache import PreparedDataset
 from .checkpoint import ResumableCheckpoint
+from .config_text import config_text
 from .loss import SparseSkipLoss
 from .memory import keep_memory
 from .muon import Muon
@@ -23,6 +24,7 @@ __all__ = [
     "SparseSkipLoss",
     "StopWithoutProgress",
     "ValidateLastEpoch",
+    "config_text",
     "keep_memory",
     "parameter_groups",
 ]

@@ -16,7 +16,7 @@ from monai.transforms import Compose, Randomizable, RandomizableTrait, Transform
 from monai.transforms.utils import reset_ops_id
 
 from .cache_files import CacheFiles
-from .transform_hash import IndescribableError, describe, describe_environment
+from .code_text import library_text
 
 __all__ = ["KEY", "PreparedDataset"]
 
@@ -30,12 +30,12 @@ _one_at_a_time = threading.Lock()
 class PreparedDataset(CacheDataset):
     """MONAI's ``CacheDataset``, kept on disk too, with random transforms that depend on nothing but the sample.
 
-    On disk: what the deterministic transforms (those before the first random one) give for a case is read from
-    ``cache_dir`` instead of made, when a training before made it with the same transforms, versions and scans. A
-    changed setting of a transform, a changed function, and a scan with another size or time are noticed: see
-    :func:`~pipeline.training.transform_hash.describe` and :class:`~pipeline.training.cache_files.CacheFiles`. Cases
-    beyond ``cache_num`` and ``cache_rate`` are read from disk each time. Where a transform cannot be described, or the
-    folder cannot be written to, a warning says so, and all goes on as in MONAI's dataset.
+    On disk: the result of the deterministic transforms (those before the first random one) for a case is read from
+    ``cache_dir`` instead of computed, when an earlier training computed it with the same ``config``, versions and
+    scans. A changed setting of a transform, a changed own module, and a scan with another size or time are noticed: see
+    :func:`~pipeline.training.config_text.config_text` and :class:`~pipeline.training.cache_files.CacheFiles`. Cases
+    beyond ``cache_num`` and ``cache_rate`` are read from disk each time. Without a ``config``, or where the folder
+    cannot be written to, a warning says so, and the dataset works as MONAI's.
 
     Random: sample i of epoch e is drawn from a stream that (seed, e, i) makes, whatever the order, batch, number of
     worker processes or rank, and each item gets an integer of the same stream under ``"key"``, in [0, 2⁶³), for what
@@ -48,6 +48,8 @@ class PreparedDataset(CacheDataset):
         data: cases, as a rule dicts of paths.
         transform: MONAI transforms, or a ``Compose`` of them.
         cache_dir: folder for prepared cases, made when missing; None keeps them in memory only.
+        config: text that is another one whenever the deterministic transforms are others, such as that of
+            ``config_text``.
         seed: of the run, not negative.
         options: of ``CacheDataset``: cache_num, cache_rate, num_workers (threads), progress, copy_cache, ...
 
@@ -61,19 +63,21 @@ class PreparedDataset(CacheDataset):
         transform: Sequence[Callable[..., Any]] | Callable[..., Any] | None = None,
         *,
         cache_dir: str | Path | None = None,
+        config: str | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
         self.cache_dir = cache_dir
+        self.config = config
         self.seed = seed
         self.epoch = 0
         self._files: CacheFiles | None = None
         super().__init__(data, transform, **options)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch the next samples are for.
+        """Set the epoch that the next samples are for.
 
         Raises:
             ValueError: for a negative epoch.
@@ -90,15 +94,14 @@ class PreparedDataset(CacheDataset):
     def _open_files(self) -> CacheFiles | None:
         if not self.cache_dir:
             return None
-        whole = {**vars(self.transform), "class": type(self.transform), "transforms": None}
-        lines = [describe_environment(), f"as_contiguous {self.as_contiguous}"]
-        for part in (whole, *self.transform.transforms[: self._first_random()]):
-            try:
-                lines.append(describe(part))
-            except IndescribableError as error:
-                name = type(self.transform if part is whole else part).__name__
-                logger.warning(f"prepared cases are not kept on disk: cannot see when {name} changes ({error})")
-                return None
+        if self.config is None:
+            logger.warning(
+                "prepared cases are not kept on disk: the dataset has no `config`, the text of their transforms; "
+                "`lightskip render BUNDLE` puts it into a bundle's configs"
+            )
+            return None
+        names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random()]]
+        lines = [library_text(), f"as_contiguous {self.as_contiguous}", " ".join(names), self.config]
         return CacheFiles(self.cache_dir, "\n".join(lines) + "\n")
 
     def _first_random(self) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import re
@@ -18,7 +20,7 @@ import torch
 from monai.utils.enums import LazyAttr, TraceKeys
 
 from ..files import write_text
-from .transform_hash import IndescribableError, describe, digest
+from .code_text import digest
 
 __all__ = ["CacheFiles"]
 
@@ -51,7 +53,7 @@ class CacheFiles:
     """The prepared cases of one list of transforms, in a folder of their own.
 
     ``FOLDER/DIGEST/transforms.txt`` says which transforms and versions the folder belongs to, and its time when it was
-    last opened; ``FOLDER/DIGEST/CASE.pt`` holds what the transforms gave for a case, and size and time of the scans
+    last opened; ``FOLDER/DIGEST/CASE.pt`` holds the result of the transforms for a case, and size and time of the scans
     it was made from. The case that is made anew for changed scans replaces the old one. Folders that nobody has opened
     for 30 days are removed, so that settings once tried do not fill the disk; a training that still reads one, or
     any other loss of a file, merely makes its cases anew. All of it may be deleted at any time.
@@ -92,8 +94,8 @@ class CacheFiles:
         try:
             paths = [path.absolute() for path in _paths(case)]
             files = [_facts(file) for path in paths for file in _files(path)]
-            return self.folder / f"{digest(describe([case, paths]))}.pt", files
-        except (IndescribableError, OSError) as error:
+            return self.folder / f"{digest(json.dumps([case, paths], default=_plain))}.pt", files
+        except (TypeError, ValueError, OSError) as error:
             if not self._told:
                 self._told = True
                 logger.warning(f"a case that cannot be kept on disk: {_short(error)}")
@@ -175,6 +177,18 @@ def _remove(path: Path, before: float | None = None) -> None:
     if before is None or _age_at_least(path, before):
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a path, an array or a tensor of a case."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        array = np.asarray(value)
+        if not array.dtype.hasobject:
+            content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            return [str(array.dtype), list(array.shape), content]
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def _paths(value: Any) -> Iterator[Path]:

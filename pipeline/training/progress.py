@@ -28,9 +28,10 @@ class Progress:
     """Report a training: a tqdm bar per epoch, one log line per epoch, and ``history.csv``.
 
     Columns of ``history.csv``, one row per epoch: epoch, train_loss (mean over the epoch's steps), val_mean_dice and
-    val_dice_<label> (empty without validation), learning_rate (used in the epoch), seconds (of the epoch with its
-    validation), elapsed_seconds (of the training, over resumes), samples_seen. Written anew after each epoch and
-    renamed into place; a resume drops rows of epochs that the checkpoint does not hold.
+    val_dice_<label> (empty without validation; nan for a label that counts in no case), learning_rate (used in the
+    epoch), seconds (of the epoch with its validation), elapsed_seconds (of the training, over resumes), samples_seen.
+    Written anew after each epoch and renamed into place; a resume drops rows of epochs that the checkpoint does not
+    hold.
 
     Args:
         folder: where ``history.csv`` goes.

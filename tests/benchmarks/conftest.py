@@ -1,6 +1,5 @@
 """The scripts of benchmarks/ import each other as Python finds them when it runs one: from their own folder."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,13 +13,13 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 
 @pytest.fixture
-def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_script(
+    warm_start: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run one of the scripts from the repository's root, on one thread."""
 
-    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "ignore", f"benchmarks/{name}.py", *arguments]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return warm_start("-W", "ignore", f"benchmarks/{name}.py", *arguments, cwd=ROOT)
 
     return run
 

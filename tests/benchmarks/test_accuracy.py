@@ -1,63 +1,51 @@
-import csv
 import json
-from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import accuracy
 import pytest
 
+from pipeline.data.sample import make_sample
+
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
-OPTIONS = {"bundle": str(BUNDLE), "minutes": 8.0, "epochs": 10, "threads": 1, "device": None, "threshold": 0.5}
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> Namespace:
-    return Namespace(**OPTIONS, runs=str(tmp_path))
-
-
-def test_an_arm_is_a_skip_or_a_network_and_more_overrides(options: Namespace) -> None:
-    assert accuracy._overrides("concat", options) == ["--skip", "'concat'"]
+def test_an_arm_is_a_skip_or_a_network_and_more_overrides() -> None:
+    assert accuracy.arm_overrides("concat", BUNDLE) == ["--skip", "'concat'"]
     text = '["sat", {"maps": 2}]: --learning_rate 3e-3 --optimizer#_target_ torch.optim.AdamW'
-    words = accuracy._overrides(text, options)
+    words = accuracy.arm_overrides(text, BUNDLE)
     assert words[:2] == ["--skip", "['sat', {'maps': 2}]"]
     assert words[2:] == ["--learning_rate", "3e-3", "--optimizer#_target_", "torch.optim.AdamW"]
-    key, network, *sizes = accuracy._overrides("MONAI VNet", options)
+    key, network, *sizes = accuracy.arm_overrides("MONAI VNet", BUNDLE)
     assert (key, sizes) == ("--network_def", ["--patch", "[32, 32, 32]", "--window", "[48, 48, 32]"])
     assert eval(network)["_target_"] == "VNet"
     with pytest.raises(ValueError, match="NOTHING_LIKE_IT"):
-        accuracy._overrides("nothing_like_it", options)
+        accuracy.arm_overrides("nothing_like_it", BUNDLE)
 
 
-def test_a_run_is_read_from_its_history(options: Namespace) -> None:
-    folder = write_run("sum", options)
-    run = accuracy._result("sum", 0, options)
-    assert run is not None
-    # The last epoch counts, not the best one.
-    assert (run["dice"], run["best_dice"], run["epoch"], run["samples"]) == (0.6, 0.7, 3, 30)
-    assert run["minutes_to_threshold"] == 2.0
-    assert run["dice_by_label"] == {"shell": 0.6}
-    assert [point["dice"] for point in run["curve"]] == [0.7, 0.6]
-    summary = accuracy._summary("sum", [run, run | {"dice": 0.8}])
+def test_an_arm_is_summarised_over_its_runs() -> None:
+    run = {"fold": 0, "seed": 0, "dice": 0.6, "epoch": 3, "minutes": 3.0, "samples": 30, "minutes_to_threshold": None}
+    summary = accuracy.summarise("sum", [run, run | {"seed": 1, "dice": 0.8}])
+    assert (summary["seeds"], summary["folds"], summary["dice"]) == ([0, 1], [0, 0], [0.6, 0.8])
     assert summary["mean"] == pytest.approx(0.7)
     assert summary["standard_deviation"] == pytest.approx(0.02**0.5)
-    (folder / "done.json").unlink()
-    assert accuracy._result("sum", 0, options) is None
+    assert accuracy.summarise("sum", [])["mean"] is None
 
 
-def test_a_run_of_other_settings_is_not_taken_for_done(options: Namespace) -> None:
-    folder = write_run("sum", options)
-    assert accuracy._is_done(folder, ["--skip", "'sum'"], options)
-    assert not accuracy._is_done(folder, ["--skip", "'none'"], options)
-    options.threads = 2
-    assert not accuracy._is_done(folder, ["--skip", "'sum'"], options)
-
-
-def write_run(arm: str, options: Namespace) -> Path:
-    folder = accuracy._folder(arm, 0, options)
-    folder.mkdir()
-    columns = ["epoch", "val_mean_dice", "val_dice_shell", "elapsed_seconds", "samples_seen"]
-    rows = [[1, "", "", 60, 10], [2, 0.7, 0.7, 120, 20], [3, 0.6, 0.6, 180, 30]]
-    with (folder / "history.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-    (folder / "done.json").write_text(json.dumps(accuracy._settings(["--skip", repr(arm)], options)))
-    return folder
+@pytest.mark.long
+def test_two_arms_of_one_fold_are_trained_and_measured(tmp_path: Path, run_script: Callable[..., Any]) -> None:
+    data = make_sample(tmp_path / "data", cases=6, scans=0, folds=3).parent
+    small = ": --network_def#channels [4,8,16] --patch [16,16,16] --window [32,32,16] --val_interval 1"
+    words = ["--bundle", str(BUNDLE), "--dataset_dir", str(data), "--runs", str(tmp_path / "runs")]
+    words += ["--minutes", "0", "--epochs", "2", "--threads", "1", "--threshold", "0", "-o", str(tmp_path / "a.json")]
+    words += ["--arm", f"concat{small}", "--arm", f"none{small}"]
+    done = run_script("accuracy", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert [len(run["curve"]) for run in found["runs"]] == [2, 2]
+    assert found["runs"][0]["dice"] != found["runs"][1]["dice"]
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    again = run_script("accuracy", *words)
+    assert "synthetic_shapes_" not in again.stdout, "nothing is trained again"
+    assert json.loads((tmp_path / "a.json").read_text())["runs"] == found["runs"]

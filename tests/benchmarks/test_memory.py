@@ -1,9 +1,5 @@
-import os
-
-import memory
-import pytest
 import torch
-from memory import MIB, live_peak, resident_peak, stream
+from memory import live_peak
 from torch import nn
 
 N = 1000
@@ -47,44 +43,3 @@ def test_live_peak_counts_what_a_kernel_makes_for_itself():
     x = torch.ones(2, N, 2).transpose(1, 2)
     # Sorting copies the transposed input: beside values (4 bytes) and indices (8 bytes) there is more.
     assert live_peak(lambda: x.sort(dim=1)) > 12 * x.numel()
-
-
-def test_resident_peak_sees_what_is_freed_again():
-    def work():
-        torch.ones(64 * MIB // 4)
-
-    assert next(stream(_peak_of_ones, 64 * MIB)) == pytest.approx(64 * MIB, rel=0.1)
-    if resident_peak(work) is None:
-        pytest.skip("this system does not tell")
-
-
-def test_resident_peak_where_linux_does_not_tell(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_PROCESS", tmp_path / "absent")
-    assert resident_peak(lambda: None) is None
-
-
-def test_stream_runs_in_another_process():
-    found = list(stream(_count, 3, add=os.getpid()))
-    assert [number for number, _ in found] == [os.getpid() + i for i in range(3)]
-    assert {process for _, process in found} != {os.getpid()}
-
-
-def test_stream_tells_that_the_process_failed():
-    results = stream(_fail)
-    assert next(results) == "first"
-    with pytest.raises(RuntimeError, match="_fail ended early: 1"):
-        next(results)
-
-
-def _peak_of_ones(size):
-    yield resident_peak(lambda: torch.ones(size // 4))
-
-
-def _count(n, *, add):
-    for i in range(n):
-        yield i + add, os.getpid()
-
-
-def _fail():
-    yield "first"
-    raise ValueError

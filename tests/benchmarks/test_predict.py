@@ -1,36 +1,14 @@
 import json
-import sys
 
 import nibabel as nib
 import numpy as np
 import pytest
 from predict_cases import case_scores, telling
-from predict_memory import RUNS
 from predict_overhead import make_wide_scan
-from predict_parts import differing, make_bundle, make_ct, run_alone
+from predict_parts import case_dice, differing, fold_cases, make_bundle, make_ct
 from predict_preparation import Preparation, measure_preparation
 
 from pipeline.bundle.render import check_rendered
-
-
-def test_a_process_is_measured_alone(tmp_path):
-    ballast = b"1" * 600_000_000
-    words = [sys.executable, "-c", "import time; held = bytes(200_000_000); time.sleep(0.3); print('told')"]
-    run = run_alone(words, tmp_path / "log.txt")
-    assert run.seconds >= 0.3
-    # zeros that nothing touched are no memory, so `held` may count or not; this process's ballast must not.
-    assert 1e6 < run.peak < len(ballast)
-    assert (tmp_path / "log.txt").read_text() == "told\n"
-    with pytest.raises(RuntimeError, match="exit status 3"):
-        run_alone([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log.txt")
-
-
-def test_a_process_holds_what_it_touches(tmp_path):
-    peaks = [
-        run_alone([sys.executable, "-c", f"held = b'1' * {size}"], tmp_path / "log.txt").peak
-        for size in (1, 200_000_000)
-    ]
-    assert peaks[1] - peaks[0] == pytest.approx(200e6, rel=0.02)
 
 
 def test_a_ct_has_air_a_body_and_its_axes(tmp_path):
@@ -112,10 +90,25 @@ def test_preparation_is_measured_in_the_networks_grid(kind, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["prepare_ct_1_1.6_1.6_2.0"]
 
 
-def test_runs_ask_for_what_their_names_say():
-    assert RUNS["own grid"].grid == (0.8, 0.8, 1.0)
-    assert RUNS["own grid, 4 GB"].memory == "4GB"
-    assert RUNS["1.5 mm"].shape == (512, 512, 600)
+def test_dice_of_a_case_by_hand(tmp_path):
+    reference = np.zeros((4, 4, 4), np.uint8)
+    reference[0, 0] = 1
+    reference[1, 0] = 2
+    nib.save(nib.Nifti1Image(reference, np.eye(4)), tmp_path / "label.nii.gz")
+    found = reference.copy()
+    found[0, 0, :2] = 0
+    dice = case_dice(found, tmp_path / "label.nii.gz", {"background": 0, "a": 1, "b": 2})
+    # Two of four voxels found: 2 * 2 / (2 + 4).
+    assert dice == pytest.approx({"a": 2 / 3, "b": 1.0, "mean": 5 / 6})
+
+
+def test_the_cases_of_a_fold(tmp_path):
+    cases = [{"image": f"i{n}.nii", "label": f"l{n}.nii", "fold": n % 2} for n in range(4)]
+    (tmp_path / "list.json").write_text(json.dumps({"training": cases}))
+    assert fold_cases(tmp_path / "list.json", tmp_path, 1) == [
+        {"image": tmp_path / "i1.nii", "label": tmp_path / "l1.nii"},
+        {"image": tmp_path / "i3.nii", "label": tmp_path / "l3.nii"},
+    ]
 
 
 @pytest.mark.long

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from arms import Arm
-from scaling import exponent, main, step_points
+from scaling import exponent, step_points
 
 
 def test_exponent_of_a_power():
@@ -30,28 +30,3 @@ def test_scaling(run_script, tmp_path):
     for row in results["steps"].values():
         operations = 2 * row["multiply_adds"]["train"]
         assert row["train"]["gflops_per_second"] == pytest.approx(operations / row["train"]["seconds"]["median"] / 1e9)
-    scan = results["scans"]["48x48x48 concat"]
-    assert scan["expected"]["logits"] == 3 * 48**3 * 4
-    assert scan["windows"] == 2**3
-
-
-def test_a_second_start_goes_on_where_the_options_are_the_same(tmp_path, monkeypatch):
-    started = []
-
-    def rounds_of_a_second(function, pairs, **timing):
-        started.append(function)
-        return iter([{name: {"train": 1.0, "infer": 0.5} for name in pairs}] * timing["repeats"])
-
-    monkeypatch.setattr(Arm, "multiply_adds", lambda *_: (1, 3))
-    monkeypatch.setattr("scaling.stream", rounds_of_a_second)
-    begin = ["scaling.py", "--quick", "--only", "steps", "-o", str(tmp_path / "scaling.json")]
-    for options, starts in (
-        ([], 1),
-        ([], 1),
-        (["--seed", "1"], 2),
-        (["--seed", "1"], 2),
-        (["--seed", "1", "--fresh"], 3),
-    ):
-        monkeypatch.setattr("sys.argv", [*begin, *options])
-        assert main() == 0
-        assert len(started) == starts

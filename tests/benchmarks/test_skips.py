@@ -10,7 +10,6 @@ def test_skips(run_script, tmp_path):
     results = json.loads(output.read_text())
     arms = results["arms"]
     assert list(arms) == ["concat", "sat maps=2", "concat, merged"]
-    assert all(row["counted"] == pytest.approx(row["arithmetic"]) for row in results["published_vnet"].values())
     for base in ("concat", "concat, merged"):
         for phase in ("train", "infer"):
             own = arms[base][phase]["ratios"][base]

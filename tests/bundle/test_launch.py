@@ -116,7 +116,7 @@ def test_a_mistyped_key_is_told_without_pytorch() -> None:
         "from pipeline.cli import main\n"
         "sys.exit(main(['train', 'shapes', '--dataset_dir', 'data', '--epoch', '3']))"
     )
-    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: shapes/configs/train.json: found unknown override: --epoch; ")
     assert ended.stderr.count("\n") == 1

@@ -1,9 +1,9 @@
 """`check_settings` alone; `tests/bundles/test_bad_input.py` shows it in real runs."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,23 +123,17 @@ def test_a_file_in_place_of_the_output_folder_is_named(tmp_path: Path) -> None:
     assert "which is a file" in str(caught.value.__cause__)
 
 
-def test_a_skip_in_the_bundles_folder_is_found_from_anywhere(tmp_path: Path) -> None:
+def test_a_skip_in_the_bundles_folder_is_found_from_anywhere(
+    tmp_path: Path, warm_start: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
     (tmp_path / "bundle" / "configs").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "bundle" / "mean_skip.py").write_text(MY_SKIP)
     config = {**CONFIG, "imports": [*CONFIG["imports"], "$import mean_skip"], "skip": "mean"}
     config["run"] = ["$print(type(@network_def.decoder[0].skip).__name__)"]
     (tmp_path / "bundle" / "configs" / "train.json").write_text(json.dumps(config))
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    ended = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", "--config_file", "../bundle/configs/train.json"],
-        cwd=tmp_path / "elsewhere",
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    words = ["-m", "monai.bundle", "run", "--config_file", "../bundle/configs/train.json"]
+    ended = warm_start(*words, cwd=tmp_path / "elsewhere")
     assert ended.returncode == 0, ended.stderr
     assert "Mean" in ended.stdout.splitlines()
 

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ IMAGE, LABEL, SCAN = "imagesTr/sample_001.nii.gz", "labelsTr/sample_001.nii.gz",
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
 
 Spoil = Callable[[Path], None]
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # MONAI says at every start that a config is code, and speaks of its own deprecations.
 pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.filterwarnings("ignore")]
@@ -487,13 +487,12 @@ def test_evaluation_refuses_the_override(
     ids=["truncated", "mistyped", "no scans"],
 )
 def test_the_command_ends_with_one_message(
-    words: list[str], message: str, dataset: Path, weights: Path, tmp_path: Path
+    words: list[str], message: str, dataset: Path, weights: Path, tmp_path: Path, warm_start: Start
 ) -> None:
     truncated(IMAGE)(dataset)
     if "training" not in words:
         words = [*words, "--checkpoint", str(weights)]
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = warm_start("-W", "ignore", "-m", "monai.bundle", "run", *words, cwd=tmp_path)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
     (line,) = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error:")]

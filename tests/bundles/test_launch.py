@@ -105,7 +105,7 @@ def nothing_left_of(group: int) -> bool:
 @pytest.mark.long
 def test_several_processes_pass_their_exit_status_on(bundle: Path) -> None:
     with started_ranks(bundle, "sys.exit(int(os.environ['WORLD_SIZE']) + 3)") as ranks:
-        out, _ = ranks.communicate(timeout=120)
+        out, _ = ranks.communicate(timeout=600)
     assert ranks.returncode == 5, out
     assert out.startswith(
         "python -m torch.distributed.run --standalone --nproc_per_node 2 -m monai.bundle run training "
@@ -125,10 +125,10 @@ def test_an_interrupt_ends_all_processes(bundle: Path, whole_group: bool) -> Non
             if running == 2:
                 break
         (os.killpg if whole_group else os.kill)(ranks.pid, signal.SIGINT)
-        out, _ = ranks.communicate(timeout=120)
+        out, _ = ranks.communicate(timeout=600)
     assert ranks.returncode == 130, out
     assert out.endswith("interrupted\n")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not nothing_left_of(ranks.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert nothing_left_of(ranks.pid)

@@ -2,9 +2,8 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -13,18 +12,23 @@ import yaml
 
 from pipeline.bundle.render import write_rendered
 
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 
 
-def test_a_two_dimensional_bundle_with_one_label_trains_and_evaluates(tmp_path: Path) -> None:
+def test_a_two_dimensional_bundle_with_one_label_trains_and_evaluates(warm_start: Start, tmp_path: Path) -> None:
+    def run(*words: str) -> None:
+        done = warm_start("-W", "ignore", "-m", "monai.bundle", "run", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     make_discs(tmp_path / "data")
     bundle = make_bundle(tmp_path / "discs")
     configs = bundle / "configs"
     data = ["--dataset_dir", str(tmp_path / "data")]
-    run(["training", "--config_file", str(configs / "train.json"), *data, "--ckpt_dir", str(tmp_path / "run")])
+    run("training", "--config_file", str(configs / "train.json"), *data, "--ckpt_dir", str(tmp_path / "run"))
     files = f"['{configs / 'train.json'}','{configs / 'evaluate.json'}']"
     weights = ["--checkpoint", str(tmp_path / "run" / "model.pt"), "--output_dir", str(tmp_path / "evaluation")]
-    run(["evaluating", "--config_file", files, *data, *weights])
+    run("evaluating", "--config_file", files, *data, *weights)
     with (tmp_path / "evaluation" / "cases.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["case"], row["label"], row["size_unit"]) for row in rows] == [
@@ -67,10 +71,3 @@ def make_bundle(folder: Path) -> Path:
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     write_rendered(folder)
     return folder
-
-
-def run(words: list[str]) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,10 +1,10 @@
 """MONAI's own checks of a bundle: metadata against the schema, the network against the metadata, the properties."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +13,40 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
-SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "schema" / "meta_schema_20240725.json"
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
 NAMES = ["hippocampus_mri", "synthetic_shapes"]
 
 # MONAI says at every start that a config is code, and speaks of its own deprecations.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def monai_bundle(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", *map(str, words)]
-    # A proxy that leads nowhere: what is verified must lie here.
+@pytest.fixture
+def monai_bundle(warm_start: Start, tmp_path: Path) -> Start:
+    """Function that starts ``python -m monai.bundle`` in another working directory, without the internet."""
+    # A proxy that leads nowhere: what is verified must be here.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://localhost:9")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **nowhere}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return partial(warm_start, "-W", "ignore", "-m", "monai.bundle", cwd=tmp_path, **nowhere)
 
 
 @pytest.fixture
-def schema(tmp_path: Path) -> Path:
-    if not SCHEMA.is_file():
-        pytest.skip("no copy of MONAI's schema: ../shared/schema beside the repository is absent")
-    return Path(shutil.copy(SCHEMA, tmp_path))
+def schema(metadata_schema: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(metadata_schema, tmp_path))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_metadata_follows_the_schema(name: str, schema: Path, tmp_path: Path) -> None:
+def test_metadata_follows_the_schema(name: str, schema: Path, monai_bundle: Start) -> None:
     metadata = BUNDLES / name / "configs" / "metadata.json"
     # The schema that the metadata names is the one that MONAI then finds here and does not download.
     assert Path(json.loads(metadata.read_text())["schema"]).name == schema.name
-    done = monai_bundle(tmp_path, "verify_metadata", "--meta_file", metadata, "--filepath", schema)
+    done = monai_bundle("verify_metadata", "--meta_file", metadata, "--filepath", schema)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_network_gives_what_the_metadata_says(name: str, tmp_path: Path) -> None:
+def test_network_gives_what_the_metadata_says(name: str, monai_bundle: Start) -> None:
     configs = BUNDLES / name / "configs"
     files: list[str | Path] = ["--meta_file", configs / "metadata.json", "--config_file", configs / "inference.json"]
-    done = monai_bundle(tmp_path, "verify_net_in_out", "--net_id", "network_def", *files)
+    done = monai_bundle("verify_net_in_out", "--net_id", "network_def", *files)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

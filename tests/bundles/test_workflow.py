@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -20,16 +20,23 @@ TRAIN, EVALUATE, INFERENCE = (BUNDLE / "configs" / f"{name}.json" for name in ("
 LABELS = {"ellipsoid": 1, "shell": 2, "tube": 3}
 
 
-def run(folder: Path, *words: str | Path) -> str:
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", *map(str, words)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(warm_start: Callable[..., "subprocess.CompletedProcess[str]"]) -> Run:
+    """Function that runs a bundle in a working directory, and returns what was printed."""
+
+    def start(folder: Path, *words: str | Path) -> str:
+        done = warm_start("-W", "ignore", "-m", "monai.bundle", "run", *words, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def trained(run: Run, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("elsewhere")
     # Relative paths, on purpose: they are the user's, relative to where he stands.
     dataset = os.path.relpath(sample, folder)
@@ -40,7 +47,7 @@ def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluated(sample: Path, trained: Path) -> Path:
+def evaluated(run: Run, sample: Path, trained: Path) -> Path:
     files = f"['{TRAIN}','{EVALUATE}']"
     words = ["--checkpoint", trained / "model.pt", "--output_dir", "evaluation"]
     out = run(trained.parent, "evaluating", "--config_file", files, "--dataset_dir", sample, *words)
@@ -49,7 +56,7 @@ def evaluated(sample: Path, trained: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def segmented(sample: Path, trained: Path) -> Path:
+def segmented(run: Run, sample: Path, trained: Path) -> Path:
     # The validation cases, by name, with probabilities.
     names = [str(sample / item["image"]) for item in fold_cases(sample)]
     words = ["--checkpoint", trained / "model.pt", "--output_dir", "segmented", "--probabilities", "true"]
@@ -127,7 +134,7 @@ def test_label_maps_lie_in_their_scans_grid(sample: Path, segmented: Path) -> No
         np.testing.assert_array_equal(probabilities.argmax(axis=-1), np.asanyarray(label_map.dataobj))
 
 
-def test_a_folder_of_scans_is_segmented_whole(sample: Path, trained: Path) -> None:
+def test_a_folder_of_scans_is_segmented_whole(run: Run, sample: Path, trained: Path) -> None:
     words = ["--checkpoint", trained / "model.pt", "--output_dir", "folder"]
     run(trained.parent, "--config_file", INFERENCE, "--dataset_dir", sample / "imagesTs", *words)
     written = sorted(path.name for path in (trained.parent / "folder").iterdir())

@@ -50,7 +50,7 @@ def test_import_lists_first_and_unpacks_when_agreed(
     monkeypatch.setattr("sys.stdin", io.StringIO() if answer is None else Terminal(answer))
     assert main(["import", "download.zip", *words.split()]) == status
     out, err = capsys.readouterr()
-    assert "!! $os.system('id')" in out
+    assert "   $os.system('id')    [configs/inference.json a]" in out
     assert Path("spleen").is_dir() is there
     assert ("next: lightskip predict" in out) is there
     assert said in err
@@ -61,7 +61,7 @@ def test_import_writes_the_list_as_json_and_tells_what_is_to_be_downloaded(capsy
     with zipfile.ZipFile("download.zip", "a") as opened:
         opened.writestr("spleen/large_files.yml", "large_files:\n- {path: models/model.pt, url: https://x}\n")
     assert main(["import", "download.zip", "-o", "a b", "--yes", "--json", "list.json"]) == 0
-    assert json.loads(Path("list.json").read_text())["texts"][0]["level"] == "acts"
+    assert json.loads(Path("list.json").read_text())["texts"][0]["text"] == "$os.system('id')"
     out = capsys.readouterr().out
     assert f"first: python -m monai.bundle download_large_files --bundle_path '{Path('a b').absolute()}'" in out
     assert f"then check what was downloaded: lightskip import '{Path('a b').absolute()}' --list" in out

@@ -19,6 +19,7 @@ from pipeline.cli import main
 from pipeline.data.check_dataset import check_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.inspect_case import Stopped, inspect_case
+from pipeline.report.thumbnail import draw_thumbnail
 
 from .conftest import AFFINE, SHAPE
 
@@ -60,21 +61,36 @@ def lasting(report):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_check_reads_only_what_is_left(ten, tmp_path, inspected, workers):
     names, errors = inspected
-    whole = check_dataset(ten.write(), tmp_path / "whole", workers=1)
+    whole = check_dataset(ten.write(), tmp_path / "whole", workers=1, draw=draw_thumbnail)
     names.clear()
     errors["c4"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        check_dataset(ten.write(), tmp_path / "report", workers=workers)
+        check_dataset(ten.write(), tmp_path / "report", workers=workers, draw=draw_thumbnail)
     assert not (tmp_path / "report" / "check.json").exists()
     errors.clear()
     lines = (tmp_path / "report" / "cases.jsonl").read_text().split("\n")
     done = {json.loads(line)["record"]["name"] for line in lines if line}
     assert {"c0", "c1"} <= done <= set(names) - {"c4"}
     names.clear()
-    report = check_dataset(ten.write(), tmp_path / "report", workers=workers)
+    report = check_dataset(ten.write(), tmp_path / "report", workers=workers, draw=draw_thumbnail)
     assert sorted(names) == sorted({f"c{number}" for number in range(10)} - done)
     assert lasting(report) == lasting(whole)
     assert report["thumbnails"] == whole["thumbnails"]
+    assert len(report["thumbnails"]) == 10
+
+
+def test_pictures_are_drawn_where_a_check_without_them_stopped_and_kept_for_one_that_needs_none(
+    ten, tmp_path, inspected
+):
+    names, _ = inspected
+    assert check_dataset(ten.write(), tmp_path)["thumbnails"] == {}
+    assert len(check_dataset(ten.write(), tmp_path, draw=draw_thumbnail)["thumbnails"]) == 10
+    assert len(names) == 20
+    # As `lightskip plan` does after `lightskip check`: no file is read again.
+    check_dataset(ten.write(), tmp_path)
+    assert len(names) == 20
+    other = check_dataset(ten.write(), tmp_path, draw=lambda *_, **__: b"another picture")["thumbnails"]
+    assert set(other.values()) == {b"another picture"}
 
 
 def test_a_changed_file_is_read_again_and_no_other(ten, tmp_path, inspected):
@@ -205,14 +221,14 @@ def test_too_little_memory_for_a_file_is_no_broken_file(ten, monkeypatch):
 def test_ctrl_c_gives_up_the_cases_that_are_being_read(ten, monkeypatch):
     begun, given_up = threading.Event(), []
 
-    def inspect(case, folder, wanted, stop):
+    def inspect(case, folder, wanted, stop, draw):
         if case.name == "c0":
             assert begun.wait(20)
             raise KeyboardInterrupt
         begun.set()
         assert stop.wait(20)
         with pytest.raises(Stopped):
-            inspect_case(case, folder, wanted, stop)
+            inspect_case(case, folder, wanted, stop, draw)
         given_up.append(case.name)
         raise Stopped
 
@@ -228,17 +244,17 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(ten, tmp_path):
         import os, signal, sys
         import pipeline.data.check_dataset as module
         inspect = module.inspect_case
-        def slow(case, folder, wanted, stop):
+        def slow(case, folder, wanted, stop, draw):
             if case.name == "c4":
                 os.kill(os.getpid(), signal.SIGINT)
-                stop.wait(60)
-            return inspect(case, folder, wanted, stop)
+                stop.wait(300)
+            return inspect(case, folder, wanted, stop, draw)
         module.inspect_case = slow
         from pipeline.cli import main
         sys.exit(main(sys.argv[1:]))
     """)
     words = ["check", str(ten.write()), "-o", str(tmp_path / "report"), "--workers", "1"]
-    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=50)
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 130
     assert run.stderr == "the same command goes on from here\ninterrupted\n"
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.jsonl"]

@@ -141,7 +141,7 @@ def test_hook_is_installed_once_and_passes_other_errors_on(monkeypatch, capsys):
     assert capsys.readouterr().err == f"error: {mistake}\n"
 
 
-def test_monai_bundle_run_ends_with_one_message(tmp_path):
+def test_monai_bundle_run_ends_with_one_message(warm_start, tmp_path):
     config = tmp_path / "inference.json"
     content = {
         "imports": ["$from pipeline.data import explain_errors", "$from pipeline.data import find_scans"],
@@ -150,8 +150,7 @@ def test_monai_bundle_run_ends_with_one_message(tmp_path):
         "run": ["$print(@scans)"],
     }
     config.write_text(json.dumps(content))
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = warm_start("-m", "monai.bundle", "run", "--config_file", config)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("error: ") == 1

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.data.dataset import Case
 from pipeline.data.inspect_case import Wanted, failed_case, inspect_case
+from pipeline.report.thumbnail import draw_thumbnail
 
 from .conftest import AFFINE, SHAPE
 
@@ -15,7 +16,7 @@ DECLARED = {0: "0 (background)", 1: "1 (front)", 2: "2 (back)"}
 def inspect(small, images, label=None, *, channels=1, background=0, declared=DECLARED):
     files = images if isinstance(images, list) else [images]
     wanted = Wanted(len(files), channels, 3, declared, background)
-    return inspect_case(Case("a", "training", tuple(files), label, 0, None), small.folder, wanted)
+    return inspect_case(Case("a", "training", tuple(files), label, 0, None), small.folder, wanted, draw=draw_thumbnail)
 
 
 def kinds(inspection):
@@ -107,6 +108,8 @@ def test_another_background_is_not_counted(small):
     assert kinds(inspection) == []
     assert inspection.record["classes"].keys() == {"0", "1"}
     assert inspection.record["foreground"][0]["voxels"] == (label != 255).sum()
+    options = {"declared": (0, 1, 255), "background": 255}
+    assert inspection.thumbnail == draw_thumbnail(small.image(0), label, (1, 1.5, 2), AFFINE, **options)
     empty = small.save("e.nii", np.full(SHAPE, 255, np.uint8))
     assert kinds(inspect(small, image, empty, background=255, declared={255: "255 (background)"})) == [
         ("label-empty", "e.nii")

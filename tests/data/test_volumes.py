@@ -108,7 +108,7 @@ def test_notices_a_truncated_uncompressed_file(tmp_path, kept):
         ("a.nii", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
         ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
         ("a.nii.gz", b"plain" * 200, "not gzip-compressed"),
-        ("a.nii", gzip.compress(b"any" * 200), "gzip-compressed file named .nii"),
+        ("a.nii", gzip.compress(b"any" * 200, mtime=0), "gzip-compressed file named .nii"),
         ("a.nii", b"plain" * 200, "no NIfTI header"),
         ("a.png", b"plain" * 200, "no image"),
         ("a.nrrd", b"plain" * 200, "no image"),

@@ -16,6 +16,7 @@ from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImag
 
 from pipeline.evaluation.case_report import CaseReport
 from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.present_dice import PresentDice
 
 LABELS = {"background": 0, "anterior": 1, "posterior": 2}
 SPACING = (0.5, 1.0, 2.0)
@@ -173,10 +174,19 @@ def evaluate_a_share(rank, folder):
     # As a distributed sampler does, the second rank repeats the first case to have as many as the first rank.
     share = [items[0], items[2]] if rank == 0 else [items[1], items[0]]
     evaluator(share, CaseReport(folder / "out", LABELS)).run()
+    # The validation's Dice, with a label that only the second rank has a case of.
+    metric = PresentDice(3)
+    for number in range(rank, 3, 2):
+        metric(*(torch.tensor([[values]]) for values in VALIDATED[number]))
+    (folder / f"dice_{rank}").write_text(str(metric.aggregate().item()))
     torch.distributed.destroy_process_group()
 
 
-def test_two_ranks_write_one_report_with_every_case_once(tmp_path):
+# Prediction and reference: Dice 1, 0.8 and 0 of the first label, 0.5 of the second, which two cases do not have.
+VALIDATED = [([1, 0, 0], [1, 0, 0]), ([1, 1, 0, 2, 2, 2], [1, 1, 1, 2, 0, 0]), ([0, 0], [0, 1])]
+
+
+def test_two_ranks_write_one_report_with_every_case_once_and_agree_on_the_validation(tmp_path):
     write_cases(tmp_path, ["a.nii", "b.nii", "c.nii"])
     evaluator(
         [{key: str(tmp_path / key / f"{n}.nii") for key in ("image", "label")} for n in "abc"],
@@ -185,3 +195,5 @@ def test_two_ranks_write_one_report_with_every_case_once(tmp_path):
     mp.spawn(evaluate_a_share, args=(tmp_path,), nprocs=2)
     for name in ("cases.csv", "summary.json"):
         assert (tmp_path / "out" / name).read_text() == (tmp_path / "alone" / name).read_text()
+    for rank in range(2):
+        assert float((tmp_path / f"dice_{rank}").read_text()) == pytest.approx((0.6 + 0.5) / 2)

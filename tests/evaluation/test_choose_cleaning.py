@@ -12,12 +12,14 @@ from scipy.stats import binom
 
 from pipeline.evaluation.choose_cleaning import choose_cleaning
 from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, cleaning_json, cleaning_table
-from pipeline.evaluation.metrics import case_metrics, summarise
-from pipeline.inference.clean import clean_label_map
+from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.summary import summarise
+from pipeline.labelmaps.clean import clean_label_map
 
 Map = NDArray[np.integer]
 LABELS = {"background": 0, "organ": 1, "lesions": 2}
 SPACING = (1.0, 2.0, 2.0)
+AFFINE = np.diag([*SPACING, 1.0])
 
 
 def volume() -> Map:
@@ -33,7 +35,7 @@ def speckled(number: int) -> tuple[Map, Map, tuple[float, ...]]:
     reference = volume()
     prediction = reference.copy()
     prediction[11, : 2 + number % 6 : 2, 8] = 1
-    return prediction, reference, SPACING
+    return prediction, reference, AFFINE
 
 
 choose = partial(choose_cleaning, labels=LABELS, clean=clean_label_map)
@@ -106,7 +108,7 @@ def test_a_gain_that_nobody_sees_is_not_kept() -> None:
         reference[1:39, 1:37] = 1
         prediction = reference.copy()
         prediction[20, 39] = 1
-        cases.append((prediction, reference, (1.0, 1.0)))
+        cases.append((prediction, reference, np.eye(3)))
     small = choose_cleaning(cases, {"organ": 1}, clean_label_map)
     (trial,) = trials(small, "organ", "largest_component")
     assert trial.p < 1e-5
@@ -124,7 +126,7 @@ def test_the_best_of_several_minimums_is_kept_in_the_pictures_unit() -> None:
     for number in range(12):
         prediction = reference.copy()
         prediction[2 : 4 + 2 * (number % 2), 20:22] = 1
-        cases.append((prediction, reference, (0.5, 2.0)))
+        cases.append((prediction, reference, np.diag([0.5, 2.0, 1.0])))
     choice = choose_cleaning(cases, {"cell": 1}, clean_label_map)
     half, tenth, fiftieth = trials(choice, "cell", "minimum")
     assert [trial.minimum for trial in (half, tenth, fiftieth)] == [65, 13, 2.6]
@@ -143,7 +145,7 @@ def test_steps_are_tried_on_top_of_those_kept() -> None:
         prediction, reference, _ = speckled(number)
         # A false lesion in the organ: where it goes there is a hole, which only then can be filled.
         prediction[5, 4, 2 + number % 3] = 2
-        cases.append((prediction, reference, SPACING))
+        cases.append((prediction, reference, AFFINE))
     choice = choose(cases)
     assert choice.steps == {
         "largest_component": ["organ"],
@@ -166,7 +168,7 @@ def test_a_label_that_is_rightly_left_out_counts_as_better() -> None:
             reference[reference == 2] = 0
         prediction = reference.copy()
         prediction[10, 10, 10] = 2
-        cases.append((prediction, reference, SPACING))
+        cases.append((prediction, reference, AFFINE))
     choice = choose(cases)
     minimum = next(trial for trial in trials(choice, "lesions", "minimum") if trial.verdict == "kept")
     # Half the cases are 0 before, as in an evaluation, and not counted afterwards.
@@ -179,7 +181,7 @@ def test_a_label_that_no_reference_has_is_left_alone() -> None:
     cases = []
     for number in range(9):
         prediction, reference, _ = speckled(number)
-        cases.append((prediction, np.where(reference == 2, 1, reference), SPACING))
+        cases.append((prediction, np.where(reference == 2, 1, reference), AFFINE))
     choice = choose(cases)
     assert {trial.label for trial in choice.trials} == {"organ"}
 
@@ -200,7 +202,7 @@ def test_noise_is_kept_no_more_often_than_the_level_says() -> None:
     kept, better, worse = 0, 0, 0
     for seed in range(100):
         clean = partial(coin, rng=np.random.default_rng(seed))
-        cases = [(prediction, reference, (1.0, 1.0))] * 12
+        cases = [(prediction, reference, np.eye(3))] * 12
         choice = choose_cleaning(cases, {"organ": 1}, clean)
         better += sum(trial.better for trial in choice.trials)
         worse += sum(trial.worse for trial in choice.trials)
@@ -241,19 +243,22 @@ def test_cases_may_be_given_one_at_a_time() -> None:
 def test_empty_cases_among_others_change_nothing() -> None:
     empty = np.zeros((12, 12, 12), dtype=np.uint8)
     cases = [speckled(number) for number in range(8)]
-    more = choose([*cases, (empty, empty, SPACING)])
+    more = choose([*cases, (empty, empty, AFFINE)])
     assert replace(more, cases=8) == choose(cases)
-    assert choose([(empty, empty, SPACING)]).trials == []
+    assert choose([(empty, empty, AFFINE)]).trials == []
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda prediction, reference: (prediction[1:], reference, SPACING), r"case 1: .*\(11, 12, 12\), the refer"),
-        (lambda prediction, reference: (prediction, reference, (1.0, 1.0)), r"case 1: .*spacing 2 axes: expected one"),
-        (lambda prediction, reference: (prediction, reference * 3, SPACING), r"the reference has the values \[3, 6\]"),
-        (lambda prediction, reference: (prediction / 2, reference, SPACING), "the prediction has values of type float"),
-        (lambda prediction, reference: (prediction, reference.astype(int) - 1, SPACING), "or below 0: expected a lab"),
+        (lambda prediction, reference: (prediction[1:], reference, AFFINE), r"case 1: .*\(11, 12, 12\), the refer"),
+        (
+            lambda prediction, reference: (prediction, reference, np.eye(3)),
+            r"case 1: .*affine 3 rows: expected one grid",
+        ),
+        (lambda prediction, reference: (prediction, reference * 3, AFFINE), r"the reference has the values \[3, 6\]"),
+        (lambda prediction, reference: (prediction / 2, reference, AFFINE), "the prediction has values of type float"),
+        (lambda prediction, reference: (prediction, reference.astype(int) - 1, AFFINE), "or below 0: expected a lab"),
     ],
 )
 def test_cases_that_cannot_be_measured_are_named(change: Callable[..., Any], message: str) -> None:

@@ -1,5 +1,4 @@
 import itertools
-import json
 import math
 
 import numpy as np
@@ -10,7 +9,8 @@ from monai.data import MetaTensor
 from scipy.spatial.distance import cdist
 
 from pipeline.evaluation import metrics
-from pipeline.evaluation.metrics import METRICS, case_metrics, summarise
+from pipeline.evaluation.metrics import METRICS, case_metrics
+from pipeline.evaluation.summary import summarise
 
 LABELS = {"background": 0, "anterior": 1, "posterior": 2}
 
@@ -202,42 +202,3 @@ def test_wrong_input_is_named(change, words):
         case_metrics(arguments.pop("prediction"), arguments.pop("reference"), **arguments)
     for word in words:
         assert word in str(caught.value)
-
-
-def row(case, label, scores, outcome="found"):
-    return {"case": case, "label": label, **dict(zip(METRICS, scores, strict=True)), "outcome": outcome}
-
-
-def test_summary_matches_hand_computed_values():
-    rows = [
-        row("a", "big", [0.9, 2.0, 0.8]),
-        row("b", "big", [0.7, 4.0, 0.6]),
-        row("c", "big", [0.0, 30.0, 0.0], "missed"),
-        row("d", "big", [0.0, 30.0, 0.0], "false_positive"),
-        row("a", "small", [0.5, 8.0, 0.5]),
-        row("b", "small", [math.nan, math.nan, math.nan], "absent"),
-        row("c", "never", [math.nan, math.nan, math.nan], "absent"),
-    ]
-    summary = summarise(rows)
-    big, small, never, overall = (*summary["labels"].values(), summary["overall"])
-    # Deviations from .4: .5, .3, -.4, -.4; squares sum to .66, over n - 1 = 3.
-    assert big["dice"] == pytest.approx({"mean": 0.4, "std": math.sqrt(0.22), "median": 0.35, "min": 0.0, "max": 0.9})
-    assert big["hd95_mm"]["mean"] == pytest.approx(16.5)
-    assert {key: big[key] for key in ("counted", "missed", "false_positives", "absent")} == {
-        "counted": 4,
-        "missed": 1,
-        "false_positives": 1,
-        "absent": 0,
-    }
-    assert small["dice"] == {"mean": 0.5, "std": None, "median": 0.5, "min": 0.5, "max": 0.5}
-    assert (small["counted"], small["absent"]) == (1, 1)
-    assert set(never["dice"].values()) == {None}
-    # Mean over labels of the labels' means; the label that no case has does not enter.
-    assert overall["dice"]["mean"] == pytest.approx((0.4 + 0.5) / 2)
-    assert overall["hd95_mm"]["mean"] == pytest.approx((16.5 + 8) / 2)
-    assert (overall["counted"], overall["missed"], overall["absent"]) == (5, 1, 2)
-    json.dumps(summary, allow_nan=False)
-
-
-def test_summary_of_no_rows_is_empty_and_json_safe():
-    assert json.loads(json.dumps(summarise([]), allow_nan=False))["overall"]["dice"]["mean"] is None

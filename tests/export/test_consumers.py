@@ -23,7 +23,6 @@ from pipeline.prediction import predict
 
 pytestmark = pytest.mark.export
 Alone = Callable[..., "subprocess.CompletedProcess[str]"]
-_SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "schema" / "meta_schema_20240725.json"
 _CONSUMERS = Path(__file__).with_name("consumers.py")
 _FEW = "$[{{'image': i, 'label': l}} for i, l in list(zip(@images, @labels))[{}:{}]]"
 
@@ -185,11 +184,9 @@ def _draw(folder: Path, name: str) -> Path | tuple[Path, ...]:
     return files
 
 
-def test_metadata_fit_the_zoos_schema(alone, landed, tmp_path):
-    if not _SCHEMA.is_file():
-        pytest.skip("no copy of the zoo's schema beside the repository")
+def test_metadata_fit_the_zoos_schema(alone, landed, metadata_schema, tmp_path):
     # Where a file is, MONAI does not download.
-    shutil.copy(_SCHEMA, tmp_path / "schema.json")
+    shutil.copy(metadata_schema, tmp_path / "schema.json")
     meta = landed.folder / "configs" / "metadata.json"
     done = runner(alone, "verify_metadata", "--meta_file", meta, "--filepath", tmp_path / "schema.json")
     assert "metadata is verified with no error" in done.stdout + done.stderr

@@ -22,7 +22,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in (REPOSITORY / "bundles").glob("*/plan.yaml"))
 HIPPOCAMPUS = REPOSITORY / "bundles" / "hippocampus_mri"
 TEMPLATE = (REPOSITORY / "configs" / "templates" / "model_zoo.md").read_text(encoding="utf-8")
-SCHEMA = REPOSITORY.parent / "shared" / "schema" / "meta_schema_20240725.json"
 # The headings of the model zoo's docs/readme_template.md, in its order; its section for commands has a name of its own.
 OF_THE_ZOO = [
     "### **Authors**", "### **Tags**", "## **Model Description**", "## **Data**", "#### **Preprocessing**",
@@ -93,12 +92,11 @@ def fresh(tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-@pytest.mark.skipif(not SCHEMA.is_file(), reason="needs MONAI's metadata schema in ../shared/schema")
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
 @pytest.mark.parametrize("results", [None, RESULTS], ids=["not measured", "measured"])
-def test_metadata_follow_monais_schema(bundle, results):
+def test_metadata_follow_monais_schema(bundle, results, metadata_schema):
     content = metadata(bundle, results=results)
-    jsonschema.validate(content, json.loads(SCHEMA.read_text()))
+    jsonschema.validate(content, json.loads(metadata_schema.read_text()))
     assert content["version"] in content["changelog"]
     assert {"name", "authors", "data_source", "intended_use", "references", "label_classes"} <= content.keys()
     labels = load_plan(bundle).labels

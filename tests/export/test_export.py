@@ -15,6 +15,7 @@ import torch
 import yaml
 from monai.bundle import ConfigParser
 
+from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
 from pipeline.export.archive import CHECKSUMS, files_of, write_large_files
 from pipeline.export.export import export_bundle
@@ -75,7 +76,7 @@ def test_predict_reads_its_parts(bundle, weights, tmp_path):
 def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path):
     plan = bundle / "plan.yaml"
     plan.write_text(plan.read_text().replace("skip: sat\n", "skip: sat_hard\n"))
-    subprocess.run([sys.executable, "-m", "pipeline", "render", bundle], check=True, capture_output=True)
+    write_rendered(bundle)
     network = _network(bundle)
     weights = network.state_dict()
     for name, weight in weights.items():
@@ -145,7 +146,7 @@ def test_a_form_that_pytorch_cannot_write_is_told(bundle, weights, tmp_path):
     (bundle / "my_skips.py").write_text(_UNSCRIPTABLE)
     plan = bundle / "plan.yaml"
     plan.write_text(plan.read_text().replace("skip: sat\n", "skip: {skip: looking}\nimports: [my_skips]\n"))
-    subprocess.run([sys.executable, "-m", "pipeline", "render", bundle], check=True, capture_output=True)
+    write_rendered(bundle)
     sys.path.insert(0, str(bundle))
     try:
         torch.save(_network(bundle).state_dict(), tmp_path / "own.pt")

@@ -17,7 +17,7 @@ from pipeline.export.scripts import Carried, carry, defining_module
 from pipeline.networks import VNet
 
 MODULES = [
-    "pipeline.inference.clean",
+    "pipeline.labelmaps.clean",
     "pipeline.networks.vnet",
     "pipeline.training.augment",
     "pipeline.training.average",
@@ -255,7 +255,8 @@ def test_a_package_of_ours_is_no_module_to_carry():
         ("pipeline.networks", "vnet", "pipeline.networks.vnet"),
         ("pipeline.networks.vnet", "VNet", "pipeline.networks.vnet"),
         ("pipeline.training", "AugmentBatch", "pipeline.training.augment"),
-        ("pipeline.inference", "CleanLabelMapd", "pipeline.inference.clean"),
+        ("pipeline.labelmaps.clean", "CleanLabelMapd", "pipeline.labelmaps.clean"),
+        ("pipeline.inference", "CleanLabelMapd", "pipeline.labelmaps.clean"),
     ],
 )
 def test_defining_module(module, name, home):

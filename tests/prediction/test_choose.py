@@ -134,7 +134,7 @@ def test_what_helps_is_written_into_plan_configs_and_docs(tmp_path: Path) -> Non
     assert load_plan(bundle).postprocessing.model_dump(exclude_defaults=True) == steps
     assert check_rendered(bundle) == {}
     inference = json.loads((bundle / "configs" / "inference.json").read_text())
-    clean = {"_target_": "pipeline.inference.CleanLabelMapd", "keys": "pred", "largest_component": [1]}
+    clean = {"_target_": "pipeline.labelmaps.clean.CleanLabelMapd", "keys": "pred", "largest_component": [1]}
     assert clean in inference["postprocessing"]["transforms"]
 
     report = json.loads((bundle / "docs" / "postprocessing.json").read_text())

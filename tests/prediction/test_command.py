@@ -201,7 +201,11 @@ GOOD: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def mixture(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+def mixture(
+    warm_start: Callable[..., "subprocess.CompletedProcess[str]"],
+    tiny_bundle: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Done]:
     """What one start made of good and bad scans, and the process that it was."""
     folder = tmp_path_factory.mktemp("mixture")
     (folder / "in").mkdir()
@@ -209,18 +213,7 @@ def mixture(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         make(folder / "in" / name)
     words = [str(folder / "in" / name) for name in sorted([*BAD, *GOOD])]
     wanted = ["--probabilities", "--uncertainty", "--statistics", "--preview"]
-    command = [
-        sys.executable,
-        "-m",
-        "pipeline",
-        "predict",
-        str(tiny_bundle),
-        *words,
-        "-o",
-        str(folder / "out"),
-        *wanted,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm_start("-m", "pipeline", "predict", tiny_bundle, *words, "-o", folder / "out", *wanted)
     return folder, Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -535,9 +528,18 @@ def at_second(method: Callable[..., Any], number: int) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("threads", ["1", "2"])
-@pytest.mark.parametrize("moment", ["reading", "network", "writing"])
+@pytest.mark.parametrize(
+    ("moment", "threads", "number"),
+    [
+        (moment, threads, number)
+        for moment, numbers in {
+            "reading": (signal.SIGINT, signal.SIGTERM),
+            "network": (signal.SIGTERM, signal.SIGINT),
+            "writing": (signal.SIGINT, signal.SIGTERM),
+        }.items()
+        for threads, number in zip(("1", "2"), numbers, strict=True)
+    ],
+)
 def test_an_interrupt_stops_cleanly_and_the_next_start_goes_on(
     moment: str,
     threads: str,
@@ -593,7 +595,7 @@ def test_two_processes_write_what_one_writes(start: Start, scans: Path, tiny_bun
     assert start(scans, "-o", one, *words).status == 1
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launcher, "-m", "pipeline", "predict", str(tiny_bundle), str(scans), "-o", str(two), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 1
     assert (done.stdout + done.stderr).count("segmented, 1 failed in ") == 1
     assert (done.stdout + done.stderr).count("error: ") == 1
@@ -627,16 +629,19 @@ def test_a_terminal_shows_one_line_and_messages_above_it(scans: Path, tiny_bundl
             break
         shown += part
     os.close(ours)
-    assert process.wait(timeout=60) == 1
-    lines = shown.decode().replace("\r\n", "\n").splitlines(keepends=False)
+    assert process.wait(timeout=300) == 1
     text = shown.decode()
     assert "100%" in text
     assert " left" in text
-    # Nothing of the bar is in the lines of the messages.
-    final = [line.rsplit("\r", 1)[-1] for line in lines]
+    # What stands in each line at the end: nothing of the bar is in the lines of the messages.
+    final = [line.rsplit("\r", 1)[-1] for line in text.replace("\r\n", "\n").split("\n")]
     assert any(line.startswith("error: ") and "bad.nii.gz" in line for line in final)
     assert any(line.startswith("2 of 3 segmented, 1 failed in ") for line in final)
-    assert sum("100%" in line and " left" in line for line in text.replace("\r\n", "\n").split("\n")) == 1
+    # How often it is drawn depends on the machine; what is left of it is one full bar, below the messages.
+    bars = [number for number, line in enumerate(final) if " left" in line]
+    assert len(bars) == 1
+    assert "100%" in final[bars[0]]
+    assert all(number < bars[0] for number, line in enumerate(final) if line.startswith("error: "))
 
 
 def test_threads_are_counted_for_all_that_compute(start: Start, scans: Path, tmp_path: Path) -> None:
@@ -667,7 +672,8 @@ def test_the_report_tells_the_runtime(start: Start, scans: Path, tmp_path: Path)
     assert "openvino" not in with_pytorch["versions"]
     assert found["versions"]["openvino"] == version("openvino")
     maps = [nib.load(tmp_path / name / "a_seg.nii.gz").get_fdata() for name in ("pytorch", "openvino")]
-    np.testing.assert_array_equal(*maps)
+    # Where two labels are as likely as each other, rounding may decide.
+    assert (maps[0] != maps[1]).mean() < 0.001
     # What was made on one runtime is not finished on the other: they round differently.
     done = start(scans, "-o", tmp_path / "openvino")
     assert done.status == 1

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pipeline.inference.label_table import label_table
+from pipeline.labelmaps.label_table import label_table
 from pipeline.prediction import outputs as module
 from pipeline.prediction.outputs import Outputs, Wanted, is_output_file, probability_room, write_outputs
 from pipeline.prediction.prediction import Prediction
@@ -156,7 +156,7 @@ def test_files_of_before_stay_where_a_scan_fails(
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module, "preview", fail)
+    monkeypatch.setattr(module, "draw_preview", fail)
     with pytest.raises(OSError, match="Input"):
         write(prediction, outputs)
     assert [file.name for file in tmp_path.iterdir()] == ["a_seg.nii.gz"]

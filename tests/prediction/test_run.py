@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import label_table
+from pipeline.labelmaps.label_table import label_table
 from pipeline.prediction import run as module
 from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted
@@ -24,7 +24,7 @@ from pipeline.prediction.result import Result, as_record
 from pipeline.prediction.run import predict_scans
 
 SHAPE = (5, 4, 3)
-PATIENCE = 30  # seconds until a test gives up on what should happen at once
+PATIENCE = 300  # seconds until a test gives up on what should happen at once
 
 
 class Scan:

@@ -118,3 +118,18 @@ def reports():
         kinds = KINDS
 
     return Makers
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures behind the files: their texts and places are what the pixels of a PNG no longer tell."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    drawn, save = [], Figure.savefig
+
+    def save_and_keep(figure, *args, **kwargs):
+        drawn.append(figure)
+        return save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", save_and_keep)
+    return drawn

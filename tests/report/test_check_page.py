@@ -420,5 +420,5 @@ def test_page_and_table_need_neither_torch_nor_matplotlib():
         "import sys, pipeline.report.check_page, pipeline.report.check_table\n"
         "print({'torch', 'monai', 'matplotlib'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert (run.returncode, run.stdout.strip()) == (0, "set()"), run.stderr

@@ -9,7 +9,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
 from pipeline.data.volumes import read_volume
-from pipeline.report.preview import preview
+from pipeline.report.preview import draw_preview
 
 RED, BLUE, MAGENTA = (220, 40, 30), (40, 60, 230), (255, 0, 255)
 TABLE = [(1, "liver", RED), (2, "tumour", BLUE)]
@@ -61,7 +61,7 @@ def tinted(colour):
 def test_labels_are_translucent_with_outlines_in_their_colours():
     labels = np.zeros((21, 15, 11), np.uint8)
     labels[15:20, 10:14, 6:10] = 1  # right, anterior, superior
-    picture = preview(np.zeros(labels.shape), labels, np.eye(4), TABLE, title="a")
+    picture = draw_preview(np.zeros(labels.shape), labels, np.eye(4), TABLE, title="a")
     seen = {
         "axial": (21 - 1 - 17, 15 - 1 - 12),
         "coronal": (21 - 1 - 17, 11 - 1 - 8),
@@ -87,18 +87,18 @@ def test_labels_are_translucent_with_outlines_in_their_colours():
 )
 def test_the_picture_does_not_depend_on_how_the_axes_are_stored(codes):
     image, labels = phantom()
-    expected = preview(image, labels, np.eye(4), TABLE, title="a")
+    expected = draw_preview(image, labels, np.eye(4), TABLE, title="a")
     turn = ornt_transform(io_orientation(np.eye(4)), axcodes2ornt(codes))
     stored = [nib.Nifti1Image(volume, np.eye(4)).as_reoriented(turn) for volume in (image, labels)]
     assert "".join(nib.aff2axcodes(stored[0].affine)) == codes
     voxels = [np.asarray(volume.dataobj) for volume in stored]
-    assert preview(*voxels, stored[0].affine, TABLE, title="a") == expected
+    assert draw_preview(*voxels, stored[0].affine, TABLE, title="a") == expected
 
 
 def test_a_mirrored_phantom_gives_another_picture():
     image, labels = phantom()
     pictures = {
-        preview(np.flip(image, axes), np.flip(labels, axes), np.eye(4), TABLE, title="a")
+        draw_preview(np.flip(image, axes), np.flip(labels, axes), np.eye(4), TABLE, title="a")
         for axes in itertools.chain.from_iterable(itertools.combinations(range(3), n) for n in range(4))
     }
     assert len(pictures) == 8
@@ -109,8 +109,8 @@ def test_a_turned_grid_is_shown_along_its_nearest_axes():
     angle = np.deg2rad(20)
     affine = np.eye(4)
     affine[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    straight = preview(image, labels, np.eye(4), TABLE, title="a")
-    np.testing.assert_array_equal(pixels(preview(image, labels, affine, TABLE, title="a")), pixels(straight))
+    straight = draw_preview(image, labels, np.eye(4), TABLE, title="a")
+    np.testing.assert_array_equal(pixels(draw_preview(image, labels, affine, TABLE, title="a")), pixels(straight))
 
 
 def test_slices_with_most_labelled_voxels_are_shown():
@@ -119,7 +119,7 @@ def test_slices_with_most_labelled_voxels_are_shown():
     labels[3, 4, 2] = 2
     labels[16:19, 9:12, 7:9] = 1
     image[:, :, 7] = np.arange(15)  # a slope in one slice only
-    picture = preview(image, labels, np.eye(4), TABLE, title="a")
+    picture = draw_preview(image, labels, np.eye(4), TABLE, title="a")
     axial = panel(picture, "axial")
     assert axial[:20].mean() > axial[-20:].mean() + 100
     assert not (pixels(picture)[:, :500] == tinted(BLUE)).all(axis=-1).any()
@@ -128,7 +128,7 @@ def test_slices_with_most_labelled_voxels_are_shown():
 def test_without_labels_the_middle_slices_are_shown():
     image = np.zeros((21, 15, 11))
     image[:, 8:, 5] = 1
-    picture = preview(image, np.zeros(image.shape, np.uint8), np.eye(4), TABLE, title="a")
+    picture = draw_preview(image, np.zeros(image.shape, np.uint8), np.eye(4), TABLE, title="a")
     axial = panel(picture, "axial")
     assert axial[:100].mean() > 200
     assert axial[-100:].mean() < 50
@@ -140,8 +140,8 @@ def test_millimetres_and_not_voxels_give_the_proportions():
     coarse[5:9, 3:7, 2:6] = 1
     fine = np.repeat(coarse, 3, axis=2)
     image = np.zeros(coarse.shape)
-    first = preview(image, coarse, np.diag([2, 2, 6, 1]), TABLE, title="a")
-    second = preview(np.repeat(image, 3, axis=2), fine, np.diag([2, 2, 2, 1]), TABLE, title="a")
+    first = draw_preview(image, coarse, np.diag([2, 2, 6, 1]), TABLE, title="a")
+    second = draw_preview(np.repeat(image, 3, axis=2), fine, np.diag([2, 2, 2, 1]), TABLE, title="a")
     one, two = (np.argwhere((pixels(picture)[:, :500] == RED).all(axis=-1)) for picture in (first, second))
     assert len(one) > 100
     np.testing.assert_array_equal(one, two)
@@ -155,7 +155,9 @@ def test_a_volume_of_one_slice_shows_that_slice_alone(axis):
     quarter = [slice(10, 20)] * 3
     quarter[axis] = slice(None)
     labels[tuple(quarter)] = 1  # right, anterior, superior: always the upper left
-    view = pixels(preview(np.zeros(shape), labels, np.eye(4), TABLE, title="a"))[TOP : TOP + 908, MARGIN : MARGIN + 908]
+    view = pixels(draw_preview(np.zeros(shape), labels, np.eye(4), TABLE, title="a"))[
+        TOP : TOP + 908, MARGIN : MARGIN + 908
+    ]
     assert tuple(view[200, 200]) == tinted(RED)
     for row, column in ((200, 700), (700, 200), (700, 700)):
         assert tuple(view[row, column]) == (GREY,) * 3
@@ -164,17 +166,17 @@ def test_a_volume_of_one_slice_shows_that_slice_alone(axis):
 def test_a_2d_image_is_shown_as_a_viewer_does():
     stored = np.zeros((20, 40), np.uint8)  # rows from the top, columns from the left
     stored[:10, 20:] = 1
-    view = pixels(preview(np.zeros((40, 20)), stored.T, np.eye(4), TABLE, title="a"))[TOP : TOP + 454, MARGIN:934]
+    view = pixels(draw_preview(np.zeros((40, 20)), stored.T, np.eye(4), TABLE, title="a"))[TOP : TOP + 454, MARGIN:934]
     assert tuple(view[100, 700]) == tinted(RED)
     for row, column in ((100, 200), (400, 200), (400, 700)):
         assert tuple(view[row, column]) == (GREY,) * 3
 
 
-@pytest.mark.parametrize("value", [0.0, 7.5, np.nan, np.inf])
-def test_an_even_image_is_even_grey(value):
+@pytest.mark.parametrize(("value", "grey"), [(0.0, GREY), (7.5, GREY), (np.nan, 0), (-np.inf, 0), (np.inf, 255)])
+def test_an_even_image_is_one_grey(value, grey):
     labels = np.zeros((21, 15, 11), np.uint8)
-    picture = preview(np.full(labels.shape, value), labels, np.eye(4), TABLE, title="a")
-    assert np.unique(panel(picture, "axial")).tolist() == [GREY]
+    picture = draw_preview(np.full(labels.shape, value), labels, np.eye(4), TABLE, title="a")
+    assert np.unique(panel(picture, "axial")).tolist() == [grey]
 
 
 def test_a_ct_keeps_soft_tissue_apart_and_widens_for_lung():
@@ -186,7 +188,7 @@ def test_a_ct_keeps_soft_tissue_apart_and_widens_for_lung():
     labels = np.zeros(image.shape, np.uint8)
 
     def greys():
-        view = panel(preview(image, labels, np.eye(4), TABLE, title="a"), "axial")
+        view = panel(draw_preview(image, labels, np.eye(4), TABLE, title="a"), "axial")
         return [at(view, 20 - x, 14 - y)[2] for x, y in ((8, 7), (4, 4), (15, 7), (0, 0))]
 
     vessel, tissue, lung, air = greys()
@@ -202,7 +204,7 @@ def test_a_ct_keeps_soft_tissue_apart_and_widens_for_lung():
 def test_a_large_background_takes_no_contrast():
     image = np.zeros((63, 45, 33))
     image[30:34, 20:25, 15:18] = np.random.default_rng(0).uniform(100, 200, (4, 5, 3))
-    picture = preview(image, np.zeros(image.shape, np.uint8), np.eye(4), TABLE, title="a")
+    picture = draw_preview(image, np.zeros(image.shape, np.uint8), np.eye(4), TABLE, title="a")
     bright = panel(picture, "axial").max(axis=-1)
     assert np.percentile(bright[bright > 20], 20) < 150
     assert bright.max() > 240
@@ -218,7 +220,7 @@ def legend_colours(picture, rows):
 def test_the_legend_has_a_patch_for_every_label_that_fits(number):
     rows = [(n, f"a structure with a rather long name {n}", (n, 255 - n, 77)) for n in range(1, number + 1)]
     labels = np.zeros((21, 15, 11), np.uint8)
-    picture = preview(np.zeros(labels.shape), labels, np.eye(4), rows, title="a")
+    picture = draw_preview(np.zeros(labels.shape), labels, np.eye(4), rows, title="a")
     shown = legend_colours(picture, rows)
     fitting = min(number, 46)  # of 48 lines one says that nothing is labelled, and one how many more there are
     assert shown == [True] * fitting + [False] * (number - fitting)
@@ -229,7 +231,7 @@ def test_labels_that_are_there_come_first_in_the_legend():
     rows = [(n, "x", (n, 255 - n, 77)) for n in range(1, 101)]
     labels = np.zeros((21, 15, 11), np.uint8)
     labels[3, 3, 3], labels[5, 5, 5] = 99, 100
-    shown = legend_colours(preview(np.zeros(labels.shape), labels, np.eye(4), rows, title="a"), rows)
+    shown = legend_colours(draw_preview(np.zeros(labels.shape), labels, np.eye(4), rows, title="a"), rows)
     assert shown[-2:] == [True, True]
     assert sum(shown) == 47
 
@@ -237,7 +239,7 @@ def test_labels_that_are_there_come_first_in_the_legend():
 def test_a_value_that_the_table_lacks_is_magenta():
     labels = np.zeros((21, 15, 11), np.uint16)
     labels[8:13, 5:10, 3:8] = 700
-    picture = preview(np.zeros(labels.shape), labels, np.eye(4), TABLE, title="a")
+    picture = draw_preview(np.zeros(labels.shape), labels, np.eye(4), TABLE, title="a")
     assert at(panel(picture, "axial"), 10, 7) == tinted(MAGENTA)
     assert legend_colours(picture, [(700, "", MAGENTA)]) == [True]
 
@@ -245,7 +247,7 @@ def test_a_value_that_the_table_lacks_is_magenta():
 def test_volumes_and_names_change_the_legend_alone():
     image, labels = phantom()
     pictures = [
-        pixels(preview(image, labels, np.eye(4), table, title="a"))
+        pixels(draw_preview(image, labels, np.eye(4), table, title="a"))
         for table in (TABLE, [(1, "Leber", RED), (2, "tumour", BLUE)])
     ]
     changed = np.argwhere((pictures[0] != pictures[1]).any(axis=-1))
@@ -257,14 +259,14 @@ def test_volumes_and_names_change_the_legend_alone():
 def test_any_name_can_be_written(title):
     image, labels = phantom()
     rows = [(1, title, RED), (2, "b", BLUE)]
-    picture = preview(image, labels, np.eye(4), rows, title=title)
+    picture = draw_preview(image, labels, np.eye(4), rows, title=title)
     assert pixels(picture).shape[1] == 960
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 40), (2, 300, 2), (300, 2, 2), (2, 2, 300), (1, 1), (3, 4000)])
 def test_odd_shapes_fit_on_the_page(shape):
     image = np.random.default_rng(0).normal(size=shape)
-    picture = pixels(preview(image, (image > 0).astype(np.uint8), np.eye(4), TABLE, title="a"))
+    picture = pixels(draw_preview(image, (image > 0).astype(np.uint8), np.eye(4), TABLE, title="a"))
     assert picture.shape[1] == 960
     assert picture.shape[0] < 1300
     assert (picture[:, -4:] == picture[0, 0]).all()  # nothing runs over the edge
@@ -274,9 +276,9 @@ def test_only_slices_are_copied():
     labels = np.zeros((300, 300, 300), np.uint8, order="F")
     labels[100:200, 100:200, 100:200] = 1
     image = np.asfortranarray(labels.astype(np.int16))
-    preview(image[:9, :9, :9], labels[:9, :9, :9], np.eye(4), TABLE, title="a")  # loads fonts and codecs
+    draw_preview(image[:9, :9, :9], labels[:9, :9, :9], np.eye(4), TABLE, title="a")  # loads fonts and codecs
     tracemalloc.start()
-    preview(image, labels, np.eye(4), TABLE, title="a")
+    draw_preview(image, labels, np.eye(4), TABLE, title="a")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < labels.size  # bytes: not even one copy of the labels
@@ -295,7 +297,7 @@ def test_only_slices_are_copied():
 )
 def test_what_does_not_fit_is_refused(image, labels, affine):
     with pytest.raises(ValueError, match="expected"):
-        preview(image, labels, affine, TABLE, title="a")
+        draw_preview(image, labels, affine, TABLE, title="a")
 
 
 @pytest.mark.real
@@ -304,7 +306,9 @@ def test_a_real_case_shows_both_parts_of_the_hippocampus(real_data):
         read_volume(str(real_data / "hippocampus" / folder / "hippocampus_001.nii.gz"))
         for folder in ("imagesTr", "labelsTr")
     )
-    picture = pixels(preview(image.voxels, labels.voxels.astype(np.uint8), image.affine, TABLE, title="hippocampus"))
+    picture = pixels(
+        draw_preview(image.voxels, labels.voxels.astype(np.uint8), image.affine, TABLE, title="hippocampus")
+    )
     coloured = [np.argwhere((picture[450:, :400] == colour).all(axis=-1)) for colour in (RED, BLUE)]
     assert coloured[0][:, 0].mean() < coloured[1][:, 0].mean() - 50  # anterior is up
 
@@ -312,6 +316,6 @@ def test_a_real_case_shows_both_parts_of_the_hippocampus(real_data):
 def test_of_slices_alike_the_middle_one_is_shown():
     image = np.zeros((21, 15, 11))
     image[:, 8:, 5] = 1
-    picture = preview(image, np.ones(image.shape, np.uint8), np.eye(4), TABLE, title="a")
+    picture = draw_preview(image, np.ones(image.shape, np.uint8), np.eye(4), TABLE, title="a")
     axial = panel(picture, "axial")
     assert axial[:100].mean() > axial[-100:].mean() + 50

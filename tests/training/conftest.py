@@ -9,10 +9,10 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import IgniteMetricHandler, LrScheduleHandler, ValidationHandler, from_engine
 from monai.losses import DiceCELoss
-from monai.metrics import DiceMetric
 from monai.optimizers import WarmupCosineSchedule
 from monai.transforms import AsDiscreted
 
+from pipeline.evaluation import PresentDice
 from pipeline.networks import VNet
 from pipeline.training import EpochSeed, Progress, ResumableCheckpoint, StopWithoutProgress, ValidateLastEpoch
 
@@ -66,7 +66,7 @@ def random_cases(count):
 
 
 def _dice(reduction):
-    metric = DiceMetric(include_background=False, num_classes=len(LABELS), ignore_empty=False, reduction=reduction)
+    metric = PresentDice(len(LABELS), reduction=reduction)
     return IgniteMetricHandler(metric_fn=metric, output_transform=from_engine(["pred", "label"]), save_details=False)
 
 

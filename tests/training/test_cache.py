@@ -1,9 +1,9 @@
-import importlib
 import json
 import os
 import subprocess
 import sys
 import threading
+from copy import deepcopy
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
 from monai.data import CacheDataset, DataLoader
 from monai.transforms import (
     ClassesToIndicesd,
@@ -28,7 +29,6 @@ from monai.transforms import (
     RandomizableTransform,
     RandScaleIntensityd,
     RandSpatialCropSamplesd,
-    ScaleIntensityRanged,
     SelectItemsd,
     Spacingd,
     SpatialPadd,
@@ -95,9 +95,46 @@ def random_ones(samples=1):
     return [crop, SelectItemsd(KEYS), RandFlipd(KEYS, prob=0.5, spatial_axis=0), choice]
 
 
-def make(cases, transforms=None, *, folder=None, **options):
+def make(cases, transforms=None, *, folder=None, config="recipe", **options):
     transforms = deterministic() if transforms is None else transforms
-    return PreparedDataset(cases, Compose(transforms), cache_dir=folder, progress=False, **options)
+    return PreparedDataset(cases, Compose(transforms), cache_dir=folder, config=config, progress=False, **options)
+
+
+CONFIG = {
+    "imports": ["$from pipeline.training import config_text"],
+    "spacing": [1.0, 1.0, 1.2],
+    "patch": [6, 6, 6],
+    "train": {
+        "deterministic_transforms": [
+            {"_target_": "LoadImaged", "keys": KEYS, "ensure_channel_first": True},
+            {"_target_": "Orientationd", "keys": KEYS, "axcodes": "RAS", "labels": None},
+            {"_target_": "Spacingd", "keys": KEYS, "pixdim": "@spacing", "mode": ["bilinear", "nearest"]},
+            {"_target_": "NormalizeIntensityd", "keys": "image", "channel_wise": True},
+            {"_target_": "Lambdad", "keys": "label", "func": "$torch.round"},
+            {"_target_": "EnsureTyped", "keys": KEYS, "dtype": ["$torch.float32", "$torch.uint8"], "track_meta": False},
+        ],
+        "random_transforms": [{"_target_": "RandFlipd", "keys": KEYS, "prob": 0.5}],
+        "preprocessing": {
+            "_target_": "Compose",
+            "transforms": "$@train#deterministic_transforms + @train#random_transforms",
+        },
+        "dataset": {
+            "_target_": "pipeline.training.PreparedDataset",
+            "transform": "@train#preprocessing",
+            "config": "$config_text('train#preprocessing', without='train#random_transforms')",
+            "progress": False,
+        },
+    },
+}
+
+
+def configured(cases, folder, overrides=None):
+    """The dataset of a config, as MONAI's runner makes it, and the config's deterministic transforms."""
+    parser = ConfigParser(deepcopy(CONFIG))
+    for id, value in {"train#dataset#data": cases, "train#dataset#cache_dir": str(folder), **(overrides or {})}.items():
+        parser[id] = value
+    dataset = parser.get_parsed_content("train#dataset")
+    return dataset, parser.get_parsed_content("train#deterministic_transforms")
 
 
 def assert_same(found, expected):
@@ -139,38 +176,58 @@ def test_gives_what_monais_dataset_gives_and_loads_each_case_once(cases, loads, 
     assert "key" not in again[0], "nothing is random"
 
 
+STEPS = "train#deterministic_transforms#"
 CHANGES = [
-    {"space": Spacingd(KEYS, pixdim=(1.0, 1.0, 1.5), mode=["bilinear", "nearest"])},
-    {"space": Spacingd(KEYS, pixdim=(1.0, 1.0, 1.2), mode=["nearest", "nearest"])},
-    {"normalise": NormalizeIntensityd("image", nonzero=True, channel_wise=True)},
-    {"normalise": ScaleIntensityRanged("image", 0, 900, 0, 1)},
-    {"orient": Orientationd(KEYS, axcodes="LPS", labels=None)},
-    {"round": Lambdad("label", lambda label: label.clip(0, 1))},
-    {"round": Lambdad("label", lambda label: label.clip(0, 2))},
-    {"indices": ClassesToIndicesd("label", num_classes=3, max_samples_per_class=40)},
-    {"last": Lambdad("image", torch.abs)},
+    {"spacing": [1.0, 1.0, 1.5]},
+    {STEPS + "2#mode": ["nearest", "nearest"]},
+    {
+        STEPS + "3": {
+            "_target_": "ScaleIntensityRanged",
+            "keys": "image",
+            "a_min": 0,
+            "a_max": 900,
+            "b_min": 0,
+            "b_max": 1,
+        }
+    },
+    {STEPS + "3#nonzero": True},
+    {STEPS + "4#func": "$lambda label: label.clip(0, 1)"},
+    {STEPS + "4#func": "$lambda label: label.clip(0, 2)"},
 ]
 
 
-def test_every_changed_transform_is_noticed_and_none_drives_out_another(cases, loads, tmp_path):
+def test_every_changed_setting_is_noticed_and_none_drives_out_another(cases, loads, tmp_path):
     folder = tmp_path / "cache"
-    make(cases, folder=folder)
+    configured(cases, folder)
     for change in CHANGES:
         loads.clear()
-        dataset = make(cases, deterministic(**change), folder=folder)
+        dataset, transforms = configured(cases, folder, change)
         assert len(loads) == COUNT
-        assert_as_monais(dataset, cases, deterministic(**change))
+        assert_same(dataset._cache[1], Compose(transforms)(cases[1]))
     loads.clear()
     for change in [{}, *CHANGES]:
-        make(cases, deterministic(**change), folder=folder)
+        configured(cases, folder, change)
     assert loads == []
 
 
-def test_random_transforms_share_what_the_same_deterministic_ones_gave(cases, loads, tmp_path):
-    make(cases, folder=tmp_path / "cache")
+def test_random_transforms_share_the_results_of_the_same_deterministic_ones(cases, loads, tmp_path):
+    configured(cases, tmp_path / "cache")
     loads.clear()
-    make(cases, deterministic() + random_ones(), folder=tmp_path / "cache")
+    crop = {"_target_": "RandSpatialCropd", "keys": KEYS, "roi_size": "@patch"}
+    for change in ({"train#random_transforms#0#prob": 0.1}, {"train#random_transforms": [crop]}, {"patch": [4, 4, 4]}):
+        configured(cases, tmp_path / "cache", change)
     assert loads == []
+
+
+def test_another_list_of_transforms_is_another_text(cases, loads, tmp_path):
+    configured(cases, tmp_path / "cache")
+    for change in (
+        "$@train#deterministic_transforms[:-1] + @train#random_transforms",
+        [*CONFIG["train"]["deterministic_transforms"], {"_target_": "ScaleIntensityd", "keys": "image"}],
+    ):
+        loads.clear()
+        configured(cases, tmp_path / "cache", {"train#preprocessing#transforms": change})
+        assert len(loads) == COUNT
 
 
 def test_a_changed_scan_is_noticed(cases, loads, tmp_path):
@@ -198,18 +255,10 @@ def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
     assert loads == []
 
 
-def test_a_transform_with_hidden_state_is_named_and_nothing_is_kept(cases, tmp_path, caplog):
-    class Locked(MapTransform):
-        def __init__(self, keys):
-            super().__init__(keys)
-            self.lock = threading.Lock()
-
-        def __call__(self, data):
-            return data
-
-    dataset = make(cases, deterministic(last=Locked("image")), folder=tmp_path / "cache")
+def test_without_the_text_of_a_config_nothing_is_kept(cases, tmp_path, caplog):
+    dataset = make(cases, folder=tmp_path / "cache", config=None)
     assert_as_monais(dataset, cases, deterministic())
-    assert "cannot see when Locked changes" in caplog.text
+    assert caplog.text.count("prepared cases are not kept on disk") == 1
     assert not (tmp_path / "cache").exists()
 
 
@@ -230,55 +279,25 @@ def test_metadata_come_back_and_can_be_inverted(cases, tmp_path):
     assert inverted["image"].shape == (1, 8, 9, 7)
 
 
-USERS_MODULE = """
-import functools
-import numpy as np
-import torch
-from monai.transforms import Compose, Lambdad, LoadImaged, MapTransform, Spacingd
-
-FACTOR = 2
-KEYS = ["image", "label"]
-
-def scaled(x, by=1):
-    return x * FACTOR if by in {"one", "two", "three"} else x
-
-class Clip(MapTransform):
-    limits = frozenset({"low", "high", "none"})
-    def __call__(self, data):
-        return {**data, **{key: data[key].clip(0, 5) for key in self.keys}}
-
-def transforms():
-    return Compose([
-        LoadImaged(KEYS), Spacingd(KEYS, pixdim=np.ones(3)), Lambdad("image", lambda x: scaled(x)), Clip("image"),
-        Lambdad("image", functools.partial(scaled, by=3)), Lambdad("label", torch.round),
-    ])
-"""
-
 OTHER_PROCESS = """
 import json, sys
-from users_module import transforms
-from pipeline.training.cache import PreparedDataset
+from tests.training.test_cache import configured
 cases, folder = json.loads(sys.argv[1]), sys.argv[2]
-dataset = PreparedDataset(cases, transforms(), cache_dir=folder, cache_rate=0)
+dataset, _ = configured(cases, folder, {"train#dataset#cache_rate": 0})
 print(json.dumps([str(dataset._files.key(case)[0]) for case in cases]))
 """
 
 
-def test_another_process_finds_the_same_files(cases, tmp_path, monkeypatch):
-    (tmp_path / "users_module.py").write_text(USERS_MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    transforms = importlib.import_module("users_module").transforms
-    sys.modules.pop("users_module")
-    files = make(cases, transforms().transforms, folder=tmp_path / "cache", cache_rate=0)._files
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+def test_another_process_finds_the_same_files(cases, tmp_path):
+    dataset, _ = configured(cases, tmp_path / "cache", {"train#dataset#cache_rate": 0})
     other = subprocess.run(
         [sys.executable, "-c", OTHER_PROCESS, json.dumps(cases), str(tmp_path / "cache")],
-        env={**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert json.loads(other.stdout.splitlines()[-1]) == [str(files.key(case)[0]) for case in cases]
+    assert json.loads(other.stdout.splitlines()[-1]) == [str(dataset._files.key(case)[0]) for case in cases]
 
 
 def draws(dataset, *, num_workers=0, epochs=(1, 2), shuffle=False):
@@ -419,5 +438,5 @@ class Meeting(threading.Barrier):
 
 def test_threads_do_not_share_what_a_reader_keeps_in_itself():
     items = [{"image": name} for name in ("one", "two")]
-    dataset = PreparedDataset(items, Compose([Forgetful(Meeting(2, timeout=20))]), num_workers=2, progress=False)
+    dataset = PreparedDataset(items, Compose([Forgetful(Meeting(2, timeout=300))]), num_workers=2, progress=False)
     assert [item["image"] for item in dataset] == ["one", "two"]

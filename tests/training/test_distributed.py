@@ -57,7 +57,7 @@ def shard_dice(values, rank):
 def work(rank, folder):
     torch.set_num_threads(1)
     # A rank that waits for ever says where, and ends.
-    faulthandler.dump_traceback_later(120, exit=True)
+    faulthandler.dump_traceback_later(500, exit=True)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=RANKS)
     idist.sync()
     image, label = batch()
@@ -82,7 +82,7 @@ def ranks(tmp_path_factory) -> list[dict]:
     # Two fresh processes: forked ones, from here or from one that imported all this, have waited for locks for ever.
     started = [subprocess.Popen([sys.executable, __file__, str(rank), str(folder)]) for rank in range(RANKS)]
     try:
-        assert [process.wait(timeout=150) for process in started] == [0] * RANKS
+        assert [process.wait(timeout=600) for process in started] == [0] * RANKS
     finally:
         for process in started:
             process.kill()

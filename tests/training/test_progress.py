@@ -97,6 +97,24 @@ def test_no_validation_leaves_its_columns_empty(make_training, history):
     assert validated == [[False] * 3, [True] * 3, [False] * 3, [True] * 3]
 
 
+class BrightIsSmall(torch.nn.Module):
+    """What is bright is the small label; the large one is never found."""
+
+    def forward(self, x):
+        return torch.cat([x < 0, x > 0, torch.zeros_like(x) > 0], dim=1).float()
+
+
+def test_a_label_that_is_never_there_has_no_dice_and_leaves_the_mean(make_training, history):
+    training = make_training(epochs=1, average=BrightIsSmall())
+    for case in training.validator.data_loader.dataset.data:
+        case["label"].clamp_(max=1)
+    training.trainer.run()
+    [row] = history()
+    assert row["val_dice_large"] == "nan"
+    assert 0 < float(row["val_dice_small"]) < 1
+    assert row["val_mean_dice"] == row["val_dice_small"]
+
+
 def test_a_resume_goes_on_counting_and_drops_what_the_checkpoint_does_not_hold(make_training, history, tmp_path):
     make_training(epochs=2).trainer.run()
     before = history()

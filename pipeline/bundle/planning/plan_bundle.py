@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...data.amounts import parse_memory
 from ...data.check_dataset import check_dataset
 from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
+from ...data.inspect_case import Draw
 from .make_plan import Planned, make_plan
 from .new_bundle import require_new, write_bundle
-from .resources import GIB, Resources, parse_memory
+from .resources import GIB, Resources
 
 __all__ = ["plan_bundle"]
 
@@ -31,6 +33,7 @@ def plan_bundle(
     skip: str = "sat4",
     spacing: list[float] | None = None,
     modality: str | None = None,
+    draw: Draw | None = None,
 ) -> str:
     """Plan a bundle for a dataset and write it.
 
@@ -46,6 +49,7 @@ def plan_bundle(
         skip: a file of ``configs/skips``.
         spacing: mm per axis to resample to; by default chosen.
         modality: what the images are; by default chosen.
+        draw: draws the pictures of the check's page for what has to be read: see `check_dataset`.
 
     Returns:
         What was made, and what is left to do, in words.
@@ -63,7 +67,7 @@ def plan_bundle(
     resources.skip_argument(skip)
     dataset = read_dataset(datalist, dataset_dir)
     # What the check has read already it does not read again, but for files that have changed since.
-    report = check_dataset(datalist, check, dataset_dir=dataset_dir)
+    report = check_dataset(datalist, check, dataset_dir=dataset_dir, draw=draw)
     if spacing is not None and (len(spacing) != report["spatial_dims"] or not all(0 < each < 1e4 for each in spacing)):
         raise InputError(
             "--spacing",

@@ -20,10 +20,9 @@ from .memory import MemoryEstimate, estimate_memory
 from .pace import ASSUMED_SPEEDUP, measure_pace
 from .size import PATCHES, Size
 
-__all__ = ["GIB", "Resources", "parse_memory"]
+__all__ = ["GIB", "Resources"]
 
 GIB = 2**30
-_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _OF_FREE_RAM = 0.8
 _OF_GPU = 0.9
 _SpecOf = Callable[[Size], dict[str, Any]]
@@ -130,7 +129,7 @@ class Resources:
         """Choose the share of the prepared cases that stays in memory."""
         estimate = self.estimate(size)
         # Of a machine that is not here, no more RAM is assumed than this one has.
-        ram = self.memory if self.device == "cpu" else _OF_FREE_RAM * _free_ram()
+        ram = self.memory if self.device == "cpu" else _OF_FREE_RAM * free_bytes()
         room = ram - (estimate.host - estimate.cache)
         of_machine = "" if self.device == "cpu" else " (RAM, not the GPU's)"
         if room >= estimate.cache:
@@ -165,7 +164,7 @@ class Resources:
 
     def _found_memory(self) -> int:
         if self.device == "cpu":
-            return int(_OF_FREE_RAM * _free_ram())
+            return int(_OF_FREE_RAM * free_bytes())
         if not torch.cuda.is_available():
             raise InputError(
                 "--memory",
@@ -174,22 +173,3 @@ class Resources:
                 remedy="give it: --memory 24GB",
             )
         return int(_OF_GPU * torch.cuda.get_device_properties(self.device).total_memory)
-
-
-def parse_memory(text: str) -> int:
-    """Read an amount of memory such as 8GB or 7.5GiB, in bytes.
-
-    Raises:
-        InputError: it is none.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
-    if match is None or match[2].upper() not in _UNITS or float(match[1]) == 0:
-        raise InputError(
-            "--memory", found=text, expected="a number above 0 with its unit: MB, GB, MiB or GiB", remedy="give 8GB"
-        )
-    return int(float(match[1]) * _UNITS[match[2].upper()])
-
-
-def _free_ram() -> int:
-    """Bytes that a process can have now without swapping; where Linux does not tell, 8 GB."""
-    return free_bytes() or 8 * 10**9

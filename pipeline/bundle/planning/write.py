@@ -1,4 +1,4 @@
-"""Writes a plan as YAML, each reason in a comment beside its value, and the rest of a new bundle."""
+"""Writes a plan as YAML, with the reason for each value in a comment next to it or above it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _Dumper.add_representer(str, _one_line)
 
 
 def plan_text(content: Mapping[str, Any], *, heading: str) -> str:
-    """Give the text of a plan.yaml.
+    """Return the text of a plan.yaml.
 
     Args:
         content: keys and values; values are plain, `Choice`, or mappings of these.
-        heading: what the comment at the top says.
+        heading: the text of the comment at the top.
     """
     lines = [f"# {line}" for line in textwrap.wrap(heading, _WIDTH - 2)]
     return "\n".join([*lines, *_lines(content, indent=0)]) + "\n"
@@ -50,7 +50,7 @@ def _lines(content: Mapping[str, Any], *, indent: int) -> Iterator[str]:
 
 
 def _explained(key: str, choice: Choice, indent: int) -> Iterator[str]:
-    """Put the reason beside a short value, or above where it does not fit on the line."""
+    """Put the reason behind a short value, or above it where it does not fit on the line."""
     lines = list(_plain(key, choice.value, indent))
     # Names of labels and channels may hold anything.
     reason = " ".join("".join(each if each.isprintable() else " " for each in choice.reason).split())
@@ -93,6 +93,6 @@ def _is_plain_text(value: str) -> bool:
 
 
 def _flow(value: Any) -> str:
-    """Give a value on one line."""
+    """Return a value on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
     return str(text).removesuffix("\n").removesuffix("\n...").strip()

@@ -1,4 +1,4 @@
-"""What a bundle says of itself, and whether this environment has what it was made with."""
+"""Reads what a bundle says of itself, and compares the packages that it was made with to those here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from ...data.errors import InputError
 from .starts import read_start
 
-__all__ = ["About", "Package", "about"]
+__all__ = ["About", "Package", "read_about"]
 
-_MOST_BYTES = 16 * 2**20
+_MAX_BYTES = 16 * 2**20
 _LICENCE_BYTES = 64 * 2**10
 _ITSELF = {"monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy"}
 
@@ -70,19 +70,19 @@ class About:
     packages: tuple[Package, ...]
 
 
-def about(folder: Path, files: Sequence[str]) -> About:
+def read_about(folder: Path, files: Sequence[str]) -> About:
     """Read a bundle's metadata and licences.
 
     Raises:
         InputError: ``configs/metadata.json`` is not there or is not what MONAI writes.
     """
-    told = _metadata(folder)
-    packages = [Package(name, str(told[key]), _installed(name)) for key, name in _ITSELF.items() if key in told]
+    metadata = _metadata(folder)
+    packages = [Package(name, str(metadata[key]), _installed(name)) for key, name in _ITSELF.items() if key in metadata]
     for key in ("required_packages_version", "optional_packages_version"):
-        listed = told.get(key)
+        listed = metadata.get(key)
         for name, wanted in listed.items() if isinstance(listed, Mapping) else ():
             packages.append(Package(str(name), str(wanted), _installed(str(name)), key.startswith("required")))
-    words = {key: " ".join(str(told.get(key) or "").split()) for key in ("name", "version", "task", "intended_use")}
+    words = {key: " ".join(str(metadata.get(key) or "").split()) for key in ("name", "version", "task", "intended_use")}
     licence, data_licence = _licence(folder, files), "docs/data_license.txt" in files
     return About(**words, licence=licence, data_licence=data_licence, packages=tuple(packages))
 
@@ -91,8 +91,8 @@ def _metadata(folder: Path) -> dict[str, Any]:
     file = folder / "configs" / "metadata.json"
     found = ""
     try:
-        text = read_start(file, _MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
+        text = read_start(file, _MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
             raise ValueError("more than 16 MiB")
         content = json.loads(text)
         found = "" if isinstance(content, dict) else f"a {type(content).__name__}"

@@ -16,16 +16,16 @@ from typing import NoReturn
 from ...data.errors import InputError
 from ...data.file_start import is_lfs_pointer
 from ...data.nearest import nearest_path
-from .names import name_faults
+from .names import find_name_faults
 
 __all__ = ["METADATA", "Member", "extract", "read_members"]
 
 METADATA = "configs/metadata.json"
 
-_MOST_BYTES = 20 * 10**9
-_MOST_RATIO = 100  # weights shrink by a tenth, configs to a twentieth; what shrinks more is made to
+_MAX_BYTES = 20 * 10**9
+_MAX_RATIO = 100  # weights shrink by a tenth, configs to a twentieth; what shrinks more is made to
 _RATIO_FROM = 100 * 10**6
-_MOST_MEMBERS = 50_000
+_MAX_MEMBERS = 50_000
 _BLOCK = 1 << 20
 _ENCRYPTED = 0x1 | 0x40
 _LEFT_OUT = ("__MACOSX", "__pycache__", ".DS_Store")
@@ -44,12 +44,12 @@ class Member:
     path: str
 
 
-def read_members(archive: Path, *, most_bytes: int | None = None) -> tuple[str, list[Member], list[str]]:
+def read_members(archive: Path, *, max_bytes: int | None = None) -> tuple[str, list[Member], list[str]]:
     """Read what a bundle's zip would put where, and refuse one that no honest tool writes.
 
     Args:
         archive: the zip.
-        most_bytes: what it may take unpacked, however well it is compressed; by default 20 GB, and of more than 100 MB
+        max_bytes: what it may take unpacked, however well it is compressed; by default 20 GB, and of more than 100 MB
             not a hundredfold of the zip.
 
     Returns:
@@ -65,15 +65,15 @@ def read_members(archive: Path, *, most_bytes: int | None = None) -> tuple[str, 
             infos = opened.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
         _refuse_damaged(archive, error)
-    if len(infos) > _MOST_MEMBERS:
-        _refuse(archive, f"{len(infos):,} files", f"at most {_MOST_MEMBERS:,}")
+    if len(infos) > _MAX_MEMBERS:
+        _refuse(archive, f"{len(infos):,} files", f"at most {_MAX_MEMBERS:,}")
     left_out: list[zipfile.ZipInfo] = []
     kept: list[zipfile.ZipInfo] = []
     for info in infos:
         (left_out if set(_LEFT_OUT) & set(info.orig_filename.split("/")) else kept).append(info)
     _check_names(archive, kept)
     _check_kinds(archive, kept)
-    _check_sizes(archive, infos, most_bytes)
+    _check_sizes(archive, infos, max_bytes)
     files = [info for info in kept if not info.is_dir()]
     root = _root(archive, [info.filename for info in files])
     members = [Member(info, info.filename[len(root) :]) for info in files]
@@ -85,7 +85,7 @@ def extract(archive: Path, members: Sequence[Member], folder: Path) -> None:
 
     Args:
         archive: the zip.
-        members: what `read_members` gave.
+        members: the result of `read_members`.
         folder: where to; an empty folder, which the caller removes when this fails.
 
     Raises:
@@ -152,7 +152,7 @@ def _check_start(archive: Path) -> None:
 
 def _check_names(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
     # `filename` is what zipfile made of the name: cut at a null byte, for one.
-    faults = name_faults([info.orig_filename for info in infos])
+    faults = find_name_faults([info.orig_filename for info in infos])
     if faults:
         name, fault = faults[0]
         more = f", and {len(faults) - 1} more such names" * (len(faults) > 1)
@@ -174,15 +174,15 @@ def _check_kinds(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
             _refuse(archive, f"{name}: a folder with {info.file_size:,} bytes of its own", "folders without content")
 
 
-def _check_sizes(archive: Path, infos: Sequence[zipfile.ZipInfo], most_bytes: int | None) -> None:
+def _check_sizes(archive: Path, infos: Sequence[zipfile.ZipInfo], max_bytes: int | None) -> None:
     total, size = sum(info.file_size for info in infos), archive.stat().st_size
-    most = _MOST_BYTES if most_bytes is None else most_bytes
+    most = _MAX_BYTES if max_bytes is None else max_bytes
     remedy = "if the bundle is known to be that large, allow it with --max-size SIZE, such as --max-size 50GB"
     if total > most:
         _refuse(archive, f"{total:,} bytes when unpacked", f"at most {most:,}", remedy)
-    if most_bytes is None and total > max(_RATIO_FROM, _MOST_RATIO * size):
+    if max_bytes is None and total > max(_RATIO_FROM, _MAX_RATIO * size):
         found = f"{total:,} bytes when unpacked, {total // size} times the zip, as in a zip that is made to fill a disk"
-        _refuse(archive, found, f"at most {_MOST_RATIO} times", remedy)
+        _refuse(archive, found, f"at most {_MAX_RATIO} times", remedy)
 
 
 def _root(archive: Path, names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Whether a bundle's files are those that its lists of checksums name: `large_files.yml`, `docs/checksums.sha256`."""
+"""Verifies a bundle's files against its lists of checksums: `large_files.yml`, `docs/checksums.sha256`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from ...data.errors import InputError
 from .reading import Pairs, read_config
-from .terminal import shown
+from .terminal import printable
 
-__all__ = ["MANIFEST", "Checksum", "checksums_of"]
+__all__ = ["MANIFEST", "Checksum", "verify_checksums"]
 
 MANIFEST = "docs/checksums.sha256"
 
@@ -22,14 +22,14 @@ ELSEWHERE, UNLISTED, UNCHECKED = "not in the bundle", "not listed", "not checked
 
 # As MONAI finds its list: whatever is called like it, at the bundle's top.
 _LARGE = re.compile(r"large_files[^/]*\.(?:yml|yaml|json)")
-_MOST_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 _KINDS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """What came of a file's checksum.
+    """The result for one file.
 
     Attributes:
         file: from the bundle's folder.
@@ -50,7 +50,7 @@ class Checksum:
         return self.status in (DIFFERS, MISSING)
 
 
-def checksums_of(folder: Path, files: Sequence[str]) -> list[Checksum]:
+def verify_checksums(folder: Path, files: Sequence[str]) -> list[Checksum]:
     """Check a bundle's files against its lists.
 
     Args:
@@ -87,29 +87,31 @@ def _large(folder: Path, name: str) -> Iterator[Checksum]:
     if not isinstance(entries, list) or isinstance(entries, Pairs):
         raise _unreadable(name, "no list large_files in it")
     for entry in entries:
-        told: dict[str, Any] = dict(entry) if isinstance(entry, Pairs) else {}
-        if not isinstance(told.get("path"), str) or not told["path"]:
+        listed: dict[str, Any] = dict(entry) if isinstance(entry, Pairs) else {}
+        if not isinstance(listed.get("path"), str) or not listed["path"]:
             raise _unreadable(name, "an entry without a path")
-        yield _entry(folder, name, told)
+        yield _entry(folder, name, listed)
 
 
-def _entry(folder: Path, name: str, told: dict[str, Any]) -> Checksum:
-    path = _inside(told["path"], name)
-    expected, kind = (str(told.get(key) or "").strip().lower() for key in ("hash_val", "hash_type"))
-    # MONAI takes a checksum whose kind is not told for an MD5.
+def _entry(folder: Path, name: str, listed: dict[str, Any]) -> Checksum:
+    path = _inside(listed["path"], name)
+    expected, kind = (str(listed.get(key) or "").strip().lower() for key in ("hash_val", "hash_type"))
+    # MONAI takes a checksum without a kind for an MD5.
     kind = (kind or "md5").replace("-", "")
     if expected and kind not in _KINDS:
         raise _unreadable(name, f"the unknown hash_type {kind}", f"one of {', '.join(_KINDS)}")
     if not (folder / path).is_file():
         without = "" if expected else ", without a checksum"
-        return Checksum(path, name, ELSEWHERE, f"to be downloaded{without} from {told.get('url') or 'nowhere: no url'}")
+        return Checksum(
+            path, name, ELSEWHERE, f"to be downloaded{without} from {listed.get('url') or 'nowhere: no url'}"
+        )
     if not expected:
         return Checksum(path, name, UNCHECKED, "the list has no checksum of it")
     return Checksum(path, name, MATCHES if _digest(folder / path, kind) == expected else DIFFERS, kind)
 
 
 def _manifest(folder: Path) -> Iterator[Checksum]:
-    if (folder / MANIFEST).stat().st_size > _MOST_BYTES:
+    if (folder / MANIFEST).stat().st_size > _MAX_BYTES:
         raise _unreadable(MANIFEST, "more than 64 MiB")
     try:
         lines = (folder / MANIFEST).read_bytes().decode().splitlines()
@@ -145,4 +147,6 @@ def _digest(file: Path, kind: str) -> str:
 
 
 def _unreadable(name: str, found: str, expected: str = "files with their checksums") -> InputError:
-    return InputError(name, found=shown(found), expected=expected, remedy="ask who made the bundle for a correct one")
+    return InputError(
+        name, found=printable(found), expected=expected, remedy="ask who made the bundle for a correct one"
+    )

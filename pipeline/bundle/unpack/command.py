@@ -1,4 +1,4 @@
-"""What ``lightskip import`` does: a zip is unpacked beside its place, looked at there, and then moved or removed."""
+"""The work of ``lightskip import``: unpack a zip next to its place, examine it there, then move or remove it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ...data.errors import InputError
 from .archive import METADATA, extract, read_members
 from .examination import Examination, examine
 from .scripts import is_installed
-from .terminal import shown
+from .terminal import printable
 
-__all__ = ["Opened", "opened"]
+__all__ = ["OpenedBundle", "open_bundle"]
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedBundle:
     """A bundle that was looked at and is not in place yet.
 
     Attributes:
-        examination: what the look gave.
-        folder: where it lies now.
+        examination: what is known of it.
+        folder: where it is now.
         target: where it would go; None for what is only looked at.
     """
 
@@ -38,7 +38,7 @@ class Opened:
         if problems:
             raise InputError(
                 self.examination.source,
-                found="; ".join(shown(problem) for problem in problems),
+                found="; ".join(printable(problem) for problem in problems),
                 expected="files that match their checksums, and weights that are weights alone",
                 remedy="ask who made the bundle: for the files as they were published, and for weights as a state dict "
                 "saved with torch.save(network.state_dict(), FILE)",
@@ -48,7 +48,7 @@ class Opened:
         """Move the bundle to its place, whole, and return it.
 
         Raises:
-            InputError: it was refused, or something came to lie there meanwhile.
+            InputError: it was refused, or something else is there meanwhile.
         """
         self.check()
         if self.target is None:
@@ -60,16 +60,16 @@ class Opened:
 
 
 @contextmanager
-def opened(
-    source: Path, *, output: Path | None = None, look: bool = False, most_bytes: int | None = None
-) -> Iterator[Opened]:
+def open_bundle(
+    source: Path, *, output: Path | None = None, look: bool = False, max_bytes: int | None = None
+) -> Iterator[OpenedBundle]:
     """Look at a bundle, in a folder that goes away with the block.
 
     Args:
         source: a bundle's zip; or its folder, which is only looked at.
         output: the folder to make of the zip; by default the bundle's name in the working directory.
         look: only look; the zip is unpacked where temporary files go.
-        most_bytes: what the zip may take unpacked; see `read_members`.
+        max_bytes: what the zip may take unpacked; see `read_members`.
 
     Yields:
         The bundle, to be put in place while the block lasts.
@@ -93,9 +93,9 @@ def opened(
                 expected="a MONAI bundle's zip or folder",
                 remedy="give the folder of one bundle",
             )
-        yield Opened(examine(folder, source=source, name=folder.name), folder, None)
+        yield OpenedBundle(examine(folder, source=source, name=folder.name), folder, None)
         return
-    name, members, left_out = read_members(source, most_bytes=most_bytes)
+    name, members, left_out = read_members(source, max_bytes=max_bytes)
     target = None if look else (output or Path(name)).absolute()
     if target is not None:
         if output is None or any(member.path == "__init__.py" for member in members):
@@ -113,16 +113,16 @@ def opened(
         # The staging folder is closed to others; what is moved out of it has the permissions that new folders have.
         folder = staging / "bundle"
         folder.mkdir()
-        with _told_by(folder, target):
+        with _named_by(folder, target):
             extract(source, members, folder)
-        yield Opened(examine(folder, source=source, name=name, left_out=left_out), folder, target)
+        yield OpenedBundle(examine(folder, source=source, name=name, left_out=left_out), folder, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextmanager
-def _told_by(folder: Path, target: Path | None) -> Iterator[None]:
-    """Tell of what cannot be written by the place that the user named, and not by what is made for a while."""
+def _named_by(folder: Path, target: Path | None) -> Iterator[None]:
+    """Make an error name the place that the user named, and not the temporary one."""
     try:
         yield
     except OSError as error:

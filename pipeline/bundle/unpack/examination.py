@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .about import About, about
-from .checksums import ELSEWHERE, Checksum, checksums_of
-from .configs import Text, expressions_of
-from .logging_configs import logging_of
+from .about import About, read_about
+from .checksums import ELSEWHERE, Checksum, verify_checksums
+from .config_code import Text, list_config_code
+from .logging_configs import list_logging_code
 from .reading import is_config
-from .scripts import Script, own_modules, scripts_of
-from .weights import Weights, weights_of
+from .scripts import Script, list_scripts
+from .weights import Weights, examine_weights
 
 __all__ = ["Examination", "examine"]
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What a look at a bundle gave.
+    """All that is known of a bundle.
 
     Attributes:
         source: the zip or folder.
@@ -31,8 +31,7 @@ class Examination:
         about: what it says of itself.
         checksums: what came of its lists of checksums.
         weights: its files of weights.
-        texts: what its configs can make run.
-        usual_classes: the usual classes of MONAI, PyTorch and Ignite that they name besides, with how often.
+        texts: what its configs, those of logging too, make run.
         scripts: its programs.
     """
 
@@ -45,7 +44,6 @@ class Examination:
     checksums: tuple[Checksum, ...]
     weights: tuple[Weights, ...]
     texts: tuple[Text, ...]
-    usual_classes: tuple[tuple[str, int], ...]
     scripts: tuple[Script, ...]
 
     @property
@@ -73,8 +71,8 @@ def examine(folder: Path, *, source: Path, name: str, left_out: Sequence[str] = 
         InputError: its metadata or a list of checksums cannot be read.
     """
     files, odd = _files_of(folder)
-    described = about(folder, files)
-    texts, usual = expressions_of(folder, filter(is_config, files), own_modules(files))
+    described = read_about(folder, files)
+    texts = list_config_code(folder, filter(is_config, files))
     return Examination(
         source=str(source),
         name=name,
@@ -82,11 +80,10 @@ def examine(folder: Path, *, source: Path, name: str, left_out: Sequence[str] = 
         left_out=tuple(left_out),
         odd=tuple(odd),
         about=described,
-        checksums=tuple(checksums_of(folder, files)),
-        weights=tuple(weights_of(folder, files)),
-        texts=(*texts, *logging_of(folder, files)),
-        usual_classes=tuple(usual.items()),
-        scripts=tuple(scripts_of(folder, files)),
+        checksums=tuple(verify_checksums(folder, files)),
+        weights=tuple(examine_weights(folder, files)),
+        texts=(*texts, *list_logging_code(folder, files)),
+        scripts=tuple(list_scripts(folder, files)),
     )
 
 

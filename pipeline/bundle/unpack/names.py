@@ -6,16 +6,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-__all__ = ["name_faults"]
+__all__ = ["find_name_faults"]
 
-_LONGEST_PART = 255  # bytes, in the file systems of Linux, macOS and Windows
+_MAX_PART_BYTES = 255  # bytes, in the file systems of Linux, macOS and Windows
 _NUMBERED = {f"{name}{number}" for name in ("com", "lpt") for number in "123456789\u00b9\u00b2\u00b3"}
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", *_NUMBERED}
 # Git and its like run what their configs name as soon as somebody asks for the state of a folder.
 _ACTING = {".git", ".hg", ".svn"}
 
 
-def name_faults(names: Iterable[str]) -> list[tuple[str, str]]:
+def find_name_faults(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return which names of a zip's members cannot be taken, and why.
 
     Args:
@@ -23,7 +23,7 @@ def name_faults(names: Iterable[str]) -> list[tuple[str, str]]:
 
     Returns:
         Pairs of a name and what is wrong with it; none when all are fine. One that is there twice, or differs from
-        another by upper and lower case or Unicode's ways of composing letters alone, is told at its second place.
+        another by upper and lower case or Unicode's ways of composing letters alone, is reported at its second place.
     """
     faults: list[tuple[str, str]] = []
     members: set[str] = set()
@@ -52,13 +52,13 @@ def _fault(name: str) -> str:
         (any(part in ("", ".") for part in parts), "an empty part"),
         (any(part != part.rstrip(" .") for part in parts), "a dot or blank at the end of a part"),
         (any(part.partition(".")[0].lower() in _RESERVED for part in parts), "the name of a device of Windows"),
-        (any(len(part.encode(errors="replace")) > _LONGEST_PART for part in parts), "a part of more than 255 bytes"),
+        (any(len(part.encode(errors="replace")) > _MAX_PART_BYTES for part in parts), "a part of more than 255 bytes"),
     )
     return next((fault for found, fault in checks if found), "")
 
 
 def _clash(name: str, places: dict[str, tuple[str, str]]) -> str:
-    """Tell where a name, or a folder above it, is another's on some system, or is a file's and a folder's at once."""
+    """Say where a name, or a folder above it, is another's on some system, or is a file's and a folder's at once."""
     for path, kind in _with_folders(name):
         before, kind_before = places.setdefault(unicodedata.normalize("NFC", path).casefold(), (path, kind))
         if before != path:

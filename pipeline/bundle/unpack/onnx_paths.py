@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["external_paths"]
+__all__ = ["find_external_paths"]
 
 _CHILDREN = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -25,7 +25,7 @@ _WIDTHS = {1: 8, 5: 4}
 _BYTES = 2
 
 
-def external_paths(file: Path) -> set[str]:
+def find_external_paths(file: Path) -> set[str]:
     """Return the paths under ``location`` of a model's tensors that lie in other files, as written.
 
     Raises:

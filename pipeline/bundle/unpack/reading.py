@@ -1,4 +1,4 @@
-"""Reads configs as data: what stands where, by the ids that MONAI gives it. MONAI evaluates nothing here."""
+"""Reads configs as data, with the ids that MONAI gives their parts. MONAI evaluates nothing here."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import yaml
 __all__ = ["Node", "Pairs", "is_config", "nodes_of", "parts_of", "read_config"]
 
 _ENDINGS = (".json", ".yaml", ".yml")
-_MOST_BYTES = 64 * 2**20
-_MOST_MERGED = 10**6
+_MAX_BYTES = 64 * 2**20
+_MAX_MERGED = 10**6
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -24,19 +24,17 @@ class Pairs(list[tuple[str, Any]]):
 
 @dataclass(frozen=True)
 class Node:
-    """What stands somewhere in a config.
+    """A value in a config.
 
     Attributes:
         file: the config, from the bundle's folder.
         path: its id's parts, as MONAI splits them: ``x#_target_`` at a config's top is `_target_` in `x`.
         value: a text, number, truth value, None, list or `Pairs`.
-        afar: it is put into a mapping or list from outside, by a key such as ``x#y``.
     """
 
     file: str
     path: tuple[str, ...]
     value: Any
-    afar: bool = False
 
     @property
     def id(self) -> str:
@@ -45,7 +43,7 @@ class Node:
 
 
 def is_config(name: str) -> bool:
-    """Tell whether a file's name is that of a config which MONAI can read."""
+    """Return whether a file's name is that of a config which MONAI can read."""
     return name.lower().endswith(_ENDINGS)
 
 
@@ -55,7 +53,7 @@ def read_config(file: Path) -> Any:
     Raises:
         ValueError: it is no JSON or YAML, or larger than 64 MiB; the message says what is wrong.
     """
-    if file.stat().st_size > _MOST_BYTES:
+    if file.stat().st_size > _MAX_BYTES:
         raise ValueError("larger than 64 MiB: too large for a config")
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -95,7 +93,7 @@ def _merged(values: list[Any], count: list[int]) -> list[tuple[str, Any]]:
     flat = [one for value in values for one in ([value] if isinstance(value, Pairs) else reversed(value or []))]
     pairs = {(key, id(item)): (key, item) for one in flat if isinstance(one, Pairs) for key, item in one}
     count[0] += len(pairs)
-    if count[0] > _MOST_MERGED:
+    if count[0] > _MAX_MERGED:
         raise ValueError("mappings that grow when they are merged: too large for a config")
     return list(pairs.values())
 
@@ -118,4 +116,4 @@ def nodes_of(file: str, content: Any) -> Iterator[Node]:
         named = node.value if isinstance(node.value, Pairs) else [(str(n), item) for n, item in enumerate(node.value)]
         for name, item in reversed(named):
             parts = parts_of(str(name)) if isinstance(node.value, Pairs) else (name,)
-            stack.append(Node(file, (*node.path, *parts), item, len(parts) > 1 and not node.path))
+            stack.append(Node(file, (*node.path, *parts), item))

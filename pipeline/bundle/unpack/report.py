@@ -1,56 +1,47 @@
-"""Tells people, and programs, what a look at a bundle gave."""
+"""The report on a bundle that ``lightskip import`` prints, and the same as JSON."""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from .checksums import ELSEWHERE, MATCHES
-from .configs import Text
 from .examination import Examination
-from .judge import ACTING, CALLING, PLAIN, REACHING
+from .report_code import code_paragraphs, count_of
 from .scripts import Script
-from .terminal import shown
+from .terminal import printable
 
 __all__ = ["as_json", "as_text"]
 
-_LEVELS = {
-    ACTING: ("!!", "can act on the machine or run other code, or could not be judged"),
-    REACHING: ("! ", "reach the system, or code that is not MONAI's, PyTorch's or Python's"),
-    CALLING: ("  ", "call functions of MONAI, PyTorch or Python"),
-    PLAIN: ("  ", "are references, arithmetic or plain imports"),
-}
-_WORDS = {ACTING: "acts", REACHING: "reaches", CALLING: "calls", PLAIN: "plain"}
-_PLACES = 3
+_MAX_NAMES = 3
 _WIDTH = 110
-_NO_PROOF = (
-    "This list is for reading and proves nothing: marks come from the names that stand in the text, and Python has\n"
-    "endless ways to hide one. Nothing of the bundle has run, and none of its modules was imported."
-)
 
 
 def as_text(found: Examination) -> str:
-    """Return a report for the terminal; what is most notable comes first in each of its parts."""
-    parts = [_head(found), _packages(found), _files(found), _weights(found), _scripts(found.scripts), _texts(found)]
-    return "\n\n".join(part for part in [*parts, _NO_PROOF, _in_short(found)] if part) + "\n"
+    """Return the report for the terminal."""
+    parts = [
+        _head(found),
+        _packages(found),
+        _files(found),
+        _weights(found),
+        _scripts(found.scripts),
+        *code_paragraphs(found.texts),
+        _in_short(found),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def as_json(found: Examination) -> str:
     """Return the same as JSON, with every place of every text."""
     content: dict[str, Any] = asdict(found)
     content["problems"] = found.problems
-    content["usual_classes"] = dict(found.usual_classes)
     content["files"] = [{"file": file, "size": size} for file, size in found.files]
-    judged: list[tuple[str, Sequence[Text | Script]]] = [("texts", found.texts), ("scripts", found.scripts)]
-    for key, items in judged:
-        for told, item in zip(content[key], items, strict=True):
-            told["level"] = _WORDS[item.level]
-            told["remarks"] = [{"level": _WORDS[one.level], "what": one.what, "line": one.line} for one in item.remarks]
-    for told, package in zip(content["about"]["packages"], found.about.packages, strict=True):
-        told["words"] = package.words
+    for entry, package in zip(content["about"]["packages"], found.about.packages, strict=True):
+        entry["words"] = package.words
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -58,11 +49,11 @@ def _head(found: Examination) -> str:
     about = found.about
     size = sum(size for _, size in found.files)
     lines = [
-        f"{shown(found.name)} {shown(about.version) or '(no version)'}: {len(found.files)} files, {_size(size)}, "
-        f"of {shown(found.source)}",
-        *(f"{shown(text)}" for text in (about.name, about.task) if text),
-        f"intended use: {shown(about.intended_use) or 'not told'}",
-        f"licence: {shown(about.licence) or 'none: no LICENSE'}"
+        f"{printable(found.name)} {printable(about.version) or '(no version)'}: {len(found.files)} files, "
+        f"{_size(size)}, of {printable(found.source)}",
+        *(f"{printable(text)}" for text in (about.name, about.task) if text),
+        f"intended use: {printable(about.intended_use) or 'not stated'}",
+        f"licence: {printable(about.licence) or 'none: no LICENSE'}"
         + "; docs/data_license.txt for its data" * about.data_licence,
     ]
     return "\n".join(lines)
@@ -70,7 +61,12 @@ def _head(found: Examination) -> str:
 
 def _packages(found: Examination) -> str:
     rows = [
-        (shown(one.name), shown(one.wanted), one.installed or "-", one.words + " (optional)" * (not one.needed))
+        (
+            printable(one.name),
+            printable(one.wanted),
+            one.installed or "-",
+            one.words + " (optional)" * (not one.needed),
+        )
         for one in found.about.packages
     ]
     return _titled("Made with, and here", _table([("package", "made with", "here", ""), *rows])) if rows else ""
@@ -80,17 +76,17 @@ def _files(found: Examination) -> str:
     wrong = [one for one in found.checksums if one.refused]
     good = [one for one in found.checksums if one.status == MATCHES]
     rest = [one for one in found.checksums if not one.refused and one.status != MATCHES]
-    lines = [f"!! {shown(one.file)}: {one.status} ({one.listed_in} {one.note})" for one in wrong]
+    lines = [f"!! {printable(one.file)}: {one.status} ({one.listed_in} {one.note})" for one in wrong]
     if good:
-        names = f": {', '.join(shown(one.file) for one in good)}" if len(good) <= _PLACES else ""
+        names = f": {', '.join(printable(one.file) for one in good)}" if len(good) <= _MAX_NAMES else ""
         lines.append(f"   {len(good)} {'match' if len(good) > 1 else 'matches'}{names}")
     for one in rest:
-        note = f"; {shown(one.note)}; not downloaded" if one.status == ELSEWHERE else f" {shown(one.note)}".rstrip()
-        lines.append(f"   {shown(one.file)}: {one.status}{note}")
+        note = f"; {printable(one.note)}; not downloaded" if one.status == ELSEWHERE else f" {printable(one.note)}"
+        lines.append(f"   {printable(one.file)}: {one.status}{note.rstrip()}")
     if not found.checksums:
         lines.append("   none: the bundle has no list of checksums")
-    lines += [f"!  {shown(one)}" for one in found.odd]
-    lines += [f"   left out: {shown(one)}" for one in found.left_out]
+    lines += [f"   {printable(one)}" for one in found.odd]
+    lines += [f"   left out: {printable(one)}" for one in found.left_out]
     return _titled("Checksums and files", lines)
 
 
@@ -98,74 +94,42 @@ def _weights(found: Examination) -> str:
     order = sorted(found.weights, key=lambda one: (not one.problem, not one.program, one.file))
     lines = []
     for one in order:
-        mark = "!!" if one.problem else "! " if one.program else "  "
-        lines.append(f"{mark} {shown(one.file)} ({_size(one.size)}): {shown(one.problem or one.what)}")
+        mark = "!!" if one.problem else "  "
+        lines.append(f"{mark} {printable(one.file)} ({_size(one.size)}): {printable(one.problem or one.what)}")
     return _titled("Weights", lines or ["   none in the bundle"])
 
 
 def _scripts(scripts: Sequence[Script]) -> str:
+    total = sum(one.lines or 0 for one in scripts)
     lines = []
-    for one in sorted(scripts, key=lambda one: (-one.level, one.file)):
-        lines.append(f"{_LEVELS[one.level][0]} {shown(one.file)}: {one.kind}, {_size(one.size)}, sha256 {one.sha256}")
-        if one.imports:
-            lines.append(f"     imports {shown(', '.join(one.imports))}")
-        lines += [f"     line {mark.line}: {shown(mark.what)}" for mark in one.remarks]
-    return _titled("Scripts and other programs", lines or ["   none"])
-
-
-def _texts(found: Examination) -> str:
-    parts = []
-    for level, (mark, words) in _LEVELS.items():
-        texts = [one for one in found.texts if one.level == level]
-        if texts:
-            lines = [line for group in _grouped(texts) for line in _entry(group, mark)]
-            parts.append(f"{mark.strip() or '-'} {len(texts)} that {words}:\n" + "\n".join(lines))
-    parts += [_usual(found)] if found.usual_classes else []
-    return _titled("What the configs would run", ["\n\n".join(parts or ["   nothing"])])
-
-
-def _usual(found: Examination) -> str:
-    count = sum(number for _, number in found.usual_classes)
-    names = ", ".join(shown(name) + f" ({number})" * (number > 1) for name, number in found.usual_classes)
-    told = f"Besides, the usual classes of MONAI, PyTorch and Ignite are named {count} times: {names}."
-    return textwrap.fill(told, _WIDTH, subsequent_indent="   ", break_long_words=False, break_on_hyphens=False)
+    for one in scripts:
+        length = _size(one.size) if one.lines is None else count_of(one.lines, "line")
+        lines.append(f"   {printable(one.file)}: {one.kind}, {length}, sha256 {one.sha256}")
+        lines += [f"      imports {printable(', '.join(one.imports))}"] if one.imports else []
+        lines += [f"      {printable(note)}" for note in one.notes]
+    title = f"Scripts and other programs: {count_of(len(scripts), 'file')}, {count_of(total, 'line')}"
+    return _titled(title if scripts else "Scripts and other programs: none", lines)
 
 
 def _in_short(found: Examination) -> str:
-    """The last line, which stands above the question: what is to be read again further up."""
-    marked = [one.level for one in found.texts] + [one.level for one in found.scripts]
-    marked += [REACHING] * (sum(one.program and not one.problem for one in found.weights) + len(found.odd))
-    marked += [ACTING] * len(found.problems)
+    """Return the last paragraph, which is printed above the question: what would run, and what was checked."""
+    different = {(one.kind, one.text) for one in found.texts}
+    kinds = Counter(kind for kind, _ in different)
+    programs = len(found.scripts) + sum(one.program for one in found.weights)
+    unreadable = f" {count_of(kinds['unreadable'], 'file')} could not be read." if kinds["unreadable"] else ""
+    whole = (
+        f"In short: {count_of(kinds['expression'], 'expression')}, {count_of(kinds['class'], 'class', 'classes')} "
+        f"(_target_), {count_of(programs, 'program')} and "
+        f"{count_of(kinds['file'] + kinds['mode'] + kinds['logging'], 'other setting')} run, or can run, with the "
+        f"bundle.{unreadable} Read them: nothing here says that they are harmless. None of them has run so far."
+    )
     matching = len({one.file for one in found.checksums if one.status == MATCHES})
-    alone = sum(one.loaded for one in found.weights)
-    parts = [
-        f"{marked.count(ACTING)} marked !!, {marked.count(REACHING)} marked !",
-        f"weights loaded as data alone: {alone} of {len(found.weights)} files",
-        f"checksums that match: {matching} of {len(found.files)} files",
-        f"to be downloaded: {len(found.to_download)}",
-    ]
-    return f"In short: {'; '.join(parts)}."
-
-
-def _grouped(texts: Iterable[Text]) -> list[list[Text]]:
-    """Put those alike together, in the order of their first."""
-    groups: dict[tuple[str, str], list[Text]] = {}
-    for one in texts:
-        groups.setdefault((one.kind, one.text), []).append(one)
-    return list(groups.values())
-
-
-def _entry(group: Sequence[Text], mark: str) -> list[str]:
-    one = group[0]
-    places = [f"{each.file} {each.id}".strip() for each in group[:_PLACES]]
-    if len(group) > _PLACES:
-        places.append(f"and {len(group) - _PLACES} more places")
-    kind = "" if one.kind == "expression" else f"{one.kind}: "
-    if one.level < REACHING:
-        more = f" and {len(group) - 1} more" * (len(group) > 1)
-        return [f"   {shown(kind + one.text)}    [{shown(places[0])}{more}]"]
-    notable = "; ".join(dict.fromkeys(each.what for each in one.remarks if each.level >= REACHING))
-    return [f"  {mark} {shown(kind + one.text)}", f"     {shown(notable)}", f"     in {shown('; '.join(places))}"]
+    checked = (
+        f"weights loaded as data alone: {sum(one.loaded for one in found.weights)} of {len(found.weights)} files; "
+        f"checksums that match: {matching} of {len(found.files)} files; to be downloaded: {len(found.to_download)}; "
+        f"reasons to refuse it: {len(found.problems)}"
+    )
+    return "\n".join([*textwrap.wrap(whole, _WIDTH), checked])
 
 
 def _titled(title: str, lines: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What of a bundle is a program besides its configs: Python, shells, machine code, pickles."""
+"""Lists the programs of a bundle besides its configs: Python, shell scripts, machine code, pickles."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
-from .judge import ACTING, CALLING, REACHING, Context, Remark, imported_names, judge, level_of
-from .starts import pickled, read_start
+from .starts import describe_pickle, read_start
 from .weights import is_weights
 
-__all__ = ["Script", "is_installed", "own_modules", "scripts_of"]
+__all__ = ["Script", "is_installed", "list_scripts"]
 
 _SCRIPTS = "scripts"  # put on the path by some bundles
-_MOST_BYTES = 4 * 2**20
+_MAX_BYTES = 4 * 2**20
 _KINDS = {
     ".sh": "a shell script",
     ".bash": "a shell script",
@@ -54,52 +53,42 @@ class Script:
 
     Attributes:
         file: its path, from the bundle's folder.
-        kind: what it is, in words.
+        kind: the kind of program, in words.
         size: bytes.
+        lines: lines of text; None for what is no UTF-8 text, or more than 4 MiB.
         sha256: hexadecimal digits.
-        imports: packages and modules that it imports, their first names.
-        remarks: what is notable, the most notable first.
+        imports: packages and modules that a Python script imports, their first names.
+        notes: whether it can be imported in place of another module, or is not Python although its name says so.
     """
 
     file: str
     kind: str
     size: int
+    lines: int | None
     sha256: str
     imports: tuple[str, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-
-    @property
-    def level(self) -> int:
-        """The highest level among the remarks."""
-        return level_of(self.remarks)
+    notes: tuple[str, ...] = ()
 
 
-def own_modules(files: Iterable[str]) -> frozenset[str]:
-    """Return what becomes importable with the bundle's folder, or `scripts` in it, on Python's path."""
-    python = [PurePosixPath(file).parts for file in files if file.endswith((".py", ".pyc", ".so", ".pyd"))]
-    tops = {parts[0] for parts in python} | {parts[1] for parts in python if parts[0] == _SCRIPTS and len(parts) > 1}
-    return frozenset(name.partition(".")[0] for name in tops) - {"__init__"}
-
-
-def scripts_of(folder: Path, files: Iterable[str]) -> list[Script]:
+def list_scripts(folder: Path, files: Iterable[str]) -> list[Script]:
     """List the programs among a bundle's files, without running or importing any.
 
     Args:
         folder: the bundle's folder.
         files: all its files, from that folder.
     """
-    files = list(files)
-    # With `scripts` on Python's path, too, a script's neighbours are importable by their own names.
-    own = own_modules(files) | {PurePosixPath(file).stem for file in files if file.endswith(".py")}
     found = []
     for file in files:
         path = folder / file
         kind = _TOOL if _TOOLS & {part.casefold() for part in PurePosixPath(file).parts} else _kind(path)
         if kind is None:
             continue
-        content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
-        imports, remarks = _python(content, own) if kind == "Python" else ((), [Remark(ACTING, kind)])
-        found.append(Script(file, kind, path.stat().st_size, _sha256(path), imports, (*_shadows(file), *remarks)))
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= _MAX_BYTES else None
+        imports, notes = _read_python(content) if kind == "Python" else ((), ())
+        shadowed = _shadowed(file)
+        notes = (f"can be imported in place of the {shadowed}", *notes) if shadowed else notes
+        found.append(Script(file, kind, size, _count_lines(content), _sha256(path), imports, notes))
     return found
 
 
@@ -110,46 +99,45 @@ def _kind(path: Path) -> str | None:
         return _KINDS[path.suffix.lower()]
     start = read_start(path, 4)
     known = next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
-    # Weights are loaded as weights alone, or refused; they are told with the weights.
-    return known or (None if is_weights(path) else pickled(path))
+    # Weights are loaded as weights alone, or refused, and are reported with the weights.
+    return known or (None if is_weights(path) else describe_pickle(path))
 
 
-def _python(content: bytes | None, own: frozenset[str]) -> tuple[tuple[str, ...], list[Remark]]:
+def _count_lines(content: bytes | None) -> int | None:
+    try:
+        return None if content is None or b"\0" in content else len(content.decode().splitlines())
+    except UnicodeDecodeError:
+        return None
+
+
+def _read_python(content: bytes | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a script imports, and why that is not known."""
     if content is None:
-        return (), [Remark(ACTING, "more than 4 MiB of Python: not judged")]
+        return (), ("more than 4 MiB: its imports are not read",)
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return (), [Remark(ACTING, f"not Python as it stands ({type(error).__name__}): not judged")]
-    names = imported_names(tree)
+        return (), (f"not Python as it stands ({type(error).__name__})",)
     imports = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     imports |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-    # That a script calls something, or its own neighbours, is not notable.
-    remarks = [
-        one
-        for one in judge(tree, Context(names, own, expression=False))
-        if one.level > CALLING and not one.what.startswith("runs the bundle's own code")
-    ]
-    return tuple(sorted({name.partition(".")[0] for name in imports})), remarks
+    return tuple(sorted({name.partition(".")[0] for name in imports})), ()
 
 
-def _shadows(file: str) -> list[Remark]:
-    """A module that is called like another is imported in its place once its folder comes first on Python's path."""
+def _shadowed(file: str) -> str:
+    """Return the module whose place a script takes once its folder comes first on Python's path; "" for none."""
     parts = PurePosixPath(file).parts
-    level = ACTING
+    if parts == ("__init__.py",):
+        return "module that has the name of the bundle's folder"
     if parts[0] == _SCRIPTS and len(parts) > 1:
-        parts, level = parts[1:], REACHING
+        parts = parts[1:]
     name = parts[0].partition(".")[0]
-    if file.rpartition("/")[2] == "__init__.py" and "/" not in file:
-        return [Remark(REACHING, "makes the bundle's folder a module, imported by its name where it lies")]
-    shown = len(parts) == 1 or parts[1:] == ("__init__.py",)
-    if shown and is_installed(name):
-        return [Remark(level, f"can be imported in place of the installed module {name}")]
-    return []
+    importable = parts[-1].endswith((".py", ".pyc", ".so", ".pyd")) and len(parts) == 1
+    taken = (importable or parts[1:] == ("__init__.py",)) and is_installed(name)
+    return f"installed module {name}" if taken else ""
 
 
 def is_installed(name: str) -> bool:
-    """Tell whether a module of this name is Python's own, or installed."""
+    """Return whether a module of this name is Python's own, or installed."""
     return name in sys.stdlib_module_names or name in _installed()
 
 

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-__all__ = ["inner_names", "is_zip", "pickled", "read_start", "starts_pickle"]
+__all__ = ["describe_pickle", "inner_names", "is_zip", "read_start", "starts_pickle"]
 
 _ZIP = b"PK\x03\x04"
 _ARRAY = b"\x93NUMPY"
 _OF_OBJECTS = "an array of Python objects: a pickle, which runs code when it is loaded"
 _PICKLE = "a pickle: runs code when it is loaded"
-_MOST_HEADER = 2**16
-_MOST_PICKLE = 2**24
-_MOST_MEMBERS = 10_000
+_MAX_HEADER = 2**16
+_MAX_PICKLE = 2**24
+_MAX_MEMBERS = 10_000
 _NAME = re.compile(r"[\w.]+ [\w.]+")
 _CALLS = ("REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "STOP")
 
@@ -31,7 +31,7 @@ def read_start(file: Path, count: int) -> bytes:
 
 
 def is_zip(file: Path) -> bool:
-    """Tell as PyTorch and NumPy do: by the first bytes. A pickle with a zip after its end is a pickle."""
+    """Return whether the first bytes are a zip's: PyTorch and NumPy decide so. A pickle with a zip after it is none."""
     return read_start(file, 4) == _ZIP
 
 
@@ -47,7 +47,7 @@ def inner_names(file: Path) -> list[str]:
 
 
 def starts_pickle(start: bytes) -> bool:
-    """Tell whether bytes begin as pickles do.
+    """Return whether bytes begin as pickles do.
 
     Those since protocol 2 name their protocol. Older ones are text: they are followed to the first call, as Python's
     own `pickletools` reads them, and nothing is run.
@@ -68,7 +68,7 @@ def starts_pickle(start: bytes) -> bool:
     return False
 
 
-def pickled(file: Path) -> str | None:
+def describe_pickle(file: Path) -> str | None:
     """Say in which way a file is a pickle, or an archive of such, in words; None where it is none."""
     start = read_start(file, 16)
     if start.startswith(_ZIP):
@@ -78,7 +78,7 @@ def pickled(file: Path) -> str | None:
             return _array(stream)
     if file.suffix.lower() in (".npy", ".npz"):
         return "a file that is called an array of NumPy and is none"
-    return _PICKLE if starts_pickle(read_start(file, _MOST_PICKLE)) else None
+    return _PICKLE if starts_pickle(read_start(file, _MAX_PICKLE)) else None
 
 
 def _zipped(file: Path) -> str | None:
@@ -86,7 +86,7 @@ def _zipped(file: Path) -> str | None:
     try:
         with zipfile.ZipFile(file) as archive:
             infos: Sequence[zipfile.ZipInfo] = archive.infolist()
-            if len(infos) > _MOST_MEMBERS:
+            if len(infos) > _MAX_MEMBERS:
                 return f"a zip of {len(infos):,} files: not looked into"
             kinds = [_member(archive, info) for info in infos]
     except Exception:  # each way of packing breaks off in its own
@@ -96,7 +96,7 @@ def _zipped(file: Path) -> str | None:
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
     with archive.open(info) as stream:
-        start = stream.read(_MOST_HEADER)
+        start = stream.read(_MAX_HEADER)
     if start.startswith(_ARRAY):
         return _array(io.BytesIO(start))
     return f"a zip with {_PICKLE}" if starts_pickle(start) else None
@@ -110,7 +110,7 @@ def _array(stream: IO[bytes]) -> str | None:
     wide = start[6:7] != b"\x01"
     try:
         (length,) = struct.unpack("<I" if wide else "<H", start[8 : 12 if wide else 10])
-        if length > _MOST_HEADER:
+        if length > _MAX_HEADER:
             return "an array of NumPy with too long a header: could not be judged"
         header = io.BytesIO(start[8:] + stream.read(length))
         read = npy.read_array_header_2_0 if wide else npy.read_array_header_1_0

@@ -1,27 +1,20 @@
-"""A stranger's text as a terminal may have it."""
+"""Makes a stranger's text safe to print in a terminal."""
 
 from __future__ import annotations
 
-__all__ = ["is_cut", "shown"]
+__all__ = ["printable"]
 
-_LONGEST = 600
+_MAX_LENGTH = 600
 
 
-def shown(text: str, *, longest: int = _LONGEST) -> str:
+def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
     """Return text on one line, with nothing in it that moves the cursor, changes colours or turns the direction.
 
     Args:
         text: any.
-        longest: characters; how many more there are is said in place of them.
+        max_length: characters; the number of those that are left out is added.
     """
-    plain = _plain(text)
-    return plain if len(plain) <= longest else f"{plain[:longest]} … ({len(plain) - longest:,} characters more)"
-
-
-def is_cut(text: str) -> bool:
-    """Tell whether the end of a text is not shown."""
-    return len(text) > _LONGEST or len(_plain(text)) > _LONGEST
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    if len(plain) <= max_length:
+        return plain
+    return f"{plain[:max_length]} … ({len(plain) - max_length:,} characters more: --json FILE has them)"

@@ -10,16 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...data.file_start import is_lfs_pointer
-from .memory import little_memory
-from .onnx_paths import external_paths
+from .memory import limit_memory
+from .onnx_paths import find_external_paths
 from .starts import inner_names, is_zip, read_start, starts_pickle
 
-__all__ = ["Weights", "is_weights", "weights_of"]
+__all__ = ["Weights", "examine_weights", "is_weights"]
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".ts", ".pt2", ".onnx", ".safetensors", ".engine", ".plan")
 _ENGINES = (b"ftrt", b"ptrt")
 _START = 2**16
-_MOST_HEADER = 100 * 2**20  # as safetensors itself allows
+_MAX_HEADER = 100 * 2**20  # as safetensors itself allows
 _PROGRAMS = {
     ".ts": "TorchScript",
     ".pt2": "an exported program (torch.export)",
@@ -50,7 +50,7 @@ class Weights:
     loaded: bool = False
 
 
-def weights_of(folder: Path, files: Iterable[str]) -> list[Weights]:
+def examine_weights(folder: Path, files: Iterable[str]) -> list[Weights]:
     """Look at every file of weights: those that hold nothing else are loaded, into no network.
 
     Args:
@@ -61,7 +61,7 @@ def weights_of(folder: Path, files: Iterable[str]) -> list[Weights]:
 
 
 def is_weights(path: Path) -> bool:
-    """Tell by its ending, and where that says nothing by what is in it."""
+    """Decide by the ending, and where that says nothing by the content."""
     if path.suffix.lower() in _ENDINGS:
         return True
     return any(PurePosixPath(name).name == "data.pkl" for name in inner_names(path))
@@ -94,7 +94,7 @@ def _program(path: Path, file: str, size: int) -> Weights | None:
 
 
 def _kind(inner: Sequence[str]) -> str:
-    """Tell PyTorch's programs by what is in them rather than by what they are called; "" where it is none."""
+    """Recognise PyTorch's programs by their content rather than by their name; "" where it is none."""
     # As PyTorch tells them apart itself, in the folder of the first file: another mark must not keep a pickle from
     # being looked at.
     root = inner[0].partition("/")[0] if inner else ""
@@ -108,7 +108,7 @@ def _kind(inner: Sequence[str]) -> str:
 def _safetensors_fault(path: Path, size: int) -> str:
     """Check the length, and the list of tensors with their places; "" where all is well."""
     length = int.from_bytes(read_start(path, 8), "little")
-    if size < 10 or length > min(size - 8, _MOST_HEADER):
+    if size < 10 or length > min(size - 8, _MAX_HEADER):
         return "not safetensors: its header is longer than the file"
     try:
         header = json.loads(read_start(path, 8 + length)[8:])
@@ -126,7 +126,7 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
     import torch  # noqa: PLC0415
 
     try:
-        with little_memory(size):
+        with limit_memory(size):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except MemoryError:
         return Weights(file, size, "not weights alone", problem="takes far more memory than the file has bytes")
@@ -182,7 +182,7 @@ def _onnx(folder: Path, file: str, size: int) -> Weights:
     if starts_pickle(read_start(folder / file, _START)):
         return Weights(file, size, "not ONNX", problem="a pickle that is called ONNX")
     try:
-        places = external_paths(folder / file)
+        places = find_external_paths(folder / file)
     except ValueError as error:
         return Weights(file, size, "not ONNX", problem=f"not ONNX ({error})")
     outside = sorted(place for place in places if _leaves(place))

@@ -1,11 +1,10 @@
 """`lightskip plan` from beginning to end on the built-in sample, and what MONAI says of the bundle."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import monai
@@ -18,8 +17,6 @@ from pipeline.bundle.render import write_rendered
 from pipeline.data.check_dataset import check_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.sample import make_sample
-
-SCHEMA = Path(__file__).resolve().parents[4] / "shared" / "schema" / "meta_schema_20240725.json"
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("steady")]
 
@@ -165,33 +162,29 @@ def test_a_planned_bundle_has_the_properties_that_monai_knows(root: Path, tmp_pa
     assert workflow.check_properties() == []
 
 
-def test_monai_verifies_the_metadata_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not SCHEMA.is_file():
-        pytest.skip("no copy of MONAI's schema: ../shared/schema beside the repository is absent")
+def test_monai_verifies_the_metadata_at_once(
+    root: Path, metadata_schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan(root)
     # A proxy that leads nowhere: what is verified must lie here.
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://localhost:9")
     metadata = root / "bundles" / "shapes" / "configs" / "metadata.json"
-    verify_metadata(str(metadata), filepath=shutil.copy(SCHEMA, root))
+    verify_metadata(str(metadata), filepath=shutil.copy(metadata_schema, root))
     content = json.loads(metadata.read_text())
     metadata.write_text(json.dumps({key: content[key] for key in content if key != "network_data_format"}))
     with pytest.raises(ValueError, match="network_data_format"):
-        verify_metadata(str(metadata), filepath=str(root / SCHEMA.name))
+        verify_metadata(str(metadata), filepath=str(root / metadata_schema.name))
 
 
-def test_monai_verifies_the_network_at_once(root: Path) -> None:
+def test_monai_verifies_the_network_at_once(
+    root: Path, warm_start: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
     plan(root)
     configs = root / "bundles" / "shapes" / "configs"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-W", "ignore", "-m", "monai.bundle", "verify_net_in_out", "--net_id", "network_def"),
-            *("--meta_file", str(configs / "metadata.json"), "--config_file", str(configs / "inference.json")),
-        ],
+    done = warm_start(
+        *("-W", "ignore", "-m", "monai.bundle", "verify_net_in_out", "--net_id", "network_def"),
+        *("--meta_file", configs / "metadata.json", "--config_file", configs / "inference.json"),
         cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

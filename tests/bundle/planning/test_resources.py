@@ -9,36 +9,12 @@ import torch
 from pipeline.bundle.planning.fingerprint import make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.memory import estimate_memory
-from pipeline.bundle.planning.resources import Resources, parse_memory
+from pipeline.bundle.planning.resources import Resources
 from pipeline.bundle.planning.size import Size, network_spec
 from pipeline.data.errors import InputError
 
 Make = Callable[..., dict[str, Any]]
 SIZE = Size(8, make_levels([32, 32, 32], [1, 1, 1]), 2, "nothing")
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"),
-    [
-        ("8GB", 8 * 10**9),
-        ("7.5GiB", 7.5 * 2**30),
-        ("8 gb", 8 * 10**9),
-        (" 512MB ", 512 * 10**6),
-        ("1024MiB", 2**30),
-        ("0.5TB", 5 * 10**11),
-        ("1tib", 2**40),
-    ],
-)
-def test_amounts_of_memory(text: str, amount: float) -> None:
-    assert parse_memory(text) == amount
-
-
-@pytest.mark.parametrize(
-    "text", ["", "8", "GB", "8 apples", "-8GB", "0GB", "0.0MB", "8GB!", "1e3GB", "nan GB", "8,5GB"]
-)
-def test_what_is_no_amount_of_memory(text: str) -> None:
-    with pytest.raises(InputError, match="--memory"):
-        parse_memory(text)
 
 
 @pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf")])
@@ -71,7 +47,7 @@ def test_a_gpu_with_a_number_that_this_machine_lacks(monkeypatch: pytest.MonkeyP
 
 
 def test_free_memory_is_taken_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.bundle.planning.resources._free_ram", lambda: 10**10)
+    monkeypatch.setattr("pipeline.bundle.planning.resources.free_bytes", lambda: 10**10)
     assert Resources(device="cpu").memory == 8 * 10**9
 
 
@@ -123,7 +99,7 @@ def test_prepared_cases_do_not_lie_in_a_gpu_but_in_ram(make_report: Make, monkey
     estimate = resources.estimate(SIZE)
     assert 0 < resources.memory_of(SIZE) == estimate.total < estimate.cache
     for free, rate in ((10**12, 1.0), (1.25 * (estimate.host - estimate.cache / 2), 0.5), (10**8, 0.0)):
-        monkeypatch.setattr("pipeline.bundle.planning.resources._free_ram", lambda free=free: free)
+        monkeypatch.setattr("pipeline.bundle.planning.resources.free_bytes", lambda free=free: free)
         assert resources.cache_rate(SIZE).value == pytest.approx(rate, abs=0.011)
     assert resources.planned_memory(SIZE) == estimate.total
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle.unpack.about import Package, about
+from pipeline.bundle.unpack.about import Package, read_about
 from pipeline.data.errors import InputError
 
 Make = Callable[..., Path]
 
 
 def test_what_a_bundle_says_of_itself_and_what_is_here(bundle: Make) -> None:
-    told = about(bundle(), ["LICENSE", "configs/metadata.json"])
+    told = read_about(bundle(), ["LICENSE", "configs/metadata.json"])
     assert (told.name, told.version, told.task) == ("Spleen", "0.2.0", "Segmentation of the spleen")
     assert (told.licence, told.data_licence, told.intended_use) == ("Apache License", False, "")
     found = {one.name: (one.wanted, one.installed, one.words) for one in told.packages}
@@ -41,23 +41,23 @@ def test_optional_packages_of_older_bundles(bundle: Make) -> None:
     metadata = json.dumps(
         {"version": 1, "optional_packages_version": {"einops": "0.7"}, "required_packages_version": []}
     )
-    (package,) = about(bundle({"configs/metadata.json": metadata}), []).packages
+    (package,) = read_about(bundle({"configs/metadata.json": metadata}), []).packages
     assert (package.name, package.needed) == ("einops", False)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "", "[" * 100_000, b"\xff"])
 def test_metadata_that_is_none(bundle: Make, content: str) -> None:
     with pytest.raises(InputError, match=r"configs/metadata\.json"):
-        about(bundle({"configs/metadata.json": content}), [])
+        read_about(bundle({"configs/metadata.json": content}), [])
 
 
 def test_no_more_is_read_than_a_text_has(bundle: Make) -> None:
     folder = bundle({"LICENSE": b" \n" * 40_000 + b"MIT"})
-    assert about(folder, ["LICENSE"]).licence == "an empty file"
+    assert read_about(folder, ["LICENSE"]).licence == "an empty file"
     with pytest.raises(InputError, match="more than 16 MiB"):
-        about(bundle({"configs/metadata.json": b"{" + b" " * 2**24 + b"}"}), [])
+        read_about(bundle({"configs/metadata.json": b"{" + b" " * 2**24 + b"}"}), [])
 
 
 def test_no_metadata(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no readable file"):
-        about(tmp_path, [])
+        read_about(tmp_path, [])

@@ -92,8 +92,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked_and_may_be_allowed(zipped: Make
     with pytest.raises(InputError, match=r"150,000,\d+ bytes when unpacked, \d+ times the zip.*--max-size"):
         read_members(archive)
     with pytest.raises(InputError, match="at most 149,999,999"):
-        read_members(archive, most_bytes=149_999_999)
-    assert len(read_members(archive, most_bytes=151_000_000)[1]) == 4
+        read_members(archive, max_bytes=149_999_999)
+    assert len(read_members(archive, max_bytes=151_000_000)[1]) == 4
 
 
 @pytest.mark.parametrize("declared", [5, 10_000])
@@ -124,7 +124,7 @@ def test_a_damaged_member_is_told_in_every_way_of_packing(
 
 
 def test_many_files_are_refused_at_once(zipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.bundle.unpack.archive._MOST_MEMBERS", 2)
+    monkeypatch.setattr("pipeline.bundle.unpack.archive._MAX_MEMBERS", 2)
     with pytest.raises(InputError, match="3 files; expected at most 2"):
         read_members(zipped())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle.unpack.checksums import MANIFEST, checksums_of
+from pipeline.bundle.unpack.checksums import MANIFEST, verify_checksums
 from pipeline.data.errors import InputError
 
 CONTENT = b"weights"
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def statuses(folder: Path, entries: list[dict[str, str]], *, name: str = "large_files.json") -> dict[str, str]:
     (folder / name).write_text(json.dumps({"large_files": entries}))
-    return {one.file: one.status for one in checksums_of(folder, [name, "models/model.pt"])}
+    return {one.file: one.status for one in verify_checksums(folder, [name, "models/model.pt"])}
 
 
 @pytest.mark.parametrize("name", ["large_files.json", "large_files.yml", "large_files.yaml"])
@@ -41,14 +41,14 @@ def test_a_large_file_that_is_elsewhere_or_without_a_checksum(folder: Path) -> N
         {"path": "models/model.pt", "url": "https://x/z", "hash_val": "", "hash_type": ""},
     ]
     assert statuses(folder, entries) == {"models/model.ts": "not in the bundle", "models/model.pt": "not checked"}
-    first = checksums_of(folder, ["large_files.json"])[0]
+    first = verify_checksums(folder, ["large_files.json"])[0]
     assert (first.note, first.refused) == ("to be downloaded from https://x/y", False)
 
 
 def test_a_checksum_of_digits_alone_is_no_number(folder: Path) -> None:
     text = "large_files:\n- path: models/model.pt\n  hash_val: 012\n  hash_type: md5\n"
     (folder / "large_files.yml").write_text(text)
-    assert checksums_of(folder, ["large_files.yml"])[0].status == "differs"
+    assert verify_checksums(folder, ["large_files.yml"])[0].status == "differs"
 
 
 @pytest.mark.parametrize("path", ["../model.pt", "/etc/passwd", "models\\..\\..\\x", "C:/x", ""])
@@ -57,7 +57,7 @@ def test_no_path_of_a_list_leaves_the_bundle(folder: Path, path: str) -> None:
         statuses(folder, [{"path": path, "url": "u"}])
     (folder / MANIFEST).write_text(f"{'0' * 64}  {path}\n")
     with pytest.raises(InputError, match=r"paths within the bundle|no checksum and path"):
-        checksums_of(folder, [MANIFEST])
+        verify_checksums(folder, [MANIFEST])
 
 
 @pytest.mark.parametrize(
@@ -73,25 +73,25 @@ def test_what_monai_would_mix_into_the_list_is_refused(folder: Path, more: dict[
     entries = [{"path": "models/model.pt", "url": "https://x/y", "hash_val": "", "hash_type": ""}]
     (folder / "large_files.json").write_text(json.dumps({"large_files": entries, **more}))
     with pytest.raises(InputError, match="the list large_files alone"):
-        checksums_of(folder, ["large_files.json"])
+        verify_checksums(folder, ["large_files.json"])
 
 
 def test_every_list_that_monai_takes_is_read(folder: Path) -> None:
     assert statuses(folder, [{"path": "a", "url": "u"}], name="large_files_more.json") == {"a": "not in the bundle"}
     (folder / "large_files.yml").write_text("large_files: []")
     with pytest.raises(InputError, match="more than one list"):
-        checksums_of(folder, ["large_files.yml", "large_files_more.json"])
+        verify_checksums(folder, ["large_files.yml", "large_files_more.json"])
 
 
 def test_what_is_downloaded_without_a_checksum_is_told(folder: Path) -> None:
     statuses(folder, [{"path": "a", "url": "u", "hash_val": ""}])
-    assert checksums_of(folder, ["large_files.json"])[0].note == "to be downloaded, without a checksum from u"
+    assert verify_checksums(folder, ["large_files.json"])[0].note == "to be downloaded, without a checksum from u"
 
 
 def test_what_both_lists_name_and_is_not_there_is_to_be_downloaded(folder: Path) -> None:
     (folder / "large_files.json").write_text(json.dumps({"large_files": [{"path": "models/big.pt", "url": "u"}]}))
     (folder / MANIFEST).write_text(f"# filled in by hand\n{'0' * 64}  models/big.pt\n")
-    found = checksums_of(folder, ["large_files.json", MANIFEST])
+    found = verify_checksums(folder, ["large_files.json", MANIFEST])
     assert [(one.file, one.status) for one in found] == [
         ("models/big.pt", "not in the bundle"),
         ("large_files.json", "not listed"),
@@ -102,7 +102,7 @@ def test_what_both_lists_name_and_is_not_there_is_to_be_downloaded(folder: Path)
 def test_a_list_of_large_files_that_is_none(folder: Path, text: str) -> None:
     (folder / "large_files.json").write_text(text)
     with pytest.raises(InputError, match=r"large_files\.json"):
-        checksums_of(folder, ["large_files.json"])
+        verify_checksums(folder, ["large_files.json"])
 
 
 def test_an_unknown_kind_of_checksum(folder: Path) -> None:
@@ -117,12 +117,13 @@ def test_the_manifest_is_that_of_sha256sum(folder: Path) -> None:
     printed = subprocess.run(["sha256sum", *files], cwd=folder, capture_output=True, text=True, check=True).stdout
     (folder / MANIFEST).write_text(printed)
     here = [*files, MANIFEST]
-    assert {one.file: one.status for one in checksums_of(folder, here)} == dict.fromkeys(files, "matches")
+    assert {one.file: one.status for one in verify_checksums(folder, here)} == dict.fromkeys(files, "matches")
     (folder / "LICENSE").write_text("other")
     (folder / "models" / "model.pt").unlink()
     (folder / "new").write_text("new")
     found = {
-        one.file: (one.status, one.refused) for one in checksums_of(folder, ["LICENSE", "docs/a b.md", "new", MANIFEST])
+        one.file: (one.status, one.refused)
+        for one in verify_checksums(folder, ["LICENSE", "docs/a b.md", "new", MANIFEST])
     }
     assert found == {
         "LICENSE": ("differs", True),
@@ -136,4 +137,4 @@ def test_the_manifest_is_that_of_sha256sum(folder: Path) -> None:
 def test_a_manifest_that_is_none(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     with pytest.raises(InputError, match=MANIFEST):
-        checksums_of(folder, [MANIFEST])
+        verify_checksums(folder, [MANIFEST])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle.unpack.command import opened
+from pipeline.bundle.unpack.command import open_bundle
 from pipeline.data.errors import InputError
 
 Make = Callable[..., Path]
@@ -17,7 +17,7 @@ def entries(folder: Path) -> list[str]:
 
 def test_a_bundle_appears_whole_and_only_when_it_is_placed(zipped: Make, tmp_path: Path) -> None:
     archive, target = zipped(), tmp_path / "new" / "deep" / "spleen"
-    with opened(archive, output=target) as found:
+    with open_bundle(archive, output=target) as found:
         assert not target.parent.exists()
         assert found.examination.problems == []
         assert found.place() == target
@@ -32,7 +32,7 @@ def test_the_default_place_is_the_bundles_name_here(
     zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with opened(zipped()) as found:
+    with open_bundle(zipped()) as found:
         assert found.target == tmp_path / "spleen"
 
 
@@ -42,23 +42,26 @@ def test_a_name_that_means_something_is_not_taken_by_itself(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     archive = zipped(root=root)
-    with pytest.raises(InputError, match="name another folder with -o"), opened(archive):
+    with pytest.raises(InputError, match="name another folder with -o"), open_bundle(archive):
         pass
-    with opened(archive, output=tmp_path / "mine") as found:
+    with open_bundle(archive, output=tmp_path / "mine") as found:
         assert found.examination.problems == []
 
 
 def test_a_bundle_that_is_a_module_gets_no_modules_name(zipped: Make, tmp_path: Path) -> None:
     archive = zipped({"spleen/__init__.py": ""})
-    with pytest.raises(InputError, match="the name of the module monai"), opened(archive, output=tmp_path / "monai"):
+    with (
+        pytest.raises(InputError, match="the name of the module monai"),
+        open_bundle(archive, output=tmp_path / "monai"),
+    ):
         pass
-    with opened(archive, output=tmp_path / "mine"):
+    with open_bundle(archive, output=tmp_path / "mine"):
         pass
 
 
 def test_a_path_that_is_too_long_is_told_by_the_users_own_name(zipped: Make, tmp_path: Path) -> None:
     archive = zipped({"spleen/" + "a" * 200 + ("/" + "b" * 200) * 20: "x"})
-    with pytest.raises(OSError, match="too long") as raised, opened(archive, output=tmp_path / "mine"):
+    with pytest.raises(OSError, match="too long") as raised, open_bundle(archive, output=tmp_path / "mine"):
         pass
     assert str(raised.value.filename).startswith(str(tmp_path / "mine"))
     assert entries(tmp_path) == ["download.zip"]
@@ -66,9 +69,9 @@ def test_a_path_that_is_too_long_is_told_by_the_users_own_name(zipped: Make, tmp
 
 def test_what_is_not_agreed_to_leaves_nothing(zipped: Make, tmp_path: Path) -> None:
     archive = zipped()
-    with opened(archive, output=tmp_path / "a" / "b"):
+    with open_bundle(archive, output=tmp_path / "a" / "b"):
         pass
-    with pytest.raises(KeyboardInterrupt), opened(archive, output=tmp_path / "a" / "b"):
+    with pytest.raises(KeyboardInterrupt), open_bundle(archive, output=tmp_path / "a" / "b"):
         raise KeyboardInterrupt
     assert entries(tmp_path) == ["download.zip"]
 
@@ -83,7 +86,7 @@ def test_what_is_not_agreed_to_leaves_nothing(zipped: Make, tmp_path: Path) -> N
 )
 def test_what_is_refused_leaves_nothing(zipped: Make, tmp_path: Path, more: dict[str, str], found: str) -> None:
     archive = zipped(more)
-    with pytest.raises(InputError, match=found), opened(archive, output=tmp_path / "a" / "b") as one:
+    with pytest.raises(InputError, match=found), open_bundle(archive, output=tmp_path / "a" / "b") as one:
         one.place()
     assert entries(tmp_path) == ["download.zip"]
 
@@ -94,7 +97,7 @@ def test_a_damaged_zip_leaves_nothing(zipped: Make, tmp_path: Path) -> None:
     place = content.index(b"spleen/zeros") + len("spleen/zeros") + 5
     content[place : place + 20] = b"x" * 20
     archive.write_bytes(bytes(content))
-    with pytest.raises(InputError, match="a damaged zip"), opened(archive, output=tmp_path / "a"):
+    with pytest.raises(InputError, match="a damaged zip"), open_bundle(archive, output=tmp_path / "a"):
         pass
     assert entries(tmp_path) == ["download.zip"]
 
@@ -108,13 +111,13 @@ def test_what_is_there_is_neither_replaced_nor_mixed_with(zipped: Make, tmp_path
         target.write_text("mine")
     else:
         target.mkdir()
-    with pytest.raises(InputError, match="something there already"), opened(archive, output=target):
+    with pytest.raises(InputError, match="something there already"), open_bundle(archive, output=target):
         pass
     assert entries(tmp_path) == ["download.zip", "spleen"]
 
 
 def test_what_came_meanwhile_is_not_replaced(zipped: Make, tmp_path: Path) -> None:
-    with opened(zipped(), output=tmp_path / "b") as found:
+    with open_bundle(zipped(), output=tmp_path / "b") as found:
         (tmp_path / "b").mkdir()
         with pytest.raises(InputError, match="something there already"):
             found.place()
@@ -129,7 +132,7 @@ def test_a_place_that_cannot_be_written_is_told_by_its_own_name(
 
     archive = zipped()
     monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-    with pytest.raises(PermissionError) as raised, opened(archive, output=tmp_path / "a"):
+    with pytest.raises(PermissionError) as raised, open_bundle(archive, output=tmp_path / "a"):
         pass
     assert raised.value.filename == str(tmp_path / "a")
 
@@ -138,7 +141,7 @@ def test_a_look_unpacks_where_temporary_files_go(zipped: Make, tmp_path: Path, m
     archive, scratch = zipped(), tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    with opened(archive, look=True) as found:
+    with open_bundle(archive, look=True) as found:
         assert found.target is None
         assert entries(scratch) == [found.folder.parent.name]
         with pytest.raises(ValueError, match="no place"):
@@ -148,10 +151,10 @@ def test_a_look_unpacks_where_temporary_files_go(zipped: Make, tmp_path: Path, m
 
 def test_a_folder_is_only_looked_at(bundle: Make) -> None:
     folder = bundle()
-    with opened(folder) as found:
+    with open_bundle(folder) as found:
         assert (found.folder, found.target, found.examination.name) == (folder, None, "spleen")
     assert entries(folder) == ["LICENSE", "configs"]
-    with pytest.raises(InputError, match=r"a folder without configs/metadata\.json"), opened(folder / "configs"):
+    with pytest.raises(InputError, match=r"a folder without configs/metadata\.json"), open_bundle(folder / "configs"):
         pass
-    with pytest.raises(InputError, match="a folder, with -o"), opened(folder, output=folder / "x"):
+    with pytest.raises(InputError, match="a folder, with -o"), open_bundle(folder, output=folder / "x"):
         pass

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.bundle.unpack.names import name_faults
+from pipeline.bundle.unpack.names import find_name_faults
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from pipeline.bundle.unpack.names import name_faults
     ],
 )
 def test_a_name_that_leaves_the_folder_or_means_another_file_elsewhere(name: str, fault: str) -> None:
-    ((found, why),) = name_faults(["ok.txt", name])
+    ((found, why),) = find_name_faults(["ok.txt", name])
     assert found == name
     assert fault in why
 
@@ -56,7 +56,7 @@ def test_a_name_that_leaves_the_folder_or_means_another_file_elsewhere(name: str
     ],
 )
 def test_two_names_of_one_file(names: list[str], at: int, fault: str) -> None:
-    ((found, why),) = name_faults(names)
+    ((found, why),) = find_name_faults(names)
     assert found == names[at]
     assert fault in why
 
@@ -72,4 +72,4 @@ def test_names_as_bundles_have_them() -> None:
         "s/.github/a.yml",
         "s/ü",
     ]
-    assert name_faults(names) == []
+    assert find_name_faults(names) == []

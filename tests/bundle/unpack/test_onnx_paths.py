@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle.unpack.onnx_paths import external_paths
-from pipeline.bundle.unpack.weights import weights_of
+from pipeline.bundle.unpack.onnx_paths import find_external_paths
+from pipeline.bundle.unpack.weights import examine_weights
 
 
 def field(number: int, content: bytes | str | int) -> bytes:
@@ -28,14 +28,14 @@ MODEL = field(1, 8) + field(2, "pytorch") + field(7, GRAPH + CONSTANT)
 
 def test_paths_are_found_in_initializers_and_attributes(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(MODEL)
-    assert external_paths(tmp_path / "model.onnx") == {"w.bin", "../c.bin"}
+    assert find_external_paths(tmp_path / "model.onnx") == {"w.bin", "../c.bin"}
 
 
 def test_paths_are_found_in_subgraphs_and_functions(tmp_path: Path) -> None:
     branch = field(7, field(1, field(5, field(6, field(5, tensor("/etc/a"))))))
     function = field(25, field(7, field(5, field(5, tensor("b")))))
     (tmp_path / "model.onnx").write_bytes(branch + function)
-    assert external_paths(tmp_path / "model.onnx") == {"/etc/a", "b"}
+    assert find_external_paths(tmp_path / "model.onnx") == {"/etc/a", "b"}
 
 
 def test_paths_are_those_that_onnx_writes(tmp_path: Path) -> None:
@@ -45,15 +45,15 @@ def test_paths_are_those_that_onnx_writes(tmp_path: Path) -> None:
     graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
     saving = {"save_as_external_data": True, "location": "beside.bin", "size_threshold": 0}
     onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx", **saving)
-    assert external_paths(tmp_path / "a.onnx") == {"beside.bin"}
+    assert find_external_paths(tmp_path / "a.onnx") == {"beside.bin"}
 
 
 @pytest.mark.parametrize("content", [MODEL[:-3], b"<html>", b"\xff" * 20])
 def test_what_is_no_onnx(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(ValueError, match=r"cut off|no message"):
-        external_paths(tmp_path / "model.onnx")
-    assert "not ONNX" in weights_of(tmp_path, ["model.onnx"])[0].problem
+        find_external_paths(tmp_path / "model.onnx")
+    assert "not ONNX" in examine_weights(tmp_path, ["model.onnx"])[0].problem
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_what_is_no_onnx(tmp_path: Path, content: bytes) -> None:
 )
 def test_tensors_outside_of_the_bundle_are_refused(tmp_path: Path, place: str, outside: bool) -> None:
     (tmp_path / "model.onnx").write_bytes(field(7, field(5, tensor(place))))
-    (found,) = weights_of(tmp_path, ["model.onnx"])
+    (found,) = examine_weights(tmp_path, ["model.onnx"])
     assert bool(found.problem) is outside
     assert place in (found.problem or found.what)

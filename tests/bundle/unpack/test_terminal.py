@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.bundle.unpack.terminal import is_cut, shown
+from pipeline.bundle.unpack.terminal import printable
 
 
 @pytest.mark.parametrize(
@@ -8,16 +8,10 @@ from pipeline.bundle.unpack.terminal import is_cut, shown
     [
         ("ä $x", "ä $x"),
         ("a\u00a0b", "a\\xa0b"),
-        ("a" * 12, "aaaaaaaaaa … (2 characters more)"),
+        ("a" * 12, "aaaaaaaaaa … (2 characters more: --json FILE has them)"),
         ("\u2066", "\\u2066"),
         ("\ud800", "\\ud800"),
     ],
 )
 def test_text_is_shown_on_one_line(text: str, expected: str) -> None:
-    assert shown(text, longest=10) == expected
-
-
-def test_what_is_cut_is_known() -> None:
-    assert not is_cut("a" * 600)
-    assert is_cut("a" * 601)
-    assert is_cut("\x1b" * 300)
+    assert printable(text, max_length=10) == expected

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.bundle.unpack.weights import Weights, weights_of
+from pipeline.bundle.unpack.weights import Weights, examine_weights
 
 
 class Evil:
@@ -23,7 +23,7 @@ class Evil:
 
 
 def looked_at(folder: Path, file: str) -> Weights:
-    (found,) = weights_of(folder, [file, "LICENSE"])
+    (found,) = examine_weights(folder, [file, "LICENSE"])
     return found
 
 

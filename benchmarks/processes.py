@@ -1,0 +1,114 @@
+"""Fresh processes to measure in: a command with what it took, or a generator function of this code."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+__all__ = ["VERB", "Alone", "run_alone", "stream"]
+
+VERB = (sys.executable, "-W", "ignore", "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
+"""The words before those of ``lightskip``."""
+
+_PRELOAD = ["monai.inferers", "monai.losses", "monai.networks.nets", "pipeline.inference", "pipeline.training"]
+# A process that is started by a large one counts that one's memory as its own: a small one in between starts it.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+with open(sys.argv[1], "w") as log:
+    begun = time.perf_counter()
+    child = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
+    _, status, usage = os.wait4(child.pid, 0)
+    taken = time.perf_counter() - begun
+child.returncode = os.waitstatus_to_exitcode(status)
+unit = 1 if sys.platform == "darwin" else 1024
+print(json.dumps([child.returncode, taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit]))
+"""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What a process of its own took: wall time and processor time (s), and its peak of resident memory (bytes)."""
+
+    seconds: float
+    cpu_seconds: float
+    peak: int
+
+
+def run_alone(
+    words: Sequence[str | Path],
+    log: Path,
+    *,
+    threads: int = 1,
+    folder: Path | None = None,
+    accepted: Sequence[int] = (0,),
+) -> Alone:
+    """Run a command in a fresh process, without a GPU.
+
+    Args:
+        words: the command.
+        log: the file for its output.
+        threads: that PyTorch starts with.
+        folder: to run it in; by default the working directory.
+        accepted: exit statuses that are no failure.
+
+    Raises:
+        RuntimeError: it failed; the message has the end of its output.
+    """
+    command = [sys.executable, "-c", _LAUNCHER, str(log), *map(str, words)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
+    status, seconds, cpu_seconds, peak = json.loads(done.stdout)
+    if status not in accepted:
+        msg = f"{words[-1]}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
+        raise RuntimeError(msg)
+    return Alone(seconds, cpu_seconds, peak)
+
+
+def stream(function: Callable[..., Iterator[Any]], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """Run a generator function in a fresh process and yield what it yields.
+
+    The process is forked from one that has imported PyTorch and MONAI and computed nothing.
+
+    Args:
+        function: of a module, so that it can be pickled; so must be its arguments and what it yields.
+        *arguments: of the function.
+        **options: of the function, by keyword.
+
+    Raises:
+        RuntimeError: when the process fails; its traceback, if it has one, is on standard error.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(sender, partial(function, *arguments, **options)), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            try:
+                yield receiver.recv()
+            except EOFError:
+                break
+        process.join()
+    finally:
+        process.terminate()
+        process.join()
+    if process.exitcode:
+        reason = "killed, as systems do when memory runs out" if process.exitcode == -9 else str(process.exitcode)
+        msg = f"the process of {function.__name__} ended early: {reason}"
+        raise RuntimeError(msg)
+
+
+def _serve(sender: Connection, generate: Callable[[], Iterator[Any]]) -> None:
+    for item in generate():
+        sender.send(item)
+    sender.close()

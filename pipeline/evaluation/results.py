@@ -1,0 +1,108 @@
+"""The files of an evaluation: ``cases.csv``, one row per case and label, and ``summary.json``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import monai
+import torch
+
+from ..files import write_text
+from .case_names import name_cases
+from .summary import summarise
+
+__all__ = ["build_report", "format_rows", "name_rows", "write_results"]
+
+_COLUMNS = (
+    "case",
+    "label",
+    "dice",
+    "hd95_mm",
+    "nsd",
+    "reference_size",
+    "prediction_size",
+    "size_unit",
+    "outcome",
+)
+
+Row = Mapping[str, Any]
+
+
+def write_results(
+    folder: str | os.PathLike[str],
+    measured: Mapping[str, Sequence[Row]],
+    *,
+    tolerance_mm: float,
+    provenance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write ``cases.csv`` and ``summary.json``, each whole or not at all.
+
+    Args:
+        folder: where both files go; made when missing.
+        measured: the rows of `case_metrics` of each case, by the path of its scan, which names the case.
+        tolerance_mm: tolerance of the NSD that the rows were measured with, in mm.
+        provenance: what produced the predictions (JSON-safe), copied into the summary.
+
+    Returns:
+        The content of ``summary.json``.
+    """
+    rows = name_rows(measured)
+    report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
+    write_text(Path(folder) / "cases.csv", format_rows(rows))
+    write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+    return report
+
+
+def name_rows(measured: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
+    """Return the rows of all cases with the case's name in front, sorted by it.
+
+    Args:
+        measured: the rows of `case_metrics` of each case, by the path of its scan.
+    """
+    names = name_cases(measured)
+    return [
+        {"case": names[source], **row}
+        for source in sorted(measured, key=lambda source: names[source])
+        for row in measured[source]
+    ]
+
+
+def format_rows(rows: Sequence[Row]) -> str:
+    """Return rows with their ``case`` as CSV; numbers have six decimals, ``nan`` stands for what is not counted."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in _COLUMNS)
+    return stream.getvalue()
+
+
+def build_report(
+    rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the content of ``summary.json``: the summary with units, provenance and versions.
+
+    Args:
+        rows: rows of `case_metrics`, each with its ``case`` added.
+        tolerance_mm: tolerance of the NSD, in mm.
+        provenance: what produced the predictions (JSON-safe).
+    """
+    return {
+        "cases": len({row["case"] for row in rows}),
+        **summarise(rows),
+        "tolerance_mm": tolerance_mm,
+        "units": {
+            "dice": "1",
+            "hd95_mm": "mm",
+            "nsd": "1",
+            "size": sorted({row["size_unit"] for row in rows}),
+        },
+        "provenance": provenance,
+        "versions": {"monai": monai.__version__, "torch": torch.__version__},
+    }

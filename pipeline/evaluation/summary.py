@@ -1,0 +1,95 @@
+"""The summary of an evaluation: statistics per label and over all labels, and their table for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .metrics import METRICS
+
+__all__ = ["format_summary", "summarise"]
+
+
+def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarise the rows of many cases, per label and overall.
+
+    Args:
+        rows: rows of `case_metrics`, each with its ``case`` added.
+
+    Returns:
+        ``{"labels": {name: entry}, "overall": entry}``, ready for JSON (what is undefined is None). An entry has one
+        dictionary per metric (``dice``, ``hd95_mm``, ``nsd``) with ``mean``, ``std`` (of the sample, n - 1),
+        ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (those in the mean), ``missed``,
+        ``false_positives`` (both counted, as zeros) and ``absent`` (not counted). The overall statistics are taken
+        over the labels' means, so a rare label weighs as much as a frequent one; its numbers are sums over labels.
+    """
+    by_label: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    entries: dict[str, dict[str, Any]] = {
+        name: {
+            **{metric: _statistics([row[metric] for row in group]) for metric in METRICS},
+            **_count_outcomes([row["outcome"] for row in group]),
+        }
+        for name, group in by_label.items()
+    }
+    everything = [row["outcome"] for group in by_label.values() for row in group]
+    overall = {
+        **{metric: _statistics([entry[metric]["mean"] for entry in entries.values()]) for metric in METRICS},
+        **_count_outcomes(everything),
+    }
+    return {"labels": entries, "overall": overall}
+
+
+def format_summary(summary: Mapping[str, Any]) -> str:
+    """Lay a summary out as aligned columns: label, Dice, HD95, NSD, missed.
+
+    Args:
+        summary: of `summarise`.
+
+    Returns:
+        A line of heads, one per label, and one of the means over the labels; ``-`` stands for what is undefined.
+    """
+    header = ("label", "Dice (mean ± std)", "HD95 (mm)", "NSD", "missed")
+    lines = [header]
+    for name, entry in [*summary["labels"].items(), ("mean of labels", summary["overall"])]:
+        dice = _figure(entry["dice"]["mean"], 3)
+        if entry["dice"]["std"] is not None and name in summary["labels"]:
+            dice += f" ± {entry['dice']['std']:.3f}"
+        hd95, nsd = _figure(entry["hd95_mm"]["mean"], 2), _figure(entry["nsd"]["mean"], 3)
+        lines.append((name, dice, hd95, nsd, str(entry["missed"])))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    )
+
+
+def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
+    counted = np.array([value for value in values if value is not None and not math.isnan(value)], dtype=np.float64)
+    if not counted.size:
+        return dict.fromkeys(("mean", "std", "median", "min", "max"))
+    return {
+        "mean": float(counted.mean()),
+        "std": float(counted.std(ddof=1)) if counted.size > 1 else None,
+        "median": float(np.median(counted)),
+        "min": float(counted.min()),
+        "max": float(counted.max()),
+    }
+
+
+def _count_outcomes(outcomes: Sequence[str]) -> dict[str, int]:
+    absent = outcomes.count("absent")
+    return {
+        "counted": len(outcomes) - absent,
+        "missed": outcomes.count("missed"),
+        "false_positives": outcomes.count("false_positive"),
+        "absent": absent,
+    }
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"

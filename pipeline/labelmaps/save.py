@@ -1,0 +1,245 @@
+"""Saving predictions in their scan's own grid: label maps as NIfTI, NRRD or DICOM SEG, other volumes as NIfTI."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from numpy.typing import NDArray
+
+from ..data.errors import InputError
+from ..data.folder_scans import case_name
+from .dicom_seg import write_dicom_seg
+from .label_table import Label, label_table
+from .nifti import affine_3d, check_grid, scan_grid, write_nifti
+from .nrrd import write_nrrd
+from .voxels import as_array, highest_label, require_axes
+
+__all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume"]
+
+logger = logging.getLogger(__name__)
+
+_REMEDY = "save what argmax gives"
+
+
+def save_label_map(
+    labels: NDArray[Any],
+    path: str | Path,
+    *,
+    scan: str | Path | None,
+    affine: NDArray[Any],
+    table: Sequence[Label] = (),
+) -> None:
+    """Save a label map as integers in its scan's own grid, whole or not at all.
+
+    Voxels are the smallest unsigned integer that holds the labels. The grid of a NIfTI scan stays as its header has it
+    (see `write_nifti`), and that of an NRRD scan in NRRD; any other is the affine's.
+
+    Args:
+        labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type; also in a file (`numpy.memmap`).
+        path: its ending decides: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D Slicer opens as a segmentation;
+            `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
+        scan: the scan's (first) file or the folder of its DICOM series; None for an array from memory.
+        affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
+        table: names and colours for the file; a DICOM segmentation needs them for every label.
+
+    Raises:
+        InputError: the ending is none of these, values are no labels, the label map is not in the scan's grid, or it
+            cannot become a DICOM segmentation (see `write_dicom_seg`).
+    """
+    labels, affine, name = as_array(labels), affine_3d(affine), str(path).lower()
+    require_axes(labels, 3, path)
+    _require_ending(path, ".nii.gz", ".nii", ".nrrd", ".dcm")
+    dtype = np.min_scalar_type(highest_label(labels, path))
+    header = _checked_scan(scan, labels, affine)
+    if name.endswith(".nrrd"):
+        write_nrrd(labels, path, dtype=dtype, scan=scan, affine=affine, table=table)
+    elif name.endswith(".dcm"):
+        write_dicom_seg(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
+    else:
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table)
+    _log(scan, path, labels, dtype)
+
+
+def save_volume(
+    volume: NDArray[Any],
+    path: str | Path,
+    *,
+    scan: str | Path | None,
+    affine: NDArray[Any],
+) -> None:
+    """Save a volume of numbers, such as probabilities or entropy, as float32 NIfTI in its scan's grid.
+
+    Args:
+        volume: (X, Y), (X, Y, Z) or (X, Y, Z, C); also in a file (`numpy.memmap`), of which little is read at once.
+        path: with the ending `.nii.gz` or `.nii`.
+        scan: as in `save_label_map`.
+        affine: the same.
+
+    Raises:
+        InputError: the ending is none of these, or the volume is not in the scan's grid.
+    """
+    volume, affine = as_array(volume), affine_3d(affine)
+    require_axes(volume, 4, path)
+    _require_ending(path, ".nii.gz", ".nii")
+    header = _checked_scan(scan, volume, affine)
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine)
+    _log(scan, path, volume, "float32")
+
+
+class _Saver(MapTransform):
+    """What both savers share: the scan that a prediction belongs to, its grid, and the name of the file."""
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        output_dir: str | Path,
+        postfix: str,
+        image_key: str = "image",
+        channels: int = 1,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.output_dir = Path(output_dir)
+        self.image_key = image_key
+        self.postfix = postfix
+        self.channels = channels
+        self._sources: dict[Path, tuple[str, Hashable]] = {}
+
+    def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, str, NDArray[np.float64]]:
+        """Return the file for the prediction of `key`, the scan that it is from, and that scan's affine."""
+        prediction = data[key]
+        meta = _scan_meta(data.get(self.image_key), prediction)
+        source = str(meta["filename_or_obj"])
+        target = self.output_dir / f"{case_name(source, channels=self.channels)}_{self.postfix}.nii.gz"
+        if self._sources.setdefault(target, (source, key)) != (source, key):
+            earlier, earlier_key = self._sources[target]
+            raise InputError(
+                target,
+                found=f"already written from {earlier} ({earlier_key!r}), which {source} ({key!r}) would replace",
+                expected="scans with different file names",
+                remedy="rename one of the two, or give each an output folder or a postfix",
+            )
+        _, shape, affine = scan_grid(source)
+        if affine is None:
+            affine = affine_3d(meta["original_affine"] if "original_affine" in meta else meta["affine"])
+        says_where = isinstance(prediction, MetaTensor) and "filename_or_obj" in prediction.meta
+        own = affine_3d(prediction.affine) if says_where else affine
+        check_grid(prediction.shape[1:], own, shape or meta.get("spatial_shape"), affine, source)
+        return target, source, affine
+
+
+class SaveLabelMapd(_Saver):
+    """Save a label map by `save_label_map` as ``<scan's name>_<postfix>.nii.gz``, after the inverse of pre-processing.
+
+    Args:
+        keys: keys of the label maps, (1, X, Y, Z) or (1, X, Y).
+        output_dir: folder of the files, made where it does not exist.
+        labels: values by name, which the files contain.
+        postfix: what is added to the scan's name.
+        **kwargs: image_key: of the scan, whose meta data name its file ("image"); the label map's own do where the scan
+            has none. channels: of a scan (1); with several, the ending _0000 of its first file is no part of its name.
+            allow_missing_keys: whether a case may lack a key (False).
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        output_dir: str | Path,
+        labels: Mapping[str, int] | None = None,
+        postfix: str = "seg",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(keys, output_dir=output_dir, postfix=postfix, **kwargs)
+        self.table = label_table(labels or {})
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Save the label maps of one case and return the case unchanged.
+
+        Raises:
+            InputError: A label map is not in the grid of its scan, has more than one channel or values that are no
+                labels, or two scans would give one file.
+            ValueError: Its scan is not known.
+        """
+        for key in self.key_iterator(dict(data)):
+            target, source, affine = self._place(data, key)
+            labels = as_array(data[key])
+            if len(labels) != 1:
+                found = f"a prediction of shape {labels.shape}"
+                raise InputError(target, found=found, expected="a label map with one channel", remedy=_REMEDY)
+            save_label_map(labels[0], target, scan=source, affine=affine, table=self.table)
+        return dict(data)
+
+
+class SaveProbabilitiesd(_Saver):
+    """Save the probabilities of every label by `save_volume` as one 4D file (X, Y, Z, C).
+
+    Args:
+        keys: keys of the probabilities, (C, X, Y, Z) or (C, X, Y).
+        output_dir: folder of the files, made where it does not exist.
+        enabled: whether anything is written.
+        postfix: what is added to the scan's name.
+        **kwargs: as in :class:`SaveLabelMapd`.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        output_dir: str | Path,
+        enabled: bool,
+        postfix: str = "prob",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(keys, output_dir=output_dir, postfix=postfix, **kwargs)
+        self.enabled = enabled
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Save the probabilities of one case, where enabled, and return the case unchanged.
+
+        Raises:
+            InputError: The probabilities are not in the grid of their scan, or two scans would give one file.
+            ValueError: Their scan is not known.
+        """
+        for key in self.key_iterator(dict(data)) if self.enabled else ():
+            target, source, affine = self._place(data, key)
+            probabilities = as_array(data[key].float())
+            if probabilities.ndim == 3:
+                probabilities = probabilities[..., None]
+            save_volume(np.moveaxis(probabilities, 0, -1), target, scan=source, affine=affine)
+        return dict(data)
+
+
+def _scan_meta(*candidates: Any) -> Mapping[str, Any]:
+    """Return the meta data of the first tensor that was read from a file."""
+    for candidate in candidates:
+        if isinstance(candidate, MetaTensor) and "filename_or_obj" in candidate.meta:
+            meta: Mapping[str, Any] = candidate.meta
+            return meta
+    msg = "neither the scan nor the prediction says which file it is from: expected meta data with filename_or_obj"
+    raise ValueError(msg)
+
+
+def _checked_scan(scan: str | Path | None, volume: NDArray[Any], affine: NDArray[np.float64]) -> Any:
+    """Return the image of a NIfTI scan, None of any other, after a check that the volume is in its grid."""
+    image, shape, own = scan_grid(scan)
+    check_grid(volume.shape[:3], affine, shape, affine if own is None else own, str(scan))
+    return image
+
+
+def _require_ending(path: str | Path, *endings: str) -> None:
+    if not str(path).lower().endswith(endings):
+        expected = f"one of {', '.join(endings)}"
+        raise InputError(path, found="another ending", expected=expected, remedy="name the file with one of these")
+
+
+def _log(scan: object, path: str | Path, volume: NDArray[Any], dtype: object) -> None:
+    logger.info("%s: %s, %s %s", scan, path, "x".join(map(str, volume.shape)), dtype)

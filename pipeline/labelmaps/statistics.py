@@ -1,0 +1,241 @@
+"""The statistics of a predicted label map: size, surface, place and intensity of each label, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..data.errors import InputError
+from ..data.voxel_size import MM3_PER_ML, voxel_size
+from ..files import write_text
+from .label_table import Label
+from .surface import measure_boundary
+
+__all__ = ["label_statistics", "write_statistics", "write_table"]
+
+_UNITS = {
+    "volume_ml": "ml",
+    "surface_cm2": "cm2",
+    "area_mm2": "mm2",
+    "perimeter_mm": "mm",
+    "centroid_mm": "mm in world coordinates: right, anterior, superior",
+    "bounding_box": "indices of voxels from 0, first and last one included",
+    "intensity": "the scan's own unit; over the label's finite voxels, sd with their number as divisor",
+}
+
+
+def label_statistics(
+    labels: NDArray[Any],
+    image: NDArray[Any] | Sequence[NDArray[Any]] | None,
+    affine: NDArray[Any],
+    table: Sequence[Label],
+    *,
+    channels: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Measure every label of the table in a label map.
+
+    The surface (in 2D the perimeter) is that of the label smoothed by a voxel or so, at the level that leaves its
+    volume as it is, by marching cubes in world coordinates; the volume's border closes it. On spheres with a radius of
+    6 voxels and more it is within 2 % of the truth (3 % where voxels are seven times as thick as wide), a box loses 1
+    to 3 % at its edges, and of a label that is a voxel or two thin the figure is rough.
+
+    Args:
+        labels: integers, (x, y, z) or (x, y).
+        image: the scan's intensities in its own unit: the shape of `labels`, the same with channels first, one array
+            of that shape for each channel, or None.
+        affine: voxel to world, 4x4 (mm, RAS); it may be oblique, sheared or mirrored. In 2D the pixels are in
+            the plane of its first two axes.
+        table: the labels to measure.
+        channels: names of the image's channels; their numbers from 0 where there are none.
+
+    Returns:
+        One row per label, in the order of the table: "label", "name", "voxels", "volume_ml" and "surface_cm2" (in 2D
+        "area_mm2" and "perimeter_mm"), "centroid_mm" (three world coordinates), "bounding_box" ("first" and "last"
+        voxel, both included), "touches_border" (whether it reaches the edge of the volume along an axis of more than
+        one voxel, so that it may be cut off) and "intensity" ("channel", "mean" and "sd" of each channel, over finite
+        voxels). A label that is absent has 0 voxels and None otherwise.
+
+    Raises:
+        ValueError: If the shapes do not fit, the labels are no integers or the affine maps voxels to nothing.
+    """
+    images = _split_channels(image, labels)
+    if not np.isfinite(affine).all() or not voxel_size(affine, labels.ndim) > 0:
+        msg = f"affine {np.asarray(affine).tolist()}: expected finite numbers and independent axes"
+        raise ValueError(msg)
+    if channels and len(channels) != len(images):
+        msg = f"{len(channels)} names for {len(images)} channels"
+        raise ValueError(msg)
+    names = [str(name) for name in channels] or [str(number) for number in range(len(images))]
+    boxes = ndimage.find_objects(labels, max_label=max((label.value for label in table), default=1))
+    rows = []
+    for label in table:
+        row = _make_empty_row(label, labels.ndim, names)
+        box = boxes[label.value - 1]
+        if box is not None:
+            row |= _measure_label(labels[box] == label.value, box, labels.shape, affine)
+            row["intensity"] = [
+                {"channel": name} | _measure_intensity(channel[box], labels[box], label.value)
+                for name, channel in zip(names, images, strict=True)
+            ]
+        rows.append(row)
+    return rows
+
+
+def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, scan: str) -> None:
+    """Write the rows of one scan as JSON, with their units; six digits of every number that is not whole.
+
+    Args:
+        rows: as `label_statistics` returns them.
+        path: the file, which appears whole or not at all.
+        scan: the scan's name.
+    """
+    used = {key for row in rows for key in row}
+    units = {key: unit for key, unit in _UNITS.items() if key in used}
+    content = {"format": 1, "scan": scan, "units": units, "labels": _round_numbers(rows)}
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_table(
+    per_scan: Mapping[str, str | os.PathLike[str] | Sequence[Mapping[str, Any]]], path: str | os.PathLike[str]
+) -> None:
+    """Write the rows of all scans as one CSV: a line per scan and label, by the scans' names; nothing where absent.
+
+    Args:
+        per_scan: by the scan's name its rows, or the file that `write_statistics` wrote.
+        path: the file, which appears whole or not at all.
+
+    Raises:
+        InputError: If a file cannot be read or is not one of `write_statistics`.
+    """
+    lines = []
+    for scan in sorted(per_scan):
+        given = per_scan[scan]
+        rows = _read_rows(Path(given)) if isinstance(given, (str, os.PathLike)) else given
+        lines += [{"scan": scan, **_flatten_row(row)} for row in _round_numbers(rows)]
+    columns = list(dict.fromkeys(column for line in lines for column in line)) or ["scan", "label", "name", "voxels"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({column: _format_cell(value) for column, value in line.items()} for line in lines)
+    write_text(path, stream.getvalue())
+
+
+def _split_channels(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the channels of the image one by one, each on the grid of the labels."""
+    if labels.dtype.kind not in "iu" or labels.ndim not in {2, 3}:
+        msg = f"labels of type {labels.dtype} and shape {labels.shape}: expected integers, (x, y, z) or (x, y)"
+        raise ValueError(msg)
+    if image is None:
+        return []
+    alone = isinstance(image, np.ndarray) and image.ndim == labels.ndim
+    images = [np.asarray(image)] if alone else [np.asarray(channel) for channel in image]
+    if any(channel.shape != labels.shape for channel in images):
+        msg = f"image with channels of {[channel.shape for channel in images]}: expected {labels.shape}, as the labels"
+        raise ValueError(msg)
+    return images
+
+
+def _make_empty_row(label: Label, dims: int, channels: Sequence[str]) -> dict[str, Any]:
+    sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
+    measures = dict.fromkeys((*sizes, "centroid_mm", "bounding_box", "touches_border"))
+    intensity = [{"channel": name, "mean": None, "sd": None} for name in channels]
+    return {"label": label.value, "name": label.name, "voxels": 0, **measures, "intensity": intensity}
+
+
+def _measure_label(
+    inside: NDArray[np.bool_], box: tuple[slice, ...], shape: tuple[int, ...], affine: NDArray[Any]
+) -> dict[str, Any]:
+    """Measure one label: booleans of its bounding box in a volume of this shape."""
+    axes = range(inside.ndim)
+    edges = np.asarray(affine, dtype=np.float64)[:3, : inside.ndim]
+    counts = [np.count_nonzero(inside, axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    voxels = int(counts[0].sum())
+    middle = [
+        part.start + np.dot(count, np.arange(len(count))) / voxels for part, count in zip(box, counts, strict=True)
+    ]
+    size = voxels * voxel_size(affine, inside.ndim)
+    surface = measure_boundary(inside, edges)
+    row: dict[str, Any] = {"voxels": voxels}
+    if inside.ndim == 3:
+        row |= {"volume_ml": size / MM3_PER_ML, "surface_cm2": surface / 100}
+    else:
+        row |= {"area_mm2": size, "perimeter_mm": surface}
+    ends = [(part.start == 0 or part.stop == n) and n > 1 for part, n in zip(box, shape, strict=True)]
+    return row | {
+        "centroid_mm": [float(value) for value in edges @ middle + np.asarray(affine)[:3, 3]],
+        "bounding_box": {"first": [part.start for part in box], "last": [part.stop - 1 for part in box]},
+        "touches_border": any(ends),
+    }
+
+
+def _measure_intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) -> dict[str, float | None]:
+    """Return mean and standard deviation of a label's finite voxels, plane by plane: a copy of all would be large."""
+    slowest = int(np.argmax(labels.strides))
+    count, mean, squares = 0, 0.0, 0.0
+    for plane, marked in zip(np.moveaxis(channel, slowest, 0), np.moveaxis(labels, slowest, 0), strict=True):
+        values = plane[marked == value].astype(np.float64)
+        values = values[np.isfinite(values)]
+        if values.size:
+            # Chan, Golub and LeVeque (1983): stable where the mean is far larger than the deviation.
+            change = float(values.mean()) - mean
+            total = count + values.size
+            squares += float(values.var()) * values.size + change**2 * count * values.size / total
+            mean += change * values.size / total
+            count = total
+    return {"mean": mean, "sd": (squares / count) ** 0.5} if count else {"mean": None, "sd": None}
+
+
+def _round_numbers(value: Any) -> Any:
+    """Return the same rows with six digits of every floating-point number: more are noise of the machine."""
+    if isinstance(value, Mapping):
+        return {key: _round_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_round_numbers(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rows: list[dict[str, Any]] = content["labels"]
+        for row in rows:
+            _flatten_row(row)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            path,
+            found=f"no statistics of a scan ({type(error).__name__}: {error})",
+            expected="the JSON file that a prediction writes for a scan",
+            remedy="predict that scan again",
+        ) from error
+    return rows
+
+
+def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one line of the table: every measure in a column of its own, also where it is absent."""
+    dims = 3 if "volume_ml" in row else 2
+    sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
+    line = {key: row[key] for key in ("label", "name", "voxels", *sizes)}
+    centroid = row["centroid_mm"] or (None,) * 3
+    line |= {f"centroid_{axis}_mm": value for axis, value in zip("xyz", centroid, strict=True)}
+    box = row["bounding_box"] or {"first": (None,) * dims, "last": (None,) * dims}
+    for end in ("first", "last"):
+        line |= {f"{end}_voxel_{axis}": value for axis, value in zip("xyz"[:dims], box[end], strict=True)}
+    line["touches_border"] = row["touches_border"]
+    for channel in row["intensity"]:
+        line |= {f"intensity_{measure}_{channel['channel']}": channel[measure] for measure in ("mean", "sd")}
+    return line
+
+
+def _format_cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,77 @@
+"""Writing a page: a Jinja2 template that extends ``base.html``, as one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...files import whole_file
+from ..text import printable
+from .parts import Page
+
+__all__ = ["read_asset", "write_page"]
+
+
+def write_page(
+    path: str | os.PathLike[str], template: str, page: Page, *, style: str = "", script: str = "", **content: Any
+) -> None:
+    """Write a page as one self-contained HTML file, piece by piece.
+
+    Values are escaped by Jinja2 and pass `printable`, so text from a dataset is always text and never markup. The
+    content security policy refuses everything that the page would load, and every style and script but its own.
+
+    Args:
+        path: the HTML file; it appears whole or not at all.
+        template: name of the template, which extends ``base.html``.
+        page: what the base template says about the page.
+        style: the page's own CSS, which follows ``base.css``. It is trusted: never put text from a dataset in it.
+        script: the page's own JavaScript, trusted too.
+        content: further values for the template. Iterators are read while the file is written.
+
+    Raises:
+        OSError: If the file cannot be written.
+        jinja2.TemplateError: If the template uses a value that is not there.
+    """
+    style = read_asset("base.css") + style
+    policy = ["default-src 'none'", "img-src data:", f"style-src '{_hash(style)}'"]
+    policy += [f"script-src '{_hash(script)}'"] if script else []
+    pieces = (
+        _environment()
+        .get_template(template)
+        .generate(page=page, policy="; ".join(policy), style=Markup(style), script=Markup(script), **content)
+    )
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+def read_asset(name: str) -> str:
+    """Return the text of a CSS or JavaScript file of this package."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader(__package__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Return a value as a template shows it; markup that a macro made stays as it is."""
+    return value if isinstance(value, Markup) else printable(value)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

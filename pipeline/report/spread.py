@@ -1,0 +1,71 @@
+"""The spread of numbers: smallest, median and largest, and a histogram small enough for the row of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from .html.parts import Histogram
+from .text import amount, count_of
+
+__all__ = ["Spread", "make_histogram"]
+
+_BINS = 24
+_WIDTH, _HEIGHT, _GAP = 192, 32, 1  # of the viewBox; bars stand on its lower edge
+_MIN_BAR = 1.5  # the height at which a bar is still seen
+_LOGARITHMIC_FROM = 50.0  # largest over smallest
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Smallest, median and largest of some numbers."""
+
+    low: float
+    middle: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread | None:
+        """Return the spread of those that are finite numbers; None where none is."""
+        finite = [value for value in values if value is not None and math.isfinite(value)]
+        return cls(min(finite), median(finite), max(finite)) if finite else None
+
+
+def make_histogram(values: Sequence[float], *, title: str, unit: str) -> Histogram | None:
+    """Return a histogram of how many cases have which value.
+
+    The axis runs from the smallest to the largest value, logarithmic where they are positive and far apart; a mark
+    below it shows the median.
+
+    Args:
+        values: finite numbers, one per case.
+        title: what they are, for those who hear the page instead of seeing it.
+        unit: of the values; may be empty.
+
+    Returns:
+        The histogram, or None where fewer than two values differ.
+    """
+    spread = Spread.of(values)
+    if spread is None or spread.low == spread.high:
+        return None
+    logarithmic = spread.low > 0 and spread.high / spread.low > _LOGARITHMIC_FROM
+    low, high = (math.log(end) if logarithmic else end / 2 for end in (spread.low, spread.high))
+
+    def place(value: float) -> float:
+        # Halves, because the distance of two finite numbers need not be finite.
+        return ((math.log(value) if logarithmic else value / 2) - low) / (high - low)
+
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(int(place(value) * _BINS), _BINS - 1)] += 1
+    suffix = f" {unit}" if unit else ""
+    text = (
+        f"{title}: {count_of(len(values), 'case')} from {amount(spread.low)} to {amount(spread.high)}{suffix}, "
+        f"median {amount(spread.middle)}{suffix}{', logarithmic axis' if logarithmic else ''}"
+    )
+    step = _WIDTH / _BINS
+    heights = [max(_HEIGHT * count / max(counts), _MIN_BAR) if count else 0.0 for count in counts]
+    bars = [(index * step, _HEIGHT - height, step - _GAP, height) for index, height in enumerate(heights) if height > 0]
+    return Histogram(text, _WIDTH, _HEIGHT, bars, place(spread.middle) * _WIDTH, logarithmic)

@@ -1,0 +1,124 @@
+"""A small picture of a case for the check page: one slice as a radiologist holds it, with its labels' outlines."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..labelmaps.palette import UNDECLARED_COLOUR, Colour, label_colour, rgb
+from ..labelmaps.views import (
+    PLANES,
+    View,
+    find_plane,
+    flat_view,
+    fullest_slice,
+    grey_pixels,
+    grey_window,
+    has_axes,
+    paint_labels,
+    slice_view,
+    thin,
+)
+
+__all__ = ["draw_thumbnail"]
+
+_MAX_BYTES = 12_000
+_QUALITIES = (88, 75, 60, 45, 30, 15)  # of JPEG; noise needs the low ones to stay small
+
+
+def draw_thumbnail(
+    image: NDArray[Any],
+    label: NDArray[Any] | None,
+    spacing: Sequence[float],
+    affine: NDArray[Any] | None,
+    *,
+    size: int = 160,
+    declared: Sequence[int] = (),
+    background: int = 0,
+) -> bytes:
+    """Draw one slice of a case, small.
+
+    A volume shows the axial slice (of a grid that is turned, the nearest to it) with most labelled voxels, the middle
+    one where none is, in radiological convention: anterior up, the patient's right on the left. Where the volume is
+    one voxel thick along another axis, its only slice is shown: coronal with superior up, sagittal with anterior on
+    the left. A 2D image is shown as an image viewer does: the first axis to the right, the second downwards.
+
+    Pixels keep their proportions. For the greys see `grey_window`; what is not finite is black, except +inf. Only that
+    slice is ever copied. A faulty case has a picture all the same: spacing or affine that say nothing count as 1 mm
+    and as RAS, a label map of another shape than the image is left out.
+
+    Args:
+        image: numbers or booleans, (x, y, z) or (x, y).
+        label: label map of the image's shape, or None.
+        spacing: mm along each axis of the image.
+        affine: voxel to world (RAS, mm), 4x4; None counts as RAS. A 2D image needs none.
+        size: the longer side of the picture, in pixels.
+        declared: the declared values; the outline of any other value is magenta. Without it every value is declared.
+        background: the value that has no outline.
+
+    Returns:
+        A JPEG file, of at most 12 kB at the usual size.
+
+    Raises:
+        ValueError: If the image has neither 2 nor 3 axes, or no voxel.
+    """
+    if image.ndim not in {2, 3} or image.size == 0:
+        msg = f"image of shape {image.shape}: expected (x, y, z) or (x, y) with at least one voxel"
+        raise ValueError(msg)
+    if label is not None and label.shape != image.shape:
+        label = None
+    view = _choose_view(image, label, _usable_spacing(spacing, image.ndim), affine, background)
+    height, width = (max(1, round(size * side / max(view.extent))) for side in view.extent)
+    grey = Image.fromarray(grey_pixels(thin(view.grey), grey_window([view])))
+    picture = grey.resize((width, height), Image.Resampling.LANCZOS).convert("RGB")
+    if view.labels is not None:
+        pixels = np.array(picture)
+        known = set(declared)
+
+        def colour(value: int) -> Colour:
+            return label_colour(value) if not known or value in known else rgb(UNDECLARED_COLOUR)
+
+        paint_labels(pixels, view.labels, colour, background=background)
+        picture = Image.fromarray(pixels)
+    return _encode(picture)
+
+
+def _choose_view(
+    image: NDArray[Any],
+    label: NDArray[Any] | None,
+    spacing: tuple[float, ...],
+    affine: NDArray[Any] | None,
+    background: int,
+) -> View:
+    if image.ndim == 2:
+        return flat_view(image, label, spacing)
+    usable = affine if affine is not None and has_axes(affine) else np.eye(4)
+    plane = find_plane(usable, PLANES["axial"])
+    if image.shape[plane.through] > 1 and 1 in image.shape:
+        planes = (find_plane(usable, normal) for normal in PLANES.values())
+        plane = next(each for each in planes if each.through == image.shape.index(1))
+    index = (image.shape[plane.through] - 1) // 2
+    if label is not None:
+        index = fullest_slice(label, plane.through, background=background)
+    return slice_view(plane, index, image, label, spacing)
+
+
+def _usable_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
+    given = [abs(float(step)) for step in spacing][:dims]
+    usable = len(given) == dims and all(np.isfinite(step) and step > 0 for step in given)
+    return tuple(given) if usable else (1.0,) * dims
+
+
+def _encode(picture: Image.Image) -> bytes:
+    for quality in _QUALITIES:
+        stream = io.BytesIO()
+        # Full resolution of colour: the outlines are one pixel wide.
+        picture.save(stream, format="JPEG", quality=quality, subsampling=0, optimize=True)
+        if stream.tell() <= _MAX_BYTES:
+            break
+    return stream.getvalue()

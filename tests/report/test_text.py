@@ -1,0 +1,36 @@
+import pytest
+
+from pipeline.report.text import amount, count_of, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("plain", "plain"), ("two\n  lines\t", "two lines"), ("é 肝", "é 肝"), ("\x00", "\\x00"), (7, "7")],
+)
+def test_printable_text_stays_as_it_is(text, shown):
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (0, "0"),
+        (0.703125, "0.703"),
+        (51, "51"),
+        (97.5, "97.5"),
+        (512, "512"),
+        (1476.4, "1,476"),
+        (-1024, "-1,024"),
+        (1234567, "1,234,567"),
+        (12345678, "1.23e+07"),
+        (0.00012345, "0.000123"),
+    ],
+)
+def test_amounts_have_three_digits_that_matter(value, shown):
+    assert amount(value) == shown
+
+
+def test_a_count_has_its_noun():
+    assert [count_of(number, "case") for number in (0, 1, 2, 1208)] == ["0 cases", "1 case", "2 cases", "1,208 cases"]
