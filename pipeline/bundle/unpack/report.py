@@ -104,8 +104,8 @@ def _scripts(scripts: Sequence[Script]) -> str:
     lines = []
     for one in scripts:
         length = _size(one.size) if one.lines is None else count_of(one.lines, "line")
-        lines.append(f"   {printable(one.file)}: {one.kind}, {length}, sha256 {one.sha256}")
-        lines += [f"      imports {printable(', '.join(one.imports))}"] if one.imports else []
+        imports = f", imports {printable(', '.join(one.imports))}" if one.imports else ""
+        lines.append(f"   {printable(one.file)}: {one.kind}, {length}{imports}")
         lines += [f"      {printable(note)}" for note in one.notes]
     title = f"Scripts and other programs: {count_of(len(scripts), 'file')}, {count_of(total, 'line')}"
     return _titled(title if scripts else "Scripts and other programs: none", lines)

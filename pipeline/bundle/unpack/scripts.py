@@ -120,7 +120,7 @@ def _read_python(content: bytes | None) -> tuple[tuple[str, ...], tuple[str, ...
         return (), (f"not Python as it stands ({type(error).__name__})",)
     imports = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     imports |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-    return tuple(sorted({name.partition(".")[0] for name in imports})), ()
+    return tuple(sorted({name.partition(".")[0] for name in imports} - {"__future__"})), ()
 
 
 def _shadowed(file: str) -> str:

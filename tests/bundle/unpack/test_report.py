@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,7 @@ def test_equal_texts_are_grouped_and_nothing_is_left_out(bundle: Make) -> None:
     files = {"configs/z.json": json.dumps(config), "scripts/a.py": "import socket\n\nx = 1\n", "configs/y.yaml": "{"}
     text = as_text(examined(bundle(files)))
     order = [
-        "Scripts and other programs: 1 file, 3 lines\n   scripts/a.py: Python, 3 lines, sha256 ",
-        "imports socket",
+        "Scripts and other programs: 1 file, 3 lines\n   scripts/a.py: Python, 3 lines, imports socket\n",
         "Classes and functions (_target_): 3 places\n",
         "   only known when it runs: $@d\n   package scripts: scripts.net.Net\n   without a package",
         "Imports ($import, $from): 2 places, 1 different\n   import os (2)\n",
@@ -72,6 +72,8 @@ def test_json_has_every_place(bundle: Make) -> None:
         ("configs/inference.json", "net#_target_", "class", "UNet"),
         ("configs/z.json", "x", "expression", "$@y + 1"),
     ]
-    assert [(one["file"], one["lines"], one["imports"]) for one in content["scripts"]] == [("scripts/a.py", 1, ["os"])]
+    (script,) = content["scripts"]
+    assert (script["file"], script["lines"], script["imports"]) == ("scripts/a.py", 1, ["os"])
+    assert script["sha256"] == hashlib.sha256(b"import os\n").hexdigest()
     assert content["problems"] == ["models/model.pt: an empty file"]
     assert content["about"]["packages"][0]["words"] == "newer here"
