@@ -2,7 +2,7 @@
 
 A network joins with a file, a line here, a settings class in ``pipeline/bundle/network_schema.py``, a row of
 ``tests/networks/test_networks.py`` and a row of ``docs/networks.md``; a skip connection with a file, a line here and a
-row of the document.
+row of ``docs/skips.md``.
 """
 
 from .contract import Network, Networks, build_network
