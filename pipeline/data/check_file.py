@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
-from .volumes import is_nifti, is_pair, read_volume
+from .images.door import read_volume
+from .images.endings import is_nifti_like
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
@@ -72,7 +73,7 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
     Raises:
         InputError: MONAI would read other axes or channels than these.
     """
-    rank = min(3, len(shape) if is_nifti(path) or is_pair(path) else len(shape) - (channels > 1))
+    rank = min(3, len(shape) if is_nifti_like(path) else len(shape) - (channels > 1))
     spatial, others = shape[:rank], shape[rank:]
     fits = others == (channels,) or (channels == 1 and not others)
     if rank == spatial_dims and fits and 0 not in shape:

@@ -14,7 +14,7 @@ from .folds import make_folds
 from .layouts.checksums import checksums_of
 from .layouts.find import find
 from .layouts.found import Found, Item
-from .layouts.image_files import natural_order, parts_of
+from .images.files import natural_order, parts_of
 from .layouts.items import groups_of, require_sound, strata_of, with_subjects
 from .layouts.names import channels_by_index, given_labels, labels_by_value
 

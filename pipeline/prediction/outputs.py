@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.layouts.image_files import is_image
+from ..data.images.endings import is_image
 from ..files import whole_file
 from ..inference.save import save_label_map, save_volume
 from ..report.preview import preview

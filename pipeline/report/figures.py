@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
-from ..data.volumes import read_volume
+from ..data.images.door import read_volume
 from ..files import whole_file
 
 FilePath = str | os.PathLike[str]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import is_image, scan_name
+from ..images.files import is_hidden, natural_order, one_per_pair
 from .found import listed
-from .image_files import is_hidden, is_image, natural_order, one_per_pair
 
 __all__ = ["BidsFile", "Key", "files_below", "is_label_map", "is_probability", "key_order", "key_words", "paired"]
 

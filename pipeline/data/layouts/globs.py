@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..datalist import existing_folder
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import is_image, scan_name
+from ..images.files import is_hidden, natural_order, one_per_pair
 from .found import Found, Item, Unlabelled, listed, sort_out
-from .image_files import is_hidden, is_image, natural_order, one_per_pair
 
 __all__ = ["find_globs"]
 
