@@ -10,6 +10,7 @@ import numpy as np
 from .errors import InputError
 from .images.door import read_volume
 from .images.endings import is_nifti_like
+from .images.header import Volume
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
@@ -39,7 +40,12 @@ def check_image(path: str, *, channels: int, spatial_dims: int) -> Grid:
         InputError: `read_volume` fails, MONAI would read other axes or channels, a voxel is not finite or beyond
             ±1e18, or all voxels of a channel have one value.
     """
-    volume = read_volume(path)
+    return check_volume(read_volume(path), channels=channels, spatial_dims=spatial_dims)
+
+
+def check_volume(volume: Volume, *, channels: int, spatial_dims: int) -> Grid:
+    """Return the grid of an image that was read, or raise InputError as `check_image` does."""
+    path = volume.header.path
     shape = spatial_shape(path, volume.voxels.shape, channels, spatial_dims)
     raise_first(image_problems(path, volume.voxels, axes=len(shape)))
     return Grid(path, shape, volume.affine)

@@ -51,7 +51,10 @@ def check_itk_type(path: str, count: int, words: str) -> None:
     if count == 1 and words in _NO_ITK_TYPES:
         found, remedy = f"voxels of type {words}", "convert the file to int16 or float32, or to NIfTI"
     elif count > 1 and (count > _MAX_COMPONENTS or "integer" in words):
-        found, remedy = f"{count} numbers per voxel ({words})", "write one file per channel, or NIfTI with channels last"
+        found, remedy = (
+            f"{count} numbers per voxel ({words})",
+            "write one file per channel, or NIfTI with channels last",
+        )
     else:
         return
     raise InputError(

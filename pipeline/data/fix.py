@@ -19,9 +19,9 @@ from .datalist import as_list, read_json
 from .dataset import Dataset, located, reported
 from .errors import InputError
 from .findings import FIXABLE
-from .make_datalist import write_json
 from .images.endings import is_nifti
 from .images.nifti_header import nifti_class
+from .make_datalist import write_json
 
 __all__ = ["Fixed", "fix_dataset", "require_new_folder"]
 

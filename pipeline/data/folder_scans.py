@@ -71,10 +71,11 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
     """Find a folder's scans, sorted by name.
 
     Of several kinds in a folder the first that there is counts, and the first scan's notes name the others: NIfTI;
-    NRRD, MetaImage, `.hdr/.img`, MGZ and Zarr stores; the folder as a DICOM series (files named `.dcm`, or known by their first bytes);
-    the series below it, as scanners export them; pictures, which are previews where there is anything else. Of each
-    subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan: files with
-    the name of a scan that is there and the ending of an output, and those of the records that prediction keeps.
+    NRRD, MetaImage, `.hdr/.img`, MGZ and Zarr stores; the folder as a DICOM series (files named `.dcm`, or known by
+    their first bytes); the series below it, as scanners export them; pictures, which are previews if there is anything
+    else. Of each subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan:
+    files with the name of a scan that is there and the ending of an output, and those of the records that prediction
+    keeps.
 
     Args:
         folder: an existing folder.
@@ -192,7 +193,10 @@ def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str
     """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
-    for path in (*(path for path in visible if path.is_file() or is_store(path)), *(path for path in series if _has_slices(path))):
+    for path in (
+        *(path for path in visible if path.is_file() or is_store(path)),
+        *(path for path in series if _has_slices(path)),
+    ):
         folders = path.absolute().parent.parts[1:]
         for count in {1, channels}:
             name = case_name(path, channels=count)

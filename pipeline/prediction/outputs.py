@@ -145,7 +145,6 @@ def write_outputs(
     prediction: Prediction,
     outputs: Outputs,
     *,
-    scan: str | None,
     name: str,
     read: Callable[[], NDArray[Any]],
 ) -> None:
@@ -154,7 +153,6 @@ def write_outputs(
     Args:
         prediction: of the scan.
         outputs: where to.
-        scan: the scan's (first) file or folder, whose header the files take over.
         name: of the scan, for people.
         read: reads the scan's voxels, (C, X, Y[, Z]) in its own units and grid; called only where these are needed.
 
@@ -164,7 +162,7 @@ def write_outputs(
     """
     before = {file for file in outputs.files if file.exists()}
     try:
-        _write(prediction, outputs, scan=scan, name=name, read=read)
+        _write(prediction, outputs, name=name, read=read)
     except BaseException:
         for file in outputs.files:
             if file not in before:
@@ -172,10 +170,8 @@ def write_outputs(
         raise
 
 
-def _write(
-    prediction: Prediction, outputs: Outputs, *, scan: str | None, name: str, read: Callable[[], NDArray[Any]]
-) -> None:
-    affine, table = prediction.affine, prediction.table
+def _write(prediction: Prediction, outputs: Outputs, *, name: str, read: Callable[[], NDArray[Any]]) -> None:
+    affine, table, scan = prediction.affine, prediction.table, prediction.header
     if outputs.probabilities is not None and prediction.probabilities is not None:
         # Of a picture (X, Y, K) the classes are no third axis in space.
         flat = prediction.labels.ndim == 2

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError
+from ..data.reader import load_scan
 from ..inference.dicom_series import series_slices
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
@@ -184,7 +185,7 @@ class _Line:
             with room:
                 if self.records is not None:
                     self.records.begin(scan.name, scan.files, job.outputs)
-                write_outputs(prediction, job.outputs, scan=scan.files[0], name=scan.name, read=self._voxels(scan))
+                write_outputs(prediction, job.outputs, name=scan.name, read=self._voxels(scan))
             result = Result(
                 name=scan.name,
                 files=scan.files,
@@ -202,8 +203,7 @@ class _Line:
 
     def _voxels(self, scan: ScanInput) -> Callable[[], NDArray[Any]]:
         def read() -> NDArray[Any]:
-            files = list(scan.files)
-            voxels: NDArray[Any] = self._loader({"image": files if len(files) > 1 else files[0]})["image"].numpy()
+            voxels: NDArray[Any] = load_scan(self._loader, scan.files).numpy()
             return voxels
 
         return read

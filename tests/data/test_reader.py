@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from monai.transforms import LoadImaged
 
 from pipeline.data.errors import InputError
-from pipeline.data.reader import LoadScand
 from pipeline.data.images.door import read_volume
+from pipeline.data.reader import LoadScand
 
 VOXELS = np.random.default_rng(0).integers(-500, 2000, (7, 6, 5)).astype(np.int16)
 SPACING = (1.5, 2.0, 3.0)

@@ -1,4 +1,4 @@
-"""DICOM: the folder of a series with a file per slice, or one file with all of them; headers with pydicom, voxels with ITK."""
+"""DICOM series, a file per slice or one file with all of them: headers with pydicom, voxels with ITK."""
 
 from __future__ import annotations
 

@@ -207,4 +207,6 @@ class _Values:
         if tag not in self._dataset:
             return b""
         value = self._dataset.get_item(tag).value
-        return value if isinstance(value, bytes) else str(value if value is not None else "").encode("latin-1", "replace")
+        return (
+            value if isinstance(value, bytes) else str(value if value is not None else "").encode("latin-1", "replace")
+        )

@@ -92,7 +92,7 @@ def _open_file(path: str) -> tuple[BinaryIO | None, bytes]:
     if Path(path).is_dir():
         _check_folder(path)
         return None, b""
-    stream: BinaryIO = Path(path).open("rb")
+    stream: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - the image closes it
     try:
         return stream, check_start(path, stream)
     except BaseException:

@@ -1,4 +1,4 @@
-"""What a path and its first bytes say: whether a file is there, empty, a Git LFS pointer, or named as another format."""
+"""What a path and its first bytes say: whether a file is there, empty, a Git LFS pointer, or misnamed."""
 
 from __future__ import annotations
 

@@ -104,7 +104,9 @@ def _files_of_store(folder: Path) -> list[Path]:
 
 
 def _files_of_series(folder: Path) -> list[Path]:
-    files = [path for path in folder.iterdir() if path.is_file() and not is_hidden(path) and path.name != DICOM_DIRECTORY]
+    files = [
+        path for path in folder.iterdir() if path.is_file() and not is_hidden(path) and path.name != DICOM_DIRECTORY
+    ]
     if not files:
         raise InputError(
             folder,

@@ -76,35 +76,65 @@ def opener(name: str) -> ImageFormat:
 
     Classes are imported here, because each brings a library of its own, and few are needed at a time.
     """
-    # ruff: noqa: PLC0415
-    if name == "nifti":
-        from .nifti import NiftiImage
+    return _CLASSES[name]()
 
-        return NiftiImage
-    if name == "pair":
-        from .nifti_pair import NiftiPair
 
-        return NiftiPair
-    if name == "mgz":
-        from .mgz import MgzImage
+# ruff: noqa: PLC0415
+def _nifti() -> ImageFormat:
+    from .nifti import NiftiImage
 
-        return MgzImage
-    if name == "zarr":
-        from .ome_zarr import OmeZarrImage
+    return NiftiImage
 
-        return OmeZarrImage
-    if name == "nifti-zarr":
-        from .nifti_zarr import NiftiZarrImage
 
-        return NiftiZarrImage
-    if name == "dicom":
-        from .dicom import DicomImage
+def _pair() -> ImageFormat:
+    from .nifti_pair import NiftiPair
 
-        return DicomImage
-    if name == "picture":
-        from .pictures import Picture
+    return NiftiPair
 
-        return Picture
+
+def _itk() -> ImageFormat:
     from .itk_files import ItkImage
 
     return ItkImage
+
+
+def _dicom() -> ImageFormat:
+    from .dicom import DicomImage
+
+    return DicomImage
+
+
+def _mgz() -> ImageFormat:
+    from .mgz import MgzImage
+
+    return MgzImage
+
+
+def _ome_zarr() -> ImageFormat:
+    from .ome_zarr import OmeZarrImage
+
+    return OmeZarrImage
+
+
+def _nifti_zarr() -> ImageFormat:
+    from .nifti_zarr import NiftiZarrImage
+
+    return NiftiZarrImage
+
+
+def _picture() -> ImageFormat:
+    from .pictures import Picture
+
+    return Picture
+
+
+_CLASSES = {
+    "nifti": _nifti,
+    "pair": _pair,
+    "itk": _itk,
+    "dicom": _dicom,
+    "mgz": _mgz,
+    "zarr": _ome_zarr,
+    "nifti-zarr": _nifti_zarr,
+    "picture": _picture,
+}

@@ -9,11 +9,10 @@ import numpy as np
 
 from ..check_header import check_itk_type, check_voxel_type
 from .header import Header
+from .nrrd_header import nrrd_header
 
 __all__ = ["ItkImage", "array_of", "place_of", "ras_affine", "read_with_itk"]
 
-_NRRD = b"NRRD"
-_MAX_NRRD_HEADER = 1 << 20  # bytes: far more than any header has
 _AXES = 3  # in space, at most
 
 
@@ -31,7 +30,7 @@ class ItkImage:
 
         raw = b""
         if stream is not None:
-            raw = _nrrd_header(stream)
+            raw = nrrd_header(stream)
             stream.close()
         reader = sitk.ImageFileReader()
         reader.SetFileName(path)
@@ -120,14 +119,3 @@ def _dtype(words: str) -> np.dtype[Any]:
         return np.dtype("V1")
     names = {"float": "float", "signed integer": "int", "unsigned integer": "uint"}
     return np.dtype(f"{names[kind]}{bits}")
-
-
-def _nrrd_header(stream: BinaryIO) -> bytes:
-    """Return the lines of an NRRD header; nothing of another file."""
-    start = stream.read(len(_NRRD))
-    if start != _NRRD:
-        return b""
-    content = start + stream.read(_MAX_NRRD_HEADER)
-    # A blank line ends the header; what a detached one lacks, a file with voxels always has.
-    ends = [place for blank in (b"\n\n", b"\r\n\r\n") if (place := content.find(blank)) >= 0]
-    return content[: min(ends)] if ends else content

@@ -27,7 +27,7 @@ class NiftiImage:
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
-        self._file = stream or Path(path).open("rb")
+        self._file = stream or Path(path).open("rb")  # noqa: SIM115 - closed by `close`
         self._stream: Any = GzipStream(self._file) if path.lower().endswith(".gz") else self._file
         start = self._stream.read(START_BYTES)
         self.header: Header = nifti_header(path, start)

@@ -29,7 +29,7 @@ def nifti_class(start: bytes) -> Any:
     return next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
 
 
-def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:  # noqa: A002 - as the field is called
+def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
     """Return what a NIfTI header says.
 
     Args:
@@ -62,7 +62,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:  
         shape,
         axes,
         image.affine,
-        tuple(pixdim.tolist()),
+        tuple(np.abs(pixdim).astype(float).tolist()),
         fields.get_data_dtype(),
         unit=_UNITS.get(int(fields["xyzt_units"]) & _UNIT_OF_SPACE, "mm"),
         forms=forms,

@@ -26,7 +26,7 @@ class Picture:
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
-        self._stream = stream or Path(path).open("rb")
+        self._stream = stream or Path(path).open("rb")  # noqa: SIM115 - closed by `close`
         try:
             self._picture = Image.open(self._stream)
             self._itk = ItkImage(path, None) if path.lower().endswith(_TIFF) else None

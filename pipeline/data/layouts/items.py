@@ -124,7 +124,8 @@ def _column(items: Sequence[Item], column: str, found: Found) -> list[str]:
         headers = [read_header(item.images[0]) for item in items]
         # Three digits, because a spacing that went through float32 and text is still the same.
         return [
-            f"{np.prod(one.spatial_shape) if name == 'shape' else float(f'{max(one.spacing):.3g}'):g}" for one in headers
+            f"{np.prod(one.spatial_shape) if name == 'shape' else float(f'{max(one.spacing):.3g}'):g}"
+            for one in headers
         ]
     raise InputError(
         found.source,
