@@ -82,6 +82,14 @@ def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[
     """Yield what qform, sform and pixdim of a NIfTI header say against each other."""
     forms = volume.header.forms
     if forms is None:
+        if not volume.header.placed:
+            yield InputError(
+                path,
+                found="a store that does not say how its axes run in the body",
+                expected="an orientation of each axis in its metadata, which tells left from right",
+                remedy="add it from the original scan; x, y and z are taken to run to the left, to the back and up",
+                kind="form-missing",
+            )
         return
     if forms.qform is None and forms.sform is None:
         yield InputError(

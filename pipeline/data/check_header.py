@@ -80,7 +80,8 @@ def check_unit(header: Header) -> None:
 
 def check_spacing(path: str, spacing: Sequence[float] | np.ndarray, shape: Sequence[int]) -> None:
     """Refuse a spacing (mm) along the axes of this shape (voxels); further axes of the shape are no matter."""
-    if not np.isfinite(spacing).all() or (spacing == 0).any():
+    lengths = np.asarray(spacing, dtype=float)
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
         expected = "a spacing above 0 mm along every axis"
     else:
         # Rounded, because 0.01 and 100 mm are fine after whatever float32 and a rotation did to them.

@@ -117,7 +117,8 @@ def _read(path: str) -> Volume:
 def _monai_reader(native: Any) -> type[ImageReader]:
     """Return MONAI's reader for an image of the library that read it."""
     name = type(native).__module__.partition(".")[0]
-    return {"PIL": PILReader, "itk": ITKReader}.get(name, NibabelReader)
+    readers: dict[str, type[ImageReader]] = {"PIL": PILReader, "itk": ITKReader}
+    return readers.get(name, NibabelReader)
 
 
 def _last_axis_fastest(array: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ def header_notes(header: Header, *, modality: str) -> tuple[str, ...]:
     found = _MODALITIES.get(header.modality, modality)
     if modality in _MODALITIES.values() and found != modality:
         return (f"its modality is {found}, and the bundle is for {modality}",)
-    if header.forms is not None and header.forms.qform is None and header.forms.sform is None:
-        return ("neither a qform nor an sform: where left and right are is a guess",)
-    return ()
+    if header.placed:
+        return ()
+    missing = "no orientation of the axes" if header.forms is None else "neither a qform nor an sform"
+    return (f"{missing}: where left and right are is a guess",)

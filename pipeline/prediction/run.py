@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError
+from ..data.images.endings import is_store
 from ..data.reader import load_scan
 from ..inference.dicom_series import series_slices
 from .inputs import ScanInput
@@ -227,7 +228,7 @@ def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | 
     if scan.problem is not None:
         return failed(job, scan.problem)
     try:
-        if job.wanted.format == "dicom-seg" and not Path(scan.files[0]).is_dir():
+        if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
             # It raises what writing would raise after all computing.
             series_slices(scan.files[0])
         if overwrite:

@@ -7,12 +7,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pipeline.data.images.door import read_volume
-from pipeline.data.images.header import Forms, Header, Volume
 from scipy.spatial.transform import Rotation
 
 from pipeline.data.check_file import Grid
 from pipeline.data.check_grid import grid_problems, header_problems, largest_distance
+from pipeline.data.images.door import read_volume
+from pipeline.data.images.header import Forms, Header, Volume
 
 SHAPE = (100, 80, 40)
 SPACING = (0.8, 0.8, 3.0)

@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk
 
 from pipeline.data.errors import InputError
-from pipeline.inference.label_table import Label
 from pipeline.data.images.door import read_header
+from pipeline.inference.label_table import Label
 from pipeline.inference.nifti import affine_3d, check_grid, scan_grid, write_nifti
 
 TABLE = [Label(1, "anterior & <left>", (255, 0, 51)), Label(7, "übrig\n\tx", (0, 128, 255))]

@@ -41,6 +41,7 @@ class Header:
         unit: of spacing and affine; "mm" also where the file does not say.
         forms: of a NIfTI header.
         modality: of a DICOM image, such as "CT"; otherwise "".
+        placed: whether the file says where left and right are.
         raw: the header's bytes as the file has them, for NIfTI and NRRD: label maps take the geometry from it.
     """
 
@@ -54,6 +55,7 @@ class Header:
     unit: str = "mm"
     forms: Forms | None = None
     modality: str = ""
+    placed: bool = True
     raw: bytes = b""
 
     @property

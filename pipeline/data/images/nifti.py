@@ -41,30 +41,37 @@ class NiftiImage:
     def voxels(self) -> np.ndarray:
         """Read all voxels, and what follows them up to the file's checksum."""
         require_bytes(self.header, self.header.path)
-        voxels = np.asanyarray(self.native.dataobj)
+        voxels: np.ndarray = np.asanyarray(self.native.dataobj)
         if isinstance(self._stream, GzipStream):
             self._stream.check_rest()
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
         """Read a slab; of a compressed file what follows it is not looked at."""
-        require_bytes(self.header, self.header.path)
         before = (slice(None),) * (self.header.axes - 1)
-        return np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        return slab
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def require_bytes(header: Header, file: str) -> None:
+def require_bytes(header: Header, file: str, *, compressed: bool | None = None) -> None:
     """Refuse a header that promises more voxels than its file can hold, before memory is asked for them.
 
+    Args:
+        header: of the image.
+        file: with the voxels.
+        compressed: whether the file is; None: by its ending.
+
     Raises:
-        EOFError: it does.
+        EOFError: it promises more.
     """
+    if compressed is None:
+        compressed = file.lower().endswith(".gz")
     promised = prod(header.shape) * header.dtype.itemsize
-    held = Path(file).stat().st_size * (_BEST_DEFLATE if file.lower().endswith(".gz") else 1)
+    held = Path(file).stat().st_size * (_BEST_DEFLATE if compressed else 1)
     if promised > held:
         msg = f"Expected {promised} bytes of voxels, got at most {held}"
         raise EOFError(msg)
