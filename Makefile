@@ -29,7 +29,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	  echo "pip finds no CPU build of PyTorch; name its index in PIP_EXTRA_INDEX_URL to save the CUDA download"; \
 	  $(BIN)/pip install -q -c constraints.txt "torch==$(TORCH_VERSION)"; \
 	fi
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev,report,dicom,runtime,export]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev,report,dicom,runtime,export,zarr]"
 	@touch $@
 
 DEMO := demo

@@ -114,11 +114,10 @@ def _read(path: str) -> Volume:
         return Volume(image.header, voxels, image.native)
 
 
-def _monai_reader(native: Any) -> type[ImageReader]:
+def _monai_reader(native: Any) -> Any:
     """Return MONAI's reader for an image of the library that read it."""
     name = type(native).__module__.partition(".")[0]
-    readers: dict[str, type[ImageReader]] = {"PIL": PILReader, "itk": ITKReader}
-    return readers.get(name, NibabelReader)
+    return {"PIL": PILReader, "itk": ITKReader}.get(name, NibabelReader)
 
 
 def _last_axis_fastest(array: np.ndarray) -> np.ndarray:

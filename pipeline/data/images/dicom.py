@@ -16,6 +16,8 @@ from .itk_files import array_of, place_of, ras_affine, read_with_itk
 
 __all__ = ["DicomImage"]
 
+_CLASS = "GDCMImageIO"
+
 
 class DicomImage:
     """A DICOM series, or one file of several frames.
@@ -57,7 +59,7 @@ class DicomImage:
 
     def voxels(self) -> np.ndarray:
         """Read all slices, in the order of their places."""
-        self.native = read_with_itk(self._files())
+        self.native = read_with_itk(self._files(), _CLASS)
         voxels = array_of(self.native)
         check_voxel_type(self._path, voxels.dtype)
         self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
@@ -68,7 +70,7 @@ class DicomImage:
         files = self._files()
         if isinstance(files, str) or len(files) == 1:
             return self.voxels()[:, :, start:stop]
-        return array_of(read_with_itk(files[start:stop]))
+        return array_of(read_with_itk(files[start:stop], _CLASS))
 
     def close(self) -> None:
         """Do nothing: pydicom and ITK close their files."""

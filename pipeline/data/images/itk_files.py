@@ -8,12 +8,15 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..check_header import check_itk_type, check_voxel_type
+from .endings import split_ending
 from .header import Header
 from .nrrd_header import nrrd_header
 
 __all__ = ["ItkImage", "array_of", "place_of", "ras_affine", "read_with_itk"]
 
 _AXES = 3  # in space, at most
+# ITK's and SimpleITK's classes by ending: without one, each of some twenty opens a file to see if it is its own.
+_CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 
 class ItkImage:
@@ -34,6 +37,9 @@ class ItkImage:
             stream.close()
         reader = sitk.ImageFileReader()
         reader.SetFileName(path)
+        self._class = _CLASSES.get(split_ending(path)[1].lower())
+        if self._class is not None:
+            reader.SetImageIO(self._class)
         reader.ReadImageInformation()
         self._words: str = sitk.GetPixelIDValueAsString(reader.GetPixelIDValue())
         size, channels = reader.GetSize(), reader.GetNumberOfComponents()
@@ -59,7 +65,7 @@ class ItkImage:
 
     def voxels(self) -> np.ndarray:
         """Read all voxels."""
-        self.native = read_with_itk(self.header.path)
+        self.native = read_with_itk(self.header.path, self._class)
         voxels = array_of(self.native)
         check_voxel_type(self.header.path, voxels.dtype)
         self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
@@ -73,11 +79,16 @@ class ItkImage:
         """Do nothing: ITK closes its files."""
 
 
-def read_with_itk(files: str | list[str]) -> Any:
-    """Read a file, or the slices of a series in this order, as MONAI's ITKReader does."""
+def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
+    """Read a file, or the slices of a series in this order, as MONAI's ITKReader does.
+
+    Args:
+        files: a path, or several of one volume.
+        class_name: the class of ITK for their format; None: whichever says that it can read them.
+    """
     import itk  # noqa: PLC0415
 
-    return itk.imread(files)
+    return itk.imread(files, imageio=None if class_name is None else getattr(itk, class_name).New())
 
 
 def array_of(image: Any) -> np.ndarray:

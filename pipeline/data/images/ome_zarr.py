@@ -91,9 +91,9 @@ class Level:
 class OmeZarrImage:
     """The finest level of the first image of an OME-Zarr store.
 
-    Axes are found by their names and types (https://ngff.openmicroscopy.org/0.5, "axes" metadata), usually t, c, z, y, x;
-    scales and translations of the level and then of the image give the coordinates of voxels' centres ("coordinate-
-    Transformations"), which are converted to mm. An axis without a unit is in mm, as in NIfTI.
+    Axes are found by their names and types (https://ngff.openmicroscopy.org/0.5, "axes" metadata), usually t, c, z, y,
+    x; scales and translations of the level and then of the image give the coordinates of voxels' centres
+    ("coordinateTransformations"), which are converted to mm. An axis without a unit is in mm, as in NIfTI.
 
     Where coordinates lead in the body the axes' `orientation` says, for example "right-to-left" (RFC-4 of OME-NGFF,
     https://ngff.openmicroscopy.org/rfc/4: the direction in which coordinates grow). Without it there is no default, so
