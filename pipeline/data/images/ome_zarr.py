@@ -11,35 +11,11 @@ import numpy as np
 from ..check_header import check_header
 from ..errors import InputError
 from .header import Header, spacing_of
+from .zarr_place import SpatialAxis, affine_of
 
 __all__ = ["OmeZarrImage", "finest_level", "open_store"]
 
 _SPACE = "xyz"
-# Of the units that OME-Zarr takes from UDUNITS-2 those that images have, in mm.
-_MM = {
-    "": 1.0,
-    "millimeter": 1.0,
-    "micrometer": 1e-3,
-    "nanometer": 1e-6,
-    "centimeter": 10.0,
-    "meter": 1e3,
-    "mm": 1.0,
-    "um": 1e-3,
-    "µm": 1e-3,
-    "nm": 1e-6,
-    "cm": 10.0,
-    "m": 1e3,
-}
-# The world's axis (RAS) along which coordinates of an axis grow, and in which sense.
-_ORIENTATIONS = {
-    "left-to-right": (0, 1),
-    "right-to-left": (0, -1),
-    "posterior-to-anterior": (1, 1),
-    "anterior-to-posterior": (1, -1),
-    "inferior-to-superior": (2, 1),
-    "superior-to-inferior": (2, -1),
-}
-_LPS = ((0, -1), (1, -1), (2, 1))
 
 
 @dataclass(frozen=True)
@@ -66,6 +42,11 @@ class Level:
     def spatial(self) -> int:
         """Number of axes in space."""
         return sum(_kind(self.axes[axis]) == "space" for axis in self.order)
+
+    def along(self, axis: int) -> SpatialAxis:
+        """Return what the store says of an axis in space, x first."""
+        number = self.order[axis]
+        return SpatialAxis(self.axes[number], float(self.scale[number]), float(self.translation[number]))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,7 +93,7 @@ class OmeZarrImage:
         if stream is not None:
             stream.close()
         self._level = finest_level(open_store(path), path)
-        affine, placed = _affine(self._level, path)
+        affine, placed = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
         shape, axes = self._level.shape, self._level.spatial
         dtype = np.dtype(self._level.array.dtype)
         self.header = Header(path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, placed=placed)
@@ -196,45 +177,6 @@ def finest_level(group: Any, path: str) -> Level:
         elif step.get("type") != "identity":
             raise _no_image(path, f"a transformation of the type {step.get('type')!r}")
     return Level(array, order, times[0] if times else None, axes, scale, translation)
-
-
-def _affine(level: Level, path: str) -> tuple[np.ndarray, bool]:
-    """Return the affine, 4x4 (mm, RAS), and whether the store says where left and right are."""
-    in_space = level.order[: level.spatial]
-    known = [_ORIENTATIONS.get(_orientation(level.axes[axis])) for axis in in_space]
-    ways = [way for way in known if way is not None]
-    placed = len({axis for axis, _ in ways}) == len(in_space)
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-    if placed:
-        affine[:3, : len(in_space)] = 0
-        left = sorted({0, 1, 2} - {axis for axis, _ in ways})
-        for column, axis in zip(range(len(in_space), 3), left, strict=True):
-            affine[:3, column] = np.eye(3)[axis]
-    for column, (axis, (world, sense)) in enumerate(zip(in_space, ways if placed else _LPS, strict=False)):
-        unit = _mm(level.axes[axis], path)
-        affine[world, column] = sense * level.scale[axis] * unit
-        affine[world, 3] = sense * level.translation[axis] * unit
-    # Adding 0 makes -0 plain 0.
-    return affine + 0.0, placed
-
-
-def _mm(axis: Mapping[str, Any], path: str) -> float:
-    unit = str(axis.get("unit") or "").lower()
-    if unit not in _MM:
-        raise InputError(
-            path,
-            found=f"an axis {axis.get('name')} in {unit}",
-            expected=f"one of {', '.join(name for name in _MM if len(name) > 2)}",
-            remedy="correct the unit in the store's metadata",
-            kind="unit",
-        )
-    return _MM[unit]
-
-
-def _orientation(axis: Mapping[str, Any]) -> str:
-    # Under its earlier name, too, which tools have written.
-    found = axis.get("orientation") or axis.get("anatomicalOrientation") or {}
-    return str(found.get("value", "") if isinstance(found, Mapping) else found).lower()
 
 
 def _kind(axis: Mapping[str, Any]) -> str:
