@@ -67,13 +67,14 @@ class ScanReader(ImageReader):
 class LoadScand(LoadImaged):
     """MONAI's LoadImaged through the door for images; arguments and result are the same.
 
-    A reader given to LoadImaged itself would be tried on every file, and after a failure all others, NumPy's
-    unpickling among them.
+    A reader that is named in the arguments reads the files itself. The door is not such a reader: MONAI tries each of
+    those on every file, and after a failure all others, NumPy's unpickling among them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.register(ScanReader())
+        if self._loader.auto_select:
+            self.register(ScanReader())
 
 
 def load_scan(loader: LoadImaged, files: Sequence[str], volumes: Sequence[Volume] | None = None) -> MetaTensor:
