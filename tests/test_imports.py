@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 # Circles that are known and shall go: the import of the first by the second closes one.
-KNOWN = {("pipeline.data.volumes", "pipeline.data.layouts.image_files")}
+KNOWN: set[tuple[str, str]] = set()
 
 
 class Import(NamedTuple):

@@ -3,9 +3,9 @@
 from .check import check_cases, check_scans
 from .datalist import read_cases
 from .errors import InputError, explain_errors
+from .images.door import read_volume
 from .make_datalist import make_datalist, write_json
 from .scans import find_scans
-from .volumes import read_volume
 
 __all__ = [
     "InputError",

@@ -8,18 +8,20 @@ from pathlib import Path, PurePosixPath
 
 from .dataset import Case, Dataset, located
 from .findings import Finding
+from .images.endings import is_store
 
 __all__ = ["changed_files", "checksums_of_cases"]
 
 
 def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
-    """Return the datalist's SHA-256 of each case's files, by case and by file; of a series, those of its slices."""
+    """Return the datalist's SHA-256 of each case's files, by case and by file; of a series or a store, those in it."""
     told = dataset.described.get("checksums")
     by_name: dict[str, dict[str, str]] = {}
     for file, digest in told.items() if isinstance(told, Mapping) else ():
         path = PurePosixPath(str(file))
-        for name in (path.as_posix(), path.parent.as_posix()):
-            by_name.setdefault(name, {})[str(file)] = str(digest)
+        stores = (folder for folder in path.parents[1:] if is_store(folder))
+        for name in (path, path.parent, *stores):
+            by_name.setdefault(name.as_posix(), {})[str(file)] = str(digest)
     return {
         case.name: {
             file: digest

@@ -27,10 +27,11 @@ from .compare_cases import compare_cases
 from .dataset import Case, Dataset, located, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
+from .images.door import read_volume
+from .images.endings import is_nifti_like, is_picture
+from .images.files import parts_of
 from .inspect_case import Draw, Inspection, Stopped, Wanted, failed_case, inspect_case
-from .layouts.image_files import parts_of
 from .resume import Progress
-from .volumes import is_nifti, is_picture, read_volume
 
 __all__ = ["REPORT", "check_dataset"]
 
@@ -215,7 +216,7 @@ def _wanted(dataset: Dataset) -> Wanted:
         channels = channels or _most_common(_channels_of(path, shape, dims) for path, shape in seen)
         in_file = channels > 1 and files == 1
         dims = dims or _most_common(
-            min(3, len(shape) if is_nifti(path) else len(shape) - in_file) for path, shape in seen
+            min(3, len(shape) if is_nifti_like(path) else len(shape) - in_file) for path, shape in seen
         )
     labels = dataset.labels
     return Wanted(
@@ -252,7 +253,7 @@ def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
 
 def _channels_of(path: str, shape: tuple[int, ...], dims: int) -> int:
     # A picture in colour has three axes, and two of them lie in space.
-    axes = 3 if is_nifti(path) else dims or (2 if is_picture(path) else min(len(shape), 3))
+    axes = 3 if is_nifti_like(path) else dims or (2 if is_picture(path) else min(len(shape), 3))
     return int(shape[axes]) if len(shape) == axes + 1 else 1
 
 

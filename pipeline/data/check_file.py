@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
-from .volumes import is_nifti, is_pair, read_volume
+from .images.door import read_volume
+from .images.endings import is_nifti_like
+from .images.header import Volume
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
@@ -38,7 +40,12 @@ def check_image(path: str, *, channels: int, spatial_dims: int) -> Grid:
         InputError: `read_volume` fails, MONAI would read other axes or channels, a voxel is not finite or beyond
             ±1e18, or all voxels of a channel have one value.
     """
-    volume = read_volume(path)
+    return check_volume(read_volume(path), channels=channels, spatial_dims=spatial_dims)
+
+
+def check_volume(volume: Volume, *, channels: int, spatial_dims: int) -> Grid:
+    """Return the grid of an image that was read, or raise InputError as `check_image` does."""
+    path = volume.header.path
     shape = spatial_shape(path, volume.voxels.shape, channels, spatial_dims)
     raise_first(image_problems(path, volume.voxels, axes=len(shape)))
     return Grid(path, shape, volume.affine)
@@ -72,7 +79,7 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
     Raises:
         InputError: MONAI would read other axes or channels than these.
     """
-    rank = min(3, len(shape) if is_nifti(path) or is_pair(path) else len(shape) - (channels > 1))
+    rank = min(3, len(shape) if is_nifti_like(path) else len(shape) - (channels > 1))
     spatial, others = shape[:rank], shape[rank:]
     fits = others == (channels,) or (channels == 1 and not others)
     if rank == spatial_dims and fits and 0 not in shape:

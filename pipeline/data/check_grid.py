@@ -10,7 +10,7 @@ import numpy as np
 
 from .check_file import Grid
 from .errors import InputError
-from .volumes import Volume
+from .images.header import Volume
 
 __all__ = ["ROUNDING_VOXELS", "SAME_PLACE_MM", "SAME_PLACE_VOXELS", "SHEAR", "grid_problems", "header_problems"]
 
@@ -80,9 +80,18 @@ def header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator
 
 def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
     """Yield what qform, sform and pixdim of a NIfTI header say against each other."""
-    if volume.pixdim is None:
+    forms = volume.header.forms
+    if forms is None:
+        if not volume.header.placed:
+            yield InputError(
+                path,
+                found="a store that does not say how its axes run in the body",
+                expected="an orientation of each axis in its metadata, which tells left from right",
+                remedy="add it from the original scan; x, y and z are taken to run to the left, to the back and up",
+                kind="form-missing",
+            )
         return
-    if volume.qform is None and volume.sform is None:
+    if forms.qform is None and forms.sform is None:
         yield InputError(
             path,
             found="neither a qform nor an sform: both codes are 0",
@@ -91,22 +100,22 @@ def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[
             kind="form-missing",
         )
         return
-    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)[: len(volume.pixdim)]
-    if volume.sform is not None and np.abs(volume.pixdim / spacing - 1).max() > _PIXDIM_SHARE:
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)[: len(forms.pixdim)]
+    if forms.sform is not None and np.abs(forms.pixdim / spacing - 1).max() > _PIXDIM_SHARE:
         yield InputError(
             path,
-            found=f"an sform with a spacing of {_product(spacing)} mm and a pixdim of {_product(volume.pixdim)} mm",
+            found=f"an sform with a spacing of {_product(spacing)} mm and a pixdim of {_product(forms.pixdim)} mm",
             expected="the same spacing in both: ITK-based tools take the pixdim, others the sform",
             remedy="find out which one is right and correct the other",
             kind="form-conflict",
         )
         return
-    if volume.qform is None or volume.sform is None:
+    if forms.qform is None or forms.sform is None:
         return
     smallest = float(np.linalg.norm(volume.affine[:3, : len(shape)], axis=0).min())
-    apart = largest_distance(volume.qform, volume.sform, shape)
-    extent = float(np.linalg.norm((np.asarray([*shape, 1, 1][:3]) - 1) * np.linalg.norm(volume.qform[:3, :3], axis=0)))
-    if apart > max(SAME_PLACE_MM, ROUNDING_VOXELS * smallest) + extent * _qform_error(volume.qform):
+    apart = largest_distance(forms.qform, forms.sform, shape)
+    extent = float(np.linalg.norm((np.asarray([*shape, 1, 1][:3]) - 1) * np.linalg.norm(forms.qform[:3, :3], axis=0)))
+    if apart > max(SAME_PLACE_MM, ROUNDING_VOXELS * smallest) + extent * _qform_error(forms.qform):
         yield InputError(
             path,
             found=f"a qform and an sform that put the volume up to {apart:.3g} mm apart",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import locale
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .dicom_files import dicom_files, other_content, unreadable_packing
 from .errors import InputError
+from .images.dicom_files import other_content, unreadable_packing
+from .images.dicom_slices import SPLITTING, Slice
 
-__all__ = ["check_dicom_file", "check_series", "same_locale"]
+__all__ = ["check_one_file", "check_slices"]
 
 # Of the usual distance: positions are rounded, and tables move unevenly.
 _UNEVEN = 0.1
@@ -24,50 +20,27 @@ _TURNED = 1e-3
 _OTHER_SPACING = 1e-3
 # Of a pixel, sideways over the whole series: below it no voxel is nearer to another's place.
 _SIDEWAYS = 0.5
-# By these MONAI's reader splits a series, of which it takes the first part without a word.
-_SPLITTING = {
-    "0020|0011": "series number",
-    "0018|0024": "sequence name",
-    "0018|0050": "slice thickness",
-    "0008|0021": "series date",
-}
-
-# A locale is the whole process's: a second thread would take the first one's C for what it has to put back.
-_ONE_AT_A_TIME = threading.Lock()
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """One file of a series: size (pixels) and spacing (mm) in its plane, direction cosines 3x3, origin (mm, LPS)."""
+def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -> list[Slice]:
+    """Check a folder for what readers are silent about, and return the slices of its only series.
 
-    size: tuple[int, int]
-    spacing: np.ndarray
-    direction: np.ndarray
-    origin: np.ndarray
-    tags: tuple[str, ...]
-
-
-def check_series(folder: str) -> None:
-    """Check what readers are silent about.
-
-    Of several series they take one, and of one whose slices differ in thickness or date a part; across a missing
+    Of several series readers take one, and of one whose slices differ in thickness or date a part; across a missing
     slice they go on; a slice of another orientation or pixel size they put among the rest; and the shift of a tilted
     gantry's slices they drop.
 
     Args:
         folder: the folder of the files.
+        slices: the headers of its DICOM files.
+        damaged: names of files that are DICOM by their names and cannot be read.
 
     Raises:
-        InputError: it holds DICOM files, but no images, or some that are damaged or that ITK cannot decode; several
+        InputError: there are no images among them, or some that are damaged or that ITK cannot decode; several
             series; slices of different orientation, size or spacing; one slice alone; two in one place, or distances
             that differ by more than a tenth; slices that shift sideways by more than half a pixel.
     """
-    # Imported here, because NIfTI files do not need it.
-    import SimpleITK as sitk  # noqa: PLC0415
-
-    with same_locale():
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
-        files = tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder)) if series else ()
+    images = [one for one in slices if one.is_image and one.whole]
+    series = {one.series for one in images}
     if len(series) > 1:
         raise InputError(
             folder,
@@ -76,56 +49,39 @@ def check_series(folder: str) -> None:
             remedy="give every series a folder of its own, and name the one that is meant",
             kind="dimensions",
         )
-    _check_all_known(folder, files)
-    if not files:
-        # Without any DICOM file at all, reading it tells.
-        return
-    _check_content(files[0], where=folder)
-    with same_locale():
-        slices = [_read_slice(sitk, file) for file in files]
-    alone = [one for one in slices if one is not None]
+    if not images:
+        for one in slices:
+            _check_content(one, where=folder)
+    # Where it is the last slice, no gap would show that it is left out.
+    broken = [one for one in slices if not (one.is_image and one.whole) and other_content(one.storage) is None]
+    _refuse_damaged(folder, sorted([*damaged, *(Path(one.file).name for one in broken)]))
+    for one in images:
+        _check_content(one, where=folder)
     # A file of many slices describes itself.
-    if len(alone) == len(slices):
-        _check_one_kind(folder, alone)
-        _check_distances(folder, alone)
-        _check_straight(folder, alone)
+    if all(one.frames == 1 for one in images):
+        _check_one_kind(folder, images)
+        _check_distances(folder, images)
+        _check_straight(folder, images)
+    return images
 
 
-def check_dicom_file(path: str) -> None:
+def check_one_file(path: str, one: Slice) -> None:
     """Check one DICOM file that is given by itself: that it is a volume.
-
-    Args:
-        path: the file.
 
     Raises:
         InputError: it is no image, ITK cannot decode it, or it holds one slice.
     """
-    import SimpleITK as sitk  # noqa: PLC0415
-
-    _check_content(path, where=path)
-    with same_locale():
-        one = _read_slice(sitk, path)
-    if one is not None:
+    _check_content(one, where=path)
+    if one.frames == 1:
         _refuse_one_slice(path, remedy="give the folder that holds the files of its series")
 
 
-@contextmanager
-def same_locale() -> Iterator[None]:
-    """Put the process's locale back: GDCM sets it to C, and text files would be ASCII from then on."""
-    with _ONE_AT_A_TIME:
-        before = locale.setlocale(locale.LC_ALL)
-        try:
-            yield
-        finally:
-            locale.setlocale(locale.LC_ALL, before)
-
-
-def _check_content(file: str, *, where: str) -> None:
-    content, packing = other_content(file), unreadable_packing(file)
+def _check_content(one: Slice, *, where: str) -> None:
+    content, packing = other_content(one.storage), unreadable_packing(one.syntax)
     if content is not None:
         raise InputError(
             where,
-            found=f"DICOM that is {content}" + (f" ({Path(file).name})" if file != where else ""),
+            found=f"DICOM that is {content}" + (f" ({Path(one.file).name})" if one.file != where else ""),
             expected="a DICOM series of images",
             remedy="give the folder of the scan itself",
             kind="not-an-image",
@@ -140,42 +96,20 @@ def _check_content(file: str, *, where: str) -> None:
         )
 
 
-def _read_slice(sitk: Any, file: str) -> _Slice | None:
-    """Read the header of one slice; None for a file of many."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(file)
-    reader.ReadImageInformation()
-    if reader.GetDimension() != 3 or reader.GetSize()[2] != 1:
-        return None
-    return _Slice(
-        size=reader.GetSize()[:2],
-        spacing=np.asarray(reader.GetSpacing()[:2]),
-        direction=np.reshape(reader.GetDirection(), (3, 3)),
-        origin=np.asarray(reader.GetOrigin()),
-        tags=tuple(reader.GetMetaData(tag).strip() if reader.HasMetaDataKey(tag) else "" for tag in _SPLITTING),
+def _refuse_damaged(folder: str, names: Sequence[str]) -> None:
+    if not names:
+        return
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    raise InputError(
+        folder,
+        found=f"DICOM files that are truncated or no images: {names[0]}{more}",
+        expected="a DICOM series whose every file can be read",
+        remedy="copy these files again (or run `git lfs pull`), or move them away if they are not of the scan",
+        kind="truncated",
     )
 
 
-def _check_all_known(folder: str, files: Sequence[str]) -> None:
-    """Refuse files that GDCM left out: where it is the last slice, no gap would tell."""
-    known = {Path(file).name for file in files}
-    others = [file for file in dicom_files(Path(folder)) if file.name not in known]
-    if not files:
-        for file in others:
-            _check_content(str(file), where=folder)
-    damaged = [file.name for file in others if other_content(file) is None]
-    if damaged:
-        more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-        raise InputError(
-            folder,
-            found=f"DICOM files that are truncated or no images: {damaged[0]}{more}",
-            expected="a DICOM series whose every file can be read",
-            remedy="copy these files again (or run `git lfs pull`), or move them away if they are not of the scan",
-            kind="truncated",
-        )
-
-
-def _check_one_kind(folder: str, slices: Sequence[_Slice]) -> None:
+def _check_one_kind(folder: str, slices: Sequence[Slice]) -> None:
     first = slices[0]
     turned = max(float(np.abs(one.direction - first.direction).max()) for one in slices)
     sizes = sorted({one.size for one in slices})
@@ -189,10 +123,10 @@ def _check_one_kind(folder: str, slices: Sequence[_Slice]) -> None:
         shown = " and ".join(f"{x:g} x {y:g}" for x, y in sorted(spacings)[:3])
         what, kind = f"pixel spacing: {shown} mm", "spacing"
     else:
-        values = [sorted({one.tags[number] for one in slices}) for number in range(len(_SPLITTING))]
+        values = [sorted({one.tags[number] for one in slices}) for number in range(len(SPLITTING))]
         differing = [
             f"{name} ({', '.join(value or 'none' for value in found[:3])})"
-            for name, found in zip(_SPLITTING.values(), values, strict=True)
+            for name, found in zip(SPLITTING, values, strict=True)
             if len(found) > 1
         ]
         if not differing:
@@ -217,7 +151,7 @@ def _refuse_one_slice(where: str, *, remedy: str) -> None:
     )
 
 
-def _check_distances(folder: str, slices: Sequence[_Slice]) -> None:
+def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
     if len(slices) == 1:
         _refuse_one_slice(folder, remedy="copy the rest of the series into the folder")
     normal = slices[0].direction[:, 2]
@@ -238,7 +172,7 @@ def _check_distances(folder: str, slices: Sequence[_Slice]) -> None:
     )
 
 
-def _check_straight(folder: str, slices: Sequence[_Slice]) -> None:
+def _check_straight(folder: str, slices: Sequence[Slice]) -> None:
     """Refuse a sheared series: readers put the slices exactly one above the other."""
     first = slices[0]
     ways = np.array([one.origin - first.origin for one in slices])

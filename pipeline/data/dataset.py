@@ -12,7 +12,7 @@ from typing import Any
 
 from .datalist import as_list, existing_folder, read_json, require_paths, training_items
 from .errors import InputError
-from .volumes import scan_name
+from .images.endings import scan_name
 
 __all__ = ["Case", "Dataset", "located", "read_dataset", "reported"]
 

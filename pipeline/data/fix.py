@@ -18,10 +18,10 @@ from .check_file import WHOLE_NUMBER_TOLERANCE
 from .datalist import as_list, read_json
 from .dataset import Dataset, located, reported
 from .errors import InputError
-from .file_start import nifti_class
 from .findings import FIXABLE
+from .images.endings import is_nifti
+from .images.nifti_header import nifti_class
 from .make_datalist import write_json
-from .volumes import is_nifti
 
 __all__ = ["Fixed", "fix_dataset", "require_new_folder"]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .dicom_files import dicom_files
 from .errors import InputError
-from .volumes import is_nifti, scan_name
+from .images.dicom_files import dicom_files
+from .images.endings import is_nifti, is_picture, is_store, is_volume, scan_name
+from .images.files import is_image_here, is_second_half
 
 __all__ = ["FoundScan", "case_name", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
 
@@ -23,8 +24,6 @@ _OUTPUT_ENDINGS = (
 )
 # Where prediction keeps what it knows of the scans whose outputs lie in a folder.
 _RECORDS = ".predicted"
-_VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
-_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 logger = logging.getLogger(__name__)
@@ -71,11 +70,12 @@ def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
 def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
     """Find a folder's scans, sorted by name.
 
-    Of several kinds in a folder the first that there is counts, and the first scan's notes tell of the others: NIfTI;
-    NRRD, MetaImage and `.hdr/.img`; the folder as a DICOM series (files named `.dcm`, or known by their first bytes);
-    the series below it, as scanners export them; pictures, which are previews where there is anything else. Of each
-    subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan: files with
-    the name of a scan that is there and the ending of an output, and those of the records that prediction keeps.
+    Of several kinds in a folder the first that there is counts, and the first scan's notes name the others: NIfTI;
+    NRRD, MetaImage, `.hdr/.img`, MGZ and Zarr stores; the folder as a DICOM series (files named `.dcm`, or known by
+    their first bytes); the series below it, as scanners export them; pictures, which are previews if there is anything
+    else. Of each subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan:
+    files with the name of a scan that is there and the ending of an output, and those of the records that prediction
+    keeps.
 
     Args:
         folder: an existing folder.
@@ -87,10 +87,10 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
     """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     outputs = _outputs(folder, visible, channels)
-    files = [path for path in visible if path.name not in outputs and scan_name(path) != path.name and path.is_file()]
+    files = [path for path in visible if path.name not in outputs and is_image_here(path)]
     nifti = [path for path in files if is_nifti(path)]
-    volumes = [path for path in files if path.suffix.lower() in _VOLUMES and not _is_second_half(path)]
-    pictures = [path for path in files if path.suffix.lower() in _PICTURES]
+    volumes = [path for path in files if is_volume(path) and not is_second_half(path)]
+    pictures = [path for path in files if is_picture(path)]
     below, deeper = _series_below(folder)
     kinds = [
         group_channels(nifti, channels=channels),
@@ -193,7 +193,10 @@ def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str
     """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
-    for path in (*(path for path in visible if path.is_file()), *(path for path in series if _has_slices(path))):
+    for path in (
+        *(path for path in visible if path.is_file() or is_store(path)),
+        *(path for path in series if _has_slices(path)),
+    ):
         folders = path.absolute().parent.parts[1:]
         for count in {1, channels}:
             name = case_name(path, channels=count)
@@ -224,10 +227,7 @@ def _written(folder: Path) -> set[str]:
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return sorted(path for path in found if not is_store(path))
     except OSError:
         return []
-
-
-def _is_second_half(path: Path) -> bool:
-    return path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()

@@ -25,9 +25,10 @@ from .check_grid import grid_problems, header_problems
 from .dataset import Case, located, reported
 from .errors import InputError
 from .findings import Finding
+from .images.door import read_volume
+from .images.header import Volume
 from .intensities import add_voxels, channels_of, measure_intensities
 from .structures import measure_structures
-from .volumes import Volume, read_volume
 
 __all__ = ["Draw", "Inspection", "Stopped", "Wanted", "failed_case", "inspect_case"]
 

@@ -11,10 +11,10 @@ from typing import Any
 from ..files import write_text
 from .errors import InputError
 from .folds import make_folds
+from .images.files import natural_order, parts_of
 from .layouts.checksums import checksums_of
 from .layouts.find import find
 from .layouts.found import Found, Item
-from .layouts.image_files import natural_order, parts_of
 from .layouts.items import groups_of, require_sound, strata_of, with_subjects
 from .layouts.names import channels_by_index, given_labels, labels_by_value
 

@@ -9,7 +9,7 @@ from typing import Any
 from .datalist import as_list, existing_folder, read_json, require_files, require_paths, resolved
 from .errors import InputError
 from .folder_scans import case_name, scans_of_folder
-from .volumes import scan_name
+from .images.endings import scan_name
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
 

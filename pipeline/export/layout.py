@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..data.images.endings import COMPRESSED_NIFTI, format_name, is_picture, split_ending
+
 __all__ = ["Layout", "layout_of"]
 
-_NIFTI = ".nii.gz"
-_NIFTIS = (".nii.gz", ".nii", ".hdr", ".img")
-_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+# What MONAI needs to read a format, nibabel aside, which is always there.
+_PACKAGES = {"picture": ["pillow"], "itk": ["itk"], "dicom": ["itk"]}
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,19 @@ class Layout:
     """
 
     images: str = "imagesTr"
-    image_ending: str = _NIFTI
+    image_ending: str = COMPRESSED_NIFTI
     labels: str = "labelsTr"
-    label_ending: str = _NIFTI
+    label_ending: str = COMPRESSED_NIFTI
 
     @property
     def has_pictures(self) -> bool:
         """Whether the images are pictures (PNG, TIFF)."""
-        return self.image_ending.lower().endswith(_PICTURES)
+        return is_picture(f"image{self.image_ending}")
 
     @property
     def packages(self) -> list[str]:
         """What MONAI needs to read the images, nibabel aside."""
-        if self.image_ending.lower().endswith(_NIFTIS):
-            return []
-        return ["pillow"] if self.has_pictures else ["itk"]
+        return _PACKAGES.get(format_name(f"image{self.image_ending}") or "dicom", [])
 
     @property
     def data_type(self) -> str:
@@ -59,4 +58,4 @@ def layout_of(manifest: Mapping[str, Any] | None) -> Layout:
 
 
 def _ending(name: str) -> str:
-    return name[-len(_NIFTI) :] if name.lower().endswith(_NIFTI) else Path(name).suffix
+    return split_ending(name)[1] or Path(name).suffix

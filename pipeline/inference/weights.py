@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..data.errors import InputError
-from ..data.file_start import is_lfs_pointer
+from ..data.images.file_start import is_lfs_pointer
 
 __all__ = ["check_weights"]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
+from ..data.images.header import Header
 from ..files import whole_file
 from .dicom_series import in_slices, series_slices
 from .label_files import one_line
@@ -36,7 +37,7 @@ def write_dicom_seg(
     labels: NDArray[Any],
     path: str | Path,
     *,
-    scan: str | Path | None,
+    scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label],
 ) -> None:
@@ -48,7 +49,7 @@ def write_dicom_seg(
     Args:
         labels: (X, Y) or (X, Y, Z), integers from 0.
         path: where the file shall be.
-        scan: the folder of the DICOM series, one file per slice.
+        scan: its header, or the folder of the DICOM series, one file per slice.
         affine: 4 x 4 voxel-to-world (mm, RAS), by which the slices are found.
         table: a segment each, numbered from 1 by their values. A label map without any foreground is a valid file.
 
@@ -57,6 +58,7 @@ def write_dicom_seg(
             map is not in its grid, or a value is not in the table.
     """
     highdicom = _highdicom(path)
+    scan = scan.path if isinstance(scan, Header) else scan
     volume = labels.reshape((*labels.shape, 1)[:3])
     ordered, frames = in_slices(volume, affine, series_slices(scan), str(scan))
     rows = sorted(table)

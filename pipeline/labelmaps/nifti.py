@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +13,11 @@ import nibabel as nib
 import numpy as np
 from monai.data.utils import correct_nifti_header_if_necessary, to_affine_nd
 from monai.utils import convert_to_numpy
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import DTypeLike, NDArray
 
 from ..data.errors import InputError
-from ..data.volumes import is_nifti
+from ..data.images.header import Header
+from ..data.images.nifti_header import header_image, read_nifti_header
 from ..files import whole_file
 from .label_files import one_line
 from .label_table import Label
@@ -35,7 +34,6 @@ _GEOMETRY = (
     *(f"qoffset_{axis}" for axis in "xyz"),
     *(f"srow_{axis}" for axis in "xyz"),
 )
-_PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _GRID_TOLERANCE = 0.1  # of the smallest voxel size: far above rounding, far below one flipped axis
 _SCANNER = 1  # NIfTI's code for scanner coordinates
 _MAX_AXIS = 32767  # that NIfTI-1, with its sizes of 16 bits, can hold
@@ -45,33 +43,23 @@ _EXTENSION_START = 8  # bytes: its size and code, before its content
 
 
 def scan_grid(
-    scan: str | Path | None,
-) -> tuple[nib.Nifti1Pair | None, tuple[int, ...] | None, NDArray[np.float64] | None]:
-    """Return what a scan's NIfTI header tells, with the voxels unread.
+    scan: Header | str | Path | None,
+) -> tuple[Header | None, tuple[int, ...] | None, NDArray[np.float64] | None]:
+    """Return what a scan's NIfTI header says.
 
     Args:
-        scan: a file; anything else, or None, tells nothing.
+        scan: its header, or a file; of anything else, or None, nothing is known.
 
     Returns:
-        The image, its shape in space, and its affine (mm, RAS) as MONAI reads it: where sform and voxel sizes disagree,
-        MONAI goes by the qform or rescales. All are None of a scan that is no NIfTI (the older Analyze format
-        included).
+        The header, its shape in space, and its affine (mm, RAS) as MONAI reads it: where sform and voxel sizes
+        disagree, MONAI goes by the qform or rescales. All are None of a scan that is no NIfTI (the older Analyze
+        format included).
     """
-    name = str(scan)
-    if is_nifti(name):
-        return _grid(nib.load(name), name)
-    if name.lower().endswith(_PAIRS):
-        # What is named so may be of another format, or not exist.
-        with contextlib.suppress(OSError, ImageFileError):
-            image = nib.load(name)
-            if isinstance(image, nib.Nifti1Pair):
-                return _grid(image, name)
-    return None, None, None
-
-
-def _grid(image: nib.Nifti1Pair, name: str) -> tuple[nib.Nifti1Pair, tuple[int, ...], NDArray[np.float64]]:
-    # MONAI's correction is of the image that it is given.
-    return image, image.shape[:3], affine_3d(correct_nifti_header_if_necessary(nib.load(name)).affine)
+    header = scan if isinstance(scan, Header) else None if scan is None else read_nifti_header(scan)
+    if header is None or header.forms is None:
+        return None, None, None
+    corrected = correct_nifti_header_if_necessary(header_image(header.raw))
+    return header, header.spatial_shape, affine_3d(corrected.affine)
 
 
 def check_grid(
@@ -124,7 +112,7 @@ def write_nifti(
     path: str | Path,
     *,
     dtype: DTypeLike,
-    scan: nib.Nifti1Pair | None,
+    scan: Header | None,
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
 ) -> None:
@@ -168,17 +156,14 @@ def _open(path: Path) -> Iterator[Any]:
                 yield stream
 
 
-def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: nib.Nifti1Pair) -> nib.Nifti1Header:
+def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> nib.Nifti1Header:
     """Build a header with the geometry of a NIfTI scan, byte for byte as its file has it.
 
     nibabel repairs what it finds odd in a header that it loads (a qfac of 0, negative voxel sizes). So the geometry is
     read without checks and set last: what other programs see in the scan they see in the prediction.
     """
-    pair = scan.header
-    with scan.file_map["image" if pair.is_single else "header"].get_prepare_fileobj("rb") as stream:
-        start = stream.read(pair.template_dtype.itemsize)
-    single = nib.Nifti2Header if isinstance(pair, nib.Nifti2Header) else nib.Nifti1Header
-    header = single(start, check=False)
+    single = nib.Nifti2Header if len(scan.raw) == nib.Nifti2Header.sizeof_hdr else nib.Nifti1Header
+    header = single(scan.raw, check=False)
     geometry = {field: header[field].copy() for field in _GEOMETRY}
     header["magic"] = header.single_magic
     header["vox_offset"] = 0

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.errors import InputError
+from ..data.images.header import Header
+from ..data.images.nrrd_header import NRRD_START, read_nrrd_header
 from ..files import whole_file
 from .label_files import one_line
 from .label_table import Label
@@ -20,12 +22,9 @@ from .voxels import voxel_blocks
 
 __all__ = ["write_nrrd"]
 
-_START = b"NRRD"
-_SCANS = (".nrrd", ".nhdr")
 _FIELD = re.compile(r"([^#:][^:]*):(?!=)\s*(.*)")
 _VECTOR = re.compile(r"none|\([^()]*\)", re.IGNORECASE)
 _SPACES = ("space", "space dimension")
-_MOST_HEADER = 1 << 20  # bytes: far more than any header has; of a file with voxels, that is not read whole
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NO_EXTENT = ((0, -1),) * 3
 
@@ -35,7 +34,7 @@ def write_nrrd(
     path: str | Path,
     *,
     dtype: np.dtype[Any],
-    scan: str | Path | None,
+    scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
 ) -> None:
@@ -45,7 +44,7 @@ def write_nrrd(
         labels: (X, Y) or (X, Y, Z).
         path: where the file shall be.
         dtype: of the voxels in the file, an unsigned integer.
-        scan: where it is NRRD, its lines of space, directions and origin are taken as they stand.
+        scan: its header, or the file; if it is NRRD, its lines of space, directions and origin are taken as they stand.
         affine: 4 x 4 voxel-to-world (mm, RAS), which counts otherwise; it may be sheared.
         table: a segment each, in this order.
 
@@ -54,7 +53,8 @@ def write_nrrd(
     """
     stored = np.dtype(dtype).newbyteorder("<")
     fields = _fields(scan)
-    sizes, geometry = _scan_geometry(fields, labels.shape, str(scan)) or _affine_geometry(affine, labels.shape)
+    name = str(scan.path if isinstance(scan, Header) else scan)
+    sizes, geometry = _scan_geometry(fields, labels.shape, name) or _affine_geometry(affine, labels.shape)
     lines = [
         "NRRD0004",
         f"type: uint{8 * stored.itemsize}",
@@ -74,17 +74,13 @@ def write_nrrd(
                 stream.write(block.astype(stored, order="F").T.data)
 
 
-def _fields(scan: str | Path | None) -> dict[str, tuple[str, str]]:
+def _fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:
     """Return (line, value) by the name of each field of an NRRD scan's header; of another scan none."""
-    if scan is None or not str(scan).lower().endswith(_SCANS):
-        return {}
-    with Path(scan).open("rb") as stream:
-        if stream.read(len(_START)) != _START:
-            return {}
-        head = stream.read(_MOST_HEADER)
-    fields = {}
-    # A blank line ends the header; what a detached one lacks, a file with voxels always has.
-    for line in re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("utf-8", "replace").splitlines():
+    head = scan.raw if isinstance(scan, Header) else b"" if scan is None else read_nrrd_header(scan)
+    fields: dict[str, tuple[str, str]] = {}
+    if not head.startswith(NRRD_START):
+        return fields
+    for line in head.decode("utf-8", "replace").splitlines()[1:]:
         if match := _FIELD.fullmatch(line.rstrip()):
             fields[match[1].strip().lower()] = (match[0], match[2])
     return fields

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..data.errors import InputError
 from ..data.folder_scans import case_name
+from ..data.images.header import Header
 from .dicom_seg import write_dicom_seg
 from .label_table import Label, label_table
 from .nifti import affine_3d, check_grid, scan_grid, write_nifti
@@ -32,7 +33,7 @@ def save_label_map(
     labels: NDArray[Any],
     path: str | Path,
     *,
-    scan: str | Path | None,
+    scan: Header | str | Path | None,
     affine: NDArray[Any],
     table: Sequence[Label] = (),
 ) -> None:
@@ -45,7 +46,8 @@ def save_label_map(
         labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type; also in a file (`numpy.memmap`).
         path: its ending decides: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D Slicer opens as a segmentation;
             `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
-        scan: the scan's (first) file or the folder of its DICOM series; None for an array from memory.
+        scan: the header of the scan's (first) file; or this file, or the folder of its DICOM series, whose header is
+            read; None for an array from memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
         table: names and colours for the file; a DICOM segmentation needs them for every label.
 
@@ -71,7 +73,7 @@ def save_volume(
     volume: NDArray[Any],
     path: str | Path,
     *,
-    scan: str | Path | None,
+    scan: Header | str | Path | None,
     affine: NDArray[Any],
 ) -> None:
     """Save a volume of numbers, such as probabilities or entropy, as float32 NIfTI in its scan's grid.
@@ -113,7 +115,7 @@ class _Saver(MapTransform):
         self.channels = channels
         self._sources: dict[Path, tuple[str, Hashable]] = {}
 
-    def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, str, NDArray[np.float64]]:
+    def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, Header | str, NDArray[np.float64]]:
         """Return the file for the prediction of `key`, the scan that it is from, and that scan's affine."""
         prediction = data[key]
         meta = _scan_meta(data.get(self.image_key), prediction)
@@ -127,13 +129,13 @@ class _Saver(MapTransform):
                 expected="scans with different file names",
                 remedy="rename one of the two, or give each an output folder or a postfix",
             )
-        _, shape, affine = scan_grid(source)
+        header, shape, affine = scan_grid(source)
         if affine is None:
             affine = affine_3d(meta["original_affine"] if "original_affine" in meta else meta["affine"])
         says_where = isinstance(prediction, MetaTensor) and "filename_or_obj" in prediction.meta
         own = affine_3d(prediction.affine) if says_where else affine
         check_grid(prediction.shape[1:], own, shape or meta.get("spatial_shape"), affine, source)
-        return target, source, affine
+        return target, header or source, affine
 
 
 class SaveLabelMapd(_Saver):
@@ -228,11 +230,11 @@ def _scan_meta(*candidates: Any) -> Mapping[str, Any]:
     raise ValueError(msg)
 
 
-def _checked_scan(scan: str | Path | None, volume: NDArray[Any], affine: NDArray[np.float64]) -> Any:
-    """Return the image of a NIfTI scan, None of any other, after a check that the volume is in its grid."""
-    image, shape, own = scan_grid(scan)
-    check_grid(volume.shape[:3], affine, shape, affine if own is None else own, str(scan))
-    return image
+def _checked_scan(scan: Header | str | Path | None, volume: NDArray[Any], affine: NDArray[np.float64]) -> Header | None:
+    """Return the header of a NIfTI scan, None of any other, after a check that the volume is in its grid."""
+    header, shape, own = scan_grid(scan)
+    check_grid(volume.shape[:3], affine, shape, affine if own is None else own, _name(scan))
+    return header
 
 
 def _require_ending(path: str | Path, *endings: str) -> None:
@@ -241,5 +243,9 @@ def _require_ending(path: str | Path, *endings: str) -> None:
         raise InputError(path, found="another ending", expected=expected, remedy="name the file with one of these")
 
 
-def _log(scan: object, path: str | Path, volume: NDArray[Any], dtype: object) -> None:
-    logger.info("%s: %s, %s %s", scan, path, "x".join(map(str, volume.shape)), dtype)
+def _name(scan: Header | str | Path | None) -> str:
+    return str(scan.path if isinstance(scan, Header) else scan)
+
+
+def _log(scan: Header | str | Path | None, path: str | Path, volume: NDArray[Any], dtype: object) -> None:
+    logger.info("%s: %s, %s %s", _name(scan), path, "x".join(map(str, volume.shape)), dtype)

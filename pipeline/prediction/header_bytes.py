@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
 from ..data.check_header import check_spacing
-from ..data.layouts.headers import shape_and_spacing
-from ..data.volumes import is_nifti
+from ..data.images.header import Header
 from .memory import preparation_bytes, reading_bytes
 from .parts import Parts
 
 __all__ = ["preparing_bytes"]
 
 _ITK = 300 << 20  # bytes
+_READ_BY_ITK = ("itk", "dicom", "picture")  # a TIFF is
 _SAME_SPACING = 1e-5  # mm: beyond it MONAI resamples, as a header in float32 stays within it
 
 
-def preparing_bytes(files: Sequence[str], parts: Parts) -> tuple[int, tuple[int, ...]]:
-    """Return what reading and pre-processing a scan's files takes at its peak (bytes), and their shape.
+def preparing_bytes(header: Header, parts: Parts) -> tuple[int, tuple[int, ...]]:
+    """Return what reading and pre-processing a scan takes at its peak (bytes), and its shape.
+
+    Args:
+        header: of its (first) file.
+        parts: of the bundle.
 
     Raises:
-        InputError: the first file's header cannot be read, or its spacing cannot be right.
+        InputError: its spacing cannot be right.
     """
-    shape, spacing = shape_and_spacing(Path(files[0]))
-    shape, spacing = shape[: parts.spatial_dims], spacing[: parts.spatial_dims]
+    shape, spacing = header.spatial_shape[: parts.spatial_dims], header.spacing[: parts.spatial_dims]
     if len(shape) < parts.spatial_dims:
         # Its check refuses it.
         return reading_bytes(prod(shape), channels=parts.channels), shape
-    check_spacing(files[0], np.asarray(spacing), shape)
+    check_spacing(header.path, np.asarray(spacing), shape)
     own = parts.own_spacing or spacing
     # Which axis is which does not matter for the product, if spacings are not far apart.
     change = prod(spacing) / prod(own)
@@ -45,4 +46,4 @@ def preparing_bytes(files: Sequence[str], parts: Parts) -> tuple[int, tuple[int,
         masked=parts.masked,
     )
     # The first file that ITK reads brings its libraries, which stay.
-    return needed + (0 if is_nifti(files[0]) else _ITK), shape
+    return needed + (_ITK if header.format in _READ_BY_ITK else 0), shape

@@ -9,19 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.datalist import as_list
-from ..data.dicom_files import is_dicom
 from ..data.errors import InputError
-from ..data.file_start import unreadable
 from ..data.folder_scans import FoundScan, case_name, group_channels, scans_in_folder
-from ..data.layouts.image_files import is_image, natural_order, parts_of
+from ..data.images.dicom_files import is_dicom
+from ..data.images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
+from ..data.images.file_start import unreadable
+from ..data.images.files import natural_order, pair_of, parts_of
 from ..data.nearest import nearest_path
 from ..data.scans import named_scans
-from ..data.volumes import is_pair, pair_of
 
 __all__ = ["ScanInput", "read_inputs"]
-
-_DIRECTORY = "DICOMDIR"
-_DETACHED = (".mhd", ".nhdr")
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def _grouped(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequence[F
         missing = _missing([str(path)])
         if missing is not None:
             words.append([_joined(str(word), channels) if "," in str(word) else FoundScan((str(path),), missing)])
-        elif path.is_file() and _is_scan(path):
+        elif _is_scan(path):
             path = _header_of(path)
             words.append(path)
             if path not in files.setdefault(str(path.parent), []):
@@ -118,7 +115,9 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _is_scan(path: Path) -> bool:
-    return is_image(path) or (is_dicom(path) and path.name.upper() != _DIRECTORY)
+    if is_store(path):
+        return path.is_dir()
+    return path.is_file() and (is_image(path) or (is_dicom(path) and path.name.upper() != DICOM_DIRECTORY))
 
 
 def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundScan]:
@@ -196,11 +195,11 @@ def _instead(file: str) -> str:
 
 
 def _no_image(path: Path) -> InputError:
-    directory = path.name.upper() == _DIRECTORY
+    directory = path.name.upper() == DICOM_DIRECTORY
     return InputError(
         path,
         found="the list of a DICOM medium" if directory else "a file that is no image by its name",
-        expected="a scan: NIfTI, NRRD, MHA, a picture, a DICOM series' folder, or a datalist (.json)",
+        expected="a scan: NIfTI, NRRD, MHA, MGZ, Zarr, a picture, a DICOM series' folder, or a datalist (.json)",
         remedy="give the folder of the series itself" if directory else "leave it out, or convert it to NIfTI",
         kind="not-an-image",
     )
@@ -214,7 +213,7 @@ def _header_of(path: Path) -> Path:
 
 def _detached_files(scan: FoundScan) -> Iterator[str]:
     for file in scan.files:
-        if Path(file).suffix.lower() in _DETACHED and os.access(file, os.R_OK):
+        if is_detached(file) and os.access(file, os.R_OK):
             yield from (str(_absolute(part)) for part in parts_of(Path(file))[1:])
 
 

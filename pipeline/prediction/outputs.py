@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.layouts.image_files import is_image
+from ..data.images.endings import is_image
 from ..files import whole_file
 from ..labelmaps.save import save_label_map, save_volume
 from ..labelmaps.statistics import label_statistics, write_statistics
@@ -145,7 +145,6 @@ def write_outputs(
     prediction: Prediction,
     outputs: Outputs,
     *,
-    scan: str | None,
     name: str,
     read: Callable[[], NDArray[Any]],
 ) -> None:
@@ -154,7 +153,6 @@ def write_outputs(
     Args:
         prediction: of the scan.
         outputs: where to.
-        scan: the scan's (first) file or folder, whose header the files take over.
         name: of the scan, for people.
         read: reads the scan's voxels, (C, X, Y[, Z]) in its own units and grid; called only where these are needed.
 
@@ -164,7 +162,7 @@ def write_outputs(
     """
     before = {file for file in outputs.files if file.exists()}
     try:
-        _write(prediction, outputs, scan=scan, name=name, read=read)
+        _write(prediction, outputs, name=name, read=read)
     except BaseException:
         for file in outputs.files:
             if file not in before:
@@ -172,10 +170,8 @@ def write_outputs(
         raise
 
 
-def _write(
-    prediction: Prediction, outputs: Outputs, *, scan: str | None, name: str, read: Callable[[], NDArray[Any]]
-) -> None:
-    affine, table = prediction.affine, prediction.table
+def _write(prediction: Prediction, outputs: Outputs, *, name: str, read: Callable[[], NDArray[Any]]) -> None:
+    affine, table, scan = prediction.affine, prediction.table, prediction.header
     if outputs.probabilities is not None and prediction.probabilities is not None:
         # Of a picture (X, Y, K) the classes are no third axis in space.
         flat = prediction.labels.ndim == 2

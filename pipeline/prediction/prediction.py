@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.images.header import Header
 from ..labelmaps.label_table import Label
 
 __all__ = ["Prediction", "Prepared"]
@@ -28,6 +29,7 @@ class Prepared:
         scan_affine: its affine, 4x4.
         seconds: that reading, checking and pre-processing took.
         notes: what a user should know about this scan.
+        header: of the scan's (first) file; None for an array.
     """
 
     image: Tensor
@@ -36,6 +38,7 @@ class Prepared:
     scan_affine: NDArray[np.float64]
     seconds: float
     notes: tuple[str, ...] = ()
+    header: Header | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Prediction:
         uncertainty: mean entropy of the voxels with a label, 0 to 1; NaN without any; None where not asked for.
         seconds: by what they were spent on: preparing, network, windows (everything else).
         notes: what a user should know about this scan.
+        header: of the scan's (first) file, whose geometry the label map's file gets; None for an array.
     """
 
     labels: NDArray[Any]
@@ -61,6 +65,7 @@ class Prediction:
     uncertainty: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    header: Header | None = None
 
     @property
     def metatensor(self) -> MetaTensor:

@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.amounts import parse_memory
-from ..data.check import check_scans
 from ..data.errors import InputError
+from ..data.images.door import read_header
+from ..data.images.header import Header
+from ..data.read_scan import read_scan
+from ..data.reader import load_scan
 from ..inference.places import grid_change
 from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
@@ -117,12 +120,13 @@ class Predictor:
         """Read, check and pre-process a scan; arguments and errors are those of a call."""
         start = time.perf_counter()
         notes: tuple[str, ...] = ()
+        header: Header | None = None
         if isinstance(scan, np.ndarray | Tensor):
             image = as_scan(scan, affine, self.parts)
         else:
             files = as_files(scan)
-            image = self._read(files)
-            notes = header_notes(files[0], modality=self.parts.modality)
+            image, header = self._read(files)
+            notes = header_notes(header, modality=self.parts.modality)
         scan_shape, scan_affine = tuple(image.shape[1:]), _four(image.affine)
         for transform in self.parts.preprocessing.transforms:
             # Nothing but the last result is kept: of a large scan each takes as much again.
@@ -135,6 +139,7 @@ class Predictor:
             scan_affine,
             time.perf_counter() - start,
             (*notes, *_notes(scan_shape, len(scan_shape))),
+            header,
         )
 
     def segment(
@@ -195,17 +200,14 @@ class Predictor:
             None if entropy is None else _mean_entropy(entropy, labels),
             {"preparing": prepared.seconds, "network": timed.seconds, "windows": spent - timed.seconds},
             prepared.notes,
+            prepared.header,
         )
 
-    def _read(self, paths: Sequence[str]) -> MetaTensor:
+    def _read(self, paths: Sequence[str]) -> tuple[MetaTensor, Header]:
+        """Read and check a scan, each file decoded once, and return it with its first file's header."""
         self._require_memory(paths)
-        item = paths[0] if len(paths) == 1 else list(paths)
-        case: dict[str, Any] = {"image": item}
-        check_scans(
-            [case], channels=self.parts.channels, spatial_dims=self.parts.spatial_dims, workers=1, progress=False
-        )
-        image: MetaTensor = self.parts.loader(case)["image"]
-        return image
+        volumes = read_scan(paths, channels=self.parts.channels, spatial_dims=self.parts.spatial_dims)
+        return load_scan(self.parts.loader, paths, volumes), volumes[0].header
 
     def _cleaned(self, labels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
         if not self.parts.clean.transforms:
@@ -238,7 +240,7 @@ class Predictor:
         Raises:
             InputError: its header cannot be read.
         """
-        return 0 if self.budget.memory is None else preparing_bytes(files, self.parts)[0]
+        return 0 if self.budget.memory is None else preparing_bytes(read_header(files[0]), self.parts)[0]
 
     def bytes_beside(self, prepared: Prepared) -> int:
         """Return what reading a scan once more takes, for its picture or statistics; 0 where nothing bounds it."""
@@ -257,7 +259,7 @@ class Predictor:
         if self.budget.memory is None:
             return
         try:
-            needed, shape = preparing_bytes(files, self.parts)
+            needed, shape = preparing_bytes(read_header(files[0]), self.parts)
         except InputError:
             # What is wrong with a file is told by reading it, better than by its header.
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..data.errors import InputError
-from ..data.layouts.image_files import parts_of
+from ..data.images.files import parts_of
 from ..files import write_text
 from .outputs import Outputs
 

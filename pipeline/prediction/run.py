@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError
+from ..data.images.endings import is_store
+from ..data.reader import load_scan
 from ..labelmaps.dicom_series import series_slices
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
@@ -184,7 +186,7 @@ class _Line:
             with room:
                 if self.records is not None:
                     self.records.begin(scan.name, scan.files, job.outputs)
-                write_outputs(prediction, job.outputs, scan=scan.files[0], name=scan.name, read=self._voxels(scan))
+                write_outputs(prediction, job.outputs, name=scan.name, read=self._voxels(scan))
             result = Result(
                 name=scan.name,
                 files=scan.files,
@@ -202,8 +204,7 @@ class _Line:
 
     def _voxels(self, scan: ScanInput) -> Callable[[], NDArray[Any]]:
         def read() -> NDArray[Any]:
-            files = list(scan.files)
-            voxels: NDArray[Any] = self._loader({"image": files if len(files) > 1 else files[0]})["image"].numpy()
+            voxels: NDArray[Any] = load_scan(self._loader, scan.files).numpy()
             return voxels
 
         return read
@@ -227,7 +228,7 @@ def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | 
     if scan.problem is not None:
         return failed(job, scan.problem)
     try:
-        if job.wanted.format == "dicom-seg" and not Path(scan.files[0]).is_dir():
+        if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
             # It raises what writing would raise after all computing.
             series_slices(scan.files[0])
         if overwrite:

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
-from ..data.volumes import read_volume
+from ..data.images.door import read_volume
 from ..files import whole_file
 from ..labelmaps.palette import hex_colour
 from ..labelmaps.views import PLANES, View, find_plane, fullest_slice, grey_window, slice_view

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from monai.utils.enums import LazyAttr, TraceKeys
 
+from ..data.images.endings import is_detached, is_pair
 from ..files import write_text
 from .code_text import digest
 
@@ -29,8 +30,6 @@ UNUSED_DAYS = 30
 
 _DAY = 24 * 60 * 60  # seconds
 _DIGEST_LENGTH = 32
-# Formats whose header names a second file, as a rule of the same stem.
-_DETACHED = {".mhd", ".nhdr", ".hdr", ".img"}
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +208,8 @@ def _files(path: Path) -> list[Path]:
     """The files whose content a path stands for: those in a folder of slices, header and data of a pair."""
     if path.is_dir():
         return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-    if path.suffix.lower() in _DETACHED:
+    if is_detached(path) or is_pair(path):
+        # The second file has, as a rule, the same stem.
         same = (other for other in path.parent.iterdir() if other.name.startswith(f"{path.stem}."))
         return sorted(other for other in same if other.is_file())
     return [path]

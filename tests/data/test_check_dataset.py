@@ -213,7 +213,7 @@ def test_too_little_memory_for_a_file_is_no_broken_file(ten, monkeypatch):
     def too_large(*_):
         raise MemoryError
 
-    monkeypatch.setattr("pipeline.data.volumes._read_nifti", too_large)
+    monkeypatch.setattr("pipeline.data.images.nifti.NiftiImage.voxels", too_large)
     report = check_dataset(ten.write())
     assert {kind for kind, *_ in told(report)} == {"check-failed", "label-unused"}
 

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.data.check_file import Grid
 from pipeline.data.check_grid import grid_problems, header_problems, largest_distance
-from pipeline.data.volumes import Volume, read_volume
+from pipeline.data.images.door import read_volume
+from pipeline.data.images.header import Forms, Header, Volume
 
 SHAPE = (100, 80, 40)
 SPACING = (0.8, 0.8, 3.0)
@@ -147,7 +148,12 @@ def volume(qform=None, sform=None, shape=(512, 512, 300)):
     header.set_qform(sform if qform is None else qform, 0 if qform is None else 1)
     header.set_sform(sform, 0 if sform is None else 1)
     forms = [None if each is None else get() for each, get in ((qform, header.get_qform), (sform, header.get_sform))]
-    return Volume(np.zeros(0), header.get_best_affine(), "int16", *forms, np.abs(header["pixdim"][1:4]).astype(float))
+    pixdim = np.abs(header["pixdim"][1:4]).astype(float)
+    affine = header.get_best_affine()
+    dtype = np.dtype(np.int16)
+    return Volume(
+        Header("x", "nifti", shape, 3, affine, tuple(pixdim), dtype, forms=Forms(*forms, pixdim)), np.zeros(0)
+    )
 
 
 def said(volume, shape=(512, 512, 300)):

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from pipeline.data.errors import InputError, explain_errors
-from pipeline.data.volumes import read_volume
+from pipeline.data.images.door import read_volume
 
 
 def an_error(where="scan.nii.gz", **changes):

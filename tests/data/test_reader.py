@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from monai.transforms import LoadImaged
 
 from pipeline.data.errors import InputError
+from pipeline.data.images.door import read_volume
 from pipeline.data.reader import LoadScand
-from pipeline.data.volumes import read_volume
 
 VOXELS = np.random.default_rng(0).integers(-500, 2000, (7, 6, 5)).astype(np.int16)
 SPACING = (1.5, 2.0, 3.0)
@@ -154,3 +154,76 @@ def test_a_promise_that_the_voxels_file_does_not_keep_is_told(tmp_path: Path) ->
     with pytest.raises(InputError, match="truncated or corrupt") as raised:
         read_volume(str(tmp_path / "a.hdr"))
     assert raised.value.kind == "truncated"
+
+
+def same(one: Any, other: Any) -> None:
+    """Compare two metadata entries."""
+    assert type(one) is type(other)
+    np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def written_as_nifti(folder: Path, case: str) -> Path:
+    affine, options = turned(), {"qform": 1, "sform": 1}
+    if case == "big-endian":
+        made = image(nib.Nifti1Image, affine, dtype=np.float32, order=">", **options)
+    elif case == "scaled":
+        made = image(nib.Nifti1Image, affine, **options)
+        made.header.set_slope_inter(0.25, -100)
+    elif case == "channels":
+        made = nib.Nifti1Image(np.random.default_rng(0).random((5, 4, 3, 2), np.float32), affine)
+    elif case == "odd pixdim":
+        # MONAI goes by the qform.
+        made = image(nib.Nifti1Image, affine, **options)
+        made.set_sform(affine @ np.diag([2, 2, 2, 1]), code=1)
+    elif case == "NIfTI-2":
+        made = image(nib.Nifti2Image, affine, qform=0, sform=1)
+    else:
+        made = image(nib.Nifti1Image, affine, qform=0, sform=0)
+    made.to_filename(folder / "a.nii.gz")
+    return folder / "a.nii.gz"
+
+
+def written_by_itk(folder: Path, case: str) -> Path:
+    voxels = np.random.default_rng(0).integers(0, 200, (3, 4, 5)).astype(np.int16)
+    if case == "a.png":
+        sitk.WriteImage(sitk.GetImageFromArray(voxels[0].astype(np.uint8)), str(folder / case))
+    elif case == "colour.png":
+        picture = sitk.GetImageFromArray(np.stack([voxels[0]] * 3, axis=-1).astype(np.uint8), isVector=True)
+        sitk.WriteImage(picture, str(folder / case))
+    else:
+        vector = case.startswith("vector")
+        made = sitk.GetImageFromArray(np.stack([voxels] * 2, axis=-1).astype(np.float32) if vector else voxels)
+        made.SetSpacing((0.5, 2, 3))
+        made.SetOrigin((10, -20, 30))
+        sitk.WriteImage(made, str(folder / case))
+    return folder / case
+
+
+NIFTI = ["big-endian", "scaled", "channels", "odd pixdim", "NIfTI-2", "no form"]
+OTHERS = ["a.nrrd", "a.nhdr", "a.mha", "vector.mha", "vector.nrrd", "a.png", "colour.png", "a.tif"]
+
+
+@pytest.mark.parametrize("case", [*NIFTI, *OTHERS])
+def test_array_affine_and_metadata_are_those_of_monai(tmp_path: Path, case: str) -> None:
+    path = written_as_nifti(tmp_path, case) if case in NIFTI else written_by_itk(tmp_path, case)
+    ours, monais = (
+        kind(keys="image", ensure_channel_first=True)({"image": str(path)})["image"] for kind in (LoadScand, LoadImaged)
+    )
+    assert ours.dtype == monais.dtype
+    assert ours.stride() == monais.stride()
+    np.testing.assert_array_equal(ours.numpy(), monais.numpy())
+    np.testing.assert_array_equal(ours.affine, monais.affine)
+    assert ours.meta.keys() == monais.meta.keys()
+    for key, value in monais.meta.items():
+        same(ours.meta[key], value)
+
+
+def test_channels_of_several_formats_are_one_scan(tmp_path: Path) -> None:
+    affine = np.diag([-1.0, -1, 1, 1])
+    nib.Nifti1Image(VOXELS, affine).to_filename(tmp_path / "a.nii.gz")
+    nib.MGHImage(VOXELS + 1, affine).to_filename(tmp_path / "b.mgz")
+    sitk.WriteImage(sitk.GetImageFromArray((VOXELS + 2).T), str(tmp_path / "c.mha"))
+    files = [str(tmp_path / name) for name in ("a.nii.gz", "b.mgz", "c.mha")]
+    scan = LoadScand(keys="image", ensure_channel_first=True)({"image": files})["image"]
+    np.testing.assert_array_equal(scan.numpy(), [VOXELS, VOXELS + 1, VOXELS + 2])
+    np.testing.assert_allclose(scan.affine, affine, atol=1e-6)

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from pipeline.data.images.door import read_header
 from pipeline.prediction.header_notes import header_notes
 
 
@@ -20,17 +21,17 @@ def nifti(file: Path, *, qform: int, sform: int) -> str:
 def test_a_place_that_is_known_needs_no_note(tmp_path: Path) -> None:
     for number, codes in enumerate(((1, 2), (1, 0), (0, 4))):
         file = nifti(tmp_path / f"{number}.nii.gz", qform=codes[0], sform=codes[1])
-        assert header_notes(file, modality="CT") == ()
+        assert header_notes(read_header(file), modality="CT") == ()
 
 
 def test_without_a_form_the_orientation_is_a_guess(tmp_path: Path) -> None:
-    (note,) = header_notes(nifti(tmp_path / "a.nii", qform=0, sform=0), modality="CT")
+    (note,) = header_notes(read_header(nifti(tmp_path / "a.nii", qform=0, sform=0)), modality="CT")
     assert "neither a qform nor an sform" in note
 
 
 @pytest.mark.real
 def test_the_modality_of_a_series_is_compared_with_the_bundle_s(real_data: Path) -> None:
-    series = str(real_data / "ct_dicom")
+    series = read_header(real_data / "ct_dicom")
     assert header_notes(series, modality="CT") == ()
     assert header_notes(series, modality="other") == ()
     assert header_notes(series, modality="MRI") == ("its modality is CT, and the bundle is for MRI",)

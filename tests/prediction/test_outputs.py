@@ -114,7 +114,7 @@ def prediction() -> Prediction:
 
 def write(prediction: Prediction, outputs: Outputs) -> None:
     voxels = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(1, *SHAPE)
-    write_outputs(prediction, outputs, scan=None, name="a", read=lambda: voxels)
+    write_outputs(prediction, outputs, name="a", read=lambda: voxels)
 
 
 def test_everything_is_written(prediction: Prediction, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_scan_is_read_again_only_where_it_is_needed(prediction: Prediction, 
         pytest.fail("the scan is not needed")
 
     outputs = Outputs.of("a", tmp_path, Wanted(probabilities=True, uncertainty=True))
-    write_outputs(prediction, outputs, scan=None, name="a", read=read)
+    write_outputs(prediction, outputs, name="a", read=read)
     assert outputs.label_map.exists()
 
 

@@ -121,7 +121,7 @@ def test_memory_that_does_not_suffice_is_told_before_reading(
     file = tmp_path / "a.nii.gz"
     nib.save(nib.Nifti1Image(sampled(phantom, (60, 60, 60)), np.eye(4)), file)
     predictor = Predictor(tiny_bundle, device="cpu", memory=resident_bytes() // 2)
-    monkeypatch.setattr(module, "check_scans", lambda *_, **__: pytest.fail("it was read"))
+    monkeypatch.setattr(module, "read_scan", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(InputError, match="60 x 60 x 60 voxels"):
         predictor(file)
 

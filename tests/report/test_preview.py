@@ -8,7 +8,7 @@ import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
-from pipeline.data.volumes import read_volume
+from pipeline.data.images.door import read_volume
 from pipeline.report.preview import draw_preview
 
 RED, BLUE, MAGENTA = (220, 40, 30), (40, 60, 230), (255, 0, 255)

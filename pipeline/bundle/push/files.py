@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ...data.images.endings import endings_of, is_store
 from ..unpack.reading import Pairs, is_config, nodes_of, read_config
 
 __all__ = ["Upload", "files_with_tokens", "is_config_file", "private_notes", "sort_files"]
@@ -15,9 +16,10 @@ __all__ = ["Upload", "files_with_tokens", "is_config_file", "private_notes", "so
 _RUBBISH = ("__pycache__", "Thumbs.db", "desktop.ini")
 _BYTECODE = (".pyc", ".pyo")
 _RESULTS = ("runs", "predictions", "evaluation", "evaluations", "eval", "logs", "data", "dataset", "scans", "cache")
+# Pictures may belong to a bundle's documents; the TIFF of a microscope does not.
 _SCANS = (
-    ".nii", ".nii.gz", ".nrrd", ".nhdr", ".seg.nrrd", ".mha", ".mhd", ".hdr", ".img", ".dcm", ".dicom", ".ima", ".mgh",
-    ".mgz", ".tif", ".tiff", ".h5", ".hdf5", ".npy", ".npz", ".mnc", ".vtk", ".vti", ".vtp", ".mat",
+    *endings_of("nifti", "pair", "itk", "dicom", "mgz", "zarr", "nifti-zarr"),
+    ".dicom", ".ima", ".tif", ".tiff", ".h5", ".hdf5", ".npy", ".npz", ".mnc", ".vtk", ".vti", ".vtp", ".mat",
     ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
     ".pkl", ".pickle", ".joblib", ".parquet", ".feather", ".sqlite", ".sqlite3", ".db",
     ".log", ".key", ".pem", ".ipynb",
@@ -58,7 +60,8 @@ def sort_files(folder: Path) -> tuple[list[Upload], list[str], list[str]]:
             elif path.is_symlink() or not (path.is_file() or path.is_dir()):
                 refused.append(file)
             elif path.is_dir():
-                if name.lower() in _RESULTS and (Path(place) == folder or not any(path.glob("*.py"))):
+                results = name.lower() in _RESULTS and (Path(place) == folder or not any(path.glob("*.py")))
+                if results or is_store(path):
                     refused.append(f"{file}/")
                     folders.remove(name)
             elif _is_data(path) or (file.lower().endswith(_TABLES) and not file.startswith("docs/")):

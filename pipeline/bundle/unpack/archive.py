@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from ...data.errors import InputError
-from ...data.file_start import is_lfs_pointer
+from ...data.images.file_start import is_lfs_pointer
 from ...data.nearest import nearest_path
 from .names import find_name_faults
 

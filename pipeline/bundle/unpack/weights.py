@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...data.file_start import is_lfs_pointer
+from ...data.images.file_start import is_lfs_pointer
 from .memory import limit_memory
 from .onnx_paths import find_external_paths
 from .starts import inner_names, is_zip, read_start, starts_pickle

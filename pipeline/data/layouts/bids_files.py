@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import is_image, is_store, scan_name
+from ..images.files import is_hidden, natural_order, one_per_pair
 from .found import listed
-from .image_files import is_hidden, is_image, natural_order, one_per_pair
 
 __all__ = ["BidsFile", "Key", "files_below", "is_label_map", "is_probability", "key_order", "key_words", "paired"]
 
@@ -44,8 +44,8 @@ def files_below(start: Path, *, skip: Iterable[str]) -> list[BidsFile]:
     """Return the images below a folder that lie in, or are named after, a subject; without hidden ones."""
     paths = []
     for folder, folders, names in os.walk(start, followlinks=True):
-        folders[:] = [name for name in folders if name not in skip and not name.startswith(".")]
-        found = [Path(folder, name) for name in names]
+        found = [Path(folder, name) for name in (*names, *(name for name in folders if is_store(name)))]
+        folders[:] = [name for name in folders if not (name in skip or name.startswith(".") or is_store(name))]
         paths += [path for path in found if is_image(path) and not is_hidden(path)]
     return [file for path in one_per_pair(sorted(paths, key=natural_order)) if (file := _named(path)).key[0]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..datalist import read_json
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import scan_name
 from .table import read_table
 
 __all__ = ["label_names"]

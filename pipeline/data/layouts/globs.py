@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..datalist import existing_folder
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import is_image, scan_name
+from ..images.files import is_hidden, is_image_here, natural_order, one_per_pair
 from .found import Found, Item, Unlabelled, listed, sort_out
-from .image_files import is_hidden, is_image, natural_order, one_per_pair
 
 __all__ = ["find_globs"]
 
@@ -100,7 +100,7 @@ def _files_by_key(start: Path, pattern: str) -> dict[tuple[str, ...], Path]:
     expression = _compiled(_OPEN_ENDING.sub("", written))
     by_key: dict[tuple[str, ...], Path] = {}
     for path in paths:
-        name = path.with_name(scan_name(path)) if open_ending and not path.is_dir() else path
+        name = path.with_name(scan_name(path)) if open_ending and is_image_here(path) else path
         match = expression.fullmatch(name.as_posix() if Path(written).is_absolute() else os.path.relpath(name, start))
         key = tuple((part or "").rstrip("/") for part in match.groups()) if match else (path.as_posix(),)
         if key in by_key:

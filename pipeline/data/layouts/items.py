@@ -12,10 +12,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..folds import classes
-from ..volumes import scan_name
+from ..images.door import read_header
+from ..images.endings import scan_name
+from ..images.files import parts_of
 from .found import Found, Item, listed
-from .headers import shape_and_spacing
-from .image_files import parts_of
 
 __all__ = ["groups_of", "require_sound", "strata_of", "with_subjects"]
 
@@ -121,10 +121,11 @@ def _column(items: Sequence[Item], column: str, found: Found) -> list[str]:
     if name in there:
         return [item.columns.get(name, "") for item in items]
     if name in _FROM_HEADERS:
-        headers = [shape_and_spacing(item.images[0]) for item in items]
+        headers = [read_header(item.images[0]) for item in items]
         # Three digits, because a spacing that went through float32 and text is still the same.
         return [
-            f"{np.prod(shape) if name == 'shape' else float(f'{max(spacing):.3g}'):g}" for shape, spacing in headers
+            f"{np.prod(one.spatial_shape) if name == 'shape' else float(f'{max(one.spacing):.3g}'):g}"
+            for one in headers
         ]
     raise InputError(
         found.source,

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..datalist import existing_folder, read_json
 from ..errors import InputError
-from ..volumes import scan_name
+from ..images.endings import is_image, scan_name
+from ..images.files import image_files, is_hidden, natural_order
 from .found import Found, Item, Unlabelled, listed, sort_out
-from .image_files import image_files, is_hidden, is_image, natural_order
 from .msd import kept
 
 __all__ = ["find_nnunet", "has_channel_files"]

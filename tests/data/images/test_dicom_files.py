@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from pipeline.data.dicom_files import dicom_files, is_dicom, other_content, unreadable_packing
+from pipeline.data.images.dicom_files import dicom_files, is_dicom, other_content, unreadable_packing
+from pipeline.data.images.dicom_slices import read_slice, read_slices
 
 
 @pytest.fixture
@@ -17,7 +18,10 @@ def written(tmp_path: Path) -> Path:
 
 def test_a_slice_is_known_without_its_ending(written: Path) -> None:
     assert is_dicom(written)
-    assert (other_content(written), unreadable_packing(written)) == (None, None)
+    one = read_slice(str(written))
+    assert one is not None
+    assert (other_content(one.storage), unreadable_packing(one.syntax)) == (None, None)
+    assert (one.size, one.frames, one.dtype, one.whole) == ((4, 5), 1, "int16", True)
 
 
 @pytest.mark.parametrize("content", [b"", b"DICM", bytes(128) + b"DIC", bytes(129) + b"DICM"])
@@ -26,7 +30,7 @@ def test_other_files_are_not_dicom(tmp_path: Path, content: bytes) -> None:
     assert not is_dicom(tmp_path / "a")
     assert not is_dicom(tmp_path)
     assert not is_dicom(tmp_path / "absent")
-    assert (other_content(tmp_path / "a"), unreadable_packing(tmp_path / "a")) == (None, None)
+    assert read_slice(str(tmp_path / "a")) is None
 
 
 def test_a_folder_gives_its_dicom_files_sorted(written: Path) -> None:
@@ -40,6 +44,8 @@ def test_a_folder_gives_its_dicom_files_sorted(written: Path) -> None:
 
 @pytest.mark.real
 def test_a_real_series_in_jpeg_2000_can_be_read(real_data: Path) -> None:
-    files = list(dicom_files(real_data / "ct_dicom"))
-    assert len(files) == 20
-    assert {(other_content(file), unreadable_packing(file)) for file in files} == {(None, None)}
+    slices, damaged = read_slices(str(real_data / "ct_dicom"))
+    assert (len(slices), damaged) == (20, [])
+    assert {(other_content(one.storage), unreadable_packing(one.syntax), one.whole) for one in slices} == {
+        (None, None, True)
+    }

@@ -5,7 +5,7 @@ import SimpleITK as sitk
 from monai.transforms import LoadImage
 
 from pipeline.data.errors import InputError
-from pipeline.data.layouts.image_files import image_files, natural_order, parts_of
+from pipeline.data.images.files import image_files, natural_order, parts_of
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 

@@ -7,8 +7,9 @@ import SimpleITK as sitk
 from PIL import Image
 
 from pipeline.data.errors import InputError
-from pipeline.data.file_start import is_lfs_pointer
-from pipeline.data.volumes import is_nifti, read_volume, scan_name
+from pipeline.data.images.door import read_volume
+from pipeline.data.images.endings import is_nifti, scan_name
+from pipeline.data.images.file_start import is_lfs_pointer
 
 AFFINE = np.array([[0, -1.5, 0, 10], [2, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])
 

@@ -1,0 +1,155 @@
+"""The one door to images: opening a path of any format, its header or its whole content, with errors for people."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from ..check_header import check_affine
+from ..errors import InputError
+from .dicom_files import dicom_files
+from .endings import format_name, is_store
+from .file_start import check_place, check_start, unreadable
+from .files import parts_of
+from .formats import OpenImage, format_of, opener
+from .header import Header, Volume
+
+__all__ = ["open_image", "read_header", "read_volume"]
+
+# What shows that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
+_CUT = (EOFError, zlib.error, gzip.BadGzipFile)
+_CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
+_ITK = "ITK ERROR: "
+
+
+@contextmanager
+def open_image(path: str) -> Iterator[OpenImage]:
+    """Open an image of any format and read its header; errors until the block ends are explained.
+
+    Of a file that LightSkip reads itself this is the only time that it is opened.
+
+    Args:
+        path: the file, or the folder of a DICOM series or a Zarr store.
+
+    Raises:
+        InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image
+            (a pipe or a device neither, which would never end).
+        MemoryError: the voxels do not fit into memory.
+    """
+    image: OpenImage | None = None
+    try:
+        check_place(path)
+        stream, start = _open_file(path)
+        try:
+            image = opener(format_of(path, start))(path, stream)
+        except BaseException:
+            if stream is not None:
+                stream.close()
+            raise
+        yield image
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file readers raise anything from zlib.error to EOFError
+        _explain(error, path)
+    finally:
+        if image is not None:
+            image.close()
+
+
+def read_header(path: str | Path) -> Header:
+    """Read the header of an image, unchecked and without the voxels; arguments and errors are those of `open_image`."""
+    with open_image(str(path)) as image:
+        return image.header
+
+
+def read_volume(path: str) -> Volume:
+    """Read an image whole, up to the checksum at a compressed file's end.
+
+    Args:
+        path: the file, or the folder of a DICOM series or a Zarr store.
+
+    Raises:
+        InputError: as `open_image`; or its voxels are complex or RGB, its spacing is in metres or micrometres (which
+            neither nibabel nor MONAI would convert) or outside 0.01 to 100 mm along an axis with more than one voxel,
+            its spacing or affine is zero or not finite, or a folder holds several DICOM series or one with uneven
+            slices.
+        MemoryError: the voxels do not fit into memory.
+    """
+    with open_image(path) as image:
+        image.check()
+        voxels = image.voxels()
+        volume = Volume(image.header, voxels, image.native)
+    check_affine(path, volume.affine, voxels.shape)
+    return volume
+
+
+def _open_file(path: str) -> tuple[BinaryIO | None, bytes]:
+    """Return a file, open at its start, and its first bytes; of a folder None."""
+    if Path(path).is_dir():
+        _check_folder(path)
+        return None, b""
+    stream: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - the image closes it
+    try:
+        return stream, check_start(path, stream)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _check_folder(path: str) -> None:
+    """Refuse a folder that readers would take for a file, and one without DICOM."""
+    if is_store(path):
+        return
+    if format_name(path) not in (None, "dicom", "itk"):
+        found, remedy = "a folder named like a file", "give the file in it, or rename the folder of a DICOM series"
+    elif not any(dicom_files(Path(path))):
+        found, remedy = "a folder without DICOM files", "give the scan itself: a file, or the folder of its series"
+    else:
+        return
+    raise InputError(path, found=found, expected="an image", remedy=remedy, kind="not-an-image")
+
+
+def _explain(error: Exception, path: str) -> NoReturn:
+    """Raise an InputError for what a reader raised."""
+    if isinstance(error, FileNotFoundError):
+        _check_parts(path)
+    if isinstance(error, OSError) and error.errno is not None:
+        raise unreadable(path, error) from error
+    _check_parts(path)
+    reason = _reason(error, path)
+    cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
+    raise InputError(
+        path,
+        found=f"a truncated or corrupt file{'' if cut else ', or no image'} ({reason})",
+        expected="an image that can be read to its end",
+        remedy="copy or download the file again, or leave it out",
+        kind="truncated" if cut else "not-an-image",
+    ) from error
+
+
+def _check_parts(path: str) -> None:
+    """Raise an InputError if another file belongs to this one and is not there."""
+    missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    if missing:
+        half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
+        raise InputError(
+            path,
+            found=f"{half}: no {missing[0]} beside it",
+            expected="an image",
+            remedy="copy that file there, too; where it was renamed, correct its name in the header",
+            kind="missing",
+        )
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Return what a reader says, in one line; of ITK's without the line of its source and the address in memory."""
+    text = " ".join(str(error).replace(path, Path(path).name).split())
+    if isinstance(error, KeyError):
+        text = f"its header says {text}, which is not known"
+    if _ITK in text:
+        text = text.rpartition(_ITK)[2].partition("): ")[2] or text
+    return text[:200] or type(error).__name__

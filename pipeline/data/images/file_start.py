@@ -1,0 +1,91 @@
+"""What a path and its first bytes say: whether a file is there, empty, a Git LFS pointer, or misnamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import InputError
+from .endings import is_nifti, is_pair
+from .nifti_header import START_BYTES, nifti_class
+
+__all__ = ["check_place", "check_start", "is_lfs_pointer", "unreadable"]
+
+_LFS_START = b"version https://git-lfs"
+_GZIP_START = b"\x1f\x8b"
+
+
+def check_place(path: str) -> None:
+    """Raise an InputError if a path is not there, or is a pipe or a device; of a folder also if it holds one.
+
+    Raises:
+        OSError: the system does not answer.
+    """
+    file = Path(path)
+    if file.is_dir():
+        _require_files(path, file.iterdir())
+        return
+    if not file.exists():
+        found, remedy = "no such file", "check dataset_dir and the datalist, or copy the file there"
+        raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
+    _require_files(path, [file])
+    if is_pair(path) and file.suffix == ".hdr" and not file.with_suffix(".img").exists():
+        found, remedy = f"a header without its voxels: no {file.stem}.img beside it", "copy that file there as well"
+        raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
+
+
+def check_start(path: str, stream: BinaryIO) -> bytes:
+    """Return the first bytes of a file that is open at its start, or raise an InputError for what they say.
+
+    The stream is at its start again afterwards.
+    """
+    start = stream.read(START_BYTES)
+    stream.seek(0)
+    kind = "misnamed"
+    if not start:
+        found, remedy, kind = "an empty file (0 bytes)", "copy or download the file again", "empty-file"
+    elif start.startswith(_LFS_START):
+        found = "a Git LFS pointer instead of the image"
+        remedy, kind = "run `git lfs pull` in the dataset's repository", "lfs-pointer"
+    elif is_nifti(path) and path.lower().endswith(".gz") and not start.startswith(_GZIP_START):
+        kind = "misnamed" if nifti_class(start) is not None else "not-an-image"
+        found = "a file that is not gzip-compressed although it is named .gz"
+        remedy = "rename it to .nii if it is a NIfTI file, otherwise copy or download it again"
+    elif path.lower().endswith(".nii") and start.startswith(_GZIP_START):
+        found, remedy = "a gzip-compressed file named .nii", "rename it to .nii.gz"
+    else:
+        return start
+    raise InputError(path, found=found, expected="an image", remedy=remedy, kind=kind)
+
+
+def is_lfs_pointer(path: str | Path) -> bool:
+    """Return whether a file is only Git LFS's note of where the real one is, by its first bytes."""
+    with Path(path).open("rb") as stream:
+        return stream.read(len(_LFS_START)) == _LFS_START
+
+
+def unreadable(path: str, error: OSError) -> InputError:
+    """Return the error for a file, or a second one that it points to, that the system does not let be read."""
+    other = error.filename if error.filename is not None and str(error.filename) != path else None
+    beside = "" if other is None else f": {Path(str(other)).name}, which belongs to it"
+    return InputError(
+        path,
+        found=f"a file that cannot be read ({error.strerror}{beside})",
+        expected="an image that can be read to its end",
+        remedy="see that the file is whole, that you may read it, and that the disk or the network answers",
+        kind="unreadable",
+    )
+
+
+def _require_files(path: str, files: Iterable[Path]) -> None:
+    """Refuse what is no file: reading from a pipe or a device waits for ever, or never ends."""
+    for file in files:
+        if not file.is_file() and not file.is_dir() and file.exists():
+            raise InputError(
+                path,
+                found="a pipe or a device" if str(file) == path else f"a pipe or a device: {file.name}",
+                expected="an image",
+                remedy="put the image itself there",
+                kind="not-an-image",
+            )

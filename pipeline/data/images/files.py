@@ -1,0 +1,146 @@
+"""Which files of a folder are images, in which order people expect them, and what files one image consists of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+from ..errors import InputError
+from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, scan_name, split_ending
+
+__all__ = [
+    "image_files",
+    "is_hidden",
+    "is_image_here",
+    "is_second_half",
+    "natural_order",
+    "one_per_pair",
+    "pair_of",
+    "parts_of",
+]
+
+_Path = TypeVar("_Path", bound=PurePath)
+# MetaImage's and NRRD's headers name the file with the voxels.
+_DATA_FILE = re.compile(r"^(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
+_MAX_HEADER = 1 << 20
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Return whether a file is hidden, as the `._NAME` is that macOS leaves next to a NAME."""
+    return path.name.startswith(".")
+
+
+def natural_order(text: str | PurePath) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts slice_2 before slice_10."""
+    parts = re.split(r"([0-9]+)", str(text))
+    return tuple((1, int(part), part) if part.isdigit() else (0, 0, part) for part in parts)
+
+
+def is_image_here(path: Path) -> bool:
+    """Return whether a path is there and has the ending of an image: a file, or the folder of a Zarr store."""
+    return is_image(path) and (path.is_dir() if is_store(path) else path.is_file())
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return a folder's images in natural order, without hidden ones; none if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    files = (path for path in folder.iterdir() if not is_hidden(path) and is_image_here(path))
+    return one_per_pair(sorted(files, key=natural_order))
+
+
+def one_per_pair(files: Iterable[Path]) -> list[Path]:
+    """Leave out each `.img` whose `.hdr` is among the files, because the two are one image."""
+    files = list(files)
+    headers = {path.with_name(scan_name(path)) for path in files if is_pair(path) and not _has_voxels(path)}
+    return [path for path in files if not (_has_voxels(path) and path.with_name(scan_name(path)) in headers)]
+
+
+def is_second_half(path: Path) -> bool:
+    """Return whether a path is the `.img` of a pair whose `.hdr` is there."""
+    return _has_voxels(path) and _other_half(path).exists()
+
+
+def _has_voxels(path: PurePath) -> bool:
+    return is_pair(path) and split_ending(path)[1].lower().startswith(".img")
+
+
+def pair_of(path: str | PurePath) -> tuple[str, str]:
+    """Return the header and the file of the voxels of a pair, by the path of either."""
+    first, second = sorted([PurePath(path), _other_half(PurePath(path))])
+    return str(first), str(second)
+
+
+def _other_half(path: _Path) -> _Path:
+    """Return the other file of a pair, with an ending in the same case: HDR comes before IMG in any order."""
+    ending = path.name[-7:] if path.suffix.lower() == ".gz" else path.name[-4:]
+    exchanged = ending.translate(str.maketrans("hdrHDRimgIMG", "imgIMGhdrHDR"))
+    return path.with_name(path.name[: -len(ending)] + exchanged[:4] + ending[4:])
+
+
+def parts_of(image: Path) -> list[Path]:
+    """Return the files that an image consists of, whether or not they exist.
+
+    Args:
+        image: a file; a Zarr store, to which all files below it belong; or the folder of a DICOM series, whose
+            subfolders do not belong to it.
+
+    Raises:
+        InputError: the folder holds no file.
+    """
+    if image.is_dir():
+        return _files_of_store(image) if is_store(image) else _files_of_series(image)
+    if is_pair(image):
+        return [image, _other_half(image)]
+    if is_detached(image) and image.is_file():
+        return [image, *_data_files(image)]
+    return [image]
+
+
+def _files_of_store(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.rglob("*") if path.is_file()), key=natural_order) or [folder]
+
+
+def _files_of_series(folder: Path) -> list[Path]:
+    files = [
+        path for path in folder.iterdir() if path.is_file() and not is_hidden(path) and path.name != DICOM_DIRECTORY
+    ]
+    if not files:
+        raise InputError(
+            folder,
+            found="a folder without files",
+            expected="an image, or a folder with the files of one DICOM series",
+            remedy="give the folder that holds the DICOM files themselves",
+        )
+    return sorted(files, key=natural_order)
+
+
+def _data_files(header: Path) -> list[Path]:
+    with header.open("rb") as stream:
+        text = stream.read(_MAX_HEADER).decode("latin-1").replace("\r", "")
+    match = _DATA_FILE.search(text)
+    named = match[1].strip() if match else "LOCAL"
+    if named.upper() == "LOCAL":
+        names = []
+    elif match and named.upper().split()[0] == "LIST":
+        names = [line.strip() for line in text[match.end() :].splitlines() if line.strip()]
+    elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d+)\s+(\d+)(?:\s+(\d+))?.*", named):
+        pattern, first, last, step = numbered.groups(default="1")
+        names = [_filled(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
+    else:
+        names = [named]
+    return [header.parent / name for name in names]
+
+
+def _filled(pattern: str, number: int, header: Path) -> str:
+    try:
+        return pattern % number
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            header,
+            found=f"a data file pattern {pattern!r} that takes no number",
+            expected="a pattern such as slice%03d.raw",
+            remedy="correct the header, or make the file again",
+        ) from error

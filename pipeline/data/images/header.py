@@ -1,0 +1,104 @@
+"""What an image's header says, read once: shape, place in space, type of voxels, modality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Forms", "Header", "Volume", "spacing_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Forms:
+    """What a NIfTI header says about an image's place, in its two or three places for it.
+
+    Attributes:
+        qform: 4x4 (mm), or None if its code is 0.
+        sform: 4x4 (mm), or None if its code is 0.
+        pixdim: spacing (mm) along the axes in space, which only some readers use.
+    """
+
+    qform: np.ndarray | None
+    sform: np.ndarray | None
+    pixdim: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """The header of one image.
+
+    Attributes:
+        path: the file or the folder, as it was given.
+        format: name of its format, as in `endings.ENDINGS`.
+        shape: of the voxels as they are read: (x, y[, z]), perhaps with channels last.
+        axes: number of axes in space: 2 or 3 (1 in a file without a second axis).
+        affine: voxel to world, 4x4 (mm, RAS).
+        spacing: along the axes in space (mm), as the header states it.
+        dtype: of the voxels in the file, before scaling.
+        unit: of spacing and affine; "mm" also where the file does not say.
+        forms: of a NIfTI header.
+        modality: of a DICOM image, such as "CT"; otherwise "".
+        placed: whether the file says where left and right are.
+        raw: the header's bytes as the file has them, for NIfTI and NRRD: label maps take the geometry from it.
+    """
+
+    path: str
+    format: str
+    shape: tuple[int, ...]
+    axes: int
+    affine: np.ndarray
+    spacing: tuple[float, ...]
+    dtype: np.dtype[Any]
+    unit: str = "mm"
+    forms: Forms | None = None
+    modality: str = ""
+    placed: bool = True
+    raw: bytes = b""
+
+    @property
+    def channels(self) -> int:
+        """Number of values per voxel."""
+        return int(np.prod(self.shape[self.axes :], dtype=int))
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """The part of the shape that is in space."""
+        return self.shape[: self.axes]
+
+    def with_affine(self, affine: np.ndarray) -> Header:
+        """Return the same header with another affine, such as the one that a loader made of it."""
+        return replace(self, affine=affine)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image as it was read.
+
+    Attributes:
+        header: of the image.
+        voxels: scaled as the header says, (x, y, z), (x, y) or one of these with channels last.
+        native: the image as its library has it, for MONAI's reader of the same library.
+    """
+
+    header: Header
+    voxels: np.ndarray
+    native: Any = None
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel to world, 4x4 (mm, RAS)."""
+        return self.header.affine
+
+    @property
+    def stored(self) -> str:
+        """The type of the voxels in the file, such as "int16", before scaling."""
+        return str(self.header.dtype.name)
+
+
+def spacing_of(affine: np.ndarray, axes: int) -> tuple[float, ...]:
+    """Return the length (mm) of a voxel's edges along the first `axes` axes of an affine."""
+    lengths: Sequence[float] = np.linalg.norm(affine[:3, :axes], axis=0).tolist()
+    return tuple(lengths)

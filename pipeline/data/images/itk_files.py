@@ -1,0 +1,132 @@
+"""Images in the formats that ITK knows: NRRD and MetaImage above all, in one file or with their voxels in another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..check_header import check_itk_type, check_voxel_type
+from .endings import split_ending
+from .header import Header
+from .nrrd_header import nrrd_header
+
+__all__ = ["ItkImage", "array_of", "place_of", "ras_affine", "read_with_itk"]
+
+_AXES = 3  # in space, at most
+# ITK's and SimpleITK's classes by ending: without one, each of some twenty opens a file to see if it is its own.
+_CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+
+
+class ItkImage:
+    """An image that ITK reads; its header is read without its voxels.
+
+    Args:
+        path: the file.
+        stream: the file, open at its start; closed, because ITK opens files itself.
+    """
+
+    def __init__(self, path: str, stream: BinaryIO | None) -> None:
+        # Imported here, because NIfTI files do not need it.
+        import SimpleITK as sitk  # noqa: PLC0415
+
+        raw = b""
+        if stream is not None:
+            raw = nrrd_header(stream)
+            stream.close()
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(path)
+        self._class = _CLASSES.get(split_ending(path)[1].lower())
+        if self._class is not None:
+            reader.SetImageIO(self._class)
+        reader.ReadImageInformation()
+        self._words: str = sitk.GetPixelIDValueAsString(reader.GetPixelIDValue())
+        size, channels = reader.GetSize(), reader.GetNumberOfComponents()
+        axes = min(len(size), _AXES)
+        direction = np.reshape(reader.GetDirection(), (len(size), len(size)))
+        affine = ras_affine(direction, reader.GetSpacing(), reader.GetOrigin())
+        self.header = Header(
+            path,
+            "itk",
+            (*size, channels) if channels > 1 else tuple(size),
+            axes,
+            affine,
+            tuple(reader.GetSpacing()[:axes]),
+            _dtype(self._words),
+            raw=raw,
+        )
+        self.native: Any = None
+
+    def check(self) -> None:
+        """Refuse types of voxels for which ITK in Python, and so MONAI, has no reader."""
+        header = self.header
+        check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
+
+    def voxels(self) -> np.ndarray:
+        """Read all voxels."""
+        self.native = read_with_itk(self.header.path, self._class)
+        voxels = array_of(self.native)
+        check_voxel_type(self.header.path, voxels.dtype)
+        self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
+        return voxels
+
+    def slab(self, start: int, stop: int) -> np.ndarray:
+        """Return the slab; the file is read whole, as ITK does it for most formats."""
+        return self.voxels()[(slice(None),) * (self.header.axes - 1) + (slice(start, stop),)]
+
+    def close(self) -> None:
+        """Do nothing: ITK closes its files."""
+
+
+def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
+    """Read a file, or the slices of a series in this order, as MONAI's ITKReader does.
+
+    Args:
+        files: a path, or several of one volume.
+        class_name: the class of ITK for their format; None: whichever says that it can read them.
+    """
+    import itk  # noqa: PLC0415
+
+    return itk.imread(files, imageio=None if class_name is None else getattr(itk, class_name).New())
+
+
+def array_of(image: Any) -> np.ndarray:
+    """Return the voxels of an ITK image, x first and channels last, without a copy, as MONAI has them."""
+    import itk  # noqa: PLC0415
+
+    array: np.ndarray = itk.array_view_from_image(image, keep_axes=False).T
+    return array if image.GetNumberOfComponentsPerPixel() == 1 else np.moveaxis(array, 0, -1)
+
+
+def place_of(image: Any) -> np.ndarray:
+    """Return the affine of an ITK image, 4x4 (mm, RAS)."""
+    import itk  # noqa: PLC0415
+
+    return ras_affine(itk.array_from_matrix(image.GetDirection()), image.GetSpacing(), image.GetOrigin())
+
+
+def ras_affine(direction: Any, spacing: Any, origin: Any) -> np.ndarray:
+    """Return the affine, 4x4 (mm, RAS), of a grid that is described as ITK does it, in LPS.
+
+    Args:
+        direction: cosines, n x n; axes beyond the third are left out, a missing third is one of 1 mm.
+        spacing: mm.
+        origin: centre of the first voxel, mm.
+    """
+    axes = min(len(spacing), _AXES)
+    affine = np.eye(4)
+    affine[:axes, :axes] = np.asarray(direction)[:axes, :axes] @ np.diag(np.asarray(spacing, dtype=float)[:axes])
+    affine[:axes, 3] = np.asarray(origin, dtype=float)[:axes]
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def _dtype(words: str) -> np.dtype[Any]:
+    """Return NumPy's type for SimpleITK's words, such as "vector of 16-bit signed integer"."""
+    bits, _, kind = words.removeprefix("vector of ").removeprefix("complex of ").partition("-bit ")
+    if words.startswith("complex"):
+        return np.dtype(f"complex{2 * int(bits)}")
+    if not bits.isdecimal():
+        return np.dtype("V1")
+    names = {"float": "float", "signed integer": "int", "unsigned integer": "uint"}
+    return np.dtype(f"{names[kind]}{bits}")

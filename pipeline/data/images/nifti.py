@@ -1,0 +1,77 @@
+"""NIfTI images in one file, `.nii` or `.nii.gz`, with nibabel."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..check_header import check_header
+from .gzip_stream import GzipStream
+from .header import Header
+from .nifti_header import START_BYTES, nifti_class, nifti_header
+
+__all__ = ["NiftiImage", "require_bytes"]
+
+_BEST_DEFLATE = 1032  # bytes that deflate packs into one, at best
+
+
+class NiftiImage:
+    """A NIfTI image in one file, which is opened once for header and voxels.
+
+    Args:
+        path: the file.
+        stream: the file, open at its start; taken over.
+    """
+
+    def __init__(self, path: str, stream: BinaryIO | None) -> None:
+        self._file = stream or Path(path).open("rb")  # noqa: SIM115 - closed by `close`
+        self._stream: Any = GzipStream(self._file) if path.lower().endswith(".gz") else self._file
+        start = self._stream.read(START_BYTES)
+        self.header: Header = nifti_header(path, start)
+        self._stream.seek(0)
+        self.native: Any = nifti_class(start).from_stream(self._stream)
+
+    def check(self) -> None:
+        """Refuse what `check_header` refuses."""
+        check_header(self.header)
+
+    def voxels(self) -> np.ndarray:
+        """Read all voxels, and what follows them up to the file's checksum."""
+        require_bytes(self.header, self.header.path)
+        voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+        if isinstance(self._stream, GzipStream):
+            self._stream.check_rest()
+        return voxels
+
+    def slab(self, start: int, stop: int) -> np.ndarray:
+        """Read a slab; of a compressed file what follows it is not looked at."""
+        before = (slice(None),) * (self.header.axes - 1)
+        slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        return slab
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def require_bytes(header: Header, file: str, *, compressed: bool | None = None) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before memory is asked for them.
+
+    Args:
+        header: of the image.
+        file: with the voxels.
+        compressed: whether the file is; None: by its ending.
+
+    Raises:
+        EOFError: it promises more.
+    """
+    if compressed is None:
+        compressed = file.lower().endswith(".gz")
+    promised = prod(header.shape) * header.dtype.itemsize
+    held = Path(file).stat().st_size * (_BEST_DEFLATE if compressed else 1)
+    if promised > held:
+        msg = f"Expected {promised} bytes of voxels, got at most {held}"
+        raise EOFError(msg)

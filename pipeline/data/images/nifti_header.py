@@ -1,0 +1,107 @@
+"""Headers of NIfTI files, from their bytes alone."""
+
+from __future__ import annotations
+
+import gzip
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+from .endings import is_nifti, is_pair
+from .files import pair_of
+from .header import Forms, Header
+
+__all__ = ["START_BYTES", "affine_pixdim", "header_image", "nifti_class", "nifti_header", "read_nifti_header"]
+
+START_BYTES = nibabel.Nifti2Header.sizeof_hdr  # of a NIfTI-2 header; one of NIfTI-1 is shorter
+_NO_EXTENSIONS = bytes(4)
+_UNIT_OF_SPACE = 0b111
+# NIfTI's codes of units that are not mm; 0, unknown, is what most tools leave for mm.
+_UNITS = {1: "metres", 3: "micrometres"}
+
+
+def nifti_class(start: bytes) -> Any:
+    """Return nibabel's class for a file that starts like this: NIfTI-1, NIfTI-2, or None."""
+    kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
+    return next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
+
+
+def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
+    """Return what a NIfTI header says.
+
+    Args:
+        path: of the image.
+        start: the header's bytes; what follows them does not matter.
+        format: of the file.
+
+    Raises:
+        ValueError: the bytes are no NIfTI header.
+    """
+    kind = nifti_class(start)
+    if kind is None:
+        msg = "no NIfTI header"
+        raise ValueError(msg)
+    raw = start[: kind.header_class.sizeof_hdr]
+    # Unchecked: the check would silently replace a spacing of 0 mm by 1 mm.
+    fields = kind.header_class(raw, check=False)
+    shape = tuple(map(int, fields.get_data_shape()))
+    image = header_image(raw)
+    axes = min(3, len(shape))
+    pixdim = affine_pixdim(fields)
+    forms = Forms(
+        image.get_qform() if fields["qform_code"] > 0 else None,
+        image.get_sform() if fields["sform_code"] > 0 else None,
+        np.abs(pixdim).astype(float),
+    )
+    return Header(
+        path,
+        format,
+        shape,
+        axes,
+        image.affine,
+        tuple(np.abs(pixdim).astype(float).tolist()),
+        fields.get_data_dtype(),
+        unit=_UNITS.get(int(fields["xyzt_units"]) & _UNIT_OF_SPACE, "mm"),
+        forms=forms,
+        placed=forms.qform is not None or forms.sform is not None,
+        raw=raw,
+    )
+
+
+def affine_pixdim(fields: Any) -> np.ndarray:
+    """Return the spacing along the axes in space as a NIfTI header's pixdim states it, with its sign."""
+    return np.asarray(fields["pixdim"][1 : 1 + min(3, int(fields["dim"][0]))])
+
+
+def header_image(raw: bytes) -> Any:
+    """Return nibabel's image of a NIfTI header, checked and repaired as nibabel does it for a file, without voxels."""
+    return nifti_class(raw).from_stream(BytesIO(raw + _NO_EXTENSIONS))
+
+
+def read_nifti_header(path: str | Path) -> Header | None:
+    """Read the header of a NIfTI image, in one file or two; None for an image that is none by its ending or content.
+
+    Raises:
+        OSError: a file named `.nii` or `.nii.gz` cannot be read.
+        ValueError: it has no NIfTI header.
+    """
+    name = str(path)
+    if is_nifti(name):
+        return nifti_header(name, _first_bytes(name))
+    if is_pair(name):
+        # What is named so may be of another format, or not exist.
+        try:
+            return nifti_header(name, _first_bytes(pair_of(name)[0]), format="pair")
+        except (OSError, ValueError, EOFError):
+            return None
+    return None
+
+
+def _first_bytes(file: str) -> bytes:
+    opener: Any = gzip.open if file.lower().endswith(".gz") else open
+    with opener(file, "rb") as stream:
+        content: bytes = stream.read(START_BYTES)
+    return content

@@ -1,0 +1,194 @@
+"""OME-Zarr stores, versions 0.4 (Zarr 2) and 0.5 (Zarr 3), through the package zarr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..check_header import check_header
+from ..errors import InputError
+from .header import Header, spacing_of
+from .zarr_place import SpatialAxis, affine_of
+
+__all__ = ["OmeZarrImage", "finest_level", "open_store"]
+
+_SPACE = "xyz"
+
+
+@dataclass(frozen=True)
+class Level:
+    """The finest level of a store's first image.
+
+    Attributes:
+        array: zarr's, unread.
+        order: its axes in the order x, y[, z][, channels].
+        time: its axis of time, of length 1; None without one.
+        axes: the metadata of its axes.
+        scale: of each axis, in the axis' own unit.
+        translation: of each axis: the coordinate of the first voxel's centre.
+    """
+
+    array: Any
+    order: tuple[int, ...]
+    time: int | None
+    axes: Sequence[Mapping[str, Any]]
+    scale: np.ndarray
+    translation: np.ndarray
+
+    @property
+    def spatial(self) -> int:
+        """Number of axes in space."""
+        return sum(_kind(self.axes[axis]) == "space" for axis in self.order)
+
+    def along(self, axis: int) -> SpatialAxis:
+        """Return what the store says of an axis in space, x first."""
+        number = self.order[axis]
+        return SpatialAxis(self.axes[number], float(self.scale[number]), float(self.translation[number]))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in the order of the axes x, y[, z][, channels]."""
+        return tuple(int(self.array.shape[axis]) for axis in self.order)
+
+    def read(self, part: slice | None = None) -> np.ndarray:
+        """Return the voxels, or those of a part along the last axis in space."""
+        index: list[slice | int] = [slice(None)] * self.array.ndim
+        if part is not None:
+            index[self.order[self.spatial - 1]] = part
+        if self.time is not None:
+            index[self.time] = 0
+        left = [axis for axis in range(self.array.ndim) if axis != self.time]
+        voxels = np.asarray(self.array[tuple(index)]).transpose([left.index(axis) for axis in self.order])
+        if voxels.dtype == bool:
+            return voxels.astype(np.uint8)
+        # What NIfTI, in whose form MONAI gets the voxels, cannot hold.
+        kind = np.dtype(np.float32) if voxels.dtype == np.float16 else voxels.dtype.newbyteorder("=")
+        return voxels.astype(kind, copy=False)
+
+
+class OmeZarrImage:
+    """The finest level of the first image of an OME-Zarr store.
+
+    Axes are found by their names and types (https://ngff.openmicroscopy.org/0.5, "axes" metadata), usually t, c, z, y,
+    x; scales and translations of the level and then of the image give the coordinates of voxels' centres
+    ("coordinateTransformations"), which are converted to mm. An axis without a unit is in mm, as in NIfTI.
+
+    Where coordinates lead in the body the axes' `orientation` says, for example "right-to-left" (RFC-4 of OME-NGFF,
+    https://ngff.openmicroscopy.org/rfc/4: the direction in which coordinates grow). Without it there is no default, so
+    `Header.placed` is False, and x, y, z are taken as LPS, as ITK's and DICOM's tools take coordinates: x to the left,
+    y to the back, z up. Chunks that are not there are the array's fill value, as Zarr has it.
+
+    Args:
+        path: the folder.
+        stream: of a file, which is no store; closed.
+
+    Raises:
+        InputError: zarr is not installed, there are no OME metadata, several points of time, an unknown axis or unit.
+    """
+
+    def __init__(self, path: str, stream: BinaryIO | None) -> None:
+        if stream is not None:
+            stream.close()
+        self._level = finest_level(open_store(path), path)
+        affine, placed = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
+        shape, axes = self._level.shape, self._level.spatial
+        dtype = np.dtype(self._level.array.dtype)
+        self.header = Header(path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, placed=placed)
+        self.native: Any = None
+
+    def check(self) -> None:
+        """Refuse what `check_header` refuses."""
+        check_header(self.header)
+
+    def voxels(self) -> np.ndarray:
+        """Read all voxels."""
+        return self._level.read()
+
+    def slab(self, start: int, stop: int) -> np.ndarray:
+        """Read the chunks of a slab."""
+        return self._level.read(slice(start, stop))
+
+    def close(self) -> None:
+        """Do nothing: zarr closes its files."""
+
+
+def open_store(path: str) -> Any:
+    """Open a Zarr store of either version.
+
+    Raises:
+        InputError: zarr is not installed, or the store is no group.
+    """
+    try:
+        # Imported here, because it is an extra, and only this format needs it.
+        import zarr  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(
+            path,
+            found="a Zarr store, and no package zarr to read it with",
+            expected="the packages for Zarr stores",
+            remedy="install them: pip install 'lightskip[zarr]'",
+        ) from error
+    try:
+        return zarr.open_group(path, mode="r")
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise _no_image(path, f"a folder that is no group of Zarr arrays ({type(error).__name__})") from error
+
+
+def finest_level(group: Any, path: str) -> Level:
+    """Return the finest level of a group's first image: by the specification it is the first.
+
+    Raises:
+        InputError: there is none, it has several points of time, or axes that are neither space, time nor channel.
+    """
+    attributes = group.attrs.asdict()
+    # Version 0.5 has them below "ome".
+    images = attributes.get("ome", attributes).get("multiscales")
+    if not images or not images[0].get("datasets") or not images[0].get("axes"):
+        raise _no_image(path, "a Zarr store without OME metadata of an image (multiscales with axes and datasets)")
+    image, dataset = images[0], images[0]["datasets"][0]
+    array = group[dataset["path"]]
+    axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image["axes"]]
+    kinds = [_kind(axis) for axis in axes]
+    names = [str(axis.get("name", "")).lower() for axis in axes]
+    in_space = [names.index(name) for name in _SPACE if name in names and kinds[names.index(name)] == "space"]
+    channels = [number for number, kind in enumerate(kinds) if kind == "channel"]
+    times = [number for number, kind in enumerate(kinds) if kind == "time"]
+    order = (*in_space, *channels)
+    if len(axes) != array.ndim or len(order) + len(times) != array.ndim or len(in_space) < 2 or len(times) > 1:
+        shown = ", ".join(f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True))
+        raise _no_image(path, f"an array of {array.ndim} axes that are called {shown}")
+    if times and array.shape[times[0]] != 1:
+        raise InputError(
+            path,
+            found=f"{array.shape[times[0]]} points of time",
+            expected="one scan",
+            remedy="write each point of time as a store of its own",
+            kind="dimensions",
+        )
+    scale, translation = np.ones(array.ndim), np.zeros(array.ndim)
+    for step in (*dataset.get("coordinateTransformations", ()), *(image.get("coordinateTransformations") or ())):
+        if step.get("type") == "scale" and "scale" in step:
+            scale, translation = scale * step["scale"], translation * step["scale"]
+        elif step.get("type") == "translation" and "translation" in step:
+            translation = translation + step["translation"]
+        elif step.get("type") != "identity":
+            raise _no_image(path, f"a transformation of the type {step.get('type')!r}")
+    return Level(array, order, times[0] if times else None, axes, scale, translation)
+
+
+def _kind(axis: Mapping[str, Any]) -> str:
+    usual = {"t": "time", "c": "channel", **dict.fromkeys(_SPACE, "space")}
+    return str(axis.get("type") or usual.get(str(axis.get("name", "")).lower(), "unknown"))
+
+
+def _no_image(path: str, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected="an OME-Zarr image (0.4 or 0.5) with the axes x, y, perhaps z, channels and one point of time",
+        remedy="write the store with OME metadata, or convert the image to NIfTI",
+        kind="not-an-image",
+    )
