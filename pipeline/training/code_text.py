@@ -13,7 +13,7 @@ from pathlib import Path
 
 from monai.data import get_track_meta
 
-from .. import __version__
+from ..version import __version__
 
 __all__ = ["code_text", "digest", "library_text"]
 
