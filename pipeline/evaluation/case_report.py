@@ -5,9 +5,8 @@ import io
 import json
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
@@ -17,13 +16,12 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.data.utils import affine_to_spacing
 
+from ..data.case_names import case_stem, name_cases
 from ..files import write_text
 from .metrics import case_metrics, summarise
 
 logger = logging.getLogger(__name__)
 
-# As of the dataset check, whose cases have the same names.
-_ENDING = re.compile(r"\.(nii|nrrd|nhdr|mha|mhd|hdr|img|dcm|png|jpe?g|bmp|tiff?)(\.gz)?$", re.IGNORECASE)
 _COLUMNS = (
     "case",
     "label",
@@ -50,7 +48,9 @@ class CaseReport:
         tolerance_mm: tolerance of the NSD in mm.
         pred_key: key of the predicted label map, (1, X, Y, Z) or (1, X, Y) integers: after argmax.
         label_key: key of the reference label map, of the same shape; its affine gives the spacing in mm.
-        image_key: key of the scan, whose file name names the case.
+        image_key: key of the scan, whose file is the case's.
+        names: of the cases, by the scan's (first) file, as `names_in_datalist` gives them; other cases are named by
+            `name_cases`.
         provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
     """
 
@@ -63,6 +63,7 @@ class CaseReport:
         pred_key: str = "pred",
         label_key: str = "label",
         image_key: str = "image",
+        names: Mapping[str, str] | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
@@ -71,6 +72,7 @@ class CaseReport:
         self.pred_key = pred_key
         self.label_key = label_key
         self.image_key = image_key
+        self.names = dict(names or {})
         self.provenance = provenance
         self._rows: dict[str, list[dict[str, Any]]] = {}
 
@@ -95,7 +97,7 @@ class CaseReport:
             prediction, reference = item[self.pred_key], item[self.label_key]
             if prediction.shape != reference.shape:
                 msg = (
-                    f"{_case_name(source)}: prediction has shape {tuple(prediction.shape)} and reference "
+                    f"{self._name(source)}: prediction has shape {tuple(prediction.shape)} and reference "
                     f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
                 )
                 raise ValueError(msg)
@@ -108,7 +110,7 @@ class CaseReport:
                     tolerance_mm=self.tolerance_mm,
                 )
             except ValueError as error:
-                msg = f"{_case_name(source)}: {error}"
+                msg = f"{self._name(source)}: {error}"
                 raise ValueError(msg) from error
 
     def _finish(self, _engine: Engine) -> None:
@@ -116,7 +118,7 @@ class CaseReport:
         if idist.get_rank() != 0:
             return
         by_source = {source: rows for part in gathered for source, rows in part.items()}
-        names = _unique_names(list(by_source))
+        names = dict(zip(by_source, name_cases([[source] for source in by_source]), strict=True)) | self.names
         rows = [
             {"case": names[source], **row}
             for source in sorted(by_source, key=lambda source: names[source])
@@ -140,6 +142,9 @@ class CaseReport:
         write_text(self.output_dir / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
         logger.info("%d cases, written to %s\n%s", len(by_source), self.output_dir, _table(summary))
 
+    def _name(self, source: str) -> str:
+        return self.names.get(source) or case_stem(source)
+
     def _source(self, image: Any) -> str:
         """Return the scan's path, or a number that no other rank gives where it was not read from a file."""
         if isinstance(image, MetaTensor) and "filename_or_obj" in image.meta:
@@ -153,22 +158,6 @@ def _spacing(label_map: torch.Tensor) -> list[float]:
     if not isinstance(label_map, MetaTensor):
         return [1.0] * dims
     return [float(step) for step in affine_to_spacing(label_map.affine, r=dims)]
-
-
-def _case_name(source: str, parts: int = 1) -> str:
-    name = "/".join(PurePath(source).parts[-parts:])
-    # nnU-Net's ending for the first of several channels is no part of a case's name.
-    return _ENDING.sub("", name).removesuffix("_0000")
-
-
-def _unique_names(sources: Sequence[str]) -> dict[str, str]:
-    """Name every case by its file, with as many of the folders above it as tell all cases apart."""
-    longest = max((len(PurePath(source).parts) for source in sources), default=1)
-    for parts in range(1, longest + 1):
-        names = {source: _case_name(source, parts) for source in sources}
-        if len(set(names.values())) == len(names):
-            return names
-    return {source: source for source in sources}
 
 
 def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
