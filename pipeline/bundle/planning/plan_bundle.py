@@ -92,7 +92,7 @@ def _told(
     if problems:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(problems.items()))
         lines.append(f"  the dataset has problems: {kinds}; cases that cannot be read did not count")
-        lines.append("  see what `lightskip check` says before training on it: training refuses most of them")
+        lines.append("  see what `lightskip check` says before training on it: training refuses cases with a problem")
     if planned.hours > resources.hours:
         lines.append(
             f"  {resources.hours:g} hours are too few for two epochs and a validation; training ends after one or two"

@@ -1,0 +1,32 @@
+"""Reading the files of one scan and checking them, each decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .check import raise_problems
+from .dataset import Case
+from .inspect_case import inspect_case
+from .volumes import Volume
+from .wanted import Wanted
+
+__all__ = ["read_scan"]
+
+
+def read_scan(files: Sequence[str], *, channels: int, spatial_dims: int) -> list[Volume]:
+    """Read every file of a scan whole, and return the volumes if nothing is wrong with them.
+
+    Args:
+        files: one file with all channels, or one per channel.
+        channels: of the scan.
+        spatial_dims: axes in space, 2 or 3.
+
+    Raises:
+        InputError: what `check_scans` raises for these files: the first problem in full, a line for each other file.
+    """
+    volumes: list[Volume] = []
+    case = Case(files[0], "training", tuple(files), None, None, None)
+    wanted = Wanted(channels, spatial_dims, None)
+    raise_problems([inspect_case(case, Path(), wanted, measure=False, keep=volumes.append)])
+    return volumes
