@@ -1,8 +1,8 @@
 """What a bundle is made from (``plan``, ``render``), what starts it (``launch``), and what its configs call.
 
-The latter, ``runtime`` and ``settings``, need torch and MONAI alone, and are imported when a config asks for them: a
-mistyped command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML; import them by their own
-names.
+The latter, ``runtime``, ``settings`` and ``trainings``, need torch and MONAI alone, and are imported when a config asks
+for them: a mistyped command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML; import them by
+their own names.
 """
 
 from importlib import import_module
@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
+    from .trainings import evaluation_folder
 
-__all__ = ["check_overrides", "check_settings"]
+__all__ = ["check_overrides", "check_settings", "evaluation_folder"]
 
-_HOME = {"check_overrides": ".runtime", "check_settings": ".settings"}
+_HOME = {
+    "check_overrides": ".runtime",
+    "check_settings": ".settings",
+    "evaluation_folder": ".trainings",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..data.errors import InputError
 from ..files import whole_file
 from .identity import check_identity, plain
+from .summary import SUMMARY, write_summary
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
 
@@ -41,6 +42,8 @@ class ResumableCheckpoint:
     validation would overwrite a better model. ``model.pt`` holds the weights of the best validation. Both are written
     under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
     ``weights_only=True``. With an average of the weights, that is what is validated, and what ``model.pt`` holds.
+
+    ``training.json`` sums the training up for who chooses among several; see :func:`.summary.write_summary`.
 
     A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
     its TensorBoard events among them.
@@ -84,6 +87,7 @@ class ResumableCheckpoint:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, engine: Engine) -> None:
         """Resume, or set an earlier training's files aside.
@@ -128,6 +132,15 @@ class ResumableCheckpoint:
         if best_epoch == engine.state.epoch:
             _save(best, self.folder / BEST)
         _save(state, self.folder / LAST)
+        self._summarise(engine, finished=False)
+
+    def finish(self, engine: Engine) -> None:
+        """Note that the training came to its end; an interrupted one does not get here."""
+        if _is_main(engine) and (self.folder / LAST).is_file():
+            self._summarise(engine, finished=True)
+
+    def _summarise(self, engine: Engine, *, finished: bool) -> None:
+        write_summary(self.folder, trainer=engine, validator=self.validator, identity=self.identity, finished=finished)
 
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
@@ -233,7 +246,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    earlier = [folder / name for name in (LAST, BEST, HISTORY) if (folder / name).exists()]
+    earlier = [folder / name for name in (LAST, BEST, HISTORY, SUMMARY) if (folder / name).exists()]
     if not earlier:
         return
     number = 1
