@@ -184,7 +184,7 @@ class StandInLaunch:
     def outcome(self) -> str:
         return "next: evaluate\n"
 
-    def way_on(self) -> str:
+    def resume_hint(self) -> str:
         return "go on with: resume\n"
 
 

@@ -1,8 +1,8 @@
 """What a bundle is made from (``plan``, ``render``), what starts it (``launch``), and what its configs call.
 
-The latter, ``runtime``, ``settings`` and ``trained_network``, need torch and MONAI alone, and are imported when a
-config asks for them: a mistyped command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
-import them by their own names.
+The latter are ``runtime``, ``settings``, ``trained_network`` and ``trainings``. They need torch and MONAI alone and are
+imported when a config asks for them: a mistyped command must not wait for PyTorch. ``plan`` and ``render`` need
+pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
     from .trained_network import network_of_weights, network_to_resume
+    from .trainings import evaluation_folder
 
-__all__ = ["check_overrides", "check_settings", "network_of_weights", "network_to_resume"]
+__all__ = ["check_overrides", "check_settings", "evaluation_folder", "network_of_weights", "network_to_resume"]
 
 _HOME = {
     "check_overrides": ".runtime",
     "check_settings": ".settings",
+    "evaluation_folder": ".trainings",
     "network_of_weights": ".trained_network",
     "network_to_resume": ".trained_network",
 }

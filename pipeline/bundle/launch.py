@@ -16,17 +16,17 @@ from pathlib import Path
 
 from ..data.errors import InputError
 from .launch_checks import (
-    BEST,
     OWN,
     RUN_IDS,
     check_given,
-    choose_weights,
+    choose_checkpoint,
     config_files,
     evaluated,
     read,
     stale,
 )
 from .overrides import merge, normalised
+from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip, near, read_words, value_of, values_of
 
 __all__ = ["Launch", "prepare"]
@@ -45,7 +45,7 @@ class Launch:
         settings: the overrides, ids with the text of their values.
         processes: on this machine; several are started as ``torchrun`` does.
         dry_run: the user wants to see the command only.
-        note: a line that tells which weights are evaluated, where the user did not say.
+        note: a line that names the weights that are evaluated, where the user named no file.
         warning: what may not be as the user thinks.
     """
 
@@ -87,7 +87,7 @@ class Launch:
         return 0
 
     def outcome(self) -> str:
-        """What a training left, and the command to go on with; nothing after an evaluation, which tells it itself."""
+        """Return what a training left, and the next command; nothing after an evaluation, which reports it itself."""
         if self.verb != "train":
             return ""
         best = _best_dice(self._folder / _HISTORY)
@@ -100,8 +100,8 @@ class Launch:
         lines.append(f"{'next:':13} {lightskip('evaluate', self.bundle, self._read_by_evaluation())}")
         return "".join(f"{line}\n" for line in lines)
 
-    def way_on(self) -> str:
-        """The command that takes an interrupted training up again; nothing where it has no state to go on from."""
+    def resume_hint(self) -> str:
+        """Return the command that resumes an interrupted training; nothing where it left no state."""
         # Without these it was interrupted before it began.
         begun = not {"monai.bundle", "torch.distributed.run"}.isdisjoint(sys.modules)
         if self.verb != "train" or not begun or not (self._folder / _LAST).is_file():
@@ -134,11 +134,20 @@ class Launch:
             if key not in reached:
                 reached.add(key)
                 left += re.findall(r"[@%](\w+)", json.dumps(config.get(key)))
-        return {
+        given = {
             key: text
             for key, text in self.settings.items()
             if normalised(key).partition("::")[0] in reached and not self._is_of_the_weights(normalised(key))
         }
+        # Where there are several trainings, it is named.
+        folders = [one.folder for one in list_trainings(self.bundle)]
+        if (
+            "ckpt_dir" not in given
+            and len(folders) > 1
+            and self._folder.parent.resolve() == folders[0].parent.resolve()
+        ):
+            given["training"] = self._folder.name
+        return given
 
     def _is_of_the_weights(self, key: str) -> bool:
         """Whether a setting is one that weights carry: not where the network is another class, which has no spec."""
@@ -149,18 +158,18 @@ class Launch:
 def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     """Check a run of a bundle, and make it ready to start.
 
-    A mistyped key is told before PyTorch is imported.
+    A mistyped key is reported before PyTorch is imported.
 
     Args:
         verb: ``train`` or ``evaluate``.
         bundle: the bundle's folder, with rendered configs.
         words: what follows it on the command line: ``--KEY VALUE`` or ``--KEY=VALUE`` for overrides of the config, with
-            values as MONAI's runner reads them; ``--KEY`` alone is True. Ours alone are ``--processes N`` (or
-            ``--gpus N``) and ``--dry-run``.
+            values as MONAI's runner reads them; ``--KEY`` alone is True. LightSkip adds ``--processes N`` (or
+            ``--gpus N``), ``--dry-run`` and, for ``evaluate``, ``--training NAME``.
 
     Raises:
-        InputError: the folder is no bundle of ours, a word is no override, the config does not know an override or has
-            a value of another kind, the dataset's folder is not there, or there are no weights to evaluate.
+        InputError: the folder is no LightSkip bundle, a word is no override, the config does not know an override or
+            has a value of another kind, the dataset's folder is not there, or there are no weights to evaluate.
     """
     settings = read_words(words)
     own = {name: settings.pop(name) for name in OWN if name in settings}
@@ -169,7 +178,14 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     check_given(verb, files, values_of(settings))
     note = ""
     if verb == "evaluate":
-        settings, note = choose_weights(files, bundle, settings)
+        settings, note = choose_checkpoint(files, bundle, settings, own.get("training"))
+    elif "training" in own:
+        raise InputError(
+            f"--training {own['training']}",
+            found="the name of a training that is there already",
+            expected="settings of a new training",
+            remedy="name its folder: --ckpt_dir DIR; to go on with one that was interrupted, add --resume",
+        )
     dry_run = bool(value_of(own.get("dry_run", "False")))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale(bundle))
 
@@ -195,7 +211,7 @@ def _run_processes(arguments: Sequence[str]) -> int:
     try:
         main(list(arguments))
     except ChildFailedError as error:
-        # It has told why itself; its code is negative where a signal ended it.
+        # It has printed why itself; its code is negative where a signal ended it.
         _, failure = error.get_first_failure()
         return failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
     except SignalException as error:

@@ -1,6 +1,6 @@
 """What ``lightskip train``, ``evaluate`` and ``predict`` look at before they start: the bundle, overrides, weights.
 
-PyTorch and MONAI are imported only where a name or a path cannot be told without them.
+PyTorch and MONAI are imported only where a name or a path cannot be checked without them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ..data.errors import InputError
 from ..data.nearest import nearest_path
 from .overrides import check_none, check_overridden, known_ids, merge, normalised, place
 from .render import check_rendered
+from .trainings import BEST, Weights, choose_weights, no_weights
 from .words import lightskip, near, values_of
 
-__all__ = ["BEST", "OWN", "RUN_IDS", "check_given", "choose_weights", "config_files", "evaluated", "read", "stale"]
+__all__ = ["OWN", "RUN_IDS", "check_given", "choose_checkpoint", "config_files", "evaluated", "read", "stale"]
 
 RUN_IDS = {"train": "training", "evaluate": "evaluating"}
 # What a config needs for a verb.
@@ -26,8 +27,7 @@ _NEEDED = {
     **{verb: (run, *_TRAINED) for verb, run in RUN_IDS.items()},
     "predict": ("in_channels", "spatial_dims", "network", "preprocessing", "inferer", "postprocessing"),
 }
-OWN = ("processes", "gpus", "dry_run")
-BEST = "model.pt"
+OWN = ("processes", "gpus", "dry_run", "training")
 
 # Arguments of MONAI's `run` beside the overrides: what is chosen here, and what a user may add. Of the latter the first
 # two bring keys of their own, which MONAI has to tell.
@@ -85,7 +85,7 @@ def check_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> 
     """Check overrides against the config's files, and the dataset's folder where one is named.
 
     Raises:
-        InputError: the files are not of a bundle of ours, do not know an override or have a value of another kind, or
+        InputError: the files are not of a LightSkip bundle, do not know an override or have a value of another kind, or
             the folder is not there or empty.
     """
     configs = [read(file) for file in files]
@@ -111,7 +111,7 @@ def check_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> 
     overrides = {key: value for key, value in values.items() if key not in _RUNNER and not key.startswith("_meta_")}
     check_none(files, [key for key, value in overrides.items() if value is None])
     lost = [normalised(key) for key, value in overrides.items() if not place(config, key, value)]
-    # Our own words are none of the config's, but may be what a mistyped one was meant to be.
+    # LightSkip's own words are not in the config, but may be what a mistyped one was meant to be.
     known = {**known_ids(configs), **{name: [] for name in OWN}}
     if not brought:
         check_overridden(files, config, known, accepted=_accepted, lost=lost)
@@ -120,34 +120,53 @@ def check_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> 
         existing_folder(folder)
 
 
-def choose_weights(files: Sequence[Path], bundle: Path, settings: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Choose the weights to evaluate where the user named none.
+def choose_checkpoint(
+    files: Sequence[Path], bundle: Path, settings: Mapping[str, str], training: str | None
+) -> tuple[dict[str, str], str]:
+    """Choose the weights to evaluate.
 
-    Those of the last training count, ``model.pt`` in its ``ckpt_dir``; without any, the bundle's own.
+    Those of the training that is named, or of the ``ckpt_dir`` that is; otherwise what `find_weights` finds for the
+    fold. A ``checkpoint`` that the user names is taken as it is.
 
     Returns:
-        The settings with ``checkpoint`` among them where it is not the config's, and a line that tells the choice.
+        The settings with ``checkpoint`` among them, and the ``fold`` of a training that is named; and a line that says
+        which weights these are, where the user named no file.
 
     Raises:
-        InputError: there are none, or none in the ``ckpt_dir`` that the user named.
+        InputError: there are none, or several, or what is named contradicts itself.
     """
+    settings = dict(settings)
+    named = [key for key in ("checkpoint", "ckpt_dir") if key in settings]
+    if training is not None and named:
+        raise InputError(
+            f"--training {training}",
+            found=f"--{named[0]}, too",
+            expected="one of them: both say which weights are meant",
+            remedy="leave one out",
+        )
     if "checkpoint" in settings:
-        return dict(settings), ""
-    trained = near(Path(evaluated(files, bundle, settings, "ckpt_dir")) / BEST)
-    own = near(Path(evaluated(files, bundle, settings, "checkpoint")))
-    if trained.is_file():
-        others = f"; the bundle's own: --checkpoint {own}" if own.is_file() else ""
-        return {**settings, "checkpoint": str(trained)}, f"weights: {trained}, of the last training{others}\n"
-    # Weights of another training than the one that was asked for would be a wrong answer.
-    asked = "ckpt_dir" in settings
-    if own.is_file() and not asked:
-        return dict(settings), f"weights: {own}, the bundle's own\n"
-    raise InputError(
-        trained,
-        found="no such file",
-        expected="the weights of a training" + ("" if asked else f", or the bundle's own, {own}"),
-        remedy=f"train first ({lightskip('train', bundle)}), or name the weights: --checkpoint FILE",
-    )
+        return settings, ""
+    if "ckpt_dir" in settings:
+        folder = Path(evaluated(files, bundle, settings, "ckpt_dir"))
+        if not (folder / BEST).is_file():
+            # Weights of another training than the one that was asked for would be a wrong answer.
+            raise InputError(
+                near(folder / BEST),
+                found="no such file",
+                expected="the weights of a training",
+                remedy=f"train first ({lightskip('train', bundle)}), or name the weights: --checkpoint FILE",
+            )
+        weights: Weights | None = choose_weights(bundle, named=folder)
+    else:
+        fold = int(evaluated(files, bundle, settings, "fold"))
+        weights = choose_weights(bundle, named=training, fold=fold if "fold" in settings or training is None else None)
+        if weights is None:
+            raise no_weights(bundle, fold=fold)
+        if training is not None and weights.training is not None and weights.training.fold is not None:
+            settings["fold"] = str(weights.training.fold)
+    if weights is not None and weights.training is not None:
+        settings["checkpoint"] = str(near(weights.file))
+    return settings, f"{weights.note}\n" if weights is not None else ""
 
 
 def evaluated(files: Sequence[Path], bundle: Path, settings: Mapping[str, str], key: str) -> Any:
@@ -163,7 +182,7 @@ def evaluated(files: Sequence[Path], bundle: Path, settings: Mapping[str, str], 
 
 
 def stale(bundle: Path) -> str:
-    """What to say about configs that are not what the bundle's plan gives; nothing when they are, or without a plan."""
+    """Return a warning about configs that are not what the plan renders; nothing if they are, or without a plan."""
     if not (bundle / "plan.yaml").is_file():
         return ""
     try:

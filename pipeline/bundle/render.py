@@ -5,6 +5,7 @@ are the table ``_derived`` below.
 """
 
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches, unified_diff
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = [
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference", "metadata")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold")
+_TEST_PARTS = ("test", "testing")
 
 
 def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
@@ -52,7 +54,7 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
     sources = recipe_sources(plan, file, folder)
     rendered = {f"configs/{name}.json": to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
     if plan.data.manifest is not None:
-        rendered["configs/datalist.json"] = to_json(read_manifest(file.parent / plan.data.manifest))
+        rendered["configs/datalist.json"] = to_json(read_manifest(file.parent / plan.data.manifest, whole=True))
     # Bytes, so that line endings are the recipe's on every system.
     rendered["configs/logging.conf"] = (folder / "logging.conf").read_bytes().decode()
     return rendered
@@ -149,15 +151,26 @@ def recipes_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def read_manifest(manifest: Path) -> dict[str, Any]:
+def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
     """Read a manifest as a bundle's datalist: what MONAI reads, without checksums.
+
+    Args:
+        manifest: the datalist to read.
+        whole: keep the subjects and the test scans, which leakage and the names of the cases depend on.
 
     Raises:
         InputError: it is no datalist.
     """
+    keys = (*_ITEM_KEYS, "subject") if whole else _ITEM_KEYS
+
+    def kept_of(item: Any) -> Any:
+        # A test scan may be a path alone.
+        return {key: item[key] for key in keys if key in item} if isinstance(item, Mapping) else item
+
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        training = [{key: item[key] for key in _ITEM_KEYS if key in item} for item in content["training"]]
+        training = [{key: item[key] for key in keys if key in item} for item in content["training"]]
+        test = {part: [kept_of(item) for item in content[part]] for part in _TEST_PARTS if whole and content.get(part)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             manifest,
@@ -166,7 +179,7 @@ def read_manifest(manifest: Path) -> dict[str, Any]:
             remedy="correct the file, or data.manifest in plan.yaml, which names it",
         ) from error
     kept = {key: content[key] for key in ("name", "licence", "labels") if key in content}
-    return {**kept, "training": training}
+    return {**kept, "training": training, **test}
 
 
 def to_json(content: dict[str, Any]) -> str:

@@ -96,13 +96,13 @@ def _tracking_keys(config: dict[str, Any], call: dict[str, Any]) -> set[str]:
 
 
 def accepted_arguments(component: dict[str, Any], locator: ComponentLocator | None = None) -> set[str] | None:
-    """Names that the component's target takes; None when it takes any, or when that cannot be told."""
+    """Return the names that the component's target takes; None when it takes any, or when that is unknown."""
     target: Any = ConfigComponent(component, locator=locator).resolve_module_name()
     try:
         component_type: Any = locate(target) if isinstance(target, str) else target
         parameters = inspect.signature(component_type).parameters.values()
     except (TypeError, ValueError, ErrorDuringImport):
-        return None  # MONAI itself tells of a target that does not exist
+        return None  # MONAI itself reports a target that does not exist
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {parameter.name for parameter in parameters}.union(ConfigComponent.non_arg_keys)

@@ -20,19 +20,24 @@ def add_bundle_verbs(verbs: Any) -> None:
     render.set_defaults(run=_render)
 
     started = (
-        ("train", "train a bundle: MONAI's runner, with mistyped settings told before it starts"),
+        ("train", "train a bundle with MONAI's runner, after checking the settings"),
         ("evaluate", "measure a training's weights on the cases of its fold that it was not trained on"),
     )
     for verb, purpose in started:
         launch = verbs.add_parser(
             verb,
             help=purpose,
-            usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]" + " [--processes N]" * (verb == "train"),
+            usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]"
+            + (" [--processes N]" if verb == "train" else " [--training NAME]"),
             description=f"{purpose[0].upper()}{purpose[1:]}.",
             epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat, a nested "
             "key with # between its parts: --optimizer#weight_decay 0.02. --dry-run shows the command of MONAI's "
-            "runner and ends"
-            + ("; --processes N (or --gpus N) trains in N processes; --resume goes on." * (verb == "train") or "."),
+            "runner and exits"
+            + (
+                "; --processes N (or --gpus N) trains in N processes; --resume continues a training."
+                if verb == "train"
+                else "; --training NAME measures this training, a folder in BUNDLE/runs or a path, on its own fold."
+            ),
         )
         launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
@@ -85,7 +90,7 @@ def _launch(options: argparse.Namespace) -> int:
     try:
         status = launch.run()
     except KeyboardInterrupt:
-        print(launch.way_on(), file=sys.stderr, end="")
+        print(launch.resume_hint(), file=sys.stderr, end="")
         raise
     if status == 0:
         print(launch.outcome(), end="")

@@ -29,7 +29,13 @@ def add_export_verbs(verbs: Any) -> None:
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for both")
     export.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="weights to export (default: the bundle's models/model.pt)"
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="weights to export (default: the bundle's models/model.pt, or its only training's)",
+    )
+    export.add_argument(
+        "--training", metavar="NAME", help="weights of this training, a folder in BUNDLE/runs or a path"
     )
     export.add_argument(
         "--without",
@@ -56,6 +62,7 @@ def _export(options: argparse.Namespace) -> int:
             options.bundle,
             options.output,
             checkpoint=options.checkpoint,
+            training=options.training,
             without=options.without,
             overwrite=options.overwrite,
         )

@@ -33,7 +33,13 @@ def add_predict_verbs(verbs: Any) -> None:
     choose.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
     choose.add_argument("--fold", type=int, metavar="N", help="whose cases (default: the config's)")
     choose.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="weights not trained on that fold (default: the bundle's own)"
+        "--training", metavar="NAME", help="weights of this training, a folder in BUNDLE/runs or a path"
+    )
+    choose.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
     )
     choose.add_argument("--dry-run", action="store_true", help="write nothing; show what would be chosen")
     choose.set_defaults(run=_postprocess)
@@ -86,6 +92,14 @@ def _add_predict(verbs: Any) -> None:
         default=[],
         metavar="FILE",
         help="weights (default: the bundle's own, or its only training's); of several the probabilities are averaged",
+    )
+    how.add_argument(
+        "--training",
+        dest="trainings",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="weights of these trainings: folders in BUNDLE/runs, or their paths",
     )
     how.add_argument(
         "--folds",
@@ -148,9 +162,9 @@ def _predicted(options: argparse.Namespace) -> int:
         statistics=options.statistics,
         preview=options.preview,
     )
-    weights = checkpoints(options.bundle, options.checkpoints, options.folds)
-    if weights and not (options.checkpoints or options.folds):
-        print(f"weights: {weights[0]}, of the bundle's only training", file=sys.stderr)
+    weights, note = checkpoints(options.bundle, options.checkpoints, options.folds, options.trainings)
+    if note:
+        print(note, file=sys.stderr)
     request = Request(
         bundle=options.bundle,
         inputs=options.inputs,
@@ -182,6 +196,7 @@ def _postprocess(options: argparse.Namespace) -> int:
     chosen = choose_postprocessing(
         options.bundle,
         checkpoint=options.checkpoint,
+        training=options.training,
         fold=options.fold,
         dataset_dir=options.dataset_dir,
         dry_run=options.dry_run,

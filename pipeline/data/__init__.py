@@ -1,7 +1,9 @@
 """Datalists, the dataset check, and the errors that explain what is wrong with a user's files."""
 
+from .case_names import names_by_file
 from .check import check_cases, check_scans
 from .datalist import read_cases
+from .dataset import names_in_datalist
 from .errors import InputError, explain_errors
 from .images.door import read_volume
 from .make_datalist import make_datalist, write_json
@@ -14,6 +16,8 @@ __all__ = [
     "explain_errors",
     "find_scans",
     "make_datalist",
+    "names_by_file",
+    "names_in_datalist",
     "read_cases",
     "read_volume",
     "write_json",

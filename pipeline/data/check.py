@@ -1,22 +1,32 @@
-"""The dataset check: every file is read whole before a training starts, and all that is wrong is told at once."""
+"""The gate of training, evaluation and prediction: files are read whole, and all problems are reported at once.
+
+It refuses what `lightskip check` calls a problem, and nothing else: both go through `inspect_case`.
+"""
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from .check_file import Grid, check_image, check_label, raise_first
-from .check_grid import grid_problems
+from .compare_splits import copies, find_copies, find_split_subjects, split_of
 from .datalist import as_list
+from .dataset import Case, listed_cases
 from .errors import InputError
+from .findings import Finding
+from .inspect_case import hash_images, inspect_case
+from .inspection import Inspection, blank_record
+from .wanted import Wanted, declared_values
 
-_FEWEST_CASES_WITH_PROGRESS = 50
+__all__ = ["check_cases", "check_scans", "raise_problems"]
+
+MIN_CASES_WITH_PROGRESS = 50
+_ANYWHERE = Path()  # paths are absolute, or start from the working directory
 
 
 def check_cases(
@@ -27,15 +37,19 @@ def check_cases(
     spatial_dims: int = 3,
     workers: int | None = None,
     progress: bool = True,
+    datalist: str | Path | None = None,
+    dataset_dir: str | Path | None = None,
 ) -> None:
     """Read every image and label map of the cases whole, and return only if nothing is wrong with them.
 
-    Looked for: files that are missing, empty, Git LFS pointers, truncated, corrupt or no image; complex or RGB voxels;
-    axes or channels that MONAI would read as others than meant; NaN and infinite voxels; images with one value in
-    every voxel, or with values beyond ±1e18; a spacing in metres or micrometres, one outside 0.01 to 100 mm, an affine
-    that is zero or not finite; files of one case that differ in shape or place; label values that are not whole
-    numbers (to 0.001) or not declared. Two files lie in the same place when their affines move no corner of the volume
-    apart by more than 0.001 mm or 0.001 of the smallest spacing, whichever is larger.
+    Refused is what `findings.SEVERITIES` calls a problem: files that are missing, empty, Git LFS pointers, truncated,
+    corrupt or no image; complex or RGB voxels; axes or channels that MONAI would read as others than meant; NaN and
+    infinite voxels; images with one value in every voxel, or with values beyond ±1e18; a spacing in metres or
+    micrometres, one outside 0.01 to 100 mm, an affine that is zero or not finite; one file for two roles of a case;
+    files of one case that differ in shape or place; label values that are not whole numbers (to 0.001) or not
+    declared. Two files lie in the same place when their affines move no corner of the volume apart by more than
+    0.001 mm or 0.001 of the smallest spacing, whichever is larger. With a datalist, leakage too: one image or one
+    subject on both sides of a split.
 
     Args:
         cases: items `{"image": path, "label": path}`; a list of paths where each channel of an image has its own file.
@@ -45,15 +59,19 @@ def check_cases(
         spatial_dims: axes in space, 2 or 3, of every file.
         workers: cases read at the same time, each held in memory; by default the number of CPUs, 4 at most.
         progress: whether to show a progress bar on stderr (from 50 cases on).
+        datalist: names the folds and subjects of the cases; None looks for no leakage. Its test scans are not read.
+        dataset_dir: folder that the datalist's relative paths start from; by default the one it names.
 
     Raises:
         InputError: the first problem in full, and a line for each of up to ten more files. A file is named once, with
             the first of its problems.
     """
-    declared = None if labels is None else declared_values(labels)
-    check_the_label = partial(check_label, spatial_dims=spatial_dims, declared=declared)
-    check = partial(_check_case, channels=channels, spatial_dims=spatial_dims, check_the_label=check_the_label)
-    _check_all(check, cases, workers=workers, progress=progress)
+    background = labels.get("background", 0) if isinstance(labels, Mapping) else 0
+    wanted = Wanted(channels, spatial_dims, None if labels is None else declared_values(labels), background)
+    listed = [] if datalist is None else listed_cases(datalist, dataset_dir)
+    own = _with_splits(_unlisted(cases, labelled=True), listed)
+    inspections = _inspect(own, wanted, workers=workers, progress=progress)
+    raise_problems(inspections, _find_leakage(inspections, listed) if listed else ())
 
 
 def check_scans(
@@ -65,79 +83,95 @@ def check_scans(
     progress: bool = True,
 ) -> None:
     """Do for scans without label maps what `check_cases` does for cases; arguments and error are the same."""
-    check = partial(_check_case, channels=channels, spatial_dims=spatial_dims, check_the_label=None)
-    _check_all(check, scans, workers=workers, progress=progress)
+    wanted = Wanted(channels, spatial_dims, None)
+    inspections = _inspect(_unlisted(scans, labelled=False), wanted, workers=workers, progress=progress)
+    raise_problems(inspections)
 
 
-def _check_all(
-    check: Callable[[Mapping[str, Any]], list[InputError]],
-    cases: Sequence[Mapping[str, Any]],
-    *,
-    workers: int | None,
-    progress: bool,
-) -> None:
-    problems: dict[str, InputError] = {}
+def _unlisted(items: Sequence[Mapping[str, Any]], *, labelled: bool) -> list[Case]:
+    """Return items as cases without a fold or subject, called by their first file."""
+    return [
+        Case(images[0], "training", images, str(item["label"]) if labelled else None, None, None)
+        for item in items
+        for images in [tuple(map(str, as_list(item["image"])))]
+    ]
+
+
+def _with_splits(cases: Sequence[Case], listed: Iterable[Case]) -> list[Case]:
+    """Return the cases with name, fold and subject as the datalist has them; a case that it does not name as it is."""
+    by_images: dict[tuple[str, ...], list[Case]] = {}
+    for case in listed:
+        by_images.setdefault(_key(case), []).append(case)
+    result = []
+    for case in cases:
+        # A datalist may name a file twice, each time in another fold.
+        same = by_images.get(_key(case), [])
+        own = (same.pop(0) if len(same) > 1 else same[0]) if same else None
+        result.append(case if own is None else replace(case, name=own.name, fold=own.fold, subject=own.subject))
+    return result
+
+
+def _key(case: Case) -> tuple[str, ...]:
+    return tuple(os.path.abspath(path) for path in case.images)  # noqa: PTH100 - pathlib leaves ".." in
+
+
+def _inspect(cases: Sequence[Case], wanted: Wanted, *, workers: int | None, progress: bool) -> list[Inspection]:
+    def inspect(case: Case) -> Inspection:
+        return inspect_case(case, _ANYWHERE, wanted, measure=False)
+
     # None: nothing is drawn into a log file.
-    silent = None if progress and len(cases) >= _FEWEST_CASES_WITH_PROGRESS else True
+    silent = None if progress and len(cases) >= MIN_CASES_WITH_PROGRESS else True
     executor = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1))
     try:
-        results = executor.map(check, cases)
-        for found in tqdm(results, total=len(cases), desc="Checking", unit="case", disable=silent):
-            for problem in found:
-                problems.setdefault(str(problem.where), problem)
+        results = executor.map(inspect, cases)
+        return list(tqdm(results, total=len(cases), desc="Checking", unit="case", disable=silent))
     finally:
         # After Ctrl-C the cases not begun are not read any more.
         executor.shutdown(cancel_futures=True)
+
+
+def _find_leakage(inspections: Sequence[Inspection], listed: Sequence[Case]) -> list[Finding]:
+    """Return the leakage among the cases that were read, and between their subjects and those of the test scans."""
+    names = {case.name for case in listed}
+    own = [inspection for inspection in inspections if inspection.record["name"] in names]
+    read = {inspection.record["name"] for inspection in own}
+    others = [blank_record(case) for case in listed if case.name not in read]
+    found = [*find_copies(_confirmed(own)), *find_split_subjects([*(each.record for each in own), *others])]
+    return [finding for finding in found if finding.kind == "leakage" and finding.case in read]
+
+
+def _confirmed(inspections: Iterable[Inspection]) -> list[Inspection]:
+    """Return the inspections whose samples agree across a split, with the hash of all voxels instead."""
+    confirmed = []
+    for records in copies(inspections):
+        if len({split_of(record) for record in records}) < 2:
+            continue
+        for record in records:
+            case = Case(record["name"], record["part"], tuple(record["images"]), None, None, None)
+            confirmed.append(Inspection([], dict(record), hash_images(case, _ANYWHERE)))
+    return confirmed
+
+
+def raise_problems(inspections: Iterable[Inspection], more: Iterable[Finding] = ()) -> None:
+    """Raise an InputError with the first problem of each file, the images of a case before its label map."""
+    findings = [finding for inspection in inspections for finding in _in_order(inspection)]
+    problems: dict[str | None, InputError] = {}
+    for finding in (*findings, *more):
+        if finding.is_problem:
+            problems.setdefault(finding.file, finding.error())
     if problems:
         first, *others = problems.values()
-        raise InputError(first.where, found=first.found, expected=first.expected, remedy=first.remedy, others=others)
-
-
-def _check_case(
-    case: Mapping[str, Any],
-    *,
-    channels: int,
-    spatial_dims: int,
-    check_the_label: Callable[[str], Grid] | None,
-) -> list[InputError]:
-    """Return the first problem of each file of the case. At most one file's voxels are in memory at a time."""
-    images = [str(path) for path in as_list(case["image"])]
-    if len(images) not in {1, channels}:
-        found, expected = (
-            f"{len(images)} image files in one case",
-            f"{channels} files, one per channel, or one with all",
+        raise InputError(
+            first.where,
+            found=first.found,
+            expected=first.expected,
+            remedy=first.remedy,
+            kind=first.kind,
+            others=others,
         )
-        return [InputError(images[0], found=found, expected=expected, remedy="correct the datalist or the channels")]
-    per_file = channels if len(images) == 1 else 1
-    steps = [partial(check_image, path, channels=per_file, spatial_dims=spatial_dims) for path in images]
-    if check_the_label is not None:
-        steps.append(partial(check_the_label, str(case["label"])))
-    reference: Grid | None = None
-    problems = []
-    for step in steps:
-        try:
-            grid = step()
-            if reference is not None:
-                _check_same_grid(grid, reference)
-            reference = reference or grid
-        except InputError as problem:
-            # The copy has no traceback, whose frames would keep the voxels in memory.
-            problems.append(copy.copy(problem))
-    return problems
 
 
-def _check_same_grid(grid: Grid, reference: Grid) -> None:
-    raise_first(grid_problems(grid, reference))
-
-
-def declared_values(labels: Mapping[str, int] | Sequence[int]) -> dict[int, str]:
-    """Return how to show each declared value, such as `{1: "1 (anterior)"}`, sorted.
-
-    0 is among them, unless another value is named "background".
-    """
-    if isinstance(labels, Mapping):
-        shown = {int(value): f"{value} ({name})" for name, value in labels.items()}
-    else:
-        shown = {int(value): str(value) for value in labels}
-    background = {} if isinstance(labels, Mapping) and "background" in labels else {0: "0"}
-    return dict(sorted((background | shown).items()))
+def _in_order(inspection: Inspection) -> list[Finding]:
+    """Return a case's findings in the order of its files, the images first."""
+    files = [*inspection.record["images"], inspection.record["label"]]
+    return sorted(inspection.findings, key=lambda finding: files.index(finding.file))

@@ -20,24 +20,23 @@ from typing import Any
 from tqdm import tqdm
 
 from ..files import write_text
-from .check import declared_values
 from .check_checksums import changed_files, checksums_of_cases
 from .check_grid import ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS, SHEAR
 from .compare_cases import compare_cases
 from .dataset import Case, Dataset, located, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
-from .images.door import read_volume
-from .images.endings import is_nifti_like, is_picture
 from .images.files import parts_of
-from .inspect_case import Draw, Inspection, Stopped, Wanted, failed_case, inspect_case
+from .inspect_case import Stopped, inspect_case
+from .inspection import Inspection, failed_case
+from .measure_case import Draw
 from .resume import Progress
+from .wanted import Wanted, find_wanted
 
 __all__ = ["REPORT", "check_dataset"]
 
 REPORT = "check.json"
 _FORMAT = 1
-_LOOKED_AT = 5
 _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
     "same place, share of the smallest spacing": SAME_PLACE_VOXELS,
@@ -59,7 +58,7 @@ def check_dataset(
     """Check a dataset and measure what `lightskip plan` needs to know of it.
 
     A case's files are read whole, one image at a time beside its label map; as many cases are in memory as there are
-    workers. What a file tells goes into the output folder at once, so that an interrupted check goes on from there,
+    workers. What is found goes into the output folder at once, so that an interrupted check continues from there,
     and a second one reads only files whose size or time of change is another.
 
     Args:
@@ -84,7 +83,7 @@ def check_dataset(
         raise InputError("workers", found=str(workers), expected="1 or more", remedy="leave it out, or give a number")
     dataset = read_dataset(datalist, dataset_dir)
     sha256 = dataset.sha256
-    wanted = _wanted(dataset)
+    wanted = find_wanted(dataset)
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
     labels = dataset.labels or _labels_found(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
@@ -154,9 +153,9 @@ def _inspect(
             inspection.findings.extend(changed_files(case, dataset.folder, expected))
         except (Stopped, InputError):
             raise
-        except Exception as error:  # a mistake of ours, or too little memory, must not cost what the others gave
+        except Exception as error:  # a bug, or too little memory, must not cost the findings of the others
             return failed_case(case, error)
-        # What the disk or the network would not give this time it may the next.
+        # A disk or network that failed this time may work the next.
         if not any(finding.kind == "unreadable" for finding in inspection.findings):
             state.add(key, inspection)
         return inspection
@@ -173,11 +172,11 @@ def _inspect(
 
 
 def _renamed(known: Inspection, case: Case) -> Inspection:
-    """Give what is known of these files to this case: name, fold and subject are the datalist's, not the files'."""
-    told = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
+    """Return what is known of these files for this case: name, fold and subject are the datalist's, not the files'."""
+    listed = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
     findings = [replace(finding, case=case.name) for finding in known.findings]
     # A copy, because a datalist may name the same files twice.
-    return replace(known, findings=findings, record=known.record | told)
+    return replace(known, findings=findings, record=known.record | listed)
 
 
 def _key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
@@ -198,63 +197,6 @@ def _states(path: Path) -> Iterable[tuple[str, int, int]]:
     except (OSError, InputError):
         # What cannot be looked at has no state; reading it says why.
         return
-
-
-def _wanted(dataset: Dataset) -> Wanted:
-    """What the datalist says of every case, and what it leaves open, as most of the first readable images are."""
-    files, named = dataset.files_per_case, len(dataset.channels or [])
-    if files > 1 and named not in (0, files):
-        raise InputError(
-            dataset.file,
-            found=f"{named} channels named, and {files} image files per case",
-            expected="as many files per case as channels, or one file with all",
-            remedy='correct "modality" or the image lists',
-        )
-    channels, dims = files if files > 1 else named, _told_dims(dataset)
-    if not (channels and dims):
-        seen = _first_shapes(dataset)
-        channels = channels or _most_common(_channels_of(path, shape, dims) for path, shape in seen)
-        in_file = channels > 1 and files == 1
-        dims = dims or _most_common(
-            min(3, len(shape) if is_nifti_like(path) else len(shape) - in_file) for path, shape in seen
-        )
-    labels = dataset.labels
-    return Wanted(
-        files=files,
-        channels=channels,
-        spatial_dims=dims,
-        declared=None if labels is None else declared_values(labels),
-        background=0 if labels is None else labels["background"],
-    )
-
-
-def _most_common(numbers: Iterable[int]) -> int:
-    return Counter(numbers).most_common(1)[0][0]
-
-
-def _told_dims(dataset: Dataset) -> int:
-    told = dataset.described.get("tensorImageSize")
-    return {"2D": 2, "3D": 3, "4D": 3}.get(str(told), 0)
-
-
-def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
-    shapes: list[tuple[str, tuple[int, ...]]] = []
-    for case in dataset.cases:
-        try:
-            file = str(located(dataset.folder, case.images[0]))
-            shapes.append((file, read_volume(file).voxels.shape))
-        except (InputError, MemoryError):
-            continue
-        if len(shapes) == _LOOKED_AT:
-            break
-    # Where nothing can be read it does not matter: every case has a finding.
-    return shapes or [(dataset.cases[0].images[0], (1, 1, 1))]
-
-
-def _channels_of(path: str, shape: tuple[int, ...], dims: int) -> int:
-    # A picture in colour has three axes, and two of them lie in space.
-    axes = 3 if is_nifti_like(path) else dims or (2 if is_picture(path) else min(len(shape), 3))
-    return int(shape[axes]) if len(shape) == axes + 1 else 1
 
 
 def _labels_found(inspections: Iterable[Inspection]) -> dict[str, int]:

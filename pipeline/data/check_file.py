@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
-from .images.door import read_volume
 from .images.endings import is_nifti_like
-from .images.header import Volume
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MOST_LISTED_VALUES = 10
@@ -26,48 +24,6 @@ class Grid(NamedTuple):
     path: str
     shape: tuple[int, ...]
     affine: np.ndarray
-
-
-def check_image(path: str, *, channels: int, spatial_dims: int) -> Grid:
-    """Read an image whole and return its grid, or raise InputError with what is wrong with it.
-
-    Args:
-        path: the file, or the folder of a DICOM series.
-        channels: channels that this file should hold.
-        spatial_dims: axes in space that it should have, 2 or 3.
-
-    Raises:
-        InputError: `read_volume` fails, MONAI would read other axes or channels, a voxel is not finite or beyond
-            ±1e18, or all voxels of a channel have one value.
-    """
-    return check_volume(read_volume(path), channels=channels, spatial_dims=spatial_dims)
-
-
-def check_volume(volume: Volume, *, channels: int, spatial_dims: int) -> Grid:
-    """Return the grid of an image that was read, or raise InputError as `check_image` does."""
-    path = volume.header.path
-    shape = spatial_shape(path, volume.voxels.shape, channels, spatial_dims)
-    raise_first(image_problems(path, volume.voxels, axes=len(shape)))
-    return Grid(path, shape, volume.affine)
-
-
-def check_label(path: str, *, spatial_dims: int, declared: Mapping[int, str] | None) -> Grid:
-    """Read a label map whole and return its grid, or raise InputError with what is wrong with it.
-
-    Args:
-        path: the file.
-        spatial_dims: axes in space that it should have, 2 or 3.
-        declared: the values that may occur, each with the words to show for it; None for any whole number.
-
-    Raises:
-        InputError: `read_volume` fails, MONAI would read other axes, a voxel is not finite, no whole number (to
-            0.001) or not declared. A label map without any structure is fine.
-    """
-    volume = read_volume(path)
-    shape = spatial_shape(path, volume.voxels.shape, channels=1, spatial_dims=spatial_dims)
-    raise_first(not_finite(path, volume.voxels))
-    raise_first(label_problems(path, label_values(volume.voxels), declared))
-    return Grid(path, shape, volume.affine)
 
 
 def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims: int) -> tuple[int, ...]:
@@ -143,7 +99,7 @@ def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
 
 
 def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
-    """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `check_label`."""
+    """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `Wanted`."""
     largest = max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
     if largest > _LARGEST_LABEL:
         yield InputError(
@@ -187,17 +143,6 @@ def label_values(voxels: np.ndarray) -> np.ndarray:
 def _distinct(part: np.ndarray) -> np.ndarray:
     labelled = np.unique(part[part != 0])
     return labelled if (part != 0).all() else np.append(labelled, part.dtype.type(0))
-
-
-def raise_first(problems: Iterator[InputError]) -> None:
-    """Raise the first of the problems, if there is one."""
-    problem = next(problems, None)
-    if problem is not None:
-        try:
-            raise problem
-        finally:
-            # A frame that holds the error that holds the frame would keep the voxels in memory.
-            del problem, problems
 
 
 def _listed(values: np.ndarray) -> str:

@@ -1,30 +1,31 @@
-"""What only shows when cases are compared: copies, leakage, odd sizes, labels that nobody has."""
+"""What only shows when cases are compared: copies, leakage, odd sizes, labels that no case has."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from .compare_splits import find_copies, find_split_subjects
 from .dataset import Dataset
 from .findings import Finding
-from .inspect_case import Inspection
+from .inspection import Inspection
 
 __all__ = ["compare_cases"]
 
-# A structure's volume is odd when it lies beyond so many times its usual spread (the median's absolute deviation, in
-# the logarithm, as a standard deviation) and beyond this factor of the median; usual is told by so many cases.
-_SPREADS = 6.0
-_FACTOR = 3.0
-_FEWEST_CASES = 8
+# A structure's volume is odd beyond so many times its usual spread (the median's absolute deviation, in the logarithm,
+# as a standard deviation) and beyond this factor of the median. It takes so many cases to know what is usual.
+MAX_SPREADS = 6.0
+MAX_FACTOR = 3.0
+MIN_CASES = 8
 # Where more cases than this share have specks, or parts, that is how the structure is.
-_COMMON = 0.1
-_SPACING_FACTOR = 2.0
+MIN_COMMON = 0.1
+MAX_SPACING_FACTOR = 2.0
 # A label that is absent in so small a share of so many cases is more likely forgotten.
-_RARE = 0.05
-_FEWEST_FOR_MISSING = 20
+MAX_RARE = 0.05
+MIN_CASES_FOR_MISSING = 20
 
 Record = Mapping[str, Any]
 
@@ -43,8 +44,8 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
     """
     records = [inspection.record for inspection in inspections]
     return [
-        *_duplicates(inspections),
-        *_subjects_in_two_splits(records),
+        *find_copies(inspections),
+        *find_split_subjects(records),
         *_odd_volumes(records, labels),
         *_missing_labels(records, labels),
         *_islands(records, labels),
@@ -54,59 +55,16 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
     ]
 
 
-def _duplicates(inspections: Sequence[Inspection]) -> Iterator[Finding]:
-    same: dict[str, list[Record]] = defaultdict(list)
-    for inspection in inspections:
-        if inspection.voxels is not None:
-            same[inspection.voxels].append(inspection.record)
-    for records in same.values():
-        splits = {_split(record) for record in records}
-        for record in records if len(records) > 1 else []:
-            others = ", ".join(_other(other, record) for other in records if other is not record)
-            yield _finding(
-                "duplicate",
-                record,
-                found=f"the same voxels as {others}",
-                expected="every scan once",
-                remedy="remove all but one of these cases from the datalist",
-            )
-            if len(splits) > 1:
-                yield _finding(
-                    "leakage",
-                    record,
-                    found=f"this image in {_shown(_split(record))}, its copy in {_elsewhere(splits, record)}: {others}",
-                    expected="no image on both sides of a split: measuring on what was trained on tells nothing",
-                    remedy="remove the copy, or make the folds anew with `lightskip datalist`",
-                )
-
-
-def _subjects_in_two_splits(records: Iterable[Record]) -> Iterator[Finding]:
-    of_subject: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        if record["subject"] is not None:
-            of_subject[record["subject"]].append(record)
-    for subject, own in of_subject.items():
-        splits = {_split(record) for record in own}
-        for record in own if len(splits) > 1 else []:
-            yield _finding(
-                "leakage",
-                record,
-                found=f"subject {subject} in {_shown(_split(record))}, and in {_elsewhere(splits, record)}",
-                expected="all scans of a subject in one fold, and none of them in the test part",
-                remedy="make the folds anew with `lightskip datalist`, which keeps subjects whole",
-            )
-
-
 def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
-        if len(own) < _FEWEST_CASES:
+        if len(own) < MIN_CASES:
             continue
         unit = "ml" if "ml" in own[0][1] else "mm2"
         sizes = np.log([each[unit] for _, each in own])
         median = float(np.median(sizes))
         spread = 1.4826 * float(np.median(np.abs(sizes - median)))
-        limit = max(_SPREADS * spread, np.log(_FACTOR))
+        limit = max(MAX_SPREADS * spread, np.log(MAX_FACTOR))
         for (record, each), size in zip(own, sizes, strict=True):
             if abs(size - median) > limit:
                 factor = np.exp(abs(size - median))
@@ -117,18 +75,18 @@ def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterat
                     file=record["label"],
                     found=f"{name} with {each[unit]:.3g} {unit}, {factor:.1f} times {word} than the median",
                     expected=f"about {np.exp(median):.3g} {unit}, the median; {np.exp(median - limit):.3g} to "
-                    f"{np.exp(median + limit):.3g} {unit} is nothing unusual beside the other {len(own) - 1} cases",
+                    f"{np.exp(median + limit):.3g} {unit} is usual among the other {len(own) - 1} cases",
                     remedy="look at the label map: another label's value, a part that is missing, or a rare anatomy",
                 )
 
 
 def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
-    """Say where a label is missing that nearly all others have; one without any label has its own finding."""
+    """Yield where a label is missing that nearly all others have; one without any label has its own finding."""
     known = {str(value) for value in labels.values()}
     labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
     for name, value in labels.items():
         without = [record for record in labelled if str(value) not in record["classes"]]
-        usual = len(labelled) >= _FEWEST_FOR_MISSING and len(without) <= _RARE * len(labelled)
+        usual = len(labelled) >= MIN_CASES_FOR_MISSING and len(without) <= MAX_RARE * len(labelled)
         for record in without if value != labels["background"] and usual else []:
             yield _finding(
                 "label-missing",
@@ -144,7 +102,7 @@ def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[F
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         speckled = [(record, each) for record, each in own if each["specks"]]
-        common = len(speckled) > max(_COMMON * len(own), 3)
+        common = len(speckled) > max(MIN_COMMON * len(own), 3)
         for record, each in speckled:
             word = "pixel" if "mm2" in each else "voxel"
             islands, size = _count(each["specks"], "tiny island"), _count(each["speck_voxels"], word)
@@ -203,12 +161,12 @@ def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
 def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
     # Sorted, because the thick axis is another one in another orientation.
     known = [record for record in records if record["spacing"]]
-    if len(known) < _FEWEST_CASES:
+    if len(known) < MIN_CASES:
         return
     spacings = np.sort([record["spacing"] for record in known])
     median = np.median(spacings, axis=0)
     for record, spacing in zip(known, spacings, strict=True):
-        if max((spacing / median).max(), (median / spacing).max()) > _SPACING_FACTOR:
+        if max((spacing / median).max(), (median / spacing).max()) > MAX_SPACING_FACTOR:
             yield _finding(
                 "spacing-outlier",
                 record,
@@ -222,33 +180,12 @@ def _finding(kind: str, record: Record, *, file: str | None = None, **words: Any
     return Finding(kind, case=record["name"], file=file or _first(record), **words)
 
 
-def _other(other: Record, record: Record) -> str:
-    """Name another case's image; where it is the same file, by the case."""
-    same = _first(other) == _first(record)
-    return f"this very file, which case {other['name']} names too" if same else _first(other)
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _first(record: Record) -> str:
     return str(record["images"][0])
-
-
-def _split(record: Record) -> Hashable:
-    return ("test", None) if record["part"] == "test" else ("fold", record["fold"])
-
-
-def _shown(split: Any) -> str:
-    kind, fold = split
-    if kind == "test":
-        return "the test part"
-    return "the training part" if fold is None else f"fold {fold}"
-
-
-def _elsewhere(splits: Iterable[Hashable], record: Record) -> str:
-    return ", ".join(sorted(_shown(split) for split in splits if split != _split(record)))
 
 
 def _product(spacing: Iterable[float]) -> str:

@@ -6,15 +6,15 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from .case_names import name_cases
 from .datalist import as_list, existing_folder, read_json, require_paths, training_items
 from .errors import InputError
-from .images.endings import scan_name
 
-__all__ = ["Case", "Dataset", "located", "read_dataset", "reported"]
+__all__ = ["Case", "Dataset", "listed_cases", "located", "names_in_datalist", "read_dataset", "reported"]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -25,7 +25,7 @@ class Case:
     """One case of a datalist; paths are the datalist's own.
 
     Args:
-        name: the scan's, unique in its dataset.
+        name: see `name_cases`; unique in its dataset.
         part: "training" or "test".
         images: one file, or one per channel.
         label: the label map; None where there is none.
@@ -80,7 +80,7 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     Args:
         datalist: JSON file in the MSD/MONAI form, as `make_datalist` writes it.
         dataset_dir: folder that relative paths start from; by default what the datalist says in "folder" (relative to
-            the datalist itself), else the folder that it lies in.
+            the datalist itself), else the folder that it is in.
 
     Raises:
         InputError: the datalist is missing or malformed, two labels have one value, or the folder does not exist.
@@ -89,10 +89,60 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     file = Path(datalist).expanduser()
     training = training_items(file)
     content = read_json(file)
-    told = content.get("folder", ".")
-    if not isinstance(told, str):
-        raise _malformed(file, f'"folder" {told!r}', "the dataset's folder, relative to this file")
-    folder = existing_folder(file.parent / Path(told).expanduser() if dataset_dir is None else dataset_dir)
+    folder = existing_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
+    return Dataset(
+        file=file,
+        folder=folder,
+        name=str(content.get("name") or file.stem),
+        channels=_channels(content, file),
+        labels=_labels(content, file),
+        cases=_cases(_items(content, training, file), folder),
+        described={key: value for key, value in content.items() if key not in ("training", *_PARTS_WITHOUT_LABELS)},
+    )
+
+
+def listed_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
+    """Return the cases of a datalist with absolute paths, whether or not its folder is there.
+
+    Arguments and error are those of `read_dataset`, but that neither the folder nor its files are looked at.
+    """
+    file = Path(datalist).expanduser()
+    training = training_items(file)
+    content = read_json(file)
+    folder = Path(_folder(content, file) if dataset_dir is None else dataset_dir).expanduser().absolute()
+    return [
+        replace(case, images=tuple(str(located(folder, path)) for path in case.images))
+        for case in _cases(_items(content, training, file), folder)
+    ]
+
+
+def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:
+    """Return the names of a datalist's cases by the absolute path of the first image; see `listed_cases`."""
+    return {case.images[0]: case.name for case in listed_cases(datalist, dataset_dir)}
+
+
+def located(folder: Path, path: str) -> Path:
+    """Return the path of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
+    return folder / (Path(path).expanduser() if path.startswith("~/") else path)
+
+
+def reported(path: str) -> str:
+    """Return a file that a datalist names as reports name it: without the "./" that it may begin with."""
+    return path.removeprefix("./")
+
+
+def _folder(content: Mapping[str, Any], file: Path) -> Path:
+    """Return the folder that a datalist names, else its own."""
+    named = content.get("folder", ".")
+    if not isinstance(named, str):
+        raise _malformed(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
+    return file.parent / Path(named).expanduser()
+
+
+def _items(
+    content: Mapping[str, Any], training: list[dict[str, Any]], file: Path
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Return a datalist's items, each with its part."""
     items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
     for part in _PARTS_WITHOUT_LABELS:
         listed = content.get(part) or []
@@ -102,30 +152,12 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
             item = entry if isinstance(entry, Mapping) else {"image": entry}
             require_paths(item, "image", file, place=f"{part}[{number}]")
             items.append((item, "test"))
-    return Dataset(
-        file=file,
-        folder=folder,
-        name=str(content.get("name") or file.stem),
-        channels=_channels(content, file),
-        labels=_labels(content, file),
-        cases=_cases(items),
-        described={key: value for key, value in content.items() if key not in ("training", *_PARTS_WITHOUT_LABELS)},
-    )
+    return items
 
 
-def located(folder: Path, path: str) -> Path:
-    """Give the place of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
-    return folder / (Path(path).expanduser() if path.startswith("~/") else path)
-
-
-def reported(path: str) -> str:
-    """Give a file that a datalist names as reports name it: without the "./" that it may begin with."""
-    return path.removeprefix("./")
-
-
-def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:
+def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Case]:
     images = [[str(path) for path in as_list(item["image"])] for item, _ in items]
-    names = _unique([_name(paths) for paths in images], images)
+    names = name_cases([[located(folder, path) for path in paths] for paths in images])
     return [
         Case(
             name=name,
@@ -137,28 +169,6 @@ def _cases(items: list[tuple[Mapping[str, Any], str]]) -> list[Case]:
         )
         for (item, part), paths, name in zip(items, images, names, strict=True)
     ]
-
-
-def _name(images: list[str]) -> str:
-    # nnU-Net's ending for the first channel is no part of a case's name.
-    return scan_name(images[0]).removesuffix("_0000")
-
-
-def _unique(names: list[str], images: list[list[str]]) -> list[str]:
-    """Tell cases of one name apart by their folders, and where that is not enough by a number."""
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    longer = [
-        f"{parent}/{name}" if name in twice and (parent := PurePosixPath(paths[0]).parent.name) else name
-        for name, paths in zip(names, images, strict=True)
-    ]
-    result: dict[str, None] = {}
-    for name in longer:
-        free, number = name, 1
-        while free in result:
-            number += 1
-            free = f"{name}#{number}"
-        result[free] = None
-    return list(result)
 
 
 def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:

@@ -109,7 +109,11 @@ def _jobs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Job],
     kinds: dict[str, set[str]] = {}
     for finding in report["findings"]:
         kinds.setdefault(finding["file"], set()).add(finding["kind"])
-    spoilt = {finding["file"] for finding in report["findings"] if finding["severity"] == "problem"}
+    spoilt = {
+        finding["file"]
+        for finding in report["findings"]
+        if finding["severity"] == "problem" and finding["kind"] not in FIXABLE
+    }
     jobs: dict[str, _Job] = {}
     unable: dict[str, str] = {}
     for case in dataset.cases:

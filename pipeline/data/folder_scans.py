@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .case_names import case_stem, case_stems
 from .errors import InputError
 from .images.dicom_files import dicom_files
 from .images.endings import is_nifti, is_picture, is_store, is_volume, scan_name
 from .images.files import is_image_here, is_second_half
 
-__all__ = ["FoundScan", "case_name", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
+__all__ = ["FoundScan", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
 
 _SEGMENTATION = "_seg.dcm"
 _OUTPUT_ENDINGS = (
@@ -42,12 +43,6 @@ class FoundScan:
     files: tuple[str, ...]
     problem: InputError | None = None
     notes: tuple[str, ...] = ()
-
-
-def case_name(path: str | Path, *, channels: int) -> str:
-    """Return the name of a scan by its (first) file; of several channels, without the ending `_0000`."""
-    name = scan_name(path)
-    return name.removesuffix("_0000") if channels > 1 else name
 
 
 def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
@@ -193,13 +188,13 @@ def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str
     """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
-    for path in (
+    paths = [
         *(path for path in visible if path.is_file() or is_store(path)),
         *(path for path in series if _has_slices(path)),
-    ):
+    ]
+    for path, stem in zip(paths, case_stems([[path] for path in paths]), strict=True):
         folders = path.absolute().parent.parts[1:]
-        for count in {1, channels}:
-            name = case_name(path, channels=count)
+        for name in {scan_name(path), stem, *([case_stem(path)] if channels > 1 else [])}:
             yield name
             # Scans of one name are told apart by those of their folders, as many as it takes.
             yield from ("_".join([*folders[start:], name]) for start in range(len(folders)))

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add_voxels", "channels_of", "measure_intensities"]
+__all__ = ["add_sample", "add_voxels", "channels_of", "measure_intensities"]
 
 _QUANTILES = np.linspace(0, 1, 201)
 # A scan's intensities are counted in so many voxels, taken evenly, and its foreground's in so many.
-_MOST_VOXELS = 2_000_000
-_MOST_FOREGROUND = 200_000
+MAX_VOXELS = 2_000_000
+MAX_FOREGROUND = 200_000
+# What tells most scans apart; those that agree in it are compared voxel by voxel.
+MAX_SAMPLE = 50_000
 
 
 def measure_intensities(
@@ -35,14 +37,14 @@ def measure_intensities(
     measured: dict[str, list[dict[str, Any]]] = {"intensity": [], "foreground": []}
     labelled = foreground is not None and foreground.any()
     for number, values in enumerate(channels_of(voxels, axes), start=first):
-        step = int(np.ceil((values.size / _MOST_VOXELS) ** (1 / values.ndim)))
+        step = int(np.ceil((values.size / MAX_VOXELS) ** (1 / values.ndim)))
         some = np.asarray(values[(slice(None, None, step),) * values.ndim], dtype=np.float64)
         entry = {"channel": number, "min": float(values.min()), "max": float(values.max())}
         measured["intensity"].append(entry | _moments(some) | {"zeros": float((some == 0).mean())})
         if not labelled:
             continue
         inside = values[foreground]
-        some = np.asarray(inside[:: -(-inside.size // _MOST_FOREGROUND)], dtype=np.float64)
+        some = np.asarray(inside[:: -(-inside.size // MAX_FOREGROUND)], dtype=np.float64)
         quantiles = [float(f"{value:.7g}") for value in np.quantile(some, _QUANTILES)]
         entry = {"channel": number, "voxels": int(inside.size)}
         measured["foreground"].append(entry | _moments(some) | {"quantiles": quantiles})
@@ -65,6 +67,16 @@ def add_voxels(digest: Any, voxels: np.ndarray) -> None:
     for part in np.moveaxis(voxels, -1, 0):
         # The sum makes 0 of -0.
         digest.update(np.ascontiguousarray(part, dtype=np.float32) + np.float32(0))
+
+
+def add_sample(digest: Any, voxels: np.ndarray) -> None:
+    """Add up to 50 000 of the values, taken evenly, to a hash: copies agree in it, and few other scans do."""
+    if voxels.ndim > 2 and voxels.shape[-1] == 1:
+        voxels = voxels[..., 0]
+    digest.update(str(voxels.shape).encode())
+    step = int(np.ceil((voxels.size / MAX_SAMPLE) ** (1 / voxels.ndim)))
+    some = voxels[(slice(None, None, step),) * voxels.ndim]
+    digest.update(np.ascontiguousarray(some, dtype=np.float32) + np.float32(0))
 
 
 def _moments(values: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a check has found so far, kept in a file so that an interrupted one goes on from there."""
+"""What a check has found so far, kept in a file so that an interrupted one continues from there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, TextIO
 
 from .errors import InputError
 from .findings import Finding
-from .inspect_case import Inspection
+from .inspection import Inspection
 
 __all__ = ["Progress"]
 
-_NAME = "cases.jsonl"
+_FILE = "cases.jsonl"
 
 
 class Progress:
@@ -39,7 +39,7 @@ class Progress:
         self.stream: TextIO | None = None
         if folder is None:
             return
-        path = Path(folder) / _NAME
+        path = Path(folder) / _FILE
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if resume and path.exists():
@@ -55,7 +55,7 @@ class Progress:
         return self.known.get(key)
 
     def add(self, key: str, inspection: Inspection) -> None:
-        """Write down what a case gave.
+        """Write down what was found in a case.
 
         Raises:
             InputError: the folder cannot be written to any more.
@@ -71,7 +71,7 @@ class Progress:
             raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """Close the file. What could not be written was said when it was added."""
+        """Close the file. What could not be written was reported when it was added."""
         if self.stream is not None:
             with contextlib.suppress(OSError):
                 self.stream.close()

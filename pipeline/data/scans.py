@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .case_names import case_stems
 from .datalist import as_list, existing_folder, read_json, require_files, require_paths, resolved
 from .errors import InputError
-from .folder_scans import case_name, scans_of_folder
+from .folder_scans import scans_of_folder
 from .images.endings import scan_name
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
@@ -46,7 +47,7 @@ def find_scans(
     else:
         scans = named_scans(dataset_dir, datalist)
         require_files((path for scan in scans for path in as_list(scan["image"])), _name_of(datalist))
-    _refuse_shared_names(scans, channels)
+    _refuse_shared_names(scans)
     return scans
 
 
@@ -103,17 +104,16 @@ def _name_of(datalist: object) -> str | Path:
     return datalist if isinstance(datalist, str | Path) and not _is_scan_file(datalist) else "datalist"
 
 
-def _refuse_shared_names(scans: Iterable[Mapping[str, Any]], channels: int) -> None:
+def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
     """Raise an InputError where two scans' outputs, named after the scan's (first) file, would overwrite each other."""
+    items = [as_list(scan["image"]) for scan in scans]
     first_of: dict[str, str] = {}
-    for scan in scans:
-        path = as_list(scan["image"])[0]
-        name = case_name(path, channels=channels)
+    for files, name in zip(items, case_stems(items), strict=True):
         if name in first_of:
             raise InputError(
-                path,
+                files[0],
                 found=f"the same name as {first_of[name]}",
                 expected="scans with different names, because the label maps are named after them",
                 remedy="rename one of the two, or predict them into different folders",
             )
-        first_of[name] = path
+        first_of[name] = files[0]

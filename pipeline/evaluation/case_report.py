@@ -15,8 +15,8 @@ from monai.data import MetaTensor
 from monai.data.utils import affine_to_spacing
 from monai.utils import convert_to_numpy
 
+from ..data.case_names import case_stem
 from ..data.voxel_size import voxel_size
-from .case_names import name_case
 from .metrics import case_metrics
 from .results import write_results
 from .summary import format_summary
@@ -39,7 +39,9 @@ class CaseReport:
         tolerance_mm: tolerance of the NSD in mm.
         pred_key: key of the predicted label map, (1, X, Y, Z) or (1, X, Y) integers: after argmax.
         label_key: key of the reference label map, of the same shape; its affine gives the spacing in mm.
-        image_key: key of the scan, whose file name names the case.
+        image_key: key of the scan, whose file is the case's.
+        names: of the cases, by the scan's (first) file, as `names_in_datalist` gives them; other cases are named by
+            `name_cases`.
         provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
     """
 
@@ -52,6 +54,7 @@ class CaseReport:
         pred_key: str = "pred",
         label_key: str = "label",
         image_key: str = "image",
+        names: Mapping[str, str] | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
@@ -60,6 +63,7 @@ class CaseReport:
         self.pred_key = pred_key
         self.label_key = label_key
         self.image_key = image_key
+        self.names = dict(names or {})
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
 
@@ -84,7 +88,7 @@ class CaseReport:
             prediction, reference = item[self.pred_key], item[self.label_key]
             if prediction.shape != reference.shape:
                 msg = (
-                    f"{name_case(source)}: prediction has shape {tuple(prediction.shape)} and reference "
+                    f"{self._name(source)}: prediction has shape {tuple(prediction.shape)} and reference "
                     f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
                 )
                 raise ValueError(msg)
@@ -98,7 +102,7 @@ class CaseReport:
                     voxel_size=_size_of_voxel(reference),
                 )
             except ValueError as error:
-                msg = f"{name_case(source)}: {error}"
+                msg = f"{self._name(source)}: {error}"
                 raise ValueError(msg) from error
 
     def _finish(self, _engine: Engine) -> None:
@@ -106,8 +110,13 @@ class CaseReport:
         if idist.get_rank() != 0:
             return
         measured = {source: rows for part in gathered for source, rows in part.items()}
-        report = write_results(self.output_dir, measured, tolerance_mm=self.tolerance_mm, provenance=self.provenance)
+        report = write_results(
+            self.output_dir, measured, names=self.names, tolerance_mm=self.tolerance_mm, provenance=self.provenance
+        )
         logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, format_summary(report))
+
+    def _name(self, source: str) -> str:
+        return self.names.get(source) or case_stem(source)
 
     def _source(self, image: Any) -> str:
         """Return the scan's path, or a number that no other rank gives where it was not read from a file."""

@@ -13,8 +13,8 @@ from typing import Any
 import monai
 import torch
 
+from ..data.case_names import name_cases
 from ..files import write_text
-from .case_names import name_cases
 from .summary import summarise
 
 __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
@@ -39,36 +39,39 @@ def write_results(
     measured: Mapping[str, Sequence[Row]],
     *,
     tolerance_mm: float,
+    names: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``cases.csv`` and ``summary.json``, each whole or not at all.
 
     Args:
         folder: where both files go; made when missing.
-        measured: the rows of `case_metrics` of each case, by the path of its scan, which names the case.
+        measured: the rows of `case_metrics` of each case, by the path of its scan.
         tolerance_mm: tolerance of the NSD that the rows were measured with, in mm.
+        names: of cases, by the path of the scan; the others are named by `name_cases`.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
 
     Returns:
         The content of ``summary.json``.
     """
-    rows = name_rows(measured)
+    rows = name_rows(measured, names)
     report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
     write_text(Path(folder) / "cases.csv", format_rows(rows))
     write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 
-def name_rows(measured: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
+def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """Return the rows of all cases with the case's name in front, sorted by it.
 
     Args:
         measured: the rows of `case_metrics` of each case, by the path of its scan.
+        names: of cases, by the path of the scan; the others are named by `name_cases`.
     """
-    names = name_cases(measured)
+    named = dict(zip(measured, name_cases([[source] for source in measured]), strict=True)) | dict(names or {})
     return [
-        {"case": names[source], **row}
-        for source in sorted(measured, key=lambda source: names[source])
+        {"case": named[source], **row}
+        for source in sorted(measured, key=lambda source: named[source])
         for row in measured[source]
     ]
 

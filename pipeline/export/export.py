@@ -14,7 +14,7 @@ from .archive import write_zip
 from .choices import LEFT_OUT
 from .contents import Contents, write_contents
 from .earlier import require_new
-from .given import require_ours, require_rendered
+from .given import require_ours, require_rendered, weights_file
 from .network import load_network
 
 __all__ = ["Made", "export_bundle"]
@@ -30,6 +30,7 @@ class Made:
         left_out: channels pruned by level of the network, of how many.
         differences: largest difference of a form's logits from PyTorch's, by file name.
         notes: what its maintainer should know or do.
+        weights: which weights were exported, in one line; empty where the user named the file.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class Made:
     left_out: dict[int, tuple[int, int]]
     differences: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    weights: str = ""
 
 
 def export_bundle(
@@ -44,6 +46,7 @@ def export_bundle(
     output: Path,
     *,
     checkpoint: Path | None = None,
+    training: str | None = None,
     without: Collection[str] = (),
     overwrite: bool = False,
 ) -> Made:
@@ -52,7 +55,8 @@ def export_bundle(
     Args:
         bundle: folder of a bundle of ours.
         output: the folder for both.
-        checkpoint: weights to export; None for the bundle's own.
+        checkpoint: weights to export; None for the bundle's own, or those of its only training.
+        training: whose weights to export instead, by name or path.
         without: what to leave out, keys of :data:`.choices.LEFT_OUT`.
         overwrite: take the place of what an earlier export made.
 
@@ -68,7 +72,8 @@ def export_bundle(
     require_rendered(bundle)
     target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
-    network = load_network(bundle, plan, checkpoint)
+    source, weights = weights_file(bundle, checkpoint, training)
+    network = load_network(bundle, plan, source)
     # A folder of its own: the bundle's name is the folder's, which the zip and the formats take theirs from.
     partial = output / f".{uuid.uuid4().hex}"
     contents = Contents(partial / plan.name, bundle, plan, network, without)
@@ -85,7 +90,8 @@ def export_bundle(
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Made(target, None if zipped is None else archive, network.pruned.left_out, differences, contents.notes)
+    made = None if zipped is None else archive
+    return Made(target, made, network.pruned.left_out, differences, contents.notes, weights)
 
 
 def _put_in_place(folder: Path, target: Path, zipped: Path | None, archive: Path) -> None:

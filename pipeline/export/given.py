@@ -1,4 +1,4 @@
-"""What may be exported: a bundle of ours, its configs as its plan gives them."""
+"""What may be exported: a LightSkip bundle, its configs as its plan renders, and which of its weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..bundle.plan import plan_file
 from ..bundle.render import check_rendered
+from ..bundle.trainings import choose_weights, no_weights
 from ..data.errors import InputError
 
 __all__ = ["require_ours", "require_rendered", "weights_file"]
@@ -27,7 +28,7 @@ def require_ours(bundle: Path) -> None:
         remedy = "give the bundle that it was exported from; an exported one needs no more export"
     else:
         found = "a file" if bundle.is_file() else "no plan.yaml in it"
-    raise InputError(bundle, found=found, expected="a bundle of ours, with plan.yaml", remedy=remedy)
+    raise InputError(bundle, found=found, expected="a LightSkip bundle, with plan.yaml", remedy=remedy)
 
 
 def require_rendered(bundle: Path) -> None:
@@ -46,22 +47,31 @@ def require_rendered(bundle: Path) -> None:
         )
 
 
-def weights_file(bundle: Path, checkpoint: Path | None) -> Path:
-    """The file of weights to export: the given one, or the bundle's own.
+def weights_file(bundle: Path, checkpoint: Path | None, training: str | None = None) -> tuple[Path, str]:
+    """Choose the weights to export.
+
+    Args:
+        bundle: its folder.
+        checkpoint: the file that the user names.
+        training: the training that the user names instead, by name or path.
+
+    Returns:
+        The file, and a line that says which weights it holds, where the user named no file.
 
     Raises:
-        InputError: none is given and the bundle has none; trainings that it has are named.
+        InputError: both are named, the training is not there, or nothing is named and there are no weights, or several
+            trainings.
     """
-    source = bundle / "models" / "model.pt" if checkpoint is None else checkpoint
-    if checkpoint is None and not source.is_file():
-        trained = sorted((bundle / "runs").glob("*/model.pt"))
-        named = " or ".join(f"--checkpoint {file}" for file in trained)
+    if checkpoint is not None and training is not None:
         raise InputError(
-            source,
-            found="no such file: this bundle has no weights of its own yet",
-            expected="a trained network to export",
-            remedy=f"name those of a training: {named}"
-            if trained
-            else "train the bundle, then name the weights: --checkpoint RUN/model.pt",
+            f"--training {training}",
+            found="--checkpoint, too",
+            expected="one of them: both say which weights are meant",
+            remedy="leave one out",
         )
-    return source
+    if checkpoint is not None:
+        return checkpoint, ""
+    weights = choose_weights(bundle, named=training)
+    if weights is None:
+        raise no_weights(bundle)
+    return weights.file, weights.note

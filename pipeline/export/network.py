@@ -66,7 +66,7 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> Exported:
     Raises:
         InputError: there are no weights, they are not this network's, or not all of them are finite.
     """
-    source = weights_file(bundle, checkpoint)
+    source, _ = weights_file(bundle, checkpoint)
     _import_own(bundle, plan)
     network = network_of_spec(_built(bundle), read_spec_of(source), source).eval()
     check_weights(source, network)

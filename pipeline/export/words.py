@@ -25,6 +25,8 @@ def told(made: Made) -> str:
             f"pruned: {gone} of {total} channels of the skip at level {level} (0 is the finest); but for rounding, "
             "the output is the same"
         )
+    if made.weights:
+        lines.append(made.weights)
     config = near(made.folder) / "configs" / "inference.json"
     command = ["python", "-m", "monai.bundle", "run", "--config_file", str(config), "--dataset_dir", "SCANS"]
     lines.append(f"next: {as_text(command)} --output_dir OUT")

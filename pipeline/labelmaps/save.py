@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
-from ..data.folder_scans import case_name
+from ..data.images.endings import scan_name
 from ..data.images.header import Header
 from .dicom_seg import write_dicom_seg
 from .label_table import Label, label_table
@@ -105,14 +105,14 @@ class _Saver(MapTransform):
         output_dir: str | Path,
         postfix: str,
         image_key: str = "image",
-        channels: int = 1,
+        names: Mapping[str, str] | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.output_dir = Path(output_dir)
         self.image_key = image_key
         self.postfix = postfix
-        self.channels = channels
+        self.names = dict(names or {})
         self._sources: dict[Path, tuple[str, Hashable]] = {}
 
     def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, Header | str, NDArray[np.float64]]:
@@ -120,7 +120,7 @@ class _Saver(MapTransform):
         prediction = data[key]
         meta = _scan_meta(data.get(self.image_key), prediction)
         source = str(meta["filename_or_obj"])
-        target = self.output_dir / f"{case_name(source, channels=self.channels)}_{self.postfix}.nii.gz"
+        target = self.output_dir / f"{self.names.get(source) or scan_name(source)}_{self.postfix}.nii.gz"
         if self._sources.setdefault(target, (source, key)) != (source, key):
             earlier, earlier_key = self._sources[target]
             raise InputError(
@@ -147,7 +147,7 @@ class SaveLabelMapd(_Saver):
         labels: values by name, which the files contain.
         postfix: what is added to the scan's name.
         **kwargs: image_key: of the scan, whose meta data name its file ("image"); the label map's own do where the scan
-            has none. channels: of a scan (1); with several, the ending _0000 of its first file is no part of its name.
+            has none. names: of the scans, by their first file; any other is called after its file (none).
             allow_missing_keys: whether a case may lack a key (False).
     """
 

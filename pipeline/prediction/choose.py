@@ -19,6 +19,7 @@ from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import check_rendered, write_rendered
+from ..bundle.trainings import choose_weights, find_training
 from ..bundle.words import lightskip
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
@@ -43,11 +44,13 @@ class Chosen:
     Attributes:
         choice: the steps, and everything that was tried.
         fold: whose cases it was measured on.
+        weights: which they were, in one line; empty where the user named the file.
         files: that were written; none in a dry run.
     """
 
     choice: CleaningChoice
     fold: int
+    weights: str
     files: tuple[Path, ...]
 
 
@@ -55,6 +58,7 @@ def choose_postprocessing(
     bundle: str | Path,
     *,
     checkpoint: str | Path | None = None,
+    training: str | Path | None = None,
     fold: int | None = None,
     dataset_dir: str | Path | None = None,
     dry_run: bool = False,
@@ -68,7 +72,8 @@ def choose_postprocessing(
 
     Args:
         bundle: the bundle's folder, with plan and rendered configs.
-        checkpoint: weights instead of the bundle's own; they must not have been trained on the fold.
+        checkpoint: file of the weights; they must not have been trained on the fold. None: what `find_weights` finds.
+        training: whose weights are taken instead, by name or path; its fold is taken where none is given.
         fold: whose cases are taken; None: the config's.
         dataset_dir: where the scans lie; None: the config's.
         dry_run: whether nothing is written.
@@ -81,7 +86,10 @@ def choose_postprocessing(
     bundle = Path(bundle).expanduser()
     plan = load_plan(bundle)
     _require_rendered(bundle)
+    if training is not None and fold is None:
+        fold = find_training(bundle, training).fold
     cases, fold = _validation(bundle, fold, dataset_dir)
+    checkpoint, weights = _weights(bundle, checkpoint, training, fold)
     check_cases(
         cases,
         labels=plan.label_values or plan.labels,
@@ -105,7 +113,7 @@ def choose_postprocessing(
         "device": str(ready.parts.device),
     }
     written = () if dry_run else _write(bundle, choice, provenance)
-    return Chosen(choice, fold, written)
+    return Chosen(choice, fold, weights, written)
 
 
 def chosen_text(chosen: Chosen) -> str:
@@ -113,7 +121,14 @@ def chosen_text(chosen: Chosen) -> str:
     steps = chosen.choice.steps
     kept = yaml.safe_dump({_KEY: steps}, sort_keys=False) if steps else "kept: nothing\n"
     measured = f"{chosen.choice.cases} cases of fold {chosen.fold}"
-    lines = [cleaning_table(chosen.choice), "", f"measured on {measured}", kept, *map(str, chosen.files)]
+    lines = [
+        cleaning_table(chosen.choice),
+        "",
+        *([chosen.weights] if chosen.weights else []),
+        f"measured on {measured}",
+        kept,
+        *map(str, chosen.files),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -138,6 +153,23 @@ def _validation(bundle: Path, fold: int | None, dataset_dir: str | Path | None) 
     except RuntimeError as error:
         # MONAI's, around what the config's own functions raise.
         raise input_error_behind(error) or error from error
+
+
+def _weights(
+    bundle: Path, checkpoint: str | Path | None, training: str | Path | None, fold: int
+) -> tuple[str | Path | None, str]:
+    """Return the file of weights, None for those that the config names, and a line about them."""
+    if checkpoint is not None and training is not None:
+        raise InputError(
+            f"--training {training}",
+            found="--checkpoint, too",
+            expected="one of them: both say which weights are meant",
+            remedy="leave one out",
+        )
+    weights = None if checkpoint is not None else choose_weights(bundle, named=training, fold=fold)
+    if weights is None:
+        return checkpoint, ""
+    return (None if weights.training is None else weights.file), weights.note
 
 
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..data.case_names import case_stems, full_names, tell_apart
 from ..data.datalist import as_list
 from ..data.errors import InputError
-from ..data.folder_scans import FoundScan, case_name, group_channels, scans_in_folder
+from ..data.folder_scans import FoundScan, group_channels, scans_in_folder
 from ..data.images.dicom_files import is_dicom
 from ..data.images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
 from ..data.images.file_start import unreadable
@@ -68,19 +68,21 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
         )
     found = [scan for group in _grouped(inputs, channels) for scan in group]
     given = {path for scan in found for path in _detached_files(scan)}
+    # scans/* names the voxels of a.mhd, a.raw, as well.
+    found = [scan for scan in found if scan.problem is None or scan.files[0] not in given]
+    stems = case_stems([scan.files for scan in found])
     scans = [
-        ScanInput(_name(scan, channels), scan.files, scan.problem, scan.notes)
-        for scan in found
-        # scans/* names the voxels of a.mhd, a.raw, as well.
-        if scan.problem is None or scan.files[0] not in given
+        ScanInput(_name_of_problem(scan) or stem, scan.files, scan.problem, scan.notes)
+        for scan, stem in zip(found, stems, strict=True)
     ]
     return _with_distinct_names(_each_once(scans))
 
 
-def _name(scan: FoundScan, channels: int) -> str:
+def _name_of_problem(scan: FoundScan) -> str:
+    """Return the name of the path that a scan's problem is about; nothing where there is none."""
     if scan.problem is not None and Path(scan.problem.where).is_absolute():
         return Path(scan.problem.where).name
-    return case_name(scan.files[0], channels=channels)
+    return ""
 
 
 def _grouped(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequence[FoundScan]]:
@@ -228,29 +230,15 @@ def _each_once(scans: Iterable[ScanInput]) -> list[ScanInput]:
 
 
 def _with_distinct_names(scans: Sequence[ScanInput]) -> list[ScanInput]:
-    depths = [0] * len(scans)
-    while True:
-        names = [_with_folders(scan, depth) for scan, depth in zip(scans, depths, strict=True)]
-        counts = Counter(names)
-        again = [number for number, name in enumerate(names) if counts[name] > 1]
-        if not again:
-            return [replace(scan, name=name) for scan, name in zip(scans, names, strict=True)]
-        _refuse_same_folder([scans[number] for number in again])
-        for number in again:
-            depths[number] += 1
+    """Return the scans with their final names.
 
-
-def _with_folders(scan: ScanInput, depth: int | None = None) -> str:
-    """Return a scan's name with those of its folders, as many as said or all, in front."""
-    folders = Path(scan.files[0]).parent.parts[1:]
-    return "_".join([*(folders if depth is None else folders[max(0, len(folders) - depth) :]), scan.name])
-
-
-def _refuse_same_folder(scans: Iterable[ScanInput]) -> None:
-    """Raise an InputError where folders' names cannot tell two scans of one name apart."""
+    Raises:
+        InputError: folders' names cannot tell two scans of one name apart.
+    """
+    stems, items = [scan.name for scan in scans], [scan.files for scan in scans]
     first_of: dict[str, str] = {}
-    for scan in scans:
-        file, name = scan.files[0], _with_folders(scan)
+    for scan, name in zip(scans, full_names(stems, items), strict=True):
+        file = scan.files[0]
         if name in first_of:
             raise InputError(
                 file,
@@ -259,3 +247,4 @@ def _refuse_same_folder(scans: Iterable[ScanInput]) -> None:
                 remedy="rename one of the two, or predict them into different folders",
             )
         first_of[name] = file
+    return [replace(scan, name=name) for scan, name in zip(scans, tell_apart(stems, items), strict=True)]

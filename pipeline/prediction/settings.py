@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ..bundle.trainings import BEST, Weights, find_training, find_weights
 from ..data.amounts import parse_memory
 from ..data.errors import InputError
 from ..inference.runtimes import RUNTIMES
@@ -29,43 +30,53 @@ def budget(text: str | None) -> int:
     return int(_OF_FREE * free_bytes()) if text is None else parse_memory(text)
 
 
-def checkpoints(bundle: Path, files: Sequence[str], folds: Sequence[int] | None) -> list[str]:
-    """Return the files of weights: those named, or those of the folds' trainings; none for the bundle's own.
+def checkpoints(
+    bundle: Path, files: Sequence[str] = (), folds: Sequence[int] | None = None, trainings: Sequence[str] = ()
+) -> tuple[list[str], str]:
+    """Choose the weights to predict with.
 
-    Where the bundle has no weights of its own, and one training in ``runs``, its weights are taken.
+    Args:
+        bundle: its folder.
+        files: of weights, as the user names them; several are averaged.
+        folds: whose trainings are averaged: ``fold_N`` in the bundle's ``runs``.
+        trainings: whose weights are averaged, by name or path.
+
+    Returns:
+        The files of the weights, none for the bundle's own, which its config names; and a line that says which they
+        are, where they are a training's.
 
     Raises:
-        InputError: both are named, a fold was not trained, or nothing is named and there are several trainings.
+        InputError: weights are named in two ways, a training is not there, or nothing is named and there are several
+            trainings.
     """
-    if not folds:
-        return list(files) or _only_training(bundle)
+    named = {"--checkpoint": files, "--folds": folds, "--training": trainings}
+    given = [word for word, value in named.items() if value]
+    if len(given) > 1:
+        raise InputError(given[1], found=f"{given[0]}, too", expected="one of them", remedy="leave one out")
     if files:
-        raise InputError("--folds", found="--checkpoint, too", expected="one of them", remedy="leave one out")
-    trained = [bundle / "runs" / f"fold_{fold}" / "model.pt" for fold in folds]
-    for fold, file in zip(folds, trained, strict=True):
-        if not file.is_file():
+        return list(files), ""
+    if folds or trainings:
+        names: list[str | Path] = [*_of_folds(bundle, folds or ()), *trainings]
+        found = [find_training(bundle, name) for name in names]
+        return [str(one.weights) for one in found], "\n".join(Weights(one.weights, one).note for one in found)
+    weights = find_weights(bundle)
+    if weights is None or weights.training is None:
+        return [], ""
+    return [str(weights.file)], weights.note
+
+
+def _of_folds(bundle: Path, folds: Sequence[int]) -> list[Path]:
+    """Return the folders of the folds' trainings."""
+    folders = [bundle / "runs" / f"fold_{fold}" for fold in folds]
+    for fold, folder in zip(folds, folders, strict=True):
+        if not (folder / BEST).is_file():
             raise InputError(
-                file,
+                folder / BEST,
                 found="no such file",
                 expected=f"the weights of fold {fold}",
-                remedy=f"train it (lightskip train {bundle} --fold {fold}), or name weights: --checkpoint FILE ...",
+                remedy=f"train it (lightskip train {bundle} --fold {fold}), or name trainings: --training NAME ...",
             )
-    return [str(file) for file in trained]
-
-
-def _only_training(bundle: Path) -> list[str]:
-    trained = sorted((bundle / "runs").glob("fold_*/model.pt"))
-    if (bundle / "models" / "model.pt").exists() or not trained:
-        return []
-    if len(trained) > 1:
-        numbers = " ".join(file.parent.name.removeprefix("fold_") for file in trained)
-        raise InputError(
-            bundle / "models" / "model.pt",
-            found=f"no such file, and {len(trained)} trainings in {bundle / 'runs'}",
-            expected="the weights to segment with",
-            remedy=f"average them all: --folds {numbers}; or name one: --checkpoint FILE",
-        )
-    return [str(trained[0])]
+    return folders
 
 
 def device_name(name: str) -> str:

@@ -20,6 +20,7 @@ from ..data.errors import InputError
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, plain
+from .summary import SUMMARY, write_summary
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
 
@@ -43,6 +44,8 @@ class ResumableCheckpoint:
     under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
     ``weights_only=True``. With an average of the weights, that is what is validated, and what ``model.pt`` holds.
     ``model.json`` next to it, and ``last.pt`` itself, say which network the weights are of: its spec.
+
+    ``training.json`` sums the training up for who chooses among several; see :func:`.summary.write_summary`.
 
     A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
     its TensorBoard events among them.
@@ -86,6 +89,7 @@ class ResumableCheckpoint:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, engine: Engine) -> None:
         """Resume, or set an earlier training's files aside.
@@ -134,6 +138,15 @@ class ResumableCheckpoint:
         if best_epoch == engine.state.epoch:
             save_weights(best, self.folder / BEST, spec)
         _save(state, self.folder / LAST)
+        self._summarise(engine, finished=False)
+
+    def finish(self, engine: Engine) -> None:
+        """Note that the training came to its end; an interrupted one does not get here."""
+        if _is_main(engine) and (self.folder / LAST).is_file():
+            self._summarise(engine, finished=True)
+
+    def _summarise(self, engine: Engine, *, finished: bool) -> None:
+        write_summary(self.folder, trainer=engine, validator=self.validator, identity=self.identity, finished=finished)
 
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
@@ -239,7 +252,8 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    earlier = [folder / name for name in (LAST, BEST, spec_file(Path(BEST)).name, HISTORY) if (folder / name).exists()]
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY)
+    earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
         return
     number = 1

@@ -161,9 +161,11 @@ def test_configs_that_are_not_what_the_plan_gives_are_told(bundle: Path) -> None
     assert launched("--fold 1").warning == ""
 
 
-def test_evaluates_the_last_training_or_else_the_bundles_own(bundle: Path) -> None:
+def test_evaluates_the_training_of_the_fold_or_else_the_bundles_own(bundle: Path) -> None:
     own, trained = bundle / "models" / "model.pt", bundle / "runs" / "fold_1" / "model.pt"
-    assert "the bundle's own, shapes/models/model.pt" in refusal("--fold 1", "evaluate")
+    message = refusal("--fold 1", "evaluate")
+    assert message.startswith("shapes/models/model.pt: found no such file, and no training; ")
+    assert "train first (lightskip train shapes --fold 1)" in message
     for file in (own, trained):
         file.parent.mkdir(parents=True)
     own.touch()
@@ -176,10 +178,50 @@ def test_evaluates_the_last_training_or_else_the_bundles_own(bundle: Path) -> No
     trained.touch()
     launch = launched("--fold 1", "evaluate")
     assert launch.command.endswith(" --fold 1 --checkpoint shapes/runs/fold_1/model.pt")
-    assert launch.note.startswith("weights: shapes/runs/fold_1/model.pt, of the last training; the bundle's own: ")
+    assert launch.note.startswith("weights: shapes/runs/fold_1/model.pt, of the only fold-1 training fold_1 (fold 1, ")
     # Fold 0 has no training of its own.
     assert "the bundle's own" in launched("", "evaluate").note
     assert launched("--checkpoint other.pt", "evaluate").note == ""
+
+
+def trained(bundle: Path, name: str, **facts: object) -> Path:
+    """A training in the bundle, as its files show it."""
+    folder = bundle / "runs" / name
+    folder.mkdir(parents=True)
+    (folder / "model.pt").touch()
+    if facts:
+        (folder / "training.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_of_several_trainings_it_names_all_and_asks(bundle: Path) -> None:
+    trained(bundle, "fold_0", fold=0, skip="sat", epochs=40, planned=40, best_dice=0.71, finished=True)
+    trained(bundle, "long", fold=0, skip="concat", epochs=300, planned=400, best_dice=0.8125, finished=False)
+    trained(bundle, "fold_1", fold=1)
+    message = refusal("", "evaluate")
+    assert "found 2 trainings of fold 0: fold_0 (fold 0, best Dice 0.7100, 40 of 40 epochs, skip sat, " in message
+    assert "; long (fold 0, best Dice 0.8125, 300 of 400 epochs, not finished, skip concat, " in message
+    assert "--training fold_0" in message
+    # Fold 1 has one.
+    assert launched("--fold 1", "evaluate").settings["checkpoint"] == "shapes/runs/fold_1/model.pt"
+    # Of a fold without one, nothing is taken that was trained on its cases.
+    assert "found no such file; trainings: fold_0 (" in refusal("--fold 2", "evaluate")
+
+
+def test_a_training_by_its_name_or_path_is_measured_on_its_own_fold(bundle: Path) -> None:
+    for name, fold in (("fold_0", 0), ("long", 2)):
+        trained(bundle, name, fold=fold)
+    for named in ("long", "shapes/runs/long", "shapes/runs/long/model.pt"):
+        launch = launched(f"--training {named}", "evaluate")
+        assert launch.settings == {"fold": "2", "checkpoint": "shapes/runs/long/model.pt"}
+        assert launch.note.startswith("weights: shapes/runs/long/model.pt, of training long (fold 2, ")
+        assert launch.command.endswith(" --fold 2 --checkpoint shapes/runs/long/model.pt")
+    assert launched("--training long --fold 2", "evaluate").settings["fold"] == "2"
+    assert "found a training of fold 2" in refusal("--training long --fold 0", "evaluate")
+    assert "found --checkpoint, too" in refusal("--training long --checkpoint m.pt", "evaluate")
+    assert "found --ckpt_dir, too" in refusal("--training long --ckpt_dir run", "evaluate")
+    assert "did you mean --training long?" in refusal("--training log", "evaluate")
+    assert "--ckpt_dir DIR" in refusal("--training long", "train")
 
 
 def test_never_evaluates_other_weights_than_those_of_the_folder_named(bundle: Path) -> None:
@@ -215,12 +257,21 @@ def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
     assert prepare("evaluate", bundle, words).settings["checkpoint"] == "run/model.pt"
 
 
+def test_of_several_trainings_the_next_command_names_the_one_that_was_made(bundle: Path) -> None:
+    for name in ("fold_0", "long"):
+        trained(bundle, name, fold=0)
+    launch = launched("--dataset_dir data")
+    assert launch.outcome().splitlines()[-1].endswith("lightskip evaluate shapes --dataset_dir data --training fold_0")
+    words = shlex.split(launch.outcome().splitlines()[-1])[4:]
+    assert prepare("evaluate", bundle, words).settings["checkpoint"] == "shapes/runs/fold_0/model.pt"
+
+
 @pytest.mark.usefixtures("bundle")
 def test_an_interrupted_training_says_how_to_go_on() -> None:
     launch = launched("--ckpt_dir run --epochs 4 --processes 2")
-    assert launch.way_on() == ""
+    assert launch.resume_hint() == ""
     Path("run").mkdir()
     Path("run/last.pt").touch()
-    assert launch.way_on() == (
+    assert launch.resume_hint() == (
         "go on with: lightskip train shapes --ckpt_dir run --epochs 4 --resume True --processes 2\n"
     )

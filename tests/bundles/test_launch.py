@@ -62,7 +62,10 @@ def test_an_interrupted_training_goes_on_and_is_evaluated(
     assert lines[-1].startswith("next:         lightskip evaluate shapes --dataset_dir data --fold 1 ")
 
     assert main(["evaluate", "shapes", "--dataset_dir", "data", "--fold", "1", *SMALL.split()]) == 0
-    assert "weights: shapes/runs/fold_1/model.pt, of the last training" in capsys.readouterr().out
+    assert (
+        "weights: shapes/runs/fold_1/model.pt, of the only fold-1 training fold_1 (fold 1, best Dice"
+        in capsys.readouterr().out
+    )
     assert Path("shapes/evaluation/fold_1/summary.json").is_file()
 
 

@@ -1,5 +1,7 @@
 import gzip
+import hashlib
 import io
+import json
 import sys
 import time
 import tracemalloc
@@ -8,10 +10,13 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from monai.transforms import Orientationd, Spacingd
 
 from pipeline.data.check import check_cases, check_scans
 from pipeline.data.datalist import read_cases
 from pipeline.data.errors import InputError
+from pipeline.data.intensities import add_sample
+from pipeline.data.reader import LoadScand
 from pipeline.data.scans import find_scans
 
 SHAPE = (9, 8, 7)
@@ -310,6 +315,90 @@ def test_scans_need_no_label(tmp_path):
     truncate(tmp_path / "case_image.nii.gz")
     with pytest.raises(InputError, match=r"case_image\.nii\.gz: found a truncated"):
         check_scans(scans)
+
+
+def listed(folder, folds, test=(), **subjects):
+    """A datalist of cases in these folds, each an image of its own noise, and their items."""
+    items = [make_case(folder, name, image=an_image() + number) for number, name in enumerate(folds)]
+    training = [
+        {**item, "fold": fold, **({"subject": subjects[name]} if name in subjects else {})}
+        for item, (name, fold) in zip(items, folds.items(), strict=True)
+    ]
+    (folder / "list.json").write_text(json.dumps({"training": training, "test": list(test)}))
+    return items, {"datalist": folder / "list.json", "dataset_dir": folder}
+
+
+def test_an_image_in_two_folds_is_refused_whatever_it_is_called(tmp_path):
+    items, where = listed(tmp_path, {"a": 0, "b": 1, "c": 1})
+    check(items, **where)
+    nibabel.Nifti1Image(an_image().astype(np.float64), np.eye(4)).to_filename(items[1]["image"])
+    # Without a datalist nobody knows the folds, and in one fold a copy only counts twice.
+    check(items)
+    with pytest.raises(InputError, match=r"this image in fold 0, its copy in fold 1: .*b_image\.nii\.gz") as raised:
+        check(items, **where)
+    assert [raised.value.where, *(other.where for other in raised.value.others)] == [i["image"] for i in items[:2]]
+    check(items[1:], **where)
+
+
+def test_images_that_agree_in_a_sample_are_compared_as_a_whole(tmp_path):
+    items, where = listed(tmp_path, {"a": 0, "b": 1})
+    scan = np.zeros((80, 80, 80), np.int16)
+    scan[40, 40, 40] = 1
+    for item, other in zip(items, (1, 2), strict=True):
+        scan[41, 41, 41] = other
+        save(item["image"], scan)
+        save(item["label"], np.zeros(scan.shape, np.uint8))
+    digests = [hashlib.blake2b(), hashlib.blake2b()]
+    for digest, item in zip(digests, items, strict=True):
+        add_sample(digest, nibabel.load(item["image"]).get_fdata())
+    assert digests[0].digest() == digests[1].digest()
+    check(items, **where)
+
+
+def test_a_subject_on_both_sides_of_a_split_is_refused(tmp_path):
+    items, where = listed(tmp_path, {"a": 0, "b": 1, "c": 0}, a="s1", b="s1", c="s2")
+    with pytest.raises(InputError, match="subject s1 in fold 0, and in fold 1") as raised:
+        check(items, **where)
+    assert [other.where for other in raised.value.others] == [items[1]["image"]]
+    # The test scan itself is not read: it need not be on the machine that trains.
+    items, where = listed(tmp_path, {"a": 0, "c": 0}, [{"image": "absent.nii", "subject": "s2"}], c="s2")
+    with pytest.raises(InputError, match="subject s2 in fold 0, and in the test part") as raised:
+        check(items, **where)
+    assert (raised.value.where, raised.value.others) == (items[1]["image"], ())
+    # What the datalist does not name has no subject and no fold.
+    check([make_case(tmp_path, "elsewhere")], **where)
+
+
+def test_a_sheared_scan_passes_because_resampling_takes_the_shear_out(tmp_path):
+    """A linear function of the place in the world stays that function through the transforms of training."""
+    affine = np.array([[1.0, 0.2, 0, -5], [0, 1.3, 0.1, 4], [0, 0, 2.0, 7], [0, 0, 0, 1]])
+
+    def value(places):
+        return places @ np.array([1.0, -2.0, 0.5]) + 100
+
+    def places(shape, to_world):
+        return np.moveaxis(np.indices(shape), 0, -1) @ to_world[:3, :3].T + to_world[:3, 3]
+
+    shape = (20, 18, 16)
+    label = np.zeros(shape, np.uint8)
+    label[5:9, 5:9, 5:9] = 1
+    case = make_case(
+        tmp_path,
+        image=value(places(shape, affine)).astype(np.float32),
+        label=label,
+        image_affine=affine,
+        label_affine=affine,
+    )
+    check([case])
+    load = LoadScand(["image", "label"], ensure_channel_first=True)
+    resample = Spacingd(["image", "label"], pixdim=[1.0, 1.0, 1.0], mode=["bilinear", "nearest"])
+    item = resample(Orientationd(["image", "label"], axcodes="RAS", labels=None)(load(case)))
+    axes = item["image"].affine[:3, :3].numpy()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+    inside = item["label"][0].numpy() == 1
+    world = places(inside.shape, item["image"].affine.numpy())
+    assert inside.sum() > 100
+    np.testing.assert_allclose(item["image"][0].numpy()[inside], value(world)[inside], atol=1e-3)
 
 
 @pytest.mark.parametrize(

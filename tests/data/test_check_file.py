@@ -4,9 +4,17 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from pipeline.data.check_file import check_image, check_label
+from pipeline.data.check import check_cases, check_scans
+from pipeline.data.check_file import spatial_shape
 from pipeline.data.errors import InputError
+from pipeline.data.images.door import read_volume
 from pipeline.data.reader import LoadScand
+
+
+def check_image(path, *, channels, spatial_dims):
+    """Check an image and return its shape in space."""
+    check_scans([{"image": path}], channels=channels, spatial_dims=spatial_dims)
+    return spatial_shape(path, read_volume(path).voxels.shape, channels, spatial_dims)
 
 
 def save(path, shape, dtype=np.float32):
@@ -52,7 +60,7 @@ def test_passes_what_monai_reads_with_the_axes_meant(tmp_path, name, shape, chan
     read = LoadScand("image", ensure_channel_first=True)({"image": path})["image"].shape
     assert (len(read) == 1 + spatial_dims and read[0] == channels) == fits
     if fits:
-        assert check_image(path, channels=channels, spatial_dims=spatial_dims).shape == read[1:]
+        assert check_image(path, channels=channels, spatial_dims=spatial_dims) == read[1:]
     else:
         with pytest.raises(InputError) as raised:
             check_image(path, channels=channels, spatial_dims=spatial_dims)
@@ -95,14 +103,14 @@ def test_one_channel_without_contrast_is_found(tmp_path):
 def test_a_label_map_may_have_one_value(tmp_path, value):
     path = str(tmp_path / "a.nii.gz")
     nibabel.Nifti1Image(np.full((5, 6, 7), value, np.uint8), np.eye(4)).to_filename(path)
-    assert check_label(path, spatial_dims=3, declared={0: "0", 2: "2 (tumour)"}).shape == (5, 6, 7)
+    check_cases([{"image": save(tmp_path / "i.nii", (5, 6, 7)), "label": path}], labels={"tumour": 2})
 
 
 def test_the_grid_is_that_of_the_file(tmp_path):
     image = sitk.GetImageFromArray(np.arange(210, dtype=np.int16).reshape(7, 6, 5))
     image.SetSpacing((2.0, 3.0, 4.0))
     sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
-    grid = check_image(str(tmp_path / "a.nrrd"), channels=1, spatial_dims=3)
-    assert (grid.path, grid.shape) == (str(tmp_path / "a.nrrd"), (5, 6, 7))
+    path = str(tmp_path / "a.nrrd")
+    assert check_image(path, channels=1, spatial_dims=3) == (5, 6, 7)
     # ITK's world is LPS, that of NIfTI and of this pipeline RAS.
-    np.testing.assert_allclose(grid.affine, np.diag([-2, -3, 4, 1]), atol=1e-12)
+    np.testing.assert_allclose(read_volume(path).affine, np.diag([-2, -3, 4, 1]), atol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.data.compare_cases import compare_cases
 from pipeline.data.dataset import Case, Dataset
-from pipeline.data.inspect_case import Inspection
+from pipeline.data.inspection import Inspection
 
 LABELS = {"background": 0, "liver": 1, "tumour": 2}
 
@@ -110,7 +110,7 @@ def test_what_is_odd_is_said_in_numbers():
     cases = [case(f"c{number}", liver=100) for number in range(10)] + [case("odd", liver=400)]
     (finding,) = (each for each in compared(cases) if each.kind == "label-volume")
     assert finding.found == "liver with 400 ml, 4.0 times larger than the median"
-    assert finding.expected == "about 100 ml, the median; 33.3 to 300 ml is nothing unusual beside the other 10 cases"
+    assert finding.expected == "about 100 ml, the median; 33.3 to 300 ml is usual among the other 10 cases"
 
 
 def test_areas_of_slices_are_compared_as_volumes_are():

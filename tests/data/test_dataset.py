@@ -90,20 +90,16 @@ def test_channels_in_another_form_are_refused(read, modality):
         read({"training": [ITEM], "modality": modality})
 
 
-NAMES = {
-    "endings": (["a.nii.gz", "b.nii", "c.nrrd", "d.mha", "e.png", "f.1"], ["a", "b", "c", "d", "e", "f.1"]),
-    "nnU-Net's first channel": ([["a_0000.nii", "a_0001.nii"], "b_0000.nii"], ["a", "b"]),
-    "one name in two folders": (["p1/t1.nii", "p2/t1.nii", "p3/t2.nii"], ["p1/t1", "p2/t1", "t2"]),
-    "one file twice": (["a.nii", "a.nii"], ["a", "a#2"]),
-    "one name in folders of one name": (["x/p/a.nii", "y/p/a.nii"], ["p/a", "p/a#2"]),
-    "a name that looks numbered": (["a.nii", "a.nii", "a#2.nii"], ["a", "a#2", "a#2#2"]),
-    "DICOM folders": (["p1/dicom", "p2/dicom/"], ["p1/dicom", "p2/dicom"]),
-}
-
-
-@pytest.mark.parametrize(("images", "expected"), NAMES.values(), ids=NAMES)
-def test_every_case_has_a_name_of_its_own(read, images, expected):
-    assert names(read(items(*images))) == expected
+def test_every_case_has_a_name_of_its_own_wherever_the_dataset_is(read, tmp_path):
+    content = items("./imagesTr/p1/t1.nii", "imagesTr/p2/t1.nii.gz", "imagesTr/p2/t2_0000.nii") | {
+        "test": ["imagesTs/p1/t1.nii", str(tmp_path / "imagesTs" / "t3.nii")]
+    }
+    expected = ["imagesTr_p1_t1", "p2_t1", "t2", "imagesTs_p1_t1", "t3"]
+    assert names(read(content)) == expected
+    (tmp_path / "moved" / "far").mkdir(parents=True)
+    (tmp_path / "moved" / "far" / "something").touch()
+    content["test"][1] = "imagesTs/t3.nii"
+    assert names(read(content, dataset_dir=tmp_path / "moved" / "far")) == expected
 
 
 def test_test_scans_come_as_items_and_as_paths_under_both_words(read):

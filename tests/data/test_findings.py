@@ -1,4 +1,5 @@
 import json
+import re
 
 from pipeline.data.errors import InputError
 from pipeline.data.findings import FIXABLE, SEVERITIES, Finding
@@ -14,7 +15,7 @@ def test_a_record_holds_what_the_report_promises():
     record = Finding("grid-rounding", "x", "y", "z").record()
     assert json.loads(json.dumps(record)) == {
         "kind": "grid-rounding",
-        "severity": "warning",
+        "severity": "problem",
         "case": None,
         "file": None,
         "found": "x",
@@ -29,6 +30,24 @@ def test_an_error_of_a_file_becomes_a_finding_of_its_kind():
     assert Finding.of(error, case="a", file="a.nii") == Finding("nan", "x", "y", "z", "a", "a.nii")
 
 
-def test_what_is_repaired_is_never_a_problem():
-    """A problem has to be looked at by a person."""
-    assert {SEVERITIES[kind] for kind in FIXABLE} <= {"warning", "note"}
+def test_what_ends_the_reading_of_a_file_is_a_problem_whatever_its_kind():
+    error = InputError("/data/s/3.dcm", found="x", expected="y", remedy="z", kind="sheared")
+    assert not Finding.of(error, case="s", file="s").is_problem
+    unusable = Finding.unusable(error, case="s", file="s")
+    assert unusable.is_problem
+    assert unusable.record()["severity"] == "problem"
+    # As an error it names the slice, in the report the series.
+    assert (str(unusable.error().where), unusable.file) == ("/data/s/3.dcm", "s")
+    assert "where" not in unusable.record()
+
+
+def test_what_is_repaired_needs_no_look_at_the_voxels():
+    """A repair rewrites a header or a number type; it never decides what a voxel is."""
+    assert {"grid-rounding", "label-rounding", "label-float"} == FIXABLE
+
+
+def test_the_document_has_every_kind_with_its_severity(request):
+    text = (request.config.rootpath / "docs" / "own_dataset.md").read_text()
+    rows = re.findall(r"^\| (problem|warning|note): [^|]*\| ([^|]*) \|$", text, re.MULTILINE)
+    listed = {kind: severity for severity, kinds in rows for kind in re.sub(r" \([^)]*\)", "", kinds).split(", ")}
+    assert listed == SEVERITIES

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import Case
-from pipeline.data.inspect_case import Wanted, failed_case, inspect_case
+from pipeline.data.inspect_case import inspect_case
+from pipeline.data.inspection import failed_case
+from pipeline.data.wanted import Wanted
 from pipeline.report.thumbnail import draw_thumbnail
 
 from .conftest import AFFINE, SHAPE
@@ -15,7 +17,7 @@ DECLARED = {0: "0 (background)", 1: "1 (front)", 2: "2 (back)"}
 
 def inspect(small, images, label=None, *, channels=1, background=0, declared=DECLARED):
     files = images if isinstance(images, list) else [images]
-    wanted = Wanted(len(files), channels, 3, declared, background)
+    wanted = Wanted(channels, 3, declared, background)
     return inspect_case(Case("a", "training", tuple(files), label, 0, None), small.folder, wanted, draw=draw_thumbnail)
 
 
@@ -145,6 +147,29 @@ def test_a_header_without_its_voxels_names_the_file_that_lacks(small):
     assert "pair.img" in finding.found
 
 
+def test_measuring_changes_no_finding(small):
+    """A case with a finding of every step: labels stored oddly, in another place, an image that is constant."""
+    off = AFFINE.copy()
+    off[:3, 3] += 5
+    image = small.save("i.nii", np.full(SHAPE, 7, np.int16))
+    nib.Nifti1Image(small.label().astype(np.float32), off).to_filename(small.folder / "l.nii")
+    nib.Nifti1Image(np.zeros(SHAPE, np.uint8), AFFINE).to_filename(small.folder / "e.nii")
+    for label in ("l.nii", "e.nii"):
+        case = Case("a", "training", (image,), label, 0, None)
+        both = [inspect_case(case, small.folder, Wanted(1, 3, DECLARED), measure=one) for one in (True, False)]
+        assert both[0].findings == both[1].findings
+        assert len(both[0].findings) >= 2
+        assert both[0].record["classes"] or label == "e.nii"
+        assert (both[1].record["shape"], both[1].thumbnail) == (None, None)
+
+
+def test_an_analyze_pair_is_a_problem(small):
+    """Its kind is a warning for a file that can be read, and this one cannot."""
+    nib.AnalyzeImage(small.image(0).astype(np.int16), None).to_filename(small.folder / "a.img")
+    (finding,) = inspect(small, "a.hdr").findings
+    assert (finding.kind, finding.is_problem) == ("form-missing", True)
+
+
 def test_what_a_reader_says_is_the_same_every_time(small):
     """ITK names the line of its source and an address in memory."""
     for name in ("a.nrrd", "a.mha"):
@@ -161,4 +186,4 @@ def test_a_failed_case_says_what_failed_and_has_all_entries(small):
     (finding,) = failed.findings
     assert (finding.kind, finding.case, finding.file) == ("check-failed", "a", "i.nii")
     assert "IndexError: list index out of range" in finding.found
-    assert failed.record.keys() == inspect_case(case, small.folder, Wanted(1, 1, 3, None)).record.keys()
+    assert failed.record.keys() == inspect_case(case, small.folder, Wanted(1, 3, None)).record.keys()

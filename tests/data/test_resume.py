@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.data.findings import Finding
-from pipeline.data.inspect_case import Inspection
+from pipeline.data.inspection import Inspection
 from pipeline.data.resume import Progress
 
 

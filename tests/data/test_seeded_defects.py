@@ -14,7 +14,12 @@ from PIL import Image
 from scipy.ndimage import generate_binary_structure
 from scipy.ndimage import label as components
 
+from pipeline.data.check import check_cases
 from pipeline.data.check_dataset import check_dataset
+from pipeline.data.datalist import resolved
+from pipeline.data.dataset import read_dataset
+from pipeline.data.errors import InputError
+from pipeline.data.findings import SEVERITIES
 from pipeline.data.sample import make_sample
 
 from .defects import (
@@ -290,6 +295,65 @@ def test_sound_cases_have_no_problem_and_no_warning_however_oddly_they_are_writt
         if found["severity"] != "note" and (found["file"] in seeded.clean or found["case"] in names)
     ]
     assert not wrong, told(wrong)
+
+
+# --- the gate of training --------------------------------------------------------------------------------------------
+
+
+def refused(cases, **options):
+    """The files that the gate refuses."""
+    try:
+        check_cases(cases, progress=False, **options)
+    except InputError as error:
+        return {str(one.where) for one in (error, *error.others)}
+    return set()
+
+
+@pytest.fixture(scope="module")
+def training(seeded, tmp_path_factory):
+    """The training part alone: its items, what `check` says of it, and the options of the gate."""
+    folder = seeded.datalist.parent
+    content = json.loads(seeded.datalist.read_text()) | {"test": []}
+    datalist = tmp_path_factory.mktemp("training") / "training.json"
+    datalist.write_text(json.dumps(content))
+    report = check_dataset(datalist, dataset_dir=folder)
+    items = [{key: resolved(folder, item[key]) for key in ("image", "label")} for item in content["training"]]
+    options = {
+        "labels": read_dataset(datalist, folder).labels,
+        "channels": len(report["channels"]),
+        "spatial_dims": report["spatial_dims"],
+    }
+    return items, report, options, datalist
+
+
+def problems(report, folder, case=None, *, without=()):
+    return {
+        str(folder / found["file"])
+        for found in report["findings"]
+        if found["severity"] == "problem" and found["kind"] not in without and case in (None, found["case"])
+    }
+
+
+def test_training_refuses_exactly_the_files_with_a_problem(seeded, training):
+    items, report, options, datalist = training
+    folder = seeded.datalist.parent
+    given = refused(items, datalist=datalist, dataset_dir=folder, **options)
+    assert given == problems(report, folder)
+    assert len(given) >= 5
+
+
+def test_training_refuses_a_case_alone_for_its_own_problems(seeded, training):
+    items, report, options, _ = training
+    folder = seeded.datalist.parent
+    for item, case in zip(items, report["cases"], strict=True):
+        assert refused([item], **options) == problems(report, folder, case["name"], without=("leakage",)), case["name"]
+
+
+def test_a_problem_of_every_kind_is_refused(everything):
+    kinds = {kind for seeded in everything.values() for expected in seeded.expected for kind in expected.kinds}
+    never_seeded = {kind for kind, severity in SEVERITIES.items() if severity == "problem"} - kinds
+    # Permissions, which root ignores, and a mistake of the check itself.
+    assert never_seeded == {"unreadable", "check-failed"}
 
 
 @pytest.mark.real

@@ -125,7 +125,15 @@ def test_a_second_run_starts_anew_and_gives_the_same_bytes(tmp_path):
 def test_cases_of_one_file_name_are_told_apart_by_their_folders(tmp_path):
     items = write_cases(tmp_path, ["p1/ct.nii.gz", "p2/ct.nii.gz"])
     evaluator(items, CaseReport(tmp_path / "out", LABELS)).run()
-    assert [row["case"] for row in read_cases(tmp_path / "out")] == ["p1/ct", "p1/ct", "p2/ct", "p2/ct"]
+    assert [row["case"] for row in read_cases(tmp_path / "out")] == ["p1_ct", "p1_ct", "p2_ct", "p2_ct"]
+
+
+def test_cases_have_the_names_that_the_dataset_gives_them(tmp_path):
+    """One fold shows fewer cases than the dataset has: what tells its cases apart would not be enough."""
+    items = write_cases(tmp_path, ["p2/ct.nii.gz", "p2/mr_0000.nii.gz"])
+    names = {items[0]["image"]: "p2_ct"}
+    evaluator(items, CaseReport(tmp_path / "out", LABELS, names=names)).run()
+    assert [row["case"] for row in read_cases(tmp_path / "out")] == ["mr", "mr", "p2_ct", "p2_ct"]
 
 
 def test_tensors_without_a_file_are_numbered(tmp_path):

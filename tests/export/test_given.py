@@ -33,14 +33,24 @@ def test_what_has_no_plan_is_told_apart(tmp_path):
 def test_weights_are_the_given_ones_or_the_bundles(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "model.pt").touch()
-    assert weights_file(tmp_path, None) == tmp_path / "models" / "model.pt"
-    assert weights_file(tmp_path, tmp_path / "mine.pt") == tmp_path / "mine.pt"
+    file, note = weights_file(tmp_path, None)
+    assert file == tmp_path / "models" / "model.pt"
+    assert note.endswith("the bundle's own")
+    assert weights_file(tmp_path, tmp_path / "mine.pt") == (tmp_path / "mine.pt", "")
+    with pytest.raises(InputError, match="--checkpoint, too"):
+        weights_file(tmp_path, tmp_path / "mine.pt", "fold_0")
 
 
-def test_trainings_are_named_where_there_are_no_weights(tmp_path):
-    with pytest.raises(InputError, match=r"train the bundle.*--checkpoint RUN/model\.pt"):
+def test_trainings_are_named_where_the_bundle_has_no_weights(tmp_path):
+    with pytest.raises(InputError, match=r"train first.*--checkpoint FILE"):
         weights_file(tmp_path, None)
-    (tmp_path / "runs" / "fold_1").mkdir(parents=True)
-    (tmp_path / "runs" / "fold_1" / "model.pt").touch()
-    with pytest.raises(InputError, match=r"name those of a training: --checkpoint .*fold_1/model\.pt"):
+    for name in ("fold_1", "long"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "model.pt").touch()
+        if name == "fold_1":
+            file, note = weights_file(tmp_path, None)
+            assert file == tmp_path / "runs" / "fold_1" / "model.pt"
+            assert "of the only training fold_1 (fold 1, " in note
+    with pytest.raises(InputError, match=r"2 trainings: fold_1 \(fold 1, .*; long \(.*--training fold_1"):
         weights_file(tmp_path, None)
+    assert weights_file(tmp_path, None, "long")[0] == tmp_path / "runs" / "long" / "model.pt"

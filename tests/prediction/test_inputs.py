@@ -59,6 +59,7 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
         "b=b_0000.nii,b_0001.nii a=a_0000.nii,a_0001.nii",
     ),
     "channels in a folder": ("x/a_0000.nii x/a_0001.nii", "x", 2, "a=x/a_0000.nii,x/a_0001.nii"),
+    "one channel, named as nnU-Net does": ("a_0000.nii b_0000.nii", ".", 1, "a=a_0000.nii b=b_0000.nii"),
     "one channel's numbers are names": ("a_0000.nii a_0001.nii", ".", 1, "a_0000=a_0000.nii a_0001=a_0001.nii"),
     "free names": ("s/t1.nii s/t2.nii", "s/t1.nii,s/t2.nii", 2, "t1=s/t1.nii,s/t2.nii"),
     "free names of two": (
@@ -75,7 +76,7 @@ WORDS: dict[str, tuple[str, str, int, str]] = {
         "d1/a.nii d2/a.nii x/d1_a.nii",
         "d1 d2 x",
         1,
-        "W_d1_a=d1/a.nii d2_a=d2/a.nii x_d1_a=x/d1_a.nii",
+        "d1_a=d1/a.nii d2_a=d2/a.nii x_d1_a=x/d1_a.nii",
     ),
     "outputs beside it": (
         "a.nii.gz a_seg.nii.gz a_entropy.nii.gz a.seg.nrrd a_seg.dcm a_preview.png",

@@ -30,17 +30,41 @@ def test_folds_name_the_weights_of_their_trainings(tmp_path: Path) -> None:
     for file in files:
         file.parent.mkdir(parents=True)
         file.touch()
-    assert checkpoints(tmp_path, [], [3, 0]) == [str(files[1]), str(files[0])]
+    found, note = checkpoints(tmp_path, folds=[3, 0])
+    assert found == [str(files[1]), str(files[0])]
+    assert [line.split(" (")[0] for line in note.splitlines()] == [
+        f"weights: {files[1]}, of training fold_3",
+        f"weights: {files[0]}, of training fold_0",
+    ]
     with pytest.raises(InputError, match="weights of fold 1") as raised:
-        checkpoints(tmp_path, [], [0, 1])
+        checkpoints(tmp_path, folds=[0, 1])
     assert "--fold 1" in raised.value.remedy
 
 
 def test_files_of_weights_stay_as_they_are(tmp_path: Path) -> None:
-    assert checkpoints(tmp_path, ["b.pt", "a.pt"], None) == ["b.pt", "a.pt"]
-    assert checkpoints(tmp_path, [], None) == []
+    assert checkpoints(tmp_path, ["b.pt", "a.pt"]) == (["b.pt", "a.pt"], "")
+    assert checkpoints(tmp_path) == ([], "")
     with pytest.raises(InputError, match="--folds"):
         checkpoints(tmp_path, ["a.pt"], [0])
+    with pytest.raises(InputError, match="--training: found --folds, too"):
+        checkpoints(tmp_path, folds=[0], trainings=["fold_0"])
+
+
+def test_the_only_training_is_taken_and_of_several_the_named_ones(tmp_path: Path) -> None:
+    files = [tmp_path / "runs" / name / "model.pt" for name in ("fold_0", "long")]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.touch()
+        if number == 0:
+            found, note = checkpoints(tmp_path)
+            assert found == [str(file)]
+            assert "of the only training fold_0" in note
+    with pytest.raises(InputError, match=r"2 trainings: fold_0 \(.*; long \("):
+        checkpoints(tmp_path)
+    assert checkpoints(tmp_path, trainings=["long", "fold_0"])[0] == [str(files[1]), str(files[0])]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").touch()
+    assert checkpoints(tmp_path) == ([], "")
 
 
 def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,10 +201,17 @@ def test_an_earlier_trainings_files_are_set_aside(make_training, tmp_path, caplo
         "notes.txt",
         "previous_1",
         "previous_2",
+        "training.json",
     ]
     for number in (1, 2):
         aside = tmp_path / f"previous_{number}"
-        assert sorted(path.name for path in aside.iterdir()) == ["history.csv", "last.pt", "model.json", "model.pt"]
+        assert sorted(path.name for path in aside.iterdir()) == [
+            "history.csv",
+            "last.pt",
+            "model.json",
+            "model.pt",
+            "training.json",
+        ]
         assert (aside / "history.csv").read_text() == f"training {number}"
     assert str(tmp_path / "previous_2") in caplog.text
 

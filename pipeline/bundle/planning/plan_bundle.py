@@ -12,7 +12,7 @@ from ...data.amounts import parse_memory
 from ...data.check_dataset import check_dataset
 from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
-from ...data.inspect_case import Draw
+from ...data.measure_case import Draw
 from .make_plan import Planned, make_plan
 from .new_bundle import require_new, write_bundle
 from .resources import GIB, Resources
@@ -96,7 +96,7 @@ def _told(
     if problems:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(problems.items()))
         lines.append(f"  the dataset has problems: {kinds}; cases that cannot be read did not count")
-        lines.append("  see what `lightskip check` says before training on it: training refuses most of them")
+        lines.append("  see what `lightskip check` says before training on it: training refuses cases with a problem")
     if planned.hours > resources.hours:
         lines.append(
             f"  {resources.hours:g} hours are too few for two epochs and a validation; training ends after one or two"

@@ -18,7 +18,7 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
 
     Args:
         named: that form, or nnU-Net's {"background": 0, "liver": 1}; values need not be consecutive.
-        where: who gives them.
+        where: the file or option that they are from.
 
     Raises:
         InputError: a label is a region (several values) or marks voxels to ignore, a name or a value occurs twice,

@@ -12,15 +12,15 @@ SEVERITY = {
     **dict.fromkeys(
         (
             *("missing", "empty-file", "lfs-pointer", "misnamed", "truncated", "not-an-image", "voxel-type", "unit"),
-            *("spacing", "affine", "sheared", "dimensions", "channels", "nan", "infinite", "constant", "range"),
+            *("spacing", "affine", "dimensions", "channels", "nan", "infinite", "constant", "range"),
             *("shape-differs", "spacing-differs", "origin-differs", "direction-differs"),
-            *("label-not-integer", "label-undeclared", "leakage", "same-file", "checksum"),
+            *("label-not-integer", "label-undeclared", "leakage", "same-file", "grid-rounding"),
         ),
         "problem",
     ),
     **dict.fromkeys(
         (
-            *("form-conflict", "grid-rounding", "label-empty", "label-volume", "label-islands", "label-unused"),
+            *("form-conflict", "sheared", "checksum", "label-empty", "label-volume", "label-islands", "label-unused"),
             *("duplicate", "form-missing", "label-missing"),
         ),
         "warning",

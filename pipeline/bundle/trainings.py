@@ -1,0 +1,187 @@
+"""The trainings of a bundle, and which of them is meant: one answer for evaluate, predict, postprocess and export."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from ..data.errors import InputError
+from .training_facts import BEST, LAST, Training, read_summary, read_training
+from .words import lightskip, near
+
+__all__ = [
+    "BEST",
+    "Training",
+    "Weights",
+    "choose_weights",
+    "evaluation_folder",
+    "find_training",
+    "find_weights",
+    "list_trainings",
+    "no_weights",
+    "own_weights",
+]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that are meant.
+
+    Attributes:
+        file: of the weights.
+        training: that they are from; None for the bundle's own.
+        reason: why they are, where nobody named them.
+    """
+
+    file: Path
+    training: Training | None
+    reason: str = ""
+
+    @property
+    def note(self) -> str:
+        """One line that names them, the same for every verb."""
+        if self.training is None:
+            return f"weights: {near(self.file)}, the bundle's own"
+        reason = f"{self.reason} " * bool(self.reason)
+        return f"weights: {near(self.file)}, of {reason}training {self.training.name} ({self.training.facts})"
+
+
+def list_trainings(bundle: Path) -> list[Training]:
+    """Return the trainings in a bundle's folder ``runs``, by name, whether or not they have weights yet."""
+    folders = {file.parent for name in (BEST, LAST) for file in (bundle / "runs").glob(f"*/{name}")}
+    return [read_training(folder) for folder in sorted(folders, key=_natural)]
+
+
+def find_training(bundle: Path, named: str | Path) -> Training:
+    """Return the training of a name, its folder in ``runs``, or of a path, its folder or its ``model.pt``.
+
+    Raises:
+        InputError: there is none, or it has no weights.
+    """
+    path = Path(named).expanduser()
+    path = path.parent if path.name == BEST and path.is_file() else path
+    folder = next((one for one in (bundle / "runs" / named, path) if one.is_dir()), None)
+    if folder is None or not any((folder / name).is_file() for name in (BEST, LAST)):
+        raise _no_such_training(bundle, str(named))
+    training = read_training(folder)
+    if not training.weights.is_file():
+        raise InputError(
+            training.weights,
+            found="no such file: the training has had no validation yet",
+            expected="the weights of its best validation",
+            remedy="let it go on with --resume, or name another training",
+        )
+    return training
+
+
+def own_weights(bundle: Path) -> Path:
+    """Return where a bundle's own weights are, or would be."""
+    return bundle / "models" / BEST
+
+
+def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
+    """Return the weights that are meant where nobody names any.
+
+    Without a fold the bundle's own come first, then those of its only training. What is measured on the cases of a
+    fold needs weights that were not trained on them: with a fold its only training comes first, then the bundle's own.
+
+    Args:
+        bundle: its folder.
+        fold: whose cases the weights are for.
+
+    Returns:
+        The weights; None where there are none.
+
+    Raises:
+        InputError: there are several trainings; it names them all.
+    """
+    own, trained = own_weights(bundle), [one for one in list_trainings(bundle) if one.weights.is_file()]
+    fitting = [one for one in trained if fold is None or one.fold == fold]
+    if own.is_file() and (fold is None or not fitting):
+        return Weights(own, None)
+    if len(fitting) > 1:
+        raise InputError(
+            bundle / "runs",
+            found=f"{len(fitting)} trainings{'' if fold is None else f' of fold {fold}'}: {_listed(fitting)}",
+            expected="one, or the name of the one that is meant",
+            remedy=f"name it: --training {fitting[0].name}",
+        )
+    if not fitting:
+        return None
+    return Weights(fitting[0].weights, fitting[0], "the only" if fold is None else f"the only fold-{fold}")
+
+
+def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None = None) -> Weights | None:
+    """Return the weights of the training that is named, or what `find_weights` finds.
+
+    Raises:
+        InputError: what `find_training` and `find_weights` refuse, or the training that is named is of another fold.
+    """
+    if named is None:
+        return find_weights(bundle, fold=fold)
+    training = find_training(bundle, named)
+    if fold is not None and training.fold not in (None, fold):
+        raise InputError(
+            f"--training {named}",
+            found=f"a training of fold {training.fold}, whose training cases include those of fold {fold}",
+            expected=f"one of fold {fold}: measuring on what was trained on means nothing",
+            remedy=f"leave --fold out, or give --fold {training.fold}; to measure it all the same, name its file: "
+            f"--checkpoint {near(training.weights)}",
+        )
+    return Weights(training.weights, training)
+
+
+def no_weights(bundle: Path, *, fold: int | None = None) -> InputError:
+    """Return the error for a bundle without weights; trainings of other folds are named."""
+    others = [one for one in list_trainings(bundle) if one.weights.is_file()]
+    train = lightskip("train", bundle, {} if fold is None else {"fold": str(fold)})
+    remedy = f"train first ({train}), or name the weights: --checkpoint FILE"
+    if others:
+        remedy = f"name a training that there is (--training {others[0].name}), or train first: {train}"
+    return InputError(
+        own_weights(bundle),
+        found="no such file" + (f"; trainings: {_listed(others)}" if others else ", and no training"),
+        expected="the bundle's own weights, or those of a training" + ("" if fold is None else f" of fold {fold}"),
+        remedy=remedy,
+    )
+
+
+def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int) -> str:
+    """Return the folder for an evaluation: its own for each training and fold, named after the training.
+
+    That is ``evaluation/NAME`` for the training ``NAME`` on its own fold, as its summary or its name (``fold_0``) has
+    it, and ``evaluation/NAME_fold_N`` on another. The bundle's own weights, in ``models``, count as a training
+    ``models`` without a fold. A file of weights with another name than ``model.pt`` is named as well.
+    """
+    file = Path(checkpoint).absolute()
+    name = file.parent.name + ("" if file.name == BEST else f"_{file.stem}")
+    own = name == f"fold_{fold}" or read_summary(file.parent).get("fold") == fold
+    return str(Path(bundle_root) / "evaluation" / (name if own else f"{name}_fold_{fold}"))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return a key that sorts fold_2 before fold_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", path.name)]
+
+
+def _listed(trainings: Sequence[Training]) -> str:
+    return "; ".join(f"{one.name} ({one.facts})" for one in trainings)
+
+
+def _no_such_training(bundle: Path, named: str) -> InputError:
+    trainings = list_trainings(bundle)
+    close = get_close_matches(named, [one.name for one in trainings], n=1)
+    remedy = "give one of these names, or the path of a training's folder"
+    if not trainings:
+        remedy = f"train first: {lightskip('train', bundle)}"
+    elif close:
+        remedy = f"did you mean --training {close[0]}?"
+    return InputError(
+        f"--training {named}",
+        found="no training of this name, and no folder of one",
+        expected=f"a training in {bundle / 'runs'}: {_listed(trainings) if trainings else 'there is none yet'}",
+        remedy=remedy,
+    )

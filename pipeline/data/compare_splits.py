@@ -1,0 +1,99 @@
+"""Copies of a scan, and what is on both sides of a split: one image, or one subject."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .findings import Finding
+from .inspection import Inspection
+
+__all__ = ["find_copies", "find_split_subjects"]
+
+Record = Mapping[str, Any]
+
+
+def find_copies(inspections: Iterable[Inspection]) -> Iterator[Finding]:
+    """Yield a finding for each image that another has the same voxels as, and one more where a split parts the two.
+
+    Args:
+        inspections: of cases; those whose `voxels` are equal are copies.
+    """
+    for records in copies(inspections):
+        splits = {split_of(record) for record in records}
+        for record in records:
+            others = ", ".join(_other(other, record) for other in records if other is not record)
+            yield _finding(
+                "duplicate",
+                record,
+                found=f"the same voxels as {others}",
+                expected="every scan once",
+                remedy="remove all but one of these cases from the datalist",
+            )
+            if len(splits) > 1:
+                yield _finding(
+                    "leakage",
+                    record,
+                    found=f"this image in {_shown(split_of(record))}, its copy in {_elsewhere(splits, record)}: "
+                    f"{others}",
+                    expected="no image on both sides of a split: measuring on what was trained on means nothing",
+                    remedy="remove the copy, or make the folds anew with `lightskip datalist`",
+                )
+
+
+def find_split_subjects(records: Iterable[Record]) -> Iterator[Finding]:
+    """Yield a finding for each scan of a subject whose scans are on both sides of a split."""
+    of_subject: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record["subject"] is not None:
+            of_subject[record["subject"]].append(record)
+    for subject, own in of_subject.items():
+        splits = {split_of(record) for record in own}
+        for record in own if len(splits) > 1 else []:
+            yield _finding(
+                "leakage",
+                record,
+                found=f"subject {subject} in {_shown(split_of(record))}, and in {_elsewhere(splits, record)}",
+                expected="all scans of a subject in one fold, and none of them in the test part",
+                remedy="make the folds anew with `lightskip datalist`, which keeps subjects whole",
+            )
+
+
+def copies(inspections: Iterable[Inspection]) -> list[Sequence[Record]]:
+    """Return the records of the cases whose voxels are equal, in groups of two or more."""
+    same: dict[str, list[Record]] = defaultdict(list)
+    for inspection in inspections:
+        if inspection.voxels is not None:
+            same[inspection.voxels].append(inspection.record)
+    return [records for records in same.values() if len(records) > 1]
+
+
+def split_of(record: Record) -> Hashable:
+    """Return the side of the splits that a case is on: its fold, or the test part."""
+    return ("test", None) if record["part"] == "test" else ("fold", record["fold"])
+
+
+def _finding(kind: str, record: Record, **words: Any) -> Finding:
+    return Finding(kind, case=record["name"], file=_first(record), **words)
+
+
+def _other(other: Record, record: Record) -> str:
+    """Name another case's image; where it is the same file, by the case."""
+    same = _first(other) == _first(record)
+    return f"this very file, which case {other['name']} names too" if same else _first(other)
+
+
+def _first(record: Record) -> str:
+    return str(record["images"][0])
+
+
+def _shown(split: Any) -> str:
+    kind, fold = split
+    if kind == "test":
+        return "the test part"
+    return "the training part" if fold is None else f"fold {fold}"
+
+
+def _elsewhere(splits: Iterable[Hashable], record: Record) -> str:
+    return ", ".join(sorted(_shown(split) for split in splits if split != split_of(record)))

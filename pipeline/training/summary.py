@@ -1,0 +1,41 @@
+"""What a training is, in one small file that is read without PyTorch: see `pipeline.bundle.trainings`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine
+
+from ..files import write_text
+
+__all__ = ["SUMMARY", "write_summary"]
+
+SUMMARY = "training.json"
+_IDENTITY = ("fold", "seed", "skip")
+
+
+def write_summary(
+    folder: Path, *, trainer: Engine, validator: Engine, identity: Mapping[str, Any] | None, finished: bool
+) -> None:
+    """Write ``training.json``: fold, seed, skip, epochs done and planned, the best validation, finished or not.
+
+    Args:
+        folder: of the training.
+        trainer: the engine of the training.
+        validator: the evaluator whose key metric tells the best epoch.
+        identity: what makes this training another than others, JSON-ready; its fold, seed and skip are kept.
+        finished: whether the training came to its end.
+    """
+    best = validator.state.best_metric_epoch
+    summary = {
+        **{key: identity[key] for key in _IDENTITY if identity and key in identity},
+        "epochs": trainer.state.epoch,
+        "planned": trainer.state.max_epochs,
+        "best_dice": float(validator.state.best_metric) if best > 0 else None,
+        "best_epoch": best if best > 0 else None,
+        "finished": finished,
+    }
+    write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
