@@ -55,6 +55,8 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
     # Where it is the last slice, no gap would show that it is left out.
     broken = [one for one in slices if not (one.is_image and one.whole) and other_content(one.storage) is None]
     _refuse_damaged(folder, sorted([*damaged, *(Path(one.file).name for one in broken)]))
+    if not images:
+        return []
     for one in images:
         _check_content(one, where=folder)
     # A file of many slices describes itself.

@@ -110,7 +110,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
 
     def write(*args: Any, name: str, **kwargs: Any) -> None:
         stub.step("write", name)
-        save(*args, **kwargs | {"name": name, "scan": None})
+        save(*args, name=name, **kwargs)
 
     monkeypatch.setattr(module, "write_outputs", write)
     return stub

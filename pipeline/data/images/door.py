@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ __all__ = ["open_image", "read_header", "read_volume"]
 # What shows that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
 _CUT = (EOFError, zlib.error, gzip.BadGzipFile)
 _CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
-_ITK = "ITK ERROR: "
+# Before it stand the line of ITK's source and its own or SimpleITK's word, in it an object's address in memory.
+_ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR): \w+\(0x[0-9a-f]+\): *(?:ReadImageInformation: *)?")
 
 
 @contextmanager
@@ -150,6 +152,7 @@ def _reason(error: Exception, path: str) -> str:
     text = " ".join(str(error).replace(path, Path(path).name).split())
     if isinstance(error, KeyError):
         text = f"its header says {text}, which is not known"
-    if _ITK in text:
-        text = text.rpartition(_ITK)[2].partition("): ")[2] or text
+    text = _ITK.sub("", text)
+    if not text and str(error):
+        return "ITK cannot read its header"
     return text[:200] or type(error).__name__

@@ -113,6 +113,8 @@ def test_notices_a_truncated_uncompressed_file(tmp_path, kept):
         ("a.nii", b"plain" * 200, "no NIfTI header"),
         ("a.png", b"plain" * 200, "no image"),
         ("a.nrrd", b"plain" * 200, "no image"),
+        ("a.mha", b"plain" * 200, "no image"),
+        ("a.dcm", b"plain" * 200, "no DICOM that can be read"),
     ],
 )
 def test_names_what_is_no_image(tmp_path, name, content, message):
