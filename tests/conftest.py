@@ -63,15 +63,21 @@ def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     server: list[subprocess.Popen[str]] = []
 
     def start(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [str(word) for word in words]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        if sys.platform != "linux":
+            # Elsewhere libraries may start threads when they are imported, and forking is not safe.
+            whole = [sys.executable, *command]
+            return subprocess.run(whole, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
         if not server:
             server.append(_start_server())
         out, err = (folder / name for name in ("out", "err"))
         for file in (out, err):
             file.write_text("")
         request = {
-            "words": [str(word) for word in words],
+            "words": command,
             "cwd": str(cwd or Path.cwd()),
-            "environment": {**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            "environment": environment,
             "out": str(out),
             "err": str(err),
         }
@@ -80,8 +86,9 @@ def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         assert process.stdout is not None
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
-        status = int(process.stdout.readline())
-        return subprocess.CompletedProcess(request["words"], status, out.read_text(), err.read_text())
+        status = process.stdout.readline()
+        assert status, "the warm process has ended; what it said is above"
+        return subprocess.CompletedProcess(command, int(status), out.read_text(), err.read_text())
 
     yield start
     for process in server:
