@@ -1,8 +1,7 @@
 import json
-import re
 
 from pipeline.data.errors import InputError
-from pipeline.data.findings import FIXABLE, SEVERITIES, Finding
+from pipeline.data.findings import FIXABLE, Finding
 
 
 def test_a_finding_has_its_kinds_severity_unless_it_has_its_own():
@@ -44,10 +43,3 @@ def test_what_ends_the_reading_of_a_file_is_a_problem_whatever_its_kind():
 def test_what_is_repaired_needs_no_look_at_the_voxels():
     """A repair rewrites a header or a number type; it never decides what a voxel is."""
     assert {"grid-rounding", "label-rounding", "label-float"} == FIXABLE
-
-
-def test_the_document_has_every_kind_with_its_severity(request):
-    text = (request.config.rootpath / "docs" / "own_dataset.md").read_text()
-    rows = re.findall(r"^\| (problem|warning|note): [^|]*\| ([^|]*) \|$", text, re.MULTILINE)
-    listed = {kind: severity for severity, kinds in rows for kind in re.sub(r" \([^)]*\)", "", kinds).split(", ")}
-    assert listed == SEVERITIES
