@@ -74,11 +74,6 @@ def options_of(verb: str) -> dict[str, argparse.Action | None]:
     return {name: action for action in actions for name in action.option_strings if name not in ("-h", "--help")}
 
 
-# What documents name already and the code does not have yet; nothing of it counts once it is there.
-PENDING_OPTIONS = {"--training"}.difference(*(options_of(verb) for verb in VERBS))
-PENDING_DOCUMENTS = {path for path in [ROOT / "docs" / "networks.md"] if not path.exists()}
-
-
 def config_keys() -> set[str]:
     configs = ROOT / "bundles" / "hippocampus_mri" / "configs"
     known: set[str] = {"images"}  # of an exported bundle
@@ -96,7 +91,7 @@ IN_BENCHMARKS = {
 def known_to(words: list[str]) -> set[str]:
     """The options that a command takes."""
     if words[0] == "lightskip":
-        return options_of(words[1]).keys() | PENDING_OPTIONS | (KEYS if words[1] in LAUNCHED else set())
+        return options_of(words[1]).keys() | (KEYS if words[1] in LAUNCHED else set())
     if any(word.startswith("benchmarks/") for word in words):
         return IN_BENCHMARKS
     if words[0] == "torchrun" and "pipeline" in words:
@@ -124,7 +119,7 @@ def test_every_local_link_and_anchor_exists(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
         path, _, anchor = target.partition("#")
         file = (document.parent / path).resolve() if path else document
-        if "://" in target or file in PENDING_DOCUMENTS:
+        if "://" in target:
             continue
         if not file.exists() or (anchor and anchor not in anchors(file)):
             broken.append(target)
@@ -169,7 +164,7 @@ def test_commands_exist_with_their_options(document: Path) -> None:
 
 @each
 def test_no_option_is_named_that_does_not_exist(document: Path) -> None:
-    known = KEYS | FOREIGN | IN_BENCHMARKS | PENDING_OPTIONS | {"--KEY"}
+    known = KEYS | FOREIGN | IN_BENCHMARKS | {"--KEY"}
     known = known.union(*(options_of(verb) for verb in VERBS))
     named = {name for code in re.findall(r"`([^`\n]+)`", text_of(document)) for name in re.findall(r"--\w[\w-]*", code)}
     assert named - known - {"--VERB", "--help", "--conf"} == set()
@@ -194,7 +189,7 @@ def option_tables() -> dict[str, tuple[Path, dict[str, str]]]:
 def test_every_option_of_a_verb_is_in_its_table(verb: str) -> None:
     document, said = option_tables()[verb]
     options = options_of(verb)
-    assert said.keys() - PENDING_OPTIONS == options.keys() - PENDING_OPTIONS, document
+    assert said.keys() == options.keys(), document
     for name, action in options.items():
         words: list[Any] = [] if action is None else [*(action.choices or ()), action.default]
         shown = [
