@@ -14,7 +14,16 @@ from .case_names import name_cases
 from .datalist import as_list, existing_folder, read_json, require_paths, training_items
 from .errors import InputError
 
-__all__ = ["Case", "Dataset", "listed_cases", "located", "names_in_datalist", "read_dataset", "reported"]
+__all__ = [
+    "Case",
+    "Dataset",
+    "datalist_folder",
+    "listed_cases",
+    "located",
+    "names_in_datalist",
+    "read_dataset",
+    "reported",
+]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -114,6 +123,13 @@ def listed_cases(datalist: str | Path, dataset_dir: str | Path | None = None) ->
         replace(case, images=tuple(str(located(folder, path)) for path in case.images))
         for case in _cases(_items(content, training, file), folder)
     ]
+
+
+def datalist_folder(datalist: str | Path) -> Path:
+    """Return the folder that a datalist's relative paths start from: the one that it names, else its own."""
+    content = read_json(datalist)
+    file = Path(datalist)
+    return _folder(content, file) if isinstance(content, Mapping) else file.parent
 
 
 def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:

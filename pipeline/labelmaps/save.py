@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from ..data.case_names import case_stem
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from ..data.images.header import Header
@@ -106,6 +107,7 @@ class _Saver(MapTransform):
         postfix: str,
         image_key: str = "image",
         names: Mapping[str, str] | None = None,
+        channels: int = 1,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -113,6 +115,7 @@ class _Saver(MapTransform):
         self.image_key = image_key
         self.postfix = postfix
         self.names = dict(names or {})
+        self.channels = channels
         self._sources: dict[Path, tuple[str, Hashable]] = {}
 
     def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, Header | str, NDArray[np.float64]]:
@@ -120,7 +123,8 @@ class _Saver(MapTransform):
         prediction = data[key]
         meta = _scan_meta(data.get(self.image_key), prediction)
         source = str(meta["filename_or_obj"])
-        target = self.output_dir / f"{self.names.get(source) or scan_name(source)}_{self.postfix}.nii.gz"
+        name = self.names.get(source) or (case_stem if self.channels > 1 else scan_name)(source)
+        target = self.output_dir / f"{name}_{self.postfix}.nii.gz"
         if self._sources.setdefault(target, (source, key)) != (source, key):
             earlier, earlier_key = self._sources[target]
             raise InputError(
@@ -148,7 +152,8 @@ class SaveLabelMapd(_Saver):
         postfix: what is added to the scan's name.
         **kwargs: image_key: of the scan, whose meta data name its file ("image"); the label map's own do where the scan
             has none. names: of the scans, by their first file; any other is called after its file (none).
-            allow_missing_keys: whether a case may lack a key (False).
+            channels: of a scan, as bundles have it that were rendered before there were names: with several, the ending
+            _0000 is no part of a file's name (1). allow_missing_keys: whether a case may lack a key (False).
     """
 
     def __init__(

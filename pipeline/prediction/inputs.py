@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..data.case_names import case_stems, full_names, tell_apart
 from ..data.datalist import as_list
+from ..data.dataset import datalist_folder
 from ..data.errors import InputError
 from ..data.folder_scans import FoundScan, group_channels, scans_in_folder
 from ..data.images.dicom_files import is_dicom
@@ -42,8 +43,9 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
     """Find the scans that the words of a command line name.
 
     A word is a file (a `.hdr/.img` pair by either half), a folder (the scans in it, see `scans_in_folder`, or one DICOM
-    series), several files of one scan joined by commas, or a datalist (`.json`), whose relative paths start where it
-    lies. With several channels, files of one folder called NAME_0000, NAME_0001, … are one scan.
+    series), several files of one scan joined by commas, or a datalist (`.json`), whose relative paths start from the
+    folder that it names, else from its own. With several channels, files of one folder called NAME_0000, NAME_0001, …
+    are one scan.
 
     Args:
         inputs: the words. A scan that two of them name comes once.
@@ -132,7 +134,7 @@ def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundS
                 raise
             return [FoundScan((str(path),), error)]
     if path.is_file() and path.suffix.lower() == ".json":
-        items = [tuple(as_list(item["image"])) for item in named_scans(path.parent, path)]
+        items = [tuple(as_list(item["image"])) for item in named_scans(datalist_folder(path), path)]
         return [FoundScan(files, _missing(files)) for files in items]
     # A pipe may have the name of an image; reading refuses it.
     return [FoundScan((str(path),), None if is_image(path) else _no_image(path))]

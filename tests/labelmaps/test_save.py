@@ -23,6 +23,7 @@ from monai.transforms import (
 )
 from scipy.spatial.transform import Rotation
 
+import pipeline.inference
 from pipeline.data.errors import InputError
 from pipeline.labelmaps.label_table import label_table
 from pipeline.labelmaps.save import SaveLabelMapd, SaveProbabilitiesd, save_label_map, save_volume
@@ -412,6 +413,15 @@ def test_an_analyze_pair_gives_nifti_with_the_affine(tmp_path):
     nib.save(nib.AnalyzeImage(np.zeros(SHAPE, np.int16), None), tmp_path / "scan.img")
     save_label_map(labels(), tmp_path / "out.nii", scan=tmp_path / "scan.hdr", affine=affine())
     np.testing.assert_allclose(nib.load(tmp_path / "out.nii").affine, affine(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(1, "scan_0000_seg.nii.gz"), (2, "scan_seg.nii.gz")])
+def test_a_bundle_rendered_before_there_were_names_gives_the_channels(tmp_path, channels, expected):
+    nib.save(scan(q=(affine(), 1)), tmp_path / "scan_0000.nii")
+    saver = pipeline.inference.SaveLabelMapd("pred", output_dir=tmp_path / "out", channels=channels)
+    saver(predict(tmp_path / "scan_0000.nii", labels()))
+    SaveProbabilitiesd("pred", output_dir=tmp_path, enabled=False, channels=channels)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [expected]
 
 
 def test_the_transform_tells_names_where_it_knows_them(tmp_path):

@@ -175,6 +175,15 @@ def test_a_datalist_starts_from_its_own_folder(tmp_path: Path, monkeypatch: pyte
     ]
 
 
+def test_a_datalist_may_name_the_folder_of_its_paths(tmp_path: Path) -> None:
+    put(tmp_path, "mine/imagesTs/a.nii", "mine/imagesTs/b.nii")
+    scans = {"folder": "mine", "test": ["./imagesTs/a.nii", {"image": "./imagesTs/b.nii"}]}
+    (tmp_path / "list.json").write_text(json.dumps(scans))
+    assert shown(read_inputs([tmp_path / "list.json"], channels=1), tmp_path) == [
+        *("a=mine/imagesTs/a.nii", "b=mine/imagesTs/b.nii"),
+    ]
+
+
 # Files there are, words, and words of the error.
 REFUSED: dict[str, tuple[str, list[str], str]] = {
     "nothing": ("", [], "INPUT: found no scan to segment"),
