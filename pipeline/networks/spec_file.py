@@ -54,7 +54,8 @@ def read_spec(weights: Path) -> dict[str, Any] | None:
     spec = content.get("network") if isinstance(content, dict) else None
     if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
         return None  # a file of another program
-    return spec if _sha256(weights) in content.get("weights_sha256", ()) else None
+    sums = content.get("weights_sha256")
+    return spec if isinstance(sums, list) and _sha256(weights) in sums else None
 
 
 def spec_text(spec: Mapping[str, Any], sha256: list[str]) -> str:

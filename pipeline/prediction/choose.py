@@ -19,7 +19,7 @@ from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import check_rendered, write_rendered
-from ..bundle.trainings import choose_weights, find_training
+from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights
 from ..bundle.words import lightskip
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
@@ -166,9 +166,13 @@ def _weights(
             expected="one of them: both say which weights are meant",
             remedy="leave one out",
         )
-    weights = None if checkpoint is not None else choose_weights(bundle, named=training, fold=fold)
-    if weights is None:
+    if checkpoint is not None:
         return checkpoint, ""
+    weights = choose_weights(bundle, named=training, fold=fold)
+    if weights is None and list_trainings(bundle):
+        raise no_weights(bundle, fold=fold)
+    if weights is None:
+        return None, ""
     return (None if weights.training is None else weights.file), weights.note
 
 

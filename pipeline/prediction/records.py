@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..data.errors import InputError
+from ..data.images.door import check_parts
 from ..data.images.files import parts_of
 from ..files import write_text
 from .outputs import Outputs
@@ -120,12 +121,16 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
 
     Raises:
         OSError: one is not there any more.
-        InputError: a folder is empty now.
+        InputError: a folder is empty now, or one file of a pair is missing.
     """
     found = []
     for file in files:
         path = Path(file).absolute()
-        states = [part.stat() for part in parts_of(path)]
+        try:
+            states = [part.stat() for part in parts_of(path)]
+        except FileNotFoundError:
+            check_parts(file)
+            raise
         newest = max(state.st_mtime_ns for state in states)
         found.append([str(path), len(states), sum(state.st_size for state in states), newest])
     return found

@@ -64,7 +64,10 @@ def test_other_weights_that_were_copied_over_have_no_spec(tmp_path):
     assert json.loads(spec_file(path).read_text())["weights_sha256"] == [sha256(path)]
 
 
-@pytest.mark.parametrize("text", ["[1]", "{}", '{"network": "vnet"}', '{"network": {"skip": "sum"}}'])
+NO_SUMS = '{"network": {"name": "vnet"}, "weights_sha256": null}'
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"network": "vnet"}', '{"network": {"skip": "sum"}}', NO_SUMS])
 def test_a_file_of_another_program_says_nothing(tmp_path, text):
     torch.save(WEIGHTS, tmp_path / "model.pt")
     (tmp_path / "model.json").write_text(text)

@@ -232,6 +232,19 @@ def test_a_dataset_that_is_not_there_is_named(tmp_path: Path, given: dict[str, A
         choose_postprocessing(bundle, **{"dataset_dir": tmp_path / "data", "predictor": StandIn().make, **given})
 
 
+def test_trainings_of_other_folds_are_named(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    for fold in (1, 2):
+        folder = bundle / "runs" / f"fold_{fold}"
+        folder.mkdir(parents=True)
+        (folder / "model.pt").touch()
+        (folder / "training.json").write_text(json.dumps({"fold": fold}))
+    with pytest.raises(InputError, match="name a training that there is") as raised:
+        run(bundle, StandIn(), fold=0)
+    assert "fold_1" in str(raised.value)
+    assert "fold_2" in str(raised.value)
+
+
 @pytest.mark.real
 def test_the_shipped_weights_score_as_their_evaluation_says(real_data: Path) -> None:
     bundle = REPOSITORY / "bundles" / "hippocampus_mri"

@@ -216,3 +216,13 @@ def test_the_files_of_all_scans_that_are_done(tmp_path: Path, scan: str) -> None
     assert kept.finished_files("_statistics.json") == {"a": tmp_path / "out" / "a_statistics.json"}
     assert kept.finished_files("_preview.png") == {}
     assert records(tmp_path, fast=True).finished_files("_statistics.json") == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [("a.hdr", "a header without its voxels: no a.img"), ("a.img", "voxels without their header: no a.hdr")],
+)
+def test_a_missing_half_of_a_pair_is_named(tmp_path: Path, there: str, words: str) -> None:
+    (tmp_path / there).write_bytes(b"half")
+    with pytest.raises(InputError, match=words):
+        stamps([str(tmp_path / there)])

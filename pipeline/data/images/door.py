@@ -19,7 +19,7 @@ from .files import parts_of
 from .formats import OpenImage, format_of, opener
 from .header import Header, Volume
 
-__all__ = ["open_image", "read_header", "read_volume"]
+__all__ = ["check_parts", "open_image", "read_header", "read_volume"]
 
 # What shows that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
 _CUT = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -118,10 +118,10 @@ def _check_folder(path: str) -> None:
 def _explain(error: Exception, path: str) -> NoReturn:
     """Raise an InputError for what a reader raised."""
     if isinstance(error, FileNotFoundError):
-        _check_parts(path)
+        check_parts(path)
     if isinstance(error, OSError) and error.errno is not None:
         raise unreadable(path, error) from error
-    _check_parts(path)
+    check_parts(path)
     reason = _reason(error, path)
     cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
     raise InputError(
@@ -133,7 +133,7 @@ def _explain(error: Exception, path: str) -> NoReturn:
     ) from error
 
 
-def _check_parts(path: str) -> None:
+def check_parts(path: str) -> None:
     """Raise an InputError if another file belongs to this one and is not there."""
     missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
     if missing:
