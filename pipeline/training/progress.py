@@ -54,6 +54,8 @@ class Progress:
         """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
         if engine.state.rank != 0:
             return
+        for each in (engine, self.validator):
+            each.logger.addFilter(_is_no_echo)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
@@ -164,3 +166,11 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def _is_no_echo(record: logging.LogRecord) -> bool:
+    """Return whether a record is other than Ignite's line on an exception, which is raised and shown anyway.
+
+    Of Ctrl-C that line has no words.
+    """
+    return "run is terminating due to exception" not in str(record.msg)

@@ -137,7 +137,8 @@ def test_a_resume_goes_on_counting_and_drops_what_the_checkpoint_does_not_hold(m
 
 def test_nothing_temporary_is_left(make_training, tmp_path):
     make_training(epochs=2).trainer.run()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.pt", "model.json", "model.pt"]
+    files = ["history.csv", "last.pt", "model.json", "model.pt", "training.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
 
 
 def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_path):
@@ -151,6 +152,21 @@ def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_pa
     assert lines[3].endswith("0:00:00 left")
     assert lines[4].startswith("best validation Dice 0.7000 at epoch 2; ")
     assert lines[4].endswith(str(tmp_path))
+
+
+def test_ctrl_c_ends_the_training_without_an_empty_error(make_training, caplog):
+    training = make_training(epochs=2)
+
+    @training.trainer.on("ITERATION_COMPLETED")
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.trainer.run()
+    training.trainer.logger.warning("a warning of Ignite's")
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == [
+        "a warning of Ignite's"
+    ]
 
 
 def test_an_error_in_a_step_ends_the_training(make_training):
