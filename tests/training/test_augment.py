@@ -443,7 +443,7 @@ def test_a_wrong_argument_is_named(argument, value):
 def test_a_batch_without_one_of_the_three_is_refused(name):
     batch = random_batch([1])
     del batch[name]
-    with pytest.raises(InputError, match=rf"without '{name}'.*give every sample its '{name}'"):
+    with pytest.raises(InputError, match=rf"without '{name}'.*return '{name}' for every sample"):
         augmentation()(batch)
 
 

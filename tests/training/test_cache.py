@@ -249,7 +249,7 @@ def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
     damaged.write_bytes(damaged.read_bytes()[:-40])
     loads.clear()
     assert_as_monais(make(cases, folder=folder), cases, deterministic())
-    assert "making a case anew" in caplog.text
+    assert "cannot read a cached case" in caplog.text
     loads.clear()
     make(cases, folder=folder)
     assert loads == []
@@ -258,14 +258,14 @@ def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
 def test_without_the_text_of_a_config_nothing_is_kept(cases, tmp_path, caplog):
     dataset = make(cases, folder=tmp_path / "cache", config=None)
     assert_as_monais(dataset, cases, deterministic())
-    assert caplog.text.count("prepared cases are not kept on disk") == 1
+    assert caplog.text.count("prepared cases are not cached on disk") == 1
     assert not (tmp_path / "cache").exists()
 
 
 def test_without_a_writable_folder_all_goes_on_in_memory(cases, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     assert_as_monais(make(cases, folder=tmp_path / "file"), cases, deterministic())
-    assert caplog.text.count("no further prepared cases are written") == 1
+    assert caplog.text.count("writing no more prepared cases") == 1
 
 
 def test_metadata_come_back_and_can_be_inverted(cases, tmp_path):

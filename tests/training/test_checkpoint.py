@@ -290,7 +290,7 @@ def test_a_checkpoint_that_is_not_whole_is_refused(make_training, tmp_path, part
 
 @pytest.mark.parametrize(
     ("without", "found"),
-    [(KEYS, "no best_epoch in it, as in a file of weights alone"), ({"optimizer"}, "no optimizer in it")],
+    [(KEYS, "no best_epoch in it, as in a file that has only weights"), ({"optimizer"}, "no optimizer in it")],
 )
 def test_a_file_that_is_no_checkpoint_is_refused(make_training, tmp_path, without, found):
     training = make_training(epochs=1)
@@ -347,5 +347,5 @@ def test_a_checkpoint_of_another_optimiser_is_refused(make_training, tmp_path):
     state = load(path)
     assert state["optimizer_type"] == "AdamW"
     torch.save(state | {"optimizer_type": "Muon"}, path)
-    with pytest.raises(InputError, match=r"the state of Muon .* expected that of AdamW .* first run's optimizer"):
+    with pytest.raises(InputError, match=r"the state of Muon .* expected AdamW .* first run's optimizer"):
         make_training(epochs=2, resume=True).trainer.run()

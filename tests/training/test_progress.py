@@ -153,6 +153,56 @@ def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_pa
     assert lines[4].endswith(str(tmp_path))
 
 
+@pytest.mark.parametrize("part", ["trainer", "validator"])
+def test_ctrl_c_is_one_line_that_says_how_to_resume(make_training, caplog, tmp_path, part):
+    training = make_training(epochs=3)
+
+    def interrupt():
+        if training.trainer.state.epoch == 2:
+            raise KeyboardInterrupt
+
+    getattr(training, part).add_event_handler("ITERATION_STARTED", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        training.trainer.run()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line == (
+        f"training interrupted in epoch 2; resume with --resume True (last checkpoint: {tmp_path / 'last.pt'})"
+    )
+
+
+def test_ctrl_c_before_the_first_checkpoint_offers_no_resume(make_training, caplog):
+    training = make_training(epochs=3)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    training.trainer.add_event_handler("ITERATION_STARTED", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        training.trainer.run()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line == "training interrupted in epoch 1, before its first checkpoint: start it again"
+
+
+def test_with_minutes_the_number_of_epochs_is_called_an_estimate(make_training, caplog):
+    caplog.set_level(logging.INFO, logger="pipeline.training.progress")
+    training = make_training(epochs=4)
+    # What EndInTime would find: all epochs seem to fit, then three, and the third is the last.
+    found = {1: (4, False), 2: (3, True), 3: (3, True)}
+
+    def shorten(engine):
+        engine.state.minutes = 15.0
+        engine.state.max_epochs, engine.state.is_shortened = found[engine.state.epoch]
+
+    training.trainer.add_event_handler("EPOCH_STARTED", shorten)
+    training.trainer.run()
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch ")]
+    assert [line.partition("  ")[0] for line in lines] == [
+        "epoch 1, at most 4 in 15 min",
+        "epoch 2, about 3 in 15 min",
+        "epoch 3/3",
+    ]
+
+
 def test_an_error_in_a_step_ends_the_training(make_training):
     # Ignite swallows an exception when a handler listens to it and does not raise it again.
     training = make_training(epochs=2)

@@ -127,7 +127,7 @@ def test_patience_goes_on_over_a_resume(make_training):
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """A clock that only the test moves."""
 
     def __init__(self):
         self.now = 100.0
@@ -193,7 +193,7 @@ def test_at_least_one_epoch_is_trained(monkeypatch):
 
 @pytest.mark.parametrize("minutes", [0, -1])
 def test_minutes_above_zero(minutes):
-    with pytest.raises(ValueError, match="must be above 0, or None"):
+    with pytest.raises(ValueError, match="expected a number above 0, or None"):
         EndInTime(minutes, None)
 
 
