@@ -57,7 +57,7 @@ def at(made: Any, **options: Any) -> Resources:
     def arguments(size: Size) -> dict[str, Any]:
         return network_spec(size, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
 
-    resources.at(made, [1.0, 1.0, 2.0], arguments)
+    resources.plan_for(made, [1.0, 1.0, 2.0], arguments)
     return resources
 
 

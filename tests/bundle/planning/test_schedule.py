@@ -8,7 +8,7 @@ import pytest
 from pipeline.bundle.planning.fingerprint import Fingerprint, make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.resources import Resources
-from pipeline.bundle.planning.schedule import cases_per_step, choose_schedule
+from pipeline.bundle.planning.schedule import choose_cases_per_step, choose_schedule
 from pipeline.bundle.planning.size import Size, network_spec
 
 Make = Callable[..., dict[str, Any]]
@@ -19,7 +19,7 @@ def prepared(made: Fingerprint, resources: Resources) -> Resources:
     def arguments(size: Size) -> dict[str, Any]:
         return network_spec(size, dims=made.dims, in_channels=1, out_channels=2) | {"skip": "sum"}
 
-    resources.at(made, PLAIN[: made.dims], arguments)
+    resources.plan_for(made, PLAIN[: made.dims], arguments)
     return resources
 
 
@@ -41,6 +41,7 @@ def test_by_hand(make_report: Make, steady: Callable[..., Resources]) -> None:
     assert values["minutes"] == 45
     assert values["val_interval"] == 5
     assert values["warmup_epochs"] == 4
+    assert schedule["warmup_epochs"].reason.startswith("4.1% of the epochs")  # 4 of 98
     assert values["samples_per_case"] == 1
     assert values["learning_rate"] == 5e-3
     assert hours == pytest.approx((epochs * 166 * 0.14336 + validations) / 3600)
@@ -62,6 +63,9 @@ def test_training_stays_within_the_hours(
     assert estimate <= hours or values["epochs"] == 2
     assert 1 <= values["val_interval"] <= values["epochs"]
     assert 1 <= values["warmup_epochs"] <= values["epochs"]
+    # The share of the number that is written, not of the number that was aimed for.
+    share = float(schedule["warmup_epochs"].reason.partition("%")[0])
+    assert share == pytest.approx(100 * values["warmup_epochs"] / values["epochs"], abs=0.06)
     assert values["epochs"] // values["val_interval"] <= 30
     assert values["minutes"] == pytest.approx(hours * 60, abs=0.01)
 
@@ -85,7 +89,7 @@ def test_few_cases_give_full_steps_all_the_same(
     made = make_fingerprint(make_report(cases=cases, folds=min(cases, 5), shape=(64, 64, 64)))
     resources = prepared(made, steady(memory=8 * 10**9, device="cpu", hours=10))
     size = Size(8, make_levels([16, 16, 16], PLAIN), 16, "time")
-    assert cases_per_step(made, size, resources) == per_step
+    assert choose_cases_per_step(made, size, resources) == per_step
     assert plain(choose_schedule(made, size, resources)[0])["samples_per_case"] == samples
 
 
@@ -93,7 +97,7 @@ def test_two_cases_are_enough_patches_in_the_hours(make_report: Make, steady: Ca
     made = make_fingerprint(make_report(cases=2, folds=2))
     resources = prepared(made, steady(memory=8 * 10**9, device="cpu", hours=24))
     size = Size(16, make_levels([40, 50, 36], PLAIN), 2, "nothing")
-    assert cases_per_step(made, size, resources) == 1
+    assert choose_cases_per_step(made, size, resources) == 1
     values = plain(choose_schedule(made, size, resources)[0])
     assert values["epochs"] * values["samples_per_case"] >= 12_000
 
@@ -106,4 +110,4 @@ def test_a_case_is_read_once_for_several_patches_only_where_it_has_room(
     size = Size(8, make_levels([16, 16, 16], PLAIN), 16, "nothing")
     for made, cases in ((small, 16), (large, 4)):
         resources = prepared(made, steady(memory=8 * 10**9, device="cpu", hours=1))
-        assert cases_per_step(made, size, resources) == cases
+        assert choose_cases_per_step(made, size, resources) == cases
