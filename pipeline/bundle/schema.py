@@ -1,4 +1,4 @@
-"""The plan's schema: what is particular to one bundle's task, with the checks across its fields."""
+"""The schema of a plan: the settings of one bundle's task, with checks across fields."""
 
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -35,11 +35,11 @@ _OPPOSITES = ("LR", "PA", "IS")
 
 
 class Data(Schema):
-    """Where the scans come from and what they are.
+    """The source and kind of the scans.
 
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
-    ``folder`` is where the scans lie here, relative to the plan's folder; None leaves it to the command line.
-    ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
+    ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
+    line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
     """
 
     manifest: Text | None = None
@@ -51,11 +51,11 @@ class Data(Schema):
 
 
 class Training(Schema):
-    """How long and how fast to train; lengths are in epochs.
+    """The schedule of the training; lengths are in epochs.
 
-    ``average_momentum`` is the share of each step's weights in the running average that is validated and saved,
-    ``minutes`` an end to the training before its epochs, ``cache_rate`` the share of the prepared cases that is kept in
-    memory.
+    ``average_momentum`` is the share of each step's weights in the running average, which is validated and saved.
+    ``minutes`` limits the training; None trains all epochs. ``cache_rate`` is the share of the prepared cases that stay
+    in memory.
     """
 
     epochs: PositiveInt
@@ -74,22 +74,22 @@ class Training(Schema):
     @classmethod
     def _within_the_training(cls, value: int, info: ValidationInfo) -> int:
         epochs = info.data.get("epochs", value)
-        require(value <= epochs, f"is longer than the training of {epochs} epochs")
+        require(value <= epochs, f"must be at most the {epochs} epochs of the training")
         return value
 
 
 class Evaluation(Schema):
-    """``tolerance_mm`` is how far (mm) a surface may lie from the reference's and still count for NSD."""
+    """``tolerance_mm`` is the largest distance (mm) between surfaces that NSD counts as agreement."""
 
     tolerance_mm: Positive = 1.0
 
 
 class Postprocessing(Schema):
-    """How label maps are cleaned in their scan's own grid, by the labels' names; nothing is cleaned where it is empty.
+    """The cleaning of label maps in their scan's own grid, by label name; empty settings clean nothing.
 
-    ``largest_component`` names labels that keep their largest component alone, ``fill_holes`` those whose holes are
-    filled. ``minimum_ml`` is the volume (ml) by label below which a component is removed; ``minimum_mm2`` is the area
-    (mm2) instead, where a scan has two axes.
+    ``largest_component`` names labels that keep only their largest component, ``fill_holes`` labels whose holes are
+    filled. ``minimum_ml`` is a volume (ml) per label: smaller components are removed. In 2D ``minimum_mm2`` is an area
+    (mm2) instead.
     """
 
     largest_component: list[str] = Field(default=[])
@@ -99,10 +99,10 @@ class Postprocessing(Schema):
 
 
 class InlineSkip(Schema):
-    """A skip connection that has no file in ``configs/skips``, such as one of your own; the same keys as there.
+    """A skip connection without a file in ``configs/skips``, such as the user's own; the keys are those of a file.
 
-    ``skip`` is anything that a network takes: a name, ``[name, {option: value}]``, or a list with one per level, finest
-    first. ``sparsity`` is the weight of the selecting skips' L1 term in the loss.
+    ``skip`` is a name, ``[name, {option: value}]``, or a list with one of these per level, finest first. ``sparsity``
+    is the weight of the selecting skips' L1 term in the loss.
     """
 
     skip: str | list[Any]
@@ -110,15 +110,15 @@ class InlineSkip(Schema):
 
 
 class Plan(Schema):
-    """Everything a bundle's configs need to know about its task.
+    """All settings of a bundle's task.
 
     ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
-    of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files where
-    these are others than the consecutive ones of ``labels``. ``intensity_range``, ``intensity_mean`` and
-    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` says how often a patch is
-    centred on each label, background first; None: half of them on the background.
-    ``skip`` names a file of ``configs/skips``, or holds what such a file holds; ``imports``
-    are modules that register skips.
+    of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files, where
+    they differ from the consecutive values of ``labels``. ``intensity_range``, ``intensity_mean`` and
+    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` are the relative numbers
+    of patches centred on each label, background first; None centres half of them on the background. ``skip`` names a
+    file of ``configs/skips``, or has the content of such a file. ``imports`` are modules that register skips or
+    networks.
     """
 
     name: Name
@@ -156,21 +156,21 @@ class Plan(Schema):
     evaluation: Evaluation = Evaluation()
     postprocessing: Postprocessing = Postprocessing()
 
-    # Checks across fields sit on the later field, so that each names its key and all are listed in one go.
+    # A check across fields belongs to the later field: its error names that key, and all errors are listed at once.
 
     @property
     def spatial_dims(self) -> int:
-        """2 or 3: the number of axes that ``spacing`` has."""
+        """2 or 3: the number of axes of ``spacing``."""
         return len(self.spacing)
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
-        """What patch and window sizes (voxels) divide by, one number per axis: the product of the axis's strides."""
+        """Per axis, the number that must divide patch and window sizes (voxels): the product of the axis's strides."""
         return self.network.size_divisor(self.spatial_dims)
 
     @field_validator("changelog")
     @classmethod
-    def _tells_this_version(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _has_an_entry_for_the_version(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         version = info.data.get("version")
         require(version is None or version in value, f"has no entry for the version {version}")
         return value
@@ -192,7 +192,7 @@ class Plan(Schema):
         names = set(info.data.get("labels", value or ()))
         require(
             value is None or (set(value) == names and len(set(value.values())) == len(value)),
-            f"must give each of the labels ({', '.join(sorted(names))}) a value of its own, and no other",
+            f"must map each of the labels ({', '.join(sorted(names))}) to a different value, and name no others",
         )
         return value
 
@@ -202,7 +202,7 @@ class Plan(Schema):
         labels = len(info.data.get("labels", value or ()))
         require(
             value is None or (len(value) == labels and sum(value) > 0),
-            f"needs {labels} numbers, one per label with background first, and one of them above 0",
+            f"needs {labels} numbers, one per label with background first, at least one of them above 0",
         )
         return value
 
@@ -227,8 +227,8 @@ class Plan(Schema):
     def _range_where_it_is_used(cls, value: str, info: ValidationInfo) -> str:
         if "intensity_range" in info.data:
             given = info.data["intensity_range"] is not None
-            require(value != "ct" or given, "needs intensity_range: [low, high] beside it")
-            require(value == "ct" or not given, "does not use intensity_range; remove that, or choose ct")
+            require(value != "ct" or given, "needs intensity_range: [low, high]")
+            require(value == "ct" or not given, "does not use intensity_range; remove intensity_range, or choose ct")
         scaled = [info.data.get(key) is not None for key in ("intensity_mean", "intensity_std")]
         require(all(scaled) or not any(scaled), "needs intensity_mean and intensity_std together, or neither")
         require(value == "ct" or not any(scaled), "does not use intensity_mean and intensity_std; remove them")
@@ -254,7 +254,7 @@ class Plan(Schema):
             require(
                 value == larger,
                 f"must be divisible by {multiple} ({network.size_rule}); "
-                f"the nearest sizes that are: {smaller} and {larger}",
+                f"the nearest such sizes are {smaller} and {larger}",
             )
         return value
 
@@ -264,13 +264,13 @@ class Plan(Schema):
         axes = len(info.data.get("spacing", [1, 1, 1]))
         require(
             len(set(value)) == len(value) and all(0 <= axis < axes for axis in value),
-            f"must be different axes out of 0 to {axes - 1}",
+            f"must be different axes from 0 to {axes - 1}",
         )
         return value
 
     @field_validator("postprocessing")
     @classmethod
-    def _cleans_labels_that_there_are(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
+    def _cleans_known_labels(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
         for key in ("largest_component", "fill_holes", "minimum_ml", "minimum_mm2"):
             names = list(getattr(value, key))
             require(len(set(names)) == len(names), "must name each label once", below=key)
@@ -279,7 +279,7 @@ class Plan(Schema):
         if "spacing" in info.data:
             axes = len(info.data["spacing"])
             given, other = ("minimum_ml", "minimum_mm2")[:: 1 if axes == 2 else -1]
-            require(not getattr(value, given), f"is not for {axes} axes, as spacing has; use {other}", below=given)
+            require(not getattr(value, given), f"is not for the {axes} axes of spacing; use {other}", below=given)
         return value
 
 
@@ -288,6 +288,4 @@ def _require_labels(names: list[str], labels: dict[str, int], *, below: str) -> 
     for name in names:
         close = get_close_matches(name, known, n=1)
         nearest = f"; did you mean {close[0]}?" if close else ""
-        require(
-            name in known, f"names {name}, but labels has {', '.join(known)} besides background{nearest}", below=below
-        )
+        require(name in known, f"names {name}, which is not one of the labels {', '.join(known)}{nearest}", below=below)

@@ -1,4 +1,4 @@
-"""Reads YAML with the line of each key, so that an error can name the line to edit."""
+"""Read YAML with the line of each key, so that an error can name the line to edit."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ _MAX_VALUES = 100_000
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string.
+    """PyYAML's safe loader, which also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string.
 
-    Every value that cannot be read, such as a number of 5,000 digits, raises a `yaml.YAMLError` with its line.
+    A value that cannot be read, such as a number of 5,000 digits, raises a `yaml.YAMLError` with its line.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: D102
@@ -41,13 +41,13 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
 
     Args:
         file: the file, UTF-8.
-        loader: turns the text into nodes and values; its custom tags, if any, are read too.
+        loader: turns the text into nodes and values, with its own tags if it has any.
 
     Returns:
-        The content, and for each path of keys (list items by their index, as text) the line it stands on, from 1.
+        The content, and the line (from 1) of each path of keys; list items have their index as key, as text.
 
     Raises:
-        InputError: when the file cannot be read, is not YAML, is not a mapping, or has a key twice in one mapping.
+        InputError: the file cannot be read, is not YAML, is not a mapping, or has a key twice in one mapping.
     """
     text = _read_text(file)
     lines: Lines = {}
@@ -59,7 +59,7 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
             _place(file, text, error),
             found=f"text that is not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}",
             expected="YAML: `key: value` lines, nested by indentation with spaces",
-            remedy="correct the text there, or just above it",
+            remedy="correct the text at that place, or just above it",
         ) from error
     if not isinstance(content, dict):
         raise InputError(
@@ -73,13 +73,13 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
             file,
             found="; ".join(duplicates),
             expected="each key once",
-            remedy="remove the one that is not meant",
+            remedy="remove the wrong one",
         )
     return content, lines
 
 
 def line_of(lines: Lines, path: Keys) -> int:
-    """Line of the path, or of the nearest mapping around it when the path itself is not in the file."""
+    """Return the line of a path, or of the nearest mapping around it if the path is not in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
@@ -105,7 +105,7 @@ def _read_text(file: Path) -> str:
 
 
 def _parse(reader: yaml.SafeLoader, lines: Lines, duplicates: list[str]) -> Any:
-    """Return the content, and fill in the lines of its keys and the keys that are there twice."""
+    """Return the content; add the lines of its keys to ``lines``, and repeated keys to ``duplicates``."""
     try:
         node = reader.get_single_node()
         if isinstance(node, yaml.MappingNode):
@@ -129,7 +129,7 @@ def _error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
 
 
 def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
-    # An alias can contain itself, or a list of aliases of lists of aliases hold billions of values.
+    # An alias can contain itself, and nested lists of aliases can have billions of values.
     if len(path) > _MAX_DEPTH:
         raise _error(f"more than {_MAX_DEPTH} levels", node.start_mark)
     if len(lines) > _MAX_VALUES:
@@ -139,7 +139,7 @@ def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -
             child = (*path, str(key.value))
             line = key.start_mark.line + 1
             if child in lines:
-                duplicates.append(f"{'.'.join(child)} on line {line}, and already on line {lines[child]}")
+                duplicates.append(f"{'.'.join(child)} twice, on lines {lines[child]} and {line}")
             lines.setdefault(child, line)
             _collect(value, child, lines, duplicates)
     elif isinstance(node, yaml.SequenceNode):

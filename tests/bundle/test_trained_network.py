@@ -76,7 +76,7 @@ def test_a_network_of_another_make_contradicts() -> None:
 def test_a_network_that_is_not_here_is_named() -> None:
     message = error(network(), {"name": "toy", "skip": "sum"}, FILE)
     assert message.startswith("run/model.pt: found weights of a network that cannot be built here: ")
-    assert "name their module in imports of plan.yaml" in message
+    assert "add their module to imports in plan.yaml" in message
     message = error(network(), spec() | {"skip": "my_skip"}, FILE)
     assert "MY_SKIP" in message
 
