@@ -177,5 +177,5 @@ def test_a_class_that_is_not_registered_has_no_spec_to_prune():
     class Own(VNet):
         pass
 
-    with pytest.raises(ValueError, match="Own does not know its spec: its class is not registered"):
+    with pytest.raises(ValueError, match="Own has no spec, because its class is not registered"):
         prune_skips(Own(2, 2, 3, **SMALL, skip=HARD))

@@ -130,7 +130,7 @@ def test_channels_of_attention_are_no_weights():
 
 @pytest.mark.parametrize("channels", [[], [0, 0], [3], [-1], [0, 1, 2, 3]])
 def test_channels_that_are_not_there_are_refused(channels):
-    with pytest.raises(ValueError, match="must hold different indices of the encoder's 3 channels, from 0"):
+    with pytest.raises(ValueError, match="expected different indices of the encoder's 3 channels, from 0"):
         build(("at", {"channels": channels}))
 
 
@@ -290,15 +290,15 @@ def test_an_unknown_option_is_refused(skip):
 
 
 def test_an_unknown_way_of_selecting_is_refused():
-    with pytest.raises(ValueError, match="select is 'firm'; it is 'soft' or 'hard'"):
+    with pytest.raises(ValueError, match="select is 'firm'; expected 'soft' or 'hard'"):
         build(("sat", {"select": "firm"}))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"merge": "multiply"}, "merge is 'multiply'; it is 'concat' or 'sum'"),
-        ({"merge": "sum"}, "hands over 3 to 2"),
+        ({"merge": "multiply"}, "merge is 'multiply'; expected 'concat' or 'sum'"),
+        ({"merge": "sum"}, "transfers 3 channels; expected 2"),
     ],
 )
 def test_a_merge_that_cannot_be_is_refused(options, message):

@@ -35,7 +35,7 @@ class DenseStage(nn.Module):
 
 
 class UpStage(nn.Module):
-    """Comes up with a width of its own, merges, and goes on from what was merged."""
+    """Upsample, merge, and convolve to a width other than the merged one."""
 
     def __init__(self, spatial_dims: int, in_channels: int, skip: SkipConnection, **layers: object) -> None:
         super().__init__()
