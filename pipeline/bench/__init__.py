@@ -1,4 +1,4 @@
-"""How near a bundle's training and inference are to the machine's limit: `lightskip bench`."""
+"""Measure how close a bundle's training and inference come to the machine's limit: `lightskip bench`."""
 
 from .run import bench
 from .table import as_json, as_table

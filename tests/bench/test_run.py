@@ -107,7 +107,7 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
     for text in ("9.12 G a step", "150 ms a step", "3 MiB", "25.6% of the limit over whole steps", "1 kvoxel/s"):
         assert text in table
     assert "skip=concat" in table
-    assert "not told" in as_table({**fixed, "training_peak_memory_bytes": None})
+    assert "not reported" in as_table({**fixed, "training_peak_memory_bytes": None})
 
 
 @pytest.mark.parametrize(
