@@ -24,7 +24,7 @@ KEY = "key"
 
 logger = logging.getLogger(__name__)
 
-_one_at_a_time = threading.Lock()
+_copy_lock = threading.Lock()
 
 
 class PreparedDataset(CacheDataset):
@@ -100,11 +100,11 @@ class PreparedDataset(CacheDataset):
                 "run `lightskip render BUNDLE` to add it to the bundle's configs"
             )
             return None
-        names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random()]]
+        names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random_index()]]
         lines = [library_text(), f"as_contiguous {self.as_contiguous}", " ".join(names), self.config]
         return CacheFiles(self.cache_dir, "\n".join(lines) + "\n")
 
-    def _first_random(self) -> int | None:
+    def _first_random_index(self) -> int | None:
         """Return the index of MONAI's first random transform, or None if all are deterministic."""
         first: int | None = self.transform.get_index_of_first(
             lambda t: isinstance(t, RandomizableTrait) or not isinstance(t, Transform)
@@ -130,7 +130,7 @@ class PreparedDataset(CacheDataset):
                 private.transform = deepcopy(self.transform)
             except TypeError:
                 # A transform that cannot be copied is used by one thread at a time.
-                lock = _one_at_a_time
+                lock = _copy_lock
         with lock:
             item = CacheDataset._load_cache_item(private, idx)
         # Metadata name transforms by memory address, which differs in a copy and in another process.
@@ -141,7 +141,7 @@ class PreparedDataset(CacheDataset):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        first = self._first_random()
+        first = self._first_random_index()
         draws = first is not None and any(map(_is_random, self.transform.transforms[first:]))
         stream = np.random.PCG64((self.seed, self.epoch, position))
         if draws:

@@ -33,7 +33,7 @@ def config_text(id: str, *, without: str | None = None) -> str | None:
         The text, which is the same in every process. None if no config is being evaluated, or if the part contains
         objects other than text, numbers, lists and mappings.
     """
-    parser = _running_parser()
+    parser = _find_running_parser()
     if parser is None:
         return None
     left_out = None if without is None else ReferenceResolver.normalize_id(without)
@@ -47,7 +47,7 @@ def config_text(id: str, *, without: str | None = None) -> str | None:
     )
 
 
-def _running_parser() -> ConfigParser | None:
+def _find_running_parser() -> ConfigParser | None:
     """Return the parser from the call stack. MONAI offers a config no other access to it."""
     frame = inspect.currentframe()
     while frame is not None:
