@@ -117,7 +117,8 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
     with pytest.raises(InputError) as raised:
         load_plan(write(tmp_path, text))
     message = f"patch must be divisible by {divisor} (a factor of two for each level of "
-    message += f"network.channels below the finest, except where network.strides has 1); the nearest such sizes are {nearest} (found {size})"
+    message += "network.channels below the finest, except where network.strides has 1); "
+    message += f"the nearest such sizes are {nearest} (found {size})"
     assert message in str(raised.value)
 
 

@@ -1,4 +1,4 @@
-"""Lists what Python evaluates when it reads a logging config: classes of handlers and formatters, their arguments."""
+"""List the code that Python evaluates in a logging config: classes of handlers and formatters, and arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVALUATED = ("class", "args", "kwargs", "defaults")
 
 
 def list_logging_code(folder: Path, files: Iterable[str]) -> list[Text]:
-    """List the settings of logging configs that Python evaluates, as written: ``%(name)s`` is not filled in."""
+    """Return the settings of logging configs that Python evaluates, unchanged: ``%(name)s`` is not filled in."""
     return [text for file in files if file.endswith((".conf", ".ini", ".cfg")) for text in _list_file(folder, file)]
 
 
@@ -38,6 +38,6 @@ def _list_file(folder: Path, file: str) -> Iterator[Text]:
             if text is not None:
                 yield Text(file, f"{section}#{key}", "logging", text)
         if any("%(" in (parser.get(section, key, fallback=None) or "") for key in _EVALUATED):
-            # What is filled in can be in any setting of the section.
+            # The inserted text can come from any setting of the section.
             others = [key for key in parser[section] if key not in _EVALUATED]
             yield from (Text(file, f"{section}#{key}", "logging", str(parser.get(section, key))) for key in others)

@@ -1,6 +1,6 @@
-"""The files beside an ONNX model that it takes its tensors from, read from its bytes: the package onnx is not needed.
+"""Find the files that an ONNX model reads tensors from, without the package onnx.
 
-A model is a message of Protocol Buffers; the numbers of the fields are those of onnx.proto (ONNX 1.17, IR version 10).
+A model is a message of Protocol Buffers. The field numbers are those of onnx.proto (ONNX 1.17, IR version 10).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BYTES = 2
 
 
 def find_external_paths(file: Path) -> set[str]:
-    """Return the paths under ``location`` of a model's tensors that lie in other files, as written.
+    """Return the ``location`` paths of a model's tensors in other files, unchanged.
 
     Raises:
-        ValueError: the file is no message of Protocol Buffers.
+        ValueError: the file is not a message of Protocol Buffers.
     """
     paths: set[str] = set()
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -47,7 +47,7 @@ def find_external_paths(file: Path) -> set[str]:
 
 
 def _fields(data: mmap.mmap, place: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield number, first byte and last byte + 1 of a message's fields that have a length."""
+    """Yield number, first byte and last byte + 1 of each field of a message that has a length."""
     while place < end:
         tag, place = _number(data, place, end)
         kind = tag & 7
@@ -62,7 +62,7 @@ def _fields(data: mmap.mmap, place: int, end: int) -> Iterator[tuple[int, int, i
         elif kind in _WIDTHS:
             place += _WIDTHS[kind]
         else:
-            raise ValueError("no message of Protocol Buffers")
+            raise ValueError("not a message of Protocol Buffers")
 
 
 def _number(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
@@ -75,4 +75,4 @@ def _number(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return number, place
-    raise ValueError("no message of Protocol Buffers")
+    raise ValueError("not a message of Protocol Buffers")

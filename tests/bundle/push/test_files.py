@@ -68,9 +68,9 @@ def test_texts_and_configs_in_yaml_are_told_as_well(bundle: Make) -> None:
     cases = "training: [{image: DOE_1.nii}, {image: DOE_2.nii}, {image: DOE_3.nii}]\nx: {y: [/home/me/data]}\n"
     files = {"patients.txt": "x", "docs/data_license.txt": "x", "configs/sub/a.yaml": cases}
     assert list(private_notes(bundle(files), list(files))) == [
-        "patients.txt: see that no text tells of a patient",
-        "configs/sub/a.yaml names 3 cases: see that no name tells of a patient",
-        "configs/sub/a.yaml names places of a machine: /home/me/data",
+        "patients.txt: check that no text identifies a patient",
+        "configs/sub/a.yaml names 3 cases: check that no name identifies a patient",
+        "configs/sub/a.yaml names paths on a machine: /home/me/data",
     ]
 
 
@@ -79,7 +79,7 @@ def test_names_of_cases_places_of_a_machine_and_tables_are_told(bundle: Make) ->
     train = {"dataset_dir": "/home/me/data", "x": ["C:\\data"], "url": "https://x/home"}
     files = {"configs/datalist.json": json.dumps(datalist), "configs/train.json": json.dumps(train), "docs/a.csv": "x"}
     assert list(private_notes(bundle(files), list(files))) == [
-        "docs/a.csv: see that no table tells of a patient",
-        "configs/datalist.json names 3 cases: see that no name tells of a patient",
-        "configs/train.json names places of a machine: /home/me/data, C:\\data",
+        "docs/a.csv: check that no table identifies a patient",
+        "configs/datalist.json names 3 cases: check that no name identifies a patient",
+        "configs/train.json names paths on a machine: /home/me/data, C:\\data",
     ]

@@ -66,7 +66,7 @@ def test_names_are_checked_as_the_zip_has_them(zipped: Make, name: str) -> None:
 def test_a_name_with_a_null_byte_is_not_cut_there(zipped: Make) -> None:
     archive = zipped({"spleen/a.jsonX.exe": "x"})
     archive.write_bytes(archive.read_bytes().replace(b"a.jsonX.exe", b"a.json\0.exe"))
-    with pytest.raises(InputError, match="a character that is not shown"):
+    with pytest.raises(InputError, match="an invisible character"):
         read_members(archive)
 
 
@@ -144,7 +144,7 @@ def test_another_byte_within_a_file_is_told(zipped: Make, tmp_path: Path) -> Non
         (b"", "an empty file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
         (b"\n<!DOCTYPE html><html>", "a web page"),
-        (b"\x1f\x8b\x08 a tar.gz", "a file that is no zip"),
+        (b"\x1f\x8b\x08 a tar.gz", "a file that is not a zip"),
     ],
 )
 def test_what_is_no_zip_is_told_apart(tmp_path: Path, content: bytes, found: str) -> None:
@@ -171,7 +171,10 @@ def test_a_mistyped_path_names_the_nearest(zipped: Make) -> None:
 
 @pytest.mark.parametrize(
     ("root", "more", "found"),
-    [("deep/spleen/", {}, "deep/spleen/configs/metadata.json"), ("spleen/", {"other/x": ""}, "not all files in one")],
+    [
+        ("deep/spleen/", {}, "deep/spleen/configs/metadata.json"),
+        ("spleen/", {"other/x": ""}, "not all files in its folder"),
+    ],
 )
 def test_what_is_no_bundle_or_more_than_one(zipped: Make, root: str, more: dict[str, str], found: str) -> None:
     with pytest.raises(InputError, match=found):
@@ -181,7 +184,7 @@ def test_what_is_no_bundle_or_more_than_one(zipped: Make, root: str, more: dict[
 def test_a_zip_of_something_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
         opened.writestr("photos/1.jpg", "x")
-    with pytest.raises(InputError, match=r"1 files, and no configs/metadata\.json"):
+    with pytest.raises(InputError, match=r"1 file, but no configs/metadata\.json"):
         read_members(tmp_path / "a.zip")
 
 
@@ -198,5 +201,5 @@ def test_a_disk_that_is_or_becomes_full(zipped: Make, tmp_path: Path, monkeypatc
         with pytest.raises(InputError, match="a disk that became full"):
             extract(archive, members, tmp_path / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))
-    with pytest.raises(InputError, match="5 bytes of room"):
+    with pytest.raises(InputError, match="5 bytes free"):
         extract(archive, members, tmp_path / "out")

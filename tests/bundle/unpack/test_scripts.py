@@ -64,15 +64,15 @@ def test_programs_are_found_by_name_and_content(tmp_path: Path, file: str, conte
     ("file", "note"),
     [
         # With the bundle's folder on Python's path these come before the installed ones.
-        ("numpy.py", "can be imported in place of the installed module numpy"),
-        ("torch/__init__.py", "can be imported in place of the installed module torch"),
-        ("json.py", "can be imported in place of the installed module json"),
-        ("scripts/json.py", "can be imported in place of the installed module json"),
-        ("json.cpython-311-x86_64-linux-gnu.so", "can be imported in place of the installed module json"),
+        ("numpy.py", "can be imported instead of the installed module numpy"),
+        ("torch/__init__.py", "can be imported instead of the installed module torch"),
+        ("json.py", "can be imported instead of the installed module json"),
+        ("scripts/json.py", "can be imported instead of the installed module json"),
+        ("json.cpython-311-x86_64-linux-gnu.so", "can be imported instead of the installed module json"),
         ("scripts/a/json.py", None),
         ("torch/other.py", None),
         ("mine.py", None),
-        ("__init__.py", "can be imported in place of the module that has the name of the bundle's folder"),
+        ("__init__.py", "can be imported instead of the module with the name of the bundle's folder"),
     ],
 )
 def test_a_module_that_takes_the_place_of_another_is_noted(tmp_path: Path, file: str, note: str | None) -> None:
@@ -84,9 +84,9 @@ def test_a_module_that_takes_the_place_of_another_is_noted(tmp_path: Path, file:
 @pytest.mark.parametrize(
     ("content", "lines", "note"),
     [
-        (b"x = = 1", 1, "not Python as it stands (SyntaxError)"),
-        (b"x = '\0'", None, "not Python as it stands"),
-        (b"(" * 500, 1, "not Python as it stands"),
+        (b"x = = 1", 1, "not valid Python (SyntaxError)"),
+        (b"x = '\0'", None, "not valid Python"),
+        (b"(" * 500, 1, "not valid Python"),
         (b"#" * (4 * 2**20 + 1), None, "more than 4 MiB"),
     ],
 )
