@@ -169,10 +169,10 @@ def _is_not_interrupt(_: logging.LogRecord) -> bool:
 def _epoch_text(engine: Engine) -> str:
     """Return the epoch and what is known of their number, such as "epoch 8/60" or "epoch 8, about 22 in 15 min"."""
     state = engine.state
-    minutes = getattr(state, "minutes", None)
-    if minutes is None or state.epoch == state.max_epochs:
+    is_shortened = getattr(state, "is_shortened", False)
+    if is_shortened is False or state.epoch == state.max_epochs:
         return f"epoch {state.epoch}/{state.max_epochs}"
-    return f"epoch {state.epoch}, {'about' if state.is_shortened else 'at most'} {state.max_epochs} in {minutes:g} min"
+    return f"epoch {state.epoch}, {'about' if is_shortened else 'at most'} {state.max_epochs} in {state.minutes:g} min"
 
 
 def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:

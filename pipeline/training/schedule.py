@@ -88,7 +88,8 @@ class EndInTime:
     this run, after the data were read. A resumed training gets the full minutes again. How many epochs fit depends on
     the machine, so two such trainings differ. Set ``epochs`` instead for a reproducible training.
 
-    While it may shorten the training, ``engine.state.minutes`` is the limit, for :class:`~pipeline.training.Progress`.
+    For :class:`~pipeline.training.Progress`, ``engine.state.minutes`` is the limit, and ``engine.state.is_shortened``
+    says whether it lowered the number of epochs (None before the first estimate).
 
     Args:
         minutes: more than 0, or None for no limit.
@@ -137,7 +138,7 @@ class EndInTime:
     def _start(self, engine: Engine) -> None:
         self._asked = engine.state.max_epochs
         engine.state.minutes = self.minutes
-        engine.state.is_shortened = False
+        engine.state.is_shortened = None  # not known before the first epoch has ended
         self._length, self._warmup = self.lr_scheduler.t_total, self.lr_scheduler.warmup_steps
         self._started = time.monotonic()
         self._epochs = []

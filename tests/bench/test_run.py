@@ -111,7 +111,7 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("{tmp}/absent", "absent: found no such folder"),
         ("{tmp}", "found no configs/train.json in it"),
@@ -125,10 +125,10 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
     ],
 )
 def test_mistakes_are_explained(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, told: str
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
 ) -> None:
     assert main(["bench", *words.format(bundle=bundle, tmp=tmp_path).split()]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1

@@ -58,7 +58,7 @@ def arranged(request):
 
 @pytest.fixture
 def make(arranged):
-    """Construct the network under test from a fixed seed, in 2D unless told."""
+    """Construct the network under test from a fixed seed, in 2D by default."""
     network_type, small, _ = NETWORKS[arranged[0]]
     skip = SKIPS[arranged[1]]
 

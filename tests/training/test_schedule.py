@@ -198,13 +198,13 @@ def test_minutes_above_zero(minutes):
 
 
 def test_what_seeds_itself_is_told_the_epoch():
-    told = []
+    calls = []
     sampler = DistributedSampler(range(4), num_replicas=1, rank=0)
-    sampler.set_epoch = lambda epoch: told.append(("sampler", epoch))
+    sampler.set_epoch = lambda epoch: calls.append(("sampler", epoch))
     cases = Dataset([{NUMBER: torch.zeros(1)}] * 4)
-    cases.set_epoch = lambda epoch: told.append(("dataset", epoch))
+    cases.set_epoch = lambda epoch: calls.append(("dataset", epoch))
     engine = Engine(lambda *_: None)
     engine.data_loader = DataLoader(cases, batch_size=2, sampler=sampler)
     EpochSeed(0).attach(engine)
     engine.run(engine.data_loader, max_epochs=2)
-    assert told == [("dataset", 1), ("sampler", 1), ("dataset", 2), ("sampler", 2)]
+    assert calls == [("dataset", 1), ("sampler", 1), ("dataset", 2), ("sampler", 2)]
