@@ -344,10 +344,10 @@ def test_datalist_keeps_what_training_reads(bundle: Path, recipes: Path) -> None
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("recipes/train.yaml", "a: 1\nb: !plan training.epoch\n", r"train\.yaml, line 2: .*no epoch;.*word is epochs"),
-        ("recipes/train.yaml", "b: !plan skip.deeper\n", r"line 1: .*no deeper; expected a name that ends earlier"),
-        ("recipes/train.yaml", "b: !skip sparsty\n", r"line 1: found !skip sparsty.*word is sparsity"),
-        ("recipes/train.yaml", "b: !derived in_chanels\n", r"line 1: .*word is in_channels"),
+        ("recipes/train.yaml", "a: 1\nb: !plan training.epoch\n", r"train\.yaml, line 2: .*no epoch;.*did you mean epochs"),
+        ("recipes/train.yaml", "b: !plan skip.deeper\n", r"line 1: .*no deeper; expected a shorter name"),
+        ("recipes/train.yaml", "b: !skip sparsty\n", r"line 1: found !skip sparsty.*did you mean sparsity"),
+        ("recipes/train.yaml", "b: !derived in_chanels\n", r"line 1: .*did you mean in_channels"),
         ("recipes/train.yaml", "b: [!splice {derived: in_channels}]\n", r"in_channels, which is 1; expected a list"),
         ("recipes/train.yaml", "b:\n- !splice {drived: x}\n", r"line 2, column 3: .*!splice needs one of plan, skip"),
         ("recipes/train.yaml", "b: !plann x\n", r"line 1, column 4: .*no such tag: !plann"),
