@@ -36,9 +36,9 @@ def with_block(file: Path, key: str, block: str) -> str:
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += end
-    first, last = _lines_of(text, key, lines)
+    first, last = _find_lines(text, key, lines)
     changed = "".join([*lines[:first], block.replace("\n", end), *lines[last:]])
-    before, after = _without(text, key), _without(changed, key)
+    before, after = _read_without(text, key), _read_without(changed, key)
     if before is None or before != after:
         raise InputError(
             file,
@@ -49,7 +49,7 @@ def with_block(file: Path, key: str, block: str) -> str:
     return changed
 
 
-def _lines_of(text: str, key: str, lines: list[str]) -> tuple[int, int]:
+def _find_lines(text: str, key: str, lines: list[str]) -> tuple[int, int]:
     """Return a top-level key's first line and the line after its last, from 0; both past the end if it is missing."""
     node = yaml.compose(text, Loader)
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
@@ -64,7 +64,7 @@ def _lines_of(text: str, key: str, lines: list[str]) -> tuple[int, int]:
     return len(lines), len(lines)
 
 
-def _without(text: str, key: str) -> dict[str, Any] | None:
+def _read_without(text: str, key: str) -> dict[str, Any] | None:
     """Return the content of the other keys; None if the text is not a mapping."""
     try:
         content = yaml.load(text, Loader)

@@ -60,15 +60,15 @@ class LevelSettings(Schema):
     def check_axes(self, axes: int) -> None:
         """Raise pydantic's error where kernels or strides have a different number of axes."""
         if isinstance(self.kernel_size, list) and not is_nested(self.kernel_size):
-            require_axes(self.kernel_size, axes, below="kernel_size")
+            require_axes(self.kernel_size, axes, subkey="kernel_size")
         for key in ("kernel_size", "strides"):
             for entry in as_list(getattr(self, key)):
                 if isinstance(entry, list):
-                    require_axes(entry, axes, below=key, each="lists of ")
+                    require_axes(entry, axes, subkey=key, each="lists of ")
 
     @field_validator("kernel_size", mode="before")
     @classmethod
-    def _odd_sizes(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_kernel_size(cls, value: Any, info: ValidationInfo) -> Any:
         entries = as_list(value)
         require(
             all(type(size) is int and size > 0 and size % 2 == 1 for entry in entries for size in as_list(entry)),
@@ -85,7 +85,7 @@ class LevelSettings(Schema):
 
     @field_validator("strides", mode="before")
     @classmethod
-    def _one_or_two(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_strides(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None:
             return value
         require(
@@ -105,7 +105,7 @@ class LevelSettings(Schema):
 
     @field_validator("norm", "act", mode="before")
     @classmethod
-    def _name_or_name_with_options(cls, value: Any) -> Any:
+    def _check_layer(cls, value: Any) -> Any:
         named = isinstance(value, str) and value != ""
         with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
         require(named or with_options, "must be a name such as instance, or [name, {option: value}]")
@@ -127,7 +127,7 @@ class VNet(LevelSettings):
 
     @field_validator("convs_per_level", "decoder_convs_per_level")
     @classmethod
-    def _one_entry_per_level(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_convs(cls, value: list[int], info: ValidationInfo) -> list[int]:
         if "channels" in info.data:
             levels = len(info.data["channels"]) - (info.field_name == "decoder_convs_per_level")
             require(
@@ -172,8 +172,8 @@ class OwnNetwork(Schema):
 
     @field_validator("name")
     @classmethod
-    def _is_a_class(cls, value: str) -> str:
-        known = _known()
+    def _check_class(cls, value: str) -> str:
+        known = _known_names()
         close = get_close_matches(value, known, n=1)
         nearest = f"; did you mean {close[0]}?" if close else ""
         require(
@@ -184,12 +184,12 @@ class OwnNetwork(Schema):
         return value
 
 
-def _kind(value: Any) -> str:
+def _union_tag(value: Any) -> str:
     name = value.get("name", "vnet") if isinstance(value, dict) else getattr(value, "name", "vnet")
-    return f"[{name}]" if name in _known() else "[own]"
+    return f"[{name}]" if name in _known_names() else "[own]"
 
 
-def _known() -> list[str]:
+def _known_names() -> list[str]:
     """Return the names of LightSkip's networks."""
     models = [get_args(member)[0] for member in get_args(get_args(Network)[0])]
     return [model.model_fields["name"].default for model in models if model is not OwnNetwork]
@@ -198,7 +198,7 @@ def _known() -> list[str]:
 Network = Annotated[
     Annotated[VNet, Tag("[vnet]")]  # one line per network
     | Annotated[OwnNetwork, Tag("[own]")],
-    Discriminator(_kind),
+    Discriminator(_union_tag),
 ]
 
 

@@ -75,15 +75,15 @@ def check_overridden(
         InputError: names every unknown override with the nearest known ids, or every value of a wrong type.
     """
     where = ", ".join(map(str, files))
-    unknown = [*lost, *_unknown_ids(config, "", known, accepted)]
+    unknown = [*lost, *_find_unknown_ids(config, "", known, accepted)]
     if unknown:
         raise InputError(
             where,
             found=f"unknown override{'s' * (len(unknown) > 1)}: " + ", ".join(f"--{shown(key)}" for key in unknown),
-            expected="a key of the config" + _nearest(unknown, known),
+            expected="a key of the config" + _suggest_ids(unknown, known),
             remedy="correct the name; any key of the config file will do, with # between the parts of a nested key",
         )
-    misfits = list(_misfits(config, "", known))
+    misfits = list(_find_misfits(config, "", known))
     if misfits:
         raise InputError(
             where,
@@ -156,7 +156,7 @@ def _children(config: Any) -> list[tuple[str, Any]]:
     return [(str(i), value) for i, value in enumerate(config)] if isinstance(config, list) else []
 
 
-def _unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> Iterator[str]:
+def _find_unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> Iterator[str]:
     """Yield ids of the running config that no file has, within dictionaries that a file has.
 
     Three kinds of values are the user's own and not checked: replacements of a whole value (a number, an expression, a
@@ -169,14 +169,14 @@ def _unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> 
             if isinstance(config, dict):
                 yield child
         elif isinstance(value, dict) and "_target_" in value:
-            yield from _unknown_arguments(value, child, known, accepted)
+            yield from _find_unknown_arguments(value, child, known, accepted)
         elif isinstance(value, dict) and isinstance(config, list):
             continue
         elif any(type(value) is type(before) for before in known[child]):
-            yield from _unknown_ids(value, child + _SEPARATOR, known, accepted)
+            yield from _find_unknown_ids(value, child + _SEPARATOR, known, accepted)
 
 
-def _unknown_arguments(component: dict[str, Any], id_: str, known: Known, accepted: Accepted) -> Iterator[str]:
+def _find_unknown_arguments(component: dict[str, Any], id_: str, known: Known, accepted: Accepted) -> Iterator[str]:
     prefix = id_ + _SEPARATOR
     replaced = component["_target_"] not in known.get(prefix + "_target_", [])
     added = {key for key in component if replaced or prefix + key not in known}
@@ -184,24 +184,26 @@ def _unknown_arguments(component: dict[str, Any], id_: str, known: Known, accept
         # Looking up a target imports it, so only where there are added arguments.
         names = accepted(component)
         yield from (prefix + key for key in sorted(added) if names is not None and key not in names)
-    yield from _unknown_ids({key: component[key] for key in component if key not in added}, prefix, known, accepted)
+    yield from _find_unknown_ids(
+        {key: component[key] for key in component if key not in added}, prefix, known, accepted
+    )
 
 
-def _misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
+def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
     """Yield id, value and expected type of each override whose type differs from the files' value.
 
     Lists are not checked: one item says nothing about the type of another.
     """
     for key, value in _children(config):
         child = prefix + key
-        kinds = [_misfit(value, before) for before in known.get(child, [])]
+        kinds = [_expected_type(value, before) for before in known.get(child, [])]
         if kinds and all(kinds):
             yield child, value, kinds[-1]
         elif isinstance(value, dict):
-            yield from _misfits(value, child + _SEPARATOR, known)
+            yield from _find_misfits(value, child + _SEPARATOR, known)
 
 
-def _misfit(value: Any, before: Any) -> str:
+def _expected_type(value: Any, before: Any) -> str:
     """Return the expected type, in words; empty if the value fits."""
     if value is None or (isinstance(value, str) and value.startswith(_EVALUATED)):
         return ""
@@ -215,7 +217,7 @@ def _misfit(value: Any, before: Any) -> str:
     return ""
 
 
-def _nearest(unknown: Iterable[str], known: Known) -> str:
+def _suggest_ids(unknown: Iterable[str], known: Known) -> str:
     by_last_part: dict[str, list[str]] = {}
     for key in known:
         by_last_part.setdefault(key.rsplit(_SEPARATOR, 1)[-1], []).append(key)

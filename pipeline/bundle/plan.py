@@ -37,7 +37,7 @@ def load_plan(bundle: str | Path) -> Plan:
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
-        problems = [text for _, text in sorted(_problem(details, lines) for details in error.errors())]
+        problems = [text for _, text in sorted(_describe_problem(details, lines) for details in error.errors())]
         raise InputError(
             file,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
@@ -46,28 +46,28 @@ def load_plan(bundle: str | Path) -> Plan:
         ) from None
 
 
-def _problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
-    path = _path(details)
+def _describe_problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
+    path = _key_path(details)
     line = line_of(lines, path)
     where = f"line {line}: {'.'.join(path)}"
     if details["type"] == "extra_forbidden":
-        return line, f"{where} is not a key of a plan{_nearest(path)}"
+        return line, f"{where} is not a key of a plan{_suggest_key(path)}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
     found = details["input"]
-    below = details.get("ctx", {}).get("below")
+    subkey = details.get("ctx", {}).get("subkey")
     message = re.sub(r"^(Input|String) should", "should", details["msg"])
-    return line, f"{where} {message} (found {(found[below] if below else found)!r})"
+    return line, f"{where} {message} (found {(found[subkey] if subkey else found)!r})"
 
 
-def _path(details: ErrorDetails) -> Keys:
+def _key_path(details: ErrorDetails) -> Keys:
     # Pydantic adds parts such as "[key]" or a union's member, which are not in the file.
     parts = tuple(str(part) for part in details["loc"] if not re.search(r"[\[\]]", str(part)))
-    below = details.get("ctx", {}).get("below")
-    return (*parts, below) if below else parts
+    subkey = details.get("ctx", {}).get("subkey")
+    return (*parts, subkey) if subkey else parts
 
 
-def _nearest(path: Keys) -> str:
+def _suggest_key(path: Keys) -> str:
     known = list(dict.fromkeys(_known_paths(Plan)))
     siblings = [key[-1] for key in known if key[:-1] == path[:-1]]
     close = get_close_matches(path[-1], siblings, n=1)
@@ -82,13 +82,13 @@ def _nearest(path: Keys) -> str:
 def _known_paths(model: type[BaseModel], path: Keys = ()) -> Iterator[Keys]:
     for name, field in model.model_fields.items():
         yield (*path, name)
-        for below in _models(field.annotation):
-            yield from _known_paths(below, (*path, name))
+        for schema in _schemas_in(field.annotation):
+            yield from _known_paths(schema, (*path, name))
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def _schemas_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """Yield a field's schema, or those of a union's members."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from _schemas_in(argument)

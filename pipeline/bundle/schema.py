@@ -72,7 +72,7 @@ class Training(Schema):
 
     @field_validator("val_interval", "warmup_epochs")
     @classmethod
-    def _within_the_training(cls, value: int, info: ValidationInfo) -> int:
+    def _check_within_training(cls, value: int, info: ValidationInfo) -> int:
         epochs = info.data.get("epochs", value)
         require(value <= epochs, f"must be at most the {epochs} epochs of the training")
         return value
@@ -170,14 +170,14 @@ class Plan(Schema):
 
     @field_validator("changelog")
     @classmethod
-    def _has_an_entry_for_the_version(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _check_changelog(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         version = info.data.get("version")
         require(version is None or version in value, f"has no entry for the version {version}")
         return value
 
     @field_validator("labels")
     @classmethod
-    def _consecutive_from_background(cls, value: dict[str, int]) -> dict[str, int]:
+    def _check_labels(cls, value: dict[str, int]) -> dict[str, int]:
         require(value.get("background") == 0, "must contain background: 0")
         require(len(value) > 1, "needs at least one label besides background")
         require(
@@ -188,7 +188,7 @@ class Plan(Schema):
 
     @field_validator("label_values")
     @classmethod
-    def _a_value_for_every_label(cls, value: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
+    def _check_label_values(cls, value: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
         names = set(info.data.get("labels", value or ()))
         require(
             value is None or (set(value) == names and len(set(value.values())) == len(value)),
@@ -198,7 +198,7 @@ class Plan(Schema):
 
     @field_validator("class_ratios")
     @classmethod
-    def _a_ratio_for_every_label(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
+    def _check_class_ratios(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
         labels = len(info.data.get("labels", value or ()))
         require(
             value is None or (len(value) == labels and sum(value) > 0),
@@ -208,7 +208,7 @@ class Plan(Schema):
 
     @field_validator("orientation")
     @classmethod
-    def _one_letter_per_axis(cls, value: str) -> str:
+    def _check_orientation(cls, value: str) -> str:
         pairs = [pair for letter in value for pair in _OPPOSITES if letter in pair]
         require(
             len(value) == 3 and sorted(pairs) == sorted(_OPPOSITES),
@@ -218,13 +218,13 @@ class Plan(Schema):
 
     @field_validator("intensity_range")
     @classmethod
-    def _low_and_high(cls, value: list[float] | None) -> list[float] | None:
+    def _check_intensity_range(cls, value: list[float] | None) -> list[float] | None:
         require(value is None or (len(value) == 2 and value[0] < value[1]), "must be [low, high] with low below high")
         return value
 
     @field_validator("normalisation")
     @classmethod
-    def _range_where_it_is_used(cls, value: str, info: ValidationInfo) -> str:
+    def _check_normalisation(cls, value: str, info: ValidationInfo) -> str:
         if "intensity_range" in info.data:
             given = info.data["intensity_range"] is not None
             require(value != "ct" or given, "needs intensity_range: [low, high]")
@@ -236,14 +236,14 @@ class Plan(Schema):
 
     @field_validator("network")
     @classmethod
-    def _network_fits_the_axes(cls, value: Network, info: ValidationInfo) -> Network:
+    def _check_network(cls, value: Network, info: ValidationInfo) -> Network:
         if "spacing" in info.data:
             value.check_axes(len(info.data["spacing"]))
         return value
 
     @field_validator("patch", "window")
     @classmethod
-    def _network_takes_the_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
         require_axes(value, len(info.data.get("spacing", value)))
         if "network" in info.data and "spacing" in info.data:
             network = info.data["network"]
@@ -260,7 +260,7 @@ class Plan(Schema):
 
     @field_validator("mirror_axes")
     @classmethod
-    def _axes_exist(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_mirror_axes(cls, value: list[int], info: ValidationInfo) -> list[int]:
         axes = len(info.data.get("spacing", [1, 1, 1]))
         require(
             len(set(value)) == len(value) and all(0 <= axis < axes for axis in value),
@@ -270,22 +270,24 @@ class Plan(Schema):
 
     @field_validator("postprocessing")
     @classmethod
-    def _cleans_known_labels(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
+    def _check_postprocessing(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
         for key in ("largest_component", "fill_holes", "minimum_ml", "minimum_mm2"):
             names = list(getattr(value, key))
-            require(len(set(names)) == len(names), "must name each label once", below=key)
+            require(len(set(names)) == len(names), "must name each label once", subkey=key)
             if "labels" in info.data:
-                _require_labels(names, info.data["labels"], below=key)
+                _require_labels(names, info.data["labels"], subkey=key)
         if "spacing" in info.data:
             axes = len(info.data["spacing"])
             given, other = ("minimum_ml", "minimum_mm2")[:: 1 if axes == 2 else -1]
-            require(not getattr(value, given), f"is not for the {axes} axes of spacing; use {other}", below=given)
+            require(not getattr(value, given), f"is not for the {axes} axes of spacing; use {other}", subkey=given)
         return value
 
 
-def _require_labels(names: list[str], labels: dict[str, int], *, below: str) -> None:
+def _require_labels(names: list[str], labels: dict[str, int], *, subkey: str) -> None:
     known = [name for name, value in labels.items() if value != 0]
     for name in names:
         close = get_close_matches(name, known, n=1)
         nearest = f"; did you mean {close[0]}?" if close else ""
-        require(name in known, f"names {name}, which is not one of the labels {', '.join(known)}{nearest}", below=below)
+        require(
+            name in known, f"names {name}, which is not one of the labels {', '.join(known)}{nearest}", subkey=subkey
+        )

@@ -30,16 +30,16 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def require(condition: bool, message: str, *, below: str = "") -> None:
-    """Raise pydantic's error with this message unless the condition holds; ``below`` is a key within the field."""
+def require(condition: bool, message: str, *, subkey: str = "") -> None:
+    """Raise pydantic's error with this message unless the condition holds; ``subkey`` is a key within the field."""
     if not condition:
         # Pydantic would format braces in the message itself.
-        raise PydanticCustomError("plan", "{message}", {"message": message, "below": below})
+        raise PydanticCustomError("plan", "{message}", {"message": message, "subkey": subkey})
 
 
-def require_axes(value: list[Any], axes: int, *, below: str = "", each: str = "") -> None:
+def require_axes(value: list[Any], axes: int, *, subkey: str = "", each: str = "") -> None:
     """Raise pydantic's error unless the value has one entry per axis."""
-    require(len(value) == axes, f"needs {each}{axes} entries, one per axis of spacing", below=below)
+    require(len(value) == axes, f"needs {each}{axes} entries, one per axis of spacing", subkey=subkey)
 
 
 def as_list(value: Any) -> list[Any]:

@@ -43,7 +43,7 @@ def network_of_weights(network: nn.Module, weights: str | Path) -> nn.Module:
     Raises:
         InputError: the spec cannot be read or built, is for another task, or contradicts the command line.
     """
-    return network_of_spec(network, read_spec_of(Path(weights)), Path(weights), given=_given_now())
+    return network_of_spec(network, read_spec_of(Path(weights)), Path(weights), given=_find_given_now())
 
 
 def network_to_resume(network: nn.Module, checkpoint: str | Path) -> nn.Module:
@@ -54,7 +54,7 @@ def network_to_resume(network: nn.Module, checkpoint: str | Path) -> nn.Module:
         # A missing or damaged file is reported by the training's own check.
         return network
     spec = state.get("network_spec") if isinstance(state, dict) else None
-    return network_of_spec(network, spec, Path(checkpoint), given=_given_now())
+    return network_of_spec(network, spec, Path(checkpoint), given=_find_given_now())
 
 
 def read_spec_of(weights: Path) -> dict[str, Any] | None:
@@ -152,7 +152,7 @@ def given_arguments(definition: Mapping[str, Any], overridden: Collection[str]) 
     return given | {key for key, value in definition.items() if isinstance(value, str) and value[1:] in heads}
 
 
-def _given_now() -> set[str]:
+def _find_given_now() -> set[str]:
     """Return the names of the network's arguments that the running workflow's command sets."""
     workflow, call = running_workflow()
     if workflow is None:
@@ -179,12 +179,12 @@ def _is_same(key: str, first: Any, second: Any, levels: int) -> bool:
     if key != "skip" or first == second:
         return bool(first == second)
     try:
-        return _names_and_options(first, levels) == _names_and_options(second, levels)
+        return _split_skip(first, levels) == _split_skip(second, levels)
     except ValueError:
         return False
 
 
-def _names_and_options(skip: Any, levels: int) -> list[tuple[str, Any]]:
+def _split_skip(skip: Any, levels: int) -> list[tuple[str, Any]]:
     pairs = map(split_args, skip_per_level(skip, levels))
     return [(name.lower(), options) for name, options in pairs]
 

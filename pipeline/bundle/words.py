@@ -63,7 +63,7 @@ def as_words(settings: Mapping[str, str]) -> list[str]:
 
 def as_text(words: Sequence[str]) -> str:
     """Return words as a user types them in a POSIX shell."""
-    return " ".join(map(_quoted, words))
+    return " ".join(map(_quote, words))
 
 
 def lightskip(verb: str, bundle: Path, settings: Mapping[str, str] | None = None) -> str:
@@ -81,7 +81,7 @@ def _is_key(word: str) -> bool:
     return re.match("--|-[a-zA-Z]", word) is not None
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     # `#` starts a comment only at the beginning of a word.
     if "#" in word[1:] and shlex.quote(word[0] + word[1:].replace("#", "")) == word.replace("#", ""):
         return word

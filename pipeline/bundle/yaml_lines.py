@@ -28,7 +28,7 @@ class Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             kind = node.tag.rpartition(":")[2]
-            raise _error(f"a value that cannot be read as {kind} ({error})", node.start_mark) from error
+            raise _make_error(f"a value that cannot be read as {kind} ({error})", node.start_mark) from error
 
 
 Loader.add_implicit_resolver(
@@ -56,7 +56,7 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
         content = _parse(loader(text), lines, duplicates)
     except yaml.YAMLError as error:
         raise InputError(
-            _place(file, text, error),
+            _error_place(file, text, error),
             found=f"text that is not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}",
             expected="YAML: `key: value` lines, nested by indentation with spaces",
             remedy="correct the text at that place, or just above it",
@@ -109,31 +109,31 @@ def _parse(reader: yaml.SafeLoader, lines: Lines, duplicates: list[str]) -> Any:
     try:
         node = reader.get_single_node()
         if isinstance(node, yaml.MappingNode):
-            _collect(node, (), lines, duplicates)
+            _collect_lines(node, (), lines, duplicates)
         return reader.construct_document(node) if node is not None else None
     except RecursionError as error:
-        raise _error(f"more than {_MAX_DEPTH} levels", reader.get_mark()) from error
+        raise _make_error(f"more than {_MAX_DEPTH} levels", reader.get_mark()) from error
     finally:
         reader.dispose()
 
 
-def _place(file: Path, text: str, error: yaml.YAMLError) -> str:
+def _error_place(file: Path, text: str, error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         return f"{file}, line {text.count(chr(10), 0, error.position) + 1}"
     mark = getattr(error, "problem_mark", None)
     return str(file) if mark is None else f"{file}, line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
+def _make_error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
-def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
+def _collect_lines(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
     # An alias can contain itself, and nested lists of aliases can have billions of values.
     if len(path) > _MAX_DEPTH:
-        raise _error(f"more than {_MAX_DEPTH} levels", node.start_mark)
+        raise _make_error(f"more than {_MAX_DEPTH} levels", node.start_mark)
     if len(lines) > _MAX_VALUES:
-        raise _error(f"more than {_MAX_VALUES:,} values", node.start_mark)
+        raise _make_error(f"more than {_MAX_VALUES:,} values", node.start_mark)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             child = (*path, str(key.value))
@@ -141,9 +141,9 @@ def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -
             if child in lines:
                 duplicates.append(f"{'.'.join(child)} twice, on lines {lines[child]} and {line}")
             lines.setdefault(child, line)
-            _collect(value, child, lines, duplicates)
+            _collect_lines(value, child, lines, duplicates)
     elif isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
             child = (*path, str(i))
             lines[child] = item.start_mark.line + 1
-            _collect(item, child, lines, duplicates)
+            _collect_lines(item, child, lines, duplicates)

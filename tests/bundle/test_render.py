@@ -344,7 +344,7 @@ def test_datalist_keeps_what_training_reads(bundle: Path, recipes: Path) -> None
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("recipes/train.yaml", "a: 1\nb: !plan training.epoch\n", r"train\.yaml, line 2: .*no epoch;.*did you mean epochs"),
+        ("recipes/train.yaml", "a: 1\nb: !plan training.epoch\n", r"train\.yaml, line 2: .*no epoch;.*mean epochs"),
         ("recipes/train.yaml", "b: !plan skip.deeper\n", r"line 1: .*no deeper; expected a shorter name"),
         ("recipes/train.yaml", "b: !skip sparsty\n", r"line 1: found !skip sparsty.*did you mean sparsity"),
         ("recipes/train.yaml", "b: !derived in_chanels\n", r"line 1: .*did you mean in_channels"),

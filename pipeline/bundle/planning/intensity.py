@@ -24,7 +24,7 @@ _MOSTLY_ZERO = 0.25
 
 def choose_modality(channels: Sequence[str], fingerprint: Fingerprint) -> Choice:
     """Choose the modality from the channels' names, else from air in Hounsfield units."""
-    kinds = [_kind(name) for name in channels]
+    kinds = [_find_modality(name) for name in channels]
     known = {kind for kind in kinds if kind is not None}
     names = ", ".join(channels)
     if len(known) == 1 and None not in kinds:
@@ -66,7 +66,7 @@ def choose_normalisation(modality: str, fingerprint: Fingerprint) -> dict[str, C
     return {"normalisation": Choice("zscore", "each scan by its own mean and deviation, as its units are arbitrary")}
 
 
-def _kind(name: str) -> str | None:
+def _find_modality(name: str) -> str | None:
     for kind, words in _WORDS.items():
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", name.lower()):
             return kind

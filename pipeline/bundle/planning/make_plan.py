@@ -115,24 +115,24 @@ def make_plan(
     content: Plan = {
         **words.head,
         "data": {
-            **_places(dataset, bundle),
+            **_choose_paths(dataset, bundle),
             **words.data,
             "modality": modality_choice,
             "channels": Choice(fingerprint.channels, "in the order of the files, named by the datalist"),
         },
-        **_labels(fingerprint),
+        **_choose_labels(fingerprint),
         "orientation": Choice("RAS", _ORIENTATION[fingerprint.dims]),
         "spacing": chosen,
         **choose_normalisation(modality_choice.value, fingerprint),
-        "patch": _patch(
+        "patch": _explain_patch(
             size, fingerprint, chosen.value, resources, sided=bool(find_sided_axes(mirror, fingerprint.dims))
         ),
         "window": Choice(size.levels.patch, "voxels; the same as the patch"),
-        "window_overlap": _overlap(size, fingerprint, chosen.value, resources),
-        "batch": _batch(fingerprint, size, resources),
+        "window_overlap": _choose_overlap(size, fingerprint, chosen.value, resources),
+        "batch": _choose_batch(fingerprint, size, resources),
         "mirror_axes": mirror,
-        "class_ratios": _class_ratios(fingerprint),
-        "network": _network(network, size, chosen.value, resources, memory),
+        "class_ratios": _choose_class_ratios(fingerprint),
+        "network": _explain_network(network, size, chosen.value, resources, memory),
         "skip": Choice(skip, _SKIP_REASONS.get(skip, "set by --skip")),
         "training": schedule,
         "evaluation": {
@@ -162,19 +162,19 @@ _SKIP_REASONS = {
 }
 
 
-def _places(dataset: Dataset, bundle: Path) -> Plan:
-    places: Plan = {"manifest": _relative(dataset.file, bundle)}
+def _choose_paths(dataset: Dataset, bundle: Path) -> Plan:
+    places: Plan = {"manifest": _relative_path(dataset.file, bundle)}
     if "folder" in dataset.described:
-        places["folder"] = Choice(_relative(dataset.folder, bundle), "folder of the scans on this machine")
+        places["folder"] = Choice(_relative_path(dataset.folder, bundle), "folder of the scans on this machine")
     return places
 
 
-def _relative(path: Path, folder: Path) -> str:
+def _relative_path(path: Path, folder: Path) -> str:
     # Not resolved: the parent of a link is not the parent of its target.
     return Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()
 
 
-def _labels(fingerprint: Fingerprint) -> Plan:
+def _choose_labels(fingerprint: Fingerprint) -> Plan:
     labels = {name: index for index, name in enumerate(fingerprint.labels)}
     if labels == fingerprint.labels:
         return {"labels": Choice(labels, "as in the dataset's files")}
@@ -184,7 +184,9 @@ def _labels(fingerprint: Fingerprint) -> Plan:
     }
 
 
-def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources, *, sided: bool) -> Choice:
+def _explain_patch(
+    size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources, *, sided: bool
+) -> Choice:
     median = shape_at(fingerprint, spacing)
     covers = min(1.0, float(np.prod(np.minimum(size.levels.patch, median)) / np.prod(median)))
     part = f"voxels; {covers:.0%} of the median scan ({format_numbers(median)})"
@@ -200,14 +202,14 @@ def _patch(size: Size, fingerprint: Fingerprint, spacing: list[float], resources
     return Choice(size.levels.patch, f"{reasons[size.limited_by]}{side}; sides must divide by {divisor}")
 
 
-def _overlap(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources) -> Choice:
+def _choose_overlap(size: Size, fingerprint: Fingerprint, spacing: list[float], resources: Resources) -> Choice:
     windows = count_windows(shape_at(fingerprint, spacing).tolist(), size.levels.patch, 0.5)
     if resources.device == "cpu" and windows > _MAX_CPU_WINDOWS:
         return Choice(0.25, f"of a window; 0.5 would take {windows} windows for the median scan, too slow on a CPU")
     return Choice(0.5, "of a window; every voxel is away from the border of some window")
 
 
-def _batch(fingerprint: Fingerprint, size: Size, resources: Resources) -> Choice:
+def _choose_batch(fingerprint: Fingerprint, size: Size, resources: Resources) -> Choice:
     cases = choose_cases_per_step(fingerprint, size, resources)
     if cases == size.batch == 2:
         return Choice(
@@ -216,7 +218,7 @@ def _batch(fingerprint: Fingerprint, size: Size, resources: Resources) -> Choice
     return Choice(cases, f"cases per step: {size.batch} patches, {size.batch * size.voxels:,} voxels in all")
 
 
-def _class_ratios(fingerprint: Fingerprint) -> Choice:
+def _choose_class_ratios(fingerprint: Fingerprint) -> Choice:
     structures = fingerprint.structures
     smallest = min((each for each in structures if each.cases), key=lambda each: each.share)
     if fingerprint.foreground >= _MOSTLY_FOREGROUND:
@@ -232,7 +234,9 @@ def _class_ratios(fingerprint: Fingerprint) -> Choice:
     )
 
 
-def _network(network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, memory: int) -> Plan:
+def _explain_network(
+    network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, memory: int
+) -> Plan:
     constant = {key: Choice(network[key], reason) for key, reason in _NETWORK_REASONS.items()}
     levels = len(size.channels)
     kernels: Plan = {

@@ -128,7 +128,7 @@ def estimate_memory(
     """
     kind = torch.device(device).type
     workers = (threads or torch.get_num_threads()) if kind == "cpu" else 0
-    built = _on_meta(network)
+    built = _build_on_meta(network)
     inputs, classes = built.in_channels, built.out_channels
     if precision is None:
         precision = "bfloat16" if kind != "cpu" or cpu_has_bfloat16() else "float32"
@@ -151,21 +151,21 @@ def estimate_memory(
         live=live,
         step=round(factor * live),
         validation=round(factor * validation),
-        preparation=_preparation(native, scan if resampled else 0, inputs, len(cases_voxels)),
+        preparation=_estimate_preparation(native, scan if resampled else 0, inputs, len(cases_voxels)),
         # In inference malloc returns freed memory to the system.
         prediction=prediction if kind == "cpu" else round(factor * prediction),
         cache=sum(cases_voxels) * (_FLOAT * inputs + 1) + len(cases_voxels) * classes * _PLACES * _INDEX,
     )
 
 
-def _preparation(native: int, resampled: int, inputs: int, cases: int) -> int:
+def _estimate_preparation(native: int, resampled: int, inputs: int, cases: int) -> int:
     checking = min(_CHECKING_THREADS, os.cpu_count() or 1, cases) * _CHECKING_BYTES * native
     further = _PREPARING_CHANNEL * (inputs - 1)
     one = native * (_PREPARING_NATIVE + further) + resampled * (_RESAMPLING + further)
     return max(checking, min(_PREPARING_THREADS, cases) * one)
 
 
-def _on_meta(spec: Mapping[str, Any]) -> Any:
+def _build_on_meta(spec: Mapping[str, Any]) -> Any:
     """Return the network with weights that have shapes and no memory."""
     with torch.device("meta"):
         return build_network(spec)
@@ -192,7 +192,7 @@ def _trace(
     step = Ledger(threads)
     with step:
         # The loader's batch stays in memory next to the augmented one.
-        loaded = [_samples(batch, inputs, patch, torch.float32), _samples(batch, 1, patch, torch.uint8)]
+        loaded = [_make_samples(batch, inputs, patch, torch.float32), _make_samples(batch, 1, patch, torch.uint8)]
         image, label = map(torch.empty_like, loaded)
         with Autocast(precision):
             logits = built.train()(image)
@@ -202,11 +202,11 @@ def _trace(
         DiceCELoss(softmax=True, to_onehot_y=True, batch=True)(prediction, label).backward()
     inference = Ledger(threads)
     with inference, torch.no_grad(), Autocast(precision):
-        built.eval()(_samples(_WINDOWS_AT_ONCE, inputs, window, torch.float32)).float()
+        built.eval()(_make_samples(_WINDOWS_AT_ONCE, inputs, window, torch.float32)).float()
     return weights + copies, step.peak, inference.peak
 
 
-def _samples(count: int, channels: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _make_samples(count: int, channels: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
     return torch.empty((count, channels, *size), dtype=dtype, device="meta")
 
 

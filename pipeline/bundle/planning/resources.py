@@ -72,7 +72,7 @@ class Resources:
         """Estimate the memory of a training with this size, with all prepared cases in memory."""
         key = (size.width, size.batch, tuple(size.levels.patch))
         if key not in self._estimates:
-            fingerprint, spec = self._task()
+            fingerprint, spec = self._require_task()
             shapes = fingerprint.shapes * fingerprint.spacings / np.asarray(self.spacing)
             training = [int(voxels) for voxels in shapes.prod(axis=1)]
             self._estimates[key] = estimate_memory(
@@ -100,7 +100,7 @@ class Resources:
 
     def seconds_of(self, size: Size) -> float:
         """Return the seconds per patch in training, from a small patch that is timed on this machine."""
-        _, spec = self._task()
+        _, spec = self._require_task()
         # The finest two levels take nearly all of the time, so another depth below them is not timed again.
         key = (size.width, tuple(map(tuple, size.levels.kernels[:2])))
         if key not in self._paces:
@@ -153,7 +153,7 @@ class Resources:
                 remedy="allow more memory, or choose a coarser --spacing",
             )
 
-    def _task(self) -> tuple[Fingerprint, _SpecOf]:
+    def _require_task(self) -> tuple[Fingerprint, _SpecOf]:
         if self._context is None:
             msg = "call Resources.plan_for first"
             raise RuntimeError(msg)

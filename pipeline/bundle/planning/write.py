@@ -20,11 +20,11 @@ class _Dumper(yaml.SafeDumper):
     """Write a text with line ends quoted, on one line."""
 
 
-def _one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None)
 
 
-_Dumper.add_representer(str, _one_line)
+_Dumper.add_representer(str, _represent_text)
 
 
 def plan_text(content: Mapping[str, Any], *, heading: str) -> str:
@@ -73,26 +73,26 @@ def _lines_of_value(key: str, value: Any, indent: int) -> Iterator[str]:
         return
     if isinstance(value, list) and all(isinstance(each, str) for each in value) and len(str(value)) > _WIDTH:
         yield f"{margin}{key}:"
-        yield from (f"{margin}- {_flow(each)}" for each in value)
+        yield from (f"{margin}- {_format_flow(each)}" for each in value)
         return
     if isinstance(value, Mapping) and sum(len(str(each)) for each in value.items()) > _WIDTH - 20:
         yield f"{margin}{key}:"
         # YAML requires a ? before a long key.
         yield from (
-            f"{margin}  {_flow(name)}: {_flow(each)}"
-            if len(_flow(name)) < _WIDTH
-            else f"{margin}  ? {_flow(name)}\n{margin}  : {_flow(each)}"
+            f"{margin}  {_format_flow(name)}: {_format_flow(each)}"
+            if len(_format_flow(name)) < _WIDTH
+            else f"{margin}  ? {_format_flow(name)}\n{margin}  : {_format_flow(each)}"
             for name, each in value.items()
         )
         return
-    yield f"{margin}{key}: {_flow(value)}"
+    yield f"{margin}{key}: {_format_flow(value)}"
 
 
 def _is_plain_text(value: str) -> bool:
     return value.isprintable() and " ".join(value.split()) == value
 
 
-def _flow(value: Any) -> str:
+def _format_flow(value: Any) -> str:
     """Return a value on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
     return str(text).removesuffix("\n").removesuffix("\n...").strip()

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..unpack.reading import Pairs, is_config, nodes_of, read_config
 
-__all__ = ["Upload", "files_with_tokens", "is_config_file", "private_notes", "sort_files"]
+__all__ = ["Upload", "find_private_notes", "find_tokens", "is_config_file", "sort_files"]
 
 _JUNK = ("__pycache__", "Thumbs.db", "desktop.ini")
 _BYTECODE = (".pyc", ".pyo")
@@ -69,7 +69,7 @@ def sort_files(folder: Path) -> tuple[list[Upload], list[str], list[str]]:
     return sorted(uploads, key=lambda one: one.file), sorted(left_out), sorted(refused)
 
 
-def private_notes(folder: Path, files: Sequence[str]) -> Iterator[str]:
+def find_private_notes(folder: Path, files: Sequence[str]) -> Iterator[str]:
     """Yield what the user should check: names of cases and paths of a machine in configs, tables and texts.
 
     Raises:
@@ -88,7 +88,7 @@ def private_notes(folder: Path, files: Sequence[str]) -> Iterator[str]:
         cases = sum(_is_case(node.value) for node in nodes if len(node.path) == 2 and node.path[1].isdecimal())
         if cases >= _MIN_CASES:
             yield f"{file} names {cases} cases: check that no name identifies a patient"
-        paths = sorted({node.value for node in nodes if isinstance(node.value, str) and _is_of_machine(node.value)})
+        paths = sorted({node.value for node in nodes if isinstance(node.value, str) and _is_machine_path(node.value)})
         if paths:
             yield f"{file} names paths on a machine: {', '.join(paths[:3])}" + " …" * (len(paths) > 3)
 
@@ -98,7 +98,7 @@ def is_config_file(file: str) -> bool:
     return PurePosixPath(file).parts[0] == "configs" and is_config(file)
 
 
-def files_with_tokens(folder: Path, uploads: Sequence[Upload]) -> list[str]:
+def find_tokens(folder: Path, uploads: Sequence[Upload]) -> list[str]:
     """Return the text files that contain something like a token of the Hugging Face Hub."""
     return [one.file for one in uploads if not one.large and _TOKEN.search((folder / one.file).read_bytes())]
 
@@ -119,7 +119,7 @@ def _is_case(item: object) -> bool:
     return isinstance(item, Pairs) and any(key == "image" for key, _ in item)
 
 
-def _is_of_machine(text: str) -> bool:
+def _is_machine_path(text: str) -> bool:
     return text.startswith(
         ("/home/", "/Users/", "/mnt/", "/data/", "/root/", "/workspace/", "/media/", "/scratch/")
     ) or (text[1:3] in (":\\", ":/") and text[0].isalpha())

@@ -30,13 +30,13 @@ def push(plan: PushPlan) -> str:
     Raises:
         InputError: huggingface_hub is not installed, the version is on the hub already, or the hub refuses.
     """
-    hub = _hub()
+    hub = _import_hub()
     from monai.bundle import push_to_hf_hub  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix=".lightskip-push-") as name:
         staged = Path(name) / plan.folder.name
         for one in plan.uploads:
-            _stage(plan.folder / one.file, staged / one.file)
+            _stage_file(plan.folder / one.file, staged / one.file)
         try:
             _check_new(hub, plan)
             where = push_to_hf_hub(
@@ -55,7 +55,7 @@ def push(plan: PushPlan) -> str:
     return str(where)
 
 
-def _hub() -> Any:
+def _import_hub() -> Any:
     try:
         return import_module("huggingface_hub")
     except ImportError as error:
@@ -92,7 +92,7 @@ def _explain_failure(plan: PushPlan, error: Exception) -> InputError:
     )
 
 
-def _stage(source: Path, target: Path) -> None:
+def _stage_file(source: Path, target: Path) -> None:
     """Link a file where that is possible, since weights are large. The card, which MONAI changes, is copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.name != CARD:

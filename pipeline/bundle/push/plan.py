@@ -11,7 +11,7 @@ from typing import Any
 
 from ...data.errors import InputError
 from ..unpack.reading import nodes_of, read_config
-from .files import Upload, files_with_tokens, is_config_file, private_notes, sort_files
+from .files import Upload, find_private_notes, find_tokens, is_config_file, sort_files
 
 __all__ = ["CARD", "PushPlan", "plan_push", "push_text"]
 
@@ -93,7 +93,7 @@ def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | N
         uploads=tuple(uploads),
         left_out=tuple(left_out),
         card=_describe_card(folder, names),
-        notes=tuple(private_notes(folder, names)),
+        notes=tuple(find_private_notes(folder, names)),
     )
 
 
@@ -117,13 +117,13 @@ def push_text(plan: PushPlan) -> str:
 
 def _read_metadata(folder: Path) -> dict[str, Any]:
     file = folder / "configs" / "metadata.json"
-    content = _read(file)
+    content = _read_json(file)
     if not isinstance(content, dict):
         raise _unreadable(file, f"a {type(content).__name__}")
     return content
 
 
-def _read(file: Path) -> Any:
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except OSError as error:
@@ -166,7 +166,7 @@ def _check_exported(folder: Path, files: Sequence[str]) -> None:
 
 
 def _check_no_token(folder: Path, uploads: Sequence[Upload]) -> None:
-    files = files_with_tokens(folder, uploads)
+    files = find_tokens(folder, uploads)
     if files:
         raise InputError(
             folder,

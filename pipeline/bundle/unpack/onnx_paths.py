@@ -36,36 +36,36 @@ def find_external_paths(file: Path) -> set[str]:
         messages = [("model", 0, len(data))]
         while messages:
             kind, start, end = messages.pop()
-            for number, first, last in _fields(data, start, end):
+            for number, first, last in _read_fields(data, start, end):
                 child = _CHILDREN[kind].get(number)
                 if child == "entry":
-                    entry = {key: data[a:b].decode(errors="replace") for key, a, b in _fields(data, first, last)}
+                    entry = {key: data[a:b].decode(errors="replace") for key, a, b in _read_fields(data, first, last)}
                     paths |= {entry.get(2, "")} if entry.get(1) == "location" else set()
                 elif child is not None:
                     messages.append((child, first, last))
     return paths
 
 
-def _fields(data: mmap.mmap, place: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _read_fields(data: mmap.mmap, place: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield number, first byte and last byte + 1 of each field of a message that has a length."""
     while place < end:
-        tag, place = _number(data, place, end)
+        tag, place = _read_number(data, place, end)
         kind = tag & 7
         if kind == _BYTES:
-            length, place = _number(data, place, end)
+            length, place = _read_number(data, place, end)
             if place + length > end:
                 raise ValueError("it is cut off")
             yield tag >> 3, place, place + length
             place += length
         elif kind == 0:
-            _, place = _number(data, place, end)
+            _, place = _read_number(data, place, end)
         elif kind in _WIDTHS:
             place += _WIDTHS[kind]
         else:
             raise ValueError("not a message of Protocol Buffers")
 
 
-def _number(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
+def _read_number(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
     number = 0
     for shift in range(0, 70, 7):
         if place >= end:

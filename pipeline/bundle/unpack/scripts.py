@@ -86,7 +86,7 @@ def list_scripts(folder: Path, files: Iterable[str]) -> list[Script]:
         size = path.stat().st_size
         content = path.read_bytes() if size <= _MAX_BYTES else None
         imports, notes = _read_python(content) if kind == "Python" else ((), ())
-        shadowed = _shadowed(file)
+        shadowed = _find_shadowed_module(file)
         notes = (f"can be imported instead of the {shadowed}", *notes) if shadowed else notes
         found.append(Script(file, kind, size, _count_lines(content), _sha256(path), imports, notes))
     return found
@@ -123,7 +123,7 @@ def _read_python(content: bytes | None) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(sorted({name.partition(".")[0] for name in imports})), ()
 
 
-def _shadowed(file: str) -> str:
+def _find_shadowed_module(file: str) -> str:
     """Return the module that a script replaces when its folder is first on Python's path; "" for none."""
     parts = PurePosixPath(file).parts
     if parts == ("__init__.py",):
@@ -138,11 +138,11 @@ def _shadowed(file: str) -> str:
 
 def is_installed(name: str) -> bool:
     """Return whether a module of this name is part of Python or installed."""
-    return name in sys.stdlib_module_names or name in _installed()
+    return name in sys.stdlib_module_names or name in _installed_modules()
 
 
 @cache
-def _installed() -> frozenset[str]:
+def _installed_modules() -> frozenset[str]:
     return frozenset(packages_distributions())
 
 

@@ -74,14 +74,14 @@ def _examine(folder: Path, file: str) -> Weights:
         what = "an empty file" if size == 0 else "a Git LFS pointer instead of the weights"
         return Weights(file, size, what, problem=what)
     if ending == ".onnx":
-        return _onnx(folder, file, size)
+        return _examine_onnx(folder, file, size)
     if ending == ".safetensors":
-        problem = _safetensors_fault(path, size)
+        problem = _find_safetensors_fault(path, size)
         return Weights(file, size, "tensors only (safetensors); not loaded", problem=problem)
-    return _program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
+    return _examine_program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
 
 
-def _program(path: Path, file: str, size: int) -> Weights | None:
+def _examine_program(path: Path, file: str, size: int) -> Weights | None:
     """Return the kind of program that a file is or is named as; None if neither."""
     ending = path.suffix.lower()
     if ending in (".engine", ".plan") and read_start(path, 4) in _ENGINES:
@@ -104,7 +104,7 @@ def _program_kind(inner: Sequence[str]) -> str:
     return "torch.export" if exported and "data.pkl" not in top else ""
 
 
-def _safetensors_fault(path: Path, size: int) -> str:
+def _find_safetensors_fault(path: Path, size: int) -> str:
     """Return what is wrong with the header's length or its list of tensors; "" if nothing is."""
     length = int.from_bytes(read_start(path, 8), "little")
     if size < 10 or length > min(size - 8, _MAX_HEADER):
@@ -130,8 +130,8 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
     except MemoryError:
         return Weights(file, size, "not only weights", problem="takes far more memory than the file has bytes")
     except Exception as error:  # someone else's file can make PyTorch raise anything
-        return Weights(file, size, "not only weights", problem=_reason(path, error))
-    tensors = list(_tensors(content))
+        return Weights(file, size, "not only weights", problem=_explain_refusal(path, error))
+    tensors = list(_iterate_tensors(content))
     if not tensors:
         return Weights(file, size, f"a {type(content).__name__} without a tensor", loaded=True)
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
@@ -148,7 +148,7 @@ def _is_compressed(path: Path) -> bool:
         return False  # PyTorch reports what is wrong
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _explain_refusal(path: Path, error: Exception) -> str:
     """Return the functions that a checkpoint calls, if PyTorch can list them without running it; else its error."""
     from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415
 
@@ -163,7 +163,7 @@ def _reason(path: Path, error: Exception) -> str:
     return f"not loaded with weights_only=True ({type(error).__name__}: {said[:300]})"
 
 
-def _tensors(content: Any) -> Iterable[Any]:
+def _iterate_tensors(content: Any) -> Iterable[Any]:
     import torch  # noqa: PLC0415
 
     stack, seen = [content], set()
@@ -176,7 +176,7 @@ def _tensors(content: Any) -> Iterable[Any]:
             stack += list(one.values()) if isinstance(one, Mapping) else list(one)
 
 
-def _onnx(folder: Path, file: str, size: int) -> Weights:
+def _examine_onnx(folder: Path, file: str, size: int) -> Weights:
     """Examine an ONNX model; refuse tensors outside the bundle, which would read another file of the machine."""
     if starts_pickle(read_start(folder / file, _START)):
         return Weights(file, size, "not ONNX", problem="a pickle with the name of an ONNX model")
