@@ -67,7 +67,7 @@ class PhaseClock:
         finally:
             self.switch(previous or phase)
 
-    def timed(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
+    def time_calls(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
         """Return the function with its calls timed in this phase."""
 
         @wraps(function, updated=())

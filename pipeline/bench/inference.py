@@ -9,7 +9,7 @@ from typing import Any
 from monai.engines.utils import IterationEvents
 
 from .clock import OTHER
-from .stages import Stages, around_events, timing
+from .stages import Stages, call_around_events, summarise_seconds
 
 __all__ = ["PHASES", "measure_inference"]
 
@@ -45,7 +45,7 @@ def measure_inference(evaluator: Any, *, scans: int) -> dict[str, Any]:
         "inference_scan_voxels": statistics.median(scan["voxels"] for scan in measured),
         "inference_scan_windows": statistics.median(scan["windows"] for scan in measured),
         "inference_window_voxels": window,
-        **timing("inference_scan", timed),
+        **summarise_seconds("inference_scan", timed),
         "inference_scan_cpu_seconds": stages.cpu_seconds,
         "inference_scans_per_second": len(timed) / sum(timed),
         "inference_windows_per_second": sum(scan["windows"] for scan in measured) / sum(timed),
@@ -100,5 +100,5 @@ def _instrument(evaluator: Any, stages: Stages, counts: _ScanCounts) -> None:
         clock.switch("metrics" if event is IterationEvents.MODEL_COMPLETED else OTHER)
 
     evaluator.inferer = infer
-    evaluator.prepare_batch = clock.timed(evaluator.prepare_batch, "loading")
-    around_events(evaluator, before, after)
+    evaluator.prepare_batch = clock.time_calls(evaluator.prepare_batch, "loading")
+    call_around_events(evaluator, before, after)

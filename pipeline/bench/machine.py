@@ -10,7 +10,7 @@ import torch
 
 from ..memory import restart_peak, status_bytes
 
-__all__ = ["MemoryPeak", "cpu_model", "device_name", "matrix_rate", "synchronise"]
+__all__ = ["MemoryPeak", "cpu_model", "device_name", "measure_matrix_rate", "synchronise"]
 
 _SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 _SECONDS_PER_SIZE = 0.3
@@ -23,7 +23,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def matrix_rate(device: torch.device, precision: str) -> float:
+def measure_matrix_rate(device: torch.device, precision: str) -> float:
     """Measure the rate of products of square matrices, which this machine's best kernels reach.
 
     Args:

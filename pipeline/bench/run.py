@@ -18,7 +18,7 @@ from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 from ..version import __version__
 from .inference import measure_inference
-from .machine import cpu_model, device_name, matrix_rate
+from .machine import cpu_model, device_name, measure_matrix_rate
 from .random_data import make_random_dataset
 from .training import measure_training
 
@@ -116,9 +116,9 @@ def bench(
         precision = _find_precision(workflow, trainer)
         training = measure_training(trainer, warmup=warmup, steps=steps, profiled=profiled)
         # Measured twice, because other work on the machine may disturb one measurement.
-        rate = matrix_rate(where, precision)
+        rate = measure_matrix_rate(where, precision)
         inference = measure_inference(evaluator, scans=cases)
-        rate = max(rate, matrix_rate(where, precision))
+        rate = max(rate, measure_matrix_rate(where, precision))
         parameters = sum(parameter.numel() for parameter in trainer.network.parameters() if parameter.requires_grad)
     return {
         "bundle": bundle.resolve().name,

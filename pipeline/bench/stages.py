@@ -15,7 +15,7 @@ from .clock import OTHER, PhaseClock
 from .counting import MultiplyAdds, Operators
 from .machine import MemoryPeak
 
-__all__ = ["Stages", "around_events", "timing"]
+__all__ = ["Stages", "call_around_events", "summarise_seconds"]
 
 
 class Stages:
@@ -95,7 +95,7 @@ class Stages:
         self.clock.start(self._waiting)
 
 
-def around_events(engine: Any, before: Callable[[Any], None], after: Callable[[Any], None]) -> None:
+def call_around_events(engine: Any, before: Callable[[Any], None], after: Callable[[Any], None]) -> None:
     """Call functions before and after the handlers of every event that the engine's iteration fires."""
     fire = engine.fire_event
 
@@ -107,7 +107,7 @@ def around_events(engine: Any, before: Callable[[Any], None], after: Callable[[A
     engine.fire_event = fire_event
 
 
-def timing(prefix: str, seconds: list[float]) -> dict[str, float]:
+def summarise_seconds(prefix: str, seconds: list[float]) -> dict[str, float]:
     """Return median, quartiles and mean of durations in seconds, with the keys that `bench` documents."""
     first, third = np.percentile(seconds, [25, 75])
     return {

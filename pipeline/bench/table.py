@@ -8,18 +8,18 @@ from typing import Any
 
 from . import inference, training
 
-__all__ = ["as_json", "as_table"]
+__all__ = ["format_bench", "format_bench_json"]
 
 _WIDTH = 22
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
-def as_json(measured: Mapping[str, Any]) -> str:
+def format_bench_json(measured: Mapping[str, Any]) -> str:
     """Return the result of `bench` as JSON text."""
     return json.dumps(measured, indent=2) + "\n"
 
 
-def as_table(measured: Mapping[str, Any]) -> str:
+def format_bench(measured: Mapping[str, Any]) -> str:
     """Return the result of `bench` as a table with units."""
     return "\n".join(line.rstrip() for part in (_machine, _training, _inference) for line in part(measured))
 

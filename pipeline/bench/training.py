@@ -9,7 +9,7 @@ from typing import Any
 from monai.engines.utils import IterationEvents
 
 from .clock import OTHER
-from .stages import Stages, around_events, timing
+from .stages import Stages, call_around_events, summarise_seconds
 
 __all__ = ["PHASES", "measure_training"]
 
@@ -47,7 +47,7 @@ def measure_training(trainer: Any, *, warmup: int, steps: int, profiled: int) ->
         "training_steps": len(timed),
         "training_step_samples": samples,
         "training_step_voxels": voxels,
-        **timing("training_step", timed),
+        **summarise_seconds("training_step", timed),
         "training_step_cpu_seconds": stages.cpu_seconds,
         "training_samples_per_second": samples / median,
         "training_voxels_per_second": voxels / median,
@@ -83,9 +83,9 @@ def _instrument(trainer: Any, stages: Stages) -> dict[str, int]:
             stages.counted.stop()
 
     trainer.inferer = _copy_precision(inferer, forward)
-    trainer.prepare_batch = clock.timed(trainer.prepare_batch, "prepare_batch")
-    trainer.optimizer.zero_grad = clock.timed(trainer.optimizer.zero_grad, "optimiser")
-    around_events(trainer, before, lambda event: clock.switch(_AFTER.get(event, OTHER)))
+    trainer.prepare_batch = clock.time_calls(trainer.prepare_batch, "prepare_batch")
+    trainer.optimizer.zero_grad = clock.time_calls(trainer.optimizer.zero_grad, "optimiser")
+    call_around_events(trainer, before, lambda event: clock.switch(_AFTER.get(event, OTHER)))
     return seen
 
 

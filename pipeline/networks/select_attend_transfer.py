@@ -82,7 +82,7 @@ class Attend(nn.Module):
         """Map (N, C, *spatial) to (N, M, *spatial)."""
         return self._apply_gate(self.conv(x))
 
-    def weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
+    def forward_weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
         """Attend to ``x * channel_weight`` without computing it: multiply the kernel by the weights, which is exact.
 
         Args:
@@ -233,7 +233,7 @@ class SelectAttendTransfer(_AttentionSkip):
 
     def keep(self, encoder: Tensor) -> Tensor:
         """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
-        return self.attend.weighted(encoder, self.select())
+        return self.attend.forward_weighted(encoder, self.select())
 
 
 def sparsity(network: nn.Module) -> Tensor:

@@ -63,7 +63,7 @@ class CacheFiles:
     ``weights_only=True``. MONAI's ``PersistentDataset`` is not used: it converts arrays and metadata to plain tensors,
     does not check the scans, fails on many damaged files, and moves its files from another disk, which is not atomic.
 
-    Each kind of failure is logged, and the training continues without the file.
+    A failure is logged, and the training continues without the file.
 
     Args:
         folder: the parent of the folders of all transforms, created if missing.
@@ -73,7 +73,7 @@ class CacheFiles:
     def __init__(self, folder: str | Path, description: str) -> None:
         root = Path(folder).expanduser().absolute()
         self.folder = root / digest(description)
-        self._write = True
+        self._can_write = True
         self._warned = False
         try:
             _open(self.folder, description)
@@ -117,7 +117,7 @@ class CacheFiles:
 
     def write(self, path: Path, files: list[str], item: Any) -> None:
         """Write the result of the transforms for a case, unless an earlier write failed."""
-        if not self._write:
+        if not self._can_write:
             return
         # Not the process number: processes on other machines and in containers may have the same one.
         temporary = path.with_name(f".{uuid.uuid4().hex}.pt")
@@ -135,7 +135,7 @@ class CacheFiles:
                 temporary.unlink(missing_ok=True)
 
     def _stop_writing(self, error: Exception) -> None:
-        self._write = False
+        self._can_write = False
         logger.warning(f"writing no more prepared cases to {self.folder}: {_summarise_error(error)}")
 
 

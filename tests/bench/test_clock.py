@@ -37,7 +37,7 @@ def test_every_second_belongs_to_one_phase(clock: PhaseClock) -> None:
 def test_a_timed_function_gives_the_time_back_also_when_it_fails(clock: PhaseClock) -> None:
     clock.start("other")
     with pytest.raises(ZeroDivisionError):
-        clock.timed(lambda number: 1 / number, "division")(0)
-    assert clock.timed(lambda number: 1 / number, "division")(4) == 0.25
+        clock.time_calls(lambda number: 1 / number, "division")(0)
+    assert clock.time_calls(lambda number: 1 / number, "division")(4) == 0.25
     clock.stop()
     assert clock.steps == [{"other": 3, "division": 2}]

@@ -10,7 +10,7 @@ from typing import Any
 import monai
 import pytest
 
-from pipeline.bench import as_table, inference, training
+from pipeline.bench import format_bench, inference, training
 from pipeline.cli import main
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
@@ -103,11 +103,11 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
         "training_machine_share": 0.256,
         "inference_voxels_per_second": 999.7,
     }
-    table = as_table(fixed)
+    table = format_bench(fixed)
     for text in ("9.12 G a step", "150 ms a step", "3 MiB", "25.6% of the limit over whole steps", "1 kvoxel/s"):
         assert text in table
     assert "skip=concat" in table
-    assert "not reported" in as_table({**fixed, "training_peak_memory_bytes": None})
+    assert "not reported" in format_bench({**fixed, "training_peak_memory_bytes": None})
 
 
 @pytest.mark.parametrize(
