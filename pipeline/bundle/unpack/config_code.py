@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .reading import Node, nodes_of, read_config
 
-__all__ = ["Text", "list_config_code"]
+__all__ = ["CodeText", "list_config_code"]
 
 _CONFIG_FILE = re.compile(r"%.*\.(?:json|ya?ml)(?:$|::|#)", re.IGNORECASE | re.DOTALL)
 # MONAI looks up a reader, writer or merger by its name, and imports that name if it is not one of its own.
@@ -18,7 +18,7 @@ _USUAL_MODES = ("default", "callable")
 
 
 @dataclass(frozen=True)
-class Text:
+class CodeText:
     """A text that makes code run.
 
     Attributes:
@@ -36,7 +36,7 @@ class Text:
     text: str
 
 
-def list_config_code(folder: Path, files: Iterable[str]) -> list[Text]:
+def list_config_code(folder: Path, files: Iterable[str]) -> list[CodeText]:
     """List every expression, class and further config in a bundle's configs.
 
     A plain argument can also be the name of a function that MONAI or a library looks up. Of these only readers, writers
@@ -52,15 +52,15 @@ def list_config_code(folder: Path, files: Iterable[str]) -> list[Text]:
     return [text for file in files for text in _list_file(folder, file)]
 
 
-def _list_file(folder: Path, file: str) -> Iterator[Text]:
+def _list_file(folder: Path, file: str) -> Iterator[CodeText]:
     try:
         content = read_config(folder / file)
     except (ValueError, OSError) as error:
-        yield Text(file, "", "unreadable", str(error))
+        yield CodeText(file, "", "unreadable", str(error))
         return
     for node in nodes_of(file, content):
         if kind := _kind(node):
-            yield Text(file, node.id, kind, node.value if isinstance(node.value, str) else "(not a text)")
+            yield CodeText(file, node.id, kind, node.value if isinstance(node.value, str) else "(not a text)")
 
 
 def _kind(node: Node) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .about import About, read_about
 from .checksums import ELSEWHERE, Checksum, verify_checksums
-from .config_code import Text, list_config_code
+from .config_code import CodeText, list_config_code
 from .logging_configs import list_logging_code
 from .reading import is_config
 from .scripts import Script, list_scripts
@@ -43,7 +43,7 @@ class Examination:
     about: About
     checksums: tuple[Checksum, ...]
     weights: tuple[Weights, ...]
-    texts: tuple[Text, ...]
+    texts: tuple[CodeText, ...]
     scripts: tuple[Script, ...]
 
     @property

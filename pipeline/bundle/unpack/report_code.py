@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from .config_code import Text
+from .config_code import CodeText
 from .terminal import printable
 
 __all__ = ["code_paragraphs", "format_count"]
@@ -23,7 +23,7 @@ _OTHERS = {
 }
 
 
-def code_paragraphs(texts: Sequence[Text]) -> list[str]:
+def code_paragraphs(texts: Sequence[CodeText]) -> list[str]:
     """Return the paragraphs on classes, imports, expressions and other texts, without empty ones."""
     expressions = [one for one in texts if one.kind == "expression"]
     imports = [one for one in expressions if _IMPORT.fullmatch(one.text)]
@@ -42,7 +42,7 @@ def format_count(number: int, word: str, plural: str = "") -> str:
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
-def _list_classes(texts: Sequence[Text]) -> str:
+def _list_classes(texts: Sequence[CodeText]) -> str:
     """Return each class and function once, by package; names that are unknown until the config runs come first."""
     packages: dict[str, Counter[str]] = {}
     for one in texts:
@@ -61,13 +61,13 @@ def _package(name: str) -> str:
     return f"package {printable(first)}" if dot else "without a package (MONAI's, otherwise Python's)"
 
 
-def _list_imports(texts: Sequence[Text]) -> str:
+def _list_imports(texts: Sequence[CodeText]) -> str:
     counted = sorted(Counter(one.text.removeprefix("$") for one in texts).items())
     lines = _wrap_items([f"{_with_count(printable(text), number)}," for text, number in counted])
     return _with_title("Imports ($import, $from)", texts, lines)
 
 
-def _list_texts(title: str, texts: Sequence[Text]) -> str:
+def _list_texts(title: str, texts: Sequence[CodeText]) -> str:
     """Return each text once, with the first of its places."""
     places: dict[str, list[str]] = {}
     for one in texts:
@@ -79,7 +79,7 @@ def _list_texts(title: str, texts: Sequence[Text]) -> str:
     return _with_title(title, texts, lines)
 
 
-def _with_title(title: str, texts: Sequence[Text], lines: Iterable[str]) -> str:
+def _with_title(title: str, texts: Sequence[CodeText], lines: Iterable[str]) -> str:
     different = len({one.text for one in texts})
     of = "" if different == len(texts) else f", {different:,} different"
     return "\n".join([f"{title}: {format_count(len(texts), 'place')}{of}", *lines]) if texts else ""

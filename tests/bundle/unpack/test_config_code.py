@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from pipeline.bundle.unpack.config_code import Text, list_config_code
+from pipeline.bundle.unpack.config_code import CodeText, list_config_code
 from pipeline.bundle.unpack.reading import nodes_of, read_config
 
 YAML = """\
@@ -23,7 +23,7 @@ def write(folder: Path, content: object, name: str = "train.json") -> Path:
     return folder
 
 
-def listed(folder: Path, content: object, *, name: str = "train.json") -> dict[str, Text]:
+def listed(folder: Path, content: object, *, name: str = "train.json") -> dict[str, CodeText]:
     return {one.id: one for one in list_config_code(write(folder, content, name), [name])}
 
 
