@@ -1,4 +1,4 @@
-"""``lightskip export``: from a bundle of ours to one that stands alone."""
+"""``lightskip export``: make a bundle that runs without LightSkip."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .earlier import require_new
 from .given import require_ours, require_rendered
 from .network import load_network
 
-__all__ = ["Made", "export_bundle"]
+__all__ = ["ExportResult", "export_bundle"]
 
 
 @dataclass
-class Made:
-    """What an export made.
+class ExportResult:
+    """The result of an export.
 
     Attributes:
-        folder: the bundle.
-        archive: its zip; None where none was wanted.
-        left_out: channels pruned by level of the network, of how many.
-        differences: largest difference of a form's logits from PyTorch's, by file name.
-        notes: what its maintainer should know or do.
+        folder: folder of the exported bundle.
+        archive: its zip; None if it was left out.
+        left_out: number of pruned channels and of all channels, by level of the network.
+        differences: largest difference between a form's logits and PyTorch's, by file name.
+        notes: what the maintainer should know or do.
     """
 
     folder: Path
@@ -46,19 +46,19 @@ def export_bundle(
     checkpoint: Path | None = None,
     without: Collection[str] = (),
     overwrite: bool = False,
-) -> Made:
-    """Export a bundle: a folder ``output/NAME`` and ``output/NAME_vVERSION.zip``, whole or not at all.
+) -> ExportResult:
+    """Write the folder ``output/NAME`` and ``output/NAME_vVERSION.zip``, completely or not at all.
 
     Args:
-        bundle: folder of a bundle of ours.
-        output: the folder for both.
+        bundle: folder of a LightSkip bundle.
+        output: folder for both.
         checkpoint: weights to export; None for the bundle's own.
-        without: what to leave out, keys of :data:`.choices.LEFT_OUT`.
-        overwrite: take the place of what an earlier export made.
+        without: parts to leave out, keys of :data:`.choices.LEFT_OUT`.
+        overwrite: whether to replace an earlier export.
 
     Raises:
-        InputError: the bundle is none of ours, its configs are not what its plan gives, it has no weights or those of
-            another network, a form cannot be made here, or there is an export already.
+        InputError: the bundle has no plan, its configs differ from its plan, it has no weights or those of another
+            network, a form cannot be made, or the output exists.
     """
     _require_known(without)
     require_ours(bundle)
@@ -69,7 +69,7 @@ def export_bundle(
     target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
     network = load_network(bundle, plan, checkpoint)
-    # A folder of its own: the bundle's name is the folder's, which the zip and the formats take theirs from.
+    # A temporary parent folder, because zip and formats take the bundle's name from its folder.
     partial = output / f".{uuid.uuid4().hex}"
     contents = Contents(partial / plan.name, bundle, plan, network, without)
     try:
@@ -77,19 +77,21 @@ def export_bundle(
         zipped = None if "zip" in without else partial / archive.name
         if zipped is not None:
             write_zip(contents.folder, zipped)
-        _put_in_place(contents.folder, target, zipped, archive)
+        _replace_earlier(contents.folder, target, zipped, archive)
     except OSError as error:
-        # Nobody knows the name of the folder in between.
+        # The temporary folder's name would mean nothing to the user.
         if str(partial) in str(error.filename):
             error.filename, error.filename2 = str(output), None
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Made(target, None if zipped is None else archive, network.pruned.left_out, differences, contents.notes)
+    return ExportResult(
+        target, None if zipped is None else archive, network.pruned.left_out, differences, contents.notes
+    )
 
 
-def _put_in_place(folder: Path, target: Path, zipped: Path | None, archive: Path) -> None:
-    """Let the new folder and zip take the place of earlier ones, which stay where that fails."""
+def _replace_earlier(folder: Path, target: Path, zipped: Path | None, archive: Path) -> None:
+    """Move the new folder and zip over earlier ones. If that fails, the earlier folder is restored."""
     earlier = folder.with_name("earlier")
     if target.exists():
         target.replace(earlier)
@@ -99,7 +101,7 @@ def _put_in_place(folder: Path, target: Path, zipped: Path | None, archive: Path
         if earlier.exists():
             earlier.replace(target)
         raise
-    # Without a new one, the zip of the folder that was.
+    # Also without a new zip: the earlier one belongs to the replaced folder.
     archive.unlink(missing_ok=True)
     if zipped is not None:
         zipped.replace(archive)
@@ -109,5 +111,5 @@ def _require_known(without: Collection[str]) -> None:
     unknown = [part for part in without if part not in LEFT_OUT]
     if unknown:
         raise InputError(
-            "without", found=unknown[0], expected=f"parts of {', '.join(LEFT_OUT)}", remedy="correct the word"
+            "without", found=unknown[0], expected=f"one of {', '.join(LEFT_OUT)}", remedy="correct the word"
         )
