@@ -1,10 +1,10 @@
-"""Inference: numbers in the device's fastest format, weights checked, windows streamed back to the scan's grid."""
+"""Inference: the device's fastest number format, checked weights, and windows streamed back to the scan's grid."""
 
-# Bundles that were rendered earlier name these transforms here.
+# Bundles rendered by earlier versions import these transforms from here.
 from ..labelmaps.clean import CleanLabelMapd
 from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 from .inferers import PrecisionInferer, PrecisionSlidingWindowInferer, choose_precision
-from .mirror import Ensemble, Mirrored, mirrored
+from .mirror import Ensemble, Mirrored, mirror_network
 from .weights import check_weights
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "SaveProbabilitiesd",
     "check_weights",
     "choose_precision",
-    "mirrored",
+    "mirror_network",
 ]
