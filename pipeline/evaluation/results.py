@@ -1,4 +1,4 @@
-"""The files of an evaluation: ``cases.csv``, one row per case and label, and ``summary.json``."""
+"""Write the files of an evaluation: ``cases.csv``, one row per case and label, and ``summary.json``."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def write_results(
     tolerance_mm: float,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write ``cases.csv`` and ``summary.json``, each whole or not at all.
+    """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
 
     Args:
-        folder: where both files go; made when missing.
-        measured: the rows of `case_metrics` of each case, by the path of its scan, which names the case.
-        tolerance_mm: tolerance of the NSD that the rows were measured with, in mm.
+        folder: folder for both files, created if missing.
+        measured: the rows of `measure_case` of each case, by the path of its scan, which names the case.
+        tolerance_mm: tolerance of the rows' NSD, in mm.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
 
     Returns:
@@ -60,10 +60,10 @@ def write_results(
 
 
 def name_rows(measured: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
-    """Return the rows of all cases with the case's name in front, sorted by it.
+    """Return the rows of all cases, sorted by the case's name, which is added in front.
 
     Args:
-        measured: the rows of `case_metrics` of each case, by the path of its scan.
+        measured: the rows of `measure_case` of each case, by the path of its scan.
     """
     names = name_cases(measured)
     return [
@@ -74,7 +74,7 @@ def name_rows(measured: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
 
 
 def format_rows(rows: Sequence[Row]) -> str:
-    """Return rows with their ``case`` as CSV; numbers have six decimals, ``nan`` stands for what is not counted."""
+    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -89,7 +89,7 @@ def build_report(
     """Return the content of ``summary.json``: the summary with units, provenance and versions.
 
     Args:
-        rows: rows of `case_metrics`, each with its ``case`` added.
+        rows: rows of `measure_case`, each with its ``case`` added.
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
     """
