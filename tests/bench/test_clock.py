@@ -9,7 +9,7 @@ from pipeline.bench.clock import PhaseClock
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> PhaseClock:
-    """A clock on which a second passes from one look at it to the next."""
+    """A clock that advances by a second each time it is read."""
     ticks = itertools.count()
     monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
     return PhaseClock(torch.device("cpu"))

@@ -19,7 +19,7 @@ SMALL = ["--set", "patch=[16,16,16]", "window=[16,16,32]", "skip=concat"]
 
 @pytest.fixture(scope="module", autouse=True)
 def own_process() -> Iterator[None]:
-    """What a run changes in its process is put back."""
+    """Restore what a run changes in its process."""
     hook, path = sys.excepthook, list(sys.path)
     yield
     sys.excepthook, sys.path[:] = hook, path

@@ -1,4 +1,4 @@
-"""The benchmark of the estimate runs through, and its numbers are those of the parts that it names."""
+"""Test that the benchmark of the memory estimate runs, and that its numbers are those of its parts."""
 
 import json
 from argparse import Namespace

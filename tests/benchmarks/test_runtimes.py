@@ -1,4 +1,4 @@
-"""The runtimes that the benchmark compares compute the same."""
+"""Test that the compared runtimes compute the same."""
 
 import json
 from collections.abc import Callable

@@ -22,7 +22,7 @@ UP["up_tr32"] = ("decoder.3", 1)
 
 
 def name_of_monais_modules():
-    """Our module name to MONAI's, for every module that holds weights."""
+    """Map LightSkip's module names to MONAI's, for every module with weights."""
     names = {
         "encoder.0.convs.0.0": "in_tr.conv_block.conv",
         "encoder.0.convs.0.1": "in_tr.conv_block.adn.N",

@@ -19,7 +19,7 @@ NAMES = ("affine", "elastic", "noise", "blur", "brightness", "shift", "contrast"
 
 
 def augmentation(*, spatial_dims=3, spacing=None, **wanted):
-    """One that does nothing but what is wanted."""
+    """Return an augmentation with only the given changes."""
     off = {f"{name}_prob": 0.0 for name in NAMES}
     return AugmentBatch(**{"spatial_dims": spatial_dims, "spacing": spacing or [1.0] * spatial_dims, **off, **wanted})
 

@@ -50,7 +50,7 @@ def learning_rates(training):
 
 
 def schedule_of(epochs):
-    """The learning rate of each epoch of an unbroken training, from MONAI's schedule alone."""
+    """Return the learning rates of an uninterrupted training by epoch, from MONAI's schedule alone."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.1)
     return [0.01 * schedule.lr_lambda(epoch) for epoch in range(epochs)]

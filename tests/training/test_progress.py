@@ -98,7 +98,7 @@ def test_no_validation_leaves_its_columns_empty(make_training, history):
 
 
 class BrightIsSmall(torch.nn.Module):
-    """What is bright is the small label; the large one is never found."""
+    """Predict the small label for bright voxels, and never the large one."""
 
     def forward(self, x):
         return torch.cat([x < 0, x > 0, torch.zeros_like(x) > 0], dim=1).float()

@@ -16,7 +16,7 @@ NUMBER = "number"
 
 
 def batches_of_epoch(epoch, *, seed=0, num_workers=0, before=0):
-    """What a training draws in an epoch, after ``before`` other random numbers have been drawn: one row per sample."""
+    """Return an epoch's random numbers, one row per sample, after drawing ``before`` other numbers."""
     cases = [{NUMBER: torch.full((1, 2), float(i))} for i in range(6)]
     noise = Compose([RandGaussianNoised(NUMBER, prob=0.5), RandScaleIntensityd(NUMBER, factors=0.1, prob=0.5)])
     loader = DataLoader(Dataset(cases, noise), batch_size=2, shuffle=True, num_workers=num_workers)
@@ -137,7 +137,7 @@ class Clock:
 
 
 def epochs_in(minutes, *, asked=50, step=10.0, first=10.0, validation=5.0, interval=2, monkeypatch):
-    """Epochs trained, seconds taken and the schedule's length: two steps an epoch, a validation every ``interval``."""
+    """Train with two steps an epoch. Return the epochs trained, the seconds taken and the schedule's length."""
     clock = Clock()
     monkeypatch.setattr(schedule, "time", clock)
 
