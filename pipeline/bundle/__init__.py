@@ -1,8 +1,8 @@
-"""Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
+"""What a bundle is made from (``plan``, ``render``), what starts it (``launch``), and what its configs call.
 
-Configs call ``runtime``, ``settings`` and ``trained_network``. These need only torch and MONAI, and are imported on
-demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML; import them
-by their own names.
+The latter, ``runtime``, ``settings`` and ``trained_network``, need torch and MONAI alone, and are imported when a
+config asks for them: a mistyped command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
+import them by their own names.
 """
 
 from importlib import import_module

@@ -95,6 +95,6 @@ def test_the_component_is_the_class_with_literal_arguments() -> None:
     assert component.pop("_target_") == "pipeline.networks.VNet"
     built = build_network({"name": "vnet", **component, "in_channels": 1, "out_channels": 2})
     assert built.channels == tuple(component["channels"])
-    # A whole spec gives the same: what is the task's stays a reference.
+    # A whole spec leads to the same: arguments that the task sets stay references.
     assert network_component("a.B", built.spec).keys() >= {"_target_", *references}
     assert "name" not in network_component("a.B", built.spec)

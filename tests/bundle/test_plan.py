@@ -54,7 +54,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return tmp_path
 
 
-def edited(old: str, new: str) -> str:
+def edit_text(old: str, new: str) -> str:
     assert PLAN.count(old) == 1
     return PLAN.replace(old, new)
 
@@ -97,11 +97,11 @@ def test_labels_are_cleaned_by_their_names(tmp_path: Path) -> None:
 
 def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
     thick = "kernel_size: [[3, 3, 1], 3, 3]\n  strides: [[2, 2, 1], 2]"
-    text = edited("kernel_size: 3", thick).replace("[40, 56, 40]", "[40, 56, 6]")
+    text = edit_text("kernel_size: 3", thick).replace("[40, 56, 40]", "[40, 56, 6]")
     plan = load_plan(write(tmp_path, text))
     assert (plan.network.kernel_size, plan.network.strides) == ([[3, 3, 1], 3, 3], [[2, 2, 1], 2])
     assert plan.size_divisor == (4, 4, 2)
-    plan = load_plan(write(tmp_path, edited("kernel_size: 3", "kernel_size: [3, 3, 1]\n  strides: [2, 2]")))
+    plan = load_plan(write(tmp_path, edit_text("kernel_size: 3", "kernel_size: [3, 3, 1]\n  strides: [2, 2]")))
     assert (plan.network.kernel_size, plan.size_divisor) == ([3, 3, 1], (4, 4, 4))
 
 
@@ -113,7 +113,7 @@ def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
     ],
 )
 def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str, nearest: str) -> None:
-    text = edited("kernel_size: 3", "kernel_size: 3\n  strides: [2, [2, 2, 1]]").replace("[40, 56, 40]", size)
+    text = edit_text("kernel_size: 3", "kernel_size: 3\n  strides: [2, [2, 2, 1]]").replace("[40, 56, 40]", size)
     with pytest.raises(InputError) as raised:
         load_plan(write(tmp_path, text))
     message = f"patch must be divisible by {divisor} (a factor of two for each level of "
@@ -290,7 +290,7 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
     ],
 )
 def test_names_the_key_the_line_and_what_is_wrong(tmp_path: Path, old: str, new: str, start: str, message: str) -> None:
-    text = edited(old, new)
+    text = edit_text(old, new)
     with pytest.raises(InputError) as raised:
         load_plan(write(tmp_path, text))
     assert re.search(rf"\n  line {line_of(text, start)}: .*{message}", str(raised.value))

@@ -1,4 +1,4 @@
-"""The network that weights are of; tests/bundles/test_network_of_weights.py runs it."""
+"""The network of trained weights; tests/bundles/test_network_of_weights.py runs it."""
 
 import json
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_what_overrides_change_of_the_network(overridden: list[str], given: set[
 def test_a_workflow_in_python_says_what_differs_from_its_files(
     tmp_path: Path, overrides: dict[str, str], found: str | None
 ) -> None:
-    """Nobody can tell there that ``sum`` was said, as the files have it, too: the weights decide."""
+    """An override equal to the files' ``sum`` cannot be recognised there: the weights decide."""
     trained = "none" if found == "none" else "concat"
     save_weights(network(skip=trained).state_dict(), tmp_path / "model.pt", spec(skip=trained))
     arguments = {key: value for key, value in spec().items() if key not in ("name", "skip")}

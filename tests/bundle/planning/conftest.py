@@ -79,7 +79,7 @@ def make_report(
 
 
 def make_dataset(place: Path, report: Report, **entries: Any) -> Dataset:
-    """Write the datalist that a report is of, beside an almost empty folder of scans."""
+    """Write the datalist of a report, next to an almost empty folder of scans."""
     (place / "scans").mkdir(parents=True, exist_ok=True)
     (place / "scans" / "readme.txt").write_text("no scans")
     items = [

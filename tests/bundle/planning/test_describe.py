@@ -1,4 +1,4 @@
-"""The words of a plan, and which of them are left to a person."""
+"""The texts of a plan, and the texts that a person fills in."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Spacing and shapes to work at, with numbers worked out by hand, and windows as MONAI makes them."""
+"""Spacing and shapes, computed by hand, and the number of windows as in MONAI."""
 
 from collections.abc import Callable
 from typing import Any

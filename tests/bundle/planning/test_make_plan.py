@@ -1,4 +1,4 @@
-"""Whole plans of hand-made datasets: what an expert would expect of them, and the form that they have."""
+"""Plans of hand-made datasets: an expert's expectations, and their form."""
 
 import json
 import os

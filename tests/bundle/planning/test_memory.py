@@ -1,4 +1,4 @@
-"""The estimate against arithmetic, and against what real steps of the recipe hold."""
+"""The estimate against arithmetic, and against the memory of real steps of the recipe."""
 
 import math
 import os
@@ -51,8 +51,8 @@ SAT4 = ("sat", {"maps": 4, "gate": "linear", "merge": "sum"})
 
 
 def test_one_convolution_by_hand() -> None:
-    # Without the scratch of convolutions: the input, what the convolution gives and its square stay for the backward
-    # pass, which makes the gradient of the square's argument beside that of a sum, spread without a copy.
+    # Without the scratch memory of convolutions. The input, the convolution's result and its square stay for the
+    # backward pass. That adds the gradient of the square's argument; the gradient of the sum is expanded without a copy.
     conv = nn.Conv3d(1, 5, 3, padding=1, bias=False, device="meta")
     ledger = Ledger(threads=0)
     with ledger:

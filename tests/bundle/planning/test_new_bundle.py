@@ -1,4 +1,4 @@
-"""A new bundle is whole or not there."""
+"""A new bundle is written completely or not at all."""
 
 import shutil
 from collections.abc import Callable

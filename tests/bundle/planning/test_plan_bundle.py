@@ -1,4 +1,4 @@
-"""`lightskip plan` from beginning to end on the built-in sample, and what MONAI says of the bundle."""
+"""`lightskip plan` on the built-in sample, and MONAI's checks of the bundle."""
 
 import json
 import shutil
@@ -166,7 +166,7 @@ def test_monai_verifies_the_metadata_at_once(
     root: Path, metadata_schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(root)
-    # A proxy that leads nowhere: what is verified must lie here.
+    # With a dead proxy, verification must use local files.
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://localhost:9")
     metadata = root / "bundles" / "shapes" / "configs" / "metadata.json"

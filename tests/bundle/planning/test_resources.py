@@ -1,4 +1,4 @@
-"""Memory, device and hours: how they are read, and what is made of them."""
+"""Memory, device and hours: reading them, and the estimates from them."""
 
 from collections.abc import Callable
 from typing import Any

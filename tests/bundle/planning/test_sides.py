@@ -1,4 +1,4 @@
-"""Which names and places tell left from right."""
+"""Names and positions that distinguish left from right."""
 
 from collections.abc import Callable
 from typing import Any
@@ -71,7 +71,7 @@ def test_without_sides_all_axes_are_mirrored(make_report: Make) -> None:
     assert find_sided_axes(Choice([0, 1, 2], ""), 3) == []
 
 
-def placed(
+def choose_for_centroids(
     make_report: Make, offset: tuple[float, float, float], *, cases: int = 20, wrong: int = 0, size: float = 1.0
 ) -> Choice:
     """Two labels, the second this far (mm, RAS) from the first, in so many cases the other way round."""
@@ -87,11 +87,11 @@ def placed(
 
 
 def test_twins_are_found_by_where_they_lie(make_report: Make) -> None:
-    assert placed(make_report, (90, 10, 20)).value == [1, 2]
-    assert placed(make_report, (-90, 10, 20)).value == [1, 2]
+    assert choose_for_centroids(make_report, (90, 10, 20)).value == [1, 2]
+    assert choose_for_centroids(make_report, (-90, 10, 20)).value == [1, 2]
     # 19 of 20 cases are 95 %: one may be turned.
-    assert placed(make_report, (90, 10, 20), wrong=1).value == [1, 2]
-    assert "one and two" in placed(make_report, (90, 10, 20)).reason
+    assert choose_for_centroids(make_report, (90, 10, 20), wrong=1).value == [1, 2]
+    assert "one and two" in choose_for_centroids(make_report, (90, 10, 20)).reason
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_twins_are_found_by_where_they_lie(make_report: Make) -> None:
     ],
 )
 def test_labels_that_are_no_twins(case: dict[str, Any], make_report: Make) -> None:
-    assert placed(make_report, **case).value == [0, 1, 2]
+    assert choose_for_centroids(make_report, **case).value == [0, 1, 2]

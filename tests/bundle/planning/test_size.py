@@ -1,4 +1,4 @@
-"""Patch, width and batch under limits, with a memory and a speed that are known."""
+"""Patch, width and batch within limits, with known memory and speed."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A plan's text: what is read back is what was meant, and every reason is a comment."""
+"""A plan's text: it reads back unchanged, and every reason is a comment."""
 
 from typing import Any
 

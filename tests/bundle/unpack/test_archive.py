@@ -15,7 +15,7 @@ from pipeline.data.errors import InputError
 Make = Callable[..., Path]
 
 
-def special(archive: Path, name: str, mode: int) -> None:
+def add_special_file(archive: Path, name: str, mode: int) -> None:
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16
@@ -23,7 +23,7 @@ def special(archive: Path, name: str, mode: int) -> None:
         opened.writestr(info, "/etc/passwd")
 
 
-def patched(archive: Path, offset: int, value: bytes, *, name: bytes = b"spleen/configs/inference.json") -> None:
+def patch_entry(archive: Path, offset: int, value: bytes, *, name: bytes = b"spleen/configs/inference.json") -> None:
     """Change bytes of a member's entry in the list at the zip's end, counted from the entry's start."""
     content = bytearray(archive.read_bytes())
     entry = content.rindex(b"PK\x01\x02", 0, content.rindex(name))
@@ -42,7 +42,7 @@ def test_a_bundle_comes_out_as_python_unzips_it(zipped: Make, tmp_path: Path, ro
         opened.extractall(theirs)
     files = {path.relative_to(ours): path.read_bytes() for path in ours.rglob("*") if path.is_file()}
     assert files == {p.relative_to(theirs / root): p.read_bytes() for p in theirs.rglob("*") if p.is_file()}
-    # Without a folder in it, the zip gives its own name.
+    # A zip without a folder is the source of the name.
     assert (name, left_out) == ("spleen" if root else "download", [])
 
 
@@ -75,14 +75,14 @@ def test_a_name_with_a_null_byte_is_not_cut_there(zipped: Make) -> None:
 )
 def test_links_and_devices_are_refused(zipped: Make, mode: int, what: str) -> None:
     archive = zipped()
-    special(archive, "spleen/models", mode | 0o777)
+    add_special_file(archive, "spleen/models", mode | 0o777)
     with pytest.raises(InputError, match=what):
         read_members(archive)
 
 
 def test_encrypted_files_are_refused(zipped: Make) -> None:
     archive = zipped()
-    patched(archive, 8, struct.pack("<H", 1))
+    patch_entry(archive, 8, struct.pack("<H", 1))
     with pytest.raises(InputError, match="encrypted"):
         read_members(archive)
 
@@ -99,7 +99,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked_and_may_be_allowed(zipped: Make
 @pytest.mark.parametrize("declared", [5, 10_000])
 def test_bytes_are_those_that_are_declared(zipped: Make, tmp_path: Path, declared: int) -> None:
     archive = zipped()
-    patched(archive, 24, struct.pack("<I", declared))
+    patch_entry(archive, 24, struct.pack("<I", declared))
     _, members, _ = read_members(archive)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="a damaged zip"):
@@ -131,7 +131,7 @@ def test_many_files_are_refused_at_once(zipped: Make, monkeypatch: pytest.Monkey
 
 def test_another_byte_within_a_file_is_told(zipped: Make, tmp_path: Path) -> None:
     archive = zipped()
-    patched(archive, 16, b"\0\0\0\0")
+    patch_entry(archive, 16, b"\0\0\0\0")
     _, members, _ = read_members(archive)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="Bad CRC-32"):

@@ -43,7 +43,7 @@ def test_a_script_is_listed_with_its_lines_imports_and_checksum(bundle: Make) ->
         ("docs/README.md", b"# a", None),
         (".vscode/tasks.json", b"{}", "settings of a tool"),
         ("docs/.ENVRC", b"", "settings of a tool"),
-        # A pickle is one by its first bytes, whatever it is called.
+        # Pickles are recognised by their first bytes, not their name.
         ("models/weights.bin", pickle.dumps({}, protocol=2), "a pickle"),
         ("docs/table.dat", pickle.dumps({}, protocol=5), "a pickle"),
         ("docs/table", pickle.dumps(os.getcwd, protocol=0), "a pickle"),
