@@ -52,7 +52,7 @@ SAT4 = ("sat", {"maps": 4, "gate": "linear", "merge": "sum"})
 
 def test_one_convolution_by_hand() -> None:
     # Without the scratch memory of convolutions. The input, the convolution's result and its square stay for the
-    # backward pass. That adds the gradient of the square's argument; the gradient of the sum is expanded without a copy.
+    # backward pass. That adds the gradient of the square's argument; the sum's gradient is expanded without a copy.
     conv = nn.Conv3d(1, 5, 3, padding=1, bias=False, device="meta")
     ledger = Ledger(threads=0)
     with ledger:
