@@ -62,10 +62,10 @@ def _compare(path: Path, weights: object, network: nn.Module) -> None:
     found = _describe_tensors(weights) if isinstance(weights, Mapping) else {}
     differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
-        name = differing[0]
+        name, number = differing[0], f"{len(differing)} tensor{'s' if differing[1:] else ''}"
         raise InputError(
             path,
-            found=f"{len(differing)} tensors that differ, first {name}: {found.get(name, 'missing')}",
+            found=f"{number} that differ{'' if differing[1:] else 's'}, first {name}: {found.get(name, 'missing')}",
             expected=f"{name}: {expected.get(name, 'no such tensor')}",
             remedy="use weights that were trained with these settings (skip, channels, kernel_size, labels). Keep the "
             f"network's spec, the {path.with_suffix('.json').name} that a training writes, next to its weights",

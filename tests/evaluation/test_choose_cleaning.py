@@ -119,7 +119,7 @@ def test_a_gain_that_nobody_sees_is_not_kept() -> None:
 
 
 def test_the_best_of_several_minimums_is_kept_in_the_pictures_unit() -> None:
-    # Pieces of 4 mm2 that are false beside two true ones of 30 and 100: a tenth and a half of the least are tried.
+    # False components of 4 mm2, and true ones of 30 and 100: a tenth and a half of the smallest are tried.
     reference = np.zeros((20, 30), dtype=np.uint8)
     reference[0:10, 0:10] = reference[12:18, 12:17] = 1
     cases = []

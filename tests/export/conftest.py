@@ -38,7 +38,7 @@ def hippocampus(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory, hippocampus: ExportResult) -> ExportResult:
-    """Another network, with random weights, beside the first one; without the other formats."""
+    """Another network with random weights, next to the first one, without the other formats."""
     checkpoint = tmp_path_factory.mktemp("weights") / "model.pt"
     parser = ConfigParser()
     parser.read_config(str(BUNDLES / "synthetic_shapes" / "configs" / "inference.json"))

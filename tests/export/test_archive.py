@@ -37,7 +37,7 @@ def test_files_are_listed_by_name_without_compiled_ones(folder):
     (folder / "scripts" / "__pycache__" / "c.pyc").touch()
     assert [name for name, _ in list_files(folder)] == sorted(CONTENTS)
     assert all(path == folder / name for name, path in list_files(folder))
-    # What the folder itself lies in is of no interest.
+    # The folder's own location does not matter.
     moved = shutil.copytree(folder, folder.parent / "__pycache__" / "phantom")
     assert [name for name, _ in list_files(moved)] == sorted(CONTENTS)
 

@@ -1,4 +1,4 @@
-"""Exported bundles where they land: LightSkip is not installed there, and no bundle lies in the working directory."""
+"""Exported bundles in use: LightSkip is not installed, and the working directory has no bundle."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def landed(hippocampus: ExportResult, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def landed_shapes(shapes: ExportResult, landed: ExportResult) -> ExportResult:
-    """A copy of the other bundle, beside the first one."""
+    """A copy of the other bundle, next to the first one."""
     return replace(shapes, folder=shutil.copytree(shapes.folder, landed.folder.with_name(shapes.folder.name)))
 
 
@@ -150,7 +150,7 @@ def test_a_fold_without_cases_is_told(alone, landed_shapes, scans, tmp_path):
 
 
 def test_pictures_and_channels_go_through(alone, tmp_path):
-    """A 2D bundle of pictures, and one of two channels: the label maps are those of ours."""
+    """A 2D bundle of pictures, and one of two channels: the label maps equal LightSkip's."""
     for name in ("em_membrane", "left_right"):
         bundle = Path(__file__).resolve().parents[2] / "bundles" / name
         parser = ConfigParser()

@@ -82,7 +82,7 @@ def text(bundle: Path = HIPPOCAMPUS, plan: Plan | None = None, **options: Any) -
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """A bundle whose README nobody has filled in."""
+    """A bundle whose README is not filled in."""
     shutil.copytree(HIPPOCAMPUS / "configs", tmp_path / "bundle" / "configs")
     shutil.copyfile(HIPPOCAMPUS / "plan.yaml", tmp_path / "bundle" / "plan.yaml")
     (tmp_path / "bundle" / "docs").mkdir()
@@ -236,7 +236,7 @@ def test_other_skip_connections_are_not_called_light(skip, names):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({}, "Turned to RAS, resampled to 1 x 1 x 1 mm (linear), normalised: each channel of a scan by its own mean"),
         ({"normalisation": "zscore_nonzero"}, "deviation of the voxels that are not zero."),
@@ -259,8 +259,8 @@ def test_other_skip_connections_are_not_called_light(skip, names):
         ),
     ],
 )  # fmt: skip
-def test_readme_tells_what_is_done_to_scans(changes, told):
-    assert told in text(plan=load_plan(HIPPOCAMPUS).model_copy(update=changes))
+def test_readme_tells_what_is_done_to_scans(changes, expected):
+    assert expected in text(plan=load_plan(HIPPOCAMPUS).model_copy(update=changes))
 
 
 def test_section_of_a_readme():

@@ -92,7 +92,7 @@ def test_other_weights_may_be_named(tmp_path):
     made = load(bundle, save(other, tmp_path / "other.pt"))
     assert torch.equal(made.pruned.weights["head.weight"], other.head.weight)
     assert made.source == tmp_path / "other.pt"
-    # Both kinds of skip are registered by a module of ours.
+    # A module of LightSkip registers both kinds of skip.
     assert made.skip_modules == ["pipeline.networks.select_attend_transfer", "pipeline.networks.skips"]
 
 

@@ -21,7 +21,7 @@ def test_it_is_the_same_normalisation(norm, shape, affine):
 
 
 def test_means_are_taken_axis_by_axis():
-    # Added up in one go, in float32, small numbers vanish beside a large sum: 1e8 + 1 is 1e8.
+    # In one float32 sum, small numbers are lost next to a large sum: 1e8 + 1 is 1e8.
     layer = make_norms_exact(nn.InstanceNorm2d(1))
     exported = torch.export.export(layer, (torch.zeros(1, 1, 4, 4),), strict=False)
     means = [node.args[1] for node in exported.graph.nodes if "mean" in str(node.target)]

@@ -1,4 +1,4 @@
-"""Places by hand: what index of the scan lies where in the network's grid."""
+"""Positions of a scan's voxels in the network's grid, computed by hand."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def test_the_change_goes_from_the_scan_to_the_network() -> None:
     # The scan: x runs to the left from 10 mm in steps of 2 mm. The network's grid: to the right from 0, 1 mm.
     scan = np.array([[-2, 0, 0, 10], [0, 3, 0, 0], [0, 0, 1, -4], [0, 0, 0, 1]], dtype=float)
     network = np.diag([1.0, 1.5, 1.0, 1.0])
-    # Index 3 of the scan lies at 10 - 6 = 4 mm, at 6 mm and at -3 mm: voxel (4, 4, -3).
+    # Index 3 of the scan is at 10 - 6 = 4 mm, at 6 mm and at -3 mm: voxel (4, 4, -3).
     np.testing.assert_allclose(compute_grid_change(network, scan) @ [3, 2, 1, 1], [4, 4, -3, 1])
 
 
@@ -65,7 +65,7 @@ def test_what_a_range_of_the_grid_is_enough_for() -> None:
         change((0.5, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(9, 1, 1), network_shape=(5, 1, 1)
     )
     assert axes is not None
-    # Index i lies at i / 2: 2 at voxel 1, 5 between 2 and 3.
+    # Index i is at i / 2: 2 at voxel 1, 5 between 2 and 3.
     assert axes[0].between(0, 4) == slice(0, 9)
     assert axes[0].between(1, 2) == slice(2, 5)
     assert axes[0].between(1, 1) == slice(2, 3)

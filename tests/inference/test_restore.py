@@ -178,7 +178,7 @@ def test_entropy_halfway_is_the_mean() -> None:
 @pytest.mark.parametrize(("classes", "dtype"), [(2, np.uint8), (256, np.uint8), (257, np.uint16), (300, np.uint16)])
 @pytest.mark.parametrize("name", ["finer", "its own", "sheared"])
 def test_the_labels_are_the_smallest_integers_that_hold_all(name: str, classes: int, dtype: type) -> None:
-    # The last class, whose number is the largest, shall be found somewhere.
+    # The last class, whose number is the largest, must be found somewhere.
     case = Case(name, classes, favoured=4)
     result = case.restored(rows=4)
     assert result.labels.dtype == dtype

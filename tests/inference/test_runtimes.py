@@ -21,7 +21,7 @@ from pipeline.inference.signal_stack import read_signal_stack
 from pipeline.networks import VNet
 from pipeline.networks.precision import cpu_has_bfloat16
 
-# Not by importing it: that would tell its maker.
+# Not by importing it, which would start its telemetry.
 pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 
 SPATIAL = (16, 24, 12)
@@ -131,8 +131,8 @@ def test_it_takes_the_threads_that_pytorch_has() -> None:
 def test_nothing_is_told_to_its_maker() -> None:
     OpenVINONetwork(vnet(), shape=(2, *SPATIAL))
     assert "openvino_telemetry" not in sys.modules
-    told = sys.modules["openvino.tools.ovc.telemetry_utils"]
-    assert told.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+    utils = sys.modules["openvino.tools.ovc.telemetry_utils"]
+    assert utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
 
 
 class _Function(nn.Module):

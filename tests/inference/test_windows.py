@@ -245,7 +245,7 @@ def test_a_slab_takes_no_more_than_is_said(
     peaks = []
     for strip in some.strips(strips):
         with Memory(some.image, some.weights, output) as memory:
-            # Rows that nobody keeps.
+            # The rows are discarded.
             deque(some.rows(lambda _: output, strip), maxlen=0)
         peaks.append(memory.peak)
     # Besides there is what belongs to one window: its voxels, twice while they are stacked, and its weighted logits.

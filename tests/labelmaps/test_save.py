@@ -502,7 +502,7 @@ def test_a_volume_in_a_file_needs_little_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert volume.nbytes == 96 << 20
-    # 16 MB at least are one block, without which nothing was measured.
+    # A block is at least 16 MB. With less, nothing was measured.
     assert 16 << 20 < of_volume < 64 << 20
     assert of_labels < 64 << 20
     saved = np.asarray(nib.load(tmp_path / "volume.nii.gz").dataobj)

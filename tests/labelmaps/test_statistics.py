@@ -34,7 +34,7 @@ def affine(axes, origin=(0.0, 0.0, 0.0)):
 
 
 def ball(radius, spacing, shift=(0.1, 0.2, 0.3)):
-    """Voxels whose centres lie in a ball, with at least two voxels of background around it."""
+    """Voxels whose centres are in a ball, with at least two voxels of background around it."""
     steps = [np.arange(-int(radius / s) - 3, int(radius / s) + 4) + d for s, d in zip(spacing, shift, strict=True)]
     squares = [(step * s) ** 2 for step, s in zip(steps, spacing, strict=True)]
     return (squares[0][:, None, None] + squares[1][:, None] + squares[2] <= radius**2).astype(np.uint8)
