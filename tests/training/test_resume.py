@@ -48,7 +48,9 @@ def start(sample, ckpt_dir):
 def kill_after_epoch(epoch, process, history):
     deadline = time.monotonic() + LIMIT_S
     while process.poll() is None and time.monotonic() < deadline:
-        if history.is_file() and len(rows_of(history)) >= epoch:
+        # The first checkpoint is written after the first row: without one there is nothing to resume from.
+        saved = history.with_name("last.pt").is_file()
+        if saved and history.is_file() and len(rows_of(history)) >= epoch:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.005)
