@@ -34,7 +34,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
         "pipeline.report.curve": {"draw_curve": None},
         "pipeline.report.picture": {"draw_segmentation": None},
-        "pipeline.bench": {"bench": {"parameters": 1}, "as_json": "{}", "as_table": "a table"},
+        "pipeline.bench": {"bench": {"parameters": 1}, "format_bench_json": "{}", "format_bench": "a table"},
         "pipeline.files": {"write_text": None},
     }
     for module, functions in stand_ins.items():
@@ -134,7 +134,7 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
             "bench a",
             [
                 ("bench", (P("a"),), BENCH | {"overrides": {}}),
-                ("as_table", ({"parameters": 1},), {}),
+                ("format_bench", ({"parameters": 1},), {}),
             ],
             "a table\n",
         ),
@@ -153,9 +153,9 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                         "overrides": {"skip": "concat", "patch": [8, 8]},
                     },
                 ),
-                ("as_json", ({"parameters": 1},), {}),
+                ("format_bench_json", ({"parameters": 1},), {}),
                 ("write_text", (P("b"), "{}"), {}),
-                ("as_table", ({"parameters": 1},), {}),
+                ("format_bench", ({"parameters": 1},), {}),
             ],
             "a table\n",
         ),
@@ -391,7 +391,7 @@ def test_check_says_what_was_repaired_and_what_is_next(flawed: Path, capsys: pyt
     assert capsys.readouterr().out.partition("check.json\n\n")[2] == (
         "repaired: 1 file, in my fix\n"
         "  l1.nii: stored as integers\n"
-        "new datalist: my fix/datalist.json; files without a repair it names where they are\n"
+        "new datalist: my fix/datalist.json; it names all other files in their old folders\n"
         "next: lightskip check 'my fix/datalist.json'\n"
     )
     assert main(["check", "my fix/datalist.json", "--fix", "again"]) == 0

@@ -98,7 +98,7 @@ def _launch(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from ..bench import as_json, as_table, bench  # noqa: PLC0415
+    from ..bench import bench, format_bench, format_bench_json  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
 
     measured = bench(
@@ -111,6 +111,6 @@ def _bench(options: argparse.Namespace) -> int:
         overrides=dict(options.set),
     )
     if options.output:
-        write_text(options.output, as_json(measured))
-    print(as_table(measured))
+        write_text(options.output, format_bench_json(measured))
+    print(format_bench(measured))
     return 0

@@ -184,7 +184,7 @@ def _check(options: argparse.Namespace) -> int:
     from ..data.dataset import read_dataset  # noqa: PLC0415
     from ..data.fix import fix_dataset, require_new_folder  # noqa: PLC0415
     from ..report.check_page import write_check_page  # noqa: PLC0415
-    from ..report.check_table import as_table  # noqa: PLC0415
+    from ..report.check_table import format_check  # noqa: PLC0415
     from ..report.fix_text import fix_text  # noqa: PLC0415
     from ..report.thumbnail import draw_thumbnail  # noqa: PLC0415
 
@@ -206,7 +206,7 @@ def _check(options: argparse.Namespace) -> int:
         raise
     thumbnails = report.pop("thumbnails")
     write_check_page(report, thumbnails, folder / "check.html")
-    print(json.dumps(report, indent=1) if options.json else as_table(report))
+    print(json.dumps(report, indent=1) if options.json else format_check(report))
     told = sys.stderr if options.json else sys.stdout
     print(f"\nreport: {folder / 'check.html'}, {folder / 'check.json'}", file=told)
     without = sum(case["part"] == "training" and case["fold"] is None for case in report["cases"])

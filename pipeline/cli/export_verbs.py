@@ -55,10 +55,10 @@ def _export(options: argparse.Namespace) -> int:
 
     with quick_imports():
         from ..export.export import export_bundle  # noqa: PLC0415
-        from ..export.words import told  # noqa: PLC0415
+        from ..export.summary import summary_text  # noqa: PLC0415
 
     with quiet_monai(), _tidied_up_when_terminated():
-        made = export_bundle(
+        result = export_bundle(
             options.bundle,
             options.output,
             checkpoint=options.checkpoint,
@@ -66,8 +66,8 @@ def _export(options: argparse.Namespace) -> int:
             without=options.without,
             overwrite=options.overwrite,
         )
-    print(told(made), end="")
-    for note in made.notes:
+    print(summary_text(result), end="")
+    for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
 

@@ -26,7 +26,7 @@ from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
-from ..evaluation.cleaning_choice import KEPT, CleaningChoice, cleaning_json, cleaning_table
+from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
 from .predictor import Predictor
@@ -122,7 +122,7 @@ def chosen_text(chosen: Chosen) -> str:
     kept = yaml.safe_dump({_KEY: steps}, sort_keys=False) if steps else "kept: nothing\n"
     measured = f"{chosen.choice.cases} cases of fold {chosen.fold}"
     lines = [
-        cleaning_table(chosen.choice),
+        format_choice_table(chosen.choice),
         "",
         *([chosen.weights] if chosen.weights else []),
         f"measured on {measured}",
@@ -214,7 +214,7 @@ def _write(bundle: Path, choice: CleaningChoice, provenance: Mapping[str, Any]) 
             # Plan and configs belong together.
             write_text(file, before)
             raise
-    write_text(report, cleaning_json(choice, provenance))
+    write_text(report, format_choice_json(choice, provenance))
     return tuple(written)
 
 

@@ -11,9 +11,9 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
 from ..bundle.trained_network import network_of_spec, read_spec_of
-from ..inference import Ensemble, check_weights, mirrored
-from ..inference.runtimes import on_runtime
-from ..inference.windows import window_size
+from ..inference import Ensemble, check_weights, mirror_network
+from ..inference.runtimes import load_on_runtime
+from ..inference.windows import find_window_size
 
 __all__ = ["loaded_members", "one_network"]
 
@@ -66,8 +66,8 @@ def one_network(
     Raises:
         InputError: a member cannot be converted for the runtime.
     """
-    shape = (channels, *window_size(inferer, [64] * spatial_dims))
+    shape = (channels, *find_window_size(inferer, [64] * spatial_dims))
     precision = getattr(inferer, "precision", "float32")
-    members = [on_runtime(member, runtime, shape=shape, precision=precision) for member in members]
+    members = [load_on_runtime(member, runtime, shape=shape, precision=precision) for member in members]
     together = members[0] if len(members) == 1 else Ensemble(members)
-    return mirrored(together, axes).eval().requires_grad_(False)
+    return mirror_network(together, axes).eval().requires_grad_(False)

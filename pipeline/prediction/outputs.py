@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..data.images.endings import is_image
 from ..files import whole_file
 from ..labelmaps.save import save_label_map, save_volume
-from ..labelmaps.statistics import label_statistics, write_statistics
+from ..labelmaps.statistics import measure_labels, write_statistics
 from ..report.preview import draw_preview
 from .prediction import Prediction
 
@@ -188,7 +188,7 @@ def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: 
     """Write what needs the scan's voxels (C, X, Y[, Z]), which are not kept any longer."""
     labels, affine, table = prediction.labels, prediction.affine, prediction.table
     if outputs.statistics is not None:
-        write_statistics(label_statistics(labels, image, affine, table), outputs.statistics, scan=name)
+        write_statistics(measure_labels(labels, image, affine, table), outputs.statistics, scan=name)
     if outputs.preview is not None:
         picture = draw_preview(image[0], labels, affine, table, title=name)
         with whole_file(outputs.preview) as temporary:

@@ -27,7 +27,7 @@ from torch import nn
 from ..bundle.launch_checks import check_given, config_files, read
 from ..bundle.trained_network import given_arguments
 from ..data.errors import InputError
-from ..labelmaps.label_table import Label, label_table
+from ..labelmaps.label_table import Label, make_label_table
 from .chains import REMEDY, cleaning, reading
 from .config import evaluated_config, explained, refuse_own, same_program
 from .members import loaded_members, one_network
@@ -85,7 +85,7 @@ class Parts:
     @property
     def table(self) -> list[Label]:
         """The foreground labels with their colours."""
-        return label_table(self.labels)
+        return make_label_table(self.labels)
 
     @property
     def own_affine(self) -> NDArray[np.float64]:

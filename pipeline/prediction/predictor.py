@@ -21,9 +21,9 @@ from ..data.images.door import read_header
 from ..data.images.header import Header
 from ..data.read_scan import read_scan
 from ..data.reader import load_scan
-from ..inference.places import grid_change
-from ..inference.restore import Restored
-from ..inference.windows import Windows, window_size
+from ..inference.places import compute_grid_change
+from ..inference.restore import ScanGridLabels
+from ..inference.windows import Windows, find_window_size
 from .arrays import as_files, as_scan
 from .header_bytes import preparing_bytes
 from .header_notes import header_notes
@@ -168,10 +168,10 @@ class Predictor:
         windows = Windows(parts.inferer, prepared.image, classes=parts.classes, device=parts.device)
         shape = _three(prepared.scan_shape)
         entropy = np.zeros(shape, np.float32) if uncertainty else None
-        restored = Restored(
+        restored = ScanGridLabels(
             shape,
             _three(prepared.image.shape[1:]),
-            grid_change(prepared.affine, prepared.scan_affine),
+            compute_grid_change(prepared.affine, prepared.scan_affine),
             classes=parts.classes,
             probabilities=None if probabilities is None else probabilities.reshape(*shape, parts.classes),
             entropy=entropy,
@@ -219,7 +219,7 @@ class Predictor:
     def _warm_up(self) -> int:
         """Run one batch of windows, so that kernels are chosen and made, and return the memory it took."""
         parts, inferer = self.parts, self.parts.inferer
-        size = window_size(inferer, [64] * parts.spatial_dims)
+        size = find_window_size(inferer, [64] * parts.spatial_dims)
         image = torch.zeros((parts.channels, *size))
         image[..., 0] = 1
         windows = Windows(inferer, image, classes=parts.classes, device=parts.device)

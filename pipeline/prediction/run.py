@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..data.errors import InputError
 from ..data.images.endings import is_store
 from ..data.reader import load_scan
-from ..labelmaps.dicom_series import series_slices
+from ..labelmaps.dicom_series import read_series
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted, probability_room, write_outputs
 from .prediction import Prediction, Prepared
@@ -230,7 +230,7 @@ def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | 
     try:
         if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
             # It raises what writing would raise after all computing.
-            series_slices(scan.files[0])
+            read_series(scan.files[0])
         if overwrite:
             return None
         if records is None:

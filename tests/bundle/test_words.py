@@ -53,7 +53,7 @@ def test_writes_words_as_a_shell_reads_them(word: str, typed: str) -> None:
 
 @pytest.mark.parametrize("words", [["20"], ["--epochs", "20", "30"], ["--epochs=20", "30"], ["-"]])
 def test_a_word_without_a_key_is_an_error(words: list[str]) -> None:
-    with pytest.raises(InputError, match=f"found '{words[-1]}', which belongs to no key"):
+    with pytest.raises(InputError, match=f"found '{words[-1]}' without a key"):
         read_words(words)
 
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.label_table import make_label_table
 from pipeline.prediction import outputs as module
 from pipeline.prediction.outputs import Outputs, Wanted, is_output_file, probability_room, write_outputs
 from pipeline.prediction.prediction import Prediction
@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_before_the_probabilities_are_there(
 def prediction() -> Prediction:
     labels = np.zeros(SHAPE, np.uint8)
     labels[2:4, 1:4, 1:3] = 1
-    table = label_table({"background": 0, "core": 1})
+    table = make_label_table({"background": 0, "core": 1})
     probabilities = np.stack([labels == 0, labels == 1], axis=-1).astype(np.float32)
     return Prediction(labels, np.eye(4), table, probabilities, np.zeros(SHAPE, np.float32), 0.0)
 

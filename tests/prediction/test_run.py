@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.label_table import make_label_table
 from pipeline.prediction import run as module
 from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted
@@ -76,7 +76,7 @@ class Stub:
         self.step("segment", prepared.name)
         labels = np.zeros(SHAPE, np.uint8)
         labels[1:3, 1:3, 1:3] = 1
-        return Prediction(labels, np.eye(4), label_table({"background": 0, "core": 1}), seconds={"network": 1.0})
+        return Prediction(labels, np.eye(4), make_label_table({"background": 0, "core": 1}), seconds={"network": 1.0})
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])

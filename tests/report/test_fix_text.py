@@ -10,9 +10,9 @@ def test_what_was_repaired_and_what_was_not_is_listed_with_the_next_command(tmp_
     fixed = Fixed(tmp_path / "new one" / "datalist.json", repaired, {"c.mha": "it is not NIfTI"})
     assert fix_text(fixed).splitlines() == [
         "repaired: 2 files, in new one",
-        "  a.nii: place taken from its image, stored as integers",
+        "  a.nii: position copied from its image, stored as integers",
         "  b.nii: rounded to whole numbers",
-        "new datalist: new one/datalist.json; files without a repair it names where they are",
+        "new datalist: new one/datalist.json; it names all other files in their old folders",
         "not repaired: 1 file",
         "  c.mha: it is not NIfTI",
         "next: lightskip check 'new one/datalist.json'",

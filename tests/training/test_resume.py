@@ -49,7 +49,7 @@ def kill_after_epoch(epoch, process, folder):
     history, last = folder / "history.csv", folder / "last.pt"
     deadline = time.monotonic() + LIMIT_S
     while process.poll() is None and time.monotonic() < deadline:
-        # The checkpoint comes after the row.
+        # The first checkpoint is written after the first row: without one there is nothing to resume from.
         if last.is_file() and history.is_file() and len(rows_of(history)) >= epoch:
             process.send_signal(signal.SIGKILL)
             break
