@@ -74,20 +74,20 @@ def tell_apart(stems: Sequence[str], items: Items) -> list[str]:
     folders = _folders(items)
     depths = [0] * len(stems)
     while True:
-        names = [_joined(stem, above, depth) for stem, above, depth in zip(stems, folders, depths, strict=True)]
+        names = [_join(stem, above, depth) for stem, above, depth in zip(stems, folders, depths, strict=True)]
         counts = Counter(names)
         longer = [
             number for number, name in enumerate(names) if counts[name] > 1 and depths[number] < len(folders[number])
         ]
         if not longer:
-            return _numbered(names)
+            return _number_equal_names(names)
         for number in longer:
             depths[number] += 1
 
 
 def full_names(stems: Sequence[str], items: Items) -> list[str]:
     """Return the stems with all folders in front: cases that share one cannot be told apart by their folders."""
-    return [_joined(stem, above, len(above)) for stem, above in zip(stems, _folders(items), strict=True)]
+    return [_join(stem, above, len(above)) for stem, above in zip(stems, _folders(items), strict=True)]
 
 
 def _folders(items: Items) -> list[tuple[str, ...]]:
@@ -97,11 +97,11 @@ def _folders(items: Items) -> list[tuple[str, ...]]:
     return [parts[shared:] for parts in parents]
 
 
-def _joined(stem: str, folders: Sequence[str], depth: int) -> str:
+def _join(stem: str, folders: Sequence[str], depth: int) -> str:
     return "_".join([*folders[len(folders) - depth :], stem])
 
 
-def _numbered(names: Sequence[str]) -> list[str]:
+def _number_equal_names(names: Sequence[str]) -> list[str]:
     """Tell equal names apart by a number that makes no name which another case has."""
     counts = Counter(names)
     taken = {name for name, count in counts.items() if count == 1}

@@ -14,9 +14,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .compare_splits import copies, find_copies, find_split_subjects, split_of
+from .compare_splits import find_copies, find_split_subjects, group_copies, split_of
 from .datalist import as_list
-from .dataset import Case, listed_cases
+from .dataset import Case, list_cases
 from .errors import InputError
 from .findings import Finding
 from .inspect_case import hash_images, inspect_case
@@ -68,8 +68,8 @@ def check_cases(
     """
     background = labels.get("background", 0) if isinstance(labels, Mapping) else 0
     wanted = Wanted(channels, spatial_dims, None if labels is None else declared_values(labels), background)
-    listed = [] if datalist is None else listed_cases(datalist, dataset_dir)
-    own = _with_splits(_unlisted(cases, labelled=True), listed)
+    listed = [] if datalist is None else list_cases(datalist, dataset_dir)
+    own = _add_splits(_as_cases(cases, labelled=True), listed)
     inspections = _inspect(own, wanted, workers=workers, progress=progress)
     raise_problems(inspections, _find_leakage(inspections, listed) if listed else ())
 
@@ -84,11 +84,11 @@ def check_scans(
 ) -> None:
     """Do for scans without label maps what `check_cases` does for cases; arguments and error are the same."""
     wanted = Wanted(channels, spatial_dims, None)
-    inspections = _inspect(_unlisted(scans, labelled=False), wanted, workers=workers, progress=progress)
+    inspections = _inspect(_as_cases(scans, labelled=False), wanted, workers=workers, progress=progress)
     raise_problems(inspections)
 
 
-def _unlisted(items: Sequence[Mapping[str, Any]], *, labelled: bool) -> list[Case]:
+def _as_cases(items: Sequence[Mapping[str, Any]], *, labelled: bool) -> list[Case]:
     """Return items as cases without a fold or subject, called by their first file."""
     return [
         Case(images[0], "training", images, str(item["label"]) if labelled else None, None, None)
@@ -97,7 +97,7 @@ def _unlisted(items: Sequence[Mapping[str, Any]], *, labelled: bool) -> list[Cas
     ]
 
 
-def _with_splits(cases: Sequence[Case], listed: Iterable[Case]) -> list[Case]:
+def _add_splits(cases: Sequence[Case], listed: Iterable[Case]) -> list[Case]:
     """Return the cases with name, fold and subject as the datalist has them; a case that it does not name as it is."""
     by_images: dict[tuple[str, ...], list[Case]] = {}
     for case in listed:
@@ -136,14 +136,14 @@ def _find_leakage(inspections: Sequence[Inspection], listed: Sequence[Case]) -> 
     own = [inspection for inspection in inspections if inspection.record["name"] in names]
     read = {inspection.record["name"] for inspection in own}
     others = [blank_record(case) for case in listed if case.name not in read]
-    found = [*find_copies(_confirmed(own)), *find_split_subjects([*(each.record for each in own), *others])]
+    found = [*find_copies(_confirm_copies(own)), *find_split_subjects([*(each.record for each in own), *others])]
     return [finding for finding in found if finding.kind == "leakage" and finding.case in read]
 
 
-def _confirmed(inspections: Iterable[Inspection]) -> list[Inspection]:
+def _confirm_copies(inspections: Iterable[Inspection]) -> list[Inspection]:
     """Return the inspections whose samples agree across a split, with the hash of all voxels instead."""
     confirmed = []
-    for records in copies(inspections):
+    for records in group_copies(inspections):
         if len({split_of(record) for record in records}) < 2:
             continue
         for record in records:
@@ -154,7 +154,7 @@ def _confirmed(inspections: Iterable[Inspection]) -> list[Inspection]:
 
 def raise_problems(inspections: Iterable[Inspection], more: Iterable[Finding] = ()) -> None:
     """Raise an InputError with the first problem of each file, the images of a case before its label map."""
-    findings = [finding for inspection in inspections for finding in _in_order(inspection)]
+    findings = [finding for inspection in inspections for finding in _sort_findings(inspection)]
     problems: dict[str | None, InputError] = {}
     for finding in (*findings, *more):
         if finding.is_problem:
@@ -171,7 +171,7 @@ def raise_problems(inspections: Iterable[Inspection], more: Iterable[Finding] = 
         )
 
 
-def _in_order(inspection: Inspection) -> list[Finding]:
+def _sort_findings(inspection: Inspection) -> list[Finding]:
     """Return a case's findings in the order of its files, the images first."""
     files = [*inspection.record["images"], inspection.record["label"]]
     return sorted(inspection.findings, key=lambda finding: files.index(finding.file))

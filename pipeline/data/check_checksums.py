@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from .dataset import Case, Dataset, located
+from .dataset import Case, Dataset, locate
 from .findings import Finding
 from .images.endings import is_store
 
-__all__ = ["changed_files", "checksums_of_cases"]
+__all__ = ["checksums_by_case", "find_changed_files"]
 
 
-def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
+def checksums_by_case(dataset: Dataset) -> dict[str, dict[str, str]]:
     """Return the datalist's SHA-256 of each case's files, by case and by file; of a series or a store, those in it."""
     told = dataset.described.get("checksums")
     by_name: dict[str, dict[str, str]] = {}
@@ -32,10 +32,10 @@ def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
     }
 
 
-def changed_files(case: Case, folder: Path, expected: Mapping[str, str]) -> Iterator[Finding]:
+def find_changed_files(case: Case, folder: Path, expected: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each file whose SHA-256 is another than the datalist says; missing files have their own."""
     for file, digest in expected.items():
-        path = located(folder, file)
+        path = locate(folder, file)
         if path.is_file() and _sha256(path) != digest.lower():
             yield Finding(
                 "checksum",

@@ -20,10 +20,10 @@ from typing import Any
 from tqdm import tqdm
 
 from ..files import write_text
-from .check_checksums import changed_files, checksums_of_cases
-from .check_grid import ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS, SHEAR
+from .check_checksums import checksums_by_case, find_changed_files
+from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
 from .compare_cases import compare_cases
-from .dataset import Case, Dataset, located, read_dataset
+from .dataset import Case, Dataset, locate, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
 from .images.files import parts_of
@@ -41,7 +41,7 @@ _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
     "same place, share of the smallest spacing": SAME_PLACE_VOXELS,
     "rounding of a header, share of the smallest spacing": ROUNDING_VOXELS,
-    "shear, cosine of the angle between two axes": SHEAR,
+    "shear, cosine of the angle between two axes": MAX_SHEAR,
 }
 
 
@@ -85,7 +85,7 @@ def check_dataset(
     sha256 = dataset.sha256
     wanted = find_wanted(dataset)
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
-    labels = dataset.labels or _labels_found(inspections)
+    labels = dataset.labels or _name_label_values(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
     findings += compare_cases(dataset, labels, inspections)
     report = {
@@ -101,9 +101,9 @@ def check_dataset(
         "spatial_dims": wanted.spatial_dims,
         "channels": dataset.channels or [f"channel {index}" for index in range(wanted.channels)],
         "labels": labels,
-        "summary": _summary(dataset, findings),
+        "summary": _summarize(dataset, findings),
         "findings": [finding.record() for finding in findings],
-        "cases": [_named(inspection.record, labels) for inspection in inspections],
+        "cases": [_name_classes(inspection.record, labels) for inspection in inspections],
     }
     if output is not None:
         _write(Path(output) / REPORT, json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -140,17 +140,17 @@ def _inspect(
     state = Progress(output, settings=settings, resume=resume)
     stop = threading.Event()
     executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
-    checksums = checksums_of_cases(dataset)
+    checksums = checksums_by_case(dataset)
 
     def one(case: Case) -> Inspection:
         expected = checksums.get(case.name, {})
         try:
-            key = _key(case, dataset.folder, expected)
+            key = _state_key(case, dataset.folder, expected)
             known = state.find(key)
             if known is not None:
-                return _renamed(known, case)
+                return _update_case(known, case)
             inspection = inspect_case(case, dataset.folder, wanted, stop, draw)
-            inspection.findings.extend(changed_files(case, dataset.folder, expected))
+            inspection.findings.extend(find_changed_files(case, dataset.folder, expected))
         except (Stopped, InputError):
             raise
         except Exception as error:  # a bug, or too little memory, must not cost the findings of the others
@@ -171,7 +171,7 @@ def _inspect(
         state.close()
 
 
-def _renamed(known: Inspection, case: Case) -> Inspection:
+def _update_case(known: Inspection, case: Case) -> Inspection:
     """Return what is known of these files for this case: name, fold and subject are the datalist's, not the files'."""
     listed = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
     findings = [replace(finding, case=case.name) for finding in known.findings]
@@ -179,15 +179,15 @@ def _renamed(known: Inspection, case: Case) -> Inspection:
     return replace(known, findings=findings, record=known.record | listed)
 
 
-def _key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
+def _state_key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
     """Name the state of a case's files: another one where a file was changed."""
     files = [*case.images, *([case.label] if case.label else [])]
-    parts = [part for file in files for part in (file, *_states(located(folder, file)))]
+    parts = [part for file in files for part in (file, *_file_states(locate(folder, file)))]
     parts += sorted(checksums.items())
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def _states(path: Path) -> Iterable[tuple[str, int, int]]:
+def _file_states(path: Path) -> Iterable[tuple[str, int, int]]:
     # The voxels of a .mhd lie in the file that it names, those of a series in the folder's files.
     try:
         for file in parts_of(path):
@@ -199,17 +199,17 @@ def _states(path: Path) -> Iterable[tuple[str, int, int]]:
         return
 
 
-def _labels_found(inspections: Iterable[Inspection]) -> dict[str, int]:
+def _name_label_values(inspections: Iterable[Inspection]) -> dict[str, int]:
     values = sorted({int(value) for inspection in inspections for value in inspection.record["classes"]})
     return {"background": 0, **{f"label_{value}": value for value in values}}
 
 
-def _named(record: dict[str, Any], labels: Mapping[str, int]) -> dict[str, Any]:
+def _name_classes(record: dict[str, Any], labels: Mapping[str, int]) -> dict[str, Any]:
     names = {str(value): name for name, value in labels.items()}
     return record | {"classes": {names.get(value, value): each for value, each in record["classes"].items()}}
 
 
-def _summary(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
+def _summarize(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
     severities: Counter[Severity] = Counter()
     kinds: Counter[str] = Counter()
     for finding in findings:

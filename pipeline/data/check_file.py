@@ -11,11 +11,11 @@ from .errors import InputError
 from .images.endings import is_nifti_like
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
-_MOST_LISTED_VALUES = 10
+_MAX_LISTED_VALUES = 10
 # What tools write label maps in ends here: a value beyond is a mistake, and no list by value could hold it.
-_LARGEST_LABEL = 2**31 - 1
+_MAX_LABEL = 2**31 - 1
 # Normalising squares voxels in float32, which ends at 3.4e38.
-_LARGEST_MAGNITUDE = 1e18
+_MAX_MAGNITUDE = 1e18
 
 
 class Grid(NamedTuple):
@@ -51,9 +51,9 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
     )
 
 
-def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
+def find_image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
     """Yield what is wrong with an image's values; its first `axes` axes lie in space, a further one holds channels."""
-    bad = list(not_finite(path, voxels))
+    bad = list(find_not_finite(path, voxels))
     yield from bad
     if bad:
         return
@@ -69,17 +69,17 @@ def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[Inpu
             kind="constant",
         )
     low, high = float(lowest.min()), float(highest.max())
-    if max(-low, high) > _LARGEST_MAGNITUDE:
+    if max(-low, high) > _MAX_MAGNITUDE:
         yield InputError(
             path,
             found=f"voxels from {low:.3g} to {high:.3g}",
-            expected=f"values between -{_LARGEST_MAGNITUDE:g} and {_LARGEST_MAGNITUDE:g}",
+            expected=f"values between -{_MAX_MAGNITUDE:g} and {_MAX_MAGNITUDE:g}",
             remedy="replace the voxels that no scanner measured (often a fill value), or scale the image",
             kind="range",
         )
 
 
-def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
+def find_not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
     """Yield a problem for NaN voxels and one for infinite ones."""
     # NaN is its own lowest and highest value, so that no second array is needed to find one.
     if voxels.dtype.kind in "iub" or (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):
@@ -98,14 +98,14 @@ def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
             )
 
 
-def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
+def find_label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
     """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `Wanted`."""
     largest = max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
-    if largest > _LARGEST_LABEL:
+    if largest > _MAX_LABEL:
         yield InputError(
             path,
             found=f"label values up to {largest:.3g}",
-            expected=f"label values between -{_LARGEST_LABEL} and {_LARGEST_LABEL}",
+            expected=f"label values between -{_MAX_LABEL} and {_MAX_LABEL}",
             remedy="correct the label map: this is a fill value, or the file is no label map",
             kind="range",
         )
@@ -116,7 +116,7 @@ def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | 
     if broken.size:
         yield InputError(
             path,
-            found=f"label values that are not whole numbers: {_listed(broken)}",
+            found=f"label values that are not whole numbers: {_join_values(broken)}",
             expected="one whole number per structure",
             remedy="make the label map again with nearest-neighbour interpolation",
             kind="label-not-integer",
@@ -127,7 +127,7 @@ def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | 
     if declared is not None and undeclared:
         yield InputError(
             path,
-            found=f"undeclared label values: {_listed(np.array(undeclared))}",
+            found=f"undeclared label values: {_join_values(np.array(undeclared))}",
             expected=f"only the declared ones: {', '.join(declared.values())}",
             remedy="declare these labels, or correct the label map",
             kind="label-undeclared",
@@ -137,15 +137,15 @@ def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | 
 def label_values(voxels: np.ndarray) -> np.ndarray:
     """Return the distinct values, sorted: sorting the few labelled voxels of a slice is cheap."""
     slices = np.moveaxis(voxels, -1, 0)
-    return np.unique(np.concatenate([_distinct(part) for part in slices]))
+    return np.unique(np.concatenate([_distinct_values(part) for part in slices]))
 
 
-def _distinct(part: np.ndarray) -> np.ndarray:
+def _distinct_values(part: np.ndarray) -> np.ndarray:
     labelled = np.unique(part[part != 0])
     return labelled if (part != 0).all() else np.append(labelled, part.dtype.type(0))
 
 
-def _listed(values: np.ndarray) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values[:_MOST_LISTED_VALUES])
-    more = len(values) - _MOST_LISTED_VALUES
+def _join_values(values: np.ndarray) -> str:
+    shown = ", ".join(f"{value:.6g}" for value in values[:_MAX_LISTED_VALUES])
+    more = len(values) - _MAX_LISTED_VALUES
     return f"{shown} and {more} more" if more > 0 else shown

@@ -12,7 +12,14 @@ from .check_file import Grid
 from .errors import InputError
 from .images.header import Volume
 
-__all__ = ["ROUNDING_VOXELS", "SAME_PLACE_MM", "SAME_PLACE_VOXELS", "SHEAR", "grid_problems", "header_problems"]
+__all__ = [
+    "MAX_SHEAR",
+    "ROUNDING_VOXELS",
+    "SAME_PLACE_MM",
+    "SAME_PLACE_VOXELS",
+    "find_grid_problems",
+    "find_header_problems",
+]
 
 # Tools round affines in different ways: a thousandth of a voxel is above what rounding does and far below any harm.
 SAME_PLACE_MM = 1e-3
@@ -20,12 +27,12 @@ SAME_PLACE_VOXELS = 1e-3
 # Up to here two grids are the same but for rounding in a header, and giving both one affine harms nobody.
 ROUNDING_VOXELS = 0.05
 # Cosine of the angle between two axes, from which on ITK's readers were seen to refuse a file.
-SHEAR = 1e-4
+MAX_SHEAR = 1e-4
 # Where an affine is sheared its edges are a little longer than the pixdim, which is another finding.
-_PIXDIM_SHARE = 1e-2
+_MAX_PIXDIM_DIFFERENCE = 1e-2
 
 
-def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
+def find_grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
     """Yield how a file's grid differs from that of its case's first image: shape, spacing, direction, origin.
 
     Nothing is yielded where the two affines move no corner of the volume apart by more than 0.001 mm or 0.001 of the
@@ -50,7 +57,7 @@ def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
         details = [("grid-rounding", f"rounding, {apart / smallest:.2g} voxels")]
         remedy = "let `lightskip check --fix FOLDER` write a copy with the image's affine"
     else:
-        details = list(_differences(grid.affine, reference.affine, reference.shape, ROUNDING_VOXELS * smallest))
+        details = list(_find_differences(grid.affine, reference.affine, reference.shape, ROUNDING_VOXELS * smallest))
     for kind, detail in details:
         yield InputError(
             grid.path,
@@ -61,12 +68,12 @@ def grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
         )
 
 
-def header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
+def find_header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
     """Yield a shear that ITK's readers refuse, and a qform and an sform that put the volume in two places."""
     axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     cosines = axes.T @ axes
     largest = float(np.abs(cosines - np.diag(np.diag(cosines))).max())
-    if largest > SHEAR:
+    if largest > MAX_SHEAR:
         angle = np.degrees(np.arccos(min(largest, 1.0)))
         yield InputError(
             path,
@@ -75,14 +82,14 @@ def header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator
             remedy="resample the scan to a grid without shear, label map and all",
             kind="sheared",
         )
-    yield from _form_problems(path, volume, shape)
+    yield from _find_form_problems(path, volume, shape)
 
 
-def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
+def _find_form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
     """Yield what qform, sform and pixdim of a NIfTI header say against each other."""
     forms = volume.header.forms
     if forms is None:
-        if not volume.header.placed:
+        if not volume.header.has_orientation:
             yield InputError(
                 path,
                 found="a store that does not say how its axes run in the body",
@@ -101,10 +108,10 @@ def _form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[
         )
         return
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)[: len(forms.pixdim)]
-    if forms.sform is not None and np.abs(forms.pixdim / spacing - 1).max() > _PIXDIM_SHARE:
+    if forms.sform is not None and np.abs(forms.pixdim / spacing - 1).max() > _MAX_PIXDIM_DIFFERENCE:
         yield InputError(
             path,
-            found=f"an sform with a spacing of {_product(spacing)} mm and a pixdim of {_product(forms.pixdim)} mm",
+            found=f"an sform with a spacing of {_format_spacing(spacing)} mm and a pixdim of {_format_spacing(forms.pixdim)} mm",
             expected="the same spacing in both: ITK-based tools take the pixdim, others the sform",
             remedy="find out which one is right and correct the other",
             kind="form-conflict",
@@ -145,7 +152,7 @@ def largest_distance(one: np.ndarray, other: np.ndarray, shape: Sequence[int]) -
     return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
 
 
-def _differences(
+def _find_differences(
     affine: np.ndarray, reference: np.ndarray, shape: Sequence[int], tolerance: float
 ) -> Iterator[tuple[str, str]]:
     """Yield which of spacing, direction and origin differ, as kind and words; at least one.
@@ -165,7 +172,7 @@ def _differences(
         (float((chords * usual * steps).max()), "direction-differs"),
     ]
     words = {
-        "spacing-differs": f"spacing {_product(sizes)} mm instead of {_product(usual)} mm",
+        "spacing-differs": f"spacing {_format_spacing(sizes)} mm instead of {_format_spacing(usual)} mm",
         "direction-differs": f"an axis turned by {angle:.3g} degrees",
         "origin-differs": f"origin {shift:.3g} mm away",
     }
@@ -174,5 +181,5 @@ def _differences(
         yield kind, words[kind]
 
 
-def _product(spacing: np.ndarray) -> str:
+def _format_spacing(spacing: np.ndarray) -> str:
     return " x ".join(f"{size:.6g}" for size in spacing)

@@ -13,10 +13,10 @@ from .images.header import Header
 __all__ = ["check_affine", "check_header", "check_itk_type", "check_spacing", "check_unit", "check_voxel_type"]
 
 # Of the voxel's volume over the product of its edges: below it the axes lie in one plane, but for rounding.
-_FLAT = 1e-6
+_MIN_VOLUME_SHARE = 1e-6
 _MAX_COMPONENTS = 4
 # By SimpleITK's words.
-_NO_ITK_TYPES = ("8-bit signed integer", "64-bit signed integer")
+_TYPES_ITK_CANNOT_READ = ("8-bit signed integer", "64-bit signed integer")
 # What a scanner or a microscope of tissue gives is inside with room to spare; outside, the unit is another.
 _MIN_MM, _MAX_MM = 0.01, 100.0
 
@@ -48,7 +48,7 @@ def check_itk_type(path: str, count: int, words: str) -> None:
         count: of numbers per voxel.
         words: SimpleITK's for the type of a voxel.
     """
-    if count == 1 and words in _NO_ITK_TYPES:
+    if count == 1 and words in _TYPES_ITK_CANNOT_READ:
         found, remedy = f"voxels of type {words}", "convert the file to int16 or float32, or to NIfTI"
     elif count > 1 and (count > _MAX_COMPONENTS or "integer" in words):
         found, remedy = (
@@ -71,7 +71,7 @@ def check_unit(header: Header) -> None:
     if header.unit != "mm":
         raise InputError(
             header.path,
-            found=f"a spacing in {header.unit} ({_product(header.spacing)})",
+            found=f"a spacing in {header.unit} ({_format_spacing(header.spacing)})",
             expected="mm",
             remedy="convert spacing and affine to mm, or where the numbers are in mm already, set xyzt_units to mm",
             kind="unit",
@@ -91,14 +91,14 @@ def check_spacing(path: str, spacing: Sequence[float] | np.ndarray, shape: Seque
         expected = f"a spacing of {_MIN_MM:g} to {_MAX_MM:g} mm along every axis"
     raise InputError(
         path,
-        found=f"a spacing of {_product(spacing)} mm",
+        found=f"a spacing of {_format_spacing(spacing)} mm",
         expected=expected,
         remedy="correct the file's header from the original scan",
         kind="spacing",
     )
 
 
-def _product(spacing: Sequence[float] | np.ndarray) -> str:
+def _format_spacing(spacing: Sequence[float] | np.ndarray) -> str:
     return " x ".join(f"{size:g}" for size in spacing)
 
 
@@ -107,7 +107,7 @@ def check_affine(path: str, affine: np.ndarray, shape: Sequence[int]) -> None:
     axes = affine[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     check_spacing(path, lengths, shape)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(axes)) < _FLAT * np.prod(lengths):
+    if not np.isfinite(affine).all() or abs(np.linalg.det(axes)) < _MIN_VOLUME_SHARE * np.prod(lengths):
         raise InputError(
             path,
             found="an affine that is not finite or maps the volume to a plane",

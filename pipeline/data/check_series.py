@@ -14,12 +14,12 @@ from .images.dicom_slices import SPLITTING, Slice
 __all__ = ["check_one_file", "check_slices"]
 
 # Of the usual distance: positions are rounded, and tables move unevenly.
-_UNEVEN = 0.1
+_MAX_UNEVENNESS = 0.1
 # Of direction cosines: half a pixel at the edge of 1000.
-_TURNED = 1e-3
-_OTHER_SPACING = 1e-3
+_MAX_TURN = 1e-3
+_MAX_SPACING_DIFFERENCE = 1e-3
 # Of a pixel, sideways over the whole series: below it no voxel is nearer to another's place.
-_SIDEWAYS = 0.5
+_MAX_SIDEWAYS = 0.5
 
 
 def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -> list[Slice]:
@@ -39,7 +39,7 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
             series; slices of different orientation, size or spacing; one slice alone; two in one place, or distances
             that differ by more than a tenth; slices that shift sideways by more than half a pixel.
     """
-    images = [one for one in slices if one.is_image and one.whole]
+    images = [one for one in slices if one.is_image and one.is_complete]
     series = {one.series for one in images}
     if len(series) > 1:
         raise InputError(
@@ -53,7 +53,7 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
         for one in slices:
             _check_content(one, where=folder)
     # Where it is the last slice, no gap would show that it is left out.
-    broken = [one for one in slices if not (one.is_image and one.whole) and other_content(one.storage) is None]
+    broken = [one for one in slices if not (one.is_image and one.is_complete) and other_content(one.storage) is None]
     _refuse_damaged(folder, sorted([*damaged, *(Path(one.file).name for one in broken)]))
     if not images:
         return []
@@ -117,11 +117,11 @@ def _check_one_kind(folder: str, slices: Sequence[Slice]) -> None:
     sizes = sorted({one.size for one in slices})
     spacings = {tuple(one.spacing.round(6).tolist()) for one in slices}
     stretched = max(float(np.abs(one.spacing / first.spacing - 1).max()) for one in slices)
-    if turned > _TURNED:
+    if turned > _MAX_TURN:
         what, kind = "orientation, as with a localizer among them", "dimensions"
     elif len(sizes) > 1:
         what, kind = f"size: {' and '.join(f'{x} x {y}' for x, y in sizes[:3])} pixels", "dimensions"
-    elif stretched > _OTHER_SPACING:
+    elif stretched > _MAX_SPACING_DIFFERENCE:
         shown = " and ".join(f"{x:g} x {y:g}" for x, y in sorted(spacings)[:3])
         what, kind = f"pixel spacing: {shown} mm", "spacing"
     else:
@@ -158,10 +158,10 @@ def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
         _refuse_one_slice(folder, remedy="copy the rest of the series into the folder")
     normal = slices[0].direction[:, 2]
     apart = np.diff(np.sort([float(normal @ one.origin) for one in slices]))
-    usual = float(np.median(apart[apart > _UNEVEN * apart.max()])) if apart.any() else 0.0
-    if usual > 0 and np.abs(apart - usual).max() <= _UNEVEN * usual:
+    usual = float(np.median(apart[apart > _MAX_UNEVENNESS * apart.max()])) if apart.any() else 0.0
+    if usual > 0 and np.abs(apart - usual).max() <= _MAX_UNEVENNESS * usual:
         return
-    copies = int((apart <= _UNEVEN * usual).sum())
+    copies = int((apart <= _MAX_UNEVENNESS * usual).sum())
     remedy = "copy the series again, or take away what is not of it; where it was taken so, resample it"
     if copies:
         remedy = f"keep one file of each slice: {copies} lie{'s' * (copies == 1)} where another does"
@@ -177,10 +177,10 @@ def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
 def _check_straight(folder: str, slices: Sequence[Slice]) -> None:
     """Refuse a sheared series: readers put the slices exactly one above the other."""
     first = slices[0]
-    ways = np.array([one.origin - first.origin for one in slices])
-    heights = ways @ first.direction[:, 2]
-    sideways = np.linalg.norm(ways - np.outer(heights, first.direction[:, 2]), axis=1)
-    if sideways.max() <= _SIDEWAYS * first.spacing.min():
+    offsets = np.array([one.origin - first.origin for one in slices])
+    heights = offsets @ first.direction[:, 2]
+    sideways = np.linalg.norm(offsets - np.outer(heights, first.direction[:, 2]), axis=1)
+    if sideways.max() <= _MAX_SIDEWAYS * first.spacing.min():
         return
     far = int(sideways.argmax())
     angle = np.degrees(np.arctan2(sideways[far], abs(heights[far])))

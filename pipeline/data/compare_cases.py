@@ -46,16 +46,16 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
     return [
         *find_copies(inspections),
         *find_split_subjects(records),
-        *_odd_volumes(records, labels),
-        *_missing_labels(records, labels),
-        *_islands(records, labels),
-        *_label_values(dataset, records, labels),
-        *_orientations(records),
-        *_spacings(records),
+        *_find_odd_volumes(records, labels),
+        *_find_missing_labels(records, labels),
+        *_find_islands(records, labels),
+        *_check_label_values(dataset, records, labels),
+        *_find_mixed_orientations(records),
+        *_find_spacing_outliers(records),
     ]
 
 
-def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         if len(own) < MIN_CASES:
@@ -80,7 +80,7 @@ def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterat
                 )
 
 
-def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     """Yield where a label is missing that nearly all others have; one without any label has its own finding."""
     known = {str(value) for value in labels.values()}
     labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
@@ -98,7 +98,7 @@ def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Ite
             )
 
 
-def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         speckled = [(record, each) for record, each in own if each["specks"]]
@@ -117,7 +117,7 @@ def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[F
             )
 
 
-def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     found = {int(value) for record in records for value in record["classes"]}
     background = labels["background"]
     if dataset.labels is None:
@@ -146,7 +146,7 @@ def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[s
         )
 
 
-def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
+def _find_mixed_orientations(records: Iterable[Record]) -> Iterator[Finding]:
     counts = Counter(record["orientation"] for record in records if record["orientation"])
     if len(counts) > 1:
         shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
@@ -158,7 +158,7 @@ def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
         )
 
 
-def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
+def _find_spacing_outliers(records: Sequence[Record]) -> Iterator[Finding]:
     # Sorted, because the thick axis is another one in another orientation.
     known = [record for record in records if record["spacing"]]
     if len(known) < MIN_CASES:
@@ -170,23 +170,23 @@ def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
             yield _finding(
                 "spacing-outlier",
                 record,
-                found=f"a spacing of {_product(record['spacing'])} mm",
-                expected=f"about {_product(median)} mm (axes sorted), the dataset's median",
+                found=f"a spacing of {_format_spacing(record['spacing'])} mm",
+                expected=f"about {_format_spacing(median)} mm (axes sorted), the dataset's median",
                 remedy="check the header; if it is right, nothing has to be done: bundles resample",
             )
 
 
 def _finding(kind: str, record: Record, *, file: str | None = None, **words: Any) -> Finding:
-    return Finding(kind, case=record["name"], file=file or _first(record), **words)
+    return Finding(kind, case=record["name"], file=file or _first_image(record), **words)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _first(record: Record) -> str:
+def _first_image(record: Record) -> str:
     return str(record["images"][0])
 
 
-def _product(spacing: Iterable[float]) -> str:
+def _format_spacing(spacing: Iterable[float]) -> str:
     return " x ".join(f"{size:.4g}" for size in spacing)

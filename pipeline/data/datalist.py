@@ -34,7 +34,7 @@ def read_cases(
         raise InputError(
             "part", found=repr(part), expected='"training" or "validation"', remedy="choose one of the two"
         )
-    folder = existing_folder(dataset_dir)
+    folder = require_folder(dataset_dir)
     items = training_items(datalist)
     folds = _folds_of(items, datalist)
     if fold not in folds:
@@ -53,7 +53,10 @@ def read_cases(
             expected="cases in at least two folds",
             remedy="spread the cases over several folds",
         )
-    cases = [{"image": resolved(folder, item["image"]), "label": resolved(folder, item["label"])} for item in chosen]
+    cases = [
+        {"image": resolve_paths(folder, item["image"]), "label": resolve_paths(folder, item["label"])}
+        for item in chosen
+    ]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
     return cases
 
@@ -63,7 +66,7 @@ def as_list(paths: Any) -> list[Any]:
     return list(paths) if isinstance(paths, list | tuple) else [paths]
 
 
-def existing_folder(folder: str | Path) -> Path:
+def require_folder(folder: str | Path) -> Path:
     """Give the absolute path of a folder that holds something, or raise InputError."""
     path = Path(folder).expanduser().absolute()
     if not path.exists():
@@ -124,7 +127,7 @@ def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> N
         )
 
 
-def resolved(folder: Path, paths: Any) -> Any:
+def resolve_paths(folder: Path, paths: Any) -> Any:
     """Return the path or the list of paths as absolute ones, in the same form."""
     absolute = [str(folder / Path(path).expanduser()) for path in as_list(paths)]
     return absolute if isinstance(paths, list | tuple) else absolute[0]
@@ -160,7 +163,7 @@ def _refuse_leakage(
 ) -> None:
     fold_of: dict[str, int] = {}
     for item, fold in zip(items, folds, strict=True):
-        for path in as_list(resolved(folder, item["image"])):
+        for path in as_list(resolve_paths(folder, item["image"])):
             earlier = fold_of.setdefault(os.path.normpath(path), fold)
             if earlier != fold:
                 raise InputError(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import name_cases
-from .datalist import as_list, existing_folder, read_json, require_paths, training_items
+from .datalist import as_list, read_json, require_folder, require_paths, training_items
 from .errors import InputError
 
-__all__ = ["Case", "Dataset", "listed_cases", "located", "names_in_datalist", "read_dataset", "reported"]
+__all__ = ["Case", "Dataset", "list_cases", "locate", "names_in_datalist", "read_dataset", "report_name"]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -89,7 +89,7 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     file = Path(datalist).expanduser()
     training = training_items(file)
     content = read_json(file)
-    folder = existing_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
+    folder = require_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
     return Dataset(
         file=file,
         folder=folder,
@@ -101,7 +101,7 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     )
 
 
-def listed_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
+def list_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
     """Return the cases of a datalist with absolute paths, whether or not its folder is there.
 
     Arguments and error are those of `read_dataset`, but that neither the folder nor its files are looked at.
@@ -111,22 +111,22 @@ def listed_cases(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     content = read_json(file)
     folder = Path(_folder(content, file) if dataset_dir is None else dataset_dir).expanduser().absolute()
     return [
-        replace(case, images=tuple(str(located(folder, path)) for path in case.images))
+        replace(case, images=tuple(str(locate(folder, path)) for path in case.images))
         for case in _cases(_items(content, training, file), folder)
     ]
 
 
 def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:
-    """Return the names of a datalist's cases by the absolute path of the first image; see `listed_cases`."""
-    return {case.images[0]: case.name for case in listed_cases(datalist, dataset_dir)}
+    """Return the names of a datalist's cases by the absolute path of the first image; see `list_cases`."""
+    return {case.images[0]: case.name for case in list_cases(datalist, dataset_dir)}
 
 
-def located(folder: Path, path: str) -> Path:
+def locate(folder: Path, path: str) -> Path:
     """Return the path of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
     return folder / (Path(path).expanduser() if path.startswith("~/") else path)
 
 
-def reported(path: str) -> str:
+def report_name(path: str) -> str:
     """Return a file that a datalist names as reports name it: without the "./" that it may begin with."""
     return path.removeprefix("./")
 
@@ -135,7 +135,7 @@ def _folder(content: Mapping[str, Any], file: Path) -> Path:
     """Return the folder that a datalist names, else its own."""
     named = content.get("folder", ".")
     if not isinstance(named, str):
-        raise _malformed(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
+        raise _entry_error(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
     return file.parent / Path(named).expanduser()
 
 
@@ -147,7 +147,7 @@ def _items(
     for part in _PARTS_WITHOUT_LABELS:
         listed = content.get(part) or []
         if not isinstance(listed, list):
-            raise _malformed(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
+            raise _entry_error(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
         for number, entry in enumerate(listed):
             item = entry if isinstance(entry, Mapping) else {"image": entry}
             require_paths(item, "image", file, place=f"{part}[{number}]")
@@ -157,7 +157,7 @@ def _items(
 
 def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Case]:
     images = [[str(path) for path in as_list(item["image"])] for item, _ in items]
-    names = name_cases([[located(folder, path) for path in paths] for paths in images])
+    names = name_cases([[locate(folder, path) for path in paths] for paths in images])
     return [
         Case(
             name=name,
@@ -177,7 +177,7 @@ def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
         return None
     if isinstance(named, Mapping) and named and all(_WHOLE.fullmatch(key) for key in named):
         return [str(named[key]) for key in sorted(named, key=int)]
-    raise _malformed(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
+    raise _entry_error(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
 
 
 def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
@@ -192,10 +192,10 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
         by_name = [(str(key), value) for key, value in pairs]
     else:
         expected = '"labels": {"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one value per name'
-        raise _malformed(file, f'"labels" {named!r}', expected)
+        raise _entry_error(file, f'"labels" {named!r}', expected)
     labels = dict(by_name)
     if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
-        raise _malformed(file, f'"labels" {named!r}', "every name once and every value once")
+        raise _entry_error(file, f'"labels" {named!r}', "every name once and every value once")
     # Whatever it is called (bg, unlabelled): 0 is what is not labelled, unless another value has the name.
     called = [name for name in labels if name.lower() == "background"] or [n for n in labels if labels[n] == 0]
     if not called:
@@ -205,5 +205,5 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
     return dict(sorted(labels.items(), key=lambda item: (item[0] != "background", item[1])))
 
 
-def _malformed(file: Path, found: str, expected: str) -> InputError:
+def _entry_error(file: Path, found: str, expected: str) -> InputError:
     return InputError(file, found=found, expected=expected, remedy="correct this entry of the datalist")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-_MOST_OTHERS = 10
+_MAX_OTHERS = 10
 
 
 class InputError(ValueError):
@@ -61,9 +61,9 @@ class InputError(ValueError):
         message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
         if not self.others:
             return message
-        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MOST_OTHERS]]
-        if len(self.others) > _MOST_OTHERS:
-            lines.append(f"  … and {len(self.others) - _MOST_OTHERS} more")
+        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MAX_OTHERS]]
+        if len(self.others) > _MAX_OTHERS:
+            lines.append(f"  … and {len(self.others) - _MAX_OTHERS} more")
         noun = "file" if len(self.others) == 1 else "files"
         return "\n".join([message, f"and {len(self.others)} more {noun} with problems:", *lines])
 

@@ -16,7 +16,7 @@ from .images.dicom_files import dicom_files
 from .images.endings import is_nifti, is_picture, is_store, is_volume, scan_name
 from .images.files import is_image_here, is_second_half
 
-__all__ = ["FoundScan", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
+__all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
 _SEGMENTATION = "_seg.dcm"
 _OUTPUT_ENDINGS = (
@@ -45,15 +45,15 @@ class FoundScan:
     notes: tuple[str, ...] = ()
 
 
-def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
+def list_folder_scans(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     """Return the items `{"image": path or list of paths}` of a folder's scans, sorted by name.
 
-    Arguments and rules are those of `scans_in_folder`; what is left out is told to the log.
+    Arguments and rules are those of `find_folder_scans`; what is left out is told to the log.
 
     Raises:
         InputError: there is no scan, or one lacks a channel.
     """
-    found = scans_in_folder(folder, channels=channels)
+    found = find_folder_scans(folder, channels=channels)
     for scan in found:
         if scan.problem is not None:
             raise scan.problem
@@ -62,7 +62,7 @@ def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     return [{"image": scan.files[0] if len(scan.files) == 1 else list(scan.files)} for scan in found]
 
 
-def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
+def find_folder_scans(folder: Path, *, channels: int) -> list[FoundScan]:
     """Find a folder's scans, sorted by name.
 
     Of several kinds in a folder the first that there is counts, and the first scan's notes name the others: NIfTI;
@@ -81,7 +81,7 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
         OSError: the folder cannot be listed.
     """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    outputs = _outputs(folder, visible, channels)
+    outputs = _find_outputs(folder, visible, channels)
     files = [path for path in visible if path.name not in outputs and is_image_here(path)]
     nifti = [path for path in files if is_nifti(path)]
     volumes = [path for path in files if is_volume(path) and not is_second_half(path)]
@@ -106,13 +106,13 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
         )
     (first, *more), *others = found
     left = [scan.files[0] for kind in others for scan in kind] + [str(path) for path in deeper]
-    return [replace(first, notes=_left_out(left)), *more]
+    return [replace(first, notes=_left_out_notes(left)), *more]
 
 
 def is_series(folder: Path) -> bool:
     """Tell whether DICOM files other than predictions lie directly in a folder; False where it cannot be listed."""
     try:
-        outputs = _outputs(folder, list(folder.iterdir()), 1)
+        outputs = _find_outputs(folder, list(folder.iterdir()), 1)
         return any(path.name not in outputs for path in dicom_files(folder))
     except OSError:
         return False
@@ -133,10 +133,10 @@ def group_channels(files: Sequence[Path], *, channels: int) -> list[FoundScan]:
     for path, match in zip(files, matches, strict=True):
         if match is not None:
             of_scan.setdefault(match[1], []).append((int(match[2]), str(path)))
-    return [_of_channels(files[0].parent / name, sorted(found), channels) for name, found in of_scan.items()]
+    return [_join_channels(files[0].parent / name, sorted(found), channels) for name, found in of_scan.items()]
 
 
-def _of_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) -> FoundScan:
+def _join_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) -> FoundScan:
     numbers, files = [number for number, _ in found], tuple(file for _, file in found)
     if numbers == list(range(channels)):
         return FoundScan(files)
@@ -163,7 +163,7 @@ def _series_below(folder: Path) -> tuple[list[Path], list[Path]]:
     return series, deeper
 
 
-def _left_out(paths: Sequence[str]) -> tuple[str, ...]:
+def _left_out_notes(paths: Sequence[str]) -> tuple[str, ...]:
     if not paths:
         return ()
     shown = paths[0] + (" (a DICOM series)" if Path(paths[0]).is_dir() else "")
@@ -174,17 +174,17 @@ def _left_out(paths: Sequence[str]) -> tuple[str, ...]:
     return (f"{what}, because other scans of the folder come first: {remedy}",)
 
 
-def _outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[str]:
+def _find_outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[str]:
     """Return the names of the files in a folder that prediction wrote."""
-    ending_so = [(path.name, ending) for path in visible for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
+    candidates = [(path.name, ending) for path in visible for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
     # Most folders have none, and to know all names takes time.
-    if not ending_so:
+    if not candidates:
         return set()
-    scans, written = set(_names(folder, visible, channels)), _written(folder)
-    return {name for name, ending in ending_so if name in written or name.removesuffix(ending) in scans}
+    scans, written = set(_possible_names(folder, visible, channels)), _recorded_outputs(folder)
+    return {name for name, ending in candidates if name in written or name.removesuffix(ending) in scans}
 
 
-def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
+def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
     """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
@@ -207,7 +207,7 @@ def _has_slices(folder: Path) -> bool:
         return False
 
 
-def _written(folder: Path) -> set[str]:
+def _recorded_outputs(folder: Path) -> set[str]:
     """Return the names that the records of prediction list, as far as they can be read."""
     written: set[str] = set()
     for file in (folder / _RECORDS).glob("*.json"):

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
-__all__ = ["classes", "make_folds"]
+__all__ = ["make_classes", "make_folds"]
 
-_MOST_NUMBERS = 10
+_MAX_DISTINCT_NUMBERS = 10
 # Costs are sums of a few fractions near 1; what differs by less is equal.
 _ROUNDING = 9
 
@@ -76,13 +76,13 @@ def make_folds(
             counts[unit_of[key], 0] += 1
             if strata is not None:
                 counts[unit_of[key], 1 + values.index(strata[index])] += 1
-        fold_of_unit = _even(counts / np.sqrt(counts.sum(axis=0)), counts, rng.permutation(len(unit_of)), folds)
+        fold_of_unit = _distribute(counts / np.sqrt(counts.sum(axis=0)), counts, rng.permutation(len(unit_of)), folds)
     result = np.empty(len(names), dtype=int)
     result[order] = [fold_of_unit[unit_of[key]] for key in keys]
     return [int(fold) for fold in result]
 
 
-def classes(values: Sequence[Any]) -> list[str]:
+def make_classes(values: Sequence[Any]) -> list[str]:
     """Turn what a column says into few classes to stratify by.
 
     Where all values are numbers, and more than ten different ones, they are cut at their quartiles; empty ones and n/a
@@ -94,13 +94,13 @@ def classes(values: Sequence[Any]) -> list[str]:
         numbers = {text: float(text) for text in known}
     except ValueError:
         return texts
-    if len(set(numbers.values())) <= _MOST_NUMBERS:
+    if len(set(numbers.values())) <= _MAX_DISTINCT_NUMBERS:
         return texts
     edges = np.quantile([numbers[text] for text in texts if text in numbers], [0.25, 0.5, 0.75])
     return [f"quarter {np.searchsorted(edges, numbers[text]) + 1}" if text in numbers else "" for text in texts]
 
 
-def _even(
+def _distribute(
     units: NDArray[np.float64], counts: NDArray[np.float64], shuffled: NDArray[np.intp], folds: int
 ) -> NDArray[np.intp]:
     """Deal units out so that the squares of the folds' sums are least.
@@ -120,12 +120,12 @@ def _even(
         fold = np.round(sums @ units[unit], _ROUNDING).argmin()
         fold_of[unit] = fold
         sums[fold] += units[unit]
-    while _exchange(units, fold_of, sums, order):
+    while _swap_units(units, fold_of, sums, order):
         pass
     return fold_of
 
 
-def _exchange(
+def _swap_units(
     units: NDArray[np.float64], fold_of: NDArray[np.intp], sums: NDArray[np.float64], order: NDArray[np.intp]
 ) -> bool:
     """Let each unit change places with that of another fold, or with none, that helps most; say whether any did."""

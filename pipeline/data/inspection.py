@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .dataset import Case, reported
+from .dataset import Case, report_name
 from .findings import Finding
 
 __all__ = ["Inspection", "blank_record", "failed_case"]
@@ -36,8 +36,8 @@ def blank_record(case: Case) -> dict[str, Any]:
         "part": case.part,
         "fold": case.fold,
         "subject": case.subject,
-        "images": [reported(path) for path in case.images],
-        "label": None if case.label is None else reported(case.label),
+        "images": [report_name(path) for path in case.images],
+        "label": None if case.label is None else report_name(case.label),
         **dict.fromkeys(("shape", "spacing", "orientation"), None),
         "dtypes": [],
         "intensity": [],
@@ -60,6 +60,6 @@ def failed_case(case: Case, error: Exception) -> Inspection:
         expected="a case that can be read and measured",
         remedy=remedy,
         case=case.name,
-        file=reported(case.images[0]),
+        file=report_name(case.images[0]),
     )
     return Inspection([finding], blank_record(case))

@@ -15,8 +15,8 @@ from .images.files import natural_order, parts_of
 from .layouts.checksums import checksums_of
 from .layouts.find import find
 from .layouts.found import Found, Item
-from .layouts.items import groups_of, require_sound, strata_of, with_subjects
-from .layouts.names import channels_by_index, given_labels, labels_by_value
+from .layouts.items import add_subjects, check_items, groups_of, strata_of
+from .layouts.names import channels_by_index, labels_by_value, parse_label_names
 
 __all__ = ["make_datalist", "write_json"]
 
@@ -69,17 +69,17 @@ def make_datalist(
     """
     found = source if isinstance(source, Found) else find(source, keep_folds=folds is None)
     parts = {
-        part: sorted(with_subjects(items, subject, found), key=lambda item: natural_order(_names(item, found)[0]))
+        part: sorted(add_subjects(items, subject, found), key=lambda item: natural_order(_names(item, found)[0]))
         for part, items in (("training", found.training), ("test", found.test))
     }
     training, test = parts["training"], parts["test"]
-    require_sound(training, test, found)
+    check_items(training, test, found)
     fold_of, made = _folds(training, found, folds, seed, group, stratify)
     result = {key: value for key, value in found.described.items() if key not in ("modality", "labels")}
     result |= extra or {}
     if relative_to is not None:
-        result["folder"] = _way(Path(relative_to), found.folder)
-    result |= _named(found, training[0], label_names, channel_names) | made
+        result["folder"] = _relative_folder(Path(relative_to), found.folder)
+    result |= _given_names(found, training[0], label_names, channel_names) | made
     result |= {"numTraining": len(training), "numTest": len(test)}
     result["training"] = [
         _entry(item, found) | {"fold": fold} | _subject(item) for item, fold in zip(training, fold_of, strict=True)
@@ -88,7 +88,7 @@ def make_datalist(
         result["test"] = [_entry(item, found) | _subject(item) for item in test]
     if checksums:
         paths = [path for item in [*training, *test] for path in (*item.images, item.label) if path is not None]
-        files = {inside(part, found.folder): part for path in paths for part in parts_of(path)}
+        files = {relative_path(part, found.folder): part for path in paths for part in parts_of(path)}
         result["checksums"] = checksums_of(dict(sorted(files.items())))
     return result
 
@@ -98,7 +98,7 @@ def write_json(data: Mapping[str, Any], path: str | Path) -> None:
     write_text(path, _one_entry_per_line(data))
 
 
-def inside(path: Path, folder: Path) -> str:
+def relative_path(path: Path, folder: Path) -> str:
     """Return a path as it leads from the dataset folder, or absolute where it is on another drive."""
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
@@ -112,7 +112,7 @@ def _folds(
     """Return each training case's fold, and what the datalist says about how they were made."""
     own = [item.fold for item in training if item.fold is not None]
     if folds is None and own:
-        _check_own(training, own, found, asked=bool(group or stratify))
+        _check_source_folds(training, own, found, asked=bool(group or stratify))
         return own, {"folds": f"{len(set(own))} folds, those of {found.source.name}"}
     folds = _DEFAULT_FOLDS if folds is None else folds
     groups = groups_of(training, group, found)
@@ -125,7 +125,7 @@ def _folds(
     return fold_of, {"seed": seed, "folds": sentence}
 
 
-def _check_own(training: Sequence[Item], own: Sequence[int], found: Found, *, asked: bool) -> None:
+def _check_source_folds(training: Sequence[Item], own: Sequence[int], found: Found, *, asked: bool) -> None:
     """Raise an InputError where the source's folds do not do."""
     if asked:
         raise InputError(
@@ -157,7 +157,7 @@ def _check_own(training: Sequence[Item], own: Sequence[int], found: Found, *, as
     )
 
 
-def _named(
+def _given_names(
     found: Found, item: Item, label_names: Sequence[str] | None, channel_names: Sequence[str] | None
 ) -> dict[str, dict[str, str]]:
     """Return the names of channels and labels that were given or that the source tells, and nothing for others."""
@@ -175,23 +175,23 @@ def _named(
                 remedy="name every channel with --channel-names",
             )
     if label_names:
-        result["labels"] = given_labels(label_names)
+        result["labels"] = parse_label_names(label_names)
     elif found.described.get("labels"):
         result["labels"] = labels_by_value(found.described["labels"], found.source)
     return result
 
 
 def _names(item: Item, found: Found) -> list[str]:
-    return [inside(path, found.folder) for path in item.images]
+    return [relative_path(path, found.folder) for path in item.images]
 
 
 def _entry(item: Item, found: Found) -> dict[str, Any]:
-    images = [_dotted(inside(path, found.folder)) for path in item.images]
+    images = [_add_dot(relative_path(path, found.folder)) for path in item.images]
     entry: dict[str, Any] = {"image": images if len(images) > 1 else images[0]}
-    return entry if item.label is None else entry | {"label": _dotted(inside(item.label, found.folder))}
+    return entry if item.label is None else entry | {"label": _add_dot(relative_path(item.label, found.folder))}
 
 
-def _dotted(path: str) -> str:
+def _add_dot(path: str) -> str:
     return path if path.startswith("../") or Path(path).is_absolute() else f"./{path}"
 
 
@@ -199,9 +199,9 @@ def _subject(item: Item) -> dict[str, str]:
     return {} if item.subject is None else {"subject": item.subject}
 
 
-def _way(start: Path, folder: Path) -> str:
+def _relative_folder(start: Path, folder: Path) -> str:
     # Through a link `..` leads to where the link points: the way starts at the real folder.
-    return inside(folder, Path(os.path.realpath(start.expanduser())))
+    return relative_path(folder, Path(os.path.realpath(start.expanduser())))
 
 
 def _one_entry_per_line(data: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ class Measures:
         """Measure the structures of a label map that is `sound`: whole, finite numbers. Otherwise note its type."""
         self.record["dtypes"].append(volume.stored)
         if sound:
-            self._label = _whole(volume.voxels).reshape(shape)
+            self._label = _to_integers(volume.voxels).reshape(shape)
             self.record["classes"] = measure_structures(self._label, volume.affine, background=self.background)
 
     def add_image(self, volume: Volume, shape: Sequence[int], *, first: bool, number: int) -> None:
@@ -99,7 +99,7 @@ class Measures:
         return self.draw(image, self._label, spacing, volume.affine, declared=self.declared, background=self.background)
 
 
-def _whole(voxels: np.ndarray) -> np.ndarray:
+def _to_integers(voxels: np.ndarray) -> np.ndarray:
     """Return the values as whole numbers of the smallest type that holds them."""
     if voxels.dtype.kind == "f":
         voxels = np.rint(voxels)

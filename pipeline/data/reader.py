@@ -58,7 +58,7 @@ class ScanReader(ImageReader):
         readers = {_monai_reader(volume.native) for volume in img}
         reader = readers.pop()
         if readers or reader is NibabelReader:
-            array, meta = _Decoded(img).get_data()
+            array, meta = _MemoryReader(img).get_data()
         else:
             array, meta = reader().get_data([volume.native for volume in img])
         return _last_axis_fastest(array), meta
@@ -91,7 +91,7 @@ def load_scan(loader: LoadImaged, files: Sequence[str], volumes: Sequence[Volume
     return image
 
 
-class _Decoded(NibabelReader):
+class _MemoryReader(NibabelReader):
     """MONAI's NibabelReader for images whose voxels are in memory."""
 
     def __init__(self, volumes: Sequence[Volume]) -> None:

@@ -48,7 +48,7 @@ class Progress:
             # The last line of a check that was killed may have no end.
             self.stream.write("\n")
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def find(self, key: str) -> Inspection | None:
         """Return what is known for this state of a case's files, if anything."""
@@ -62,13 +62,13 @@ class Progress:
         """
         if self.stream is None:
             return
-        line = json.dumps({"key": key, "settings": self.settings, **_packed(inspection)}, allow_nan=False) + "\n"
+        line = json.dumps({"key": key, "settings": self.settings, **_pack(inspection)}, allow_nan=False) + "\n"
         try:
             with self.lock:
                 self.stream.write(line)
                 self.stream.flush()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def close(self) -> None:
         """Close the file. What could not be written was reported when it was added."""
@@ -76,7 +76,7 @@ class Progress:
             with contextlib.suppress(OSError):
                 self.stream.close()
 
-    def _unwritable(self, error: OSError) -> InputError:
+    def _write_error(self, error: OSError) -> InputError:
         return InputError(
             str(self.folder),
             found=f"a folder that cannot be written to ({error.strerror})",
@@ -89,13 +89,13 @@ class Progress:
             try:
                 item = json.loads(line)
                 if str(item["settings"]).startswith(self.settings):
-                    self.known[item["key"]] = _unpacked(item)
+                    self.known[item["key"]] = _unpack(item)
             except (ValueError, KeyError, TypeError):
                 # The line at which an earlier check was killed, or another version's: its case is read again.
                 continue
 
 
-def _packed(inspection: Inspection) -> dict[str, Any]:
+def _pack(inspection: Inspection) -> dict[str, Any]:
     picture = inspection.thumbnail
     return {
         "findings": [asdict(finding) for finding in inspection.findings],
@@ -105,7 +105,7 @@ def _packed(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _unpacked(item: dict[str, Any]) -> Inspection:
+def _unpack(item: dict[str, Any]) -> Inspection:
     return Inspection(
         [Finding(**finding) for finding in item["findings"]],
         item["record"],

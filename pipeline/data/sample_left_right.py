@@ -192,11 +192,11 @@ def _draw_organs(rng: Generator, contrast: Array) -> list[Structure]:
         middle = centre + rng.normal(scale=0.4, size=3)
         main = ellipsoid(middle, axes, radii * rng.uniform(0.95, 1.05, 3))
         second = ellipsoid(middle + lobe, np.eye(3), rng.uniform(4.0, 5.0, 3))
-        organs.append((label, _mirrored(main, second, side), _front_and_back(centre[1], contrast)))
+        organs.append((label, _mirror(main, second, side), _front_and_back(centre[1], contrast)))
     return organs
 
 
-def _mirrored(main: SignedDistance, second: SignedDistance, side: float) -> SignedDistance:
+def _mirror(main: SignedDistance, second: SignedDistance, side: float) -> SignedDistance:
     """The union of two solids drawn at positive x, on this side of the midline."""
 
     def distance(points: Array) -> Array:

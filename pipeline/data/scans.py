@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import case_stems
-from .datalist import as_list, existing_folder, read_json, require_files, require_paths, resolved
+from .datalist import as_list, read_json, require_files, require_folder, require_paths, resolve_paths
 from .errors import InputError
-from .folder_scans import scans_of_folder
+from .folder_scans import list_folder_scans
 from .images.endings import scan_name
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
@@ -24,7 +24,7 @@ def find_scans(
     """Find the scans to segment.
 
     Args:
-        dataset_dir: folder with the scans; see `scans_of_folder` for what counts as one.
+        dataset_dir: folder with the scans; see `list_folder_scans` for what counts as one.
         datalist: the scans by name instead of all of the folder: a list of paths (relative ones start
             from `dataset_dir`) or of items `{"image": …}`, one such path alone if it has the ending of a scan, or the
             JSON file that holds such a list or an MSD datalist, of which every part counts (training, validation,
@@ -43,9 +43,9 @@ def find_scans(
             lacks a channel, or two scans would share the name of their output.
     """
     if datalist is None:
-        scans = scans_of_folder(_folder_of_scans(dataset_dir), channels=channels)
+        scans = list_folder_scans(_folder_of_scans(dataset_dir), channels=channels)
     else:
-        scans = named_scans(dataset_dir, datalist)
+        scans = read_named_scans(dataset_dir, datalist)
         require_files((path for scan in scans for path in as_list(scan["image"])), _name_of(datalist))
     _refuse_shared_names(scans)
     return scans
@@ -60,14 +60,14 @@ def _folder_of_scans(dataset_dir: str | Path) -> Path:
             expected="a folder with scans",
             remedy=f"give its folder and name the file: --dataset_dir {path.parent} --datalist \"['{path.name}']\"",
         )
-    return existing_folder(path)
+    return require_folder(path)
 
 
 def _is_scan_file(path: str | Path) -> bool:
     return scan_name(path) != Path(path).name
 
 
-def named_scans(
+def read_named_scans(
     dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
 ) -> list[dict[str, Any]]:
     """Return the items of the scans that a datalist names, with absolute paths, whether or not the files are there.
@@ -97,7 +97,7 @@ def named_scans(
     # With absolute paths alone the folder plays no part, and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
     folder = _folder_of_scans(dataset_dir) if relative else Path(dataset_dir)
-    return [{"image": resolved(folder, item["image"])} for item in items]
+    return [{"image": resolve_paths(folder, item["image"])} for item in items]
 
 
 def _name_of(datalist: object) -> str | Path:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .dataset import Dataset, located
+from .dataset import Dataset, locate
 from .errors import InputError
 from .images.door import read_volume
 from .images.endings import is_nifti_like, is_picture
 
 __all__ = ["Wanted", "declared_values", "find_wanted"]
 
-MAX_LOOKED_AT = 5
+MAX_SAMPLED_IMAGES = 5
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def find_wanted(dataset: Dataset) -> Wanted:
             expected="as many files per case as channels, or one file with all",
             remedy='correct "modality" or the image lists',
         )
-    channels, dims = files if files > 1 else named, _named_dims(dataset)
+    channels, dims = files if files > 1 else named, _declared_dims(dataset)
     if not (channels and dims):
         seen = _first_shapes(dataset)
         channels = channels or _most_common(_channels_of(path, shape, dims) for path, shape in seen)
@@ -77,7 +77,7 @@ def _most_common(numbers: Iterable[int]) -> int:
     return Counter(numbers).most_common(1)[0][0]
 
 
-def _named_dims(dataset: Dataset) -> int:
+def _declared_dims(dataset: Dataset) -> int:
     named = dataset.described.get("tensorImageSize")
     return {"2D": 2, "3D": 3, "4D": 3}.get(str(named), 0)
 
@@ -86,11 +86,11 @@ def _first_shapes(dataset: Dataset) -> list[tuple[str, tuple[int, ...]]]:
     shapes: list[tuple[str, tuple[int, ...]]] = []
     for case in dataset.cases:
         try:
-            file = str(located(dataset.folder, case.images[0]))
+            file = str(locate(dataset.folder, case.images[0]))
             shapes.append((file, read_volume(file).voxels.shape))
         except (InputError, MemoryError):
             continue
-        if len(shapes) == MAX_LOOKED_AT:
+        if len(shapes) == MAX_SAMPLED_IMAGES:
             break
     # Where nothing can be read it does not matter: every case has a finding.
     return shapes or [(dataset.cases[0].images[0], (1, 1, 1))]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..data.fix import Fixed
+from ..data.fix import FixResult
 from .text import count_of, printable
 
 __all__ = ["fix_text"]
@@ -19,12 +19,12 @@ _DONE = {
 _MAX_FILES = 10
 
 
-def fix_text(fixed: Fixed) -> str:
+def fix_text(fixed: FixResult) -> str:
     """Return what was repaired, ten files at most of each sort, and the command to continue with."""
     return "\n".join(_lines(fixed))
 
 
-def _lines(fixed: Fixed) -> Iterator[str]:
+def _lines(fixed: FixResult) -> Iterator[str]:
     if fixed.datalist is None:
         yield "repaired: nothing, and nothing was written: no finding is one that can be repaired without looking"
     else:

@@ -16,7 +16,7 @@ from scipy.ndimage import label as components
 
 from pipeline.data.check import check_cases
 from pipeline.data.check_dataset import check_dataset
-from pipeline.data.datalist import resolved
+from pipeline.data.datalist import resolve_paths
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.findings import SEVERITIES
@@ -317,7 +317,7 @@ def training(seeded, tmp_path_factory):
     datalist = tmp_path_factory.mktemp("training") / "training.json"
     datalist.write_text(json.dumps(content))
     report = check_dataset(datalist, dataset_dir=folder)
-    items = [{key: resolved(folder, item[key]) for key in ("image", "label")} for item in content["training"]]
+    items = [{key: resolve_paths(folder, item[key]) for key in ("image", "label")} for item in content["training"]]
     options = {
         "labels": read_dataset(datalist, folder).labels,
         "channels": len(report["channels"]),

@@ -12,7 +12,7 @@ from ..check_series import check_one_file, check_slices
 from ..errors import InputError
 from .dicom_slices import Slice, read_slice, read_slices, slice_order
 from .header import Header, spacing_of
-from .itk_files import array_of, place_of, ras_affine, read_with_itk
+from .itk_files import itk_affine, itk_array, ras_affine, read_with_itk
 
 __all__ = ["DicomImage"]
 
@@ -60,9 +60,9 @@ class DicomImage:
     def voxels(self) -> np.ndarray:
         """Read all slices, in the order of their places."""
         self.native = read_with_itk(self._files(), _CLASS)
-        voxels = array_of(self.native)
+        voxels = itk_array(self.native)
         check_voxel_type(self._path, voxels.dtype)
-        self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
+        self.header = replace(self.header, shape=voxels.shape, affine=itk_affine(self.native), dtype=voxels.dtype)
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
@@ -70,7 +70,7 @@ class DicomImage:
         files = self._files()
         if isinstance(files, str) or len(files) == 1:
             return self.voxels()[:, :, start:stop]
-        return array_of(read_with_itk(files[start:stop], _CLASS))
+        return itk_array(read_with_itk(files[start:stop], _CLASS))
 
     def close(self) -> None:
         """Do nothing: pydicom and ITK close their files."""

@@ -12,10 +12,10 @@ __all__ = ["dicom_files", "is_dicom", "other_content", "starts_dicom", "unreadab
 _PREAMBLE = 128
 _MAGIC = b"DICM"
 # Scanners name DICOM files in many ways, but not like these; they need not be opened.
-_OTHERS = ("nifti", "mgz", "itk")
+_OTHER_FORMATS = ("nifti", "mgz", "itk")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 # SOP classes (PS3.4, annex B.5) of what archives send along with scans.
-_NO_IMAGES = {
+_OTHER_CONTENT = {
     "481.3": "an RT structure set",
     "481.5": "an RT plan",
     "88.": "a structured report",
@@ -30,7 +30,7 @@ _NO_IMAGES = {
     "66.7": "a segmentation",
 }
 # Transfer syntaxes (PS3.5, annex A.4) that ITK's GDCM does not decode.
-_PACKINGS = {
+_UNREADABLE_SYNTAXES = {
     "1.2.840.10008.1.2.4.10": "MPEG video",
     "1.2.840.10008.1.2.4.11": "JPEG XL",
     "1.2.840.10008.1.2.4.20": "High-Throughput JPEG 2000",
@@ -60,7 +60,7 @@ def dicom_files(folder: Path) -> Iterator[Path]:
         OSError: the folder cannot be listed.
     """
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.upper() == DICOM_DIRECTORY or format_name(path) in _OTHERS:
+        if path.name.startswith(".") or path.name.upper() == DICOM_DIRECTORY or format_name(path) in _OTHER_FORMATS:
             continue
         if (path.suffix.lower() == DICOM and path.is_file()) or is_dicom(path):
             yield path
@@ -72,7 +72,11 @@ def other_content(storage: str) -> str | None:
         return None
     number = storage.removeprefix(_STORAGE)
     return next(
-        (words for key, words in _NO_IMAGES.items() if (number.startswith(key) if key[-1] == "." else number == key)),
+        (
+            words
+            for key, words in _OTHER_CONTENT.items()
+            if (number.startswith(key) if key[-1] == "." else number == key)
+        ),
         None,
     )
 
@@ -80,4 +84,4 @@ def other_content(storage: str) -> str | None:
 def unreadable_packing(syntax: str) -> str | None:
     """Return the name of a transfer syntax's compression if ITK does not decode it."""
     # Of each family one digit more names the member; 1.2.840.10008.1.2.4.90, JPEG 2000, is none of them.
-    return _PACKINGS.get(syntax[:-1])
+    return _UNREADABLE_SYNTAXES.get(syntax[:-1])

@@ -66,7 +66,7 @@ class Slice:
     origin: np.ndarray
     dtype: np.dtype[Any]
     tags: tuple[str, ...]
-    whole: bool
+    is_complete: bool
 
     @property
     def is_image(self) -> bool:
@@ -120,7 +120,7 @@ def _slice(file: str, dataset: Any) -> Slice | None:
     values = _Values(dataset)
     meta = dataset.file_meta
     storage = str(meta.get("MediaStorageSOPClassUID", "")) or values.text(_STORAGE_CLASS)
-    size = (values.whole(_COLUMNS), values.whole(_ROWS))
+    size = (values.whole_number(_COLUMNS), values.whole_number(_ROWS))
     # Anonymisers empty identifiers.
     if not storage and min(size) == 0:
         return None
@@ -150,9 +150,9 @@ def _slice(file: str, dataset: Any) -> Slice | None:
         thickness=float(thickness[0]),
         direction=np.stack([along, down, np.cross(along, down)], axis=1),
         origin=np.asarray(origin, dtype=float),
-        dtype=np.dtype(f"{'i' if values.whole(_SIGNED) else 'u'}{max(1, values.whole(_BITS) // 8)}"),
+        dtype=np.dtype(f"{'i' if values.whole_number(_SIGNED) else 'u'}{max(1, values.whole_number(_BITS) // 8)}"),
         tags=tuple(values.text(tag) for tag in SPLITTING.values()),
-        whole=_has_all_pixels(file, dataset, size),
+        is_complete=_has_all_pixels(file, dataset, size),
     )
 
 
@@ -197,7 +197,7 @@ class _Values:
             return None
         return found if len(found) == count and np.isfinite(found).all() else None
 
-    def whole(self, tag: int) -> int:
+    def whole_number(self, tag: int) -> int:
         """Return a binary whole number, 0 if there is none."""
         content = self._bytes(tag)
         little = getattr(self._dataset, "original_encoding", (None, True))[1] is not False

@@ -14,16 +14,16 @@ from ..check_header import check_affine
 from ..errors import InputError
 from .dicom_files import dicom_files
 from .endings import format_name, is_store
-from .file_start import check_place, check_start, unreadable
+from .file_start import check_path, check_start, unreadable_error
 from .files import parts_of
-from .formats import OpenImage, format_of, opener
+from .formats import OpenImage, format_class, format_of
 from .header import Header, Volume
 
 __all__ = ["open_image", "read_header", "read_volume"]
 
 # What shows that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
-_CUT = (EOFError, zlib.error, gzip.BadGzipFile)
-_CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
+_TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+_TRUNCATION_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
 # Before it stand the line of ITK's source and its own or SimpleITK's word, in it an object's address in memory.
 _ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR): \w+\(0x[0-9a-f]+\): *(?:ReadImageInformation: *)?")
 
@@ -44,10 +44,10 @@ def open_image(path: str) -> Iterator[OpenImage]:
     """
     image: OpenImage | None = None
     try:
-        check_place(path)
+        check_path(path)
         stream, start = _open_file(path)
         try:
-            image = opener(format_of(path, start))(path, stream)
+            image = format_class(format_of(path, start))(path, stream)
         except BaseException:
             if stream is not None:
                 stream.close()
@@ -120,16 +120,16 @@ def _explain(error: Exception, path: str) -> NoReturn:
     if isinstance(error, FileNotFoundError):
         _check_parts(path)
     if isinstance(error, OSError) and error.errno is not None:
-        raise unreadable(path, error) from error
+        raise unreadable_error(path, error) from error
     _check_parts(path)
     reason = _reason(error, path)
-    cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
+    is_truncated = isinstance(error, _TRUNCATION_ERRORS) or any(word in reason for word in _TRUNCATION_WORDS)
     raise InputError(
         path,
-        found=f"a truncated or corrupt file{'' if cut else ', or no image'} ({reason})",
+        found=f"a truncated or corrupt file{'' if is_truncated else ', or no image'} ({reason})",
         expected="an image that can be read to its end",
         remedy="copy or download the file again, or leave it out",
-        kind="truncated" if cut else "not-an-image",
+        kind="truncated" if is_truncated else "not-an-image",
     ) from error
 
 

@@ -10,13 +10,13 @@ from ..errors import InputError
 from .endings import is_nifti, is_pair
 from .nifti_header import START_BYTES, nifti_class
 
-__all__ = ["check_place", "check_start", "is_lfs_pointer", "unreadable"]
+__all__ = ["check_path", "check_start", "is_lfs_pointer", "unreadable_error"]
 
 _LFS_START = b"version https://git-lfs"
 _GZIP_START = b"\x1f\x8b"
 
 
-def check_place(path: str) -> None:
+def check_path(path: str) -> None:
     """Raise an InputError if a path is not there, or is a pipe or a device; of a folder also if it holds one.
 
     Raises:
@@ -65,7 +65,7 @@ def is_lfs_pointer(path: str | Path) -> bool:
         return stream.read(len(_LFS_START)) == _LFS_START
 
 
-def unreadable(path: str, error: OSError) -> InputError:
+def unreadable_error(path: str, error: OSError) -> InputError:
     """Return the error for a file, or a second one that it points to, that the system does not let be read."""
     other = error.filename if error.filename is not None and str(error.filename) != path else None
     beside = "" if other is None else f": {Path(str(other)).name}, which belongs to it"

@@ -128,13 +128,13 @@ def _data_files(header: Path) -> list[Path]:
         names = [line.strip() for line in text[match.end() :].splitlines() if line.strip()]
     elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d+)\s+(\d+)(?:\s+(\d+))?.*", named):
         pattern, first, last, step = numbered.groups(default="1")
-        names = [_filled(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
+        names = [_fill_pattern(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
     else:
         names = [named]
     return [header.parent / name for name in names]
 
 
-def _filled(pattern: str, number: int, header: Path) -> str:
+def _fill_pattern(pattern: str, number: int, header: Path) -> str:
     try:
         return pattern % number
     except (TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ from .dicom_files import starts_dicom
 from .endings import format_name
 from .header import Header
 
-__all__ = ["ImageFormat", "OpenImage", "format_of", "opener"]
+__all__ = ["ImageFormat", "OpenImage", "format_class", "format_of"]
 
 
 class OpenImage(Protocol):
@@ -71,7 +71,7 @@ def format_of(path: str, start: bytes = b"") -> str:
     return "dicom" if is_series else name
 
 
-def opener(name: str) -> ImageFormat:
+def format_class(name: str) -> ImageFormat:
     """Return the class of a format by its name.
 
     Classes are imported here, because each brings a library of its own, and few are needed at a time.

@@ -55,7 +55,7 @@ class Header:
     unit: str = "mm"
     forms: Forms | None = None
     modality: str = ""
-    placed: bool = True
+    has_orientation: bool = True
     raw: bytes = b""
 
     @property

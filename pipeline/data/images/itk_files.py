@@ -12,7 +12,7 @@ from .endings import split_ending
 from .header import Header
 from .nrrd_header import nrrd_header
 
-__all__ = ["ItkImage", "array_of", "place_of", "ras_affine", "read_with_itk"]
+__all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 
 _AXES = 3  # in space, at most
 # ITK's and SimpleITK's classes by ending: without one, each of some twenty opens a file to see if it is its own.
@@ -66,9 +66,9 @@ class ItkImage:
     def voxels(self) -> np.ndarray:
         """Read all voxels."""
         self.native = read_with_itk(self.header.path, self._class)
-        voxels = array_of(self.native)
+        voxels = itk_array(self.native)
         check_voxel_type(self.header.path, voxels.dtype)
-        self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
+        self.header = replace(self.header, shape=voxels.shape, affine=itk_affine(self.native), dtype=voxels.dtype)
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
@@ -91,7 +91,7 @@ def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
     return itk.imread(files, imageio=None if class_name is None else getattr(itk, class_name).New())
 
 
-def array_of(image: Any) -> np.ndarray:
+def itk_array(image: Any) -> np.ndarray:
     """Return the voxels of an ITK image, x first and channels last, without a copy, as MONAI has them."""
     import itk  # noqa: PLC0415
 
@@ -99,7 +99,7 @@ def array_of(image: Any) -> np.ndarray:
     return array if image.GetNumberOfComponentsPerPixel() == 1 else np.moveaxis(array, 0, -1)
 
 
-def place_of(image: Any) -> np.ndarray:
+def itk_affine(image: Any) -> np.ndarray:
     """Return the affine of an ITK image, 4x4 (mm, RAS)."""
     import itk  # noqa: PLC0415
 

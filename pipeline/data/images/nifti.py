@@ -15,7 +15,7 @@ from .nifti_header import START_BYTES, nifti_class, nifti_header
 
 __all__ = ["NiftiImage", "require_bytes"]
 
-_BEST_DEFLATE = 1032  # bytes that deflate packs into one, at best
+_MAX_DEFLATE_RATIO = 1032  # bytes that deflate packs into one, at best
 
 
 class NiftiImage:
@@ -71,7 +71,7 @@ def require_bytes(header: Header, file: str, *, compressed: bool | None = None) 
     if compressed is None:
         compressed = file.lower().endswith(".gz")
     promised = prod(header.shape) * header.dtype.itemsize
-    held = Path(file).stat().st_size * (_BEST_DEFLATE if compressed else 1)
+    held = Path(file).stat().st_size * (_MAX_DEFLATE_RATIO if compressed else 1)
     if promised > held:
         msg = f"Expected {promised} bytes of voxels, got at most {held}"
         raise EOFError(msg)

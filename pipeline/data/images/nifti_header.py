@@ -66,7 +66,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         fields.get_data_dtype(),
         unit=_UNITS.get(int(fields["xyzt_units"]) & _UNIT_OF_SPACE, "mm"),
         forms=forms,
-        placed=forms.qform is not None or forms.sform is not None,
+        has_orientation=forms.qform is not None or forms.sform is not None,
         raw=raw,
     )
 

@@ -42,7 +42,7 @@ class NiftiPair:
         with opener(header_file, "rb") as opened:
             start = opened.read(START_BYTES)
         if nifti_class(start) is None and nibabel.AnalyzeHeader.may_contain_header(start):
-            raise _analyze_refused(path)
+            raise _analyze_error(path)
         self.header: Header = nifti_header(path, start, format="pair")
         self.native: Any = nibabel.load(Path(path))
 
@@ -64,7 +64,7 @@ class NiftiPair:
         """Do nothing: nibabel closes its files."""
 
 
-def _analyze_refused(path: str) -> InputError:
+def _analyze_error(path: str) -> InputError:
     return InputError(
         path,
         found="an Analyze 7.5 file, which does not say how its axes run",

@@ -41,9 +41,11 @@ class NiftiZarrImage(OmeZarrImage):
             super().__init__(path, stream)
             return
         self._level = finest_level(group, path)
-        header = nifti_header(path, _usual_magic(np.asarray(group["nifti"][...]).tobytes()), format="nifti-zarr")
-        shape, said = self._level.shape, tuple(size for size in header.shape if size != 1)
-        if tuple(size for size in shape if size != 1) != said:
+        header = nifti_header(
+            path, _replace_draft_magic(np.asarray(group["nifti"][...]).tobytes()), format="nifti-zarr"
+        )
+        shape, header_shape = self._level.shape, tuple(size for size in header.shape if size != 1)
+        if tuple(size for size in shape if size != 1) != header_shape:
             msg = f"a NIfTI header of shape {header.shape} with an array of shape {shape}"
             raise ValueError(msg)
         self.header: Header = replace(header, shape=shape, axes=self._level.spatial)
@@ -68,7 +70,7 @@ class NiftiZarrImage(OmeZarrImage):
         return scaled
 
 
-def _usual_magic(raw: bytes) -> bytes:
+def _replace_draft_magic(raw: bytes) -> bytes:
     for place in _MAGIC_PLACES:
         if raw[place : place + 2] == _DRAFT_MAGIC:
             return raw[:place] + _MAGIC + raw[place + 2 :]

@@ -78,7 +78,7 @@ class OmeZarrImage:
 
     Where coordinates lead in the body the axes' `orientation` says, for example "right-to-left" (RFC-4 of OME-NGFF,
     https://ngff.openmicroscopy.org/rfc/4: the direction in which coordinates grow). Without it there is no default, so
-    `Header.placed` is False, and x, y, z are taken as LPS, as ITK's and DICOM's tools take coordinates: x to the left,
+    `Header.has_orientation` is False, and x, y, z are taken as LPS, as ITK's and DICOM's tools take coordinates: x to the left,
     y to the back, z up. Chunks that are not there are the array's fill value, as Zarr has it.
 
     Args:
@@ -93,10 +93,12 @@ class OmeZarrImage:
         if stream is not None:
             stream.close()
         self._level = finest_level(open_store(path), path)
-        affine, placed = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
+        affine, has_orientation = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
         shape, axes = self._level.shape, self._level.spatial
         dtype = np.dtype(self._level.array.dtype)
-        self.header = Header(path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, placed=placed)
+        self.header = Header(
+            path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, has_orientation=has_orientation
+        )
         self.native: Any = None
 
     def check(self) -> None:
@@ -134,7 +136,7 @@ def open_store(path: str) -> Any:
     try:
         return zarr.open_group(path, mode="r")
     except (FileNotFoundError, ValueError, TypeError) as error:
-        raise _no_image(path, f"a folder that is no group of Zarr arrays ({type(error).__name__})") from error
+        raise _not_an_image(path, f"a folder that is no group of Zarr arrays ({type(error).__name__})") from error
 
 
 def finest_level(group: Any, path: str) -> Level:
@@ -147,7 +149,7 @@ def finest_level(group: Any, path: str) -> Level:
     # Version 0.5 has them below "ome".
     images = attributes.get("ome", attributes).get("multiscales")
     if not images or not images[0].get("datasets") or not images[0].get("axes"):
-        raise _no_image(path, "a Zarr store without OME metadata of an image (multiscales with axes and datasets)")
+        raise _not_an_image(path, "a Zarr store without OME metadata of an image (multiscales with axes and datasets)")
     image, dataset = images[0], images[0]["datasets"][0]
     array = group[dataset["path"]]
     axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image["axes"]]
@@ -159,7 +161,7 @@ def finest_level(group: Any, path: str) -> Level:
     order = (*in_space, *channels)
     if len(axes) != array.ndim or len(order) + len(times) != array.ndim or len(in_space) < 2 or len(times) > 1:
         shown = ", ".join(f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True))
-        raise _no_image(path, f"an array of {array.ndim} axes that are called {shown}")
+        raise _not_an_image(path, f"an array of {array.ndim} axes that are called {shown}")
     if times and array.shape[times[0]] != 1:
         raise InputError(
             path,
@@ -175,7 +177,7 @@ def finest_level(group: Any, path: str) -> Level:
         elif step.get("type") == "translation" and "translation" in step:
             translation = translation + step["translation"]
         elif step.get("type") != "identity":
-            raise _no_image(path, f"a transformation of the type {step.get('type')!r}")
+            raise _not_an_image(path, f"a transformation of the type {step.get('type')!r}")
     return Level(array, order, times[0] if times else None, axes, scale, translation)
 
 
@@ -184,7 +186,7 @@ def _kind(axis: Mapping[str, Any]) -> str:
     return str(axis.get("type") or usual.get(str(axis.get("name", "")).lower(), "unknown"))
 
 
-def _no_image(path: str, found: str) -> InputError:
+def _not_an_image(path: str, found: str) -> InputError:
     return InputError(
         path,
         found=found,

@@ -65,20 +65,20 @@ def affine_of(axes: Sequence[SpatialAxis], path: str) -> tuple[np.ndarray, bool]
         InputError: a unit is not known.
     """
     known = [_ORIENTATIONS.get(_orientation(axis.described)) for axis in axes]
-    ways = [way for way in known if way is not None]
-    placed = len({world for world, _ in ways}) == len(axes)
+    directions = [direction for direction in known if direction is not None]
+    has_orientation = len({world for world, _ in directions}) == len(axes)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-    if placed:
+    if has_orientation:
         affine[:3, : len(axes)] = 0
-        left = sorted({0, 1, 2} - {world for world, _ in ways})
+        left = sorted({0, 1, 2} - {world for world, _ in directions})
         for column, world in zip(range(len(axes), 3), left, strict=True):
             affine[:3, column] = np.eye(3)[world]
-    for column, (axis, (world, sense)) in enumerate(zip(axes, ways if placed else _LPS, strict=False)):
+    for column, (axis, (world, sense)) in enumerate(zip(axes, directions if has_orientation else _LPS, strict=False)):
         unit = _mm(axis.described, path)
         affine[world, column] = sense * axis.scale * unit
         affine[world, 3] = sense * axis.translation * unit
     # Adding 0 makes -0 plain 0.
-    return affine + 0.0, placed
+    return affine + 0.0, has_orientation
 
 
 def _mm(axis: Mapping[str, Any], path: str) -> float:

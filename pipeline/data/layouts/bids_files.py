@@ -11,9 +11,18 @@ from typing import Any
 from ..errors import InputError
 from ..images.endings import is_image, is_store, scan_name
 from ..images.files import is_hidden, natural_order, one_per_pair
-from .found import listed
+from .found import join_names
 
-__all__ = ["BidsFile", "Key", "files_below", "is_label_map", "is_probability", "key_order", "key_words", "paired"]
+__all__ = [
+    "BidsFile",
+    "Key",
+    "files_below",
+    "is_label_map",
+    "is_probability",
+    "key_order",
+    "key_words",
+    "pair_label_maps",
+]
 
 _LABEL_SUFFIXES = {"dseg", "mask", "seg", "roi"}
 # What tells the scans of one subject apart; the rest of a name says what kind of scan it is.
@@ -47,10 +56,10 @@ def files_below(start: Path, *, skip: Iterable[str]) -> list[BidsFile]:
         found = [Path(folder, name) for name in (*names, *(name for name in folders if is_store(name)))]
         folders[:] = [name for name in folders if not (name in skip or name.startswith(".") or is_store(name))]
         paths += [path for path in found if is_image(path) and not is_hidden(path)]
-    return [file for path in one_per_pair(sorted(paths, key=natural_order)) if (file := _named(path)).key[0]]
+    return [file for path in one_per_pair(sorted(paths, key=natural_order)) if (file := _parse_name(path)).key[0]]
 
 
-def _named(path: Path) -> BidsFile:
+def _parse_name(path: Path) -> BidsFile:
     stem = scan_name(path)
     words = stem.split("_")
     entities = dict(word.split("-", 1) for word in words if "-" in word)
@@ -73,7 +82,7 @@ def is_probability(file: BidsFile) -> bool:
     return file.suffix == "probseg"
 
 
-def paired(
+def pair_label_maps(
     labels: Sequence[BidsFile], scans: Sequence[BidsFile], root: Path, suffixes: Sequence[str] = ()
 ) -> dict[Key, BidsFile]:
     """Find the label map of each scan: that of its own key, or one whose name leaves session or run out."""
@@ -93,7 +102,7 @@ def paired(
         raise InputError(
             root,
             found=f"{len(fitting[crowded])} label maps for {key_words(crowded)}: "
-            + listed(label.path.relative_to(root).as_posix() for label in fitting[crowded]),
+            + join_names(label.path.relative_to(root).as_posix() for label in fitting[crowded]),
             expected="one",
             remedy="choose: --derivatives FOLDER takes those of one folder in derivatives/, --label-suffix "
             f"{fitting[crowded][0].kind} those whose name ends so",
@@ -101,7 +110,7 @@ def paired(
     if lonely and (suffixes or not fitting):
         raise InputError(
             root,
-            found=f"label maps without a scan: {listed(lonely)}",
+            found=f"label maps without a scan: {join_names(lonely)}",
             expected="a scan with the same subject, session and run for each"
             + (f", whose name ends in _{' or _'.join(suffixes)}" if suffixes else ""),
             remedy="copy the scans, choose other suffixes, or take these label maps away",

@@ -30,7 +30,7 @@ def label_names(labels: Sequence[Path], root: Path) -> dict[str, Any]:
     """
     read = cache(_read)
     listing = cache(_sidecars)
-    every = [_of_one(label, root, read, listing) for label in labels]
+    every = [_names_for(label, root, read, listing) for label in labels]
     differing = next((number for number, named in enumerate(every) if named != every[0]), None)
     if differing is not None:
         raise InputError(
@@ -42,7 +42,7 @@ def label_names(labels: Sequence[Path], root: Path) -> dict[str, Any]:
     return every[0] if every else {}
 
 
-def _of_one(label: Path, root: Path, read: Any, listing: Any) -> dict[str, Any]:
+def _names_for(label: Path, root: Path, read: Any, listing: Any) -> dict[str, Any]:
     words = scan_name(label).split("_")
     for folder in label.parents:
         for sidecar in listing(folder):

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 
-__all__ = ["Found", "Item", "Unlabelled", "listed", "sort_out"]
+__all__ = ["Found", "Item", "Unlabelled", "join_names", "split_by_label"]
 
 Unlabelled = Literal["refuse", "test", "ignore"]
 
-_MOST_LISTED = 10
+_MAX_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Found:
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sort_out(items: Iterable[Item], unlabelled: Unlabelled, source: Path) -> tuple[list[Item], list[Item]]:
+def split_by_label(items: Iterable[Item], unlabelled: Unlabelled, source: Path) -> tuple[list[Item], list[Item]]:
     """Part the cases into those for training and those for the test.
 
     Args:
@@ -79,15 +79,15 @@ def sort_out(items: Iterable[Item], unlabelled: Unlabelled, source: Path) -> tup
         raise InputError(
             source,
             found=f"{len(without)} of {len(items)} cases without a label map: "
-            + listed(f"{item.images[0].name}{item.place and f' ({item.place})'}" for item in without),
+            + join_names(f"{item.images[0].name}{item.place and f' ({item.place})'}" for item in without),
             expected="a label map for every case",
             remedy="add the label maps, or say what shall become of these cases: --unlabelled test, or ignore",
         )
     return training, without if unlabelled == "test" else []
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Join names for a message, ten at most."""
     names = list(names)
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..datalist import existing_folder
+from ..datalist import require_folder
 from ..errors import InputError
 from ..images.endings import is_image, scan_name
 from ..images.files import is_hidden, is_image_here, natural_order, one_per_pair
-from .found import Found, Item, Unlabelled, listed, sort_out
+from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_globs"]
 
@@ -39,13 +39,13 @@ def find_globs(
         labels: the pattern of the label maps; None where there are none.
         dataset_dir: where relative patterns start, and the dataset folder; by default the working folder, and the
             folder that holds all files found.
-        unlabelled: what becomes of images without a label map; see `sort_out`.
+        unlabelled: what becomes of images without a label map; see `split_by_label`.
 
     Raises:
         InputError: a pattern finds nothing or two files for one case, has another number of wildcards than the
             others, or finds files that no other pattern has a partner for.
     """
-    start = existing_folder(dataset_dir) if dataset_dir is not None else Path.cwd()
+    start = require_folder(dataset_dir) if dataset_dir is not None else Path.cwd()
     patterns = [*images, *([labels] if labels is not None else [])]
     _check_patterns(patterns, len(images))
     found = {pattern: _files_by_key(start, pattern) for pattern in patterns}
@@ -54,7 +54,7 @@ def find_globs(
     _check_partners(images, channels, labels, label_of)
     keys = sorted(channels[0], key=lambda key: natural_order("/".join(key)))
     items = [Item(tuple(channel[key] for channel in channels), label_of.get(key)) for key in keys]
-    training, test = sort_out(items, unlabelled, Path(labels or images[0]))
+    training, test = split_by_label(items, unlabelled, Path(labels or images[0]))
     every = [path for files in found.values() for path in files.values()]
     folder = start if dataset_dir is not None else _common_folder(every)
     return Found(Path(images[0]), folder, training, test, {"name": folder.name})
@@ -93,11 +93,11 @@ def _files_by_key(start: Path, pattern: str) -> dict[tuple[str, ...], Path]:
     if strange or not paths:
         raise InputError(
             pattern,
-            found=f"files of unknown formats: {listed(strange)}" if strange else f"no file in {start}",
+            found=f"files of unknown formats: {join_names(strange)}" if strange else f"no file in {start}",
             expected="images: .nii.gz, .nrrd, .mha, .png, .tif …, or folders of DICOM series",
             remedy="correct the pattern, and put it in quotes",
         )
-    expression = _compiled(_OPEN_ENDING.sub("", written))
+    expression = _compile_pattern(_OPEN_ENDING.sub("", written))
     by_key: dict[tuple[str, ...], Path] = {}
     for path in paths:
         name = path.with_name(scan_name(path)) if open_ending and is_image_here(path) else path
@@ -114,11 +114,11 @@ def _files_by_key(start: Path, pattern: str) -> dict[tuple[str, ...], Path]:
     return by_key
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     """Translate a pattern into a regular expression, in which each wildcard is a group."""
     translated = {"**/": "(.*/)?", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
     expression = "".join(
-        (translated.get(part) or f"({_as_set(part)})") if _WILDCARD.fullmatch(part) else re.escape(part)
+        (translated.get(part) or f"({_set_expression(part)})") if _WILDCARD.fullmatch(part) else re.escape(part)
         for part in _WILDCARD.split(pattern)
     )
     try:
@@ -132,7 +132,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         ) from error
 
 
-def _as_set(wildcard: str) -> str:
+def _set_expression(wildcard: str) -> str:
     excluded = wildcard.startswith("[!")
     # All but a range's hyphen stands for itself.
     signs = re.sub(r"([]\\^&|~[])", r"\\\1", wildcard[2 if excluded else 1 : -1])
@@ -150,7 +150,7 @@ def _check_partners(
     if lonely:
         raise InputError(
             " and ".join([*images, *([labels] if labels else [])]),
-            found=f"{len(lonely)} files without a partner: {listed(path.name for path in lonely)}",
+            found=f"{len(lonely)} files without a partner: {join_names(path.name for path in lonely)}",
             expected="an image of every channel for each case and each label map, with the same text for the wildcards",
             remedy="rename or take away these files, or correct the patterns",
         )

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..folds import classes
+from ..folds import make_classes
 from ..images.door import read_header
 from ..images.endings import scan_name
 from ..images.files import parts_of
-from .found import Found, Item, listed
+from .found import Found, Item, join_names
 
-__all__ = ["groups_of", "require_sound", "strata_of", "with_subjects"]
+__all__ = ["add_subjects", "check_items", "groups_of", "strata_of"]
 
 _FROM_HEADERS = ("shape", "spacing")
 
 
-def with_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> list[Item]:
+def add_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> list[Item]:
     """Give cases the subject that a regular expression finds in their names; without one they stay as they are.
 
     Raises:
@@ -33,9 +33,9 @@ def with_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> l
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise _bad_pattern(pattern, f"no regular expression ({error})") from error
+        raise _pattern_error(pattern, f"no regular expression ({error})") from error
     if expression.groups < 1:
-        raise _bad_pattern(pattern, "a regular expression without a group")
+        raise _pattern_error(pattern, "a regular expression without a group")
     matches = [
         expression.search(item.images[0].name)
         or expression.search(Path(os.path.relpath(item.images[0], found.folder)).as_posix())
@@ -43,11 +43,11 @@ def with_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> l
     ]
     without = [item.images[0].name for item, match in zip(items, matches, strict=True) if not (match and match[1])]
     if without:
-        raise _bad_pattern(pattern, f"no subject in {listed(without)}")
+        raise _pattern_error(pattern, f"no subject in {join_names(without)}")
     return [replace(item, subject=match[1]) for item, match in zip(items, matches, strict=True) if match]
 
 
-def require_sound(training: Sequence[Item], test: Sequence[Item], found: Found) -> None:
+def check_items(training: Sequence[Item], test: Sequence[Item], found: Found) -> None:
     """Raise an InputError where cases cannot be used as they are, before anything is read or written.
 
     Raises:
@@ -63,13 +63,13 @@ def require_sound(training: Sequence[Item], test: Sequence[Item], found: Found) 
         )
     for item in [*training, *test]:
         _require_files(item, found)
-    _refuse_twice([*training, *test], found)
+    _refuse_duplicates([*training, *test], found)
     usual = len(training[0].images)
     odd = [item.images[0].name for item in [*training, *test] if len(item.images) != usual]
     if odd:
         raise InputError(
             found.source,
-            found=f"{len(odd)} cases with other numbers of images than {training[0].images[0].name}: {listed(odd)}",
+            found=f"{len(odd)} cases with other numbers of images than {training[0].images[0].name}: {join_names(odd)}",
             expected=f"{usual} for every case, one for each channel",
             remedy="add the missing channels, or take these cases away",
         )
@@ -77,7 +77,7 @@ def require_sound(training: Sequence[Item], test: Sequence[Item], found: Found) 
     if both:
         raise InputError(
             found.source,
-            found=f"subjects in training and in test: {listed(both)}",
+            found=f"subjects in training and in test: {join_names(both)}",
             expected="each subject in one of the two: testing on whom was trained on tells nothing",
             remedy="move their cases to one part, or leave unlabelled ones out with --unlabelled ignore",
         )
@@ -91,7 +91,7 @@ def groups_of(items: Sequence[Item], column: str | None, found: Found) -> list[s
     """
     if column is None:
         return [item.subject for item in items]
-    values = _column(items, column, found)
+    values = _column_values(items, column, found)
     value_of: dict[str, str] = {}
     for item, value in zip(items, values, strict=True):
         if item.subject is not None and value_of.setdefault(item.subject, value) != value:
@@ -112,10 +112,10 @@ def strata_of(items: Sequence[Item], columns: Sequence[str], found: Found) -> li
     """
     if not columns:
         return None
-    return list(zip(*(classes(_column(items, column, found)) for column in columns), strict=True))
+    return list(zip(*(make_classes(_column_values(items, column, found)) for column in columns), strict=True))
 
 
-def _column(items: Sequence[Item], column: str, found: Found) -> list[str]:
+def _column_values(items: Sequence[Item], column: str, found: Found) -> list[str]:
     there = {name for item in items for name in item.columns}
     name = column if column in there else column.lower()
     if name in there:
@@ -149,7 +149,7 @@ def _require_files(item: Item, found: Found) -> None:
             )
 
 
-def _refuse_twice(items: Sequence[Item], found: Found) -> None:
+def _refuse_duplicates(items: Sequence[Item], found: Found) -> None:
     """Refuse a file that two cases, or two channels, name, and two cases of one name in one folder."""
     seen: dict[str, str] = {}
     for item in items:
@@ -168,7 +168,7 @@ def _refuse_twice(items: Sequence[Item], found: Found) -> None:
             seen[key] = place
 
 
-def _bad_pattern(pattern: str, what: str) -> InputError:
+def _pattern_error(pattern: str, what: str) -> InputError:
     return InputError(
         f"--subject {pattern}",
         found=what,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datalist import as_list, existing_folder, read_json, require_paths, training_items
+from ..datalist import as_list, read_json, require_folder, require_paths, training_items
 from ..errors import InputError
 from .found import Found, Item
 
-__all__ = ["find_msd", "kept"]
+__all__ = ["find_msd", "kept_entries"]
 
 _KEPT = ("name", "description", "reference", "licence", "release", "modality", "labels")
 _OTHER_SPELLINGS = {"license": "licence"}
@@ -32,7 +32,7 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         InputError: the file is missing or malformed, or has a list "validation", which would belong to no fold.
     """
     path = Path(source).expanduser()
-    file = path if path.is_file() else existing_folder(path) / "dataset.json"
+    file = path if path.is_file() else require_folder(path) / "dataset.json"
     training = training_items(file)
     content = read_json(file)
     if content.get("validation"):
@@ -44,7 +44,7 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         )
     told = content.get("folder")
     folder = file.parent / Path(told).expanduser() if isinstance(told, str) else file.parent
-    folder = existing_folder(folder if dataset_dir is None else dataset_dir)
+    folder = require_folder(folder if dataset_dir is None else dataset_dir)
     test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
     test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
     for number, entry in enumerate(test):
@@ -57,10 +57,10 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         ]
         for part, entries in (("training", training), ("test", test))
     ]
-    return Found(file, folder, cases, scans, kept(content))
+    return Found(file, folder, cases, scans, kept_entries(content))
 
 
-def kept(content: Mapping[str, Any]) -> dict[str, Any]:
+def kept_entries(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a datalist keeps of a `dataset.json`."""
     renamed = {_OTHER_SPELLINGS.get(key, key): value for key, value in content.items()}
     return {key: renamed[key] for key in _KEPT if key in renamed}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["channels_by_index", "given_labels", "labels_by_value"]
+__all__ = ["channels_by_index", "labels_by_value", "parse_label_names"]
 
 _BOTH_FORMS = '{"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one whole number per name'
 
@@ -25,7 +25,7 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
             or the value 0 belongs to something else than the background.
     """
     if not isinstance(named, Mapping) or not named:
-        raise _wrong(where, f"labels {named!r}", _BOTH_FORMS)
+        raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
     regions = [str(name) for name, value in named.items() if isinstance(value, list | tuple)]
     if regions:
         raise InputError(
@@ -39,12 +39,12 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
     elif all(_is_whole(value) for value in named.values()):
         pairs = [(int(value), str(name)) for name, value in named.items()]
     else:
-        raise _wrong(where, f"labels {named!r}", _BOTH_FORMS)
+        raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
     _check_pairs(pairs, where)
     return {str(value): name for value, name in sorted(pairs)}
 
 
-def given_labels(words: Sequence[str]) -> dict[str, str]:
+def parse_label_names(words: Sequence[str]) -> dict[str, str]:
     """Read the words of --label-names: names of the values 0, 1, 2 …, or VALUE=NAME for each.
 
     Raises:
@@ -53,7 +53,7 @@ def given_labels(words: Sequence[str]) -> dict[str, str]:
     parted = [word.partition("=") for word in words]
     named = [bool(equals) for _, equals, _ in parted]
     if any(named) != all(named) or any(equals and not _is_whole(value) for value, equals, _ in parted):
-        raise _wrong("--label-names", " ".join(words), "background liver, or 0=background 255=liver")
+        raise _entry_error("--label-names", " ".join(words), "background liver, or 0=background 255=liver")
     pairs = [(int(value), name) for value, _, name in parted] if all(named) else list(enumerate(words))
     _check_pairs(pairs, "--label-names")
     return {str(value): name for value, name in sorted(pairs)}
@@ -71,7 +71,7 @@ def channels_by_index(named: Any, where: str | Path) -> dict[str, str]:
         pairs = dict(enumerate(names))
     indices = sorted(int(key) for key in pairs or {} if _is_whole(key))
     if not pairs or indices != list(range(len(pairs))):
-        raise _wrong(where, f"channels {named!r}", '{"0": "CT", "1": "PET"}, with an entry for each channel')
+        raise _entry_error(where, f"channels {named!r}", '{"0": "CT", "1": "PET"}, with an entry for each channel')
     return {str(int(index)): str(name) for index, name in sorted(pairs.items(), key=lambda pair: int(pair[0]))}
 
 
@@ -79,10 +79,10 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
     for what, seen in (("value", [str(value) for value, _ in pairs]), ("name", [name for _, name in pairs])):
         twice = next((entry for entry in seen if seen.count(entry) > 1), None)
         if twice is not None:
-            raise _wrong(where, f"the label {what} {twice} twice", "every name once and every value once")
+            raise _entry_error(where, f"the label {what} {twice} twice", "every name once and every value once")
     names = dict(pairs)
     if "" in names.values():
-        raise _wrong(where, "a label without a name", "a name for every value")
+        raise _entry_error(where, "a label without a name", "a name for every value")
     # Where another value is the background, 0 may be anything.
     if not any(name.lower() == "background" for name in names.values()) and 0 in names:
         raise InputError(
@@ -106,5 +106,5 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _wrong(where: str | Path, found: str, expected: str) -> InputError:
+def _entry_error(where: str | Path, found: str, expected: str) -> InputError:
     return InputError(where, found=found, expected=expected, remedy="correct this entry")

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..datalist import existing_folder
+from ..datalist import require_folder
 from ..errors import InputError
-from .found import Found, Item, Unlabelled, listed, sort_out
+from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_table", "read_table"]
 
@@ -35,7 +35,7 @@ def find_table(
         file: the table, in UTF-8 with or without a byte order mark. Its cells are separated by commas, semicolons or
             tabs, whichever its first line has.
         dataset_dir: where relative paths start; by default the table's own folder.
-        unlabelled: what becomes of rows without a label map that are not said to be test; see `sort_out`.
+        unlabelled: what becomes of rows without a label map that are not said to be test; see `split_by_label`.
         keep_folds: whether to read the column `fold`.
 
     Raises:
@@ -45,13 +45,13 @@ def find_table(
     columns, rows = read_table(path)
     images = _image_columns(path, columns)
     if "subject" in columns and "group" in columns:
-        raise _wrong(path, 1, "both columns subject and group", "one of the two")
-    folder = path.parent if dataset_dir is None else existing_folder(dataset_dir)
+        raise _line_error(path, 1, "both columns subject and group", "one of the two")
+    folder = path.parent if dataset_dir is None else require_folder(dataset_dir)
     parts: dict[str, list[Item]] = {"": [], "training": [], "test": []}
     for line, row in rows:
         part, item = _item(row, images, path, line, folder, keep_folds)
         parts[part].append(item)
-    training, test = sort_out(parts[""], unlabelled, path)
+    training, test = split_by_label(parts[""], unlabelled, path)
     return Found(path, folder, [*parts["training"], *training], [*parts["test"], *test], {"name": path.stem})
 
 
@@ -81,10 +81,10 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     header = [name.lower() for name in lines[0][1]]
     if len(set(header)) < len(header) or "" in header:
         odd = next(name for name in header if name == "" or header.count(name) > 1)
-        raise _wrong(path, lines[0][0], f'the column "{odd}" twice' if odd else "a column without a name", "names")
+        raise _line_error(path, lines[0][0], f'the column "{odd}" twice' if odd else "a column without a name", "names")
     for number, cells in lines[1:]:
         if len(cells) != len(header):
-            raise _wrong(path, number, f"{len(cells)} cells", f"{len(header)}, one for each column")
+            raise _line_error(path, number, f"{len(cells)} cells", f"{len(header)}, one for each column")
     return header, [(number, dict(zip(header, cells, strict=True))) for number, cells in lines[1:]]
 
 
@@ -93,7 +93,9 @@ def _image_columns(path: Path, columns: Sequence[str]) -> list[str]:
     wanted = [f"image_{index}" for index in range(len(numbered))]
     if ("image" in columns) != bool(numbered) and numbered == wanted:
         return numbered or ["image"]
-    raise _wrong(path, 1, f"the columns {listed(columns)}", "a column image, or image_0, image_1 … for the channels")
+    raise _line_error(
+        path, 1, f"the columns {join_names(columns)}", "a column image, or image_0, image_1 … for the channels"
+    )
 
 
 def _item(
@@ -101,15 +103,15 @@ def _item(
 ) -> tuple[str, Item]:
     empty = [name for name in images if not row[name]]
     if empty:
-        raise _wrong(path, line, f"nothing under {', '.join(empty)}", "a file, or the folder of a DICOM series")
+        raise _line_error(path, line, f"nothing under {', '.join(empty)}", "a file, or the folder of a DICOM series")
     part = _PARTS.get(row.get("part", "").lower())
     fold = row.get("fold", "") if keep_fold and part != "test" else ""
     if part is None:
-        raise _wrong(path, line, f'the part "{row["part"]}"', "training or test")
+        raise _line_error(path, line, f'the part "{row["part"]}"', "training or test")
     if part == "training" and not row.get("label"):
-        raise _wrong(path, line, "a training case without a label map", "a file under label")
+        raise _line_error(path, line, "a training case without a label map", "a file under label")
     if fold and not fold.isdecimal():
-        raise _wrong(path, line, f'the fold "{fold}"', "a whole number from 0")
+        raise _line_error(path, line, f'the fold "{fold}"', "a whole number from 0")
     return part, Item(
         images=tuple(_path(folder, row[name]) for name in images),
         label=_path(folder, row["label"]) if row.get("label") else None,
@@ -125,5 +127,5 @@ def _path(folder: Path, cell: str) -> Path:
     return folder / Path(cell.replace("\\", "/")).expanduser()
 
 
-def _wrong(path: Path, line: int, found: str, expected: str) -> InputError:
+def _line_error(path: Path, line: int, found: str, expected: str) -> InputError:
     return InputError(path, found=f"{found} in line {line}", expected=expected, remedy="correct this line")
