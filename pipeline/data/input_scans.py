@@ -47,11 +47,10 @@ def _scans_by_word(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequ
             words.append(
                 [_scan_of_files(str(word), channels) if "," in str(word) else FoundScan((str(path),), missing)]
             )
-        elif _is_scan(path):
-            path = _header_of(path)
-            words.append(path)
-            if path not in files.setdefault(str(path.parent), []):
-                files[str(path.parent)].append(path)
+        elif (file := _image_file(path)) is not None:
+            words.append(file)
+            if file not in files.setdefault(str(file.parent), []):
+                files[str(file.parent)].append(file)
         else:
             words.append(_scans_of_word(path, channels, alone=len(inputs) == 1))
     of_file = {
@@ -69,16 +68,16 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
 
 
-def _is_scan(path: Path) -> bool:
+def _image_file(path: Path) -> Path | None:
+    """Return the path if it is an image, or the header for either half of a pair; None if it is not an image."""
     if is_store(path):
-        return path.is_dir()
-    return path.is_file() and (is_image(path) or (is_dicom(path) and path.name.upper() != DICOM_DIRECTORY))
-
-
-def _header_of(path: Path) -> Path:
-    """Return a pair's header for either half, so that both name the same scan."""
-    header = Path(pair_of(str(path))[0]) if is_pair(path) else path
-    return header if header.is_file() else path
+        return path if path.is_dir() else None
+    if not path.is_file():
+        return None
+    if is_pair(path):
+        header = Path(pair_of(str(path))[0])
+        return header if header.is_file() else path
+    return path if is_image(path) or (is_dicom(path) and path.name.upper() != DICOM_DIRECTORY) else None
 
 
 def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundScan]:

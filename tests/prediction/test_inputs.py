@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
     "nothing": ("", [], "INPUT: found no scan to segment"),
     "an empty word": ("a.nii", ["a.nii", ""], "an empty word"),
     "an empty folder": ("empty/.", ["empty"], "an empty folder"),
-    "a folder without scans": ("x/notes.txt", ["x"], "no scan; the folder holds notes.txt"),
+    "a folder without scans": ("x/notes.txt", ["x"], "no scan; the folder contains notes.txt"),
     "an empty datalist": ("list.json=[]", ["list.json"], "no scan named"),
     "broken JSON": ("list.json=[", ["list.json"], "invalid JSON at line 1"),
     "a part that is no list": ('list.json={"test":5}', ["list.json"], "no scan named"),
