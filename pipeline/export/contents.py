@@ -39,7 +39,7 @@ class Contents:
         bundle: the folder of the bundle it comes from.
         plan: that one's plan.
         network: what is exported of its network.
-        without: what is left out, keys of :data:`.choices.LEFT_OUT`.
+        without: what is left out, keys of :data:`.choices.OPTIONAL_PARTS`.
         notes: what its maintainer should know or do; grows while the folder is written.
     """
 
