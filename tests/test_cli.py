@@ -466,4 +466,4 @@ def test_a_datalist_without_folds_is_told_where_it_is_checked(
         del item["fold"]
     datalist.write_text(json.dumps(content))
     assert main(["check", str(datalist), "-o", str(tmp_path / "without")]) == 0
-    assert "no folds: 2 training cases have none, which `lightskip plan` needs" in capsys.readouterr().out
+    assert "no folds: 2 training cases have none, but `lightskip plan` needs folds" in capsys.readouterr().out

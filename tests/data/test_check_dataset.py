@@ -256,7 +256,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(ten, tmp_path):
     words = ["check", str(ten.write()), "-o", str(tmp_path / "report"), "--workers", "1"]
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 130
-    assert run.stderr == "the same command goes on from here\ninterrupted\n"
+    assert run.stderr == "to continue, run the same command again\ninterrupted\n"
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.jsonl"]
 
 
