@@ -21,7 +21,7 @@ def add_bundle_verbs(verbs: Any) -> None:
 
     started = (
         ("train", "train a bundle with MONAI's runner, after checking the settings"),
-        ("evaluate", "measure a training's weights on the validation cases of its fold"),
+        ("evaluate", "measure a training's weights on its validation cases"),
     )
     for verb, purpose in started:
         launch = verbs.add_parser(
@@ -43,7 +43,7 @@ def add_bundle_verbs(verbs: Any) -> None:
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
         launch.set_defaults(run=_launch, print_help=launch.print_help)
 
-    bench = verbs.add_parser("bench", help="compare the speed of a bundle's training and inference with its limit")
+    bench = verbs.add_parser("bench", help="measure how close training and inference are to the machine's limit")
     bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
     bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
     bench.add_argument("--steps", type=int, default=20, help="timed training steps (default: %(default)s)")

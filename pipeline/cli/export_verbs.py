@@ -20,7 +20,7 @@ def add_export_verbs(verbs: Any) -> None:
     """Add `export` to the subparsers."""
     export = verbs.add_parser(
         "export",
-        help="write a bundle that needs only MONAI and PyTorch, for the model zoo and its users",
+        help="write a bundle that needs only MONAI and PyTorch, for the model zoo",
         description="Export a trained bundle: OUT/NAME, a folder that runs without LightSkip, and its zip, "
         "OUT/NAME_vVERSION.zip. The same input gives byte-identical output.",
         epilog="Channels that sat left out by hard selection are pruned; the output does not change. "

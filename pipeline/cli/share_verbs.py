@@ -18,7 +18,7 @@ def add_share_verbs(verbs: Any) -> None:
     """Add `import` and `push` to the subparsers."""
     taken = verbs.add_parser(
         "import",
-        help="unpack another person's bundle safely, after listing all code that it would run",
+        help="unpack another person's bundle safely, after listing its code",
         description="Check a bundle's zip, its checksums and weights; list every expression, class and script that "
         "would run; unpack the bundle if you agree. None of its code runs here, and none is judged: read the list.",
         epilog="Without a terminal, agree with --yes. Exit status: 0 unpacked or listed, 2 refused or not agreed.",

@@ -21,8 +21,6 @@ from ..data.images.door import read_header
 from ..data.images.header import Header
 from ..data.read_scan import read_scan
 from ..data.reader import load_scan
-from ..inference.places import grid_change
-from ..inference.restore import Restored
 from ..inference.windows import Windows, window_size
 from .arrays import as_files, as_scan
 from .header_bytes import estimate_preparation
@@ -30,6 +28,7 @@ from .header_notes import header_notes
 from .loaded_bundle import load_bundle
 from .memory import Budget, MemoryWatch, reading_bytes, resident_bytes
 from .prediction import Prediction, Prepared
+from .segment import segment_scan
 from .settings import check_thread_count
 
 __all__ = ["Predictor"]
@@ -163,44 +162,14 @@ class Predictor:
         Raises:
             InputError: the scan needs more memory than allowed.
         """
-        start = time.perf_counter()
-        bundle = self.bundle
-        windows = Windows(bundle.inferer, prepared.image, classes=bundle.classes, device=bundle.device)
-        shape = _to_3d(prepared.scan_shape)
-        entropy = np.zeros(shape, np.float32) if uncertainty else None
-        restored = Restored(
-            shape,
-            _to_3d(prepared.image.shape[1:]),
-            grid_change(prepared.affine, prepared.scan_affine),
-            classes=bundle.classes,
-            probabilities=None if probabilities is None else probabilities.reshape(*shape, bundle.classes),
-            entropy=entropy,
-        )
-        timed = _TimedNetwork(bundle.network)
-        # The system counts these only once they are written to.
-        own = restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
-        strips = windows.strips(self.budget.strip_count(windows, prepared.scan_shape, reserved=reserved + own))
-        total = windows.count(len(strips))
-
-        def done(count: int) -> None:
-            if progress is not None:
-                progress(count / total)
-
-        for strip in strips:
-            for rows in windows.rows(timed, strip, done=done):
-                restored.add(rows.start, rows.logits, second=strip[0])
-        labels = self._clean(restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
-        spent = time.perf_counter() - start
-        return Prediction(
-            labels,
-            prepared.scan_affine,
-            bundle.table,
-            probabilities,
-            None if entropy is None else entropy.reshape(prepared.scan_shape),
-            None if entropy is None else _mean_entropy(entropy, labels),
-            {"preparing": prepared.seconds, "network": timed.seconds, "windows": spent - timed.seconds},
-            prepared.notes,
-            prepared.header,
+        return segment_scan(
+            self.bundle,
+            self.budget,
+            prepared,
+            probabilities=probabilities,
+            uncertainty=uncertainty,
+            reserved=reserved,
+            progress=progress,
         )
 
     def _read(self, paths: Sequence[str]) -> tuple[MetaTensor, Header]:
@@ -208,13 +177,6 @@ class Predictor:
         self._require_memory(paths)
         volumes = read_scan(paths, channels=self.bundle.channels, spatial_dims=self.bundle.spatial_dims)
         return load_scan(self.bundle.loader, paths, volumes), volumes[0].header
-
-    def _clean(self, labels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-        if not self.bundle.clean.transforms:
-            return labels
-        case = {"pred": MetaTensor(torch.as_tensor(labels)[None], affine=torch.as_tensor(affine))}
-        cleaned: NDArray[Any] = np.asarray(self.bundle.clean(case)["pred"].as_tensor()[0])
-        return cleaned.astype(labels.dtype, copy=False)
 
     def _warm_up(self) -> int:
         """Run one batch of windows, so that kernels are chosen and compiled; return the bytes that it took."""
@@ -266,11 +228,6 @@ class Predictor:
         self.budget.require(needed, shape)
 
 
-def _to_3d(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return a shape with three axes."""
-    return (*shape, 1, 1)[:3]
-
-
 def _to_4x4(affine: Any) -> NDArray[np.float64]:
     """Return an affine as 4x4."""
     expanded: NDArray[np.float64] = to_affine_nd(3, np.asarray(affine, dtype=np.float64))
@@ -280,26 +237,3 @@ def _to_4x4(affine: Any) -> NDArray[np.float64]:
 def _thin_axis_notes(shape: Sequence[int]) -> tuple[str, ...]:
     thin = [axis for axis, length in enumerate(shape) if length == 1]
     return tuple(f"one voxel thick along axis {axis}: the network sees nothing in that direction" for axis in thin)
-
-
-def _mean_entropy(entropy: NDArray[np.float32], labels: NDArray[Any]) -> float:
-    inside = entropy.reshape(labels.shape)[labels > 0]
-    return float(inside.mean(dtype=np.float64)) if inside.size else float("nan")
-
-
-class _TimedNetwork:
-    """A network that counts the seconds that it computes."""
-
-    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
-        self.network = network
-        self.seconds = 0.0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        start = time.perf_counter()
-        # As with MONAI's runner, whose configs set a seed: the output of a scan is always byte-identical.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            output = self.network(x)
-        if output.is_cuda:
-            torch.cuda.synchronize(output.device)
-        self.seconds += time.perf_counter() - start
-        return output

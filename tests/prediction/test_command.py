@@ -511,7 +511,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(words: list[str], start: Start, sc
     assert done.status == 2
     assert "found file too large" in done.said
     assert str(out / "x") in done.said
-    assert "room on its disk" in done.said
+    assert "free space on its disk" in done.said
     assert files(out) == []
 
 

@@ -16,6 +16,7 @@ import torch
 
 from pipeline.data.errors import InputError
 from pipeline.prediction import predictor as module
+from pipeline.prediction import segment
 from pipeline.prediction.memory import resident_bytes
 from pipeline.prediction.predictor import Predictor
 
@@ -84,12 +85,12 @@ def test_mirrored_scans_are_averaged(tiny_bundle: Path, predictor: Predictor, vo
 def test_fast_runs_fewer_windows(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
 
-    class Counted(module.Windows):
+    class Counted(segment.Windows):
         def count(self, strips: int = 1) -> int:
             counts.append(super().count(strips))
             return counts[-1]
 
-    monkeypatch.setattr(module, "Windows", Counted)
+    monkeypatch.setattr(segment, "Windows", Counted)
     scan = sampled(phantom, (40, 40, 40))
     for fast in (False, True):
         Predictor(tiny_bundle, device="cpu", fast=fast)(scan)
