@@ -1,4 +1,4 @@
-"""What only shows when cases are compared: copies, leakage, odd sizes, labels that no case has."""
+"""Findings from the comparison of cases: copies, leakage, unusual sizes, labels that no case has."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .inspection import Inspection
 
 __all__ = ["compare_cases"]
 
-# A structure's volume is odd beyond so many times its usual spread (the median's absolute deviation, in the logarithm,
-# as a standard deviation) and beyond this factor of the median. It takes so many cases to know what is usual.
+# A structure's volume is unusual if it differs from the median by more than this number of spreads and by more than
+# this factor. The spread is the median absolute deviation of the logarithm, scaled to a standard deviation. With fewer
+# cases than the minimum nothing is unusual.
 MAX_SPREADS = 6.0
 MAX_FACTOR = 3.0
 MIN_CASES = 8
-# Where more cases than this share have specks, or parts, that is how the structure is.
+# If more than this share of the cases has specks, they are normal for the structure.
 MIN_COMMON = 0.1
 MAX_SPACING_FACTOR = 2.0
-# A label that is absent in so small a share of so many cases is more likely forgotten.
+# A label that is missing in at most this share of at least this many cases was probably forgotten.
 MAX_RARE = 0.05
 MIN_CASES_FOR_MISSING = 20
 
@@ -31,12 +32,12 @@ Record = Mapping[str, Any]
 
 
 def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequence[Inspection]) -> list[Finding]:
-    """Compare the cases of a dataset.
+    """Return the findings from a comparison of a dataset's cases.
 
     Args:
         dataset: the datalist.
         labels: value in the files by name.
-        inspections: of its cases, in its order.
+        inspections: of its cases, in the datalist's order.
 
     Returns:
         Findings of the kinds duplicate, leakage, label-volume, label-islands, label-unused, labels-unknown,
@@ -76,12 +77,12 @@ def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> I
                     found=f"{name} with {each[unit]:.3g} {unit}, {factor:.1f} times {word} than the median",
                     expected=f"about {np.exp(median):.3g} {unit}, the median; {np.exp(median - limit):.3g} to "
                     f"{np.exp(median + limit):.3g} {unit} is usual among the other {len(own) - 1} cases",
-                    remedy="look at the label map: another label's value, a part that is missing, or a rare anatomy",
+                    remedy="look at the label map: a wrong label value, a missing part, or a rare anatomy",
                 )
 
 
 def _find_missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield where a label is missing that nearly all others have; one without any label has its own finding."""
+    """Yield cases without a label that nearly all others have; a case without any label has its own finding."""
     known = {str(value) for value in labels.values()}
     labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
     for name, value in labels.items():
@@ -94,7 +95,7 @@ def _find_missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -
                 file=record["label"],
                 found=f"no {name}, which {len(labelled) - len(without)} of {len(labelled)} cases have",
                 expected=f"{name}, if the scan shows it",
-                remedy="look at the label map; if the structure is really absent, this is in order",
+                remedy="look at the label map; if the structure is really absent, do nothing",
             )
 
 
@@ -112,8 +113,8 @@ def _find_islands(records: Sequence[Record], labels: Mapping[str, int]) -> Itera
                 file=record["label"],
                 severity="note" if common else "warning",
                 found=f"{name} with {islands} ({size}), more than 3 {word}s away from anything labelled",
-                expected="one part, or parts of some size",
-                remedy="look at the label map; remove what a slip of the mouse has left",
+                expected="one part, or larger parts",
+                remedy="look at the label map, and remove islands that were drawn by accident",
             )
 
 
@@ -133,8 +134,8 @@ def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Map
             yield Finding(
                 "label-unused",
                 f"label {value} ({name}) in none of the label maps",
-                "every declared label in some case",
-                "take it out of the datalist's labels, or add cases that have it",
+                "every declared label in at least one case",
+                "remove it from the datalist's labels, or add cases that have it",
             )
     if sorted(labels.values()) != list(range(len(labels))) or background != 0:
         values = ", ".join(f"{value} ({name})" for name, value in labels.items())
@@ -142,7 +143,7 @@ def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Map
             "labels-not-consecutive",
             f"label values {values}",
             f"0 for the background and 1 to {len(labels) - 1} for the others, as networks number them",
-            "nothing has to be done: a bundle that `lightskip plan` makes maps the values",
+            "do nothing: bundles made by `lightskip plan` map the values",
         )
 
 
@@ -154,12 +155,12 @@ def _find_mixed_orientations(records: Iterable[Record]) -> Iterator[Finding]:
             "orientation-mixed",
             f"scans stored in {len(counts)} orientations: {shown}",
             "any orientation",
-            "nothing has to be done: bundles turn every scan to one orientation",
+            "do nothing: bundles turn every scan to one orientation",
         )
 
 
 def _find_spacing_outliers(records: Sequence[Record]) -> Iterator[Finding]:
-    # Sorted, because the thick axis is another one in another orientation.
+    # Sorted, because the position of the thick axis depends on the orientation.
     known = [record for record in records if record["spacing"]]
     if len(known) < MIN_CASES:
         return
@@ -172,7 +173,7 @@ def _find_spacing_outliers(records: Sequence[Record]) -> Iterator[Finding]:
                 record,
                 found=f"a spacing of {_format_spacing(record['spacing'])} mm",
                 expected=f"about {_format_spacing(median)} mm (axes sorted), the dataset's median",
-                remedy="check the header; if it is right, nothing has to be done: bundles resample",
+                remedy="check the header; if it is correct, do nothing: bundles resample",
             )
 
 

@@ -1,4 +1,4 @@
-"""Copies of a scan, and what is on both sides of a split: one image, or one subject."""
+"""Copies of a scan, and leakage: one image, or one subject, on both sides of a split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = Mapping[str, Any]
 
 
 def find_copies(inspections: Iterable[Inspection]) -> Iterator[Finding]:
-    """Yield a finding for each image that another has the same voxels as, and one more where a split parts the two.
+    """Yield a finding for each image with a copy, and one more if the two are on different sides of a split.
 
     Args:
         inspections: of cases; those whose `voxels` are equal are copies.
@@ -35,10 +35,10 @@ def find_copies(inspections: Iterable[Inspection]) -> Iterator[Finding]:
                 yield _finding(
                     "leakage",
                     record,
-                    found=f"this image in {_split_words(split_of(record))}, its copy in {_other_splits(splits, record)}: "
-                    f"{others}",
-                    expected="no image on both sides of a split: measuring on what was trained on means nothing",
-                    remedy="remove the copy, or make the folds anew with `lightskip datalist`",
+                    found=f"this image in {_split_words(split_of(record))}, "
+                    f"its copy in {_other_splits(splits, record)}: {others}",
+                    expected="no image on both sides of a split: results on training images mean nothing",
+                    remedy="remove the copy, or make new folds with `lightskip datalist`",
                 )
 
 
@@ -56,7 +56,7 @@ def find_split_subjects(records: Iterable[Record]) -> Iterator[Finding]:
                 record,
                 found=f"subject {subject} in {_split_words(split_of(record))}, and in {_other_splits(splits, record)}",
                 expected="all scans of a subject in one fold, and none of them in the test part",
-                remedy="make the folds anew with `lightskip datalist`, which keeps subjects whole",
+                remedy="make new folds with `lightskip datalist`, which never divides a subject",
             )
 
 
@@ -70,7 +70,7 @@ def group_copies(inspections: Iterable[Inspection]) -> list[Sequence[Record]]:
 
 
 def split_of(record: Record) -> Hashable:
-    """Return the side of the splits that a case is on: its fold, or the test part."""
+    """Return a case's side of the splits: its fold, or the test part."""
     return ("test", None) if record["part"] == "test" else ("fold", record["fold"])
 
 
@@ -79,9 +79,9 @@ def _finding(kind: str, record: Record, **words: Any) -> Finding:
 
 
 def _other_words(other: Record, record: Record) -> str:
-    """Name another case's image; where it is the same file, by the case."""
+    """Return words for another case's image; the case's name if the file is the same."""
     same = _first_image(other) == _first_image(record)
-    return f"this very file, which case {other['name']} names too" if same else _first_image(other)
+    return f"the same file, in case {other['name']}" if same else _first_image(other)
 
 
 def _first_image(record: Record) -> str:

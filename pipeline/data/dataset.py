@@ -1,4 +1,4 @@
-"""A datalist as a dataset: where its files are, its channels and labels, and its cases with their names."""
+"""A datalist as a dataset: its folder, channels and labels, and its cases with their names."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _WHOLE = re.compile(r"-?[0-9]+")
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a datalist; paths are the datalist's own.
+    """One case of a datalist; paths as the datalist has them.
 
     Args:
         name: see `name_cases`; unique in its dataset.
         part: "training" or "test".
         images: one file, or one per channel.
-        label: the label map; None where there is none.
-        fold: number of its fold, if it has one.
-        subject: whose scan it is, if the datalist tells.
+        label: the label map; None if there is none.
+        fold: number of its fold; None if it has none.
+        subject: whose scan it is; None if the datalist does not say.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a datalist says.
+    """The content of a datalist.
 
     Args:
         file: the datalist.
         folder: where its relative paths start.
         name: of the dataset.
-        channels: names of the images' channels; None where the datalist names none.
-        labels: value in the files by name; None where the datalist names none.
+        channels: names of the images' channels; None if the datalist names none.
+        labels: value in the files by name; None if the datalist names none.
         cases: training cases, then test cases, each in the datalist's order.
         described: the datalist's other entries, such as licence and reference.
     """
@@ -65,26 +65,26 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of the datalist's bytes, as hexadecimal digits."""
+        """SHA-256 of the datalist's bytes, as hexadecimal digits."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     @property
     def files_per_case(self) -> int:
-        """Image files that most cases have."""
+        """Number of image files of most cases."""
         return Counter(len(case.images) for case in self.cases).most_common(1)[0][0]
 
 
 def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) -> Dataset:
-    """Read a datalist.
+    """Return the content of a datalist.
 
     Args:
         datalist: JSON file in the MSD/MONAI form, as `make_datalist` writes it.
-        dataset_dir: folder that relative paths start from; by default what the datalist says in "folder" (relative to
-            the datalist itself), else the folder that it is in.
+        dataset_dir: folder that relative paths start from; by default the datalist's entry "folder" (relative to the
+            datalist itself), else the folder that it is in.
 
     Raises:
         InputError: the datalist is missing or malformed, two labels have one value, or the folder does not exist.
-            Whether the files are there is not looked at.
+            Missing files are not noticed here.
     """
     file = Path(datalist).expanduser()
     training = training_items(file)
@@ -102,9 +102,9 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
 
 
 def list_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
-    """Return the cases of a datalist with absolute paths, whether or not its folder is there.
+    """Return the cases of a datalist with absolute paths, even if its folder does not exist.
 
-    Arguments and error are those of `read_dataset`, but that neither the folder nor its files are looked at.
+    Arguments and errors are those of `read_dataset`, except that the folder may be missing.
     """
     file = Path(datalist).expanduser()
     training = training_items(file)
@@ -122,17 +122,17 @@ def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = Non
 
 
 def locate(folder: Path, path: str) -> Path:
-    """Return the path of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
+    """Return the path of a file that a datalist names; "~/" is the user's home, "~x" an ordinary name."""
     return folder / (Path(path).expanduser() if path.startswith("~/") else path)
 
 
 def report_name(path: str) -> str:
-    """Return a file that a datalist names as reports name it: without the "./" that it may begin with."""
+    """Return the name of a datalist's file in reports: without a leading "./"."""
     return path.removeprefix("./")
 
 
 def _folder(content: Mapping[str, Any], file: Path) -> Path:
-    """Return the folder that a datalist names, else its own."""
+    """Return the folder that a datalist names, else the folder that it is in."""
     named = content.get("folder", ".")
     if not isinstance(named, str):
         raise _entry_error(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
@@ -142,7 +142,7 @@ def _folder(content: Mapping[str, Any], file: Path) -> Path:
 def _items(
     content: Mapping[str, Any], training: list[dict[str, Any]], file: Path
 ) -> list[tuple[Mapping[str, Any], str]]:
-    """Return a datalist's items, each with its part."""
+    """Return a datalist's items, each with its part, "training" or "test"."""
     items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
     for part in _PARTS_WITHOUT_LABELS:
         listed = content.get(part) or []
@@ -181,7 +181,7 @@ def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
 
 
 def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
-    """Read {"1": "liver"} (MSD) as well as {"liver": 1} (nnU-Net); the background first, then by value."""
+    """Return labels from {"1": "liver"} (MSD) or {"liver": 1} (nnU-Net): the background first, then by value."""
     named = content.get("labels")
     if named is None:
         return None
@@ -196,7 +196,7 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
     labels = dict(by_name)
     if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
         raise _entry_error(file, f'"labels" {named!r}', "every name once and every value once")
-    # Whatever it is called (bg, unlabelled): 0 is what is not labelled, unless another value has the name.
+    # 0 is the background whatever its name (bg, unlabelled), unless another value is named background.
     called = [name for name in labels if name.lower() == "background"] or [n for n in labels if labels[n] == 0]
     if not called:
         labels["background"] = 0

@@ -1,4 +1,4 @@
-"""`lightskip check --fix`: repairs what is safe to repair, in a copy."""
+"""`lightskip check --fix`: repairs files in a copy, if the repair is safe."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .make_datalist import write_json
 __all__ = ["FixResult", "fix_dataset", "require_new_folder"]
 
 _LABEL_KINDS = {"label-rounding", "label-float"}
-# What says where a volume lies, in a NIfTI header; the first four of "pixdim" besides.
+# The fields of a NIfTI header that place the volume; the first four of "pixdim" do so as well.
 _PLACE_FIELDS = ("qform_code", "sform_code", *(f"quatern_{axis}" for axis in "bcd"))
 _PLACE_FIELDS += (*(f"qoffset_{axis}" for axis in "xyz"), *(f"srow_{axis}" for axis in "xyz"))
 
 
 @dataclass(frozen=True)
 class FixResult:
-    """What was repaired.
+    """The result of a repair.
 
     Args:
-        datalist: the new datalist; None where nothing could be repaired, and nothing was written.
-        repaired: kinds of the findings that were put right, by file as the old datalist names it.
-        unable: why a file with a repairable finding was left as it is, by file.
+        datalist: the new datalist; None if nothing could be repaired, and nothing was written.
+        repaired: kinds of the repaired findings, by file as the old datalist names it.
+        unable: why a file with a repairable finding was not repaired, by file.
     """
 
     datalist: Path | None
@@ -48,7 +48,7 @@ class FixResult:
 
 @dataclass
 class _Repair:
-    """One file to repair: where it lies, the image whose place it gets, and what is wrong with it."""
+    """One file to repair: its path, the image whose place it gets, and the kinds of its findings."""
 
     file: Path
     reference: Path
@@ -56,19 +56,19 @@ class _Repair:
 
 
 def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> FixResult:
-    """Write repaired copies of the files that can be repaired without looking at them, and a datalist that names them.
+    """Write repaired copies of the files that can be repaired without a person, and a datalist that names them.
 
-    Label maps of whole numbers stored as floating point become integers; a file whose place differs from that of its
-    case's first image by no more than rounding gets that image's qform and sform. Nothing else of a file changes, and
-    nothing is changed in place. The new datalist names repaired files in the folder, and all others where they lie.
+    Label maps of whole numbers stored as floating point become integers. A file whose place differs from that of its
+    case's first image only by rounding gets that image's qform and sform. Nothing else of a file changes, and no
+    original is changed. The new datalist names repaired files in the folder, and all others where they are.
 
     Args:
         dataset: the datalist that was checked.
-        report: what `check_dataset` gave for it.
-        folder: a folder that does not exist yet, or an empty one; it appears whole or not at all.
+        report: the result of `check_dataset`.
+        folder: a folder that does not exist yet, or an empty one; it is written completely or not at all.
 
     Raises:
-        InputError: the folder holds something or cannot be written to, or a file is not as it was when checked.
+        InputError: the folder is not empty or cannot be written to, or a file has changed since the check.
     """
     target = require_new_folder(folder)
     repairs, unable = _find_repairs(dataset, report)
@@ -86,7 +86,7 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
             target,
             found=f"a folder that cannot be written to ({error.strerror})",
             expected="a folder for the repaired files",
-            remedy="name another one, or make room: --fix FOLDER",
+            remedy="free some space, or name another folder with --fix FOLDER",
         ) from error
     return FixResult(target / "datalist.json", {name: sorted(repair.kinds) for name, repair in repairs.items()}, unable)
 
@@ -100,12 +100,12 @@ def require_new_folder(folder: str | Path) -> Path:
         target,
         found="a folder that is not empty" if target.is_dir() else "a file",
         expected="a folder that does not exist yet, or an empty one",
-        remedy="name another folder: --fix FOLDER",
+        remedy="name another folder with --fix FOLDER",
     )
 
 
 def _find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Repair], dict[str, str]]:
-    """Return what is to repair, and why something is not, both by the file's name in the report."""
+    """Return the repairs to make, and the reasons for files left out, both by the file's name in the report."""
     kinds: dict[str, set[str]] = {}
     for finding in report["findings"]:
         kinds.setdefault(finding["file"], set()).add(finding["kind"])
@@ -125,7 +125,7 @@ def _find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str
             if not wanted or name in repairs:
                 continue
             if name in unusable or not is_nifti(name):
-                unable[name] = "it has a problem besides" if name in unusable else "it is not NIfTI"
+                unable[name] = "it has another problem" if name in unusable else "it is not NIfTI"
                 continue
             if "grid-rounding" in wanted and (why := _why_no_reference(image, kinds.get(image, set()), unusable)):
                 unable[name] = why
@@ -136,16 +136,16 @@ def _find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str
 
 
 def _why_no_reference(image: str, kinds: set[str], unusable: set[str]) -> str:
-    """Say why an image's place cannot be given to another file; empty where it can."""
+    """Return why an image's place cannot be copied to another file; empty if it can."""
     if not is_nifti(image):
-        return "its image is not NIfTI, so that there is no qform and sform to copy"
+        return "its image is not NIfTI, so there is no qform or sform to copy"
     if image in unusable or kinds & {"form-conflict", "form-missing"}:
-        return "the header of its image is in doubt itself"
+        return "the header of its image has problems too"
     return ""
 
 
 def _choose_paths(repairs: Mapping[str, _Repair]) -> dict[str, str]:
-    """Give each file a path in the new folder: its own, or below "elsewhere" for one from outside the dataset."""
+    """Return a path in the new folder for each file: its own, or below "elsewhere" if it is outside the dataset."""
     new_paths: dict[str, str] = {}
     for name in repairs:
         path = PurePosixPath(Path(name).as_posix())
@@ -161,7 +161,7 @@ def _choose_paths(repairs: Mapping[str, _Repair]) -> dict[str, str]:
 
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes the target when the block ends well, and vanishes otherwise."""
+    """Yield a temporary folder that becomes the target if the block succeeds, and is deleted otherwise."""
     temporary = target.with_name(f".{uuid.uuid4().hex}.{target.name}")
     try:
         temporary.mkdir(parents=True)
@@ -205,7 +205,7 @@ def _store_as_integers(raw: bytes, file: Path) -> bytes:
 
 
 def _copy_place(raw: bytes, model: bytes) -> bytes:
-    """Give a NIfTI file the qform and the sform of another, codes and all; every other byte stays."""
+    """Return a NIfTI file with qform, sform and codes of another; all other bytes stay the same."""
     headers = [nifti_class(each).header_class for each in (raw, model)]
     header, source = (
         kind(each[: kind.sizeof_hdr], check=False) for kind, each in zip(headers, (raw, model), strict=True)
@@ -217,14 +217,12 @@ def _copy_place(raw: bytes, model: bytes) -> bytes:
 
 
 def _changed_error(file: Path, found: str) -> InputError:
-    return InputError(
-        file, found=found, expected="the file as it was when it was checked", remedy="run the check again"
-    )
+    return InputError(file, found=found, expected="the file as it was during the check", remedy="run the check again")
 
 
 def _new_datalist(dataset: Dataset, new_paths: Mapping[str, str], target: Path) -> dict[str, Any]:
-    """Return the datalist with new paths; checksums, and where the dataset lies, are those of the old one."""
-    # Through a link `..` leads to where the link points: the way starts at the real folder.
+    """Return the datalist with new paths, without the old one's checksums and folder."""
+    # Through a link, `..` is the parent of the link's target, so the relative path starts at the real folder.
     start = os.path.realpath(target)
 
     def named(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The structures of a label map: how large each is, where it lies, and whether specks of it lie about."""
+"""The structures of a label map: the size and place of each, and its specks (tiny separate parts)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from .voxel_size import MM3_PER_ML, voxel_size
 
 __all__ = ["measure_structures"]
 
-# Beyond so many values a file is no label map, and measuring each would take for ever.
+# A file with more values is no label map, and measuring each of them would take too long.
 _MAX_CLASSES = 512
-# Values that span more are looked up one by one instead of in a table.
+# Values in a wider range are looked up by a search instead of in a table.
 _MAX_TABLE = 1 << 20
 _MAX_SPECKS = 1000
-# A speck has at most so many voxels, or this share of the structure's largest part, and is far smaller than that part.
+# A speck has at most this number of voxels, or this share of the structure's largest part, and in any case at most the
+# last share of that part.
 _MAX_SPECK_VOXELS = 10
 _MAX_SPECK_SHARE = 1e-3
 _MAX_SPECK_TO_LARGEST = 1 / 20
-# The thin end of a structure breaks into parts a voxel or two apart; a slip of the mouse lies farther away.
+# The thin end of a structure may break into parts a voxel or two apart. Specks drawn by accident are farther away.
 _NEAR_VOXELS = 3
 
 
 def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int) -> dict[str, dict[str, Any]]:
-    """Measure every structure of a label map.
+    """Return the measures of every structure in a label map.
 
     Args:
         label: whole numbers, (x, y, z) or (x, y).
@@ -34,7 +35,7 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
         background: the value that is no structure.
 
     Returns:
-        By the structure's value, as text: "voxels"; "ml" (in 2D "mm2"); "components", parts that touch nowhere, not
+        By the structure's value, as text: "voxels"; "ml" (in 2D "mm2"); "components", parts that do not touch, not
         even at a corner; "largest", the largest part's share of the voxels; "centroid", mm in world coordinates;
         "specks" and "speck_voxels", tiny parts with nothing labelled within 3 voxels; "near_specks", other tiny parts.
     """
@@ -50,7 +51,10 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
 
 
 def _renumber(label: np.ndarray, present: list[int]) -> np.ndarray:
-    """Number the values from 1 in their order, all others 0; slice by slice, as indexing makes 64-bit integers."""
+    """Return the label map with the values numbered from 1 in their order, and 0 elsewhere.
+
+    It works slice by slice, because indexing makes 64-bit integers.
+    """
     result = np.empty(label.shape, np.min_scalar_type(len(present)))
     above = np.array(present) - present[0]
     table = None
@@ -92,7 +96,7 @@ def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine
 
 
 def _count_voxels(parts: np.ndarray, count: int) -> np.ndarray:
-    """Count the voxels of each part, plane by plane: counting makes 64-bit integers of what it counts."""
+    """Return the number of voxels of each part, counted plane by plane, because `bincount` makes 64-bit integers."""
     sizes = np.zeros(count + 1, np.int64)
     for plane in parts:
         found = np.bincount(plane.ravel())
@@ -101,7 +105,7 @@ def _count_voxels(parts: np.ndarray, count: int) -> np.ndarray:
 
 
 def _mean_index(inside: np.ndarray) -> list[float]:
-    """Return the mean index along each axis, by counting planes: a list of all indices takes 24 times the memory."""
+    """Return the mean index along each axis, from counts by plane: a list of all indices needs 24 times the memory."""
     axes = range(inside.ndim)
     counts = [np.count_nonzero(inside, axis=tuple(other for other in axes if other != axis)) for axis in axes]
     return [float(np.dot(count, np.arange(len(count))) / count.sum()) for count in counts]
@@ -110,7 +114,7 @@ def _mean_index(inside: np.ndarray) -> list[float]:
 def _count_specks(
     structures: np.ndarray, box: tuple[slice, ...], parts: np.ndarray, sizes: np.ndarray
 ) -> tuple[int, int, int]:
-    """Count the tiny parts that lie alone, their voxels, and the tiny parts with something labelled near them."""
+    """Return the number of isolated tiny parts, their voxels, and the number of tiny parts near something labelled."""
     largest = sizes.max()
     limit = min(max(_MAX_SPECK_VOXELS, _MAX_SPECK_SHARE * largest), _MAX_SPECK_TO_LARGEST * largest)
     tiny = np.flatnonzero(sizes <= limit)[:_MAX_SPECKS]
@@ -123,7 +127,7 @@ def _count_specks(
             slice(max(part.start + outer.start - _NEAR_VOXELS, 0), part.stop + outer.start + _NEAR_VOXELS)
             for part, outer in zip(places[index], box, strict=True)
         )
-        # The larger box holds the speck itself, and perhaps something else.
+        # The larger box contains the speck itself, and perhaps something else.
         if np.count_nonzero(structures[around]) == sizes[index]:
             alone += 1
             voxels += int(sizes[index])

@@ -1,4 +1,4 @@
-"""Images in the formats that ITK knows: NRRD and MetaImage above all, in one file or with their voxels in another."""
+"""Images in the formats that ITK knows, mainly NRRD and MetaImage, with voxels in the same or another file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .nrrd_header import nrrd_header
 __all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 
 _AXES = 3  # in space, at most
-# ITK's and SimpleITK's classes by ending: without one, each of some twenty opens a file to see if it is its own.
+# ITK's and SimpleITK's classes by ending. Without a class, ITK lets some twenty classes open the file in turn.
 _CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 
@@ -59,12 +59,12 @@ class ItkImage:
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse types of voxels for which ITK in Python, and so MONAI, has no reader."""
+        """Refuse voxel types that ITK in Python, and so MONAI, cannot read."""
         header = self.header
         check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels."""
+        """Return all voxels."""
         self.native = read_with_itk(self.header.path, self._class)
         voxels = itk_array(self.native)
         check_voxel_type(self.header.path, voxels.dtype)
@@ -72,7 +72,7 @@ class ItkImage:
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Return the slab; the file is read whole, as ITK does it for most formats."""
+        """Return the slab; the file is read whole, as ITK does for most formats."""
         return self.voxels()[(slice(None),) * (self.header.axes - 1) + (slice(start, stop),)]
 
     def close(self) -> None:
@@ -80,11 +80,11 @@ class ItkImage:
 
 
 def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
-    """Read a file, or the slices of a series in this order, as MONAI's ITKReader does.
+    """Return ITK's image of a file, or of the slices of a series in this order, as MONAI's ITKReader reads it.
 
     Args:
         files: a path, or several of one volume.
-        class_name: the class of ITK for their format; None: whichever says that it can read them.
+        class_name: ITK's class for their format; None to let ITK choose one.
     """
     import itk  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
 
 
 def itk_array(image: Any) -> np.ndarray:
-    """Return the voxels of an ITK image, x first and channels last, without a copy, as MONAI has them."""
+    """Return the voxels of an ITK image without a copy, x first and channels last, as in MONAI."""
     import itk  # noqa: PLC0415
 
     array: np.ndarray = itk.array_view_from_image(image, keep_axes=False).T
@@ -107,10 +107,10 @@ def itk_affine(image: Any) -> np.ndarray:
 
 
 def ras_affine(direction: Any, spacing: Any, origin: Any) -> np.ndarray:
-    """Return the affine, 4x4 (mm, RAS), of a grid that is described as ITK does it, in LPS.
+    """Return the affine, 4x4 (mm, RAS), of a grid in ITK's terms, which are LPS.
 
     Args:
-        direction: cosines, n x n; axes beyond the third are left out, a missing third is one of 1 mm.
+        direction: cosines, n x n; axes beyond the third are left out, a missing third axis has 1 mm.
         spacing: mm.
         origin: centre of the first voxel, mm.
     """
@@ -122,7 +122,7 @@ def ras_affine(direction: Any, spacing: Any, origin: Any) -> np.ndarray:
 
 
 def _dtype(words: str) -> np.dtype[Any]:
-    """Return NumPy's type for SimpleITK's words, such as "vector of 16-bit signed integer"."""
+    """Return NumPy's type for SimpleITK's name of a type, such as "vector of 16-bit signed integer"."""
     bits, _, kind = words.removeprefix("vector of ").removeprefix("complex of ").partition("-bit ")
     if words.startswith("complex"):
         return np.dtype(f"complex{2 * int(bits)}")

@@ -1,4 +1,4 @@
-"""The Medical Segmentation Decathlon's layout: a `dataset.json` that names every file; a datalist is one too."""
+"""The Medical Segmentation Decathlon's layout: a `dataset.json` that names every file. A datalist has the same form."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _READ = {"image", "label", "fold", "subject"}
 
 
 def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
-    """Find the cases that a JSON file in the MSD/MONAI form names.
+    """Return the cases that a JSON file in the MSD/MONAI form names.
 
-    Test items may be bare paths. Folds and subjects are taken over; further entries of an item become its columns.
-    Entries that name macOS's hidden `._` files are left out.
+    Test items may be bare paths. Folds and subjects are kept; further entries of an item become its columns. Entries
+    that name macOS's hidden `._` files are left out.
 
     Args:
         source: a folder with `dataset.json`, or such a file itself, for instance a datalist to make new folds for.
-        dataset_dir: where its paths start; by default what it says under "folder", else the folder that it lies in.
-        keep_folds: whether to read the folds that it gives.
+        dataset_dir: folder that its paths start from; by default its entry "folder", else the folder that it is in.
+        keep_folds: whether to read its folds.
 
     Raises:
-        InputError: the file is missing or malformed, or has a list "validation", which would belong to no fold.
+        InputError: the file is missing or malformed, or has a list "validation", whose cases have no fold.
     """
     path = Path(source).expanduser()
     file = path if path.is_file() else require_folder(path) / "dataset.json"
@@ -40,10 +40,10 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
             file,
             found='a list "validation"',
             expected='the lists "training", with or without folds, and "test"',
-            remedy='move its cases into "training"; "fold" says which of them validate',
+            remedy='move its cases into "training", and mark them by their "fold"',
         )
-    told = content.get("folder")
-    folder = file.parent / Path(told).expanduser() if isinstance(told, str) else file.parent
+    named = content.get("folder")
+    folder = file.parent / Path(named).expanduser() if isinstance(named, str) else file.parent
     folder = require_folder(folder if dataset_dir is None else dataset_dir)
     test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
     test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
@@ -57,11 +57,13 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         ]
         for part, entries in (("training", training), ("test", test))
     ]
-    return Found(file, folder, cases, scans, kept_entries(content))
+    hidden = len(training) + len(test) - len(cases) - len(scans)
+    left_out = [f"{hidden} hidden {'file' if hidden == 1 else 'files'} of macOS (._*)"] if hidden else []
+    return Found(file, folder, cases, scans, kept_entries(content), left_out)
 
 
 def kept_entries(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a datalist keeps of a `dataset.json`."""
+    """Return the entries of a `dataset.json` that a datalist keeps."""
     renamed = {_OTHER_SPELLINGS.get(key, key): value for key, value in content.items()}
     return {key: renamed[key] for key in _KEPT if key in renamed}
 

@@ -1,4 +1,4 @@
-"""Names of labels and channels, in the forms that datasets give them, brought into the datalist's form."""
+"""Names of labels and channels, converted from the forms that datasets have to the datalist's form."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _BOTH_FORMS = '{"0": "background", "1": "liver"} or {"background": 0, "liver": 1
 
 
 def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
-    """Bring names of labels into the form {"0": "background", "1": "liver"}: value in the files -> name.
+    """Return label names in the form {"0": "background", "1": "liver"}: value in the files -> name.
 
     Args:
         named: that form, or nnU-Net's {"background": 0, "liver": 1}; values need not be consecutive.
-        where: the file or option that they are from.
+        where: the file or option that they are from; errors name it.
 
     Raises:
         InputError: a label is a region (several values) or marks voxels to ignore, a name or a value occurs twice,
-            or the value 0 belongs to something else than the background.
+            or the value 0 is not the background.
     """
     if not isinstance(named, Mapping) or not named:
         raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
@@ -31,7 +31,7 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
         raise InputError(
             where,
             found=f"labels that are regions of several values: {', '.join(regions)}",
-            expected="one value per label: each voxel is trained as one class, so that regions cannot overlap",
+            expected="one value per label: each voxel belongs to one class, so regions cannot overlap",
             remedy="name the values themselves with --label-names, such as 0=background 1=edema 2=core",
         )
     if all(_is_whole(key) and not _is_whole(value) for key, value in named.items()):
@@ -45,10 +45,10 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
 
 
 def parse_label_names(words: Sequence[str]) -> dict[str, str]:
-    """Read the words of --label-names: names of the values 0, 1, 2 …, or VALUE=NAME for each.
+    """Return the label names of --label-names: names of the values 0, 1, 2 …, or VALUE=NAME for each.
 
     Raises:
-        InputError: the two forms are mixed, or what `labels_by_value` refuses.
+        InputError: the two forms are mixed, or `labels_by_value` would refuse the names.
     """
     parted = [word.partition("=") for word in words]
     named = [bool(equals) for _, equals, _ in parted]
@@ -60,7 +60,7 @@ def parse_label_names(words: Sequence[str]) -> dict[str, str]:
 
 
 def channels_by_index(named: Any, where: str | Path) -> dict[str, str]:
-    """Bring names of channels, {"0": "CT"} or ["CT"] or "CT", into the form {"0": "CT"}.
+    """Return channel names, given as {"0": "CT"}, ["CT"] or "CT", in the form {"0": "CT"}.
 
     Raises:
         InputError: they have another form, or the indices are not 0, 1, 2 ….
@@ -83,20 +83,20 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
     names = dict(pairs)
     if "" in names.values():
         raise _entry_error(where, "a label without a name", "a name for every value")
-    # Where another value is the background, 0 may be anything.
+    # If another value is the background, 0 may be anything.
     if not any(name.lower() == "background" for name in names.values()) and 0 in names:
         raise InputError(
             where,
             found=f'the label value 0 with the name "{names[0]}"',
-            expected='0 for "background", whatever is not to be found',
-            remedy="name the labels with --label-names, beginning with background",
+            expected='the name "background" for 0',
+            remedy="name the labels with --label-names, starting with background",
         )
     if "ignore" in names.values():
         raise InputError(
             where,
-            found='a label "ignore", whose voxels are not to be trained on',
+            found='a label "ignore", for voxels without a class',
             expected="a class for every voxel",
-            remedy="give these voxels the value of a class, then name the labels with --label-names",
+            remedy="set these voxels to the value of a class, then name the labels with --label-names",
         )
 
 

@@ -22,27 +22,32 @@ _SPLITS = "splits_final.json"
 
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
-    """Find the cases of a folder in nnU-Net's layout, of version 1 or 2.
+    """Return the cases of a folder in nnU-Net's layout, version 1 or 2.
 
-    With a `dataset.json` its `channel_names` (version 1: `modality`), `labels`, `file_ending` and `numTraining` count;
-    its `dataset`, which names files elsewhere, too. Without one the file names alone tell cases and channels.
-    `imagesTs` are the test items, with label maps where `labelsTs` has them. Folds are those of `splits_final.json`,
-    where it lies in the folder.
+    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
+    `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
+    names. `imagesTs` has the test cases, with label maps if `labelsTs` has them. Folds come from `splits_final.json`
+    in the folder, if there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.
-        unlabelled: what becomes of training images without a label map; see `split_by_label`.
+        unlabelled: how to treat training images without a label map; see `split_by_label`.
         keep_folds: whether to read `splits_final.json`.
 
     Raises:
         InputError: a case lacks a channel, a label map has no image, there are more or fewer cases than
-            `numTraining`, a file has an ending that the pipeline cannot read, or the splits are no partition.
+            `numTraining`, a file has an ending that LightSkip cannot read, or the splits are no partition.
     """
     root = require_folder(folder)
     file = root / "dataset.json"
     content = read_json(file) if file.exists() else {}
     if not isinstance(content, Mapping):
-        raise InputError(file, found="no object", expected='{"channel_names": …}', remedy="correct this file")
+        raise InputError(
+            file,
+            found="JSON that is no object",
+            expected='an object such as {"channel_names": …}',
+            remedy="correct this file",
+        )
     source = file if content else root
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
@@ -53,25 +58,25 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
             _cases(root, "Tr", ending, len(named_channels)),
             _cases(root, "Ts", ending, len(named_channels)),
         )
-    told = content.get("numTraining")
-    if told is not None and told != len(training):
+    count = content.get("numTraining")
+    if count is not None and count != len(training):
         raise InputError(
             root / "imagesTr",
             found=f"{len(training)} cases",
-            expected=f"the {told} of numTraining in dataset.json",
+            expected=f"{count} cases, the numTraining in dataset.json",
             remedy="copy the folder again, or correct numTraining",
         )
-    labelled, more = split_by_label(training, unlabelled, root / "labelsTr")
+    labelled, more, left_out = split_by_label(training, unlabelled, root / "labelsTr")
     if keep_folds and (root / _SPLITS).is_file():
         labelled = _add_folds(labelled, root / _SPLITS)
     described = {"name": re.sub(r"^(Dataset|Task)[0-9]{3}_", "", root.name)} | kept_entries(content)
     if named_channels:
         described["modality"] = named_channels
-    return Found(source, root, labelled, [*more, *test], described)
+    return Found(source, root, labelled, [*more, *test], described, left_out)
 
 
 def has_channel_files(folder: Path) -> bool:
-    """Tell whether a folder's `imagesTr` holds files named in nnU-Net's way, CASE_0000 and an ending."""
+    """Return whether a folder's `imagesTr` has files named as nnU-Net names them, CASE_0000 and an ending."""
     return any(_CHANNEL.fullmatch(path.name) for path in image_files(folder / "imagesTr"))
 
 
@@ -88,7 +93,7 @@ def _ending(content: Mapping[str, Any], file: Path) -> str | None:
 
 
 def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Item]:
-    """Find the cases of imagesTr or imagesTs; `channels` is 0 where their number is not known."""
+    """Return the cases of imagesTr or imagesTs; `channels` is 0 if their number is not known."""
     images = root / f"images{part}"
     files = _files_with_ending(images, ending)
     labels = {_stem(path, ending): path for path in _files_with_ending(root / f"labels{part}", ending)}
@@ -141,8 +146,8 @@ def _check_complete(folder: Path, by_case: Mapping[str, Mapping[int, Path]], wan
         raise InputError(
             folder,
             found=f"{len(wrong)} of {len(by_case)} cases with other channels: {join_names(wrong)}",
-            expected=f"the channels {', '.join(f'{channel:04d}' for channel in wanted)} of every case",
-            remedy="copy the missing files, or take these cases away",
+            expected=f"the channels {', '.join(f'{channel:04d}' for channel in wanted)} for every case",
+            remedy="copy the missing files, or remove these cases",
         )
 
 
@@ -160,7 +165,7 @@ def _item_of_entry(root: Path, file: Path, name: str, entry: Any) -> Item:
 
 
 def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
-    """Give each case the number of the split that validates on it."""
+    """Return the cases with their folds: the number of the split that validates on the case."""
     items = list(items)
     splits = read_json(file)
     try:
@@ -171,11 +176,11 @@ def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
     fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
     if set(fold_of) != names:
         odd = sorted(set(fold_of) ^ names, key=natural_order)
-        raise _splits_error(file, f"cases that are only in the splits or only in the folder: {join_names(odd)}")
+        raise _splits_error(file, f"cases that are in the splits or in the folder, but not in both: {join_names(odd)}")
     if sum(len(validated) for _, validated in parts) > len(names):
         raise _splits_error(file, "a case that several splits validate on")
     if any(trained != names - set(validated) for trained, validated in parts):
-        raise _splits_error(file, "a split that does not train on all cases that it does not validate on")
+        raise _splits_error(file, 'a split whose "train" is not all cases outside its "val"')
     return [replace(item, fold=fold_of[_case_name(item)]) for item in items]
 
 
@@ -188,6 +193,6 @@ def _splits_error(file: Path, found: str) -> InputError:
     return InputError(
         file,
         found=found,
-        expected='[{"train": […], "val": […]}, …], where each case is in "val" once and in all other "train"',
+        expected='[{"train": […], "val": […]}, …], with each case in "val" of one split and in "train" of all others',
         remedy="correct the splits, or make new folds with --folds 5",
     )
