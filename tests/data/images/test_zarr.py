@@ -145,7 +145,7 @@ def test_what_is_no_single_image_is_refused(tmp_path: Path) -> None:
         "times": (write_store(tmp_path / "t.zarr", times, axes=axes, steps=()), "2 points of time"),
         "unit": (write_store(tmp_path / "u.zarr", axes=[*AXES[:2], AXES[2] | {"unit": "parsec"}]), "in parsec"),
         "axes": (write_store(tmp_path / "x.zarr", axes=[*AXES[:2], {"name": "w"}]), r"w \(unknown\)"),
-        "affine": (write_store(tmp_path / "f.zarr", steps=[{"type": "affine"}]), "the type 'affine'"),
+        "affine": (write_store(tmp_path / "f.zarr", steps=[{"type": "affine"}]), "of type 'affine'"),
     }
     for path, found in cases.values():
         with pytest.raises(InputError, match=found) as raised:
