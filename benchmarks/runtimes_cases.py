@@ -44,7 +44,7 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
         found = {name: _segment(predictor, cases) for name, predictor in predictors.items()}
         for name, (_, taken) in found.items():
             seconds[name].append(taken)
-    labels = next(iter(predictors.values())).parts.labels
+    labels = next(iter(predictors.values())).bundle.labels
     voxels = sum(one.size for one in found[_BASE][0])
     return {
         "cases": len(cases),

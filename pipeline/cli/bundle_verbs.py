@@ -16,12 +16,12 @@ def add_bundle_verbs(verbs: Any) -> None:
     """Add `render`, `train`, `evaluate` and `bench` to the subparsers."""
     render = verbs.add_parser("render", help="write a bundle's configs from its plan and the recipes")
     render.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
-    render.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
+    render.add_argument("--check", action="store_true", help="write nothing; show differences, and exit with 1 if any")
     render.set_defaults(run=_render)
 
     started = (
         ("train", "train a bundle with MONAI's runner, after checking the settings"),
-        ("evaluate", "measure a training's weights on the cases of its fold that it was not trained on"),
+        ("evaluate", "measure a training's weights on its validation cases"),
     )
     for verb, purpose in started:
         launch = verbs.add_parser(
@@ -30,25 +30,25 @@ def add_bundle_verbs(verbs: Any) -> None:
             usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]"
             + (" [--processes N]" if verb == "train" else " [--training NAME]"),
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat, a nested "
-            "key with # between its parts: --optimizer#weight_decay 0.02. --dry-run shows the command of MONAI's "
-            "runner and exits"
+            epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat. Nested "
+            "keys have # between their parts: --optimizer#weight_decay 0.02. --dry-run prints the command of MONAI's "
+            "runner and exits. "
             + (
-                "; --processes N (or --gpus N) trains in N processes; --resume continues a training."
+                "--processes N (or --gpus N) trains in N processes. --resume continues a training."
                 if verb == "train"
-                else "; --training NAME measures this training, a folder in BUNDLE/runs or a path, on its own fold."
+                else "--training NAME measures one training (a folder in BUNDLE/runs, or a path) on its own fold."
             ),
         )
         launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
         launch.set_defaults(run=_launch, print_help=launch.print_help)
 
-    bench = verbs.add_parser("bench", help="measure how near a bundle's training and inference are to the limit")
+    bench = verbs.add_parser("bench", help="measure how close training and inference are to the machine's limit")
     bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
     bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
-    bench.add_argument("--steps", type=int, default=20, help="training steps to time (default: %(default)s)")
-    bench.add_argument("--warmup", type=int, default=3, help="training steps before them (default: %(default)s)")
-    bench.add_argument("--cases", type=int, default=2, help="scans to time in inference (default: %(default)s)")
+    bench.add_argument("--steps", type=int, default=20, help="timed training steps (default: %(default)s)")
+    bench.add_argument("--warmup", type=int, default=3, help="untimed training steps first (default: %(default)s)")
+    bench.add_argument("--cases", type=int, default=2, help="scans for timing inference (default: %(default)s)")
     bench.add_argument("--device", metavar="DEVICE", help="cpu, cuda:0, ... (default: the config's choice)")
     bench.add_argument(
         "--set",
@@ -59,7 +59,7 @@ def add_bundle_verbs(verbs: Any) -> None:
         metavar="KEY=VALUE",
         help="overrides of the config, such as skip=concat or network_def#dropout=0.1",
     )
-    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to, too")
+    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to")
     bench.set_defaults(run=_bench)
 
 

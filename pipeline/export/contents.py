@@ -39,7 +39,7 @@ class Contents:
         bundle: folder of the bundle to export.
         plan: the plan of that bundle.
         network: the network to export.
-        without: parts to leave out, keys of :data:`.choices.LEFT_OUT`.
+        without: parts to leave out, keys of :data:`.choices.OPTIONAL_PARTS`.
         notes: what the maintainer should know or do. Writing the folder adds to it.
     """
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
 from .archive import write_zip
-from .choices import LEFT_OUT
+from .choices import OPTIONAL_PARTS
 from .contents import Contents, write_contents
 from .earlier import require_new
-from .given import require_ours, require_rendered, weights_file
+from .given import require_lightskip_bundle, require_rendered, weights_file
 from .network import load_network
 
 __all__ = ["ExportResult", "export_bundle"]
@@ -57,7 +57,7 @@ def export_bundle(
         output: folder for both.
         checkpoint: weights to export; None for the bundle's own, or those of its only training.
         training: training whose weights to export, by name or path.
-        without: parts to leave out, keys of :data:`.choices.LEFT_OUT`.
+        without: parts to leave out, keys of :data:`.choices.OPTIONAL_PARTS`.
         overwrite: whether to replace an earlier export.
 
     Raises:
@@ -65,7 +65,7 @@ def export_bundle(
             network, a form cannot be made, or the output exists.
     """
     _require_known(without)
-    require_ours(bundle)
+    require_lightskip_bundle(bundle)
     file = plan_file(bundle)
     bundle = file.parent
     plan = load_plan(file)
@@ -112,8 +112,8 @@ def _replace_earlier(folder: Path, target: Path, zipped: Path | None, archive: P
 
 
 def _require_known(without: Collection[str]) -> None:
-    unknown = [part for part in without if part not in LEFT_OUT]
+    unknown = [part for part in without if part not in OPTIONAL_PARTS]
     if unknown:
         raise InputError(
-            "without", found=unknown[0], expected=f"one of {', '.join(LEFT_OUT)}", remedy="correct the word"
+            "without", found=unknown[0], expected=f"one of {', '.join(OPTIONAL_PARTS)}", remedy="correct the word"
         )

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..data.fix import Fixed
+from ..data.fix import FixResult
 from .text import count_of, printable
 
 __all__ = ["fix_text"]
@@ -19,12 +19,12 @@ _DONE = {
 _MAX_FILES = 10
 
 
-def fix_text(fixed: Fixed) -> str:
+def fix_text(fixed: FixResult) -> str:
     """Return the repaired files and the others, at most ten of each, and the next command."""
     return "\n".join(_list_lines(fixed))
 
 
-def _list_lines(fixed: Fixed) -> Iterator[str]:
+def _list_lines(fixed: FixResult) -> Iterator[str]:
     if fixed.datalist is None:
         yield "repaired: nothing, and nothing was written, since no finding can be repaired automatically"
     else:

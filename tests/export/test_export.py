@@ -19,7 +19,7 @@ from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
 from pipeline.export.archive import CHECKSUMS, list_files, write_large_files
 from pipeline.export.export import export_bundle
-from pipeline.prediction.parts import read_parts
+from pipeline.prediction.loaded_bundle import load_bundle
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 _QUICK = ("ts", "pt2", "onnx", "zip")
@@ -65,12 +65,12 @@ def test_the_folder_has_what_a_bundle_must_have(bundle, weights, tmp_path):
 
 def test_predict_reads_its_parts(bundle, weights, tmp_path):
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
-    parts = read_parts(made.folder, device="cpu")
+    parts = load_bundle(made.folder, device="cpu")
     # By the metadata: an exported config has no names of labels.
     assert parts.labels == {"background": 0, "ellipsoid": 1, "shell": 2, "tube": 3}
     assert (parts.precision, len(parts.clean.transforms)) == ("float32", 0)
     with pytest.raises(InputError, match="found no mirror axes"):
-        read_parts(made.folder, tta=True)
+        load_bundle(made.folder, tta=True)
 
 
 def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path):
