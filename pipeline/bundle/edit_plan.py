@@ -13,10 +13,10 @@ import yaml
 from ..data.errors import InputError
 from .yaml_lines import Loader
 
-__all__ = ["with_block"]
+__all__ = ["replace_block"]
 
 
-def with_block(file: Path, key: str, block: str) -> str:
+def replace_block(file: Path, key: str, block: str) -> str:
     """Return the text of a YAML file with a new block for a top-level key.
 
     Args:

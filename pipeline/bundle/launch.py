@@ -25,9 +25,9 @@ from .launch_checks import (
     read,
     stale_warning,
 )
-from .overrides import merge, normalised
+from .overrides import merge_configs, normalise_id
 from .trainings import BEST, list_trainings
-from .words import as_text, as_words, lightskip, near, read_words, value_of, values_of
+from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
 __all__ = ["Launch", "prepare"]
 
@@ -80,7 +80,7 @@ class Launch:
             # The warning says that a config is code, which holds for every bundle.
             warnings.filterwarnings("ignore", message="parsing config_file")
             workflow = create_workflow(
-                config_file=[str(file) for file in self.files], run_id=RUN_IDS[self.verb], **values_of(self.settings)
+                config_file=[str(file) for file in self.files], run_id=RUN_IDS[self.verb], **parse_values(self.settings)
             )
         workflow.run()
         workflow.finalize()
@@ -93,11 +93,11 @@ class Launch:
         best = _best_dice(self._folder / _HISTORY)
         left = (("best weights", BEST, best), ("last state", _LAST, ""), ("curve", _HISTORY, ""))
         lines = [
-            f"{title + ':':13} {near(self._folder / name)}{more}"
+            f"{title + ':':13} {shorten_path(self._folder / name)}{more}"
             for title, name, more in left
             if (self._folder / name).is_file()
         ]
-        lines.append(f"{'next:':13} {lightskip('evaluate', self.bundle, self._evaluation_settings())}")
+        lines.append(f"{'next:':13} {lightskip_command('evaluate', self.bundle, self._evaluation_settings())}")
         return "".join(f"{line}\n" for line in lines)
 
     def resume_hint(self) -> str:
@@ -107,7 +107,8 @@ class Launch:
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
         several = {"processes": str(self.processes)} if self.processes > 1 else {}
-        return f"continue with: {lightskip('train', self.bundle, {**self.settings, 'resume': 'True', **several})}\n"
+        settings = {**self.settings, "resume": "True", **several}
+        return f"continue with: {lightskip_command('train', self.bundle, settings)}\n"
 
     @property
     def _arguments(self) -> list[str]:
@@ -127,7 +128,7 @@ class Launch:
 
         Settings of the network are left out, because the weights carry them.
         """
-        config = merge(read(file) for file in config_files("evaluate", self.bundle))
+        config = merge_configs(read(file) for file in config_files("evaluate", self.bundle))
         referenced, left = set(), ["ckpt_dir", "initialize", RUN_IDS["evaluate"]]
         while left:
             key = left.pop()
@@ -137,7 +138,7 @@ class Launch:
         given = {
             key: text
             for key, text in self.settings.items()
-            if normalised(key).partition("::")[0] in referenced and not self._is_in_weights(normalised(key))
+            if normalise_id(key).partition("::")[0] in referenced and not self._is_in_weights(normalise_id(key))
         }
         # With several trainings, evaluation needs the name of this one.
         folders = [one.folder for one in list_trainings(self.bundle)]
@@ -151,7 +152,7 @@ class Launch:
 
     def _is_in_weights(self, key: str) -> bool:
         """Return whether weights carry a setting; those of another network class have no spec, and carry none."""
-        replaced = {"network_def", "network_def::_target_"} & {normalised(other) for other in self.settings}
+        replaced = {"network_def", "network_def::_target_"} & {normalise_id(other) for other in self.settings}
         return not replaced and (key == "skip" or key.startswith(("skip::", "network_def::")))
 
 
@@ -175,7 +176,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)
-    check_overrides_given(verb, files, values_of(settings))
+    check_overrides_given(verb, files, parse_values(settings))
     note = ""
     if verb == "evaluate":
         settings, note = choose_checkpoint(files, bundle, settings, own.get("training"))
@@ -186,7 +187,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             expected="settings of a new training",
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
-    dry_run = bool(value_of(own.get("dry_run", "False")))
+    dry_run = bool(parse_value(own.get("dry_run", "False")))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale_warning(bundle))
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from ..data.datalist import require_folder
 from ..data.errors import InputError
 from ..data.nearest import nearest_path
-from .overrides import check_none, check_overridden, known_ids, merge, normalised, place
+from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .render import check_rendered
 from .trainings import BEST, Weights, choose_weights, no_weights_error
-from .words import lightskip, near, values_of
+from .words import lightskip_command, parse_values, shorten_path
 
 __all__ = [
     "OWN",
@@ -66,7 +66,7 @@ def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Pat
         found = "a file" if bundle.exists() else "no such folder"
         remedy = f"did you mean {close}?" if close else "name the folder of a bundle"
     elif missing and (bundle / "plan.yaml").is_file():
-        found, remedy = f"plan.yaml, but no {missing[0]}", f"write the configs: {lightskip('render', bundle)}"
+        found, remedy = f"plan.yaml, but no {missing[0]}", f"write the configs: {lightskip_command('render', bundle)}"
     elif missing:
         found, remedy = f"no {missing[0]} in it", "name the folder of a bundle, the one that holds configs/"
     else:
@@ -86,7 +86,7 @@ def read(file: Path) -> dict[str, Any]:
         file,
         found=f"a file that cannot be read as a config ({reason})",
         expected="a bundle's config in JSON",
-        remedy=f"write it again: {lightskip('render', file.parents[1])}",
+        remedy=f"write it again: {lightskip_command('render', file.parents[1])}",
     )
 
 
@@ -98,7 +98,7 @@ def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str,
             does not exist or is empty.
     """
     configs = [read(file) for file in files]
-    config = merge(configs)
+    config = merge_configs(configs)
     lacking = [key for key in _NEEDED[verb] if key not in config]
     if lacking:
         raise InputError(
@@ -119,7 +119,7 @@ def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str,
     brings_keys = not values.keys().isdisjoint(_BRING_KEYS)
     overrides = {key: value for key, value in values.items() if key not in _RUNNER and not key.startswith("_meta_")}
     check_none(files, [key for key, value in overrides.items() if value is None])
-    lost = [normalised(key) for key, value in overrides.items() if not place(config, key, value)]
+    lost = [normalise_id(key) for key, value in overrides.items() if not apply_override(config, key, value)]
     # LightSkip's own options are not in the config, but can be suggested for a mistyped key.
     known = {**known_ids(configs), **{name: [] for name in OWN}}
     if not brings_keys:
@@ -160,10 +160,10 @@ def choose_checkpoint(
         if not (folder / BEST).is_file():
             # Falling back to another training's weights would be wrong.
             raise InputError(
-                near(folder / BEST),
+                shorten_path(folder / BEST),
                 found="no such file",
                 expected="the weights of a training",
-                remedy=f"train first ({lightskip('train', bundle)}), or name the weights: --checkpoint FILE",
+                remedy=f"train first ({lightskip_command('train', bundle)}), or name the weights: --checkpoint FILE",
             )
         weights: Weights | None = choose_weights(bundle, named=folder)
     else:
@@ -174,7 +174,7 @@ def choose_checkpoint(
         if training is not None and weights.training is not None and weights.training.fold is not None:
             settings["fold"] = str(weights.training.fold)
     if weights is not None and weights.training is not None:
-        settings["checkpoint"] = str(near(weights.file))
+        settings["checkpoint"] = str(shorten_path(weights.file))
     return settings, f"{weights.note}\n" if weights is not None else ""
 
 
@@ -185,7 +185,7 @@ def evaluate_key(files: Sequence[Path], bundle: Path, settings: Mapping[str, str
     parser = ConfigParser()
     parser.read_config([str(file) for file in files])
     # A config finds its bundle through the running workflow, and here is none.
-    overrides = {"bundle_root": str(bundle.resolve()), **values_of(settings)}
+    overrides = {"bundle_root": str(bundle.resolve()), **parse_values(settings)}
     parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
     return parser.get_parsed_content(key)
 
@@ -201,7 +201,8 @@ def stale_warning(bundle: Path) -> str:
     if not differing:
         return ""
     return (
-        f"{', '.join(differing)} differ from {bundle / 'plan.yaml'}; to write them again: {lightskip('render', bundle)}"
+        f"{', '.join(differing)} differ from {bundle / 'plan.yaml'}; "
+        f"to write them again: {lightskip_command('render', bundle)}"
     )
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from ..data.errors import InputError
 
 __all__ = [
+    "apply_override",
     "check_none",
     "check_overridden",
+    "format_id",
     "known_ids",
-    "merge",
-    "normalised",
-    "place",
-    "shown",
+    "merge_configs",
+    "normalise_id",
 ]
 
 Known = dict[str, list[Any]]
@@ -44,7 +44,7 @@ def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
     """
     if not nothing:
         return
-    names = [shown(key) for key in nothing]
+    names = [format_id(key) for key in nothing]
     if names == ["skip"]:
         expected, remedy = "the name of a skip connection", "for no skip connections, use --skip none"
     else:
@@ -79,7 +79,7 @@ def check_overridden(
     if unknown:
         raise InputError(
             where,
-            found=f"unknown override{'s' * (len(unknown) > 1)}: " + ", ".join(f"--{shown(key)}" for key in unknown),
+            found=f"unknown override{'s' * (len(unknown) > 1)}: " + ", ".join(f"--{format_id(key)}" for key in unknown),
             expected="a key of the config" + _suggest_ids(unknown, known),
             remedy="correct the name; any key of the config file will do, with # between the parts of a nested key",
         )
@@ -87,8 +87,8 @@ def check_overridden(
     if misfits:
         raise InputError(
             where,
-            found=", ".join(f"--{shown(key)} {value!r}" for key, value, _ in misfits),
-            expected=", ".join(f"{kind} for {shown(key)}" for key, _, kind in misfits),
+            found=", ".join(f"--{format_id(key)} {value!r}" for key, value, _ in misfits),
+            expected=", ".join(f"{kind} for {format_id(key)}" for key, _, kind in misfits),
             remedy="use a value of that type, as in the config file",
         )
 
@@ -101,7 +101,7 @@ def known_ids(configs: Iterable[dict[str, Any]]) -> Known:
     return known
 
 
-def merge(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def merge_configs(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Merge several configs as MONAI does: later ones win, and ``+key`` adds to a mapping or a list."""
     merged: dict[str, Any] = {}
     for config in configs:
@@ -113,13 +113,13 @@ def merge(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
             elif own != key and isinstance(there, list) and isinstance(value, list):
                 there.extend(value)
             else:
-                place(merged, own, value)
+                apply_override(merged, own, value)
     return merged
 
 
-def place(config: dict[str, Any], id_: str, value: Any) -> bool:
+def apply_override(config: dict[str, Any], id_: str, value: Any) -> bool:
     """Apply an override to a config in place; return False if the config has no place for it."""
-    *above, last = normalised(id_).split(_SEPARATOR)
+    *above, last = normalise_id(id_).split(_SEPARATOR)
     inside: Any = config
     for part in above:
         inside = dict(_children(inside)).get(part)
@@ -132,12 +132,12 @@ def place(config: dict[str, Any], id_: str, value: Any) -> bool:
     return True
 
 
-def normalised(id_: str) -> str:
+def normalise_id(id_: str) -> str:
     """Return an id with MONAI's separator between its parts."""
     return id_.replace("#", _SEPARATOR)
 
 
-def shown(id_: str) -> str:
+def format_id(id_: str) -> str:
     """Return an id as a user types it."""
     return id_.replace(_SEPARATOR, "#")
 
@@ -145,7 +145,7 @@ def shown(id_: str) -> str:
 def _add_ids(config: Any, prefix: str, known: Known) -> None:
     for key, value in _children(config):
         # An overlay may contain whole ids ("train#trainer#max_epochs") and "+" for merging.
-        child = prefix + normalised(key.removeprefix(_MERGE))
+        child = prefix + normalise_id(key.removeprefix(_MERGE))
         known.setdefault(child, []).append(value)
         _add_ids(value, child + _SEPARATOR, known)
 
@@ -227,4 +227,4 @@ def _suggest_ids(unknown: Iterable[str], known: Known) -> str:
         for last in get_close_matches(key.rsplit(_SEPARATOR, 1)[-1], by_last_part, n=2):
             words += by_last_part[last][:2]
         close.update(dict.fromkeys(words))
-    return f"; the nearest are {', '.join(shown(key) for key in close)}" if close else ""
+    return f"; the nearest are {', '.join(format_id(key) for key in close)}" if close else ""

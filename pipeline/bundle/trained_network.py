@@ -20,10 +20,10 @@ from ..data.errors import InputError
 from ..networks import Network, Networks, build_network
 from ..networks.skips import skip_per_level
 from ..networks.spec_file import read_spec, spec_file
-from .overrides import known_ids, normalised
+from .overrides import known_ids, normalise_id
 from .runtime import config_files, running_workflow
 
-__all__ = ["given_arguments", "network_of_spec", "network_of_weights", "network_to_resume", "read_spec_of"]
+__all__ = ["find_given_arguments", "network_of_spec", "network_of_weights", "network_to_resume", "read_spec_of"]
 
 _SEPARATOR = "::"
 _DEFINITION = "network_def"
@@ -137,14 +137,14 @@ def _build(spec: Mapping[str, Any], network_type: type[nn.Module] | None, where:
         ) from error
 
 
-def given_arguments(definition: Mapping[str, Any], overridden: Collection[str]) -> set[str]:
+def find_given_arguments(definition: Mapping[str, Any], overridden: Collection[str]) -> set[str]:
     """Return the names of the network's arguments that overrides of a config change.
 
     Args:
         definition: the config's ``network_def``, with references.
         overridden: ids of the overrides.
     """
-    ids = [normalised(id_) for id_ in overridden]
+    ids = [normalise_id(id_) for id_ in overridden]
     if _DEFINITION in ids:
         return {"_target_", *definition}
     given = {id_.split(_SEPARATOR)[1] for id_ in ids if id_.startswith(_DEFINITION + _SEPARATOR)}
@@ -172,7 +172,7 @@ def _find_given_now() -> set[str]:
             value = value.get(part) if isinstance(value, dict) else None
         if value not in known.get(id_, [value]):
             overridden.append(id_)
-    return given_arguments(definition, overridden)
+    return find_given_arguments(definition, overridden)
 
 
 def _is_same(key: str, first: Any, second: Any, levels: int) -> bool:

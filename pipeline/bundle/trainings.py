@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..data.errors import InputError
 from .training_facts import BEST, LAST, Training, read_summary, read_training
-from .words import lightskip, near
+from .words import lightskip_command, shorten_path
 
 __all__ = [
     "BEST",
@@ -44,9 +44,9 @@ class Weights:
     def note(self) -> str:
         """One line that names the weights, the same for every verb."""
         if self.training is None:
-            return f"weights: {near(self.file)}, the bundle's own"
+            return f"weights: {shorten_path(self.file)}, the bundle's own"
         reason = f"{self.reason} " * bool(self.reason)
-        return f"weights: {near(self.file)}, of {reason}training {self.training.name} ({self.training.facts})"
+        return f"weights: {shorten_path(self.file)}, of {reason}training {self.training.name} ({self.training.facts})"
 
 
 def list_trainings(bundle: Path) -> list[Training]:
@@ -133,7 +133,7 @@ def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None =
             found=f"a training of fold {training.fold}, whose training cases include those of fold {fold}",
             expected=f"a training of fold {fold}: measuring on training cases means nothing",
             remedy=f"leave --fold out, or set --fold {training.fold}; to measure it anyway, name its file: "
-            f"--checkpoint {near(training.weights)}",
+            f"--checkpoint {shorten_path(training.weights)}",
         )
     return Weights(training.weights, training)
 
@@ -141,7 +141,7 @@ def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None =
 def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:
     """Return the error for a bundle without weights; it names trainings of other folds."""
     others = [one for one in list_trainings(bundle) if one.weights.is_file()]
-    train = lightskip("train", bundle, {} if fold is None else {"fold": str(fold)})
+    train = lightskip_command("train", bundle, {} if fold is None else {"fold": str(fold)})
     remedy = f"train first ({train}), or name the weights: --checkpoint FILE"
     if others:
         remedy = f"name an existing training (--training {others[0].name}), or train first: {train}"
@@ -180,7 +180,7 @@ def _no_training_error(bundle: Path, named: str) -> InputError:
     close = get_close_matches(named, [one.name for one in trainings], n=1)
     remedy = "use one of these names, or the path of a training's folder"
     if not trainings:
-        remedy = f"train first: {lightskip('train', bundle)}"
+        remedy = f"train first: {lightskip_command('train', bundle)}"
     elif close:
         remedy = f"did you mean --training {close[0]}?"
     return InputError(

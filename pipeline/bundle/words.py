@@ -12,7 +12,7 @@ from fire.parser import DefaultParseValue  # type: ignore[import-untyped]
 
 from ..data.errors import InputError
 
-__all__ = ["as_text", "as_words", "lightskip", "near", "read_words", "value_of", "values_of"]
+__all__ = ["as_text", "as_words", "lightskip_command", "parse_value", "parse_values", "read_words", "shorten_path"]
 
 
 def read_words(words: Sequence[str]) -> dict[str, str]:
@@ -42,14 +42,14 @@ def read_words(words: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def value_of(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Parse a text as MONAI's runner does: a number, list, mapping, True, False, None, or the text itself."""
     return DefaultParseValue(text)
 
 
-def values_of(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Parse the text of each key with :func:`value_of`."""
-    return {key: value_of(text) for key, text in settings.items()}
+def parse_values(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Parse the text of each key with :func:`parse_value`."""
+    return {key: parse_value(text) for key, text in settings.items()}
 
 
 def as_words(settings: Mapping[str, str]) -> list[str]:
@@ -66,12 +66,12 @@ def as_text(words: Sequence[str]) -> str:
     return " ".join(map(_quote, words))
 
 
-def lightskip(verb: str, bundle: Path, settings: Mapping[str, str] | None = None) -> str:
+def lightskip_command(verb: str, bundle: Path, settings: Mapping[str, str] | None = None) -> str:
     """Return LightSkip's command for a bundle, as a user types it."""
     return as_text(["lightskip", verb, str(bundle), *as_words(settings or {})])
 
 
-def near(path: Path) -> Path:
+def shorten_path(path: Path) -> Path:
     """Return the path relative to the working directory if it is inside, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 

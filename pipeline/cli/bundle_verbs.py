@@ -12,6 +12,30 @@ from .words import setting
 __all__ = ["add_bundle_verbs"]
 
 
+_TRAIN_SETTINGS = """\
+common settings:
+  --dataset_dir DIR     the dataset (default: the datalist's)
+  --fold N              this fold validates, the others train
+  --epochs N            length of the training
+  --minutes N           time limit; the learning-rate schedule fits it
+  --skip NAME           skip connection
+  --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
+  --resume              continue an interrupted training
+  --processes N         train in N processes (or --gpus N)
+"""
+_EVALUATE_SETTINGS = """\
+common settings:
+  --dataset_dir DIR     the dataset (default: the datalist's)
+  --training NAME       which training: a folder in BUNDLE/runs, or a path; measured on its own fold
+  --checkpoint FILE     weights, instead of a training's
+"""
+_ALL_SETTINGS = """\
+  --dry-run             print the command of MONAI's runner and exit
+
+Every key of the bundle's config is a setting. Nested keys have # between their parts: --optimizer#weight_decay 0.02.
+"""
+
+
 def add_bundle_verbs(verbs: Any) -> None:
     """Add `render`, `train`, `evaluate` and `bench` to the subparsers."""
     render = verbs.add_parser("render", help="write a bundle's configs from its plan and the recipes")
@@ -30,14 +54,8 @@ def add_bundle_verbs(verbs: Any) -> None:
             usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]"
             + (" [--processes N]" if verb == "train" else " [--training NAME]"),
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat. Nested "
-            "keys have # between their parts: --optimizer#weight_decay 0.02. --dry-run prints the command of MONAI's "
-            "runner and exits. "
-            + (
-                "--processes N (or --gpus N) trains in N processes. --resume continues a training."
-                if verb == "train"
-                else "--training NAME measures one training (a folder in BUNDLE/runs, or a path) on its own fold."
-            ),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=(_TRAIN_SETTINGS if verb == "train" else _EVALUATE_SETTINGS) + _ALL_SETTINGS,
         )
         launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")

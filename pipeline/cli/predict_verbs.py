@@ -83,7 +83,9 @@ def _add_predict(verbs: Any) -> None:
         help="write NAME_statistics.json and statistics.csv: volume, surface, centroid, intensity",
     )
     files.add_argument("--preview", action="store_true", help="write NAME_preview.png: three slices with the labels")
-    files.add_argument("--overwrite", action="store_true", help="repeat finished scans, and replace files")
+    files.add_argument(
+        "--overwrite", action="store_true", help="segment finished scans again and overwrite their files"
+    )
     how = predict.add_argument_group("settings")
     how.add_argument(
         "--checkpoint",
@@ -91,7 +93,7 @@ def _add_predict(verbs: Any) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="weights; several are averaged (default: the bundle's own, or its only training's)",
+        help="weights; the probabilities of several are averaged (default: the bundle's own, or its only training's)",
     )
     how.add_argument(
         "--training",

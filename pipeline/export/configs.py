@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.network_schema import network_component
-from ..bundle.overrides import normalised, place
+from ..bundle.overrides import apply_override, normalise_id
 from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import recipe_sources
@@ -76,9 +76,9 @@ def _merge_config(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) 
             )
     before = None
     for id_, value in changes.items():
-        inside = _SEPARATOR in normalised(id_) and normalised(id_).partition(_SEPARATOR)[0] in config
+        inside = _SEPARATOR in normalise_id(id_) and normalise_id(id_).partition(_SEPARATOR)[0] in config
         if inside and id_ not in config:
-            if not place(config, id_, value):
+            if not apply_override(config, id_, value):
                 raise InputError(
                     f"{file}, {id_}",
                     found="a key whose parent does not exist",
@@ -96,7 +96,7 @@ def _remove_key(config: dict[str, Any], id_: str) -> bool:
     if id_ in config:
         del config[id_]
         return True
-    *parents, last = normalised(id_).split(_SEPARATOR)
+    *parents, last = normalise_id(id_).split(_SEPARATOR)
     inner: Any = config
     for part in parents:
         inner = inner.get(part, {}) if isinstance(inner, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..bundle.words import as_text, near
+from ..bundle.words import as_text, shorten_path
 from .archive import list_files
 from .export import ExportResult
 
@@ -14,12 +14,12 @@ __all__ = ["summary_text"]
 def summary_text(result: ExportResult) -> str:
     """Return a few lines: the files, their sizes, how far the network's forms differ, and the next command."""
     sizes = {name: path.stat().st_size for name, path in list_files(result.folder)}
-    lines = [f"{near(result.folder)}: {len(sizes)} files, {_format_mb(sum(sizes.values()))}"]
+    lines = [f"{shorten_path(result.folder)}: {len(sizes)} files, {_format_mb(sum(sizes.values()))}"]
     for name, size in sizes.items():
         if name.startswith("models/"):
             lines.append(f"  {name:<18}{_format_mb(size):>9}{_format_difference(result, Path(name).name)}")
     if result.archive is not None:
-        lines.append(f"{near(result.archive)}: {_format_mb(result.archive.stat().st_size)}")
+        lines.append(f"{shorten_path(result.archive)}: {_format_mb(result.archive.stat().st_size)}")
     for level, (gone, total) in sorted(result.left_out.items()):
         lines.append(
             f"pruned: {gone} of {total} channels of the skip at level {level} (0 is the finest); the output is the "
@@ -27,7 +27,7 @@ def summary_text(result: ExportResult) -> str:
         )
     if result.weights:
         lines.append(result.weights)
-    config = near(result.folder) / "configs" / "inference.json"
+    config = shorten_path(result.folder) / "configs" / "inference.json"
     command = ["python", "-m", "monai.bundle", "run", "--config_file", str(config), "--dataset_dir", "SCANS"]
     lines.append(f"next: {as_text(command)} --output_dir OUT")
     return "\n".join(lines) + "\n"

@@ -13,14 +13,14 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..bundle.edit_plan import with_block
+from ..bundle.edit_plan import replace_block
 from ..bundle.launch_checks import config_files, evaluate_key
 from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import check_rendered, write_rendered
 from ..bundle.trainings import choose_weights, find_training
-from ..bundle.words import lightskip
+from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
@@ -139,7 +139,7 @@ def _require_rendered(bundle: Path) -> None:
             bundle,
             found=f"configs that differ from the plan: {', '.join(differing)}",
             expected="configs as the plan renders them: they are rendered again at the end",
-            remedy=f"{lightskip('render', bundle)}, and check that the weights still fit",
+            remedy=f"{lightskip_command('render', bundle)}, and check that the weights still fit",
         )
 
 
@@ -206,7 +206,7 @@ def _product(shape: Sequence[int]) -> str:
 def _write(bundle: Path, choice: CleaningChoice, provenance: Mapping[str, Any]) -> tuple[Path, ...]:
     file, report = plan_file(bundle), bundle / _REPORT
     old = file.read_bytes().decode()
-    new = with_block(file, _KEY, _plan_block(choice))
+    new = replace_block(file, _KEY, _plan_block(choice))
     written = [report]
     if new != old:
         write_text(file, new)

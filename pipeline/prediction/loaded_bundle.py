@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..bundle.launch_checks import check_overrides_given, config_files, read
-from ..bundle.trained_network import given_arguments
+from ..bundle.trained_network import find_given_arguments
 from ..data.errors import InputError
 from ..labelmaps.label_table import Label, make_label_table
 from .chains import REMEDY, cleaning_transforms, split_preprocessing
@@ -156,7 +156,7 @@ def load_bundle(
         # An exported bundle has no such key; MONAI's runner would ignore it.
         overrides.pop("tta", None)
     check_overrides_given("predict", files, overrides)
-    network_given = given_arguments(_network_def(config), overrides)
+    network_given = find_given_arguments(_network_def(config), overrides)
     # The scans come later, one by one, and each is checked then.
     overrides["dataset#data"] = []
     if "check_data" in config:

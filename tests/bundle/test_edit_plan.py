@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.bundle.edit_plan import with_block
+from pipeline.bundle.edit_plan import replace_block
 from pipeline.data.errors import InputError
 
 BLOCK = "clean:  # why\n  holes: [ball]\n"
@@ -12,7 +12,7 @@ BLOCK = "clean:  # why\n  holes: [ball]\n"
 def edit_file(tmp_path: Path, text: str, block: str = BLOCK, *, key: str = "clean") -> str:
     file = tmp_path / "plan.yaml"
     file.write_bytes(text.encode())
-    changed = with_block(file, key, block)
+    changed = replace_block(file, key, block)
     assert file.read_bytes().decode() == text
     return changed
 
@@ -54,4 +54,4 @@ def test_line_ends_stay_those_of_the_file(tmp_path: Path) -> None:
 def test_refuses_what_has_no_lines_of_its_own(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.yaml").write_text(text)
     with pytest.raises((InputError, yaml.YAMLError)):
-        with_block(tmp_path / "plan.yaml", "clean", BLOCK)
+        replace_block(tmp_path / "plan.yaml", "clean", BLOCK)

@@ -9,7 +9,7 @@ import torch
 from monai.bundle import ConfigWorkflow
 from torch import nn
 
-from pipeline.bundle.trained_network import given_arguments, network_of_spec, network_of_weights, network_to_resume
+from pipeline.bundle.trained_network import find_given_arguments, network_of_spec, network_of_weights, network_to_resume
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
 from pipeline.networks.spec_file import save_weights
@@ -115,7 +115,7 @@ DEFINITION = {"_target_": "a.B", "in_channels": "@in_channels", "norm": ["group"
     ],
 )
 def test_what_overrides_change_of_the_network(overridden: list[str], given: set[str]) -> None:
-    assert given_arguments(DEFINITION, overridden) == given
+    assert find_given_arguments(DEFINITION, overridden) == given
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file")
