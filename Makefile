@@ -1,15 +1,15 @@
-# make demo    the main job on the built-in sample: train, evaluate, segment, say where the results are
-# make test    the tests
-# make smoke   the most telling quick tests, for use while developing
-# Each makes the environment in .venv first.
+# make demo    trains, evaluates and segments on the built-in sample, and lists the results
+# make test    runs the tests
+# make smoke   runs a few quick tests of every room
+# Each first makes the environment in .venv.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BUNDLES := $(wildcard bundles/*)
 
-# PyTorch: its CPU build where pip can find one and there is no GPU; `make env TORCH=torch==2.13.0` insists on the
-# build that the package index has, which on Linux is the one for NVIDIA GPUs.
+# Without a GPU, PyTorch's CPU build is installed if pip finds one. `make env TORCH=torch==2.13.0` installs the build of
+# the package index, which on Linux is the one for NVIDIA GPUs.
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
@@ -18,7 +18,7 @@ TORCH ?=
 
 env: $(VENV)/.complete
 
-# What pip says goes to a log, which is shown when it fails.
+# pip's output goes to a log, which is shown if pip fails.
 PIP_LOG := $(VENV)/install.log
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 SHOW_LOG := { cat $(PIP_LOG); exit 1; }
@@ -58,13 +58,13 @@ demo: env
 	  --names ellipsoid shell tube
 	@echo
 	@echo "Done. In $(DEMO)/:"
-	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curve"
+	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curves"
 	@echo "  evaluation/cases.csv, summary.json          Dice, HD95 and NSD of every case, and their summary"
-	@echo "  predictions/*_seg.nii.gz, *_preview.png     segmented scans, each in its scan's grid, and pictures"
-	@echo "  predictions/statistics.csv, report.json     volumes, surfaces, intensities; what was done, and how fast"
-	@echo "  scan_000.png                                a prediction beside the truth"
+	@echo "  predictions/*_seg.nii.gz, *_preview.png     label maps, each in its scan's grid, and pictures"
+	@echo "  predictions/statistics.csv, report.json     volumes, surfaces, intensities; settings and times"
+	@echo "  scan_000.png                                a prediction next to the truth"
 
-# Tests run side by side, one process per core and one thread per process: JOBS=1 runs them one after the other.
+# Tests run side by side, one process per core and one thread per process. JOBS=1 runs them in one process.
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 MOST := -m "not long and not export"
@@ -72,28 +72,28 @@ MOST := -m "not long and not export"
 test: env
 	$(PYTEST) $(MOST)
 
-# A line of the list is a file of tests, or one test: a few of every room.
+# Each line of the list is a file of tests, or one test.
 smoke: env
 	$(PYTEST) $(MOST) @tests/smoke.txt
 
-# The parts that compute, as on a machine with AVX2 alone and without the developers' folder of real scans.
+# The numerical tests, as on a machine with only AVX2 and without the developers' folder of real scans.
 ELSEWHERE := $(addprefix tests/,bench benchmarks bundle/planning bundles evaluation inference labelmaps networks prediction training)
 AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
 test-elsewhere: env
 	$(AVX2) LIGHTSKIP_SHARED=/nowhere $(PYTEST) $(MOST) $(ELSEWHERE)
-# oneDNN's memory as without AMX, which processors since 2023 have.
+# oneDNN's memory without AMX, which processors have since 2023.
 	ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 $(PYTEST) -n 0 tests/bundle/planning/test_memory.py
 
 test-long: env
 	$(BIN)/pytest -m long
 
-# Exported bundles where they land: MONAI's commands, federated learning, the zoo's unit test.
+# Exported bundles in other programs: MONAI's commands, federated learning, the zoo's unit test.
 test-export: env
 	$(BIN)/pytest -m "export and not long" tests/export
 
-# MONAI Label serves and trains an exported bundle, in an environment of its own: it needs NumPy below 2. PyTorch and
-# torchvision come from one index, as those of two do not load each other.
+# MONAI Label serves and trains an exported bundle, in its own environment because it needs NumPy below 2. PyTorch and
+# torchvision must come from the same index: builds of two indexes do not load each other.
 LABEL_VENV := .venv-monai-label
 LABEL := build/monai_label
 
@@ -114,7 +114,7 @@ test-monai-label: env $(LABEL_VENV)/.complete
 	$(BIN)/lightskip sample $(LABEL)/sample --cases 4
 	$(LABEL_VENV)/bin/python tests/monai_label/serve.py $(LABEL)/hippocampus_mri $(LABEL)/sample/imagesTr $(LABEL)/run
 
-# What a release ships: the exported bundle, its zip, and how large and how quick to load they are.
+# The files of a release: the exported bundle, its zip, and their sizes and loading times.
 artefact: env
 	rm -rf $(ARTEFACT)
 	$(BIN)/lightskip export bundles/hippocampus_mri -o $(ARTEFACT)

@@ -1,14 +1,14 @@
-"""What a minute of training buys: validation Dice against minutes and samples, by skip connection, over seeds.
+"""Measure validation Dice against minutes of training and samples, by skip connection, over seeds.
 
     python benchmarks/accuracy.py --dataset_dir Task04_Hippocampus --minutes 15 --seeds 0 1 2 --arm concat --arm sum
     python benchmarks/accuracy.py ... --arm sat --arm '["sat", {"maps": 4, "merge": "sum"}]' --arm "MONAI DynUNet"
     python benchmarks/accuracy.py ... --arm "sum: --optimizer#_target_ torch.optim.AdamW --learning_rate 3e-3"
 
-Every arm is the bundle's own training, run by MONAI's runner, with another skip, or one of MONAI's networks; after a
-colon, more overrides. All get the same minutes, their learning rate at the end of its schedule by then. What counts is
-the last epoch, not the best one, which would be chosen on the cases that it is measured on. Each training has a folder
-named by its settings, and is done once: see `trainings.py`. With several jobs, each has cores of its own. The learning
-rate is the bundle's for all: MONAI's networks might like another.
+Every arm is the bundle's own training with MONAI's runner, with another skip or one of MONAI's networks. More overrides
+follow a colon. All arms have the same minutes and complete their learning rate schedule in them. The result is the last
+epoch's Dice. The best epoch's would be biased: it would be chosen on the cases that it is measured on. Each training
+has a folder named by its settings and runs once: see `trainings.py`. With several jobs, each has its own cores. All
+arms use the bundle's learning rate, although another may suit MONAI's networks better.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from arms import MONAI_ARMS, REMARKS, monai_network, parse_skip
 from measure import RESULTS, header, say, table, write_json
-from trainings import Training, cores, is_done, read_run, run_folder, train_missing
+from trainings import Training, is_done, list_cores, name_run_folder, read_run, train_missing
 
 from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
@@ -34,7 +34,7 @@ __all__ = ["arm_overrides", "main", "summarise"]
 
 
 def main() -> int:
-    """Train what is missing, print, write; 0, 1 when a training failed, 2 for a mistake of the user's."""
+    """Train what is missing, print and write. Return 0, 1 if a training failed, or 2 for a mistake of the user's."""
     options = _options()
     try:
         arms = {text: tuple(arm_overrides(text, options.bundle)) for text in options.arm}
@@ -43,7 +43,7 @@ def main() -> int:
         return 2
     content = header("accuracy", options)
     content["remarks"] = {arm: REMARKS[arm] for arm in arms if arm in REMARKS}
-    # Seed by seed, so that the arms of one seed run side by side on a machine that is as busy for the one as the other.
+    # Seed by seed, so that the arms of one seed run at the same time, under the same load of the machine.
     wanted = [
         _training(arm, arms[arm], fold, seed, options)
         for seed in options.seeds
@@ -51,7 +51,7 @@ def main() -> int:
         for arm in arms
     ]
     failed = train_missing(wanted, options.runs, jobs=options.jobs)
-    folders = {one: run_folder(one, options.runs) for one in wanted}
+    folders = {one: name_run_folder(one, options.runs) for one in wanted}
     runs = [_run(one, read_run(folder), options.threshold) for one, folder in folders.items() if is_done(folder)]
     content["runs"] = runs
     content["arms"] = [summarise(arm, [run for run in runs if run["arm"] == arm]) for arm in arms]
@@ -62,11 +62,11 @@ def main() -> int:
 
 
 def arm_overrides(text: str, bundle: str | Path) -> list[str]:
-    """Return the words for MONAI's runner that make an arm: a skip or a network, and all that follows a colon.
+    """Return an arm's overrides for MONAI's runner: its skip or network, and everything after a colon.
 
     Raises:
-        InputError: the skip starts like JSON and is none.
-        ValueError: there is no such skip.
+        InputError: the skip starts like JSON but is not.
+        ValueError: the skip does not exist.
     """
     arm, colon, more = text.partition(": --")
     return _network_overrides(arm, bundle) + shlex.split(f"--{more}" if colon else "")
@@ -77,14 +77,14 @@ def _network_overrides(arm: str, bundle: str | Path) -> list[str]:
     if arm not in MONAI_ARMS:
         skip = parse_skip(arm).skip
         with torch.device("meta"):
-            # A skip that cannot be built is reported now, not by each of its trainings.
+            # Report a skip that cannot be built now, not in each of its trainings.
             VNet(len(plan.spacing), 1, 2, channels=plan.network.channels, skip=skip)
         return ["--skip", repr(skip)]
     name, more = monai_network(arm, plan.network.model_dump())
     shape = {"spatial_dims": "@spatial_dims", "in_channels": "@in_channels", "out_channels": "@out_channels"}
     words = ["--network_def", repr({"_target_": name, **shape, **more})]
     if arm == "MONAI VNet":
-        # It halves the grid once more than a network of four levels.
+        # It halves the grid one time more than a network of four levels.
         for key, size in (("patch", plan.patch), ("window", plan.window)):
             words += [f"--{key}", repr([-(-n // 16) * 16 for n in size])]
     return words
@@ -112,7 +112,7 @@ def _run(training: Training, found: dict[str, Any], threshold: float) -> dict[st
 
 
 def summarise(arm: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return mean and standard deviation of an arm's Dice, and what each of its runs took."""
+    """Return mean and standard deviation of an arm's Dice, with the Dice, epochs, minutes and samples of its runs."""
     dice = [run["dice"] for run in runs]
     return {
         "arm": arm,
@@ -162,30 +162,30 @@ def _table(arms: list[dict[str, Any]], threshold: float) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", default="bundles/hippocampus_mri", help="whose training it is [%(default)s]")
+    parser.add_argument("--bundle", default="bundles/hippocampus_mri", help="the bundle to train [%(default)s]")
     parser.add_argument("--dataset_dir", type=Path, required=True, help="the bundle's dataset")
     parser.add_argument(
         "--arm",
         action="append",
         required=True,
         help="a skip (name or JSON), or one of MONAI's "
-        f"networks ({', '.join(MONAI_ARMS)}); the first is what the others are compared with",
+        f"networks ({', '.join(MONAI_ARMS)}); the others are compared with the first",
     )
-    parser.add_argument("--minutes", type=float, default=15, help="of each training; 0 for no limit [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=1000, help="at most, whatever fits [%(default)s]")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="[%(default)s]")
-    parser.add_argument("--folds", type=int, nargs="+", default=[0], help="that validate [%(default)s]")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time [%(default)s]")
-    parser.add_argument("--threads", type=int, help="of each training [the cores, divided by the jobs]")
+    parser.add_argument("--minutes", type=float, default=15, help="limit of each training; 0 for none [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=1000, help="limit of each training [%(default)s]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the trainings [%(default)s]")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0], help="folds that validate [%(default)s]")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time [%(default)s]")
+    parser.add_argument("--threads", type=int, help="threads of each training [cores divided by jobs]")
     parser.add_argument("--device", help="cpu, cuda:0, ... [the bundle's own choice]")
     parser.add_argument("--threshold", type=float, default=0.88, help="Dice to report the minutes to [%(default)s]")
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of trainings [%(default)s]")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "accuracy.json", help="the JSON [%(default)s]")
     options = parser.parse_args()
     options.runs = options.runs.absolute()
-    options.threads = options.threads or max(len(cores()) // options.jobs, 1)
-    if options.jobs * options.threads > len(cores()):
-        parser.error(f"{options.jobs} jobs of {options.threads} threads are more than the {len(cores())} cores here")
+    options.threads = options.threads or max(len(list_cores()) // options.jobs, 1)
+    if options.jobs * options.threads > len(list_cores()):
+        parser.error(f"{options.jobs} jobs of {options.threads} threads are more than the {len(list_cores())} cores")
     return options
 
 

@@ -1,6 +1,6 @@
-"""The networks that are compared, how large they are, and what they compute on.
+"""The networks to compare, their sizes, and the task that they compute.
 
-All of them have the plan's widths, kernel size, normalisation and activation, but for what ``REMARKS`` says.
+All have the plan's widths, kernel size, normalisation and activation, with the exceptions in ``REMARKS``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "monai_network", "parse_skip"
 MONAI_ARMS = ("MONAI DynUNet", "MONAI UNet", "MONAI VNet")
 REMARKS = {
     "MONAI DynUNet": "nnU-Net's network: two convolutions per level, concatenation",
-    "MONAI UNet": "two convolutions per residual unit; its first one halves the grid already; where kernels "
+    "MONAI UNet": "two convolutions per residual unit; the first one already halves the grid; if kernels "
     "differ between levels, the deepest level's",
     "MONAI VNet": (
         "its own widths 16-32-64-128-256, 5x5x5 kernels, batch normalisation, dropout; patch sizes rounded up to "
@@ -39,9 +39,9 @@ REMARKS = {
 
 @dataclass(frozen=True)
 class Task:
-    """What the networks compute on.
+    """The input and the settings that the networks are compared with.
 
-    ``network`` holds arguments of :class:`~pipeline.networks.VNet`; ``patch`` and ``window`` are in voxels.
+    ``network`` has arguments of :class:`~pipeline.networks.VNet`; ``patch`` and ``window`` are in voxels.
     """
 
     network: dict[str, Any]
@@ -58,19 +58,19 @@ class Task:
 
     @property
     def levels(self) -> int:
-        """Resolutions of the network."""
+        """Number of the network's levels."""
         return len(self.network["channels"])
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
-        """What the sizes that the network takes divide by, one number per axis."""
+        """The numbers that must divide the network's input sizes, one per axis."""
         strides = self.network.get("strides")
         return size_divisor(stride_per_transition(strides, spatial_dims=len(self.patch), levels=self.levels))
 
     def resized(self, *, width: float = 1, levels: int | None = None, **changes: Any) -> Task:
-        """The same task with other widths or levels.
+        """Return the same task with other widths or levels.
 
-        Deeper levels double the width, halve all axes and repeat the last stage's form.
+        Deeper levels double the width, halve all axes and repeat the last stage's settings.
         """
         levels = levels or self.levels
         network = dict(self.network)
@@ -89,19 +89,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the networks: our V-Net with a skip connection, or one of ``MONAI_ARMS`` by its name."""
+    """One of the networks: LightSkip's V-Net with a skip connection, or one of ``MONAI_ARMS`` by name."""
 
     name: str
     skip: Any = None
     residual: str | None = None
 
     def patch(self, task: Task) -> tuple[int, ...]:
-        """The task's patch (voxels), rounded up to a size that the network takes."""
+        """Return the task's patch (voxels), rounded up to a size that fits the network."""
         divisor = (16,) * len(task.patch) if self.name == "MONAI VNet" else task.size_divisor
         return tuple(-(-size // d) * d for size, d in zip(task.patch, divisor, strict=True))
 
     def build(self, task: Task) -> nn.Module:
-        """Construct the network from the task's seed, on PyTorch's default device."""
+        """Build the network with the task's seed, on PyTorch's default device."""
         torch.manual_seed(task.seed)
         shape: dict[str, Any] = {
             "spatial_dims": len(task.patch),
@@ -116,12 +116,12 @@ class Arm:
         return VNet(**shape, **task.network | changed, skip=self.skip)
 
     def parameters(self, task: Task) -> int:
-        """Number of learned values."""
+        """Return the number of learned parameters."""
         with torch.device("meta"):
             return sum(parameter.numel() for parameter in self.build(task).parameters())
 
     def multiply_adds(self, task: Task) -> tuple[int, int]:
-        """Multiply-adds of convolutions and matrix products for one batch: of an inference, of a training step."""
+        """Return the multiply-adds of an inference and of a training step with one batch."""
         with torch.device("meta"):
             network = self.build(task)
             x = torch.empty(task.batch, task.in_channels, *self.patch(task))
@@ -135,11 +135,11 @@ class Arm:
 
 
 def monai_network(arm: str, network: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Class of ``monai.networks.nets`` and its arguments, but for dimensions and channels in and out.
+    """Return a class name in ``monai.networks.nets`` and its arguments, except dimensions and in- and output channels.
 
     Args:
         arm: one of ``MONAI_ARMS``.
-        network: a plan's: channels, kernel_size, norm, act, and strides, if it has them.
+        network: the network of a plan: channels, kernel_size, norm, act, and strides if it has them.
     """
     levels = len(network["channels"])
     strides = network.get("strides") or [2] * (levels - 1)
@@ -162,16 +162,16 @@ def monai_network(arm: str, network: Mapping[str, Any]) -> tuple[str, dict[str, 
 
 
 def read_task(options: argparse.Namespace) -> Task:
-    """Take the sizes from a bundle's plan, and the rest from the options that all benchmarks have.
+    """Return the task with the sizes in a bundle's plan and the options that all benchmarks have.
 
     Raises:
-        InputError: when there is no such plan, it has errors, or the precision is none that the device has.
+        InputError: the plan is missing or has errors, or the device does not have the precision.
     """
     plan = load_plan(options.bundle)
     known = signature(VNet).parameters
     network = {key: value for key, value in plan.network.model_dump().items() if key in known}
     return Task(
-        # As configs/train.yaml has it.
+        # As in configs/train.yaml.
         network={"head": "pointwise", **network},
         in_channels=len(plan.data.channels),
         out_channels=len(plan.labels),
@@ -187,10 +187,10 @@ def read_task(options: argparse.Namespace) -> Task:
 
 
 def parse_skip(text: str) -> Arm:
-    """Read a skip from the command line: a name, or JSON such as ``["sat", {"maps": 4}]`` or one skip per level.
+    """Return the arm of a skip on the command line: a name, or JSON such as ``["sat", {"maps": 4}]``, or one per level.
 
     Raises:
-        InputError: when it starts like JSON and is none.
+        InputError: it starts like JSON but is not.
     """
     if not text.lstrip().startswith("["):
         return Arm(text, text)
@@ -201,17 +201,17 @@ def parse_skip(text: str) -> Arm:
             "--skip",
             found=f"{text!r} ({error})",
             expected="a name, or JSON",
-            remedy="""put it into single quotes: --skip '["sat", {"maps": 4}]'""",
+            remedy="""put it in single quotes: --skip '["sat", {"maps": 4}]'""",
         ) from None
-    return Arm(_short(skip), skip)
+    return Arm(_name_skip(skip), skip)
 
 
-def _short(skip: Any) -> str:
+def _name_skip(skip: Any) -> str:
     if isinstance(skip, str):
         return skip
     if len(skip) == 2 and isinstance(skip[1], dict):
         return " ".join([skip[0], *(f"{key}={value}" for key, value in skip[1].items())])
-    return ", ".join(_short(entry) for entry in skip)
+    return ", ".join(_name_skip(entry) for entry in skip)
 
 
 def _multiply_adds(work: Callable[[], object]) -> int:

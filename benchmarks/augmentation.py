@@ -1,9 +1,9 @@
-"""Augmenting a batch on the training device, against MONAI's transforms sample by sample.
+"""Compare augmenting a batch on the training device with MONAI's transforms, sample by sample.
 
     python benchmarks/augmentation.py
 
-Patches of a bundle's size and batch. "The same changes" are those that MONAI's list has: flips, rotation and scale,
-noise, brightness, shift, gamma, with its probabilities; the recipe's own has more kinds.
+The patches have a bundle's size and batch. "The same changes" are those in MONAI's list, with its probabilities: flips,
+rotation and scale, noise, brightness, shift, gamma. The recipe has more kinds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MONAI = "MONAI, sample by sample"
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 for a mistake of the user's."""
+    """Measure, print and write the results. Return 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
         plan = load_plan(options.bundle)
@@ -65,7 +65,7 @@ def main() -> int:
 def _seconds(
     augment: Callable[[dict[str, Any]], object], batch: dict[str, Any], *, repeats: int, options: argparse.Namespace
 ) -> float:
-    """Mean time (s) of a batch: what a batch draws differs, so that a median would leave the rare changes out."""
+    """Return the mean time (s) of a batch. Batches draw different changes, and a median would ignore the rare ones."""
     keys = iter(range(10**9))
 
     def work() -> None:

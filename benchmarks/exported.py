@@ -1,11 +1,11 @@
-"""An exported bundle: how large it is, how long its forms take to load, and how far their results are apart.
+"""Measure an exported bundle: its size, the load time of its forms, and the difference of their results.
 
     python benchmarks/exported.py EXPORTED                             # sizes and load times
-    python benchmarks/exported.py EXPORTED --dataset_dir Task04_Hippocampus   # and logits and label maps of real scans
+    python benchmarks/exported.py EXPORTED --dataset_dir Task04_Hippocampus   # also logits and label maps of real scans
 
-Every load is in a process of its own, after the imports. The scans are those of fold 0 of the bundle's own datalist,
-prepared and cut into windows by the bundle's inference.json through MONAI, in float32; each form takes the network's
-place.
+Every load is in its own process and timed after the imports. The scans are those of fold 0 of the bundle's own
+datalist. The bundle's inference.json prepares them and cuts windows through MONAI, in float32, with each form as the
+network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from measure import RESULTS, header, say, write_json
 from monai.bundle import ConfigParser
 from monai.bundle.scripts import load as load_bundle
 
-from pipeline.export.archive import files_of
+from pipeline.export.archive import list_files
 from pipeline.export.compare import load_form
 from pipeline.quiet import quiet_monai
 
@@ -33,13 +33,13 @@ FORMS = ("model.pt", "model.ts", "model.pt2", "model.onnx")
 
 
 def main() -> int:
-    """Measure, print and write."""
+    """Measure, print and write the results."""
     options = _options()
     if options.load is not None:
         say(str(_load_seconds(options.exported, options.load)))
         return 0
     torch.set_num_threads(options.threads)
-    files = {name: path.stat().st_size for name, path in files_of(options.exported)}
+    files = {name: path.stat().st_size for name, path in list_files(options.exported)}
     zips = options.exported.parent.glob(f"{options.exported.name}_v*.zip")
     results: dict[str, Any] = {
         "bundle": options.exported.name,
@@ -61,9 +61,9 @@ def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exported", type=Path, help="an exported bundle's folder")
     parser.add_argument("--dataset_dir", type=Path, help="its dataset, to compare the forms on")
-    parser.add_argument("--cases", type=int, default=42, help="how many of fold 0 [%(default)s]")
+    parser.add_argument("--cases", type=int, default=42, help="number of cases of fold 0 [%(default)s]")
     parser.add_argument("--rounds", type=int, default=5, help="loads of each form [%(default)s]")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch [%(default)s]")
+    parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads [%(default)s]")
     parser.add_argument("--device", choices=("cpu",), default="cpu", help=argparse.SUPPRESS)
     parser.add_argument("--load", choices=FORMS, help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", type=Path, help="JSON file [benchmarks/results/exported.json]")
@@ -92,7 +92,7 @@ def _load_seconds(exported: Path, name: str) -> float:
 
 
 def _scans(options: Any) -> dict[str, Any]:
-    """Largest difference of logits, and voxels of label maps that differ, over the scans."""
+    """Return each form's maximum difference of logits and number of voxels with another label, over the scans."""
     with quiet_monai():
         parser = _parser(options.exported)
         train = ConfigParser()
@@ -137,7 +137,7 @@ def _report(results: dict[str, Any]) -> None:
         say(f"\n{scans['cases']} scans, {scans['voxels']} voxels, against PyTorch with model.pt:")
         for name, entry in scans["forms"].items():
             other = entry["voxels_of_another_label"]
-            say(f"{name:<12}logits within {entry['largest_logit_difference']:.1e}, {other} voxels of another label")
+            say(f"{name:<12}logits within {entry['largest_logit_difference']:.1e}, {other} voxels with another label")
 
 
 if __name__ == "__main__":

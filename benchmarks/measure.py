@@ -1,7 +1,7 @@
-"""What every benchmark shares: repeated measurements and their spread, tables for people, JSON for machines.
+"""Helpers of all benchmarks: repeated measurements and their spread, tables for people, JSON for machines.
 
-A machine that others use too is slower from one minute to the next. So nothing here compares two runs: what is
-compared is measured in turn, round after round, and a ratio is taken within each round.
+The speed of a shared machine changes from minute to minute. So no two runs are compared. Things to compare are measured
+in turn, round after round, and ratios are taken within each round.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _PACKAGES = ("lightskip", "torch", "monai", "numpy", "pytorch-ignite")
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and quartiles of repeated measurements, in the unit of what was measured, and how many there were."""
+    """Median, quartiles and number of repeated measurements, in the unit of the measurements."""
 
     median: float
     low: float
@@ -57,41 +57,41 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Summarise at least one value; the quartiles are interpolated between the values themselves."""
+        """Summarise one or more values. The quartiles are interpolated between the values."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0], 1)
         low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(middle, low, high, len(values))
 
     def text(self, scale: float = 1.0, digits: int = 2) -> str:
-        """Median [lower quartile, upper quartile], each times ``scale``."""
+        """Return "median [lower quartile, upper quartile]", each times ``scale``."""
         median, low, high = (f"{scale * value:.{digits}f}" for value in (self.median, self.low, self.high))
         return f"{median} [{low}, {high}]"
 
 
 def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> Spread:
-    """Spread of the ratios to the baseline, each taken within one round: what slows a round down slows both."""
+    """Return the spread of the ratios to the baseline. Each is taken within a round, which affects both."""
     return Spread.of([value / base for value, base in zip(values, baseline, strict=True)])
 
 
 def seconds(work: Callable[[], object], device: str, *, repeats: int, clock: str = "wall") -> float:
-    """Median time (s) of some calls in a row, after one that is not timed; fewer calls where they take seconds.
+    """Return the median time (s) of some calls after an untimed one. Stop early if the calls took a second together.
 
     Args:
-        work: what is called.
+        work: the function to call.
         device: where it computes.
-        repeats: how many calls are timed.
-        clock: ``"wall"``, or ``"cpu"`` for the processor time of this process: with one thread, the time that it would
-            take alone, however many others wait for the same core; with several, it counts their waiting too.
+        repeats: number of timed calls.
+        clock: ``"wall"``, or ``"cpu"`` for the processor time of this process. With one thread that is the time on an
+            otherwise idle core. With several threads it includes their waiting for each other.
     """
     now = CLOCKS[clock]
     work()
     times: list[float] = []
     while len(times) < repeats and sum(times) < 1:
-        _finish(device)
+        _synchronise(device)
         start = now()
         work()
-        _finish(device)
+        _synchronise(device)
         times.append(now() - start)
     return statistics.median(times)
 
@@ -99,43 +99,49 @@ def seconds(work: Callable[[], object], device: str, *, repeats: int, clock: str
 def rounds_in_time(
     works: Mapping[str, Callable[[], Any]], *, minutes: float, at_least: int, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Call all the works, in an order shuffled anew for each round, until the time is over.
+    """Call all functions in rounds, in a new random order each time, until the time is over.
 
     Args:
-        works: what to measure, by name.
-        minutes: no round begins that would end after this time, if it took as long as the last one.
-        at_least: rounds to make however long they take.
-        seed: of the orders.
+        works: the functions to call, by name.
+        minutes: time for all rounds. A round does not start if it would end later, judged by the previous round.
+        at_least: minimum number of rounds, however long they take.
+        seed: seed of the orders.
 
     Yields:
-        What each work returned, by name, for each round.
+        For each round, what each function returned, by name.
     """
     order = random.Random(seed)
     start = time.monotonic()
-    made, last = 0, 0.0
-    while made < at_least or time.monotonic() - start + last < 60 * minutes:
-        begun = time.monotonic()
+    rounds, last = 0, 0.0
+    while rounds < at_least or time.monotonic() - start + last < 60 * minutes:
+        round_start = time.monotonic()
         names = order.sample(list(works), len(works))
-        yield {name: works[name]() for name in tqdm(names, desc=f"round {made + 1}", leave=False, disable=None)}
-        made, last = made + 1, time.monotonic() - begun
+        yield {name: works[name]() for name in tqdm(names, desc=f"round {rounds + 1}", leave=False, disable=None)}
+        rounds, last = rounds + 1, time.monotonic() - round_start
 
 
 def add_options(parser: argparse.ArgumentParser, name: str, *, minutes: float) -> None:
-    """Add the options that all benchmarks have; ``name`` is the benchmark's, ``minutes`` its default."""
-    parser.add_argument("--bundle", default="bundles/hippocampus_mri", help="whose plan.yaml sizes the networks")
+    """Add the options that all benchmarks have, with the benchmark's name and default minutes."""
+    parser.add_argument(
+        "--bundle",
+        default="bundles/hippocampus_mri",
+        help="its plan sizes the networks [%(default)s]",
+    )
     parser.add_argument("--minutes", type=float, default=minutes, help="time for the rounds of timing [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, inputs and the order in a round")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of PyTorch [%(default)s]")
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: one thread on a busy machine")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, inputs and the order in a round [%(default)s]")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's threads [%(default)s]")
+    parser.add_argument(
+        "--clock", choices=list(CLOCKS), default="wall", help="cpu: one thread on a busy machine [%(default)s]"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, ... [%(default)s]")
     parser.add_argument("--precision", default="auto", help="auto, bfloat16, float16, float32 [%(default)s]")
-    parser.add_argument("--quick", action="store_true", help="toy sizes, some seconds: shows that it runs, no more")
+    parser.add_argument("--quick", action="store_true", help="toy sizes, a few seconds: only shows that it runs")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / f"{name}.json", help="the JSON [%(default)s]")
 
 
 def header(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What has to be known about a run to read its numbers: the machine, the versions, the options."""
-    # Of a path its last part: where things lie on this machine says nothing about the numbers.
+    """Return the description of a run that goes with its numbers: the machine, the versions, the options."""
+    # Only the last part of a path: the folders of this machine do not matter.
     given = {
         key: value.name if isinstance(value, Path) else value for key, value in vars(options).items() if key != "output"
     }
@@ -151,7 +157,7 @@ def header(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def machine(device: str, threads: int) -> dict[str, Any]:
-    """The processor, its cores, the memory (GiB), and how busy others keep it (load average over a minute)."""
+    """Return the processor, its cores, the memory (GiB), and the load average over a minute."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {
         "cpu": cpu_model(),
@@ -165,7 +171,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align rows of text under their columns: the first to the left, the others to the right."""
+    """Return a text table. The first column is aligned to the left, the others to the right."""
     widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
     lines = [
         "  ".join(f"{cell:{'<' if i == 0 else '>'}{widths[i]}}" for i, cell in enumerate(row)).rstrip()
@@ -180,14 +186,14 @@ def say(text: str = "") -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the results, whole or not at all."""
-    write_text(path, json.dumps(content, default=_plain, indent=2) + "\n")
+    """Write the results in full or not at all."""
+    write_text(path, json.dumps(content, default=_to_json, indent=2) + "\n")
 
 
-def _plain(value: object) -> Any:
+def _to_json(value: object) -> Any:
     return asdict(value) if isinstance(value, Spread) else str(value)
 
 
-def _finish(device: str) -> None:
+def _synchronise(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,8 +1,8 @@
-"""Peaks of memory of a few steps of PyTorch.
+"""Measure the memory peak of a few steps of PyTorch.
 
-On a CPU *live bytes*: all that PyTorch's allocator gives out and takes back. It is the same number in every run, but
-without what libraries such as oneDNN allocate for themselves. On a GPU PyTorch's own peak. `processes.run_alone`
-measures what a whole process holds.
+On a CPU these are *live bytes*: everything that PyTorch's allocator allocates and frees. The number is the same in
+every run. It does not include what libraries such as oneDNN allocate themselves. On a GPU it is PyTorch's own peak.
+`processes.run_alone` measures a whole process.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MIB = 2**20
 
 
 def live_peak(work: Callable[[], object]) -> int:
-    """Peak (bytes) of CPU memory in tensors and PyTorch's kernels' temporaries, above what was there before the call.
+    """Return the peak (bytes) of a call's CPU memory, in tensors and in temporaries of PyTorch's kernels.
 
-    Memory that was there before and is freed in the call is not subtracted.
+    Memory that was allocated before the call does not count, and is not subtracted if the call frees it.
     """
-    # The profiler would tell its stages on standard error.
+    # The profiler would write its stages to standard error.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(profile_memory=True, use_kineto=False) as profiler:
         work()
@@ -37,7 +37,7 @@ def live_peak(work: Callable[[], object]) -> int:
 
 
 def device_peak(work: Callable[[], object], device: str) -> int:
-    """Peak (bytes) of PyTorch's memory on a GPU during the call, above what it held before."""
+    """Return the peak (bytes) of PyTorch's GPU memory during a call, minus what it held before."""
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)

@@ -1,11 +1,11 @@
-"""What `lightskip plan` says a training takes, against what trainings take.
+"""Compare the memory that `lightskip plan` estimates with the memory that trainings use.
 
     python benchmarks/memory_estimate.py
     python benchmarks/memory_estimate.py --only plane cube
 
-Each case is a bundle, rendered and trained for some steps by ``python -m monai.bundle run training`` in a process of
-its own on random scans: the process's peak of resident memory is compared with the estimate's total. Beside it the peak
-of PyTorch's live tensors in one real step, where it is no machine's or allocator's matter, against the traced one.
+Each case is a bundle, rendered and trained on random scans for some steps by ``python -m monai.bundle run training`` in
+its own process. The process's peak of resident memory is compared with the estimate's total. The peak of PyTorch's live
+tensors in one real step, which does not depend on the machine or the allocator, is compared with the traced peak.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from arms import Arm, Task
 from measure import add_options, header, say, table, write_json
 from memory import MIB, live_peak
 from processes import run_alone, stream
-from steps import Work, begin
+from steps import Work, warm_up
 
 from pipeline.bench.random_data import make_random_dataset
 from pipeline.bundle.planning.memory import MemoryEstimate, estimate_memory
@@ -39,8 +39,9 @@ _PIXDIM = "train#deterministic_transforms#3#pixdim"
 _SKIPS: dict[str, Any] = {"sat4": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]}
 _WIDE = [32, 64, 128, 256]
 
-# What differs from the built-in sample's bundle. `scan` is the random scans' size (voxels), `native_spacing` theirs
-# where it is not the plan's 1 mm, `seen` whether the constants of the estimate were read off this very case.
+# The differences from the built-in sample's bundle. `scan` is the random scans' size (voxels). `native_spacing` is
+# their spacing if it is not the plan's 1 mm. `seen` is true for the cases that the constants of the estimate were
+# fitted to.
 CASES: dict[str, dict[str, Any]] = {
     "hippocampus": {"patch": [40, 56, 40], "scan": [48, 64, 48], "skip": "sat4", "seen": True},
     "cube": {"patch": [96, 96, 96], "scan": [128, 128, 128], "skip": "concat", "seen": True},
@@ -95,8 +96,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "memory_estimate", minutes=0)
     parser.set_defaults(bundle="bundles/synthetic_shapes")
-    parser.add_argument("--only", nargs="+", choices=list(CASES), help="some of the cases [all]")
-    parser.add_argument("--epochs", type=int, default=2, help="of two steps each [%(default)s]")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), help="names of cases [all]")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of two steps each [%(default)s]")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cases = _QUICK if options.quick else {name: CASES[name] for name in options.only or CASES}
@@ -107,12 +108,12 @@ def main() -> None:
         say(f"error: {error}")
         sys.exit(2)
     results: dict[str, Any] = {"cases": {}}
-    # What is loaded at the first trace is no candidate's time.
+    # Load libraries before the timed estimates.
     estimate({**plan, **_changes(plan, _QUICK["tiny"])}, _QUICK["tiny"], options)
     for name, case in cases.items():
         say(f"{name} ...")
         try:
-            results["cases"][name] = _measured(plan, case, options)
+            results["cases"][name] = _measure(plan, case, options)
         except RuntimeError as error:
             say(f"error: {error}")
             sys.exit(2)
@@ -122,7 +123,7 @@ def main() -> None:
 
 
 def estimate(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> MemoryEstimate:
-    """What the product says of a case."""
+    """Return LightSkip's estimate for a case."""
     native = case["scan"]
     spacing = case.get("native_spacing", [1.0] * len(native))
     scan = [round(size * mm) for size, mm in zip(native, spacing, strict=True)]
@@ -139,23 +140,23 @@ def estimate(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse
     )
 
 
-def _measured(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def _measure(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     changed = {**plan, **_changes(plan, case)}
     start = time.perf_counter()
-    told = estimate(changed, case, options)
+    estimated = estimate(changed, case, options)
     seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         resident = _train(changed, case, options, Path(folder))
     task = _task(changed, case, options)
     live = next(stream(_live, Arm(str(case["skip"]), _skip(case["skip"])), task))
-    # Two batches are in the estimate, as the loader's stays beside the augmented one; a step alone has none to make.
-    traced = told.live - 2 * task.batch * prod(task.patch) * (4 * task.in_channels + 1)
+    # The estimate includes two batches, the loader's and the augmented one. A single step loads and augments none.
+    traced = estimated.live - 2 * task.batch * prod(task.patch) * (4 * task.in_channels + 1)
     return {
         "case": dict(case),
-        "estimate": vars(told),
-        "total": told.total,
+        "estimate": vars(estimated),
+        "total": estimated.total,
         "resident": resident,
-        "ratio": told.total / resident,
+        "ratio": estimated.total / resident,
         "seconds": seconds,
         "live_traced": traced,
         "live_measured": live,
@@ -187,7 +188,7 @@ def _changes(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace, folder: Path) -> int:
-    """Train in a process of its own and give its peak of resident memory (bytes)."""
+    """Train in a separate process and return its peak of resident memory (bytes)."""
     bundle = folder / "bundle"
     bundle.mkdir()
     (bundle / "plan.yaml").write_text(yaml.safe_dump(dict(plan)), encoding="utf-8")
@@ -212,15 +213,15 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
 
 
 def _live(arm: Arm, task: Task) -> Iterator[int]:
-    """Peak (bytes) of the live tensors of a second step; for a fresh process."""
-    begin(task)
+    """Yield the peak (bytes) of the live tensors of a second step. Run it in a fresh process."""
+    warm_up(task)
     work = Work(arm, task)
     work.train()
     yield live_peak(work.train)
 
 
 def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> Task:
-    network = {key: value for key, value in _arguments(plan).items() if key not in _OF_THE_TASK}
+    network = {key: value for key, value in _arguments(plan).items() if key not in _TASK_ARGUMENTS}
     return Task(
         network=network,
         in_channels=len(plan["data"]["channels"]),
@@ -236,7 +237,7 @@ def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Na
     )
 
 
-_OF_THE_TASK = ("name", "spatial_dims", "in_channels", "out_channels", "skip")
+_TASK_ARGUMENTS = ("name", "spatial_dims", "in_channels", "out_channels", "skip")
 
 
 def _arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,7 +268,7 @@ def _report(cases: Mapping[str, Mapping[str, Any]]) -> None:
         for name, row in cases.items()
     ]
     say("\n" + table(columns, rows))
-    say("\n* no constant of the estimate was read off this case")
+    say("\n* the estimate was not fitted to this case")
 
 
 if __name__ == "__main__":

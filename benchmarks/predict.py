@@ -1,16 +1,16 @@
-"""What `lightskip predict` takes: against MONAI's runner, for large scans, and beside the network.
+"""Measure `lightskip predict`: against MONAI's runner, for large scans, and its overhead.
 
     taskset -c 1 python benchmarks/predict.py cases --dataset_dir Task04_Hippocampus
     taskset -c 1 python benchmarks/predict.py memory
     taskset -c 1 python benchmarks/predict.py preparation
     python benchmarks/predict.py overhead --dataset_dir Task04_Hippocampus
 
-`cases`: the 42 cases of the hippocampus dataset's fold 0, on which the bundle was not trained; every run is a
-process of its own with one thread. Time and memory against those of MONAI's runner, whether the label maps are the
-same, Dice with and without ``--fast`` and ``--tta``, and how well the entropy tells bad cases.
-`memory`: synthetic CT scans and random weights; peaks of whole processes.
-`preparation`: what preparing a scan takes against what `pipeline.prediction.memory` expects.
-`overhead`: a scan of 200 x 200 x 200 voxels; what is spent beside the network's forward passes.
+`cases`: the 42 cases of the hippocampus dataset's fold 0, on which the bundle was not trained. Every run is a separate
+process with one thread. It compares time, memory and label maps with those of MONAI's runner, Dice with and without
+``--fast`` and ``--tta``, and measures how well the entropy finds bad cases.
+`memory`: synthetic CT scans and random weights; the peaks of whole processes.
+`preparation`: the memory to prepare a scan, against the estimate of `pipeline.prediction.memory`.
+`overhead`: a scan of 200 x 200 x 200 voxels; the time outside the network's forward passes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DATALIST = Path(__file__).resolve().parents[1] / "data_manifests" / "msd_task04
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 where something could not run."""
+    """Measure, print and write the results. Return 0, or 2 if something could not run."""
     options = _options()
     measure, report = PARTS[options.part]
     torch.set_num_threads(1)
@@ -55,8 +55,8 @@ def main() -> int:
         return 2
     output = options.output or RESULTS / f"predict_{options.part}.json"
     if getattr(options, "only", None) and output.exists():
-        before = json.loads(output.read_text(encoding="utf-8"))
-        results = {key: before.get(key, {}) | found for key, found in results.items()}
+        previous = json.loads(output.read_text(encoding="utf-8"))
+        results = {key: previous.get(key, {}) | found for key, found in results.items()}
     report(results)
     write_json(output, header("predict", options) | results)
     say(f"\n{output}")
@@ -70,23 +70,23 @@ def _options() -> Any:
     for part in (cases, overhead):
         part.add_argument("--bundle", default="bundles/hippocampus_mri", help="[%(default)s]")
         part.add_argument("--dataset_dir", type=Path, help="folder of the hippocampus dataset")
-        part.add_argument("--rounds", type=int, default=3, help="how often each is measured [%(default)s]")
+        part.add_argument("--rounds", type=int, default=3, help="measurements of each [%(default)s]")
     cases.add_argument("--datalist", type=Path, default=_DATALIST, help="cases with folds [%(default)s]")
-    cases.add_argument("--fold", type=int, default=0, help="whose cases [%(default)s]")
+    cases.add_argument("--fold", type=int, default=0, help="fold to predict [%(default)s]")
     for part, names in ((memory, RUNS), (preparation, PREPARATIONS)):
         part.add_argument(
             "--only",
             nargs="+",
             choices=list(names),
             metavar="NAME",
-            help="some, and the others as the JSON has them [all]",
+            help="names to measure; the JSON keeps the others [all]",
         )
     overhead.add_argument("--with_threads", type=int, nargs="+", default=[1, 2], help="[%(default)s]")
     for part in (cases, memory, preparation, overhead):
-        part.add_argument("--seed", type=int, default=0, help="of weights, scans and resampling [%(default)s]")
+        part.add_argument("--seed", type=int, default=0, help="seed of weights, scans and resampling [%(default)s]")
         part.add_argument("--scratch", type=Path, help="folder for temporary files, up to 3 GB [the system's]")
-        part.add_argument("--note", default="", help="what is to be known of the machine meanwhile")
-        part.add_argument("--quick", action="store_true", help="toy sizes, some seconds: shows that it runs, no more")
+        part.add_argument("--note", default="", help="a remark on the machine during the run")
+        part.add_argument("--quick", action="store_true", help="toy sizes, a few seconds: only shows that it runs")
         part.add_argument("-o", "--output", type=Path, help=f"the JSON [{RESULTS.name}/predict_PART.json]")
     options: Any = parser.parse_args()
     if options.part in ("cases", "overhead") and options.dataset_dir is None and not options.quick:

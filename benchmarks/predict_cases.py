@@ -1,4 +1,4 @@
-"""`lightskip predict` on the cases of a fold, against MONAI's runner: time, memory, the same voxels, quality."""
+"""Compare `lightskip predict` with MONAI's runner on the cases of a fold: time, memory, label maps, quality."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import nibabel as nib
 import numpy as np
 from measure import Spread, paired_ratio, say, table
 from numpy.typing import NDArray
-from predict_parts import case_dice, differing, fold_cases, make_bundle, monai_runner, predict_verb
+from predict_parts import case_dice, compare_label_maps, fold_cases, make_bundle, monai_runner, predict_verb
 from processes import run_alone
 from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from pipeline.data.sample import make_sample
 
-__all__ = ["BASE", "WAYS", "case_scores", "measure_cases", "report_cases", "telling"]
+__all__ = ["BASE", "WAYS", "case_scores", "measure_cases", "rate_scores", "report_cases"]
 
 BASE, PREDICT, UNCERTAIN = "MONAI's runner", "predict", "predict --uncertainty"
 WAYS: dict[str, tuple[str, ...]] = {
@@ -30,15 +30,15 @@ WAYS: dict[str, tuple[str, ...]] = {
     "predict --tta": ("--tta",),
     UNCERTAIN: ("--uncertainty",),
 }
-_MOST_UNCERTAIN = 10
+_UNCERTAIN_CASES = 10
 _RESAMPLES = 2000
 _SHIPPED = "mean over the labels"
 _Score = Callable[[NDArray[Any], NDArray[Any]], float]
-# What else could be made of a case's entropy map (0 to 1) and label map.
+# Scores of a case from its entropy map (0 to 1) and label map.
 _SCORES: dict[str, _Score] = {
     _SHIPPED: lambda entropy, labels: float(entropy[labels > 0].mean()),
     "sum, per labelled voxel": lambda entropy, labels: float(entropy.sum() / (labels > 0).sum()),
-    "mean over the labels and one voxel around": lambda entropy, labels: float(entropy[_wider(labels)].mean()),
+    "mean over the labels and one voxel around": lambda entropy, labels: float(entropy[_dilate(labels)].mean()),
     "sum, per labelled voxel to the power 2/3": lambda entropy, labels: float(
         entropy.sum() / (labels > 0).sum() ** (2 / 3)
     ),
@@ -47,11 +47,11 @@ _SCORES: dict[str, _Score] = {
 
 
 def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure all ways, round after round, and compare what they gave with the references.
+    """Measure all ways, round after round, and compare their label maps with the references.
 
     Args:
         options: bundle, dataset_dir, datalist, fold, rounds, quick.
-        folder: for scratch files.
+        folder: folder for temporary files.
     """
     bundle, cases = Path(options.bundle), []
     if options.quick:
@@ -71,7 +71,7 @@ def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for way in order if number % 2 == 0 else reversed(order):
             found[way] = folder / f"{number} {way}"
             rounds[way].append(_once(way, bundle, scans, found[way], names))
-        same += [differing(*(found[way] / f"{name}_seg.nii.gz" for way in (BASE, PREDICT))) for name in names]
+        same += [compare_label_maps(*(found[way] / f"{name}_seg.nii.gz" for way in (BASE, PREDICT))) for name in names]
     labels = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))["labels"]
     dice = {way: [_dice(case, found[way], labels) for case in cases] for way in WAYS}
     mean = [row["mean"] for row in dice[UNCERTAIN]]
@@ -94,22 +94,22 @@ def measure_cases(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         },
         "spent": _spent(found[PREDICT]),
         "quality": {way: {label: fmean(row[label] for row in rows) for label in rows[0]} for way, rows in dice.items()},
-        "uncertainty": telling(mean, {key: [one[key] for one in scores] for key in _SCORES}, options.seed),
+        "uncertainty": rate_scores(mean, {key: [one[key] for one in scores] for key in _SCORES}, options.seed),
     }
 
 
 def case_scores(entropy: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-    """Return what could be told of a case's uncertainty; the first is what ``report.json`` has."""
+    """Return the candidate scores of a case's uncertainty. The first is the one in ``report.json``."""
     return {name: score(entropy, labels) for name, score in _SCORES.items()}
 
 
-def telling(dice: Sequence[float], scores: Mapping[str, Sequence[float]], seed: int) -> dict[str, Any]:
-    """Tell how well scores find the cases with a low Dice.
+def rate_scores(dice: Sequence[float], scores: Mapping[str, Sequence[float]], seed: int) -> dict[str, Any]:
+    """Measure how well scores find the cases with a low Dice.
 
     Args:
         dice: mean Dice of each case.
-        scores: of each case, higher where less is to be expected; the first is what others are compared with.
-        seed: of the resampling of cases.
+        scores: scores of each case, higher for a lower expected Dice. The others are compared with the first.
+        seed: seed of the resampling of cases.
 
     Returns:
         For each score Spearman's correlation with 1 - Dice, its 95 % interval, the interval of its difference from the
@@ -121,13 +121,13 @@ def telling(dice: Sequence[float], scores: Mapping[str, Sequence[float]], seed: 
     first: NDArray[Any] | None = None
     found = {}
     for name, values in scores.items():
-        of = np.asarray(values)
-        resampled = np.array([_correlation(of[places], bad[places]) for places in drawn])
+        array = np.asarray(values)
+        resampled = np.array([_correlation(array[places], bad[places]) for places in drawn])
         first = resampled if first is None else first
-        order = np.argsort(-of)
-        most, others = order[:_MOST_UNCERTAIN], order[_MOST_UNCERTAIN:]
+        order = np.argsort(-array)
+        most, others = order[:_UNCERTAIN_CASES], order[_UNCERTAIN_CASES:]
         found[name] = {
-            "correlation": _correlation(of, bad),
+            "correlation": _correlation(array, bad),
             "interval": np.nanpercentile(resampled, [2.5, 97.5]).tolist(),
             "better_by_interval": np.nanpercentile(resampled - first, [2.5, 97.5]).tolist(),
             "dice_most_uncertain": float(1 - bad[most].mean()),
@@ -159,7 +159,7 @@ def report_cases(results: Mapping[str, Any]) -> None:
     to = ratios[BASE]
     say(f"\n{BASE} takes {to['seconds'].text()} of {PREDICT}'s time, and {to['peak'].text()} of its memory")
     same = results["same_as_monai"]
-    files = f"{same['files_equal']} of {same['label_maps']} files are the same byte by byte"
+    files = f"{same['files_equal']} of {same['label_maps']} files are identical byte for byte"
     say(f"{same['voxels_differing']} of {same['of']} voxels differ from MONAI's; {files}")
     say("ms per scan: " + ", ".join(f"{key} {1000 * value:.1f}" for key, value in results["spent"].items()) + "\n")
     rows = [
@@ -172,14 +172,19 @@ def report_cases(results: Mapping[str, Any]) -> None:
         ]
         for name, one in results["uncertainty"].items()
     ]
-    columns = ["score of the entropy map", "Spearman with 1 - Dice", "better by", f"Dice of {_MOST_UNCERTAIN} most"]
+    columns = [
+        "score of the entropy map",
+        "Spearman with 1 - Dice",
+        "better by",
+        f"Dice of {_UNCERTAIN_CASES} most uncertain",
+    ]
     say(table([*columns, "of the others"], rows))
 
 
 def _once(way: str, bundle: Path, scans: Path, output: Path, names: Sequence[str]) -> dict[str, float]:
     words = monai_runner(bundle, scans, output) if way == BASE else predict_verb(bundle, scans, output, *WAYS[way])
     run = run_alone(words, scans.parent / "log.txt")
-    # The first and the last scan's file are all that both ways tell alike.
+    # Both ways are compared by the times of their first and last file.
     ends = [(output / f"{name}_seg.nii.gz").stat().st_mtime_ns / 1e9 for name in names]
     per_scan = (max(ends) - min(ends)) / (len(ends) - 1)
     startup = run.seconds - len(ends) * per_scan
@@ -204,7 +209,7 @@ def _maps(case: Mapping[str, Path], output: Path) -> tuple[NDArray[Any], NDArray
     )
 
 
-def _wider(labels: NDArray[Any]) -> NDArray[Any]:
+def _dilate(labels: NDArray[Any]) -> NDArray[Any]:
     wider: NDArray[Any] = binary_dilation(labels > 0, np.ones((3, 3, 3)))
     return wider
 

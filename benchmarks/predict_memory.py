@@ -1,4 +1,4 @@
-"""The memory of `lightskip predict` for large scans and many classes, and of MONAI's runner for the same."""
+"""Measure the memory of `lightskip predict` and of MONAI's runner for large scans and many classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import say, table
-from predict_parts import differing, make_bundle, make_ct, monai_runner, predict_verb
+from predict_parts import compare_label_maps, make_bundle, make_ct, monai_runner, predict_verb
 from processes import run_alone
 
 __all__ = ["RUNS", "Run", "measure_memory", "report_memory"]
@@ -26,13 +26,13 @@ class Run:
     """One scan through one bundle.
 
     Attributes:
-        shape: of the scan, voxels.
-        spacing: of the network's grid, mm; None: the scan's own, nothing is resampled.
-        classes: of the network.
-        memory: what ``--memory`` says; None: nothing.
-        monai: whether MONAI's runner takes the scan, too, to compare with.
+        shape: shape of the scan, voxels.
+        spacing: spacing of the network's grid, mm. None for the scan's own, without resampling.
+        classes: number of the network's classes.
+        memory: the value of ``--memory``. None for no limit.
+        monai: whether to run MONAI's runner too, for comparison.
         window: side of the windows, voxels.
-        channels: of the network's levels; few where there are very many windows.
+        channels: widths of the network's levels. Few if there are very many windows.
     """
 
     shape: tuple[int, int, int]
@@ -65,11 +65,11 @@ _QUICK_RUNS = {"tiny": Run((48, 40, 40), classes=3, memory="8GB", monai=True, wi
 
 
 def measure_memory(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure each run in processes of their own.
+    """Measure each run in a separate process.
 
     Args:
         options: only (names of runs, or None), seed, quick.
-        folder: for scratch files.
+        folder: folder for temporary files.
     """
     runs: Mapping[str, Run] = _QUICK_RUNS if options.quick else RUNS
     results: dict[str, Any] = {"runs": {}}
@@ -106,7 +106,7 @@ def _measure_run(run: Run, folder: Path, seed: int) -> dict[str, Any]:
     if run.monai:
         other = folder / "monai"
         monai = run_alone(monai_runner(bundle, scans, other), log)
-        same = differing(output / "ct_seg.nii.gz", other / "ct_seg.nii.gz")
+        same = compare_label_maps(output / "ct_seg.nii.gz", other / "ct_seg.nii.gz")
         result["monai"] = {"seconds": monai.seconds, "peak": monai.peak, **same}
     return result
 

@@ -1,4 +1,4 @@
-"""What `lightskip predict` spends beside the network's forward passes."""
+"""Measure the time of `lightskip predict` outside the network's forward passes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pipeline.data.sample import make_sample
 
 __all__ = ["make_wide_scan", "measure_overhead", "report_overhead"]
 
-_SPACINGS = (1.0, 0.8)  # mm; the bundle's own, and another
+_SPACINGS = (1.0, 0.8)  # mm: the bundle's own, and another
 _SIDE, _QUICK_SIDE = 200, 64
 
 
 def measure_overhead(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure a large scan in the network's grid and in another, with one thread and with two, round after round.
+    """Measure a large scan in the network's grid and in another, with several numbers of threads, in rounds.
 
     Args:
         options: bundle, dataset_dir, rounds, quick.
-        folder: for scratch files.
+        folder: folder for temporary files.
     """
     if options.quick:
         bundle = make_bundle(folder / "bundle", classes=3, spacing=(1.0,) * 3, window=32, normalisation="zscore")
@@ -59,10 +59,10 @@ def measure_overhead(options: argparse.Namespace, folder: Path) -> dict[str, Any
 
 
 def make_wide_scan(file: Path, folder: Path, side: int, spacing: float) -> Path:
-    """Mirror a scan at its borders until it is a cube of so many voxels, and write it with another spacing (mm).
+    """Mirror a scan at its borders to a cube of a side in voxels, and write it with another spacing (mm).
 
     Returns:
-        The folder that holds it.
+        The folder of the written scan.
     """
     folder.mkdir()
     voxels = np.asarray(nib.load(file).dataobj)
@@ -81,10 +81,10 @@ def report_overhead(results: Mapping[str, Any]) -> None:
     ]
     size = " x ".join(map(str, results["scan"]))
     say(f"a scan of {size} voxels; seconds, median [quartiles] of {runs['share'].count} runs\n")
-    say(table(["", *keys, "beside the network, %"], rows))
+    say(table(["", *keys, "outside the network, %"], rows))
 
 
 def _parts(seconds: Mapping[str, float], whole: float) -> dict[str, float]:
-    """Return a scan's seconds, those of the process beside it, and the share that is not the network's."""
+    """Return a scan's seconds, the rest of the process's seconds, and the share outside the network."""
     total = sum(seconds.values())
     return {**seconds, "start-up": whole - total, "share": 1 - seconds["network"] / total}

@@ -1,4 +1,4 @@
-"""What the benchmarks of prediction share: commands, the cases of a fold, bundles with random weights, CT scans."""
+"""Helpers of the prediction benchmarks: commands, the cases of a fold, bundles with random weights, CT scans."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from processes import VERB
 
 from pipeline.bundle.render import write_rendered
-from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.metrics import measure_case
 
-__all__ = ["case_dice", "differing", "fold_cases", "make_bundle", "make_ct", "monai_runner", "predict_verb"]
+__all__ = ["case_dice", "compare_label_maps", "fold_cases", "make_bundle", "make_ct", "monai_runner", "predict_verb"]
 
 PLAN = Path(__file__).resolve().parents[1] / "bundles" / "hippocampus_mri" / "plan.yaml"
 _AIR, _BODY = (-1000, 15), (40, 30)  # HU: mean and standard deviation
 _ORGANS = 12
-_STEP = 8  # slices that are made at a time
+_STEP = 8  # slices computed at a time
 
 
 def predict_verb(bundle: Path, scans: Path, output: Path, *options: str, threads: int = 1) -> list[str]:
@@ -53,17 +53,17 @@ def make_bundle(
     inputs: int = 1,
     seed: int = 0,
 ) -> Path:
-    """Make a bundle like a published one but for its size, with random weights.
+    """Make a bundle of another size than the published one, with random weights.
 
     Args:
-        folder: to make.
-        classes: of the network, the background among them.
-        spacing: of its grid, mm.
-        window: its side, voxels.
-        channels: of the network's levels.
-        normalisation: of the plan.
-        inputs: channels of a scan.
-        seed: of the weights.
+        folder: the bundle's new folder.
+        classes: number of the network's classes, background included.
+        spacing: spacing of the network's grid, mm.
+        window: side of the window, voxels.
+        channels: widths of the network's levels.
+        normalisation: normalisation in the plan.
+        inputs: number of a scan's channels.
+        seed: seed of the weights.
 
     Returns:
         The folder.
@@ -109,14 +109,14 @@ def make_ct(
     axes: Sequence[int] = (0, 1, 2),
     seed: int = 0,
 ) -> Path:
-    """Write a scan like a CT: noisy air, and in it an elliptic body with ellipsoids of other densities.
+    """Write a scan that resembles a CT: an elliptic body in noisy air, with ellipsoids of other densities.
 
     Args:
-        file: NIfTI (int16, Hounsfield units) or what else MONAI reads.
+        file: a NIfTI file (int16, Hounsfield units).
         shape: voxels along the three axes.
         spacing: mm, along these axes.
-        axes: world axis (right, anterior, superior) along which each of them runs.
-        seed: of the noise and the ellipsoids.
+        axes: world axis (right, anterior, superior) of each of them.
+        seed: seed of the noise and the ellipsoids.
 
     Returns:
         The file.
@@ -144,33 +144,34 @@ def make_ct(
     return file
 
 
-def differing(first: Path, second: Path) -> dict[str, Any]:
+def compare_label_maps(first: Path, second: Path) -> dict[str, Any]:
     """Compare the label maps of two files.
 
     Returns:
-        ``voxels``: how many differ; ``of``: how many there are; ``bytes_equal``: whether the files are the same.
+        ``voxels``: number of different voxels. ``of``: number of all voxels. ``bytes_equal``: whether the files are
+        equal.
 
     Raises:
         RuntimeError: their grids differ.
     """
     one, other = nib.load(first), nib.load(second)
     if one.shape != other.shape or not np.array_equal(one.affine, other.affine):
-        msg = f"{first.name} and {second.name}: different grids"
+        msg = f"{first.name} and {second.name} have different grids; expected label maps of one scan"
         raise RuntimeError(msg)
     differ = int(np.count_nonzero(np.asarray(one.dataobj) != np.asarray(other.dataobj)))
     return {"voxels": differ, "of": int(np.prod(one.shape)), "bytes_equal": first.read_bytes() == second.read_bytes()}
 
 
 def fold_cases(datalist: Path, dataset_dir: Path, fold: int) -> list[dict[str, Path]]:
-    """Return the files, under ``image`` and ``label``, of the cases of a fold."""
+    """Return the files of a fold's cases, each with the keys ``image`` and ``label``."""
     listed = json.loads(datalist.read_text(encoding="utf-8"))["training"]
     return [{key: dataset_dir / case[key] for key in ("image", "label")} for case in listed if case["fold"] == fold]
 
 
 def case_dice(labels: NDArray[Any], file: Path, names: Mapping[str, int]) -> dict[str, float]:
-    """Return the Dice of each label of a label map against the reference in a file; under ``mean`` their mean."""
+    """Return the Dice of each label against the reference in a file, and their mean under ``mean``."""
     reference = nib.load(file)
-    rows = case_metrics(
+    rows = measure_case(
         labels,
         np.rint(reference.get_fdata()).astype(int),
         spacing=[float(size) for size in reference.header.get_zooms()],

@@ -1,4 +1,4 @@
-"""What reading, checking and pre-processing a scan takes in memory, against what `lightskip predict` expects of it."""
+"""Compare the memory to read, check and pre-process a scan with the estimate of `lightskip predict`."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _SPACING = (0.8, 0.8, 1.0)  # mm, of the scans
 
 @dataclass(frozen=True)
 class Preparation:
-    """One scan that is read, checked and pre-processed.
+    """A scan to read, check and pre-process.
 
     Attributes:
-        shape: of the scan, voxels.
-        spacing: of the network's grid, mm; the scan's are 0.8, 0.8, 1.0.
-        normalisation: of the plan.
-        axes: world axis along which each of the scan's runs.
-        channels: of the scan, in a file each.
-        kind: of the file.
+        shape: shape of the scan, voxels.
+        spacing: spacing of the network's grid, mm. The scan's is 0.8, 0.8, 1.0.
+        normalisation: normalisation in the plan.
+        axes: world axis of each of the scan's axes.
+        channels: number of the scan's channels, each in its own file.
+        kind: format of the file.
     """
 
     shape: tuple[int, int, int] = (320, 320, 200)
@@ -53,7 +53,7 @@ class Preparation:
     kind: str = "nii.gz"
 
 
-# Right runs along the third axis, anterior along the first: the scan's own spacing, but for the order.
+# Right is along the third axis, anterior along the first: the scan's own spacing in another order.
 _TURNED_AXES, _TURNED_SPACING = (1, 2, 0), (1.0, 0.8, 0.8)
 PREPARATIONS = {
     "own grid, ct": Preparation(),
@@ -92,11 +92,11 @@ _QUICK = {"tiny": Preparation(shape=(64, 64, 64))}
 
 
 def measure_preparations(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure each preparation in a process of its own.
+    """Measure each preparation in a separate process.
 
     Args:
         options: only (names of preparations, or None), seed, quick.
-        folder: for scratch files.
+        folder: folder for temporary files.
     """
     preparations = _QUICK if options.quick else PREPARATIONS
     return {
@@ -108,31 +108,30 @@ def measure_preparations(options: argparse.Namespace, folder: Path) -> dict[str,
     }
 
 
-def measure_preparation(preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
-    """Compare what pre-processing takes (bytes), above what the process held before, with what is expected of it."""
-    what = preparation
-    bundle = folder / f"prepare_{what.normalisation}_{what.channels}_{'_'.join(map(str, what.spacing))}"
+def measure_preparation(case: Preparation, folder: Path, seed: int) -> dict[str, Any]:
+    """Compare the growth of memory (bytes) during pre-processing with the estimate."""
+    bundle = folder / f"prepare_{case.normalisation}_{case.channels}_{'_'.join(map(str, case.spacing))}"
     if not bundle.exists():
         make_bundle(
             bundle,
             classes=2,
-            spacing=what.spacing,
+            spacing=case.spacing,
             window=32,
             channels=(4, 8),
-            normalisation=what.normalisation,
-            inputs=what.channels,
+            normalisation=case.normalisation,
+            inputs=case.channels,
             seed=seed,
         )
     with tempfile.TemporaryDirectory(dir=folder) as name:
         small, scan = (
-            _write_scan(Path(name), shape, what.axes, what.kind, seed=seed) for shape in (_SMALL, what.shape)
+            _write_scan(Path(name), shape, case.axes, case.kind, seed=seed) for shape in (_SMALL, case.shape)
         )
-        first, taken, network = next(stream(_prepare, bundle, *([path] * what.channels for path in (small, scan))))
-    expected = preparation_bytes(prod(what.shape), network, channels=what.channels)
-    copies = taken / 4 / what.channels / prod(what.shape)
+        first, taken, network = next(stream(_prepare, bundle, *([path] * case.channels for path in (small, scan))))
+    expected = preparation_bytes(prod(case.shape), network, channels=case.channels)
+    copies = taken / 4 / case.channels / prod(case.shape)
     return {
-        "case": asdict(what),
-        "scan_voxels": prod(what.shape),
+        "case": asdict(case),
+        "scan_voxels": prod(case.shape),
         "network_voxels": network,
         "measured": taken,
         "small_scan_before": first,
@@ -143,7 +142,7 @@ def measure_preparation(preparation: Preparation, folder: Path, seed: int) -> di
 
 
 def _write_scan(folder: Path, shape: Sequence[int], axes: Sequence[int], kind: str, *, seed: int) -> Path:
-    """Write a scan as a file of a kind, or as a DICOM series."""
+    """Write a scan as a file of the given format, or as a DICOM series."""
     stem = "x".join(map(str, shape))
     plain = make_ct(folder / f"{stem}.nii", shape, spacing=_SPACING, axes=axes, seed=seed)
     path = folder / f"{stem}.{kind}"
@@ -167,7 +166,7 @@ def _write_scan(folder: Path, shape: Sequence[int], axes: Sequence[int], kind: s
 
 
 def _write_series(image: sitk.Image, folder: Path) -> None:
-    """Write slice after slice, with what tells that they belong together."""
+    """Write slice after slice, with the headers that make them a series."""
     folder.mkdir()
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -189,11 +188,11 @@ def _write_series(image: sitk.Image, folder: Path) -> None:
 
 
 def _prepare(bundle: Path, small: Sequence[Path], scans: Sequence[Path]) -> Iterator[tuple[int, int, int]]:
-    """Prepare a small scan and a large one; for a fresh process.
+    """Prepare a small scan and a large one. Run it in a fresh process.
 
     Yields:
-        The growth of memory (bytes) that stays after the small one, such as libraries for the kind of file; the growth
-        at the peak of the large one; the voxels that this one has in the network's grid.
+        The growth of memory (bytes) that remains after the small one, such as libraries for the format; the growth at
+        the peak of the large one; the number of its voxels in the network's grid.
     """
     predictor = Predictor(bundle, device="cpu", threads=1)
     start = status_bytes("VmRSS") or 0

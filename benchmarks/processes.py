@@ -1,4 +1,4 @@
-"""Fresh processes to measure in: a command with what it took, or a generator function of this code."""
+"""Measure in fresh processes: the cost of a command, or the results of a generator function."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VERB", "Alone", "run_alone", "stream"]
+__all__ = ["VERB", "ProcessCost", "run_alone", "stream"]
 
 VERB = (sys.executable, "-W", "ignore", "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
 """The words before those of ``lightskip``."""
 
 _PRELOAD = ["monai.inferers", "monai.losses", "monai.networks.nets", "pipeline.inference", "pipeline.training"]
-# A process that is started by a large one counts that one's memory as its own: a small one in between starts it.
+# A process inherits the memory peak of the process that starts it. So a small process starts it.
 _LAUNCHER = """
 import json, os, subprocess, sys, time
 with open(sys.argv[1], "w") as log:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     child = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
     _, status, usage = os.wait4(child.pid, 0)
-    taken = time.perf_counter() - begun
+    taken = time.perf_counter() - start
 child.returncode = os.waitstatus_to_exitcode(status)
 unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps([child.returncode, taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit]))
@@ -35,8 +35,8 @@ print(json.dumps([child.returncode, taken, usage.ru_utime + usage.ru_stime, usag
 
 
 @dataclass(frozen=True)
-class Alone:
-    """What a process of its own took: wall time and processor time (s), and its peak of resident memory (bytes)."""
+class ProcessCost:
+    """The cost of a process: wall time and processor time (s), and peak of resident memory (bytes)."""
 
     seconds: float
     cpu_seconds: float
@@ -50,18 +50,18 @@ def run_alone(
     threads: int = 1,
     folder: Path | None = None,
     accepted: Sequence[int] = (0,),
-) -> Alone:
+) -> ProcessCost:
     """Run a command in a fresh process, without a GPU.
 
     Args:
         words: the command.
         log: the file for its output.
-        threads: that PyTorch starts with.
-        folder: to run it in; by default the working directory.
-        accepted: exit statuses that are no failure.
+        threads: PyTorch's threads.
+        folder: where to run it; by default the working directory.
+        accepted: exit statuses that are not failures.
 
     Raises:
-        RuntimeError: it failed; the message has the end of its output.
+        RuntimeError: the command failed. The message has the end of its output.
     """
     command = [sys.executable, "-c", _LAUNCHER, str(log), *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
@@ -70,7 +70,7 @@ def run_alone(
     if status not in accepted:
         msg = f"{words[-1]}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
         raise RuntimeError(msg)
-    return Alone(seconds, cpu_seconds, peak)
+    return ProcessCost(seconds, cpu_seconds, peak)
 
 
 def stream(function: Callable[..., Iterator[Any]], *arguments: Any, **options: Any) -> Iterator[Any]:
@@ -79,12 +79,12 @@ def stream(function: Callable[..., Iterator[Any]], *arguments: Any, **options: A
     The process is forked from one that has imported PyTorch and MONAI and computed nothing.
 
     Args:
-        function: of a module, so that it can be pickled; so must be its arguments and what it yields.
-        *arguments: of the function.
-        **options: of the function, by keyword.
+        function: a module-level function, so that it can be pickled. Its arguments and yields must be picklable too.
+        *arguments: arguments of the function.
+        **options: keyword arguments of the function.
 
     Raises:
-        RuntimeError: when the process fails; its traceback, if it has one, is on standard error.
+        RuntimeError: the process failed. Its traceback, if any, is on standard error.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
@@ -103,7 +103,7 @@ def stream(function: Callable[..., Iterator[Any]], *arguments: Any, **options: A
         process.terminate()
         process.join()
     if process.exitcode:
-        reason = "killed, as systems do when memory runs out" if process.exitcode == -9 else str(process.exitcode)
+        reason = "killed, perhaps because memory ran out" if process.exitcode == -9 else str(process.exitcode)
         msg = f"the process of {function.__name__} ended early: {reason}"
         raise RuntimeError(msg)
 

@@ -1,11 +1,11 @@
-"""Training in several processes against training in one: the same loss curve, and how much faster.
+"""Compare training in several processes with training in one: the loss curve and the speed.
 
     python benchmarks/ranks.py
     python benchmarks/ranks.py --bundle bundles/hippocampus_mri --dataset_dir DIR --threads 2
 
-Both train the same bundle with the same batch per step, by MONAI's runner, each run in processes of its own. On CPUs
-one process has all the threads, and the ranks share them. Speed is of training alone, without the first epoch and
-without the last, which is validated. Without a dataset the built-in sample is made.
+Both train the same bundle with the same batch per step, with MONAI's runner in fresh processes. On CPUs one process has
+all the threads, and the ranks share them. The speed is that of training only, without the first epoch and without the
+last, which is validated. Without a dataset the built-in sample is used.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def main() -> None:
     parser.set_defaults(bundle="bundles/synthetic_shapes", precision="float32")
     parser.add_argument("--dataset_dir", type=Path, help="the bundle's data [the built-in sample]")
     parser.add_argument("--ranks", type=int, default=2, help="processes [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=6, help="of every run, 3 or more [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of every run, 3 or more [%(default)s]")
     options = parser.parse_args()
     if options.epochs < 3:
-        parser.error("--epochs: the first and the last are not timed, so give 3 or more")
+        parser.error(f"--epochs {options.epochs}: expected 3 or more, because the first and the last are not timed")
     if options.threads < options.ranks:
-        parser.error(f"--threads {options.threads}: {options.ranks} ranks need a core each, and one process as many")
+        parser.error(f"--threads {options.threads}: expected {options.ranks} or more, one per rank")
     if options.quick:
         options.epochs, options.minutes = 3, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -50,10 +50,10 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train in turn, in one process and in several, until the time is over.
+    """Train in one process and in several, in turn, until the time is over.
 
     Returns:
-        Mean loss of each epoch of each way, the largest difference between them, samples per second, and their ratio.
+        Mean loss of each epoch of both, their largest difference, the samples per second, and their ratio.
     """
     several = f"{options.ranks} ranks"
     dataset = options.dataset_dir or make_sample(folder / "data", cases=6 if options.quick else 48, folds=3).parent
@@ -92,7 +92,7 @@ def report(results: dict[str, Any]) -> None:
 
 
 def _train(options: argparse.Namespace, dataset: Path, run: Path, ranks: int) -> list[dict[str, str]]:
-    """Train once, and give the rows of its history, one per epoch."""
+    """Train once, and return the rows of its history, one per epoch."""
     configs = Path(options.bundle).resolve() / "configs"
     files = [str(configs / name) for name in ("train.json", "multi_gpu_train.json")[: 1 if ranks == 1 else 2]]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks > 1 else []

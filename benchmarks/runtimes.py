@@ -1,15 +1,15 @@
-"""What other runtimes than PyTorch take for a network's forward pass on a CPU, and whether they give the same labels.
+"""Compare runtimes for a network's forward pass on a CPU: their time, and whether their labels equal PyTorch's.
 
     python benchmarks/runtimes.py --dataset_dir Task04_Hippocampus
     python benchmarks/runtimes.py --quick
 
-The shipped network with the bundle's windows, one and two at a time, and a wider one (32-64-128-256, random weights)
-with windows of 96 x 96 x 96; one thread and two. Ways are measured in turn, round after round, and a ratio is that to
-PyTorch in the same round: in float32, and in bfloat16, which `lightskip predict` takes by itself where the CPU has it.
-Then the cases of the hippocampus dataset's fold 0, on which the bundle was not trained: voxels whose label differs from
-PyTorch's in float32, Dice, and the time in the network.
+The networks are the shipped one with the bundle's windows, one and two at a time, and a wider one (32-64-128-256,
+random weights) with windows of 96 x 96 x 96, with one thread and two. Ways are measured in turn, round after round.
+Ratios are to PyTorch in the same round, in float32 and in bfloat16, which `lightskip predict` uses by itself if the CPU
+has it. Then follow the cases of the hippocampus dataset's fold 0, on which the bundle was not trained: voxels whose
+label differs from PyTorch's in float32, Dice, and the time in the network.
 
-OpenVINO and ONNX Runtime (with onnx and onnxscript) are measured where they are installed.
+OpenVINO and ONNX Runtime (with onnx and onnxscript) are measured if they are installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from measure import RESULTS, Spread, header, paired_ratio, rounds_in_time, say, 
 from monai.bundle import ConfigParser
 from predict_parts import make_bundle
 from runtimes_cases import measure_cases, report_cases
-from runtimes_ways import BFLOAT16, FLOAT32, PACKAGES, installed, ways
+from runtimes_ways import BFLOAT16, FLOAT32, PACKAGES, build_ways, is_installed
 from torch import nn
 
 from pipeline.data.errors import InputError
@@ -44,7 +44,7 @@ _WIDER = (32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class Setting:
-    """One network with windows of one size: its name, (N, C, *spatial), and whether its weights are random."""
+    """A network with windows of one shape, (N, C, *spatial)."""
 
     name: str
     network: nn.Module
@@ -52,7 +52,7 @@ class Setting:
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 where something could not run."""
+    """Measure, print and write the results. Return 0, or 2 if something could not run."""
     options = _options()
     try:
         with tempfile.TemporaryDirectory() as name:
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _settings(options: argparse.Namespace) -> list[Setting]:
-    """The shipped network with one and two windows at a time, and a wider one."""
+    """Return the shipped network with one and two windows at a time, and a wider one."""
     parser = ConfigParser()
     parser.read_config(str(Path(options.bundle) / "configs" / "inference.json"))
     window = parser.get("inferer#roi_size")
@@ -107,14 +107,14 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
 def _forward(options: argparse.Namespace) -> dict[str, Any]:
     """Time every way in every setting with each number of threads, and compare its logits."""
     for runtime, packages in PACKAGES.items():
-        if not installed(runtime):
-            say(f"{runtime} is left out: it needs {', '.join(packages)}")
+        if not is_installed(runtime):
+            say(f"{runtime} is not measured: it needs {', '.join(packages)}")
     found: dict[str, Any] = {}
     for setting in _settings(options):
         x = torch.randn(setting.shape, generator=torch.Generator().manual_seed(options.seed))
         for threads in options.with_threads:
             torch.set_num_threads(threads)
-            known = ways(setting.network, setting.shape, threads)
+            known = build_ways(setting.network, setting.shape, threads)
             expected = known[FLOAT32](x)
             logits = {name: way(x) for name, way in known.items()}
             calls = {name: partial(seconds, partial(way, x), "cpu", repeats=3) for name, way in known.items()}
@@ -138,8 +138,8 @@ def _bases(times: Mapping[str, Any]) -> list[str]:
 
 
 def _start(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds that converting, compiling and comparing takes at the start, with one thread."""
-    if not installed("OpenVINO"):
+    """Return the seconds of converting, compiling and comparing at the start, with one thread."""
+    if not is_installed("OpenVINO"):
         return {}
     torch.set_num_threads(1)
     found = {}
@@ -168,12 +168,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--bundle", default="bundles/hippocampus_mri", help="[%(default)s]")
     parser.add_argument("--dataset_dir", type=Path, help="folder of the hippocampus dataset [no cases]")
     parser.add_argument("--datalist", type=Path, default=_DATALIST, help="cases with folds [%(default)s]")
-    parser.add_argument("--fold", type=int, default=0, help="whose cases [%(default)s]")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each is measured [%(default)s]")
+    parser.add_argument("--fold", type=int, default=0, help="fold to predict [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=9, help="measurements of each [%(default)s]")
     parser.add_argument("--with_threads", type=int, nargs="+", default=[1, 2], help="[%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of weights, inputs and the order in a round [%(default)s]")
-    parser.add_argument("--note", default="", help="what is to be known of the machine meanwhile")
-    parser.add_argument("--quick", action="store_true", help="toy sizes, some seconds: shows that it runs, no more")
+    parser.add_argument("--note", default="", help="a remark on the machine during the run")
+    parser.add_argument("--quick", action="store_true", help="toy sizes, a few seconds: only shows that it runs")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "runtimes.json", help="the JSON [%(default)s]")
     options = parser.parse_args()
     options.device, options.threads = "cpu", max(options.with_threads)

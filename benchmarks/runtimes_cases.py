@@ -1,4 +1,4 @@
-"""The same scans on PyTorch and OpenVINO, in float32 and bfloat16: labels, Dice, and the time in the network."""
+"""Predict the same scans with PyTorch and OpenVINO, in float32 and bfloat16: labels, Dice, time in the network."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for _ in range(options.rounds):
-        found = {name: _segmented(predictor, cases) for name, predictor in predictors.items()}
+        found = {name: _segment(predictor, cases) for name, predictor in predictors.items()}
         for name, (_, taken) in found.items():
             seconds[name].append(taken)
-    labels = next(iter(predictors.values())).parts.labels
+    labels = next(iter(predictors.values())).bundle.labels
     voxels = sum(one.size for one in found[_BASE][0])
     return {
         "cases": len(cases),
@@ -89,7 +89,7 @@ def report_cases(results: Mapping[str, Any]) -> None:
     say(table(["", "network ms per scan", *ratios, "voxels that differ from float32", "mean Dice"], rows))
 
 
-def _segmented(
+def _segment(
     predictor: Predictor, cases: list[dict[str, Path]]
 ) -> tuple[list[NDArray[np.unsignedinteger[Any]]], float]:
     """Return the label maps and the seconds in the network."""

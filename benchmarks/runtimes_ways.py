@@ -1,4 +1,4 @@
-"""The ways of computing a network's forward pass on a CPU: PyTorch's, OpenVINO's, ONNX Runtime's."""
+"""Compute a network's forward pass on a CPU with PyTorch, OpenVINO or ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
-from pipeline.inference.inferers import in_precision
+from pipeline.inference.inferers import apply_precision
 from pipeline.inference.runtimes import OpenVINONetwork
 from pipeline.networks.precision import cpu_has_bfloat16
 
-__all__ = ["BFLOAT16", "FLOAT32", "PACKAGES", "Way", "installed", "ways"]
+__all__ = ["BFLOAT16", "FLOAT32", "PACKAGES", "Way", "build_ways", "is_installed"]
 
 FLOAT32, BFLOAT16 = "PyTorch float32", "PyTorch bfloat16"
 PACKAGES = {"OpenVINO": ("openvino",), "ONNX Runtime": ("onnxruntime", "onnx", "onnxscript")}
 Way = Callable[[Tensor], Tensor]
 
 
-def installed(runtime: str) -> bool:
-    """Whether the packages that a runtime of `PACKAGES` needs here are all there."""
+def is_installed(runtime: str) -> bool:
+    """Return whether all packages of a runtime in `PACKAGES` are installed."""
     return all(find_spec(package) for package in PACKAGES[runtime])
 
 
-def ways(network: nn.Module, shape: Sequence[int], threads: int) -> dict[str, Way]:
+def build_ways(network: nn.Module, shape: Sequence[int], threads: int) -> dict[str, Way]:
     """Return every way of computing a network's logits for windows (N, C, *spatial), by name.
 
     Ways whose packages are not installed, or in bfloat16 on a CPU without it, are left out.
@@ -41,18 +41,18 @@ def ways(network: nn.Module, shape: Sequence[int], threads: int) -> dict[str, Wa
         found[f"PyTorch {precision}, channels last"] = partial(
             _pytorch, last, precision, torch.channels_last_3d if len(shape) == 5 else torch.channels_last
         )
-        if installed("OpenVINO"):
+        if is_installed("OpenVINO"):
             found[f"OpenVINO {precision}"] = OpenVINONetwork(
                 network, shape=shape[1:], precision=precision, threads=threads
             )
-    if installed("ONNX Runtime"):
+    if is_installed("ONNX Runtime"):
         found["ONNX Runtime float32"] = _onnx_runtime(network, torch.zeros(tuple(shape)), threads)
     return found
 
 
 def _pytorch(network: nn.Module, precision: str, form: torch.memory_format, x: Tensor) -> Tensor:
     with torch.inference_mode():
-        found: Tensor = in_precision(network, x, precision)(x.to(memory_format=form))
+        found: Tensor = apply_precision(network, x, precision)(x.to(memory_format=form))
     return found
 
 
@@ -65,7 +65,7 @@ def _channels_last(network: nn.Module) -> nn.Module:
 def _onnx_runtime(network: nn.Module, x: Tensor, threads: int) -> Way:
     import onnxruntime  # noqa: PLC0415
 
-    # Which packages it would know, too.
+    # It would list optional packages.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -1,10 +1,10 @@
-"""How the time of a training step and of an inference grows with voxels, width and depth.
+"""Measure how the time of a training step and of an inference grows with voxels, width and depth.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --skip '["sat", {"maps": 4}]' --minutes 10
 
-V-Nets with concatenation and with one other skip connection, MONAI's DynUNet and UNet of the same widths beside them.
-The result is written after every round. `predict.py memory` measures whole scans.
+The networks are V-Nets with concatenation and with another skip connection, and MONAI's DynUNet and UNet of the same
+widths. The result is written after every round. `predict.py memory` measures whole scans.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from arms import MONAI_ARMS, Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, say, table, write_json
 from processes import stream
-from steps import PHASES, timed_rounds
+from steps import PHASES, time_rounds
 
 from pipeline.data.errors import InputError
 
@@ -43,13 +43,13 @@ class Point:
 
     @property
     def size(self) -> str:
-        """Patch, widths and levels in words."""
+        """The patch and the widths of all levels as text."""
         channels = "-".join(map(str, self.task.network["channels"]))
         return f"{_size_text(self.task.patch)}, {channels}"
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 for a mistake of the user's."""
+    """Measure, print and write the results. Return 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
         task = read_task(options)
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def step_points(arms: Sequence[Arm], task: Task, *, quick: bool) -> dict[str, Point]:
-    """Series over voxels, width and levels around one patch, which the deepest network takes too; MONAI's at two."""
+    """Return series over voxels, width and levels for one patch that fits the deepest network too, MONAI's at two."""
     deepest = task.levels + (0 if quick else 1)
     divisor = task.resized(levels=deepest).size_divisor
     patch = tuple(-(-size // d) * d for size, d in zip(task.patch, divisor, strict=True))
@@ -95,7 +95,7 @@ def step_points(arms: Sequence[Arm], task: Task, *, quick: bool) -> dict[str, Po
 
 
 def exponent(values: Sequence[float], times: Sequence[float]) -> float:
-    """Slope of log time over log value, by least squares: time grows as value to this power."""
+    """Return the power of the value by which time grows: the slope of log time over log value, by least squares."""
     return statistics.linear_regression([math.log(v) for v in values], [math.log(t) for t in times]).slope
 
 
@@ -105,7 +105,7 @@ def _steps(results: dict[str, Any], arms: list[Arm], task: Task, options: argpar
     pairs = {name: (point.arm, point.task) for name, point in points.items()}
     rounds: list[dict[str, dict[str, float]]] = []
     repeats = 1 if options.quick else 2
-    for times in stream(timed_rounds, pairs, minutes=options.minutes, repeats=repeats, clock=options.clock):
+    for times in stream(time_rounds, pairs, minutes=options.minutes, repeats=repeats, clock=options.clock):
         rounds.append(times)
         for name, row in rows.items():
             base = f"{points[name].series} {points[name].value:g} {BASELINE}"
@@ -144,7 +144,7 @@ def _exponents(rows: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "scaling", minutes=3.0)
-    parser.add_argument("--skip", default="sat", help="name or JSON of the skip beside concat [%(default)s]")
+    parser.add_argument("--skip", default="sat", help="name or JSON of the skip to compare with concat [%(default)s]")
     return parser.parse_args()
 
 

@@ -1,11 +1,11 @@
-"""How light each skip connection is: parameters, multiply-adds, time and memory, each against concatenation.
+"""Measure how light each skip connection is: parameters, multiply-adds, time and memory, against concatenation.
 
     python benchmarks/skips.py
     python benchmarks/skips.py --skip sat --skip '["sat", {"maps": 4, "merge": "sum"}]' --minutes 2
 
-V-Nets of the same widths, those of a bundle's plan, and MONAI's networks beside them. Times are measured in turn, and
-a ratio is taken within a round: to ``concat`` in the plan's form, and to ``concat, merged``, the paper's form, whose
-decoder is as wide as what is concatenated. Peaks of memory are those of the first two steps of a fresh process.
+The networks are V-Nets with the widths of a bundle's plan, and MONAI's networks. Times are measured in turn, and ratios
+are taken within a round: to ``concat`` in the plan's form, and to ``concat, merged``, the paper's form, whose decoder
+is as wide as the concatenation. Memory peaks are those of the first two steps of a fresh process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from arms import MONAI_ARMS, REMARKS, Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, say, table, write_json
 from memory import MIB
 from processes import stream
-from steps import PHASES, peaks, timed_rounds
+from steps import PHASES, measure_peaks, time_rounds
 from tqdm import tqdm
 
 from pipeline.data.errors import InputError
@@ -28,7 +28,7 @@ from pipeline.data.errors import InputError
 __all__ = ["main"]
 
 BASELINE = "concat"
-# The paper's form: a stage as wide as what is concatenated, sixteen channels and sixteen, or sixteen and one.
+# The paper's form: a stage as wide as the concatenation, 16 + 16 or 16 + 1 channels.
 PAPER = ", merged"
 BASELINES = (BASELINE, BASELINE + PAPER)
 SKIPS = (
@@ -40,13 +40,13 @@ SKIPS = (
     '["sat", {"maps": 4}]',
     '["sat", {"maps": 4, "merge": "sum", "gate": "linear"}]',
 )
-# What SAT shall reach against concat.
+# SAT's targets, as ratios to concat.
 MARKS = {"train": {"time": 0.85, "memory": 0.85}, "infer": {"time": 0.80, "memory": 0.75}}
 RATIOS = ("to concat", "to merged")
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 for a mistake of the user's."""
+    """Measure, print and write the results. Return 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
         task = read_task(options)
@@ -64,11 +64,11 @@ def main() -> int:
     _say_task(task)
     results["arms"] = {name: {"skip": arm.skip, **_counts(arm, task)} for name, arm in arms.items()}
     for name, arm in tqdm(arms.items(), desc="memory", leave=False, disable=None):
-        results["arms"][name] |= {phase: {"memory": next(stream(peaks, arm, task, phase))} for phase in PHASES}
+        results["arms"][name] |= {phase: {"memory": next(stream(measure_peaks, arm, task, phase))} for phase in PHASES}
     pairs = {name: (arm, task) for name, arm in arms.items()}
     rounds: list[dict[str, Any]] = []
     for times in stream(
-        timed_rounds, pairs, minutes=options.minutes, repeats=1 if options.quick else 3, clock=options.clock
+        time_rounds, pairs, minutes=options.minutes, repeats=1 if options.quick else 3, clock=options.clock
     ):
         rounds.append(times)
         _compare(results["arms"], rounds)
@@ -82,7 +82,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "skips", minutes=4.0)
-    parser.add_argument("--skip", action="append", help="a name or JSON; again for more; instead of the usual ones")
+    parser.add_argument("--skip", action="append", help="a name or JSON, instead of the default ones; may be repeated")
     parser.add_argument("--no-monai", action="store_true", help="leave MONAI's networks out")
     return parser.parse_args()
 
@@ -105,7 +105,7 @@ def _counts(arm: Arm, task: Task) -> dict[str, Any]:
 
 
 def _compare(arms: dict[str, Any], rounds: list[dict[str, Any]]) -> None:
-    """Put times, and the ratios of times and peaks to both baselines, into the arms."""
+    """Add times, and the ratios of times and peaks to both baselines, to the arms."""
     for phase in PHASES:
         times = {name: [one[name][phase] for one in rounds] for name in arms}
         for name, arm in arms.items():
@@ -137,12 +137,12 @@ def _say_results(results: dict[str, Any]) -> None:
         for name, arm in arms.items()
     ]
     marks = [f"<= {MARKS[phase]['time']:.2f}" for phase in PHASES]
-    say(table(columns, [*rows, ["mark for sat", "", "", "", marks[0], "", "", marks[1], ""]]))
+    say(table(columns, [*rows, ["target for sat", "", "", "", marks[0], "", "", marks[1], ""]]))
     say("\nPeak memory above weights and batch, MiB; ratios to both forms of concat")
     for phase in PHASES:
         mark = f"<= {MARKS[phase]['memory']:.2f}"
         rows = [[name, *_memory_texts(arm[phase])] for name, arm in arms.items()]
-        say(table([f"{phase}: network", "live", *RATIOS], [*rows, ["mark for sat", "", mark, ""]]))
+        say(table([f"{phase}: network", "live", *RATIOS], [*rows, ["target for sat", "", mark, ""]]))
 
 
 def _time_texts(found: dict[str, Any]) -> list[str]:

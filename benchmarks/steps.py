@@ -1,4 +1,4 @@
-"""A training step and an inference: their times, and their peaks of memory."""
+"""Measure the time and the memory peak of a training step and of an inference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monai.losses import DiceCELoss
 from pipeline.inference import PrecisionInferer
 from pipeline.training import Muon, SparseSkipLoss, keep_memory, parameter_groups
 
-__all__ = ["PHASES", "Work", "begin", "peaks", "timed_rounds"]
+__all__ = ["PHASES", "Work", "measure_peaks", "time_rounds", "warm_up"]
 
 PHASES = ("train", "infer")
 _LEARNING_RATE = 1e-3
@@ -23,7 +23,7 @@ _SPARSITY = 1e-4
 
 
 class Work:
-    """A network at work on a random batch of the task: images (N, C, *patch) and label maps (N, 1, *patch)."""
+    """A network with a random batch of the task: images (N, C, *patch) and label maps (N, 1, *patch)."""
 
     def __init__(self, arm: Arm, task: Task) -> None:
         patch = arm.patch(task)
@@ -38,38 +38,38 @@ class Work:
 
     @property
     def held_bytes(self) -> int:
-        """Weights and batch: what is there before anything is computed."""
+        """Bytes of weights and batch, which are allocated before any step."""
         tensors = [*self.network.parameters(), *self.network.buffers(), self.images, self.labels]
         return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
     def train(self) -> None:
-        """One training step: forward under autocast, loss, backward, Muon."""
+        """Do a training step: forward under autocast, loss, backward, Muon."""
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         self.loss(self.inferer(self.images, self.network), self.labels).backward()
         self.optimizer.step()
 
     def infer(self) -> None:
-        """One inference of the batch under autocast."""
+        """Do an inference of the batch under autocast."""
         self.network.eval()
         with torch.inference_mode():
             self.inferer(self.images, self.network)
 
     def phase(self, name: str) -> Callable[[], None]:
-        """``train`` or ``infer`` by its name."""
+        """Return `train` or `infer` by name."""
         return {"train": self.train, "infer": self.infer}[name]
 
 
-def begin(task: Task) -> None:
-    """Set the threads, and let libraries start theirs and make their tables: no network's memory, at the first use."""
+def warm_up(task: Task) -> None:
+    """Set the threads and run a tiny network, so that libraries allocate their own memory before it is measured."""
     torch.set_num_threads(task.threads)
     tiny = Work(Arm("concat", "concat"), task.resized(width=0.1, levels=2, patch=(8,) * len(task.patch)))
     for phase in PHASES:
         tiny.phase(phase)()
 
 
-def peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
-    """Peak (bytes) of the first two steps above weights and batch; for a fresh process.
+def measure_peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
+    """Yield the peak (bytes) of the first two steps above weights and batch. Run it in a fresh process.
 
     Gradients and the optimiser's state are part of a training's peak.
 
@@ -77,9 +77,9 @@ def peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
         ``held`` (weights and batch) and ``live``, see :mod:`memory`.
     """
     if phase == "train":
-        # As configs/train.yaml does; configs/inference.yaml does not.
+        # As configs/train.yaml does. configs/inference.yaml does not.
         keep_memory()
-    begin(task)
+    warm_up(task)
     work = Work(arm, task)
     step = partial(_twice, work.phase(phase))
     yield {
@@ -88,17 +88,17 @@ def peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
     }
 
 
-def timed_rounds(
+def time_rounds(
     pairs: Mapping[str, tuple[Arm, Task]], *, minutes: float, repeats: int, clock: str = "wall"
 ) -> Iterator[dict[str, dict[str, float]]]:
-    """Times (s) of a training step and of an inference, round after round; for a fresh process.
+    """Yield the times (s) of a training step and of an inference, round after round. Run it in a fresh process.
 
-    malloc keeps what is freed, as configs/train.yaml has it.
+    malloc keeps freed memory, as in configs/train.yaml.
 
     Args:
-        pairs: networks and what they compute on, by name; device, threads and seed are the first one's.
-        minutes: time for the rounds; at least three are made.
-        repeats: calls in a row, of which a round takes the median.
+        pairs: networks and their tasks, by name. Device, threads and seed are the first task's.
+        minutes: time for the rounds. There are at least three.
+        repeats: calls in a round, whose median is used.
         clock: see :func:`measure.seconds`.
 
     Yields:
@@ -106,7 +106,7 @@ def timed_rounds(
     """
     task = next(iter(pairs.values()))[1]
     keep_memory()
-    begin(task)
+    warm_up(task)
 
     def both(work: Work) -> dict[str, float]:
         return {phase: seconds(work.phase(phase), task.device, repeats=repeats, clock=clock) for phase in PHASES}

@@ -1,8 +1,7 @@
-"""Many trainings of a bundle by MONAI's runner, each in a folder that is named by all its settings.
+"""Run many trainings of a bundle with MONAI's runner, each in a folder named by all its settings.
 
-A training that is done is not done again, whatever was trained meanwhile: other arms, folds and seeds have folders of
-their own. A training that was interrupted goes on where it stopped, or begins anew where it has a limit of time: its
-learning rate would be at the end of its schedule at another time.
+A finished training does not run again. Other arms, folds and seeds have other folders. An interrupted training resumes.
+If it has a time limit it restarts instead, because its learning rate schedule would end at another time.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Any
 
 from measure import say
 
-__all__ = ["Training", "cores", "is_done", "read_run", "run_folder", "train_missing"]
+__all__ = ["Training", "is_done", "list_cores", "name_run_folder", "read_run", "train_missing"]
 
 _SETTINGS, _DONE, _LOG = "settings.json", "done.json", "log.txt"
 
@@ -38,12 +37,12 @@ class Training:
         bundle: folder of the bundle.
         dataset_dir: folder of its dataset.
         arm: name of the network with its skip connection, for people.
-        overrides: words for MONAI's runner, which make the arm.
+        overrides: the arm's overrides for MONAI's runner.
         fold: the fold that validates.
-        seed: of the training.
-        minutes: limit of time; None for none.
-        epochs: at most.
-        threads: of PyTorch.
+        seed: seed of the training.
+        minutes: time limit; None for none.
+        epochs: maximum number of epochs.
+        threads: PyTorch's threads.
         device: ``cpu``, ``cuda:0``, ...; None for the bundle's own choice.
     """
 
@@ -64,13 +63,13 @@ class Training:
         return self.bundle / "configs" / "train.json"
 
     def settings(self) -> dict[str, Any]:
-        """Return all settings, the content of the config among them, as JSON has them."""
+        """Return all settings as JSON values, with the digest of the config."""
         content = asdict(self) | {"config_sha256": hashlib.sha256(self.config.read_bytes()).hexdigest()}
         settings: dict[str, Any] = json.loads(json.dumps(content, default=str))
         return settings
 
     def command(self, folder: Path, *, resume: bool) -> list[str]:
-        """Return the command that trains."""
+        """Return the command of the training."""
         words = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(self.config.resolve())]
         words += ["--dataset_dir", str(self.dataset_dir.resolve()), "--ckpt_dir", str(folder)]
         words += ["--check_data", "False", "--early_stop_patience", "0"]
@@ -81,8 +80,8 @@ class Training:
         return [*words, *self.overrides]
 
 
-def run_folder(training: Training, runs: Path) -> Path:
-    """Return the folder of a training: its main settings for people, and a digest of all of them."""
+def name_run_folder(training: Training, runs: Path) -> Path:
+    """Return the folder of a training. Its name has the main settings, and a digest of all settings."""
     settings = training.settings()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     arm = re.sub(r"[^A-Za-z0-9.+-]+", "_", training.arm).strip("_").lower()[:60]
@@ -91,20 +90,20 @@ def run_folder(training: Training, runs: Path) -> Path:
 
 
 def is_done(folder: Path) -> bool:
-    """Return whether a training has come to its end."""
+    """Return whether a training has finished."""
     return (folder / _DONE).is_file()
 
 
 def train_missing(trainings: Sequence[Training], runs: Path, *, jobs: int = 1) -> list[Training]:
-    """Train what is not done yet, in the given order.
+    """Run the unfinished trainings, in the given order.
 
     Args:
-        trainings: with so many threads each that all jobs have cores of their own.
+        trainings: the trainings. Their threads must leave each job its own cores.
         runs: folder of all trainings.
-        jobs: trainings at a time.
+        jobs: trainings at the same time.
 
     Returns:
-        Those that failed; the place of each log is printed.
+        The trainings that failed. The path of their log is printed.
     """
     free: Queue[int] = Queue()
     for job in range(jobs):
@@ -113,18 +112,18 @@ def train_missing(trainings: Sequence[Training], runs: Path, *, jobs: int = 1) -
     def work(training: Training) -> bool:
         job = free.get()
         try:
-            mine = cores()[job * training.threads : (job + 1) * training.threads]
-            return _train(training, run_folder(training, runs), mine)
+            job_cores = list_cores()[job * training.threads : (job + 1) * training.threads]
+            return _train(training, name_run_folder(training, runs), job_cores)
         finally:
             free.put(job)
 
-    missing = [one for one in dict.fromkeys(trainings) if not is_done(run_folder(one, runs))]
+    missing = [one for one in dict.fromkeys(trainings) if not is_done(name_run_folder(one, runs))]
     with ThreadPoolExecutor(jobs) as pool:
         return [one for one, done in zip(missing, pool.map(work, missing), strict=True) if not done]
 
 
-def _train(training: Training, folder: Path, mine: Sequence[int]) -> bool:
-    """Train in a process of its own, whose threads no other's wait for; return whether it came to its end."""
+def _train(training: Training, folder: Path, job_cores: Sequence[int]) -> bool:
+    """Train in a separate process on its own cores. Return whether it finished."""
     settings = training.settings()
     resume = training.minutes is None and (folder / "last.pt").is_file()
     if not resume and (folder / _SETTINGS).is_file():
@@ -132,24 +131,24 @@ def _train(training: Training, folder: Path, mine: Sequence[int]) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     environment = os.environ | {"OMP_NUM_THREADS": str(training.threads)}
-    pin = ["taskset", "-c", ",".join(map(str, mine))] if mine and shutil.which("taskset") else []
-    say(f"{time.strftime('%H:%M:%S')} {folder.name}{' (goes on)' * resume}")
+    pin = ["taskset", "-c", ",".join(map(str, job_cores))] if job_cores and shutil.which("taskset") else []
+    say(f"{time.strftime('%H:%M:%S')} {folder.name}{' (resumes)' * resume}")
     with (folder / _LOG).open("a", encoding="utf-8") as log:
         command = pin + training.command(folder, resume=resume)
         run = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
     if run.returncode != 0:
-        say(f"failed with {run.returncode}: {folder / _LOG}")
+        say(f"failed with exit status {run.returncode}: {folder / _LOG}")
         return False
     (folder / _DONE).write_text(json.dumps({"pinned": bool(pin)}) + "\n", encoding="utf-8")
     return True
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read the validations of a training that is done.
+    """Return the validations of a finished training.
 
     Returns:
-        ``epoch``, ``minutes``, ``samples`` and ``dice`` of the last one, ``dice_by_label`` and ``best_dice``; under
-        ``curve`` those of all.
+        ``epoch``, ``minutes``, ``samples`` and ``dice`` of the last validation, ``dice_by_label``, ``best_dice``, and
+        all validations under ``curve``.
     """
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -167,6 +166,6 @@ def read_run(folder: Path) -> dict[str, Any]:
     return {**curve[-1], "dice_by_label": labels, "best_dice": max(point["dice"] for point in curve), "curve": curve}
 
 
-def cores() -> list[int]:
+def list_cores() -> list[int]:
     """Return the cores that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

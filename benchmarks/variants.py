@@ -1,10 +1,10 @@
-"""What a training step would take with another activation, memory format, precision or memory allocator.
+"""Measure a training step with another activation, memory format, precision or memory allocator.
 
     python benchmarks/variants.py
     python benchmarks/variants.py --skip sat --compile
 
-The network is the bundle's own but for the one thing that a variant names. Times are measured in turn, and a ratio is
-that to the bundle's own in the same round.
+Each variant changes one thing in the bundle's own network. Times are measured in turn, and ratios are to the bundle's
+own network in the same round.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from arms import Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, rounds_in_time, say, seconds, table, write_json
 from processes import stream
-from steps import PHASES, Work, begin
+from steps import PHASES, Work, warm_up
 
 from pipeline.data.errors import InputError
 from pipeline.training import keep_memory
@@ -34,7 +34,7 @@ SLOPE = {"negative_slope": 0.01}
 
 
 def main() -> int:
-    """Measure, print and write; 0, or 2 for a mistake of the user's."""
+    """Measure, print and write the results. Return 0, or 2 for a mistake of the user's."""
     options = _options()
     try:
         task = read_task(options)
@@ -69,7 +69,7 @@ def _rounds(
     arm: Arm, task: Task, *, minutes: float, compiled: bool, clock: str
 ) -> Iterator[dict[str, dict[str, float]]]:
     keep_memory()
-    begin(task)
+    warm_up(task)
     works = {name: change(arm, task) for name, change in _variants(compiled=compiled).items()}
 
     def both(work: Work) -> dict[str, float]:
@@ -110,7 +110,7 @@ def _compiled(arm: Arm, task: Task) -> Work:
 
 
 def _allocator(arm: Arm, task: Task, options: argparse.Namespace) -> dict[str, Any]:
-    """A training step with malloc as it is, and keeping what is freed: processes in turn, as it cannot be undone."""
+    """Compare a training step with default malloc and with freed memory kept. Each needs its own process."""
     found: dict[str, list[float]] = {"gives back": [], "keeps": []}
     for _ in range(1 if options.quick else 5):
         for name, times in found.items():
@@ -122,7 +122,7 @@ def _allocator(arm: Arm, task: Task, options: argparse.Namespace) -> dict[str, A
 def _one_step(arm: Arm, task: Task, *, keep: bool, clock: str) -> Iterator[float]:
     if keep:
         keep_memory()
-    begin(task)
+    warm_up(task)
     yield seconds(Work(arm, task).train, task.device, repeats=7, clock=clock)
 
 
@@ -133,7 +133,7 @@ def _say(results: dict[str, Any]) -> None:
     ]
     say(table(["variant", "train ms", "ratio", "infer ms", "ratio"], rows))
     allocator = results["allocator"]
-    say(f"\nmalloc keeps what is freed, against giving it back: training step {allocator['ratio'].text()}")
+    say(f"\nmalloc keeping freed memory, against returning it: training step {allocator['ratio'].text()}")
 
 
 def _options() -> argparse.Namespace:

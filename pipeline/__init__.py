@@ -8,13 +8,13 @@ from typing import Any
 
 from .version import __version__ as __version__
 
-# Wherever pydicom is installed MONAI looks for its plugin for GPUs, and says twice that there is none.
+# If pydicom is installed, MONAI looks for its GPU plugin, and warns twice that it is missing.
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
 logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 def __getattr__(name: str) -> Any:
-    """Return `predict` and `Predictor`, which are imported on request only: they need PyTorch and MONAI."""
+    """Return `predict` or `Predictor`, imported only on request because they need PyTorch and MONAI."""
     if name in {"predict", "Predictor"}:
         from . import prediction  # noqa: PLC0415
 

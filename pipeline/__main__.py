@@ -1,4 +1,4 @@
-"""``python -m pipeline`` is the command ``lightskip``."""
+"""Run the command ``lightskip`` as ``python -m pipeline``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Importing PyTorch and MONAI a little faster. Imports nothing of ours, so that every room can use it."""
+"""Import PyTorch and MONAI faster. Imports nothing else of LightSkip, so that every room can use it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ __all__ = ["quick_imports"]
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Import without garbage collection, and leave what was imported out of later ones.
+    """Import without garbage collection, and exclude the imported objects from later collections.
 
-    Importing makes hundreds of thousands of objects that stay, and no garbage: looking through them for some takes a
-    quarter of the time.
+    Imports make hundreds of thousands of objects that stay. Searching them for garbage takes a quarter of the time.
     """
     if not gc.isenabled():
-        # Another thread imports already, or the user wants none.
+        # Another thread is importing, or the user has switched collection off.
         yield
         return
     gc.disable()

@@ -16,9 +16,9 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def status_bytes(key: str) -> int | None:
-    """Return a line of this process's status in bytes, such as ``VmHWM``; None where the system is not Linux.
+    """Return a size in this process's status, such as ``VmHWM``, in bytes; None if the system is not Linux.
 
-    psutil has neither the peak that `restart_peak` restarts nor the kinds of resident memory (``RssAnon``, ...).
+    psutil lacks the peak that `restart_peak` restarts, and the kinds of resident memory (``RssAnon``, ...).
     """
     try:
         lines = _STATUS.read_text().splitlines()
@@ -29,20 +29,20 @@ def status_bytes(key: str) -> int | None:
 
 
 def free_bytes() -> int:
-    """Return the machine's memory that programs can still have without swapping."""
+    """Return the machine's memory (bytes) that is available without swapping."""
     return int(psutil.virtual_memory().available)
 
 
 def give_back() -> None:
-    """Return freed memory that malloc keeps to the system: what is counted then is in use."""
+    """Return the freed memory that malloc keeps to the system, so that measurements count only memory in use."""
     if sys.platform == "linux":
-        # musl has no malloc_trim, and keeps nothing.
+        # musl has no malloc_trim, and keeps no freed memory.
         with suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def restart_peak() -> bool:
-    """Set the peak back to what is in memory now, and return whether the system allowed it: proc(5)."""
+    """Reset the peak to the memory in use now, see proc(5); return whether the system allowed it."""
     try:
         _CLEAR.write_text("5")
     except OSError:

@@ -1,4 +1,4 @@
-"""MONAI without what it says at every start. Imports nothing of ours, for every room to use."""
+"""Hide MONAI's messages at start. Imports nothing else of LightSkip, so that every room can use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
 
 @contextmanager
 def quiet_monai() -> Iterator[None]:
-    """Keep back that a config is code, what was read for it, and that logging is left alone; errors are told."""
+    """Hide MONAI's messages about running a config (that it is code, its files, its logging), but not its errors."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

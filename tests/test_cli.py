@@ -31,10 +31,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.sample": {"make_sample": Path("sample/dataset.json")},
         "pipeline.data.layouts": {"find": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
+        "pipeline.data.datalist_summary": {"format_summary": "a summary"},
         "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
         "pipeline.report.curve": {"draw_curve": None},
         "pipeline.report.picture": {"draw_segmentation": None},
-        "pipeline.bench": {"bench": {"parameters": 1}, "as_json": "{}", "as_table": "a table"},
+        "pipeline.bench": {"bench": {"parameters": 1}, "format_bench_json": "{}", "format_bench": "a table"},
         "pipeline.files": {"write_text": None},
     }
     for module, functions in stand_ins.items():
@@ -91,8 +92,9 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                 ("find", (P("Task04"),), FIND | {"keep_folds": False}),
                 ("make_datalist", ("found",), DATALIST | {"folds": 3}),
                 ("write_json", ({"training": []}, P("list.json")), {}),
+                ("format_summary", ({"training": []}, "found", P("list.json")), {}),
             ],
-            "list.json\n",
+            "a summary\n",
         ),
         (
             "datalist --images a/i*.nii --labels a/s*.nii -o out/list.json --portable --name L --label-names bg liver",
@@ -104,8 +106,9 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                     DATALIST | {"relative_to": None, "label_names": ["bg", "liver"], "extra": {"name": "L"}},
                 ),
                 ("write_json", ({"training": []}, P("out/list.json")), {}),
+                ("format_summary", ({"training": []}, "found", P("out/list.json")), {}),
             ],
-            "out/list.json\n",
+            "a summary\n",
         ),
         (
             "render a b",
@@ -134,7 +137,7 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
             "bench a",
             [
                 ("bench", (P("a"),), BENCH | {"overrides": {}}),
-                ("as_table", ({"parameters": 1},), {}),
+                ("format_bench", ({"parameters": 1},), {}),
             ],
             "a table\n",
         ),
@@ -153,9 +156,9 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                         "overrides": {"skip": "concat", "patch": [8, 8]},
                     },
                 ),
-                ("as_json", ({"parameters": 1},), {}),
+                ("format_bench_json", ({"parameters": 1},), {}),
                 ("write_text", (P("b"), "{}"), {}),
-                ("as_table", ({"parameters": 1},), {}),
+                ("format_bench", ({"parameters": 1},), {}),
             ],
             "a table\n",
         ),
@@ -185,7 +188,7 @@ class StandInLaunch:
         return "next: evaluate\n"
 
     def resume_hint(self) -> str:
-        return "go on with: resume\n"
+        return "continue with: resume\n"
 
 
 BEFORE = "weights: m.pt\npython -m monai.bundle run\n"
@@ -197,7 +200,7 @@ BEFORE = "weights: m.pt\npython -m monai.bundle run\n"
         (0, True, (0, BEFORE, "")),
         (0, False, (0, f"{BEFORE}running\nnext: evaluate\n", "")),
         (3, False, (3, f"{BEFORE}running\n", "")),
-        (KeyboardInterrupt(), False, (130, f"{BEFORE}running\n", "go on with: resume\ninterrupted\n")),
+        (KeyboardInterrupt(), False, (130, f"{BEFORE}running\n", "continue with: resume\ninterrupted\n")),
     ],
 )
 @pytest.mark.parametrize("verb", ["train", "evaluate"])
@@ -391,7 +394,7 @@ def test_check_says_what_was_repaired_and_what_is_next(flawed: Path, capsys: pyt
     assert capsys.readouterr().out.partition("check.json\n\n")[2] == (
         "repaired: 1 file, in my fix\n"
         "  l1.nii: stored as integers\n"
-        "new datalist: my fix/datalist.json; files without a repair it names where they are\n"
+        "new datalist: my fix/datalist.json; it names all other files in their old folders\n"
         "next: lightskip check 'my fix/datalist.json'\n"
     )
     assert main(["check", "my fix/datalist.json", "--fix", "again"]) == 0
@@ -463,4 +466,4 @@ def test_a_datalist_without_folds_is_told_where_it_is_checked(
         del item["fold"]
     datalist.write_text(json.dumps(content))
     assert main(["check", str(datalist), "-o", str(tmp_path / "without")]) == 0
-    assert "no folds: 2 training cases have none, which `lightskip plan` needs" in capsys.readouterr().out
+    assert "no folds: 2 training cases have none, but `lightskip plan` needs folds" in capsys.readouterr().out

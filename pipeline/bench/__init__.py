@@ -1,6 +1,6 @@
-"""How near a bundle's training and inference are to the machine's limit: `lightskip bench`."""
+"""Measure how close a bundle's training and inference come to the machine's limit: `lightskip bench`."""
 
 from .run import bench
-from .table import as_json, as_table
+from .table import format_bench, format_bench_json
 
-__all__ = ["as_json", "as_table", "bench"]
+__all__ = ["bench", "format_bench", "format_bench_json"]

@@ -1,4 +1,4 @@
-"""A clock that gives every moment of a step to exactly one phase."""
+"""A clock that assigns every moment of a step to exactly one phase."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OTHER = "other"
 
 
 class PhaseClock:
-    """Adds up the seconds that each step spends in each phase; the phases of a step sum to its duration.
+    """Add up the seconds that each step spends in each phase. The phases of a step sum to its duration.
 
-    On a GPU, which computes while Python goes on, the clock waits for the device at every change of phase.
+    A GPU computes while Python continues, so on a GPU the clock waits for the device at every change of phase.
 
     Args:
         device: where the network runs.
@@ -37,7 +37,7 @@ class PhaseClock:
         self._current: dict[str, float] = {}
 
     def start(self, phase: str) -> None:
-        """Begin a step in this phase, and end the step before it if one is running."""
+        """Begin a step in this phase. End the previous step if it is running."""
         self.stop()
         self._since = self._now()
         self._phase = phase
@@ -50,7 +50,7 @@ class PhaseClock:
         self._phase, self._current = None, {}
 
     def switch(self, phase: str) -> None:
-        """Give the time since the last change to the phase until now, and begin another. Between steps: nothing."""
+        """Assign the time since the last change to the current phase, and begin another. Do nothing between steps."""
         if self._phase is None:
             return
         now = self._now()
@@ -59,16 +59,16 @@ class PhaseClock:
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:
-        """Give what the block takes to this phase, and go on with the phase before it."""
-        before = self._phase
+        """Assign the time of the block to this phase, then continue with the previous phase."""
+        previous = self._phase
         self.switch(phase)
         try:
             yield
         finally:
-            self.switch(before or phase)
+            self.switch(previous or phase)
 
-    def timed(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
-        """The function, every call of it in this phase."""
+    def time_calls(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
+        """Return the function with its calls timed in this phase."""
 
         @wraps(function, updated=())
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -82,11 +82,11 @@ class PhaseClock:
         self.steps = []
 
     def seconds(self) -> list[float]:
-        """Duration of every finished step."""
+        """Return the duration of every finished step."""
         return [sum(step.values()) for step in self.steps]
 
     def share(self, *phases: str) -> float:
-        """Share of the finished steps' time that these phases took, 0 to 1."""
+        """Return these phases' share of the finished steps' time, 0 to 1."""
         total = sum(self.seconds())
         return sum(step.get(phase, 0.0) for step in self.steps for phase in phases) / total if total else 0.0
 

@@ -1,4 +1,4 @@
-"""The machine: what it is, how fast it multiplies matrices, and how much memory a process has used."""
+"""Describe the machine: its name, how fast it multiplies matrices, and the memory that a process has used."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import torch
 
 from ..memory import restart_peak, status_bytes
 
-__all__ = ["MemoryPeak", "cpu_model", "device_name", "matrix_rate", "synchronise"]
+__all__ = ["MemoryPeak", "cpu_model", "device_name", "measure_matrix_rate", "synchronise"]
 
 _SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 _SECONDS_PER_SIZE = 0.3
-_FEWEST_PRODUCTS = 3
+_MIN_PRODUCTS = 3
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def matrix_rate(device: torch.device, precision: str) -> float:
-    """Measure the rate of products of square matrices: what this machine's best kernels reach.
+def measure_matrix_rate(device: torch.device, precision: str) -> float:
+    """Measure the rate of products of square matrices, which this machine's best kernels reach.
 
     Args:
-        device: where to compute, with as many threads as PyTorch has been given.
+        device: where to compute, with PyTorch's current number of threads.
         precision: number format of the factors, ``"bfloat16"``, ``"float16"`` or ``"float32"``.
 
     Returns:
-        The best of several sizes and repetitions in GFLOP/s, a multiply-add counted as two.
+        The best rate of several sizes and repetitions in GFLOP/s. A multiply-add counts as two.
     """
     best = 0.0
     for size in _SIZES.get(device.type, _SIZES["cpu"]):
         left, right = (torch.randn(size, size, device=device).to(getattr(torch, precision)) for _ in range(2))
         product = torch.mm(left, right)  # the first call chooses and prepares the kernel
-        began, done = time.perf_counter(), 0
-        while done < _FEWEST_PRODUCTS or time.perf_counter() - began < _SECONDS_PER_SIZE:
+        size_start, products = time.perf_counter(), 0
+        while products < _MIN_PRODUCTS or time.perf_counter() - size_start < _SECONDS_PER_SIZE:
             synchronise(device)
             start = time.perf_counter()
             torch.mm(left, right, out=product)
             synchronise(device)
             best = max(best, 2 * size**3 / (time.perf_counter() - start) / 1e9)
-            done += 1
+            products += 1
     return best
 
 
 def cpu_model() -> str:
-    """The processor's name, as the system gives it."""
+    """Return the processor's name in the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -59,15 +59,15 @@ def cpu_model() -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """``cpu``, or a GPU's index and name."""
+    """Return ``cpu``, or a GPU's index and name."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 class MemoryPeak:
-    """The most memory used since it was made.
+    """Measure the peak memory since the object was created.
 
-    On a GPU that is the peak of PyTorch's allocations, network and optimiser among them. On a CPU it is how far the
-    process's resident memory rose above what it was; only Linux tells.
+    On a GPU that is the peak of PyTorch's allocations, including the network and the optimiser. On a CPU it is the rise
+    of the process's resident memory, which only Linux reports.
 
     Args:
         device: where the network runs.
@@ -83,7 +83,7 @@ class MemoryPeak:
             self._before = None
 
     def bytes(self) -> int | None:
-        """The peak in bytes; None where it cannot be told."""
+        """Return the peak in bytes, or None if the system does not report it."""
         if self._device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self._device))
         peak = status_bytes("VmHWM")

@@ -1,4 +1,4 @@
-"""Random scans with labels, for a bundle whose dataset is not at hand: of one window's size, the shortest there is."""
+"""Write random scans with labels, one window large, for a bundle whose dataset is not available."""
 
 from __future__ import annotations
 
@@ -17,56 +17,57 @@ from ..data.make_datalist import write_json
 
 __all__ = ["make_random_dataset"]
 
-_NEEDED = ("patch", "window", "labels", "in_channels", "fold")
-_DIFFERENT = 4  # the other scans are copies
-_BLOCK = 8  # voxels: structures of this size are met by every patch
-_CONTRAST = 2.0  # of neighbouring labels, in standard deviations of the noise
+_REQUIRED_KEYS = ("patch", "window", "labels", "in_channels", "fold")
+_MAX_DIFFERENT_SCANS = 4  # further scans are copies
+_BLOCK = 8  # voxels: every patch contains structures of this size
+_CONTRAST = 2.0  # between neighbouring labels, in standard deviations of the noise
 
 
 def make_random_dataset(
     config: Path, overrides: Mapping[str, Any], folder: Path, *, training: int, validation: int
 ) -> Path:
-    """Write noise with blocks of every label, on the grid that the bundle resamples to, and its datalist.
+    """Write scans of noise with blocks of every label, on the grid that the bundle resamples to, and their datalist.
 
     Args:
         config: the bundle's ``configs/train.json``.
-        overrides: values that go before those of the config.
-        folder: where to write; made.
-        training: cases outside the validated fold.
-        validation: cases of the validated fold.
+        overrides: values that replace those of the config.
+        folder: where to write; it is created.
+        training: number of cases outside the validated fold.
+        validation: number of cases in the validated fold.
 
     Returns:
-        The datalist. Scans are as large as the patch or the window, axis by axis the larger one.
+        The datalist. Along each axis scans are as large as the larger of patch and window.
 
     Raises:
-        InputError: when the config does not say how large the scans shall be and which labels they have.
+        InputError: the config lacks a key that sets the scans' size or labels.
     """
     parser = ConfigParser()
     parser.read_config(str(config))
     parser.update(pairs=dict(overrides))
-    missing = [key for key in _NEEDED if key not in parser]
+    missing = [key for key in _REQUIRED_KEYS if key not in parser]
     if missing:
         raise InputError(
             config,
             found=f"no {', '.join(missing)}",
-            expected="the keys of a bundle that `lightskip render` wrote, to make random scans for it",
+            expected="the keys that random scans need, as in a config written by `lightskip render`",
             remedy="measure with real scans: --dataset_dir DIR",
         )
-    patch, window, labels, channels, fold = (parser.get_parsed_content(key) for key in _NEEDED)
+    patch, window, labels, channels, fold = (parser.get_parsed_content(key) for key in _REQUIRED_KEYS)
     shape = tuple(max(sizes) for sizes in zip(patch, window, strict=True))
     affine = np.eye(4)
-    spacing = next(_values(parser.get(), "pixdim"), [1.0] * len(shape))
+    spacing = next(_find_lists(parser.get(), "pixdim"), [1.0] * len(shape))
     affine[range(len(shape)), range(len(shape))] = spacing[: len(shape)]
     folder.mkdir(parents=True)
     items = []
     for number in range(training + validation):
         images = [folder / f"scan_{number:03d}_{channel}.nii.gz" for channel in range(channels)]
         label = folder / f"label_{number:03d}.nii.gz"
-        if number < _DIFFERENT:
+        if number < _MAX_DIFFERENT_SCANS:
             _write_case(images, label, shape, affine, sorted(labels.values()), seed=number)
         else:
             for path in (*images, label):
-                shutil.copyfile(path.with_name(path.name.replace(f"{number:03d}", f"{number % _DIFFERENT:03d}")), path)
+                original = path.name.replace(f"{number:03d}", f"{number % _MAX_DIFFERENT_SCANS:03d}")
+                shutil.copyfile(path.with_name(original), path)
         names = [path.name for path in images]
         image = names if len(names) > 1 else names[0]
         items.append({"image": image, "label": label.name, "fold": fold if number < validation else fold + 1})
@@ -80,7 +81,7 @@ def _write_case(
 ) -> None:
     rng = default_rng(seed)
     blocks = rng.choice(values, size=[-(-n // _BLOCK) for n in shape])
-    # Every label is somewhere, however few blocks there are.
+    # Every label occurs, even with few blocks.
     blocks.flat[: len(values)] = values[: blocks.size]
     for axis in range(len(shape)):
         blocks = blocks.repeat(_BLOCK, axis=axis)
@@ -91,10 +92,10 @@ def _write_case(
         nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), path)
 
 
-def _values(config: Any, name: str) -> Iterator[Any]:
-    """Every value under a key of that name, however deep, that is a list."""
+def _find_lists(config: Any, name: str) -> Iterator[Any]:
+    """Yield every list that is the value of a key of that name, at any depth."""
     children = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     for key, value in children:
         if key == name and isinstance(value, list):
             yield value
-        yield from _values(value, name)
+        yield from _find_lists(value, name)

@@ -1,4 +1,4 @@
-"""`bench`: a bundle's training and inference, measured in MONAI's own trainer and evaluator."""
+"""Measure a bundle's training and inference in MONAI's own trainer and evaluator."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import torch
 from monai.bundle import ConfigWorkflow, create_workflow
 from monai.bundle.utils import EXPR_KEY
 
-from ..data.errors import InputError
+from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 from ..version import __version__
 from .inference import measure_inference
-from .machine import cpu_model, device_name, matrix_rate
+from .machine import cpu_model, device_name, measure_matrix_rate
 from .random_data import make_random_dataset
 from .training import measure_training
 
 __all__ = ["bench"]
 
-_MOST_PROFILED = 3
+_MAX_PROFILED_STEPS = 3
 
 
 def bench(
@@ -37,32 +37,32 @@ def bench(
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Measure how near a bundle's training and inference are to the machine's limit.
+    """Measure how close a bundle's training and inference come to the machine's limit.
 
     The bundle's ``configs/train.json`` runs as in a training, with its own loader, augmentation, optimiser and
-    handlers, but for a number of steps within one epoch: nothing is validated or saved in between, and what handlers
-    write goes to a temporary folder. Then its evaluator, the validation of a training, runs over whole scans: these are
-    in memory and in the network's grid already, and the label maps stay in it.
+    handlers, for a number of steps within one epoch. Nothing is validated or saved, and handlers write to a temporary
+    folder. Then the evaluator of the training's validation runs over whole scans. The scans are already in memory and
+    in the network's grid, and the label maps stay in that grid.
 
-    Multiply-adds are those of convolutions and matrix products in the network and the loss; a multiply-add is two
-    floating-point operations (FLOP). A step goes from asking for its batch to asking for the next; a scan likewise.
-    Shares are of the timed steps' or scans' time, 0 to 1. Each moment belongs to one phase, so that the phases' shares
-    sum to 1.
+    Multiply-adds are counted in convolutions and matrix products of the network and the loss. A multiply-add is two
+    floating-point operations (FLOP). A step lasts from the request of its batch to the request of the next; so does a
+    scan. Shares are 0 to 1, of the timed steps' or scans' time. Each moment belongs to one phase, so the shares of all
+    phases sum to 1.
 
     Args:
         bundle: the bundle's folder, with rendered configs.
-        dataset_dir: the dataset's folder; None makes random scans.
+        dataset_dir: the dataset's folder; None for random scans.
         steps: training steps to time, 1 or more.
-        warmup: training steps before them, 0 or more, beside one whose multiply-adds are counted.
+        warmup: untimed training steps, 0 or more, after a first one whose multiply-adds are counted.
         cases: scans to time in the inference, 1 or more.
-        device: where to compute; None leaves it to the config.
-        overrides: of the config's keys, as on MONAI's command line.
+        device: where to compute; None for the config's choice.
+        overrides: values of the config's keys, as on MONAI's command line.
 
     Returns:
-        A flat dictionary that JSON can hold. Of keys with ``_...`` below, what stands for the dots follows.
+        A flat, JSON-able dictionary. In a key with ``_...`` the words after it replace the dots.
 
         What ran: ``bundle`` (its folder's name), ``data`` (the dataset's folder, or ``random scans``), ``overrides``,
-        ``parameters`` (trainable numbers of the network), ``precision`` (number format of the network's pass).
+        ``parameters`` (number of trainable parameters), ``precision`` (number format of the network's pass).
 
         Where: ``machine_device``, ``machine_cpu``, ``machine_threads``, ``machine_gflops_per_second`` (the best product
         of square matrices in that format, measured in the same run), ``torch_version``, ``monai_version``,
@@ -74,50 +74,51 @@ def bench(
           ``inference_scans``, and medians ``inference_scan_voxels``, ``inference_scan_windows``,
           ``inference_window_voxels``.
         - ``training_step_seconds_...``: ``median``, ``quartile_1``, ``quartile_3``, ``mean``.
-          ``training_step_cpu_seconds``: the mean processor time of the process and its threads, less than the seconds
-          where it waited for loading processes or for other work on the machine. ``inference_scan_...`` likewise.
+          ``training_step_cpu_seconds``: the mean processor time of the process and its threads. It is less than the
+          seconds if the process waited for loading processes or for other work on the machine. ``inference_scan_...``
+          likewise.
         - ``training_..._per_second``: ``samples``, ``voxels``, at the median; ``inference_..._per_second``: ``scans``,
           ``windows``, ``voxels``, over all scans.
         - ``training_..._multiply_adds``: ``forward``, ``backward``, ``step``; ``inference_..._multiply_adds``:
           ``window``, ``scan`` (median).
         - ``training_gflops_per_second`` over all steps, ``training_network_gflops_per_second`` over their forward and
-          backward phases alone; ``training_machine_share`` and ``training_network_machine_share``: these as shares of
-          the machine's rate. ``training_cpu_machine_share``: the share in terms of processor time, which other work on
-          the machine does not lower; None on a GPU. ``inference_...`` likewise, the second over the network's phase.
+          backward phases only; ``training_machine_share`` and ``training_network_machine_share``: the same as shares of
+          the machine's rate. ``training_cpu_machine_share``: the share by processor time, which other work on the
+          machine does not lower; None on a GPU. ``inference_...`` likewise, the second over the network's phase.
         - ``training_share_...``: ``data`` (waiting for the batch), ``prepare_batch`` (moving it to the device, and
           augmentation of batches), ``forward``, ``loss``, ``backward``, ``optimiser``, ``other`` (handlers).
-          ``inference_share_...``: ``loading``, ``network``, ``windows`` (cutting them out and joining them),
+          ``inference_share_...``: ``loading``, ``network``, ``windows`` (cropping and joining them),
           ``postprocessing``, ``metrics`` (with other handlers), ``other``.
         - ``training_share_matrix_kernels``: self time of convolutions and matrix products as a share of the time of
-          steps that were run apart, in the profiler; products of the optimiser and the augmentation count, which
-          multiply-adds leave out. ``training_share_convolutions``: convolutions alone.
-          ``training_operators``: the ten operators with most of it, a list of ``operator``, ``seconds`` (of one step),
-          ``share``. ``inference_...`` likewise.
-        - ``training_peak_memory_bytes``. CPU: rise of the process's resident memory from the first step on, None where
-          the system does not tell; GPU: peak of PyTorch's allocations.
+          separate steps in the profiler. Unlike the multiply-adds, it includes products of the optimiser and the
+          augmentation. ``training_share_convolutions``: convolutions only.
+          ``training_operators``: the ten operators with the largest share, a list of ``operator``, ``seconds`` (of one
+          step), ``share``. ``inference_...`` likewise.
+        - ``training_peak_memory_bytes``. CPU: rise of the process's resident memory from the first step on, None if
+          the system does not report it; GPU: peak of PyTorch's allocations.
 
     Raises:
         InputError: the bundle, its config or the dataset is missing, a number is out of range, or the config does not
             know an override.
     """
-    config = _config_file(bundle)
-    for name, value, least in (("steps", steps, 1), ("warmup", warmup, 0), ("cases", cases, 1)):
-        if value < least:
-            raise InputError(name, found=str(value), expected=f"{least} or more", remedy=f"raise --{name}")
+    config = _find_config(bundle)
+    for name, value, minimum in (("steps", steps, 1), ("warmup", warmup, 0), ("cases", cases, 1)):
+        if value < minimum:
+            raise InputError(name, found=str(value), expected=f"{minimum} or more", remedy=f"raise --{name}")
     given = {**(overrides or {}), **({} if device is None else {"device": device})}
-    profiled = min(steps, _MOST_PROFILED)
-    limits = {"train_cases": (1 + warmup + steps + profiled) * _batch(config, given), "val_cases": cases}
+    profiled = min(steps, _MAX_PROFILED_STEPS)
+    limits = {"train_cases": (1 + warmup + steps + profiled) * _batch_size(config, given), "val_cases": cases}
     with (
         tempfile.TemporaryDirectory(prefix="lightskip-bench-") as folder,
-        _engines(config, given, Path(folder), dataset_dir, limits) as (workflow, trainer, evaluator),
+        _open_engines(config, given, Path(folder), dataset_dir, limits) as (workflow, trainer, evaluator),
     ):
         where: torch.device = trainer.state.device
-        precision = _precision(workflow, trainer)
+        precision = _find_precision(workflow, trainer)
         training = measure_training(trainer, warmup=warmup, steps=steps, profiled=profiled)
-        # Measured twice, between and after: other work on the machine may disturb either one.
-        rate = matrix_rate(where, precision)
+        # Measured twice, because other work on the machine may disturb one measurement.
+        rate = measure_matrix_rate(where, precision)
         inference = measure_inference(evaluator, scans=cases)
-        rate = max(rate, matrix_rate(where, precision))
+        rate = max(rate, measure_matrix_rate(where, precision))
         parameters = sum(parameter.numel() for parameter in trainer.network.parameters() if parameter.requires_grad)
     return {
         "bundle": bundle.resolve().name,
@@ -133,16 +134,16 @@ def bench(
         "monai_version": version("monai"),
         "lightskip_version": __version__,
         **training,
-        **_compared(training, "training", "step", rate, where),
+        **_compare_with_machine(training, "training", "step", rate, where),
         **inference,
-        **_compared(inference, "inference", "scan", rate, where),
+        **_compare_with_machine(inference, "inference", "scan", rate, where),
     }
 
 
-def _config_file(bundle: Path) -> Path:
+def _find_config(bundle: Path) -> Path:
     config = bundle / "configs" / "train.json"
     if not bundle.is_dir():
-        found, remedy = "no such folder", "give the folder of a bundle"
+        found, remedy = "no such folder", "name the folder of a bundle"
     elif not config.is_file():
         found, remedy = "no configs/train.json in it", f"write the configs: lightskip render {bundle}"
     else:
@@ -150,7 +151,7 @@ def _config_file(bundle: Path) -> Path:
     raise InputError(bundle, found=found, expected="the folder of a bundle with configs/train.json", remedy=remedy)
 
 
-def _content(config: Path) -> dict[str, Any]:
+def _read_config(config: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -158,30 +159,30 @@ def _content(config: Path) -> dict[str, Any]:
             config,
             found=f"a file that cannot be read as JSON ({error})",
             expected="a bundle's config",
-            remedy="write it anew: lightskip render BUNDLE",
+            remedy="write it again: lightskip render BUNDLE",
         ) from error
     return content
 
 
-def _batch(config: Path, given: Mapping[str, Any]) -> int:
-    batch = given.get("batch", _content(config).get("batch"))
+def _batch_size(config: Path, given: Mapping[str, Any]) -> int:
+    batch = given.get("batch", _read_config(config).get("batch"))
     return batch if isinstance(batch, int) else 1
 
 
 @contextmanager
-def _engines(
+def _open_engines(
     config: Path, given: Mapping[str, Any], folder: Path, dataset_dir: Path | None, limits: Mapping[str, int]
 ) -> Iterator[tuple[ConfigWorkflow, Any, Any]]:
-    """The bundle's workflow, trainer and evaluator; what they have opened is closed when the block ends.
+    """Yield the bundle's workflow, trainer and evaluator, and close their handlers when the block ends.
 
     Args:
         config: the bundle's ``configs/train.json``.
-        given: the user's overrides, which go before those made here.
-        folder: for everything that is written.
-        dataset_dir: the dataset's folder; None makes random scans.
-        limits: how many cases to take of each list; more would only have to be read.
+        given: the user's overrides, which replace those made here.
+        folder: where everything is written.
+        dataset_dir: the dataset's folder; None for random scans.
+        limits: number of cases to use of each list. More would only be read.
     """
-    content = _content(config)
+    content = _read_config(config)
     own: dict[str, Any] = {
         "ckpt_dir": str(folder / "run"),
         "cache_dir": str(folder / "cache"),
@@ -200,9 +201,9 @@ def _engines(
         )
         own |= {"dataset_dir": str(made.parent), "datalist": str(made)}
     settings = {**own, **given, "config_file": str(config), "workflow_type": "train", "logging_file": False}
-    with _explained(), quiet_monai():
+    with _unwrap_input_errors(), quiet_monai():
         workflow = create_workflow(**settings)
-        trainer, evaluator = (_component(workflow, id_, config) for id_ in ("train#trainer", "validate#evaluator"))
+        trainer, evaluator = (_get_component(workflow, id_, config) for id_ in ("train#trainer", "validate#evaluator"))
     try:
         yield workflow, trainer, evaluator
     finally:
@@ -213,43 +214,41 @@ def _engines(
         workflow.finalize()
 
 
-def _component(workflow: ConfigWorkflow, id_: str, config: Path) -> Any:
+def _get_component(workflow: ConfigWorkflow, id_: str, config: Path) -> Any:
     if id_ not in workflow.parser:
         raise InputError(
             config,
             found=f"no {id_}",
-            expected="the train#trainer and validate#evaluator of MONAI's bundles",
+            expected="train#trainer and validate#evaluator, as in MONAI's bundles",
             remedy="measure a bundle whose configs `lightskip render` wrote",
         )
     return workflow.parser.get_parsed_content(id_)
 
 
-def _precision(workflow: ConfigWorkflow, trainer: Any) -> str:
+def _find_precision(workflow: ConfigWorkflow, trainer: Any) -> str:
     if "used_precision" in workflow.parser:
         return str(workflow.parser.get_parsed_content("used_precision"))
     return str(getattr(trainer.inferer, "precision", "float16" if trainer.amp else "float32"))
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Raise the InputError behind the RuntimeErrors that MONAI wraps it in."""
+def _unwrap_input_errors() -> Iterator[None]:
+    """Raise the InputError that MONAI wraps in RuntimeErrors."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, InputError):
-            cause = cause.__cause__ or cause.__context__
+        cause = input_error_behind(error)
         if cause is None:
             raise
         raise cause from None
 
 
-def _compared(
+def _compare_with_machine(
     measured: Mapping[str, Any], prefix: str, step: str, rate: float, device: torch.device
 ) -> dict[str, float | None]:
-    """The measured rates as shares of the machine's rate, GFLOP/s."""
+    """Return the measured rates as shares of the machine's rate (GFLOP/s)."""
     share = measured[f"{prefix}_gflops_per_second"] / rate
     busy = measured[f"{prefix}_{step}_cpu_seconds"] / measured[f"{prefix}_{step}_seconds_mean"]
     return {

@@ -1,4 +1,4 @@
-"""One run of a MONAI engine in stages: a counted iteration, warm-up, timed iterations, profiled iterations."""
+"""Run a MONAI engine in stages: a counted iteration, warm-up, timed iterations, profiled iterations."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .clock import OTHER, PhaseClock
 from .counting import MultiplyAdds, Operators
 from .machine import MemoryPeak
 
-__all__ = ["Stages", "around_events", "timing"]
+__all__ = ["Stages", "call_around_events", "summarise_seconds"]
 
 
 class Stages:
-    """Runs an engine for a number of iterations in one epoch, and ends it before that epoch's end.
+    """Run an engine for a number of iterations and stop it before the epoch ends.
 
-    What the engine does at an epoch's end (validations, checkpoints) does not happen. The data loader starts anew
-    where it comes to its end. Every iteration is a step of the clock, from asking for its batch to asking for the next.
+    The engine does not do what follows an epoch (validations, checkpoints). The data loader restarts at its end. Every
+    iteration is a step of the clock, from the request of its batch to the request of the next.
 
     Args:
         engine: MONAI trainer or evaluator.
         waiting: the clock's phase in which an iteration waits for its batch.
-        warmup: iterations after the first, counted one that are not timed.
+        warmup: untimed iterations after the first, counted one.
         timed: iterations to time.
         profiled: iterations to profile, after the timed ones.
 
     Attributes:
-        clock: holds the timed iterations after `run`. What an iteration does is told to it from outside.
-        counted: the multiply-adds; to be started and stopped from outside, while `counting`.
-        cpu_seconds: processor time of this process, all threads together, in a timed iteration: the mean.
-        peak_bytes: peak memory up to the last timed iteration; None where it cannot be told.
+        clock: has the timed iterations after `run`. The caller switches its phases during an iteration.
+        counted: the multiply-adds. The caller starts and stops it while `counting`.
+        cpu_seconds: mean processor time of this process and its threads in a timed iteration.
+        peak_bytes: peak memory up to the last timed iteration; None if the system does not report it.
     """
 
     def __init__(self, engine: Any, *, waiting: str, warmup: int, timed: int, profiled: int) -> None:
@@ -56,7 +56,7 @@ class Stages:
 
     @property
     def counting(self) -> bool:
-        """Whether the iteration that runs is the first one, whose multiply-adds are counted."""
+        """Whether the current iteration is the first one, whose multiply-adds are counted."""
         return self._done == 0
 
     def run(self) -> None:
@@ -71,7 +71,7 @@ class Stages:
         self.clock.steps = self._timed
 
     def profile(self, prefix: str) -> dict[str, Any]:
-        """The operators of the profiled iterations, as `bench` documents them."""
+        """Return the operators of the profiled iterations, with the keys that `bench` documents."""
         return self.operators.summary(prefix, self._profiled)
 
     def _next(self, engine: Engine) -> None:
@@ -95,8 +95,8 @@ class Stages:
         self.clock.start(self._waiting)
 
 
-def around_events(engine: Any, before: Callable[[Any], None], after: Callable[[Any], None]) -> None:
-    """Call something before and after the handlers of every event that the engine's iteration fires."""
+def call_around_events(engine: Any, before: Callable[[Any], None], after: Callable[[Any], None]) -> None:
+    """Call functions before and after the handlers of every event that the engine's iteration fires."""
     fire = engine.fire_event
 
     def fire_event(event: Any) -> None:
@@ -107,8 +107,8 @@ def around_events(engine: Any, before: Callable[[Any], None], after: Callable[[A
     engine.fire_event = fire_event
 
 
-def timing(prefix: str, seconds: list[float]) -> dict[str, float]:
-    """Median, quartiles and mean of durations in seconds, by the keys that `bench` documents."""
+def summarise_seconds(prefix: str, seconds: list[float]) -> dict[str, float]:
+    """Return median, quartiles and mean of durations in seconds, with the keys that `bench` documents."""
     first, third = np.percentile(seconds, [25, 75])
     return {
         f"{prefix}_seconds_median": statistics.median(seconds),

@@ -1,4 +1,4 @@
-"""What `bench` measured, as a table for people and as its JSON twin."""
+"""Format the result of `bench` as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from . import inference, training
 
-__all__ = ["as_json", "as_table"]
+__all__ = ["format_bench", "format_bench_json"]
 
 _WIDTH = 22
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
-def as_json(measured: Mapping[str, Any]) -> str:
-    """What `bench` returned as JSON text."""
+def format_bench_json(measured: Mapping[str, Any]) -> str:
+    """Return the result of `bench` as JSON text."""
     return json.dumps(measured, indent=2) + "\n"
 
 
-def as_table(measured: Mapping[str, Any]) -> str:
-    """What `bench` returned as text for people, with units."""
+def format_bench(measured: Mapping[str, Any]) -> str:
+    """Return the result of `bench` as a table with units."""
     return "\n".join(line.rstrip() for part in (_machine, _training, _inference) for line in part(measured))
 
 
@@ -31,7 +31,7 @@ def _machine(m: Mapping[str, Any]) -> Iterator[str]:
     yield _row("bundle", f"{m['bundle']}{changed}; {m['data']}")
     yield _row("network", f"{m['parameters']:,} parameters")
     yield _row("machine", f"{m['machine_device']}, {m['machine_cpu']}, {threads}, {m['precision']}")
-    yield _row("", f"matrix products at {m['machine_gflops_per_second']:.1f} GFLOP/s: the limit below")
+    yield _row("", f"matrix products at {m['machine_gflops_per_second']:.1f} GFLOP/s (the limit in this table)")
     yield _row("versions", versions)
 
 
@@ -47,8 +47,8 @@ def _training(m: Mapping[str, Any]) -> Iterator[str]:
         "throughput",
         f"{m['training_samples_per_second']:.3g} samples/s, {_si(m['training_voxels_per_second'], 'voxel/s')}",
     )
-    yield from _rates(m, "training", "whole steps", "forward and backward alone")
-    yield _row("peak memory", "not told by this system" if memory is None else f"{memory / 2**20:.0f} MiB")
+    yield from _rates(m, "training", "whole steps", "forward and backward only")
+    yield _row("peak memory", "not reported by this system" if memory is None else f"{memory / 2**20:.0f} MiB")
     yield from _shares(m, "training", training.PHASES, "step")
 
 
@@ -64,7 +64,7 @@ def _inference(m: Mapping[str, Any]) -> Iterator[str]:
         f"{m['inference_scans_per_second']:.3g} scans/s, {m['inference_windows_per_second']:.3g} windows/s, "
         f"{_si(m['inference_voxels_per_second'], 'voxel/s')}",
     )
-    yield from _rates(m, "inference", "whole scans", "the network alone")
+    yield from _rates(m, "inference", "whole scans", "the network only")
     yield from _shares(m, "inference", inference.PHASES, "scan")
 
 
@@ -74,7 +74,7 @@ def _rates(m: Mapping[str, Any], prefix: str, whole: str, network: str) -> Itera
         yield _row(title, f"{share:6.1%} of the limit over {of}: {rate:.1f} GFLOP/s")
     share = m[f"{prefix}_cpu_machine_share"]
     if share is not None:
-        yield _row("", f"{share:6.1%} of the limit in terms of processor time")
+        yield _row("", f"{share:6.1%} of the limit by processor time")
 
 
 def _shares(m: Mapping[str, Any], prefix: str, phases: tuple[str, ...], step: str) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _shares(m: Mapping[str, Any], prefix: str, phases: tuple[str, ...], step: st
         yield _row(f"share of a {step}" if number == 0 else "", f"{m[f'{prefix}_share_{phase}']:6.1%} {phase}")
     kernels, convolutions = m[f"{prefix}_share_matrix_kernels"], m[f"{prefix}_share_convolutions"]
     yield _row("matrix kernels", f"{kernels:6.1%} in convolutions and matrix products (profiled)")
-    yield _row("", f"{convolutions:6.1%} in convolutions alone")
+    yield _row("", f"{convolutions:6.1%} in convolutions only")
     for number, row in enumerate(m[f"{prefix}_operators"]):
         text = f"{row['share']:6.1%} {1e3 * row['seconds']:9.2f} ms  {row['operator']}"
         yield _row("operators" if number == 0 else "", text)
@@ -99,7 +99,7 @@ def _seconds(m: Mapping[str, Any], prefix: str, step: str) -> str:
 
 
 def _si(number: float, unit: str = "") -> str:
-    """The number with three digits, an SI prefix and its unit: ``12.3 G``, ``950 voxel``."""
+    """Return the number with three digits, an SI prefix and its unit: ``12.3 G``, ``950 voxel``."""
     power = 0
     while abs(number) >= 999.5 and power + 1 < len(_PREFIXES):
         number, power = number / 1000, power + 1

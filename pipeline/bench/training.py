@@ -1,4 +1,4 @@
-"""The profile of a training: its steps, timed and counted in the bundle's own trainer."""
+"""Profile a training: time and count its steps in the bundle's own trainer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from monai.engines.utils import IterationEvents
 
 from .clock import OTHER
-from .stages import Stages, around_events, timing
+from .stages import Stages, call_around_events, summarise_seconds
 
 __all__ = ["PHASES", "measure_training"]
 
 PHASES = ("data", "prepare_batch", "forward", "loss", "backward", "optimiser", OTHER)
 
-# What runs after the handlers of each event; before them a phase has ended.
+# The phase that begins after the handlers of each event.
 _AFTER = {
     IterationEvents.FORWARD_COMPLETED: "loss",
     IterationEvents.LOSS_COMPLETED: "backward",
@@ -28,12 +28,12 @@ def measure_training(trainer: Any, *, warmup: int, steps: int, profiled: int) ->
 
     Args:
         trainer: MONAI ``SupervisedTrainer``; it is instrumented and cannot be used for a training afterwards.
-        warmup: steps before the timed ones, beside one whose multiply-adds are counted.
+        warmup: untimed steps after a first one whose multiply-adds are counted.
         steps: steps to time.
         profiled: steps to profile after them.
 
     Returns:
-        The keys that begin with ``training_`` in what `bench` documents, but those that compare with the machine.
+        The ``training_`` keys that `bench` documents, except those that compare with the machine.
     """
     stages = Stages(trainer, waiting="data", warmup=warmup, timed=steps, profiled=profiled)
     seen = _instrument(trainer, stages)
@@ -47,7 +47,7 @@ def measure_training(trainer: Any, *, warmup: int, steps: int, profiled: int) ->
         "training_steps": len(timed),
         "training_step_samples": samples,
         "training_step_voxels": voxels,
-        **timing("training_step", timed),
+        **summarise_seconds("training_step", timed),
         "training_step_cpu_seconds": stages.cpu_seconds,
         "training_samples_per_second": samples / median,
         "training_voxels_per_second": voxels / median,
@@ -63,7 +63,7 @@ def measure_training(trainer: Any, *, warmup: int, steps: int, profiled: int) ->
 
 
 def _instrument(trainer: Any, stages: Stages) -> dict[str, int]:
-    """Make the trainer tell the clock what it is doing; the numbers returned are filled in by its first step."""
+    """Make the trainer switch the clock's phases. Return numbers that its first step fills in."""
     clock, inferer = stages.clock, trainer.inferer
     seen = {"samples": 0, "voxels": 0, "forward": 0}
 
@@ -82,15 +82,15 @@ def _instrument(trainer: Any, stages: Stages) -> dict[str, int]:
         if event is IterationEvents.BACKWARD_COMPLETED:
             stages.counted.stop()
 
-    trainer.inferer = _standing_in(inferer, forward)
-    trainer.prepare_batch = clock.timed(trainer.prepare_batch, "prepare_batch")
-    trainer.optimizer.zero_grad = clock.timed(trainer.optimizer.zero_grad, "optimiser")
-    around_events(trainer, before, lambda event: clock.switch(_AFTER.get(event, OTHER)))
+    trainer.inferer = _copy_precision(inferer, forward)
+    trainer.prepare_batch = clock.time_calls(trainer.prepare_batch, "prepare_batch")
+    trainer.optimizer.zero_grad = clock.time_calls(trainer.optimizer.zero_grad, "optimiser")
+    call_around_events(trainer, before, lambda event: clock.switch(_AFTER.get(event, OTHER)))
     return seen
 
 
-def _standing_in(inferer: Any, call: Any) -> Any:
-    # Handlers ask the inferer for its precision.
+def _copy_precision(inferer: Any, call: Any) -> Any:
+    # Handlers read the precision from the inferer.
     if hasattr(inferer, "precision"):
         call.precision = inferer.precision
     return call

@@ -1,8 +1,8 @@
-"""What a bundle is made from (``plan``, ``render``), what starts it (``launch``), and what its configs call.
+"""Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-The latter are ``runtime``, ``settings``, ``trained_network`` and ``trainings``. They need torch and MONAI alone and are
-imported when a config asks for them: a mistyped command must not wait for PyTorch. ``plan`` and ``render`` need
-pydantic and PyYAML; import them by their own names.
+Configs call ``runtime``, ``settings``, ``trained_network`` and ``trainings``. These need only torch and MONAI, and are
+imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
+import them by their own names.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""Edits one key of a plan's text and leaves every other line, comments too, as people wrote it.
+"""Replace one key in a plan's text, and keep every other line and comment byte for byte.
 
-Loading and dumping the whole plan, as ruamel.yaml does, keeps comments but wraps, aligns and respells other lines.
+Loading and dumping the whole plan with ruamel.yaml would keep comments, but rewrap, realign and respell other lines.
 """
 
 from __future__ import annotations
@@ -13,59 +13,59 @@ import yaml
 from ..data.errors import InputError
 from .yaml_lines import Loader
 
-__all__ = ["with_block"]
+__all__ = ["replace_block"]
 
 
-def with_block(file: Path, key: str, block: str) -> str:
-    """Return the text of a YAML file with another block for a top-level key.
+def replace_block(file: Path, key: str, block: str) -> str:
+    """Return the text of a YAML file with a new block for a top-level key.
 
     Args:
         file: the file, a mapping in block style, UTF-8.
         key: the key.
-        block: its lines, the key's own and comments included, each with its line end; empty removes the key. A key
-            that is not there comes at the end.
+        block: the new lines with the key and comments, each with its line end; empty removes the key. A missing key is
+            added at the end.
 
     Returns:
-        The text, in the line ends of the file. Comments within the key's old lines go with them.
+        The text, with the file's line ends. Comments within the key's old lines are removed.
 
     Raises:
-        InputError: the key shares a line with its neighbours, as in a file in flow style.
+        InputError: the key shares a line with other keys, as in a file in flow style.
     """
     text = file.read_bytes().decode()
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += end
-    first, last = _lines_of(text, key, lines)
+    first, last = _find_lines(text, key, lines)
     changed = "".join([*lines[:first], block.replace("\n", end), *lines[last:]])
-    before, after = _without(text, key), _without(changed, key)
+    before, after = _read_without(text, key), _read_without(changed, key)
     if before is None or before != after:
         raise InputError(
             file,
             found=f"{key} on one line with other keys",
-            expected="a plan with each key on lines of its own",
-            remedy=f"write it by hand:\n{block}" if block else f"remove {key} by hand",
+            expected="each key of the plan on its own lines",
+            remedy=f"add this by hand:\n{block}" if block else f"remove {key} by hand",
         )
     return changed
 
 
-def _lines_of(text: str, key: str, lines: list[str]) -> tuple[int, int]:
-    """The first line of a top-level key, and the one after its last, from 0; both past the end where it is not."""
+def _find_lines(text: str, key: str, lines: list[str]) -> tuple[int, int]:
+    """Return a top-level key's first line and the line after its last, from 0; both past the end if it is missing."""
     node = yaml.compose(text, Loader)
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     for name, value in pairs:
         if name.value == key:
             mark = value.end_mark
             last = mark.line + (mark.column > 0)
-            # YAML counts what stands before the next key as this one's.
+            # YAML counts blank lines and comments before the next key as part of this one.
             while last > name.start_mark.line + 1 and (not lines[last - 1].strip() or lines[last - 1][0] == "#"):
                 last -= 1
             return name.start_mark.line, last
     return len(lines), len(lines)
 
 
-def _without(text: str, key: str) -> dict[str, Any] | None:
-    """The content of the other keys; None where the text is no mapping."""
+def _read_without(text: str, key: str) -> dict[str, Any] | None:
+    """Return the content of the other keys; None if the text is not a mapping."""
     try:
         content = yaml.load(text, Loader)
     except yaml.YAMLError:

@@ -1,7 +1,7 @@
-"""What a plan says of its network: a settings class per network, told apart by the key ``name``.
+"""The schema of a plan's ``network``: one settings class per network, chosen by the key ``name``.
 
-A new network is a class here, named as the network's own class in ``pipeline.networks``, and its place in
-:data:`Network`. Nothing here imports PyTorch: a mistyped key must not wait for it.
+To add a network, add a class here with the name of its class in ``pipeline.networks``, and one line to
+:data:`Network`. Nothing here imports PyTorch: an error in a plan must not wait for it.
 """
 
 import re
@@ -16,8 +16,8 @@ from .schema_rules import Layer, Schema, as_list, is_nested, require, require_ax
 
 __all__ = ["Network", "OwnNetwork", "VNet", "network_component"]
 
-# What a network has from the task; the configs hold each once, and refer to it.
-_OF_THE_TASK = ("spatial_dims", "in_channels", "out_channels")
+# Arguments that the task sets. Configs have each of them once, and refer to it.
+_TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
 
 
 class LevelSettings(Schema):
@@ -25,7 +25,7 @@ class LevelSettings(Schema):
 
     ``kernel_size`` is a number, or a list with one per axis, for all levels; or a list with one of these per level, of
     which at least one is a list. ``strides`` has an entry per transition between levels: 2, or a list with 1 or 2 per
-    axis; left out, it is 2 everywhere. Both are as the networks take them.
+    axis; None is 2 everywhere. The networks take both in the same form.
     """
 
     name: str
@@ -38,37 +38,37 @@ class LevelSettings(Schema):
 
     @property
     def target(self) -> str:
-        """The network's class, as configs name it."""
+        """The network's class in configs."""
         return f"pipeline.networks.{type(self).__name__}"
 
     @property
     def size_rule(self) -> str:
-        """Why sizes must divide by ``size_divisor``."""
-        more = ", but where network.strides has 1" if self.strides else ""
-        return f"two per level below the finest of network.channels{more}"
+        """The reason for ``size_divisor``."""
+        more = ", except where network.strides has 1" if self.strides else ""
+        return f"a factor of two for each level of network.channels below the finest{more}"
 
     def settings(self) -> dict[str, Any]:
-        """Return the network's arguments, those aside that it has from the task."""
+        """Return the network's arguments, without those that the task sets."""
         return self.model_dump(mode="json", exclude={"name"})
 
     def size_divisor(self, axes: int) -> tuple[int, ...]:
-        """Return what patch and window sizes (voxels) divide by, one number per axis: the product of its strides."""
+        """Return, per axis, the number that must divide patch and window sizes (voxels): the product of its strides."""
         strides = self.strides or [2] * (len(self.channels) - 1)
         steps = [entry if isinstance(entry, list) else [entry] * axes for entry in strides]
         return tuple(prod(axis) for axis in zip(*steps, strict=True))
 
     def check_axes(self, axes: int) -> None:
-        """Raise pydantic's error where kernels or strides have another number of axes."""
+        """Raise pydantic's error where kernels or strides have a different number of axes."""
         if isinstance(self.kernel_size, list) and not is_nested(self.kernel_size):
-            require_axes(self.kernel_size, axes, below="kernel_size")
+            require_axes(self.kernel_size, axes, subkey="kernel_size")
         for key in ("kernel_size", "strides"):
             for entry in as_list(getattr(self, key)):
                 if isinstance(entry, list):
-                    require_axes(entry, axes, below=key, each="lists of ")
+                    require_axes(entry, axes, subkey=key, each="lists of ")
 
     @field_validator("kernel_size", mode="before")
     @classmethod
-    def _odd_sizes(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_kernel_size(cls, value: Any, info: ValidationInfo) -> Any:
         entries = as_list(value)
         require(
             all(type(size) is int and size > 0 and size % 2 == 1 for entry in entries for size in as_list(entry)),
@@ -85,7 +85,7 @@ class LevelSettings(Schema):
 
     @field_validator("strides", mode="before")
     @classmethod
-    def _one_or_two(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_strides(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None:
             return value
         require(
@@ -105,7 +105,7 @@ class LevelSettings(Schema):
 
     @field_validator("norm", "act", mode="before")
     @classmethod
-    def _name_or_name_with_options(cls, value: Any) -> Any:
+    def _check_layer(cls, value: Any) -> Any:
         named = isinstance(value, str) and value != ""
         with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
         require(named or with_options, "must be a name such as instance, or [name, {option: value}]")
@@ -113,10 +113,10 @@ class LevelSettings(Schema):
 
 
 class VNet(LevelSettings):
-    """Settings of :class:`pipeline.networks.VNet`, the network of a plan that names none.
+    """Settings of :class:`pipeline.networks.VNet`, the default network.
 
-    ``residual`` says what a decoder stage's residual is. ``head: pointwise`` is one 1x1 convolution: nothing normalises
-    a patch's logits by the patch itself, as the published ``conv`` does.
+    ``residual`` chooses a decoder stage's residual. ``head: pointwise`` is one 1x1 convolution. Unlike the published
+    ``conv``, it does not normalise a patch's logits by the patch itself.
     """
 
     name: Literal["vnet"] = "vnet"
@@ -127,7 +127,7 @@ class VNet(LevelSettings):
 
     @field_validator("convs_per_level", "decoder_convs_per_level")
     @classmethod
-    def _one_entry_per_level(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_convs(cls, value: list[int], info: ValidationInfo) -> list[int]:
         if "channels" in info.data:
             levels = len(info.data["channels"]) - (info.field_name == "decoder_convs_per_level")
             require(
@@ -139,10 +139,10 @@ class VNet(LevelSettings):
 
 
 class OwnNetwork(Schema):
-    """A network of the user's own: ``name`` is its class as one imports it, every other key one of its arguments.
+    """A network of the user's own: ``name`` is the import path of its class, every other key one of its arguments.
 
-    The class also takes ``spatial_dims``, ``in_channels``, ``out_channels`` and ``skip``. Its arguments are checked
-    when it is built, before a run computes anything; so are patch and window against its ``size_divisor``.
+    The class also takes ``spatial_dims``, ``in_channels``, ``out_channels`` and ``skip``. Its arguments, and patch and
+    window against its ``size_divisor``, are checked when the network is built, before a run computes anything.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -151,20 +151,20 @@ class OwnNetwork(Schema):
 
     @property
     def size_rule(self) -> str:
-        """Why sizes must divide by ``size_divisor``: they need not."""
+        """Empty: any size fits ``size_divisor``."""
         return ""
 
     @property
     def target(self) -> str:
-        """The network's class, as configs name it."""
+        """The network's class in configs."""
         return self.name
 
     def settings(self) -> dict[str, Any]:
-        """Return the network's arguments, those aside that it has from the task."""
+        """Return the network's arguments, without those that the task sets."""
         return self.model_dump(mode="json", exclude={"name"})
 
     def size_divisor(self, axes: int) -> tuple[int, ...]:
-        """Return ones: only the network itself can say it."""
+        """Return ones: only the built network knows its divisor."""
         return (1,) * axes
 
     def check_axes(self, axes: int) -> None:
@@ -172,24 +172,24 @@ class OwnNetwork(Schema):
 
     @field_validator("name")
     @classmethod
-    def _is_a_class(cls, value: str) -> str:
-        known = _known()
+    def _check_class(cls, value: str) -> str:
+        known = _known_names()
         close = get_close_matches(value, known, n=1)
-        nearest = f"; the nearest known word is {close[0]}" if close else ""
+        nearest = f"; did you mean {close[0]}?" if close else ""
         require(
             re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value) is not None,
-            f"must be one of {', '.join(known)}, or the class of a network of your own as one imports it, such as "
+            f"must be one of {', '.join(known)}, or the import path of your own network class, such as "
             f"my_networks.MyNet{nearest}",
         )
         return value
 
 
-def _kind(value: Any) -> str:
+def _union_tag(value: Any) -> str:
     name = value.get("name", "vnet") if isinstance(value, dict) else getattr(value, "name", "vnet")
-    return f"[{name}]" if name in _known() else "[own]"
+    return f"[{name}]" if name in _known_names() else "[own]"
 
 
-def _known() -> list[str]:
+def _known_names() -> list[str]:
     """Return the names of LightSkip's networks."""
     models = [get_args(member)[0] for member in get_args(get_args(Network)[0])]
     return [model.model_fields["name"].default for model in models if model is not OwnNetwork]
@@ -198,17 +198,17 @@ def _known() -> list[str]:
 Network = Annotated[
     Annotated[VNet, Tag("[vnet]")]  # one line per network
     | Annotated[OwnNetwork, Tag("[own]")],
-    Discriminator(_kind),
+    Discriminator(_union_tag),
 ]
 
 
 def network_component(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the network as MONAI's configs describe a component: literal arguments, and references to the task's.
+    """Return the network as a component of a MONAI config, with references to the arguments that the task sets.
 
     Args:
-        target: the class, dotted.
-        settings: its arguments, or its spec. Left out are ``skip``, which is a key of its own in the configs, and what
-            the network has from the task.
+        target: the dotted class.
+        settings: its arguments, or its spec. ``skip`` and the arguments that the task sets are left out, since the
+            configs have them under keys of their own.
     """
-    own = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "name", "skip")}
-    return {"_target_": target, **{key: f"@{key}" for key in _OF_THE_TASK}, **own, "skip": "@skip"}
+    own = {key: value for key, value in settings.items() if key not in (*_TASK_ARGUMENTS, "name", "skip")}
+    return {"_target_": target, **{key: f"@{key}" for key in _TASK_ARGUMENTS}, **own, "skip": "@skip"}

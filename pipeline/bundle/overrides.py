@@ -1,6 +1,6 @@
-"""What overrides a bundle's config: the check of names and kinds, for a running config and for a command line.
+"""Check the names and types of the overrides of a bundle's config, for a running config and for a command line.
 
-Needs neither torch nor MONAI, so that a mistyped name is told before they are imported.
+Needs neither torch nor MONAI, so that a mistyped name is reported before they are imported.
 """
 
 from __future__ import annotations
@@ -13,35 +13,43 @@ from typing import Any
 
 from ..data.errors import InputError
 
-__all__ = ["check_none", "check_overridden", "known_ids", "merge", "normalised", "place", "shown"]
+__all__ = [
+    "apply_override",
+    "check_none",
+    "check_overridden",
+    "format_id",
+    "known_ids",
+    "merge_configs",
+    "normalise_id",
+]
 
 Known = dict[str, list[Any]]
 Accepted = Callable[[dict[str, Any]], set[str] | None]
 
-# MONAI's own (monai.bundle.utils); importing them from there would import torch.
+# As in monai.bundle.utils, whose import would import torch.
 _SEPARATOR = "::"
 _MERGE = "+"
 _EVALUATED = ("$", "@", "%")
 
 
 def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
-    """Refuse overrides with None, which MONAI's runner leaves out: the run would go on with the configured value.
+    """Refuse overrides with None: MONAI's runner ignores them, and would run with the configured value.
 
     Args:
         files: the config's files, for the message.
-        nothing: ids that None was given for.
+        nothing: ids of the overrides with None.
 
     Raises:
-        InputError: naming all of them.
+        InputError: names all of them.
     """
     if not nothing:
         return
-    names = [shown(key) for key in nothing]
+    names = [format_id(key) for key in nothing]
     if names == ["skip"]:
-        expected, remedy = "the name of a skip connection", "did you mean none (the name of no skip)? Give --skip none"
+        expected, remedy = "the name of a skip connection", "for no skip connections, use --skip none"
     else:
-        expected = "a value: overriding with None is not possible on the command line"
-        remedy = "leave it out, or set null in the config file"
+        expected = "a value: MONAI cannot override a key with None on the command line"
+        remedy = "leave it out, or set it to null in the config file"
     raise InputError(
         ", ".join(map(str, files)),
         found=", ".join(f"--{name} None" for name in names) + ", which MONAI ignores",
@@ -53,48 +61,48 @@ def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
 def check_overridden(
     files: Iterable[Path], config: dict[str, Any], known: Known, *, accepted: Accepted, lost: Sequence[str] = ()
 ) -> None:
-    """Refuse what an overridden config holds and its files do not know, and values of another kind than theirs.
+    """Refuse overrides with unknown keys, or with values of another type than the files' values.
 
     Args:
         files: the config's files, for the message.
-        config: the config with the overrides in it.
-        known: ids of the files, as :func:`known_ids` gives them.
-        accepted: gives the names of the arguments that a component (a mapping with ``_target_``) takes; None when it
-            takes any, or when that cannot be told. Asked only about components that were given other arguments.
-        lost: overrides that found no place in the config.
+        config: the config with the overrides applied.
+        known: ids of the files, from :func:`known_ids`.
+        accepted: returns the names of a component's arguments (a mapping with ``_target_``), or None if it takes any or
+            that is unknown. Called only for components with added arguments.
+        lost: overrides without a place in the config.
 
     Raises:
-        InputError: naming every unknown override and the nearest known ids, or every value of another kind.
+        InputError: names every unknown override with the nearest known ids, or every value of a wrong type.
     """
     where = ", ".join(map(str, files))
-    unknown = [*lost, *_unknown_ids(config, "", known, accepted)]
+    unknown = [*lost, *_find_unknown_ids(config, "", known, accepted)]
     if unknown:
         raise InputError(
             where,
-            found=f"unknown override{'s' * (len(unknown) > 1)}: " + ", ".join(f"--{shown(key)}" for key in unknown),
-            expected="a key that the config has" + _nearest(unknown, known),
-            remedy="correct the name; every key in the config file is one, a nested key with # between its parts",
+            found=f"unknown override{'s' * (len(unknown) > 1)}: " + ", ".join(f"--{format_id(key)}" for key in unknown),
+            expected="a key of the config" + _suggest_ids(unknown, known),
+            remedy="correct the name; any key of the config file will do, with # between the parts of a nested key",
         )
-    misfits = list(_misfits(config, "", known))
+    misfits = list(_find_misfits(config, "", known))
     if misfits:
         raise InputError(
             where,
-            found=", ".join(f"--{shown(key)} {value!r}" for key, value, _ in misfits),
-            expected=", ".join(f"{kind} for {shown(key)}" for key, _, kind in misfits),
-            remedy="give a value of that kind; the config file has one",
+            found=", ".join(f"--{format_id(key)} {value!r}" for key, value, _ in misfits),
+            expected=", ".join(f"{kind} for {format_id(key)}" for key, _, kind in misfits),
+            remedy="use a value of that type, as in the config file",
         )
 
 
 def known_ids(configs: Iterable[dict[str, Any]]) -> Known:
-    """Every id that the files of a config have, with the values that they give it."""
+    """Return every id in the files of a config, with its values there."""
     known: Known = {}
     for config in configs:
         _add_ids(config, "", known)
     return known
 
 
-def merge(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One config of several files, as MONAI merges them: later ones win, ``+key`` adds to a mapping or a list."""
+def merge_configs(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Merge several configs as MONAI does: later ones win, and ``+key`` adds to a mapping or a list."""
     merged: dict[str, Any] = {}
     for config in configs:
         for key, value in deepcopy(config).items():
@@ -105,13 +113,13 @@ def merge(configs: Iterable[dict[str, Any]]) -> dict[str, Any]:
             elif own != key and isinstance(there, list) and isinstance(value, list):
                 there.extend(value)
             else:
-                place(merged, own, value)
+                apply_override(merged, own, value)
     return merged
 
 
-def place(config: dict[str, Any], id_: str, value: Any) -> bool:
-    """Put an override into a config, in place; False where the config has nothing that it could stand in."""
-    *above, last = normalised(id_).split(_SEPARATOR)
+def apply_override(config: dict[str, Any], id_: str, value: Any) -> bool:
+    """Apply an override to a config in place; return False if the config has no place for it."""
+    *above, last = normalise_id(id_).split(_SEPARATOR)
     inside: Any = config
     for part in above:
         inside = dict(_children(inside)).get(part)
@@ -124,20 +132,20 @@ def place(config: dict[str, Any], id_: str, value: Any) -> bool:
     return True
 
 
-def normalised(id_: str) -> str:
-    """An id with MONAI's separator between its parts."""
+def normalise_id(id_: str) -> str:
+    """Return an id with MONAI's separator between its parts."""
     return id_.replace("#", _SEPARATOR)
 
 
-def shown(id_: str) -> str:
-    """An id as a person types it."""
+def format_id(id_: str) -> str:
+    """Return an id as a user types it."""
     return id_.replace(_SEPARATOR, "#")
 
 
 def _add_ids(config: Any, prefix: str, known: Known) -> None:
     for key, value in _children(config):
-        # A file that overlays another may write whole ids ("train#trainer#max_epochs") and "+" for merging.
-        child = prefix + normalised(key.removeprefix(_MERGE))
+        # An overlay may contain whole ids ("train#trainer#max_epochs") and "+" for merging.
+        child = prefix + normalise_id(key.removeprefix(_MERGE))
         known.setdefault(child, []).append(value)
         _add_ids(value, child + _SEPARATOR, known)
 
@@ -148,12 +156,12 @@ def _children(config: Any) -> list[tuple[str, Any]]:
     return [(str(i), value) for i, value in enumerate(config)] if isinstance(config, list) else []
 
 
-def _unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> Iterator[str]:
-    """Ids of the dictionary keys in the running config that no file has, where a file has the dictionary around them.
+def _find_unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> Iterator[str]:
+    """Yield ids of the running config that no file has, within dictionaries that a file has.
 
-    What replaces a whole value of the files (a number, an expression, a macro's text) is the user's own and not
-    looked into; nor are items added to a list, as tracking does with handlers, nor the options of a layer or skip,
-    ``[name, {option: value}]``, which are another name's own.
+    Three kinds of values are the user's own and not checked: replacements of a whole value (a number, an expression, a
+    macro's text), items added to a list (such as tracking's handlers), and the options of a layer or skip,
+    ``[name, {option: value}]``, since these belong to the new name.
     """
     for key, value in _children(config):
         child = prefix + key
@@ -161,44 +169,46 @@ def _unknown_ids(config: Any, prefix: str, known: Known, accepted: Accepted) -> 
             if isinstance(config, dict):
                 yield child
         elif isinstance(value, dict) and "_target_" in value:
-            yield from _unknown_arguments(value, child, known, accepted)
+            yield from _find_unknown_arguments(value, child, known, accepted)
         elif isinstance(value, dict) and isinstance(config, list):
             continue
         elif any(type(value) is type(before) for before in known[child]):
-            yield from _unknown_ids(value, child + _SEPARATOR, known, accepted)
+            yield from _find_unknown_ids(value, child + _SEPARATOR, known, accepted)
 
 
-def _unknown_arguments(component: dict[str, Any], id_: str, known: Known, accepted: Accepted) -> Iterator[str]:
+def _find_unknown_arguments(component: dict[str, Any], id_: str, known: Known, accepted: Accepted) -> Iterator[str]:
     prefix = id_ + _SEPARATOR
     replaced = component["_target_"] not in known.get(prefix + "_target_", [])
     added = {key for key in component if replaced or prefix + key not in known}
     if added:
-        # Looking a target up imports it: only where there is something to find out.
+        # Looking up a target imports it, so only where there are added arguments.
         names = accepted(component)
         yield from (prefix + key for key in sorted(added) if names is not None and key not in names)
-    yield from _unknown_ids({key: component[key] for key in component if key not in added}, prefix, known, accepted)
+    yield from _find_unknown_ids(
+        {key: component[key] for key in component if key not in added}, prefix, known, accepted
+    )
 
 
-def _misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
-    """Id, value and expected kind of what replaces a value of the files by one of another kind.
+def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
+    """Yield id, value and expected type of each override whose type differs from the files' value.
 
-    Lists are not looked into: one item says nothing about the kind of another that takes its place.
+    Lists are not checked: one item says nothing about the type of another.
     """
     for key, value in _children(config):
         child = prefix + key
-        kinds = [_misfit(value, before) for before in known.get(child, [])]
+        kinds = [_expected_type(value, before) for before in known.get(child, [])]
         if kinds and all(kinds):
             yield child, value, kinds[-1]
         elif isinstance(value, dict):
-            yield from _misfits(value, child + _SEPARATOR, known)
+            yield from _find_misfits(value, child + _SEPARATOR, known)
 
 
-def _misfit(value: Any, before: Any) -> str:
-    """The kind that the value should have, empty when it fits."""
+def _expected_type(value: Any, before: Any) -> str:
+    """Return the expected type, in words; empty if the value fits."""
     if value is None or (isinstance(value, str) and value.startswith(_EVALUATED)):
         return ""
     if isinstance(before, bool):
-        # On the command line only True and False are truth values. "false" is text, and text counts as true.
+        # On the command line only True and False are booleans. "false" would be text, which counts as true.
         return "" if isinstance(value, bool | int) or value == "true" else "True or False (with a capital letter)"
     if isinstance(before, int | float):
         return "a number" if isinstance(value, str | bool | dict) else ""
@@ -207,7 +217,7 @@ def _misfit(value: Any, before: Any) -> str:
     return ""
 
 
-def _nearest(unknown: Iterable[str], known: Known) -> str:
+def _suggest_ids(unknown: Iterable[str], known: Known) -> str:
     by_last_part: dict[str, list[str]] = {}
     for key in known:
         by_last_part.setdefault(key.rsplit(_SEPARATOR, 1)[-1], []).append(key)
@@ -217,4 +227,4 @@ def _nearest(unknown: Iterable[str], known: Known) -> str:
         for last in get_close_matches(key.rsplit(_SEPARATOR, 1)[-1], by_last_part, n=2):
             words += by_last_part[last][:2]
         close.update(dict.fromkeys(words))
-    return f"; the nearest are {', '.join(shown(key) for key in close)}" if close else ""
+    return f"; the nearest are {', '.join(format_id(key) for key in close)}" if close else ""

@@ -1,4 +1,4 @@
-"""Reads the plan, ``bundles/NAME/plan.yaml``, and tells every problem of it with its key and line."""
+"""Read a plan, ``bundles/NAME/plan.yaml``, and report every problem with its key and line."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ __all__ = ["Plan", "load_plan", "plan_file"]
 
 
 def plan_file(bundle: str | Path) -> Path:
-    """``plan.yaml`` of a bundle's folder, or the path itself when it is no folder."""
+    """Return ``plan.yaml`` in a bundle's folder; a path that is not a folder is returned unchanged."""
     path = Path(bundle)
     return path / "plan.yaml" if path.is_dir() else path
 
@@ -29,66 +29,66 @@ def load_plan(bundle: str | Path) -> Plan:
         bundle: the bundle's folder, or its ``plan.yaml``.
 
     Raises:
-        InputError: listing every problem of the file, each with its dotted key, its line and, for an unknown key,
-            the nearest known word.
+        InputError: lists every problem in the file with its dotted key and line, and for an unknown key the nearest
+            known one.
     """
     file = plan_file(bundle)
     content, lines = read_yaml(file)
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
-        problems = [text for _, text in sorted(_problem(details, lines) for details in error.errors())]
+        problems = [text for _, text in sorted(_describe_problem(details, lines) for details in error.errors())]
         raise InputError(
             file,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
-            expected="the keys and values that a plan has",
+            expected="the keys and values of a plan",
             remedy="correct these lines:\n  " + "\n  ".join(problems),
         ) from None
 
 
-def _problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
-    path = _path(details)
+def _describe_problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
+    path = _key_path(details)
     line = line_of(lines, path)
     where = f"line {line}: {'.'.join(path)}"
     if details["type"] == "extra_forbidden":
-        return line, f"{where} is not a key of a plan{_nearest(path)}"
+        return line, f"{where} is not a key of a plan{_suggest_key(path)}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
     found = details["input"]
-    below = details.get("ctx", {}).get("below")
+    subkey = details.get("ctx", {}).get("subkey")
     message = re.sub(r"^(Input|String) should", "should", details["msg"])
-    return line, f"{where} {message} (found {(found[below] if below else found)!r})"
+    return line, f"{where} {message} (found {(found[subkey] if subkey else found)!r})"
 
 
-def _path(details: ErrorDetails) -> Keys:
-    # Pydantic adds parts such as "[key]" or the name of a union's member, which no file has.
+def _key_path(details: ErrorDetails) -> Keys:
+    # Pydantic adds parts such as "[key]" or a union's member, which are not in the file.
     parts = tuple(str(part) for part in details["loc"] if not re.search(r"[\[\]]", str(part)))
-    below = details.get("ctx", {}).get("below")
-    return (*parts, below) if below else parts
+    subkey = details.get("ctx", {}).get("subkey")
+    return (*parts, subkey) if subkey else parts
 
 
-def _nearest(path: Keys) -> str:
+def _suggest_key(path: Keys) -> str:
     known = list(dict.fromkeys(_known_paths(Plan)))
     siblings = [key[-1] for key in known if key[:-1] == path[:-1]]
     close = get_close_matches(path[-1], siblings, n=1)
     if close:
-        return f"; the nearest known word is {'.'.join((*path[:-1], close[0]))}"
+        return f"; did you mean {'.'.join((*path[:-1], close[0]))}?"
     elsewhere = get_close_matches(path[-1], [key[-1] for key in known], n=1)
     if elsewhere:
-        return f"; the nearest known word is {', '.join('.'.join(key) for key in known if key[-1] == elsewhere[0])}"
-    return f"; known here: {', '.join(siblings)}"
+        return f"; did you mean {' or '.join('.'.join(key) for key in known if key[-1] == elsewhere[0])}?"
+    return f"; keys here: {', '.join(siblings)}"
 
 
 def _known_paths(model: type[BaseModel], path: Keys = ()) -> Iterator[Keys]:
     for name, field in model.model_fields.items():
         yield (*path, name)
-        for below in _models(field.annotation):
-            yield from _known_paths(below, (*path, name))
+        for schema in _schemas_in(field.annotation):
+            yield from _known_paths(schema, (*path, name))
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the schemas that a field may hold: one, or the members of a union."""
+def _schemas_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield a field's schema, or those of a union's members."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from _schemas_in(argument)

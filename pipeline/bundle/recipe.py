@@ -1,11 +1,11 @@
-"""Reads a recipe: YAML in MONAI's own config language, with tags that are filled in.
+"""Read a recipe, which is YAML in MONAI's config language, and fill in its tags.
 
-``@reference``, ``$expression``, ``%macro`` and ``_target_`` are MONAI's and pass through untouched. The tags:
+``@reference``, ``$expression``, ``%macro`` and ``_target_`` are MONAI's and stay unchanged. The tags:
 
     max_epochs: !plan training.epochs          the plan's value at a dotted path: a scalar, a list or a mapping
     skip: !skip skip                           the value at a key of configs/skips/NAME.yaml, where NAME is plan.skip
     spatial_dims: !derived spatial_dims        a value computed from the plan: the table in ``render.py``
-    bundle_root: !recipe bundle_root           in configs/export alone: what the recipe that it changes has
+    bundle_root: !recipe bundle_root           only in configs/export: the value in the recipe that the file changes
     transforms:
     - _target_: LoadImaged
     - !splice {derived: normalisation}         a list (of plan, skip or derived) whose items join the list around it
@@ -31,13 +31,13 @@ def fill_recipe(recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, A
 
     Args:
         recipe: the YAML file.
-        sources: what the tags ``plan``, ``skip``, ``derived`` and ``recipe`` draw from.
+        sources: the values for the tags ``plan``, ``skip``, ``derived`` and ``recipe``.
 
     Returns:
-        Plain mappings, lists and scalars, keys in the recipe's order.
+        Plain mappings, lists and scalars, with keys in the recipe's order.
 
     Raises:
-        InputError: for broken YAML, an unknown tag or a name that its source does not have: file, line, nearest word.
+        InputError: the YAML is broken, or a tag or its name is unknown; names file, line and nearest known name.
     """
     content, _ = read_yaml(recipe, loader=_RecipeLoader)
     return {key: _fill(value, recipe, sources) for key, value in content.items()}
@@ -45,7 +45,7 @@ def fill_recipe(recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, A
 
 @dataclass(frozen=True)
 class _Tag:
-    """A tag as it stands in a recipe, before it is filled in."""
+    """A tag of a recipe, before it is filled in."""
 
     source: str
     name: str
@@ -54,7 +54,7 @@ class _Tag:
 
 
 class _RecipeLoader(Loader):
-    """Reads the tags into ``_Tag``."""
+    """Read tags as ``_Tag``."""
 
 
 def _read_tag(loader: yaml.SafeLoader, source: str, node: yaml.Node) -> _Tag:
@@ -83,12 +83,12 @@ def _fill(value: Any, recipe: Path, sources: dict[str, dict[str, Any]]) -> Any:
         return value
     filled: list[Any] = []
     for item in value:
-        joined = isinstance(item, _Tag) and item.splice
-        filled.extend(_list(item, recipe, sources) if joined else [_fill(item, recipe, sources)])
+        is_splice = isinstance(item, _Tag) and item.splice
+        filled.extend(_look_up_list(item, recipe, sources) if is_splice else [_fill(item, recipe, sources)])
     return filled
 
 
-def _list(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> list[Any]:
+def _look_up_list(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> list[Any]:
     value = _look_up(tag, recipe, sources)
     if not isinstance(value, list):
         raise InputError(
@@ -109,8 +109,8 @@ def _look_up(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> Any
             raise InputError(
                 f"{recipe}, line {tag.line}",
                 found=f"!{tag.source} {tag.name}, but there is no {key}",
-                expected=f"one of {', '.join(known)}" if known else "a name that ends earlier: nothing is below it",
-                remedy=f"the nearest known word is {close[0]}" if close else "take a name from that list",
+                expected=f"one of {', '.join(known)}" if known else "a shorter name, since this value has no keys",
+                remedy=f"did you mean {close[0]}?" if close else "correct the name",
             )
         value = value[key]
     return value

@@ -1,7 +1,6 @@
-"""Renders a bundle: its plan and the recipes in ``configs/`` become standalone configs that run with MONAI alone.
+"""Render a bundle: merge its plan with the recipes in ``configs/`` into configs that run with MONAI's runner.
 
-How a recipe names what it takes from the plan is told at the top of ``recipe.py``; the names that ``!derived`` knows
-are the table ``_derived`` below.
+``recipe.py`` explains the tags of a recipe. ``_derived`` below lists the names for ``!derived``.
 """
 
 import json
@@ -40,13 +39,13 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
 
     Args:
         bundle: the bundle's folder, or its ``plan.yaml``.
-        recipes: folder of the recipes; by default the one that comes with the package.
+        recipes: folder of the recipes; by default the package's.
 
     Returns:
-        Text of each rendered file by its name relative to the bundle, such as ``configs/train.json``.
+        Text of each rendered file by its path in the bundle, such as ``configs/train.json``.
 
     Raises:
-        InputError: when the plan, the datalist or a recipe is wrong; names the file, the line and the nearest word.
+        InputError: the plan, the datalist or a recipe is wrong; names the file, the line and the nearest known key.
     """
     folder = recipes_folder() if recipes is None else recipes
     file = plan_file(bundle)
@@ -55,21 +54,21 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
     rendered = {f"configs/{name}.json": to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
     if plan.data.manifest is not None:
         rendered["configs/datalist.json"] = to_json(read_manifest(file.parent / plan.data.manifest, whole=True))
-    # Bytes, so that line endings are the recipe's on every system.
+    # As bytes, to keep the recipe's line ends on every system.
     rendered["configs/logging.conf"] = (folder / "logging.conf").read_bytes().decode()
     return rendered
 
 
 def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str, Any]]:
-    """What the tags of a recipe draw from: see ``recipe.py``.
+    """Return the values for the tags of a recipe, by tag: see ``recipe.py``.
 
     Args:
         plan: the plan.
-        file: its file, to name in an error.
+        file: its file, for error messages.
         recipes: folder of the recipes.
 
     Raises:
-        InputError: the plan's skip is not among the recipes.
+        InputError: the plan's skip has no file in the recipes.
     """
     return {
         "plan": plan.model_dump(mode="json"),
@@ -79,13 +78,13 @@ def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str,
 
 
 def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[Path]:
-    """Render a bundle and write the files into it, each whole or not at all.
+    """Render a bundle and write its files, each of them completely or not at all.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: as ``render``; then nothing is written.
+        InputError: see ``render``; nothing is written.
     """
     files = []
     for name, text in render(bundle, recipes=recipes).items():
@@ -96,13 +95,13 @@ def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[P
 
 
 def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
-    """Compare a bundle's files with what rendering gives.
+    """Compare a bundle's files with newly rendered ones.
 
     Returns:
-        A unified diff (committed to rendered) for each file that differs or is missing, by its name; empty when none.
+        A unified diff (committed to rendered) by name, for each file that differs or is missing; empty if none does.
 
     Raises:
-        InputError: as ``render``.
+        InputError: see ``render``.
     """
     differences = {}
     for name, text in render(bundle, recipes=recipes).items():
@@ -117,12 +116,12 @@ def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[s
 
 
 def read_skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, Any]:
-    """Give what a plan's ``skip`` stands for: keys ``skip`` and ``sparsity``.
+    """Return the keys ``skip`` and ``sparsity`` for a plan's ``skip``.
 
     Args:
-        choice: name of a file of ``configs/skips``, or what such a file holds.
+        choice: name of a file in ``configs/skips``, or the content of such a file.
         folder: ``configs/skips``.
-        plan: the file to name in an error.
+        plan: the plan's file, for error messages.
 
     Raises:
         InputError: there is no such file.
@@ -138,39 +137,40 @@ def read_skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, A
             f"{plan}, skip",
             found=f"{name}, which is not in {folder}",
             expected=f"one of {', '.join(known)}",
-            remedy=f"did you mean {close[0]}?" if close else "choose one of them, or write skip: {skip: NAME}",
+            remedy=f"did you mean {close[0]}?" if close else "choose one of these, or write skip: {skip: NAME}",
         )
     return read_yaml(file)[0]
 
 
 def recipes_folder() -> Path:
-    """Give the folder of the recipes, in a checkout or in an installed package."""
-    # A wheel carries the recipes inside the package; a checkout has them at its root.
+    """Return the folder of the recipes, in a checkout or in an installed package."""
+    # A wheel has the recipes inside the package; a checkout has them at its root.
     package = Path(__file__).resolve().parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
-    """Read a manifest as a bundle's datalist: what MONAI reads, without checksums.
+    """Return a manifest as a bundle's datalist: the keys that MONAI reads, without checksums.
 
     Args:
         manifest: the datalist to read.
-        whole: keep the subjects and the test scans, which leakage and the names of the cases depend on.
+        whole: keep subjects and test scans, which the check for leakage and the names of the cases need.
 
     Raises:
-        InputError: it is no datalist.
+        InputError: the file is not a datalist.
     """
     keys = (*_ITEM_KEYS, "subject") if whole else _ITEM_KEYS
 
-    def kept_of(item: Any) -> Any:
+    def keep_keys(item: Any) -> Any:
         # A test scan may be a path alone.
         return {key: item[key] for key in keys if key in item} if isinstance(item, Mapping) else item
 
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         training = [{key: item[key] for key in keys if key in item} for item in content["training"]]
-        test = {part: [kept_of(item) for item in content[part]] for part in _TEST_PARTS if whole and content.get(part)}
+        parts = [part for part in _TEST_PARTS if whole and content.get(part)]
+        test = {part: [keep_keys(item) for item in content[part]] for part in parts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             manifest,
@@ -183,8 +183,8 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
 
 
 def to_json(content: dict[str, Any]) -> str:
-    """The text of a config or datalist."""
-    # ASCII: MONAI opens configs in the encoding of the user's locale.
+    """Return the text of a config or datalist."""
+    # ASCII, since MONAI opens configs in the encoding of the user's locale.
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -193,7 +193,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
     spacing = " x ".join(f"{size:g}" for size in plan.spacing)
     channels = plan.data.channels
     values = plan.label_values or plan.labels
-    # A file of two axes has no third one to turn.
+    # A 2D file has no third axis.
     orientation = plan.orientation[: plan.spatial_dims]
     return {
         "spatial_dims": plan.spatial_dims,
@@ -222,13 +222,13 @@ def _derived(plan: Plan) -> dict[str, Any]:
 def _dataset_dir(folder: str | None) -> str:
     if folder is None:
         return "$@bundle_root + '/data'"
-    # An absolute path needs no bundle_root; joining keeps it as it is. MONAI takes every @ and # for its own.
+    # Joining keeps an absolute path unchanged. The characters @, # and % have a meaning in MONAI's configs.
     literal = repr(folder).replace("@", "\\x40").replace("#", "\\x23").replace("%", "\\x25")
     return f"$str(pathlib.Path(@bundle_root, {literal}).resolve())"
 
 
 def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
-    """The transform from the files' label values to the consecutive ones of the network; none where they are these."""
+    """Return the transform from the files' label values to the network's consecutive ones; none if they are equal."""
     if plan.label_values is None or plan.label_values == plan.labels:
         return []
     names = list(plan.labels)
@@ -240,7 +240,7 @@ def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _cleaning(plan: Plan) -> list[dict[str, Any]]:
-    """The transform that cleans a label map; none where the plan asks for nothing."""
+    """Return the transform that cleans a label map; none if the plan has no cleaning."""
     steps = plan.postprocessing
     lists = {"largest_component": steps.largest_component, "fill_holes": steps.fill_holes}
     sizes = {"minimum_ml": steps.minimum_ml, "minimum_mm2": steps.minimum_mm2}
@@ -259,7 +259,7 @@ def _normalisation(plan: Plan) -> list[dict[str, Any]]:
         return [normalise]
     low, high = plan.intensity_range
     if plan.intensity_mean is not None and plan.intensity_std is not None:
-        # Clipped and normalised in one go, every scan by the same numbers.
+        # Clip and normalise in one step, with the same numbers for every scan.
         scaled = [round((bound - plan.intensity_mean) / plan.intensity_std, 6) for bound in (low, high)]
         fixed = {"a_min": low, "a_max": high, "b_min": scaled[0], "b_max": scaled[1], "clip": True}
         return [{"_target_": "ScaleIntensityRanged", "keys": ["image"], **fixed}]

@@ -1,4 +1,4 @@
-"""The check of overrides that a bundle's config makes while MONAI runs it. Needs torch and MONAI only."""
+"""The check of overrides that a bundle's config runs under MONAI's runner. Needs only torch and MONAI."""
 
 import inspect
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ _TRACKING_HANDLERS = ("trainer", "validator", "evaluator")
 
 
 def check_overrides() -> None:
-    """Stop a run that was given an override which its config files do not know, or a value of another kind.
+    """Stop a run with an override of an unknown key, or with a value of another type.
 
-    ``python -m monai.bundle run training --config_file configs/train.json --epoch 3`` would otherwise train for the
+    Otherwise ``python -m monai.bundle run training --config_file configs/train.json --epoch 3`` would train for the
     configured number of epochs: MONAI adds the key ``epoch``, which nothing reads. A config calls this in
-    ``initialize`` as ``$pipeline.bundle.check_overrides()``. An argument that a component's ``_target_`` accepts may
-    be added. A number stays a number, a truth value one, a mapping one; an expression or a reference may stand
-    anywhere. None is refused: the runner leaves it out, and ``--skip None`` would train with the configured skip.
+    ``initialize`` as ``$pipeline.bundle.check_overrides()``. Arguments that a component's ``_target_`` accepts may be
+    added. A number must stay a number, a boolean a boolean, a mapping a mapping; expressions and references are always
+    accepted. None is refused: the runner leaves it out, and ``--skip None`` would train with the configured skip.
     Without a running workflow (``verify_net_in_out``, export) nothing is checked.
 
     Raises:
-        InputError: naming every override with None, every unknown override and the nearest known ids, or every value
-            of another kind.
+        InputError: the message names every override with None, every unknown override with the nearest known ids, or
+            every value of another type.
     """
     workflow, call = running_workflow()
     if workflow is None:
@@ -50,9 +50,9 @@ def check_overrides() -> None:
 
 
 def running_workflow() -> tuple[ConfigWorkflow | None, dict[str, Any]]:
-    """The workflow that is evaluating the config, and the local variables of the call that created it, if any.
+    """Return the workflow that evaluates the config, or None, and the local variables of the call that created it.
 
-    MONAI gives a config no handle on the workflow that evaluates it, so it is looked up on the call stack.
+    A config has no reference to its workflow, so it is looked up on the call stack.
     """
     workflow: ConfigWorkflow | None = None
     for frame in _callers():
@@ -72,16 +72,16 @@ def _callers() -> Iterator[FrameType]:
 
 
 def config_files(workflow: ConfigWorkflow, call: dict[str, Any]) -> list[Path]:
-    """The config's files of a run: those that its call names, else all beside the workflow's own."""
+    """Return the config's files of a run: those in its call, or else all in the workflow's folder."""
     files = call.get("config_file")
     if files:
         return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    # A workflow built in Python does not keep the names of its files: a key of any file beside it counts.
+    # A workflow built in Python does not keep its files' names, so keys of all files in the folder are known.
     return [file for file in sorted(workflow.config_root_path.glob("*.json")) if file.name != "metadata.json"]
 
 
 def _tracking_keys(config: dict[str, Any], call: dict[str, Any]) -> set[str]:
-    """Top-level keys that MONAI itself adds: the metadata, and the settings of experiment tracking when it is on."""
+    """Return the top-level keys that MONAI adds: the metadata, and settings of experiment tracking if it is on."""
     allowed = {ConfigParser.meta_key}
     settings = list(DEFAULT_EXP_MGMT_SETTINGS.values())
     tracking = call.get("_args", {}).get("tracking")
@@ -89,14 +89,14 @@ def _tracking_keys(config: dict[str, Any], call: dict[str, Any]) -> set[str]:
         settings.append(ConfigParser.load_config_files(tracking))
     for setting in settings:
         keys = set(setting["configs"]).difference(_TRACKING_HANDLERS)
-        # MONAI adds all of them or none; one alone is an override that nothing reads.
+        # MONAI adds all of them or none; a single one is an override that nothing reads.
         if keys <= set(config):
             allowed |= keys | {"output_dir", "save_execute_config"}
     return allowed
 
 
 def accepted_arguments(component: dict[str, Any], locator: ComponentLocator | None = None) -> set[str] | None:
-    """Return the names that the component's target takes; None when it takes any, or when that is unknown."""
+    """Return the arguments that the component's target accepts; None if it accepts any, or if that is unknown."""
     target: Any = ConfigComponent(component, locator=locator).resolve_module_name()
     try:
         component_type: Any = locate(target) if isinstance(target, str) else target

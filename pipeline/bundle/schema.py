@@ -1,4 +1,4 @@
-"""The plan's schema: what is particular to one bundle's task, with the checks across its fields."""
+"""The schema of a plan: the settings of one bundle's task, with checks across fields."""
 
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -35,11 +35,11 @@ _OPPOSITES = ("LR", "PA", "IS")
 
 
 class Data(Schema):
-    """Where the scans come from and what they are.
+    """The source and kind of the scans.
 
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
-    ``folder`` is where the scans lie here, relative to the plan's folder; None leaves it to the command line.
-    ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
+    ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
+    line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
     """
 
     manifest: Text | None = None
@@ -51,11 +51,11 @@ class Data(Schema):
 
 
 class Training(Schema):
-    """How long and how fast to train; lengths are in epochs.
+    """The schedule of the training; lengths are in epochs.
 
-    ``average_momentum`` is the share of each step's weights in the running average that is validated and saved,
-    ``minutes`` an end to the training before its epochs, ``cache_rate`` the share of the prepared cases that is kept in
-    memory.
+    ``average_momentum`` is the share of each step's weights in the running average, which is validated and saved.
+    ``minutes`` limits the training; None trains all epochs. ``cache_rate`` is the share of the prepared cases that stay
+    in memory.
     """
 
     epochs: PositiveInt
@@ -72,24 +72,24 @@ class Training(Schema):
 
     @field_validator("val_interval", "warmup_epochs")
     @classmethod
-    def _within_the_training(cls, value: int, info: ValidationInfo) -> int:
+    def _check_within_training(cls, value: int, info: ValidationInfo) -> int:
         epochs = info.data.get("epochs", value)
-        require(value <= epochs, f"is longer than the training of {epochs} epochs")
+        require(value <= epochs, f"must be at most the {epochs} epochs of the training")
         return value
 
 
 class Evaluation(Schema):
-    """``tolerance_mm`` is how far (mm) a surface may lie from the reference's and still count for NSD."""
+    """``tolerance_mm`` is the largest distance (mm) between surfaces that NSD counts as agreement."""
 
     tolerance_mm: Positive = 1.0
 
 
 class Postprocessing(Schema):
-    """How label maps are cleaned in their scan's own grid, by the labels' names; nothing is cleaned where it is empty.
+    """The cleaning of label maps in their scan's own grid, by label name; empty settings clean nothing.
 
-    ``largest_component`` names labels that keep their largest component alone, ``fill_holes`` those whose holes are
-    filled. ``minimum_ml`` is the volume (ml) by label below which a component is removed; ``minimum_mm2`` is the area
-    (mm2) instead, where a scan has two axes.
+    ``largest_component`` names labels that keep only their largest component, ``fill_holes`` labels whose holes are
+    filled. ``minimum_ml`` is a volume (ml) per label: smaller components are removed. In 2D ``minimum_mm2`` is an area
+    (mm2) instead.
     """
 
     largest_component: list[str] = Field(default=[])
@@ -99,10 +99,10 @@ class Postprocessing(Schema):
 
 
 class InlineSkip(Schema):
-    """A skip connection that has no file in ``configs/skips``, such as one of your own; the same keys as there.
+    """A skip connection without a file in ``configs/skips``, such as the user's own; the keys are those of a file.
 
-    ``skip`` is anything that a network takes: a name, ``[name, {option: value}]``, or a list with one per level, finest
-    first. ``sparsity`` is the weight of the selecting skips' L1 term in the loss.
+    ``skip`` is a name, ``[name, {option: value}]``, or a list with one of these per level, finest first. ``sparsity``
+    is the weight of the selecting skips' L1 term in the loss.
     """
 
     skip: str | list[Any]
@@ -110,15 +110,15 @@ class InlineSkip(Schema):
 
 
 class Plan(Schema):
-    """Everything a bundle's configs need to know about its task.
+    """All settings of a bundle's task.
 
     ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
-    of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files where
-    these are others than the consecutive ones of ``labels``. ``intensity_range``, ``intensity_mean`` and
-    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` says how often a patch is
-    centred on each label, background first; None: half of them on the background.
-    ``skip`` names a file of ``configs/skips``, or holds what such a file holds; ``imports``
-    are modules that register skips.
+    of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files, where
+    they differ from the consecutive values of ``labels``. ``intensity_range``, ``intensity_mean`` and
+    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` are the relative numbers
+    of patches centred on each label, background first; None centres half of them on the background. ``skip`` names a
+    file of ``configs/skips``, or has the content of such a file. ``imports`` are modules that register skips or
+    networks.
     """
 
     name: Name
@@ -156,28 +156,28 @@ class Plan(Schema):
     evaluation: Evaluation = Evaluation()
     postprocessing: Postprocessing = Postprocessing()
 
-    # Checks across fields sit on the later field, so that each names its key and all are listed in one go.
+    # A check across fields belongs to the later field: its error names that key, and all errors are listed at once.
 
     @property
     def spatial_dims(self) -> int:
-        """2 or 3: the number of axes that ``spacing`` has."""
+        """2 or 3: the number of axes of ``spacing``."""
         return len(self.spacing)
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
-        """What patch and window sizes (voxels) divide by, one number per axis: the product of the axis's strides."""
+        """Per axis, the number that must divide patch and window sizes (voxels): the product of the axis's strides."""
         return self.network.size_divisor(self.spatial_dims)
 
     @field_validator("changelog")
     @classmethod
-    def _tells_this_version(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _check_changelog(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         version = info.data.get("version")
         require(version is None or version in value, f"has no entry for the version {version}")
         return value
 
     @field_validator("labels")
     @classmethod
-    def _consecutive_from_background(cls, value: dict[str, int]) -> dict[str, int]:
+    def _check_labels(cls, value: dict[str, int]) -> dict[str, int]:
         require(value.get("background") == 0, "must contain background: 0")
         require(len(value) > 1, "needs at least one label besides background")
         require(
@@ -188,27 +188,27 @@ class Plan(Schema):
 
     @field_validator("label_values")
     @classmethod
-    def _a_value_for_every_label(cls, value: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
+    def _check_label_values(cls, value: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
         names = set(info.data.get("labels", value or ()))
         require(
             value is None or (set(value) == names and len(set(value.values())) == len(value)),
-            f"must give each of the labels ({', '.join(sorted(names))}) a value of its own, and no other",
+            f"must map each of the labels ({', '.join(sorted(names))}) to a different value, and name no others",
         )
         return value
 
     @field_validator("class_ratios")
     @classmethod
-    def _a_ratio_for_every_label(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
+    def _check_class_ratios(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
         labels = len(info.data.get("labels", value or ()))
         require(
             value is None or (len(value) == labels and sum(value) > 0),
-            f"needs {labels} numbers, one per label with background first, and one of them above 0",
+            f"needs {labels} numbers, one per label with background first, at least one of them above 0",
         )
         return value
 
     @field_validator("orientation")
     @classmethod
-    def _one_letter_per_axis(cls, value: str) -> str:
+    def _check_orientation(cls, value: str) -> str:
         pairs = [pair for letter in value for pair in _OPPOSITES if letter in pair]
         require(
             len(value) == 3 and sorted(pairs) == sorted(_OPPOSITES),
@@ -218,17 +218,17 @@ class Plan(Schema):
 
     @field_validator("intensity_range")
     @classmethod
-    def _low_and_high(cls, value: list[float] | None) -> list[float] | None:
+    def _check_intensity_range(cls, value: list[float] | None) -> list[float] | None:
         require(value is None or (len(value) == 2 and value[0] < value[1]), "must be [low, high] with low below high")
         return value
 
     @field_validator("normalisation")
     @classmethod
-    def _range_where_it_is_used(cls, value: str, info: ValidationInfo) -> str:
+    def _check_normalisation(cls, value: str, info: ValidationInfo) -> str:
         if "intensity_range" in info.data:
             given = info.data["intensity_range"] is not None
-            require(value != "ct" or given, "needs intensity_range: [low, high] beside it")
-            require(value == "ct" or not given, "does not use intensity_range; remove that, or choose ct")
+            require(value != "ct" or given, "needs intensity_range: [low, high]")
+            require(value == "ct" or not given, "does not use intensity_range; remove intensity_range, or choose ct")
         scaled = [info.data.get(key) is not None for key in ("intensity_mean", "intensity_std")]
         require(all(scaled) or not any(scaled), "needs intensity_mean and intensity_std together, or neither")
         require(value == "ct" or not any(scaled), "does not use intensity_mean and intensity_std; remove them")
@@ -236,14 +236,14 @@ class Plan(Schema):
 
     @field_validator("network")
     @classmethod
-    def _network_fits_the_axes(cls, value: Network, info: ValidationInfo) -> Network:
+    def _check_network(cls, value: Network, info: ValidationInfo) -> Network:
         if "spacing" in info.data:
             value.check_axes(len(info.data["spacing"]))
         return value
 
     @field_validator("patch", "window")
     @classmethod
-    def _network_takes_the_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_size(cls, value: list[int], info: ValidationInfo) -> list[int]:
         require_axes(value, len(info.data.get("spacing", value)))
         if "network" in info.data and "spacing" in info.data:
             network = info.data["network"]
@@ -254,40 +254,40 @@ class Plan(Schema):
             require(
                 value == larger,
                 f"must be divisible by {multiple} ({network.size_rule}); "
-                f"the nearest sizes that are: {smaller} and {larger}",
+                f"the nearest such sizes are {smaller} and {larger}",
             )
         return value
 
     @field_validator("mirror_axes")
     @classmethod
-    def _axes_exist(cls, value: list[int], info: ValidationInfo) -> list[int]:
+    def _check_mirror_axes(cls, value: list[int], info: ValidationInfo) -> list[int]:
         axes = len(info.data.get("spacing", [1, 1, 1]))
         require(
             len(set(value)) == len(value) and all(0 <= axis < axes for axis in value),
-            f"must be different axes out of 0 to {axes - 1}",
+            f"must be different axes from 0 to {axes - 1}",
         )
         return value
 
     @field_validator("postprocessing")
     @classmethod
-    def _cleans_labels_that_there_are(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
+    def _check_postprocessing(cls, value: Postprocessing, info: ValidationInfo) -> Postprocessing:
         for key in ("largest_component", "fill_holes", "minimum_ml", "minimum_mm2"):
             names = list(getattr(value, key))
-            require(len(set(names)) == len(names), "must name each label once", below=key)
+            require(len(set(names)) == len(names), "must name each label once", subkey=key)
             if "labels" in info.data:
-                _require_labels(names, info.data["labels"], below=key)
+                _require_labels(names, info.data["labels"], subkey=key)
         if "spacing" in info.data:
             axes = len(info.data["spacing"])
             given, other = ("minimum_ml", "minimum_mm2")[:: 1 if axes == 2 else -1]
-            require(not getattr(value, given), f"is not for {axes} axes, as spacing has; use {other}", below=given)
+            require(not getattr(value, given), f"is not for the {axes} axes of spacing; use {other}", subkey=given)
         return value
 
 
-def _require_labels(names: list[str], labels: dict[str, int], *, below: str) -> None:
+def _require_labels(names: list[str], labels: dict[str, int], *, subkey: str) -> None:
     known = [name for name, value in labels.items() if value != 0]
     for name in names:
         close = get_close_matches(name, known, n=1)
         nearest = f"; did you mean {close[0]}?" if close else ""
         require(
-            name in known, f"names {name}, but labels has {', '.join(known)} besides background{nearest}", below=below
+            name in known, f"names {name}, which is not one of the labels {', '.join(known)}{nearest}", subkey=subkey
         )

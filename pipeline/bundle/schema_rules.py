@@ -1,4 +1,4 @@
-"""What the plan's schemas share: strict models, kinds of values, rules that name the key they are about."""
+"""The base model, types and rules of the plan's schemas."""
 
 import re
 from typing import Annotated, Any
@@ -25,30 +25,30 @@ __all__ = [
 
 
 class Schema(BaseModel):
-    """A part of the plan. Strict: a quoted number, or a `true` where a count belongs, is a slip and not converted."""
+    """A part of the plan. Strict: a quoted number, or `true` where a number belongs, is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def require(condition: bool, message: str, *, below: str = "") -> None:
-    """Raise pydantic's error with this message unless the condition holds; ``below`` is the key below the field."""
+def require(condition: bool, message: str, *, subkey: str = "") -> None:
+    """Raise pydantic's error with this message unless the condition holds; ``subkey`` is a key within the field."""
     if not condition:
-        # Braces would be taken for a template of the message's own.
-        raise PydanticCustomError("plan", "{message}", {"message": message, "below": below})
+        # Pydantic would format braces in the message itself.
+        raise PydanticCustomError("plan", "{message}", {"message": message, "subkey": subkey})
 
 
-def require_axes(value: list[Any], axes: int, *, below: str = "", each: str = "") -> None:
-    """Raise pydantic's error unless the value has an entry per axis."""
-    require(len(value) == axes, f"needs {each}{axes} entries, one per axis, as spacing has", below=below)
+def require_axes(value: list[Any], axes: int, *, subkey: str = "", each: str = "") -> None:
+    """Raise pydantic's error unless the value has one entry per axis."""
+    require(len(value) == axes, f"needs {each}{axes} entries, one per axis of spacing", subkey=subkey)
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list as it is, anything else as the only entry of one."""
+    """Return a list unchanged, and anything else as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
 def is_nested(value: Any) -> bool:
-    """Return whether the value is a list with a list in it."""
+    """Return whether the value is a list that contains a list."""
     return any(isinstance(entry, list) for entry in as_list(value))
 
 
@@ -67,5 +67,5 @@ Dimensions = Field(min_length=2, max_length=3)
 Layer = str | list[Any]
 Name = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _, such as hippocampus_t1")]
 Version = Annotated[str, _matching(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", "three numbers, such as 1.0.2")]
-FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file of configs/skips, without .yaml")]
-Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a module as one imports it, such as my_skips")]
+FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file in configs/skips, without .yaml")]
+Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "the import path of a module, such as my_skips")]

@@ -1,4 +1,4 @@
-"""The check of values that a bundle's config makes before anything is computed. Needs torch and MONAI only."""
+"""The check of values that a bundle's config runs before anything is computed. Needs only torch and MONAI."""
 
 import ast
 import os
@@ -21,8 +21,8 @@ __all__ = ["check_settings"]
 Rule = tuple[Callable[[Any], bool], str]
 
 
-def _whole(least: int) -> Rule:
-    return lambda value: type(value) is int and value >= least, f"a whole number, {least} or more"
+def _whole_number(minimum: int) -> Rule:
+    return lambda value: type(value) is int and value >= minimum, f"a whole number, {minimum} or more"
 
 
 def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
@@ -38,19 +38,19 @@ _MINUTES: Rule = (
 )
 
 _RULES: dict[str, Rule] = {
-    "epochs": _whole(1),
-    "val_interval": _whole(1),
-    "early_stop_patience": _whole(0),
-    "batch": _whole(1),
-    "samples_per_case": _whole(1),
+    "epochs": _whole_number(1),
+    "val_interval": _whole_number(1),
+    "early_stop_patience": _whole_number(0),
+    "batch": _whole_number(1),
+    "samples_per_case": _whole_number(1),
     "learning_rate": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
-    "warmup_epochs": _whole(0),
+    "warmup_epochs": _whole_number(0),
     "average_momentum": _number(lambda value: 0 < value <= 1, "a number above 0, at most 1; 1 averages nothing"),
     "minutes": _MINUTES,
     "sparsity": _NOT_NEGATIVE,
-    "seed": _whole(0),
-    "num_workers": _whole(0),
+    "seed": _whole_number(0),
+    "num_workers": _whole_number(0),
     "tolerance_mm": _NOT_NEGATIVE,
 }
 _SIZES = ("patch", "window", "inferer#roi_size")
@@ -60,16 +60,16 @@ _FOLDERS = ("ckpt_dir", "output_dir")
 def check_settings() -> None:
     """Stop a run whose settings cannot work, before it has read, computed or written anything.
 
-    Looked at, as far as the config has them: the modules of ``imports``, the numbers of a training, the labels, how
-    often a patch is centred on each, the device, whether the network can be built from its settings, whether it takes
-    the patch and the window, and whether the output folder can be written to. A module, such as one that registers a
-    skip, may lie in the bundle's folder: that is put on the module search path here, after all others.
+    These are checked if the config has them: the modules of ``imports``, the numbers of a training, the labels, the
+    class ratios, the device, whether the network can be built, whether it accepts the patch and the window, and whether
+    the output folder is writable. Modules, such as one that registers a skip, may be in the bundle's folder: this
+    function appends it to the module search path.
 
-    A config calls this in ``initialize``, after the seed is set: the network is built here. Without a running workflow
-    (``verify_net_in_out``, export) nothing is checked.
+    A config calls this in ``initialize``, after the seed is set, because the network is built here. Without a running
+    workflow (``verify_net_in_out``, export) nothing is checked.
 
     Raises:
-        InputError: naming the first setting that cannot work, and what it can be.
+        InputError: a setting cannot work; the message names the first one and its valid values.
     """
     workflow, call = running_workflow()
     if workflow is None:
@@ -95,16 +95,16 @@ def check_settings() -> None:
 
 def _require(fits: bool, where: str, *, found: str, expected: str, change: str) -> None:
     if not fits:
-        raise InputError(where, found=found, expected=expected, remedy=f"give another value: --{change} VALUE")
+        raise InputError(where, found=found, expected=expected, remedy=f"set another value: --{change} VALUE")
 
 
 def _check_imports(parser: ConfigParser, bundle: Path, where: str) -> None:
-    # At the end, where nothing in it can hide a module that is installed.
+    # At the end, so that it cannot hide an installed module.
     if str(bundle) not in sys.path:
         sys.path.append(str(bundle))
-    for name in _imported(parser.config.get("imports")):
-        # MONAI has tried already, when the bundle's folder was not yet there, and swallows whatever goes wrong. What
-        # importing registers is in time: the network is built later.
+    for name in _imported_modules(parser.config.get("imports")):
+        # MONAI has tried already, without the bundle's folder, and hides errors. This is early enough for modules that
+        # register something: the network is built later.
         try:
             import_module(name)
         except Exception as error:
@@ -113,12 +113,12 @@ def _check_imports(parser: ConfigParser, bundle: Path, where: str) -> None:
                 found=f"imports: the module {name} cannot be imported ({type(error).__name__}: {error})",
                 expected=f"a module on Python's search path, or in the bundle's folder {bundle}",
                 remedy=f"put the module's folder into PYTHONPATH, or the module into {bundle}; "
-                "where it was found, correct what its error names",
+                "if it was found, correct the error in it",
             ) from error
 
 
-def _imported(imports: Any) -> Iterator[str]:
-    """Names of the modules in a config's plain ``$import NAME`` expressions."""
+def _imported_modules(imports: Any) -> Iterator[str]:
+    """Yield the names of modules in a config's plain ``$import NAME`` expressions."""
     for text in imports if isinstance(imports, list) else [imports]:
         if isinstance(text, str) and text.startswith(f"{EXPR_KEY}import "):
             for statement in ast.parse(text.removeprefix(EXPR_KEY)).body:
@@ -155,27 +155,27 @@ def _check_device(parser: ConfigParser, where: str) -> None:
             where,
             found=f"device '{device}', which does not work here ({reason})",
             expected="a device of this machine",
-            remedy="leave the device out, or give --device cpu",
+            remedy="leave the device out, or set --device cpu",
         ) from error
 
 
 def _network(parser: ConfigParser, where: str) -> Any:
     try:
         network = parser.get_parsed_content("network_def")
-        # Weights may be of another one, and say so.
+        # Weights can be of another network, and then say so.
         return parser.get_parsed_content("network") if "network" in parser else network
     except RuntimeError as error:
-        told = input_error_behind(error)
-        if told is not None:
-            raise told from error
-        # So a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
+        input_error = input_error_behind(error)
+        if input_error is not None:
+            raise input_error from error
+        # These are how a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
         refusal = " ".join(str(error.__cause__).split()).rstrip(".")
         if not isinstance(error.__cause__, ValueError) and "unexpected keyword argument" not in refusal:
             raise
         raise InputError(
             where,
             found=f"a network that cannot be built: {refusal}",
-            expected="settings that the network takes",
+            expected="settings that the network accepts",
             remedy="correct skip, or the key of network_def that is named here",
         ) from error
 
@@ -188,19 +188,19 @@ def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], 
     meaning = f"{axes} whole numbers of voxels, one per axis, each a multiple of {multiple}"
     whole = isinstance(size, list | tuple) and len(size) == axes and all(type(n) is int and n > 0 for n in size)
     if whole:
-        below = [max(n // d, 1) * d for n, d in zip(size, divisors, strict=True)]
-        above = [-(-n // d) * d for n, d in zip(size, divisors, strict=True)]
-        meaning += f", such as {below} or {above}"
-    fits = whole and list(size) == above
+        smaller = [max(n // d, 1) * d for n, d in zip(size, divisors, strict=True)]
+        larger = [-(-n // d) * d for n, d in zip(size, divisors, strict=True)]
+        meaning += f", such as {smaller} or {larger}"
+    fits = whole and list(size) == larger
     _require(fits, where, found=f"{key} {size!r}", expected=meaning, change=key)
 
 
 def _check_folder(folder: Path, key: str) -> None:
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
-        found = "a file" if existing == folder.absolute() else f"{existing} above it, which is a file"
+        found = "a file" if existing == folder.absolute() else f"a file among its parent folders: {existing}"
     elif not os.access(existing, os.W_OK | os.X_OK):
         found = f"no permission to write into {existing}"
     else:
         return
-    raise InputError(folder, found=found, expected="a folder to write to", remedy=f"give another one: --{key} FOLDER")
+    raise InputError(folder, found=found, expected="a folder to write to", remedy=f"name another one: --{key} FOLDER")

@@ -1,4 +1,4 @@
-"""What a training's folder shows of it: fold, skip, epochs, best Dice, whether it came to its end."""
+"""The facts of a training, read from its folder: fold, skip, epochs, best Dice, whether it finished."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 
 __all__ = ["BEST", "LAST", "Training", "read_summary", "read_training"]
 
-# What a training leaves: see pipeline.training.ResumableCheckpoint, write_summary and Progress.
+# The files of a training: see pipeline.training.ResumableCheckpoint, write_summary and Progress.
 BEST, LAST = "model.pt", "last.pt"
 _HISTORY, _SUMMARY = "history.csv", "training.json"
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training, as its folder shows it; None where the folder does not show it.
+    """The facts of a training; None if its folder does not show them.
 
     Attributes:
-        folder: of its files.
-        fold: whose cases it was validated on.
+        folder: folder of its files.
+        fold: fold that it was validated on.
         skip: its skip connections, as the config names them.
-        epochs: done.
-        planned: epochs that it was to have.
-        best_dice: of its best validation, whose weights are kept.
-        finished: whether it came to its end.
+        epochs: epochs done.
+        planned: epochs planned.
+        best_dice: Dice of its best validation, whose weights are kept.
+        finished: whether it finished.
         ended: day of its last epoch.
     """
 
@@ -53,7 +53,7 @@ class Training:
 
     @property
     def facts(self) -> str:
-        """What is known of it, in one line."""
+        """The known facts in one line."""
         known = [
             None if self.fold is None else f"fold {self.fold}",
             None if self.best_dice is None else f"best Dice {self.best_dice:.4f}",
@@ -73,7 +73,7 @@ class Training:
 
 
 def read_training(folder: Path) -> Training:
-    """Read what a training's folder shows of it: its summary, or what earlier versions left."""
+    """Return the facts of a training from its summary, or from the files of earlier versions."""
     known = read_summary(folder) or {**_checkpoint(folder), **_history(folder)}
     written = [file.stat().st_mtime for name in (LAST, BEST) if (file := folder / name).is_file()]
     by_name = re.fullmatch(r"fold_([0-9]+)", folder.name)
@@ -92,7 +92,7 @@ def read_training(folder: Path) -> Training:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Return what ``training.json`` of a training's folder holds; nothing where there is none."""
+    """Return the content of ``training.json`` in a training's folder; an empty dict if there is none."""
     try:
         content = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,7 +101,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:
-    """Return fold and skip of a training of an earlier version, from its last state; imports PyTorch."""
+    """Return fold and skip from the last state of a training by an earlier version; imports PyTorch."""
     if not (folder / LAST).is_file():
         return {}
     import torch  # noqa: PLC0415
@@ -109,12 +109,12 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
     try:
         identity = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)["identity"]
         return {key: identity[key] for key in ("fold", "skip") if key in identity}
-    except Exception:  # a file of any kind; what it is matters to who loads it
+    except Exception:  # a damaged file is reported by the code that loads it
         return {}
 
 
 def _history(folder: Path) -> dict[str, Any]:
-    """Return epochs and best Dice of a training of an earlier version, from its curve."""
+    """Return epochs and best Dice from the history of a training by an earlier version."""
     try:
         with (folder / _HISTORY).open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))

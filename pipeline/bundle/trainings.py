@@ -1,4 +1,4 @@
-"""The trainings of a bundle, and which of them is meant: one answer for evaluate, predict, postprocess and export."""
+"""The trainings of a bundle, and the choice of weights for evaluate, predict, postprocess and export."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..data.errors import InputError
 from .training_facts import BEST, LAST, Training, read_summary, read_training
-from .words import lightskip, near
+from .words import lightskip_command, shorten_path
 
 __all__ = [
     "BEST",
@@ -21,19 +21,19 @@ __all__ = [
     "find_training",
     "find_weights",
     "list_trainings",
-    "no_weights",
+    "no_weights_error",
     "own_weights",
 ]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights that are meant.
+    """The chosen weights.
 
     Attributes:
-        file: of the weights.
-        training: that they are from; None for the bundle's own.
-        reason: why they are, where nobody named them.
+        file: file of the weights.
+        training: training that made them; None for the bundle's own.
+        reason: why they were chosen, if the user named none.
     """
 
     file: Path
@@ -42,61 +42,65 @@ class Weights:
 
     @property
     def note(self) -> str:
-        """One line that names them, the same for every verb."""
+        """One line that names the weights, the same for every verb."""
         if self.training is None:
-            return f"weights: {near(self.file)}, the bundle's own"
+            return f"weights: {shorten_path(self.file)}, the bundle's own"
         reason = f"{self.reason} " * bool(self.reason)
-        return f"weights: {near(self.file)}, of {reason}training {self.training.name} ({self.training.facts})"
+        return f"weights: {shorten_path(self.file)}, of {reason}training {self.training.name} ({self.training.facts})"
 
 
 def list_trainings(bundle: Path) -> list[Training]:
-    """Return the trainings in a bundle's folder ``runs``, by name, whether or not they have weights yet."""
+    """Return the trainings in a bundle's folder ``runs``, sorted by name, with or without weights."""
     folders = {file.parent for name in (BEST, LAST) for file in (bundle / "runs").glob(f"*/{name}")}
-    return [read_training(folder) for folder in sorted(folders, key=_natural)]
+    return [read_training(folder) for folder in sorted(folders, key=_natural_order)]
 
 
 def find_training(bundle: Path, named: str | Path) -> Training:
-    """Return the training of a name, its folder in ``runs``, or of a path, its folder or its ``model.pt``.
+    """Return the named training.
+
+    Args:
+        bundle: the bundle's folder.
+        named: the name of its folder in ``runs``, or the path of its folder or of its ``model.pt``.
 
     Raises:
-        InputError: there is none, or it has no weights.
+        InputError: there is no such training, or it has no weights.
     """
     path = Path(named).expanduser()
     path = path.parent if path.name == BEST and path.is_file() else path
     folder = next((one for one in (bundle / "runs" / named, path) if one.is_dir()), None)
     if folder is None or not any((folder / name).is_file() for name in (BEST, LAST)):
-        raise _no_such_training(bundle, str(named))
+        raise _no_training_error(bundle, str(named))
     training = read_training(folder)
     if not training.weights.is_file():
         raise InputError(
             training.weights,
             found="no such file: the training has had no validation yet",
             expected="the weights of its best validation",
-            remedy="let it go on with --resume, or name another training",
+            remedy="continue it with --resume, or name another training",
         )
     return training
 
 
 def own_weights(bundle: Path) -> Path:
-    """Return where a bundle's own weights are, or would be."""
+    """Return the path of a bundle's own weights, which need not exist."""
     return bundle / "models" / BEST
 
 
 def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
-    """Return the weights that are meant where nobody names any.
+    """Return the default weights.
 
-    Without a fold the bundle's own come first, then those of its only training. What is measured on the cases of a
-    fold needs weights that were not trained on them: with a fold its only training comes first, then the bundle's own.
+    Without a fold these are the bundle's own, or else those of its only training. Measuring on the cases of a fold
+    needs weights that were not trained on them: with a fold, its only training comes first, then the bundle's own.
 
     Args:
-        bundle: its folder.
-        fold: whose cases the weights are for.
+        bundle: the bundle's folder.
+        fold: fold whose cases the weights are for.
 
     Returns:
-        The weights; None where there are none.
+        The weights; None if there are none.
 
     Raises:
-        InputError: there are several trainings; it names them all.
+        InputError: there are several trainings; the message names them all.
     """
     own, trained = own_weights(bundle), [one for one in list_trainings(bundle) if one.weights.is_file()]
     fitting = [one for one in trained if fold is None or one.fold == fold]
@@ -105,9 +109,9 @@ def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
     if len(fitting) > 1:
         raise InputError(
             bundle / "runs",
-            found=f"{len(fitting)} trainings{'' if fold is None else f' of fold {fold}'}: {_listed(fitting)}",
-            expected="one, or the name of the one that is meant",
-            remedy=f"name it: --training {fitting[0].name}",
+            found=f"{len(fitting)} trainings{'' if fold is None else f' of fold {fold}'}: {_list_text(fitting)}",
+            expected="one training, or the name of one",
+            remedy=f"name one: --training {fitting[0].name}",
         )
     if not fitting:
         return None
@@ -115,10 +119,10 @@ def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
 
 
 def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None = None) -> Weights | None:
-    """Return the weights of the training that is named, or what `find_weights` finds.
+    """Return the weights of the named training, or the default weights of `find_weights`.
 
     Raises:
-        InputError: what `find_training` and `find_weights` refuse, or the training that is named is of another fold.
+        InputError: as for `find_training` and `find_weights`, or if the named training is of another fold.
     """
     if named is None:
         return find_weights(bundle, fold=fold)
@@ -127,34 +131,34 @@ def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None =
         raise InputError(
             f"--training {named}",
             found=f"a training of fold {training.fold}, whose training cases include those of fold {fold}",
-            expected=f"one of fold {fold}: measuring on what was trained on means nothing",
-            remedy=f"leave --fold out, or give --fold {training.fold}; to measure it all the same, name its file: "
-            f"--checkpoint {near(training.weights)}",
+            expected=f"a training of fold {fold}: measuring on training cases means nothing",
+            remedy=f"leave --fold out, or set --fold {training.fold}; to measure it anyway, name its file: "
+            f"--checkpoint {shorten_path(training.weights)}",
         )
     return Weights(training.weights, training)
 
 
-def no_weights(bundle: Path, *, fold: int | None = None) -> InputError:
-    """Return the error for a bundle without weights; trainings of other folds are named."""
+def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:
+    """Return the error for a bundle without weights; it names trainings of other folds."""
     others = [one for one in list_trainings(bundle) if one.weights.is_file()]
-    train = lightskip("train", bundle, {} if fold is None else {"fold": str(fold)})
+    train = lightskip_command("train", bundle, {} if fold is None else {"fold": str(fold)})
     remedy = f"train first ({train}), or name the weights: --checkpoint FILE"
     if others:
-        remedy = f"name a training that there is (--training {others[0].name}), or train first: {train}"
+        remedy = f"name an existing training (--training {others[0].name}), or train first: {train}"
     return InputError(
         own_weights(bundle),
-        found="no such file" + (f"; trainings: {_listed(others)}" if others else ", and no training"),
+        found="no such file" + (f"; trainings: {_list_text(others)}" if others else ", and no training"),
         expected="the bundle's own weights, or those of a training" + ("" if fold is None else f" of fold {fold}"),
         remedy=remedy,
     )
 
 
 def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int) -> str:
-    """Return the folder for an evaluation: its own for each training and fold, named after the training.
+    """Return the folder for an evaluation, one for each training and fold.
 
-    That is ``evaluation/NAME`` for the training ``NAME`` on its own fold, as its summary or its name (``fold_0``) has
-    it, and ``evaluation/NAME_fold_N`` on another. The bundle's own weights, in ``models``, count as a training
-    ``models`` without a fold. A file of weights with another name than ``model.pt`` is named as well.
+    This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, and ``evaluation/NAME_fold_N`` on another
+    fold. A training's own fold is in its summary or its name (``fold_0``). The bundle's own weights, in ``models``,
+    count as a training ``models`` without a fold. If the file of weights is not ``model.pt``, its name is added.
     """
     file = Path(checkpoint).absolute()
     name = file.parent.name + ("" if file.name == BEST else f"_{file.stem}")
@@ -162,26 +166,26 @@ def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int
     return str(Path(bundle_root) / "evaluation" / (name if own else f"{name}_fold_{fold}"))
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def _natural_order(path: Path) -> list[tuple[int, str]]:
     """Return a key that sorts fold_2 before fold_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", path.name)]
 
 
-def _listed(trainings: Sequence[Training]) -> str:
+def _list_text(trainings: Sequence[Training]) -> str:
     return "; ".join(f"{one.name} ({one.facts})" for one in trainings)
 
 
-def _no_such_training(bundle: Path, named: str) -> InputError:
+def _no_training_error(bundle: Path, named: str) -> InputError:
     trainings = list_trainings(bundle)
     close = get_close_matches(named, [one.name for one in trainings], n=1)
-    remedy = "give one of these names, or the path of a training's folder"
+    remedy = "use one of these names, or the path of a training's folder"
     if not trainings:
-        remedy = f"train first: {lightskip('train', bundle)}"
+        remedy = f"train first: {lightskip_command('train', bundle)}"
     elif close:
         remedy = f"did you mean --training {close[0]}?"
     return InputError(
         f"--training {named}",
-        found="no training of this name, and no folder of one",
-        expected=f"a training in {bundle / 'runs'}: {_listed(trainings) if trainings else 'there is none yet'}",
+        found="no training with this name or path",
+        expected=f"a training in {bundle / 'runs'}: {_list_text(trainings) if trainings else 'there is none yet'}",
         remedy=remedy,
     )

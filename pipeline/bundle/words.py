@@ -1,4 +1,4 @@
-"""Overrides as people type them, ``--KEY VALUE``, read as MONAI's runner reads them and written for people to type."""
+"""Read and write overrides on a command line, ``--KEY VALUE``, as MONAI's runner does."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fire.parser import DefaultParseValue  # type: ignore[import-untyped]
 
 from ..data.errors import InputError
 
-__all__ = ["as_text", "as_words", "lightskip", "near", "read_words", "value_of", "values_of"]
+__all__ = ["as_text", "as_words", "lightskip_command", "parse_value", "parse_values", "read_words", "shorten_path"]
 
 
 def read_words(words: Sequence[str]) -> dict[str, str]:
-    """Pair the words ``--KEY VALUE``, ``--KEY=VALUE`` and ``--KEY`` (True); the last of a key counts.
+    """Read the words ``--KEY VALUE``, ``--KEY=VALUE`` and ``--KEY`` (True); of a repeated key the last one counts.
 
     Returns:
-        The text of each key's value; in keys, as MONAI's runner has it, ``_`` stands for ``-``.
+        The text of each key's value. As in MONAI's runner, ``-`` in a key becomes ``_``.
 
     Raises:
-        InputError: a word belongs to no key.
+        InputError: a word has no key.
     """
     settings: dict[str, str] = {}
     left = list(words)
@@ -31,9 +31,9 @@ def read_words(words: Sequence[str]) -> dict[str, str]:
         if not _is_key(word):
             raise InputError(
                 "the command line",
-                found=f"{word!r}, which belongs to no key",
+                found=f"{word!r} without a key",
                 expected="--KEY VALUE or --KEY=VALUE after the bundle",
-                remedy="put its key before it, and quotes around a value with spaces",
+                remedy="put its key in front, and quotes around a value with spaces",
             )
         key, equals, text = word.lstrip("-").partition("=")
         if not equals:
@@ -42,37 +42,37 @@ def read_words(words: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def value_of(text: str) -> Any:
-    """What MONAI's runner makes of a text: a number, a list, a mapping, True, False, None, or the text itself."""
+def parse_value(text: str) -> Any:
+    """Parse a text as MONAI's runner does: a number, list, mapping, True, False, None, or the text itself."""
     return DefaultParseValue(text)
 
 
-def values_of(settings: Mapping[str, str]) -> dict[str, Any]:
-    """The values of texts, by key."""
-    return {key: value_of(text) for key, text in settings.items()}
+def parse_values(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Parse the text of each key with :func:`parse_value`."""
+    return {key: parse_value(text) for key, text in settings.items()}
 
 
 def as_words(settings: Mapping[str, str]) -> list[str]:
-    """The words that :func:`read_words`, and MONAI's runner, reads as these settings."""
+    """Return the words that :func:`read_words` and MONAI's runner read as these settings."""
     words: list[str] = []
     for key, text in settings.items():
-        # What looks like a key would not be taken for a value.
+        # A text that looks like a key must be attached to its key.
         words += [f"--{key}={text}"] if _is_key(text) else [f"--{key}", text]
     return words
 
 
 def as_text(words: Sequence[str]) -> str:
-    """Words as a person types them in a POSIX shell."""
-    return " ".join(map(_quoted, words))
+    """Return words as a user types them in a POSIX shell."""
+    return " ".join(map(_quote, words))
 
 
-def lightskip(verb: str, bundle: Path, settings: Mapping[str, str] | None = None) -> str:
-    """The command of ours for a bundle, as a person types it."""
+def lightskip_command(verb: str, bundle: Path, settings: Mapping[str, str] | None = None) -> str:
+    """Return LightSkip's command for a bundle, as a user types it."""
     return as_text(["lightskip", verb, str(bundle), *as_words(settings or {})])
 
 
-def near(path: Path) -> Path:
-    """The path, relative to the working directory where it lies in there."""
+def shorten_path(path: Path) -> Path:
+    """Return the path relative to the working directory if it is inside, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -81,9 +81,9 @@ def _is_key(word: str) -> bool:
     return re.match("--|-[a-zA-Z]", word) is not None
 
 
-def _quoted(word: str) -> str:
-    # `#` starts a comment at the beginning of a word only.
+def _quote(word: str) -> str:
+    # `#` starts a comment only at the beginning of a word.
     if "#" in word[1:] and shlex.quote(word[0] + word[1:].replace("#", "")) == word.replace("#", ""):
         return word
-    # Double quotes are easier to read around Python's single ones, where nothing in the word is special in them.
+    # Double quotes are easier to read around Python's single ones, if the word has no special characters.
     return f'"{word}"' if "'" in word and not set('"$`\\!') & set(word) else shlex.quote(word)

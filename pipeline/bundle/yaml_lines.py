@@ -1,4 +1,4 @@
-"""Reads YAML with the line of each key, so that an error can name the line to edit."""
+"""Read YAML with the line of each key, so that an error can name the line to edit."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ _MAX_VALUES = 100_000
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string.
+    """PyYAML's safe loader, which also reads ``1e-3`` as a number, as YAML 1.2 does; PyYAML reads a string.
 
-    Every value that cannot be read, such as a number of 5,000 digits, raises a `yaml.YAMLError` with its line.
+    A value that cannot be read, such as a number of 5,000 digits, raises a `yaml.YAMLError` with its line.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: D102
@@ -28,7 +28,7 @@ class Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             kind = node.tag.rpartition(":")[2]
-            raise _error(f"a value that cannot be read as {kind} ({error})", node.start_mark) from error
+            raise _make_error(f"a value that cannot be read as {kind} ({error})", node.start_mark) from error
 
 
 Loader.add_implicit_resolver(
@@ -41,13 +41,13 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
 
     Args:
         file: the file, UTF-8.
-        loader: turns the text into nodes and values; its custom tags, if any, are read too.
+        loader: turns the text into nodes and values, with its own tags if it has any.
 
     Returns:
-        The content, and for each path of keys (list items by their index, as text) the line it stands on, from 1.
+        The content, and the line (from 1) of each path of keys; list items have their index as key, as text.
 
     Raises:
-        InputError: when the file cannot be read, is not YAML, is not a mapping, or has a key twice in one mapping.
+        InputError: the file cannot be read, is not YAML, is not a mapping, or has a key twice in one mapping.
     """
     text = _read_text(file)
     lines: Lines = {}
@@ -56,10 +56,10 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
         content = _parse(loader(text), lines, duplicates)
     except yaml.YAMLError as error:
         raise InputError(
-            _place(file, text, error),
+            _error_place(file, text, error),
             found=f"text that is not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}",
             expected="YAML: `key: value` lines, nested by indentation with spaces",
-            remedy="correct the text there, or just above it",
+            remedy="correct the text at that place, or just above it",
         ) from error
     if not isinstance(content, dict):
         raise InputError(
@@ -73,13 +73,13 @@ def read_yaml(file: Path, *, loader: type[yaml.SafeLoader] = Loader) -> tuple[di
             file,
             found="; ".join(duplicates),
             expected="each key once",
-            remedy="remove the one that is not meant",
+            remedy="remove the wrong one",
         )
     return content, lines
 
 
 def line_of(lines: Lines, path: Keys) -> int:
-    """Line of the path, or of the nearest mapping around it when the path itself is not in the file."""
+    """Return the line of a path, or of the nearest mapping around it if the path is not in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
@@ -105,45 +105,45 @@ def _read_text(file: Path) -> str:
 
 
 def _parse(reader: yaml.SafeLoader, lines: Lines, duplicates: list[str]) -> Any:
-    """Return the content, and fill in the lines of its keys and the keys that are there twice."""
+    """Return the content; add the lines of its keys to ``lines``, and repeated keys to ``duplicates``."""
     try:
         node = reader.get_single_node()
         if isinstance(node, yaml.MappingNode):
-            _collect(node, (), lines, duplicates)
+            _collect_lines(node, (), lines, duplicates)
         return reader.construct_document(node) if node is not None else None
     except RecursionError as error:
-        raise _error(f"more than {_MAX_DEPTH} levels", reader.get_mark()) from error
+        raise _make_error(f"more than {_MAX_DEPTH} levels", reader.get_mark()) from error
     finally:
         reader.dispose()
 
 
-def _place(file: Path, text: str, error: yaml.YAMLError) -> str:
+def _error_place(file: Path, text: str, error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         return f"{file}, line {text.count(chr(10), 0, error.position) + 1}"
     mark = getattr(error, "problem_mark", None)
     return str(file) if mark is None else f"{file}, line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
+def _make_error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
-def _collect(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
-    # An alias can contain itself, or a list of aliases of lists of aliases hold billions of values.
+def _collect_lines(node: yaml.Node, path: Keys, lines: Lines, duplicates: list[str]) -> None:
+    # An alias can contain itself, and nested lists of aliases can have billions of values.
     if len(path) > _MAX_DEPTH:
-        raise _error(f"more than {_MAX_DEPTH} levels", node.start_mark)
+        raise _make_error(f"more than {_MAX_DEPTH} levels", node.start_mark)
     if len(lines) > _MAX_VALUES:
-        raise _error(f"more than {_MAX_VALUES:,} values", node.start_mark)
+        raise _make_error(f"more than {_MAX_VALUES:,} values", node.start_mark)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             child = (*path, str(key.value))
             line = key.start_mark.line + 1
             if child in lines:
-                duplicates.append(f"{'.'.join(child)} on line {line}, and already on line {lines[child]}")
+                duplicates.append(f"{'.'.join(child)} twice, on lines {lines[child]} and {line}")
             lines.setdefault(child, line)
-            _collect(value, child, lines, duplicates)
+            _collect_lines(value, child, lines, duplicates)
     elif isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
             child = (*path, str(i))
             lines[child] = item.start_mark.line + 1
-            _collect(item, child, lines, duplicates)
+            _collect_lines(item, child, lines, duplicates)

@@ -1,6 +1,6 @@
-"""The command line: one short function per verb, which calls what does the work.
+"""The command line: one short function per verb, which calls the module that does the work.
 
-Imports of the work sit inside the verbs: `lightskip --help` must not wait for PyTorch.
+Verbs import that module when they run: `lightskip --help` must not wait for PyTorch.
 """
 
 import argparse
@@ -23,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Args:
-        arguments: the words after ``lightskip``; by default the process's own.
+        arguments: the words after ``lightskip``; by default those of the process.
 
     Returns:
-        The exit status: 0, 1 when a check found differences, 2 for a mistake of the user's, 130 when interrupted, 141
-        when nobody reads what is printed any more.
+        The exit status: 0; 1 if a check found differences; 2 for a user error; 130 if interrupted; 141 if the reader of
+        the output has closed it.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -46,16 +46,16 @@ def _run(options: argparse.Namespace) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # As in `lightskip check … --json | head`. Python would complain once more when it flushes at its end.
+        # As in `lightskip check … --json | head`. Without this Python complains again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        # Without a name it is no file of the user's.
+        # An error without a file name is not about a file of the user's.
         if error.filename is None:
             raise
         print(
-            f"error: {error.filename}: found {str(error.strerror).lower()}; expected a file or folder that can be read "
-            "or written. What to do: name another one, or see to its permissions and the room on its disk.",
+            f"error: {error.filename}: found {str(error.strerror).lower()}; expected a file or folder to read or "
+            "write. What to do: name another one, or check its permissions and the free space on its disk.",
             file=sys.stderr,
         )
         return 2
@@ -65,10 +65,10 @@ def _run(options: argparse.Namespace) -> int:
         print("error: drawing needs matplotlib; install it with: pip install 'lightskip[report]'", file=sys.stderr)
         return 2
     except (ValueError, RuntimeError) as error:
-        # Imported only now: what lies beside it imports NumPy.
+        # Imported only now: its package imports NumPy.
         from ..data.errors import input_error_behind  # noqa: PLC0415
 
-        # MONAI wraps what goes wrong while a config is evaluated in RuntimeErrors.
+        # MONAI wraps errors in a config in RuntimeErrors.
         explained = input_error_behind(error)
         if explained is None:
             raise
@@ -80,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightskip",
         description="Volumetric segmentation with light skip connections, as MONAI bundles.",
-        epilog="The way of a dataset: datalist, check, plan, train, evaluate, predict. Bundles run with "
-        "MONAI's own runner too: python -m monai.bundle run",
+        epilog="The usual order: datalist, check, plan, train, evaluate, predict. Bundles also run with MONAI's own "
+        "runner: python -m monai.bundle run",
     )
     parser.add_argument("--version", action="version", version=f"lightskip {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")

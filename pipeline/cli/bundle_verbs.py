@@ -12,16 +12,40 @@ from .words import setting
 __all__ = ["add_bundle_verbs"]
 
 
+_TRAIN_SETTINGS = """\
+common settings:
+  --dataset_dir DIR     the dataset (default: the datalist's)
+  --fold N              this fold validates, the others train
+  --epochs N            length of the training
+  --minutes N           time limit; the learning-rate schedule fits it
+  --skip NAME           skip connection
+  --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
+  --resume              continue an interrupted training
+  --processes N         train in N processes (or --gpus N)
+"""
+_EVALUATE_SETTINGS = """\
+common settings:
+  --dataset_dir DIR     the dataset (default: the datalist's)
+  --training NAME       which training: a folder in BUNDLE/runs, or a path; measured on its own fold
+  --checkpoint FILE     weights, instead of a training's
+"""
+_ALL_SETTINGS = """\
+  --dry-run             print the command of MONAI's runner and exit
+
+Every key of the bundle's config is a setting. Nested keys have # between their parts: --optimizer#weight_decay 0.02.
+"""
+
+
 def add_bundle_verbs(verbs: Any) -> None:
     """Add `render`, `train`, `evaluate` and `bench` to the subparsers."""
     render = verbs.add_parser("render", help="write a bundle's configs from its plan and the recipes")
     render.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
-    render.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
+    render.add_argument("--check", action="store_true", help="write nothing; show differences, and exit with 1 if any")
     render.set_defaults(run=_render)
 
     started = (
         ("train", "train a bundle with MONAI's runner, after checking the settings"),
-        ("evaluate", "measure a training's weights on the cases of its fold that it was not trained on"),
+        ("evaluate", "measure a training's weights on its validation cases"),
     )
     for verb, purpose in started:
         launch = verbs.add_parser(
@@ -30,25 +54,19 @@ def add_bundle_verbs(verbs: Any) -> None:
             usage=f"lightskip {verb} BUNDLE [--KEY VALUE ...] [--dry-run]"
             + (" [--processes N]" if verb == "train" else " [--training NAME]"),
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog="Every key of the bundle's config is a setting: --dataset_dir DIR --fold 1 --skip concat, a nested "
-            "key with # between its parts: --optimizer#weight_decay 0.02. --dry-run shows the command of MONAI's "
-            "runner and exits"
-            + (
-                "; --processes N (or --gpus N) trains in N processes; --resume continues a training."
-                if verb == "train"
-                else "; --training NAME measures this training, a folder in BUNDLE/runs or a path, on its own fold."
-            ),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=(_TRAIN_SETTINGS if verb == "train" else _EVALUATE_SETTINGS) + _ALL_SETTINGS,
         )
         launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
         launch.set_defaults(run=_launch, print_help=launch.print_help)
 
-    bench = verbs.add_parser("bench", help="measure how near a bundle's training and inference are to the limit")
+    bench = verbs.add_parser("bench", help="measure how close training and inference are to the machine's limit")
     bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
     bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
-    bench.add_argument("--steps", type=int, default=20, help="training steps to time (default: %(default)s)")
-    bench.add_argument("--warmup", type=int, default=3, help="training steps before them (default: %(default)s)")
-    bench.add_argument("--cases", type=int, default=2, help="scans to time in inference (default: %(default)s)")
+    bench.add_argument("--steps", type=int, default=20, help="timed training steps (default: %(default)s)")
+    bench.add_argument("--warmup", type=int, default=3, help="untimed training steps first (default: %(default)s)")
+    bench.add_argument("--cases", type=int, default=2, help="scans for timing inference (default: %(default)s)")
     bench.add_argument("--device", metavar="DEVICE", help="cpu, cuda:0, ... (default: the config's choice)")
     bench.add_argument(
         "--set",
@@ -59,7 +77,7 @@ def add_bundle_verbs(verbs: Any) -> None:
         metavar="KEY=VALUE",
         help="overrides of the config, such as skip=concat or network_def#dropout=0.1",
     )
-    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to, too")
+    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to")
     bench.set_defaults(run=_bench)
 
 
@@ -98,7 +116,7 @@ def _launch(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from ..bench import as_json, as_table, bench  # noqa: PLC0415
+    from ..bench import bench, format_bench, format_bench_json  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
 
     measured = bench(
@@ -111,6 +129,6 @@ def _bench(options: argparse.Namespace) -> int:
         overrides=dict(options.set),
     )
     if options.output:
-        write_text(options.output, as_json(measured))
-    print(as_table(measured))
+        write_text(options.output, format_bench_json(measured))
+    print(format_bench(measured))
     return 0

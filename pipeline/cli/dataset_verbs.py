@@ -12,23 +12,22 @@ from ..imports import quick_imports
 
 __all__ = ["add_dataset_verbs"]
 
-_SAMPLES = {"shapes": 24, "left_right": 40}  # the kinds of built-in dataset, and how many labelled scans each has
+_SAMPLES = {"shapes": 24, "left_right": 40}  # labelled scans by kind of built-in dataset
 _LAYOUTS = ("msd", "nnunet", "bids", "table")
 
 
 def add_dataset_verbs(verbs: Any) -> None:
     """Add `sample`, `datalist`, `check` and `plan` to the subparsers."""
-    sample = verbs.add_parser("sample", help="write a small drawn dataset to try everything with")
+    sample = verbs.add_parser("sample", help="write a small synthetic dataset to try LightSkip with")
     sample.add_argument("folder", type=Path, metavar="DIR", help="folder to write it to")
     sample.add_argument(
         "--kind",
         choices=_SAMPLES,
         default="shapes",
-        help="three shapes in one channel; or a left and a right organ in two channels, as nnU-Net lays them out "
-        "(default: %(default)s)",
+        help="three shapes in one channel; or two organs in two channels, in nnU-Net's layout (default: %(default)s)",
     )
-    usual = ", ".join(f"{cases} {kind}" for kind, cases in _SAMPLES.items())
-    sample.add_argument("--cases", type=int, help=f"labelled scans, for training (default: {usual})")
+    defaults = ", ".join(f"{cases} {kind}" for kind, cases in _SAMPLES.items())
+    sample.add_argument("--cases", type=int, help=f"labelled scans for training (default: {defaults})")
     sample.add_argument("--scans", type=int, default=4, help="scans to predict (default: %(default)s)")
     sample.add_argument("--seed", type=int, default=0, help="the same seed draws the same scans (default: %(default)s)")
     sample.set_defaults(run=_sample)
@@ -40,43 +39,47 @@ def add_dataset_verbs(verbs: Any) -> None:
 def _add_datalist(verbs: Any) -> None:
     datalist = verbs.add_parser(
         "datalist",
-        help="list a dataset's cases, in folds, with checksums",
-        description="Lists a dataset's cases, in folds, with checksums: a folder in the layout of the Medical "
-        "Segmentation Decathlon, of nnU-Net or of BIDS, a table, or files by patterns: "
-        "--images 'a/ilist*.nii.gz' --labels 'a/slist*.nii.gz', paired by what the * stands for.",
+        help="list a dataset's cases, with folds and checksums",
+        description="List a dataset's cases, with folds and checksums. The dataset is a folder in the layout of the "
+        "Medical Segmentation Decathlon, nnU-Net or BIDS; a table; or files by patterns: "
+        "--images 'a/ilist*.nii.gz' --labels 'a/slist*.nii.gz', paired by the text for the *.",
     )
     datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|TABLE", help="the dataset's folder, or a CSV")
     datalist.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="JSON file to write")
-    found = datalist.add_argument_group("what is where")
-    found.add_argument("--layout", choices=_LAYOUTS, help="of the folder (default: what it looks like)")
-    found.add_argument("--images", nargs="+", default=[], metavar="PATTERN", help="images, a pattern per channel")
-    found.add_argument("--labels", metavar="PATTERN", help="their label maps")
-    found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="where relative paths start")
-    found.add_argument("--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS: T1w FLAIR …")
-    found.add_argument("--label-suffix", metavar="NAME", help="BIDS: dseg, mask, …")
-    found.add_argument("--derivatives", metavar="NAME", help="BIDS: the pipeline whose label maps to take")
+    found = datalist.add_argument_group("files")
+    found.add_argument("--layout", choices=_LAYOUTS, help="layout of the folder (default: detected)")
+    found.add_argument("--images", nargs="+", default=[], metavar="PATTERN", help="images: one pattern per channel")
+    found.add_argument("--labels", metavar="PATTERN", help="label maps of the images")
+    found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
+    found.add_argument(
+        "--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …"
+    )
+    found.add_argument("--label-suffix", metavar="NAME", help="BIDS label maps: dseg, mask, …")
+    found.add_argument("--derivatives", metavar="NAME", help="BIDS pipeline that made the label maps")
     found.add_argument(
         "--unlabelled",
         choices=("refuse", "test", "ignore"),
         default="refuse",
-        help="what to do with an image that has no label map (default: %(default)s)",
+        help="use of images without a label map (default: %(default)s)",
     )
     folds = datalist.add_argument_group("folds")
-    folds.add_argument("--folds", type=int, help="how many (default: the source's own, else 5)")
-    folds.add_argument("--seed", type=int, default=0, help="of the shuffling into folds (default: %(default)s)")
-    folds.add_argument("--subject", metavar="REGEX", help="whose first group, in a file's name, is the subject")
-    folds.add_argument("--group", metavar="COLUMN", help="cases with one value stay in one fold")
-    folds.add_argument("--stratify", nargs="+", default=[], metavar="COLUMN", help="or shape, spacing: spread evenly")
-    words = datalist.add_argument_group("what it says")
-    words.add_argument("--name", help="of the dataset")
-    words.add_argument("--licence", help="of the data")
+    folds.add_argument("--folds", type=int, help="number of folds (default: the dataset's own folds, or else 5)")
+    folds.add_argument("--seed", type=int, default=0, help="seed of shuffling into folds (default: %(default)s)")
+    folds.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
+    folds.add_argument("--group", metavar="COLUMN", help="keep cases with the same value in one fold")
+    folds.add_argument(
+        "--stratify", nargs="+", default=[], metavar="COLUMN", help="columns, or shape, spacing, to spread evenly"
+    )
+    words = datalist.add_argument_group("descriptions")
+    words.add_argument("--name", help="name of the dataset")
+    words.add_argument("--licence", help="licence of the data")
     words.add_argument(
         "--label-names", nargs="+", metavar="NAME", help="background liver …, or VALUE=NAME: 0=membrane 255=background"
     )
     words.add_argument(
-        "--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …: how to normalise follows from it"
+        "--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …: they decide how to normalise"
     )
-    words.add_argument("--portable", action="store_true", help="leave out where the dataset lies on this machine")
+    words.add_argument("--portable", action="store_true", help="leave out the dataset's folder on this machine")
     words.add_argument("--no-checksums", action="store_true", help="do not read the files")
     datalist.set_defaults(run=_datalist)
 
@@ -84,19 +87,19 @@ def _add_datalist(verbs: Any) -> None:
 def _add_check(verbs: Any) -> None:
     check = verbs.add_parser(
         "check",
-        help="find out what is wrong with a dataset",
-        description="Reads every file of a datalist whole, and tells what is wrong with it. Writes check.json and "
-        "check.html; an interrupted check goes on where it stopped. Exit status 0: nothing is wrong; 1: problems or "
-        "warnings; 2: it could not run.",
+        help="find problems in a dataset",
+        description="Read every file of a datalist whole, and report its problems. Writes check.json and check.html. "
+        "An interrupted check continues where it stopped. Exit status: 0 no problems, 1 problems or warnings, 2 the "
+        "check could not run.",
     )
     check.add_argument("datalist", type=Path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it")
     check.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="folder of the report (default: NAME_check here)"
     )
-    check.add_argument("--dataset_dir", type=Path, metavar="DIR", help="where the datalist's paths start")
-    check.add_argument("--workers", type=int, help="cases read at the same time (default: one per CPU, 8 at most)")
-    check.add_argument("--again", action="store_true", help="read every file, whatever an earlier check has found")
-    check.add_argument("--fix", type=Path, metavar="DIR", help="write repaired copies of what is safe to repair there")
+    check.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
+    check.add_argument("--workers", type=int, help="cases read at the same time (default: one per CPU, at most 8)")
+    check.add_argument("--again", action="store_true", help="read every file again, even if an earlier check has")
+    check.add_argument("--fix", type=Path, metavar="DIR", help="write repaired copies of files that are safe to repair")
     check.add_argument("--json", action="store_true", help="print the report as JSON, not as a table")
     check.set_defaults(run=_check)
 
@@ -104,30 +107,32 @@ def _add_check(verbs: Any) -> None:
 def _add_plan(verbs: Any) -> None:
     plan = verbs.add_parser(
         "plan",
-        help="make a bundle that fits a dataset",
-        description="Writes a bundle for a dataset: plan.yaml with the reason of every choice, configs, documents. "
-        "Takes the report of `lightskip check`, or makes it.",
+        help="make a bundle for a dataset",
+        description="Write a bundle for a dataset: plan.yaml with a reason for every choice, configs, documents. "
+        "Uses the report of `lightskip check`, or makes it.",
     )
     plan.add_argument("datalist", type=Path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it")
-    plan.add_argument("--name", required=True, help="of the bundle: letters, digits and _")
+    plan.add_argument("--name", required=True, help="name of the bundle: letters, digits and _")
     plan.add_argument(
         "-o",
         "--output",
         type=Path,
         default=Path("bundles"),
         metavar="DIR",
-        help="of bundles (default: %(default)s)",
+        help="folder of bundles (default: %(default)s)",
     )
     plan.add_argument(
         "--check", type=Path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
-    plan.add_argument("--dataset_dir", type=Path, metavar="DIR", help="where the datalist's paths start")
-    plan.add_argument("--hours", type=float, default=1.0, help="that training may take (default: %(default)s)")
-    plan.add_argument("--memory", metavar="8GB", help="that training may take (default: 80 %% of what is free)")
-    plan.add_argument("--device", metavar="cpu|cuda", help="to train on (default: a GPU if there is one)")
+    plan.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
+    plan.add_argument("--hours", type=float, default=1.0, help="time limit of training (default: %(default)s)")
+    plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
+    plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
     plan.add_argument("--skip", default="sat4", metavar="NAME", help="skip connection (default: %(default)s)")
-    plan.add_argument("--spacing", type=float, nargs="+", metavar="MM", help="to resample to (default: chosen)")
-    plan.add_argument("--modality", choices=("MRI", "CT", "US", "EM", "synthetic", "other"), help="(default: chosen)")
+    plan.add_argument("--spacing", type=float, nargs="+", metavar="MM", help="resample to this (default: chosen)")
+    plan.add_argument(
+        "--modality", choices=("MRI", "CT", "US", "EM", "synthetic", "other"), help="kind of scans (default: chosen)"
+    )
     plan.set_defaults(run=_plan)
 
 
@@ -144,6 +149,7 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _datalist(options: argparse.Namespace) -> int:
+    from ..data.datalist_summary import format_summary  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
     from ..data.make_datalist import make_datalist, write_json  # noqa: PLC0415
 
@@ -173,7 +179,7 @@ def _datalist(options: argparse.Namespace) -> int:
         extra={key: value for key in ("name", "licence") if (value := getattr(options, key)) is not None},
     )
     write_json(datalist, options.output)
-    print(options.output)
+    print(format_summary(datalist, found, options.output))
     return 0
 
 
@@ -184,13 +190,13 @@ def _check(options: argparse.Namespace) -> int:
     from ..data.dataset import read_dataset  # noqa: PLC0415
     from ..data.fix import fix_dataset, require_new_folder  # noqa: PLC0415
     from ..report.check_page import write_check_page  # noqa: PLC0415
-    from ..report.check_table import as_table  # noqa: PLC0415
+    from ..report.check_table import format_check  # noqa: PLC0415
     from ..report.fix_text import fix_text  # noqa: PLC0415
     from ..report.thumbnail import draw_thumbnail  # noqa: PLC0415
 
     folder = options.output or _check_folder(options.datalist)
     if options.fix:
-        # Before minutes of reading, not after.
+        # Fail before minutes of reading, not after.
         require_new_folder(options.fix)
     try:
         report = check_dataset(
@@ -202,20 +208,20 @@ def _check(options: argparse.Namespace) -> int:
             draw=draw_thumbnail,
         )
     except KeyboardInterrupt:
-        print("the same command goes on from here", file=sys.stderr)
+        print("to continue, run the same command again", file=sys.stderr)
         raise
     thumbnails = report.pop("thumbnails")
     write_check_page(report, thumbnails, folder / "check.html")
-    print(json.dumps(report, indent=1) if options.json else as_table(report))
-    told = sys.stderr if options.json else sys.stdout
-    print(f"\nreport: {folder / 'check.html'}, {folder / 'check.json'}", file=told)
+    print(json.dumps(report, indent=1) if options.json else format_check(report))
+    stream = sys.stderr if options.json else sys.stdout
+    print(f"\nreport: {folder / 'check.html'}, {folder / 'check.json'}", file=stream)
     without = sum(case["part"] == "training" and case["fold"] is None for case in report["cases"])
     if without:
-        needed = "which `lightskip plan` needs: make a datalist with folds with `lightskip datalist`"
-        print(f"no folds: {without} training cases have none, {needed}", file=told)
+        needed = "but `lightskip plan` needs folds: make a datalist with folds with `lightskip datalist`"
+        print(f"no folds: {without} training cases have none, {needed}", file=stream)
     if options.fix:
         fixed = fix_dataset(read_dataset(options.datalist, options.dataset_dir), report, options.fix)
-        print(f"\n{fix_text(fixed)}", file=told)
+        print(f"\n{fix_text(fixed)}", file=stream)
     return 1 if report["summary"]["problems"] + report["summary"]["warnings"] else 0
 
 
@@ -237,7 +243,7 @@ def _plan(options: argparse.Namespace) -> int:
             skip=options.skip,
             spacing=options.spacing,
             modality=options.modality,
-            # The same pictures as those of `lightskip check`, which goes on from here.
+            # The same pictures as in `lightskip check`, which can continue from this check.
             draw=draw_thumbnail,
         )
     )

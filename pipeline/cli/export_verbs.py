@@ -1,4 +1,4 @@
-"""The verb `export`: a bundle that stands alone."""
+"""The verb `export`: write a bundle that runs without LightSkip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..export.choices import LEFT_OUT
+from ..export.choices import OPTIONAL_PARTS
 
 __all__ = ["add_export_verbs"]
 
@@ -20,14 +20,14 @@ def add_export_verbs(verbs: Any) -> None:
     """Add `export` to the subparsers."""
     export = verbs.add_parser(
         "export",
-        help="make a bundle that needs MONAI and PyTorch alone, for the model zoo and its consumers",
-        description="Export a trained bundle: OUT/NAME, a folder that runs where LightSkip is not installed, and "
-        "OUT/NAME_vVERSION.zip of it. The same input gives the same bytes.",
-        epilog="Channels that sat with hard selection left out are pruned, with the same output. docs/model_zoo.md "
-        "tells the way from here into the model zoo and to the Hugging Face hub (lightskip push).",
+        help="write a bundle that needs only MONAI and PyTorch, for the model zoo",
+        description="Export a trained bundle: OUT/NAME, a folder that runs without LightSkip, and its zip, "
+        "OUT/NAME_vVERSION.zip. The same input gives byte-identical output.",
+        epilog="Channels that sat left out by hard selection are pruned; the output does not change. "
+        "docs/model_zoo.md describes the next steps, to the model zoo and to the Hugging Face hub (lightskip push).",
     )
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for both")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write both to")
     export.add_argument(
         "--checkpoint",
         type=Path,
@@ -35,17 +35,17 @@ def add_export_verbs(verbs: Any) -> None:
         help="weights to export (default: the bundle's models/model.pt, or its only training's)",
     )
     export.add_argument(
-        "--training", metavar="NAME", help="weights of this training, a folder in BUNDLE/runs or a path"
+        "--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path"
     )
     export.add_argument(
         "--without",
         nargs="+",
-        choices=tuple(LEFT_OUT),
+        choices=tuple(OPTIONAL_PARTS),
         default=[],
         metavar="PART",
-        help="leave out " + ", ".join(f"{key}: {what}" for key, what in LEFT_OUT.items()),
+        help="leave out " + ", ".join(f"{key}: {what}" for key, what in OPTIONAL_PARTS.items()),
     )
-    export.add_argument("--overwrite", action="store_true", help="take the place of an earlier export")
+    export.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     export.set_defaults(run=_export)
 
 
@@ -55,10 +55,10 @@ def _export(options: argparse.Namespace) -> int:
 
     with quick_imports():
         from ..export.export import export_bundle  # noqa: PLC0415
-        from ..export.words import told  # noqa: PLC0415
+        from ..export.summary import summary_text  # noqa: PLC0415
 
-    with quiet_monai(), _tidied_up_when_terminated():
-        made = export_bundle(
+    with quiet_monai(), _interrupt_on_sigterm():
+        result = export_bundle(
             options.bundle,
             options.output,
             checkpoint=options.checkpoint,
@@ -66,15 +66,15 @@ def _export(options: argparse.Namespace) -> int:
             without=options.without,
             overwrite=options.overwrite,
         )
-    print(told(made), end="")
-    for note in made.notes:
+    print(summary_text(result), end="")
+    for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
 
 
 @contextmanager
-def _tidied_up_when_terminated() -> Iterator[None]:
-    """Let what stops a job of a cluster interrupt as Ctrl-C does, so that nothing half-made is left."""
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM, which ends a cluster's job, like Ctrl-C, so that no unfinished files are left."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

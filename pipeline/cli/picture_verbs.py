@@ -1,4 +1,4 @@
-"""Verbs that draw."""
+"""Verbs that draw: `curve` and `picture`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["add_picture_verbs"]
 
 def add_picture_verbs(verbs: Any) -> None:
     """Add `curve` and `picture` to the subparsers."""
-    curve = verbs.add_parser("curve", help="draw the curve of a training")
-    curve.add_argument("history", type=Path, metavar="HISTORY.csv", help="the training's history")
+    curve = verbs.add_parser("curve", help="draw a training's loss and Dice curves")
+    curve.add_argument("history", type=Path, metavar="HISTORY.csv", help="history.csv of the training")
     curve.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
     curve.set_defaults(run=_curve)
 
@@ -24,9 +24,9 @@ def add_picture_verbs(verbs: Any) -> None:
         nargs="+",
         default=[],
         metavar="NAME=FILE",
-        help="label maps and what to call them",
+        help="label maps, each with a name",
     )
-    picture.add_argument("--names", nargs="+", default=[], metavar="NAME", help="names of label 1, 2, ...")
+    picture.add_argument("--names", nargs="+", default=[], metavar="NAME", help="names of labels 1, 2, ...")
     picture.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
     picture.set_defaults(run=_picture)
 

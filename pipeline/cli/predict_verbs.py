@@ -1,4 +1,4 @@
-"""Verbs that apply a bundle: `predict`, and `postprocess`, which chooses what is done with its label maps."""
+"""Verbs that apply a bundle: `predict`, and `postprocess`, which chooses its post-processing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .words import setting
 __all__ = ["add_predict_verbs"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-_STOPPING = b"\nstopping: what was begun to be written is finished; the same command goes on from there\n"
+_STOPPING = b"\nstopping: files that were started are being finished; the same command continues from there\n"
 
 
 def add_predict_verbs(verbs: Any) -> None:
@@ -25,15 +25,15 @@ def add_predict_verbs(verbs: Any) -> None:
     _add_predict(verbs)
     choose = verbs.add_parser(
         "postprocess",
-        help="choose the post-processing of a bundle's label maps by its validation fold",
-        description="Predict a bundle's validation fold, try per label the largest component, minimum sizes and hole "
-        "filling, and write into the plan those that raise Dice by more than chance; mostly that is none.",
+        help="choose a bundle's post-processing on its validation fold",
+        description="Predict a bundle's validation fold; try the largest component, minimum sizes and hole filling for "
+        "each label; write those into the plan that raise Dice significantly. Often there are none.",
     )
     choose.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
     choose.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
-    choose.add_argument("--fold", type=int, metavar="N", help="whose cases (default: the config's)")
+    choose.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
     choose.add_argument(
-        "--training", metavar="NAME", help="weights of this training, a folder in BUNDLE/runs or a path"
+        "--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path"
     )
     choose.add_argument(
         "--checkpoint",
@@ -41,13 +41,13 @@ def add_predict_verbs(verbs: Any) -> None:
         metavar="FILE",
         help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
     )
-    choose.add_argument("--dry-run", action="store_true", help="write nothing; show what would be chosen")
+    choose.add_argument("--dry-run", action="store_true", help="write nothing; show the choice")
     choose.set_defaults(run=_postprocess)
 
 
-def _named(text: str) -> Path:
+def _path(text: str) -> Path:
     if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; for the working directory give .")
+        raise argparse.ArgumentTypeError("an empty name; the working directory is .")
     return Path(text)
 
 
@@ -55,43 +55,45 @@ def _add_predict(verbs: Any) -> None:
     predict = verbs.add_parser(
         "predict",
         help="segment scans with a bundle",
-        description="Segment scans with a bundle: label maps in each scan's own grid, and more if asked for.",
-        epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, pictures, DICOM series folders, folders of these, datalists; a "
-        "scan of several files with one channel each is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
-        "skipped on the next start. Exit status: 0 all, 1 some failed, 2 nothing could be run, 130 interrupted. "
-        "Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
+        description="Segment scans with a bundle: a label map in each scan's own grid, and more files on request.",
+        epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, MGZ, Zarr, pictures, DICOM series folders, folders of these, or "
+        "datalists. A scan with one file per channel is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
+        "skipped on the next start. Exit status: 0 all segmented, 1 some failed, 2 all failed or nothing could run, "
+        "130 interrupted. Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
     )
     predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
     predict.add_argument(
-        "-o", "--output", type=_named, required=True, metavar="OUT", help="folder; or file, of one scan"
+        "-o", "--output", type=_path, required=True, metavar="OUT", help="output folder; or a file, for one scan"
     )
-    files = predict.add_argument_group("what is written")
+    files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
         choices=("nii.gz", "nrrd", "dicom-seg"),
         default="nii.gz",
-        help="of label maps; nrrd is a segmentation of 3D Slicer, dicom-seg needs highdicom (default: %(default)s)",
+        help="format of label maps; nrrd is for 3D Slicer, dicom-seg needs highdicom (default: %(default)s)",
     )
-    files.add_argument("--probabilities", action="store_true", help="NAME_prob.nii.gz: one volume per label")
+    files.add_argument("--probabilities", action="store_true", help="write NAME_prob.nii.gz: one volume per label")
     files.add_argument(
-        "--uncertainty", action="store_true", help="NAME_entropy.nii.gz, 0 (sure) to 1, and its mean in the report"
+        "--uncertainty", action="store_true", help="write NAME_entropy.nii.gz, 0 (sure) to 1; report its mean"
     )
     files.add_argument(
         "--statistics",
         action="store_true",
-        help="volume, surface, centroid, intensity: NAME_statistics.json, statistics.csv",
+        help="write NAME_statistics.json and statistics.csv: volume, surface, centroid, intensity",
     )
-    files.add_argument("--preview", action="store_true", help="NAME_preview.png: three slices with the labels")
-    files.add_argument("--overwrite", action="store_true", help="do finished scans again, and replace files")
-    how = predict.add_argument_group("how")
+    files.add_argument("--preview", action="store_true", help="write NAME_preview.png: three slices with the labels")
+    files.add_argument(
+        "--overwrite", action="store_true", help="segment finished scans again and overwrite their files"
+    )
+    how = predict.add_argument_group("settings")
     how.add_argument(
         "--checkpoint",
         dest="checkpoints",
         nargs="+",
         default=[],
         metavar="FILE",
-        help="weights (default: the bundle's own, or its only training's); of several the probabilities are averaged",
+        help="weights; the probabilities of several are averaged (default: the bundle's own, or its only training's)",
     )
     how.add_argument(
         "--training",
@@ -99,7 +101,7 @@ def _add_predict(verbs: Any) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="weights of these trainings: folders in BUNDLE/runs, or their paths",
+        help="weights of these trainings: folders in BUNDLE/runs, or paths",
     )
     how.add_argument(
         "--folds",
@@ -109,23 +111,21 @@ def _add_predict(verbs: Any) -> None:
         help="weights of these folds' trainings: BUNDLE/runs/fold_N/model.pt",
     )
     how.add_argument("--tta", action="store_true", help="average over mirrored scans, along the axes training mirrored")
-    how.add_argument("--fast", action="store_true", help="windows overlap by a quarter instead of the bundle's share")
+    how.add_argument("--fast", action="store_true", help="let windows overlap by only a quarter")
     how.add_argument(
         "--no-postprocessing",
         dest="postprocessing",
         action="store_false",
-        help="leave out the post-processing that the bundle declares",
+        help="leave out the bundle's post-processing",
     )
     how.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     how.add_argument(
         "--runtime",
         default="pytorch",
         metavar="NAME",
-        help="what the network computes on: pytorch; or openvino, on a CPU faster (default: %(default)s)",
+        help="pytorch; or openvino, faster on a CPU (default: %(default)s)",
     )
-    how.add_argument(
-        "--memory", metavar="SIZE", help="what the process may take, such as 4GB (default: 80%% of what is free)"
-    )
+    how.add_argument("--memory", metavar="SIZE", help="memory limit, such as 4GB (default: 80%% of free memory)")
     how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
     how.add_argument(
         "--set",
@@ -140,20 +140,20 @@ def _add_predict(verbs: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    with _one_interrupt():
-        return _predicted(options)
+    with _interrupt_once():
+        return _run_prediction(options)
 
 
-def _predicted(options: argparse.Namespace) -> int:
+def _run_prediction(options: argparse.Namespace) -> int:
     if (options.threads or 0) > 0:
-        # Those of NumPy and ITK are counted when these are imported.
+        # NumPy and ITK read these when they are imported.
         os.environ |= dict.fromkeys(_THREADS, str(options.threads))
     from ..imports import quick_imports  # noqa: PLC0415
 
     with quick_imports():
         from ..prediction.command import Request, predict_files  # noqa: PLC0415
         from ..prediction.outputs import Wanted  # noqa: PLC0415
-        from ..prediction.settings import budget, checkpoints, device_name, thread_count  # noqa: PLC0415
+        from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
 
     wanted = Wanted(
         format=options.format,
@@ -162,7 +162,7 @@ def _predicted(options: argparse.Namespace) -> int:
         statistics=options.statistics,
         preview=options.preview,
     )
-    weights, note = checkpoints(options.bundle, options.checkpoints, options.folds, options.trainings)
+    weights, note = choose_checkpoints(options.bundle, options.checkpoints, options.folds, options.trainings)
     if note:
         print(note, file=sys.stderr)
     request = Request(
@@ -171,19 +171,19 @@ def _predicted(options: argparse.Namespace) -> int:
         output=options.output,
         wanted=wanted,
         checkpoints=weights,
-        device=device_name(options.device),
+        device=options.device,
         tta=options.tta,
         fast=options.fast,
-        memory=budget(options.memory),
-        threads=thread_count(options.threads),
+        memory=memory_budget(options.memory),
+        threads=options.threads,
         postprocessing=options.postprocessing,
         overwrite=options.overwrite,
         settings=dict(options.set),
         runtime=options.runtime,
     )
-    summary = predict_files(request, tell=_tell)
+    summary = predict_files(request, on_result=_print_result)
     if summary.first:
-        print(summary.words, flush=True)
+        print(summary.text, flush=True)
     return summary.status
 
 
@@ -191,7 +191,7 @@ def _postprocess(options: argparse.Namespace) -> int:
     from ..imports import quick_imports  # noqa: PLC0415
 
     with quick_imports():
-        from ..prediction.choose import choose_postprocessing, chosen_text  # noqa: PLC0415
+        from ..prediction.choose import choice_text, choose_postprocessing  # noqa: PLC0415
 
     chosen = choose_postprocessing(
         options.bundle,
@@ -201,18 +201,17 @@ def _postprocess(options: argparse.Namespace) -> int:
         dataset_dir=options.dataset_dir,
         dry_run=options.dry_run,
     )
-    print(chosen_text(chosen), end="")
+    print(choice_text(chosen), end="")
     return 0
 
 
 @contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """Let the first Ctrl-C, and what stops a job of a cluster, interrupt, and none after it while things are tidied up.
+def _interrupt_once() -> Iterator[None]:
+    """Interrupt at the first Ctrl-C or SIGTERM, and ignore further ones during the clean-up.
 
-    Under torchrun each comes twice: from the terminal and from torchrun. After one the process ends, so that none of
-    them means anything any more.
+    Under torchrun each signal comes twice: from the terminal and from torchrun.
     """
-    # A shell that starts something in the background lets it ignore Ctrl-C, and only the main thread can handle one.
+    # Programs in the background of a shell ignore Ctrl-C, and only the main thread can handle signals.
     main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
     before = {number: signal.getsignal(number) for number in numbers}
@@ -223,7 +222,7 @@ def _one_interrupt() -> Iterator[None]:
         came.append(number)
         if len(came) > 1:
             return
-        # print() may be in the middle of a line itself.
+        # print() is not safe here: it may be in the middle of a line.
         with suppress(OSError):
             os.write(2, _STOPPING)
         raise KeyboardInterrupt
@@ -237,7 +236,7 @@ def _one_interrupt() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN if came else before[number])
 
 
-def _tell(result: Any) -> None:
+def _print_result(result: Any) -> None:
     for note in result.notes:
         print(f"note: {result.name}: {note}", file=sys.stderr)
     if result.error:

@@ -1,4 +1,4 @@
-"""Verbs that take a bundle from somebody and give one to others: `import` and `push`."""
+"""Verbs that share bundles: `import` and `push`."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ def add_share_verbs(verbs: Any) -> None:
     """Add `import` and `push` to the subparsers."""
     taken = verbs.add_parser(
         "import",
-        help="unpack somebody's bundle safely, after listing all that it would run",
-        description="Check a bundle's zip, its checksums and weights, list every expression, class and script that "
-        "would run, and unpack it if you agree. Nothing of it runs here, and nothing is judged: read the list.",
-        epilog="Without a terminal to ask at, --yes agrees. Exit status: 0 unpacked or listed, 2 refused or not "
-        "agreed.",
+        help="unpack another person's bundle safely, after listing its code",
+        description="Check a bundle's zip, its checksums and weights; list every expression, class and script that "
+        "would run; unpack the bundle if you agree. None of its code runs here, and none is judged: read the list.",
+        epilog="Without a terminal, agree with --yes. Exit status: 0 unpacked or listed, 2 refused or not agreed.",
     )
-    taken.add_argument("bundle", type=Path, metavar="ZIP", help="a bundle's zip; a folder is only looked at")
+    taken.add_argument("bundle", type=Path, metavar="ZIP", help="a bundle's zip; or a folder, which is only listed")
     taken.add_argument(
-        "-o", "--output", type=_named, metavar="DIR", help="folder to make (default: the bundle's name, here)"
+        "-o",
+        "--output",
+        type=_path,
+        metavar="DIR",
+        help="new folder (default: the bundle's name, in the working directory)",
     )
-    taken.add_argument("--list", action="store_true", help="only look and list; unpack nothing")
-    taken.add_argument("--yes", action="store_true", help="unpack without asking, unless it is refused")
-    taken.add_argument("--json", type=_named, metavar="FILE", help="write the list as JSON, too")
+    taken.add_argument("--list", action="store_true", help="only list; unpack nothing")
+    taken.add_argument("--yes", action="store_true", help="unpack without asking, unless a check refuses it")
+    taken.add_argument("--json", type=_path, metavar="FILE", help="also write the list as JSON")
     taken.add_argument(
         "--max-size",
         type=_size,
         metavar="SIZE",
-        help="what the zip may take unpacked, however well it is compressed, such as 50GB (default: 20GB, and of more "
-        "than 100 MB not a hundredfold of the zip)",
+        help="limit of the unpacked size, such as 50GB (default: 20GB; above 100 MB also 100 times the zip's size)",
     )
     taken.set_defaults(run=_import)
 
@@ -48,12 +50,12 @@ def add_share_verbs(verbs: Any) -> None:
         "pip install 'lightskip[hub]'",
     )
     push.add_argument("folder", type=Path, metavar="FOLDER", help="an exported bundle's folder")
-    push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="the repository on the hub; made if missing")
-    push.add_argument("--dry-run", action="store_true", help="upload nothing; list what would go, without network")
+    push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="repository on the hub; created if missing")
+    push.add_argument("--dry-run", action="store_true", help="upload nothing; list the files, without network access")
     seen = push.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", help="make a new repository private (the default)")
     seen.add_argument("--public", action="store_true", help="make a new repository public")
-    push.add_argument("--message", metavar="TEXT", help="of the commit (default: the bundle's name and version)")
+    push.add_argument("--message", metavar="TEXT", help="commit message (default: the bundle's name and version)")
     push.set_defaults(run=_push)
 
 
@@ -72,7 +74,7 @@ def _import(options: argparse.Namespace) -> int:
         found.check()
         if found.target is None:
             return 0
-        if not (options.yes or _agreed(f"unpack to {printable(str(found.target))}?")):
+        if not (options.yes or _ask(f"unpack to {printable(str(found.target))}?")):
             return 2
         place = found.place()
     print(f"unpacked: {place}")
@@ -86,7 +88,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _check_list(listed: Path | None, bundle: Path, output: Path | None) -> None:
-    """The list must not take the zip's place, nor lie where the bundle is to be made."""
+    """Raise InputError if the list would replace the zip, or be in the folder that is to be made."""
     from ..data.errors import InputError  # noqa: PLC0415
 
     if listed is None:
@@ -95,15 +97,15 @@ def _check_list(listed: Path | None, bundle: Path, output: Path | None) -> None:
     if listed.resolve() == bundle.resolve() or (bundle.is_file() and listed.is_file() and listed.samefile(bundle)):
         found = "the bundle itself"
     elif output is not None and listed.resolve().is_relative_to(output.resolve()):
-        found = f"a place within {output}, which is still to be made"
+        found = f"a file in {output}, the folder to be made"
     if found:
         remedy = "name a file elsewhere"
-        raise InputError("--json", found=found, expected="a file of its own for the list", remedy=remedy)
+        raise InputError("--json", found=found, expected="a separate file for the list", remedy=remedy)
 
 
-def _agreed(question: str) -> bool:
+def _ask(question: str) -> bool:
     if not sys.stdin.isatty():
-        print("nothing was unpacked: there is no terminal to ask at; read the list, then add --yes", file=sys.stderr)
+        print("nothing was unpacked: there is no terminal; read the list, then add --yes", file=sys.stderr)
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
@@ -125,7 +127,7 @@ def _push(options: argparse.Namespace) -> int:
     return 0
 
 
-def _named(text: str) -> Path:
+def _path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty name")
     return Path(text)

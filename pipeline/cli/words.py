@@ -1,4 +1,4 @@
-"""What several verbs read from the command line in the same way."""
+"""Parsers of arguments that several verbs share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["setting"]
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Read ``KEY=VALUE``, an override of a config; the value is Python's, or else text."""
+    """Parse ``KEY=VALUE``, an override of a config; a value that is not a Python literal is text."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE, such as skip=concat")

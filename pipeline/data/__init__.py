@@ -1,4 +1,4 @@
-"""Datalists, the dataset check, and the errors that explain what is wrong with a user's files."""
+"""Datalists, the dataset check, and the errors that explain problems of users' files."""
 
 from .case_names import names_by_file
 from .check import check_cases, check_scans

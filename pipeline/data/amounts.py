@@ -1,4 +1,4 @@
-"""Amounts as people write them on the command line: memory such as 8GB."""
+"""Amounts on the command line: memory such as 8GB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse_memory(text: str) -> int:
     """Return an amount of memory such as 8GB or 7.5GiB in bytes.
 
     Raises:
-        InputError: The text is no such amount.
+        InputError: the text is not a number with a unit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
     if match is None or match[2].upper() not in _UNITS or float(match[1]) == 0:

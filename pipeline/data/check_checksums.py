@@ -1,4 +1,4 @@
-"""Whether a case's files are still those that the datalist was made of."""
+"""Compare a case's files with the checksums in the datalist."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from .dataset import Case, Dataset, located
+from .dataset import Case, Dataset, locate
 from .findings import Finding
 from .images.endings import is_store
 
-__all__ = ["changed_files", "checksums_of_cases"]
+__all__ = ["checksums_by_case", "find_changed_files"]
 
 
-def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
-    """Return the datalist's SHA-256 of each case's files, by case and by file; of a series or a store, those in it."""
-    told = dataset.described.get("checksums")
+def checksums_by_case(dataset: Dataset) -> dict[str, dict[str, str]]:
+    """Return the datalist's SHA-256 by case and by file; for a series or a store, of the files in it."""
+    checksums = dataset.described.get("checksums")
     by_name: dict[str, dict[str, str]] = {}
-    for file, digest in told.items() if isinstance(told, Mapping) else ():
+    for file, digest in checksums.items() if isinstance(checksums, Mapping) else ():
         path = PurePosixPath(str(file))
         stores = (folder for folder in path.parents[1:] if is_store(folder))
         for name in (path, path.parent, *stores):
@@ -32,16 +32,16 @@ def checksums_of_cases(dataset: Dataset) -> dict[str, dict[str, str]]:
     }
 
 
-def changed_files(case: Case, folder: Path, expected: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each file whose SHA-256 is another than the datalist says; missing files have their own."""
+def find_changed_files(case: Case, folder: Path, expected: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each file whose SHA-256 differs from the datalist's; missing files have their own finding."""
     for file, digest in expected.items():
-        path = located(folder, file)
+        path = locate(folder, file)
         if path.is_file() and _sha256(path) != digest.lower():
             yield Finding(
                 "checksum",
-                "a file with another SHA-256 than the datalist has for it",
-                "the file that the datalist was made of",
-                "copy the file again; or, if it was changed on purpose, make the datalist anew",
+                "a SHA-256 that differs from the datalist's",
+                "the file that the datalist was made from",
+                "copy the file again, or make a new datalist if the change was intended",
                 case.name,
                 file,
             )

@@ -1,4 +1,4 @@
-"""`lightskip check`: every case of a datalist is read whole, measured, and compared with the others."""
+"""`lightskip check`: reads every case of a datalist whole, measures it, and compares it with the others."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from typing import Any
 from tqdm import tqdm
 
 from ..files import write_text
-from .check_checksums import changed_files, checksums_of_cases
-from .check_grid import ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS, SHEAR
+from .check_checksums import checksums_by_case, find_changed_files
+from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
 from .compare_cases import compare_cases
-from .dataset import Case, Dataset, located, read_dataset
+from .dataset import Case, Dataset, locate, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
 from .images.files import parts_of
@@ -41,7 +41,7 @@ _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
     "same place, share of the smallest spacing": SAME_PLACE_VOXELS,
     "rounding of a header, share of the smallest spacing": ROUNDING_VOXELS,
-    "shear, cosine of the angle between two axes": SHEAR,
+    "shear, cosine of the angle between two axes": MAX_SHEAR,
 }
 
 
@@ -55,28 +55,28 @@ def check_dataset(
     progress: bool = True,
     draw: Draw | None = None,
 ) -> dict[str, Any]:
-    """Check a dataset and measure what `lightskip plan` needs to know of it.
+    """Check a dataset, measure it for `lightskip plan`, and return the report.
 
-    A case's files are read whole, one image at a time beside its label map; as many cases are in memory as there are
-    workers. What is found goes into the output folder at once, so that an interrupted check continues from there,
-    and a second one reads only files whose size or time of change is another.
+    A case's files are read whole: its label map, and one image at a time. As many cases are in memory as there are
+    workers. Results are written to the output folder at once, so that an interrupted check resumes, and a second
+    check reads only files whose size or modification time has changed.
 
     Args:
         datalist: JSON file, as `lightskip datalist` writes it.
-        output: folder for `check.json` and what resuming needs; None writes nothing.
+        output: folder for `check.json` and the results to resume from; None writes nothing.
         dataset_dir: folder that the datalist's paths start from, if not the one it names.
         workers: cases read at the same time; by default the number of CPUs, 8 at most.
-        resume: whether to take what an earlier check in the same folder has found.
-        progress: whether to show a progress bar on stderr, where that is a terminal.
+        resume: whether to use the results of an earlier check in the same folder.
+        progress: whether to show a progress bar on stderr, if that is a terminal.
         draw: draws a picture of every case: a function of a module, such as `pipeline.report.thumbnail.draw_thumbnail`.
 
     Returns:
-        The report as it is in `check.json`, with one entry more: "thumbnails", JPEG bytes by the case's name;
-        without `draw` an earlier check may have left some.
+        The report as in `check.json`, with one more entry: "thumbnails", JPEG bytes by the case's name. Without
+        `draw` these are the thumbnails of an earlier check, if there are any.
 
     Raises:
-        InputError: the datalist cannot be read, its folder is not there, or the output folder cannot be written to.
-            Bad images raise nothing: they are findings, and so is an error of the check itself in a case.
+        InputError: the datalist cannot be read, its folder is missing, or the output folder cannot be written to.
+            Bad images raise nothing: they are findings, as are errors of the check itself.
     """
     started = time.monotonic()
     if workers is not None and workers < 1:
@@ -85,7 +85,7 @@ def check_dataset(
     sha256 = dataset.sha256
     wanted = find_wanted(dataset)
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
-    labels = dataset.labels or _labels_found(inspections)
+    labels = dataset.labels or _name_label_values(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
     findings += compare_cases(dataset, labels, inspections)
     report = {
@@ -101,9 +101,9 @@ def check_dataset(
         "spatial_dims": wanted.spatial_dims,
         "channels": dataset.channels or [f"channel {index}" for index in range(wanted.channels)],
         "labels": labels,
-        "summary": _summary(dataset, findings),
+        "summary": _summarize(dataset, findings),
         "findings": [finding.record() for finding in findings],
-        "cases": [_named(inspection.record, labels) for inspection in inspections],
+        "cases": [_name_classes(inspection.record, labels) for inspection in inspections],
     }
     if output is not None:
         _write(Path(output) / REPORT, json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -119,7 +119,7 @@ def _write(path: Path, text: str) -> None:
             path,
             found=f"a file that cannot be written ({error.strerror})",
             expected="a folder with room for the report",
-            remedy="name another one, or make room: -o FOLDER",
+            remedy="free some space, or name another folder with -o FOLDER",
         ) from error
 
 
@@ -135,81 +135,81 @@ def _inspect(
 ) -> list[Inspection]:
     settings = repr((_FORMAT, version("lightskip"), wanted))
     if draw is not None:
-        # Lines without these pictures are not used; without `draw`, lines with any pictures are.
+        # With `draw`, only results with its pictures are used; without it, results with any pictures.
         settings += f" with pictures by {getattr(draw, '__module__', '')}.{getattr(draw, '__qualname__', '')}"
     state = Progress(output, settings=settings, resume=resume)
     stop = threading.Event()
     executor = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
-    checksums = checksums_of_cases(dataset)
+    checksums = checksums_by_case(dataset)
 
-    def one(case: Case) -> Inspection:
+    def inspect(case: Case) -> Inspection:
         expected = checksums.get(case.name, {})
         try:
-            key = _key(case, dataset.folder, expected)
+            key = _state_key(case, dataset.folder, expected)
             known = state.find(key)
             if known is not None:
-                return _renamed(known, case)
+                return _update_case(known, case)
             inspection = inspect_case(case, dataset.folder, wanted, stop, draw)
-            inspection.findings.extend(changed_files(case, dataset.folder, expected))
+            inspection.findings.extend(find_changed_files(case, dataset.folder, expected))
         except (Stopped, InputError):
             raise
-        except Exception as error:  # a bug, or too little memory, must not cost the findings of the others
+        except Exception as error:  # a bug, or too little memory, must not lose the findings of the other cases
             return failed_case(case, error)
-        # A disk or network that failed this time may work the next.
+        # A disk or network may work again next time.
         if not any(finding.kind == "unreadable" for finding in inspection.findings):
             state.add(key, inspection)
         return inspection
 
     try:
-        results = executor.map(one, dataset.cases)
+        results = executor.map(inspect, dataset.cases)
         bar = tqdm(results, total=len(dataset.cases), desc="Checking", unit="case", disable=None if progress else True)
         return list(bar)
     finally:
-        # After Ctrl-C the cases not begun are not read any more, and those begun are given up.
+        # After Ctrl-C no further case is started, and running ones stop.
         stop.set()
         executor.shutdown(cancel_futures=True)
         state.close()
 
 
-def _renamed(known: Inspection, case: Case) -> Inspection:
-    """Return what is known of these files for this case: name, fold and subject are the datalist's, not the files'."""
+def _update_case(known: Inspection, case: Case) -> Inspection:
+    """Return an earlier result for these files with name, fold and subject of this case."""
     listed = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
     findings = [replace(finding, case=case.name) for finding in known.findings]
     # A copy, because a datalist may name the same files twice.
     return replace(known, findings=findings, record=known.record | listed)
 
 
-def _key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
-    """Name the state of a case's files: another one where a file was changed."""
+def _state_key(case: Case, folder: Path, checksums: Mapping[str, str]) -> str:
+    """Return a key for the state of a case's files, which changes if a file changes."""
     files = [*case.images, *([case.label] if case.label else [])]
-    parts = [part for file in files for part in (file, *_states(located(folder, file)))]
+    parts = [part for file in files for part in (file, *_file_states(locate(folder, file)))]
     parts += sorted(checksums.items())
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def _states(path: Path) -> Iterable[tuple[str, int, int]]:
-    # The voxels of a .mhd lie in the file that it names, those of a series in the folder's files.
+def _file_states(path: Path) -> Iterable[tuple[str, int, int]]:
+    # The voxels of a .mhd are in the file that it names, those of a series in the folder's files.
     try:
         for file in parts_of(path):
             if file.is_file():
                 state = file.stat()
                 yield file.name, state.st_size, state.st_mtime_ns
     except (OSError, InputError):
-        # What cannot be looked at has no state; reading it says why.
+        # Reading the case reports the reason.
         return
 
 
-def _labels_found(inspections: Iterable[Inspection]) -> dict[str, int]:
+def _name_label_values(inspections: Iterable[Inspection]) -> dict[str, int]:
     values = sorted({int(value) for inspection in inspections for value in inspection.record["classes"]})
     return {"background": 0, **{f"label_{value}": value for value in values}}
 
 
-def _named(record: dict[str, Any], labels: Mapping[str, int]) -> dict[str, Any]:
+def _name_classes(record: dict[str, Any], labels: Mapping[str, int]) -> dict[str, Any]:
     names = {str(value): name for name, value in labels.items()}
     return record | {"classes": {names.get(value, value): each for value, each in record["classes"].items()}}
 
 
-def _summary(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
+def _summarize(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
     severities: Counter[Severity] = Counter()
     kinds: Counter[str] = Counter()
     for finding in findings:

@@ -1,4 +1,4 @@
-"""The check of one file: its axes and its voxels' values. What reading it tells is checked in volumes."""
+"""The check of one file: its axes and its voxels' values. Headers are checked in `check_header` and `check_grid`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .errors import InputError
 from .images.endings import is_nifti_like
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
-_MOST_LISTED_VALUES = 10
-# What tools write label maps in ends here: a value beyond is a mistake, and no list by value could hold it.
-_LARGEST_LABEL = 2**31 - 1
-# Normalising squares voxels in float32, which ends at 3.4e38.
-_LARGEST_MAGNITUDE = 1e18
+_MAX_LISTED_VALUES = 10
+# The largest integer that tools use for label maps: a larger value is a mistake, and too large for tables by value.
+_MAX_LABEL = 2**31 - 1
+# Normalising squares voxels in float32, whose limit is 3.4e38.
+_MAX_MAGNITUDE = 1e18
 
 
 class Grid(NamedTuple):
-    """Where a file's voxels lie: spatial shape (voxels) and voxel-to-world affine, 4x4 (mm)."""
+    """The grid of a file's voxels: spatial shape (voxels) and voxel-to-world affine, 4x4 (mm)."""
 
     path: str
     shape: tuple[int, ...]
@@ -27,13 +27,13 @@ class Grid(NamedTuple):
 
 
 def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims: int) -> tuple[int, ...]:
-    """Return the part of the shape that lies in space, as MONAI's LoadImage with `ensure_channel_first` takes it.
+    """Return the part of the shape that is in space, as MONAI's LoadImage with `ensure_channel_first` reads it.
 
-    Up to three axes lie in space and one more, the last, is that of the channels; a second one, of whatever length,
-    ends in channels and depth exchanged. In NIfTI the third axis is in space even where it has length 1.
+    Up to three axes are in space, and one more, the last, has the channels. With a second further axis, of any length,
+    MONAI would exchange channels and depth. In NIfTI the third axis is in space even if its length is 1.
 
     Raises:
-        InputError: MONAI would read other axes or channels than these.
+        InputError: MONAI would read other axes or channels.
     """
     rank = min(3, len(shape) if is_nifti_like(path) else len(shape) - (channels > 1))
     spatial, others = shape[:rank], shape[rank:]
@@ -46,14 +46,14 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
         path,
         found=f"a file with {len(shape)} axes, shape {shape}",
         expected=f"one {noun} ({axes})" if channels == 1 else f"a {noun} with {channels} channels ({axes}, {channels})",
-        remedy="split or select the volumes, take out axes of length 1, or use a bundle for files of this kind",
+        remedy="split or select the volumes, remove axes of length 1, or use a bundle for files of this kind",
         kind="channels" if channels > 1 and rank == spatial_dims else "dimensions",
     )
 
 
-def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
-    """Yield what is wrong with an image's values; its first `axes` axes lie in space, a further one holds channels."""
-    bad = list(not_finite(path, voxels))
+def find_image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
+    """Yield the problems of an image's values; its first `axes` axes are in space, a further one has the channels."""
+    bad = list(find_not_finite(path, voxels))
     yield from bad
     if bad:
         return
@@ -65,23 +65,23 @@ def image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[Inpu
             path,
             found=f"the same value, {value:g}, in every voxel{' of a channel' if lowest.size > 1 else ''}",
             expected="an image with contrast",
-            remedy="export or copy the scan again, or leave it out",
+            remedy="export or copy the scan again, or remove it from the dataset",
             kind="constant",
         )
     low, high = float(lowest.min()), float(highest.max())
-    if max(-low, high) > _LARGEST_MAGNITUDE:
+    if max(-low, high) > _MAX_MAGNITUDE:
         yield InputError(
             path,
             found=f"voxels from {low:.3g} to {high:.3g}",
-            expected=f"values between -{_LARGEST_MAGNITUDE:g} and {_LARGEST_MAGNITUDE:g}",
-            remedy="replace the voxels that no scanner measured (often a fill value), or scale the image",
+            expected=f"values between -{_MAX_MAGNITUDE:g} and {_MAX_MAGNITUDE:g}",
+            remedy="replace voxels that are not measured (often a fill value), or scale the image",
             kind="range",
         )
 
 
-def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
+def find_not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
     """Yield a problem for NaN voxels and one for infinite ones."""
-    # NaN is its own lowest and highest value, so that no second array is needed to find one.
+    # Minimum and maximum are NaN if any voxel is, so no second array is needed to find one.
     if voxels.dtype.kind in "iub" or (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):
         return
     for kind, word, count in (
@@ -93,20 +93,20 @@ def not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
                 path,
                 found=f"{count} of {voxels.size} voxels {word}",
                 expected="a finite number in every voxel",
-                remedy="replace these voxels (for an image, by its background), or make the file again",
+                remedy="replace these voxels (in an image, by its background), or write the file again",
                 kind=kind,
             )
 
 
-def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
-    """Yield what is wrong with the distinct, finite values of a label map; `declared` as in `Wanted`."""
+def find_label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
+    """Yield the problems of a label map's distinct, finite values; `declared` is that of `Wanted`."""
     largest = max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
-    if largest > _LARGEST_LABEL:
+    if largest > _MAX_LABEL:
         yield InputError(
             path,
             found=f"label values up to {largest:.3g}",
-            expected=f"label values between -{_LARGEST_LABEL} and {_LARGEST_LABEL}",
-            remedy="correct the label map: this is a fill value, or the file is no label map",
+            expected=f"label values between -{_MAX_LABEL} and {_MAX_LABEL}",
+            remedy="correct the label map (the value may be a fill value), or name another file",
             kind="range",
         )
         return
@@ -116,36 +116,39 @@ def label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | 
     if broken.size:
         yield InputError(
             path,
-            found=f"label values that are not whole numbers: {_listed(broken)}",
+            found=f"label values that are not whole numbers: {_join_values(broken)}",
             expected="one whole number per structure",
-            remedy="make the label map again with nearest-neighbour interpolation",
+            remedy="write the label map again with nearest-neighbour interpolation",
             kind="label-not-integer",
         )
-    # A value between two labels is not also one that nobody declared.
+    # A value that is not whole is not reported as undeclared as well.
     found = set(whole[off <= WHOLE_NUMBER_TOLERANCE].astype(np.int64).tolist())
     undeclared = sorted(found - set(declared or ()))
     if declared is not None and undeclared:
         yield InputError(
             path,
-            found=f"undeclared label values: {_listed(np.array(undeclared))}",
-            expected=f"only the declared ones: {', '.join(declared.values())}",
+            found=f"undeclared label values: {_join_values(np.array(undeclared))}",
+            expected=f"only declared values: {', '.join(declared.values())}",
             remedy="declare these labels, or correct the label map",
             kind="label-undeclared",
         )
 
 
 def label_values(voxels: np.ndarray) -> np.ndarray:
-    """Return the distinct values, sorted: sorting the few labelled voxels of a slice is cheap."""
+    """Return the distinct values, sorted.
+
+    It works slice by slice and sorts only the labelled voxels, which are few.
+    """
     slices = np.moveaxis(voxels, -1, 0)
-    return np.unique(np.concatenate([_distinct(part) for part in slices]))
+    return np.unique(np.concatenate([_distinct_values(part) for part in slices]))
 
 
-def _distinct(part: np.ndarray) -> np.ndarray:
+def _distinct_values(part: np.ndarray) -> np.ndarray:
     labelled = np.unique(part[part != 0])
     return labelled if (part != 0).all() else np.append(labelled, part.dtype.type(0))
 
 
-def _listed(values: np.ndarray) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values[:_MOST_LISTED_VALUES])
-    more = len(values) - _MOST_LISTED_VALUES
+def _join_values(values: np.ndarray) -> str:
+    shown = ", ".join(f"{value:.6g}" for value in values[:_MAX_LISTED_VALUES])
+    more = len(values) - _MAX_LISTED_VALUES
     return f"{shown} and {more} more" if more > 0 else shown

@@ -1,4 +1,4 @@
-"""The folder of a DICOM series: that it holds one series, every slice of it once, and all on one straight grid."""
+"""The check of a DICOM series' folder: one series, each slice once, and all slices on one straight grid."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from .images.dicom_slices import SPLITTING, Slice
 
 __all__ = ["check_one_file", "check_slices"]
 
-# Of the usual distance: positions are rounded, and tables move unevenly.
-_UNEVEN = 0.1
-# Of direction cosines: half a pixel at the edge of 1000.
-_TURNED = 1e-3
-_OTHER_SPACING = 1e-3
-# Of a pixel, sideways over the whole series: below it no voxel is nearer to another's place.
-_SIDEWAYS = 0.5
+# Share of the usual distance: positions are rounded, and tables move unevenly.
+_MAX_UNEVENNESS = 0.1
+# Difference of direction cosines: half a pixel at the edge of 1000.
+_MAX_TURN = 1e-3
+_MAX_SPACING_DIFFERENCE = 1e-3
+# Share of a pixel, over the whole series: below it no voxel is nearer to another voxel's place.
+_MAX_SIDEWAYS = 0.5
 
 
 def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -> list[Slice]:
-    """Check a folder for what readers are silent about, and return the slices of its only series.
+    """Check a folder for problems that readers ignore, and return the slices of its only series.
 
-    Of several series readers take one, and of one whose slices differ in thickness or date a part; across a missing
-    slice they go on; a slice of another orientation or pixel size they put among the rest; and the shift of a tilted
-    gantry's slices they drop.
+    Without a message, readers take one of several series, or a part of a series whose slices differ in thickness or
+    date; they ignore a missing slice, mix in slices of another orientation or pixel size, and drop the shift of a
+    tilted gantry.
 
     Args:
         folder: the folder of the files.
         slices: the headers of its DICOM files.
-        damaged: names of files that are DICOM by their names and cannot be read.
+        damaged: names of files with DICOM names that cannot be read.
 
     Raises:
-        InputError: there are no images among them, or some that are damaged or that ITK cannot decode; several
-            series; slices of different orientation, size or spacing; one slice alone; two in one place, or distances
-            that differ by more than a tenth; slices that shift sideways by more than half a pixel.
+        InputError: the folder has no images, or damaged ones, or ones that ITK cannot decode; several series; slices
+            of different orientation, size or spacing; one slice only; two slices in one place, or distances that
+            differ by more than a tenth; slices that shift sideways by more than half a pixel.
     """
-    images = [one for one in slices if one.is_image and one.whole]
+    images = [one for one in slices if one.is_image and one.is_complete]
     series = {one.series for one in images}
     if len(series) > 1:
         raise InputError(
             folder,
             found=f"{len(series)} DICOM series in one folder",
             expected="the files of one series",
-            remedy="give every series a folder of its own, and name the one that is meant",
+            remedy="put each series into a folder of its own, and name the right one",
             kind="dimensions",
         )
     if not images:
         for one in slices:
             _check_content(one, where=folder)
-    # Where it is the last slice, no gap would show that it is left out.
-    broken = [one for one in slices if not (one.is_image and one.whole) and other_content(one.storage) is None]
+    # If the last slice is missing, there is no gap to notice.
+    broken = [one for one in slices if not (one.is_image and one.is_complete) and other_content(one.storage) is None]
     _refuse_damaged(folder, sorted([*damaged, *(Path(one.file).name for one in broken)]))
     if not images:
         return []
     for one in images:
         _check_content(one, where=folder)
-    # A file of many slices describes itself.
+    # A file with several frames has its own geometry.
     if all(one.frames == 1 for one in images):
         _check_one_kind(folder, images)
         _check_distances(folder, images)
@@ -68,14 +68,14 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
 
 
 def check_one_file(path: str, one: Slice) -> None:
-    """Check one DICOM file that is given by itself: that it is a volume.
+    """Check that a single DICOM file is a volume.
 
     Raises:
-        InputError: it is no image, ITK cannot decode it, or it holds one slice.
+        InputError: it is no image, ITK cannot decode it, or it has one slice only.
     """
     _check_content(one, where=path)
     if one.frames == 1:
-        _refuse_one_slice(path, remedy="give the folder that holds the files of its series")
+        _refuse_one_slice(path, remedy="give the folder with the files of its series")
 
 
 def _check_content(one: Slice, *, where: str) -> None:
@@ -83,7 +83,7 @@ def _check_content(one: Slice, *, where: str) -> None:
     if content is not None:
         raise InputError(
             where,
-            found=f"DICOM that is {content}" + (f" ({Path(one.file).name})" if one.file != where else ""),
+            found=f"DICOM, but {content}" + (f" ({Path(one.file).name})" if one.file != where else ""),
             expected="a DICOM series of images",
             remedy="give the folder of the scan itself",
             kind="not-an-image",
@@ -92,8 +92,8 @@ def _check_content(one: Slice, *, where: str) -> None:
         raise InputError(
             where,
             found=f"DICOM compressed as {packing}",
-            expected="voxels without compression, or as RLE, JPEG, JPEG-LS or JPEG 2000, which ITK decodes",
-            remedy="let the archive export the series uncompressed (explicit VR little endian), or convert it to NIfTI",
+            expected="no compression, or RLE, JPEG, JPEG-LS or JPEG 2000, which ITK decodes",
+            remedy="export the series uncompressed (explicit VR little endian), or convert it to NIfTI",
             kind="unreadable",
         )
 
@@ -105,8 +105,8 @@ def _refuse_damaged(folder: str, names: Sequence[str]) -> None:
     raise InputError(
         folder,
         found=f"DICOM files that are truncated or no images: {names[0]}{more}",
-        expected="a DICOM series whose every file can be read",
-        remedy="copy these files again (or run `git lfs pull`), or move them away if they are not of the scan",
+        expected="a DICOM series in which every file can be read",
+        remedy="copy these files again (or run `git lfs pull`), or move them away if they do not belong to the scan",
         kind="truncated",
     )
 
@@ -117,11 +117,11 @@ def _check_one_kind(folder: str, slices: Sequence[Slice]) -> None:
     sizes = sorted({one.size for one in slices})
     spacings = {tuple(one.spacing.round(6).tolist()) for one in slices}
     stretched = max(float(np.abs(one.spacing / first.spacing - 1).max()) for one in slices)
-    if turned > _TURNED:
+    if turned > _MAX_TURN:
         what, kind = "orientation, as with a localizer among them", "dimensions"
     elif len(sizes) > 1:
         what, kind = f"size: {' and '.join(f'{x} x {y}' for x, y in sizes[:3])} pixels", "dimensions"
-    elif stretched > _OTHER_SPACING:
+    elif stretched > _MAX_SPACING_DIFFERENCE:
         shown = " and ".join(f"{x:g} x {y:g}" for x, y in sorted(spacings)[:3])
         what, kind = f"pixel spacing: {shown} mm", "spacing"
     else:
@@ -138,7 +138,7 @@ def _check_one_kind(folder: str, slices: Sequence[Slice]) -> None:
         folder,
         found=f"a DICOM series whose slices differ in {what}",
         expected="slices of one kind, on one grid",
-        remedy="move what is not of the scan into another folder; where all of it is, convert the series to NIfTI",
+        remedy="move files that do not belong to the scan elsewhere; if all belong, convert the series to NIfTI",
         kind=kind,
     )
 
@@ -147,7 +147,7 @@ def _refuse_one_slice(where: str, *, remedy: str) -> None:
     raise InputError(
         where,
         found="one DICOM slice",
-        expected="the slices of a series, whose places tell how far they are apart",
+        expected="several slices of a series, because their distance follows from their places",
         remedy=remedy,
         kind="dimensions",
     )
@@ -158,29 +158,29 @@ def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
         _refuse_one_slice(folder, remedy="copy the rest of the series into the folder")
     normal = slices[0].direction[:, 2]
     apart = np.diff(np.sort([float(normal @ one.origin) for one in slices]))
-    usual = float(np.median(apart[apart > _UNEVEN * apart.max()])) if apart.any() else 0.0
-    if usual > 0 and np.abs(apart - usual).max() <= _UNEVEN * usual:
+    usual = float(np.median(apart[apart > _MAX_UNEVENNESS * apart.max()])) if apart.any() else 0.0
+    if usual > 0 and np.abs(apart - usual).max() <= _MAX_UNEVENNESS * usual:
         return
-    copies = int((apart <= _UNEVEN * usual).sum())
-    remedy = "copy the series again, or take away what is not of it; where it was taken so, resample it"
+    copies = int((apart <= _MAX_UNEVENNESS * usual).sum())
+    remedy = "copy the series again, or remove files that do not belong to it; if it was scanned like this, resample it"
     if copies:
-        remedy = f"keep one file of each slice: {copies} lie{'s' * (copies == 1)} where another does"
+        remedy = f"keep one file per slice: {copies} {'is' if copies == 1 else 'are'} in the place of another"
     raise InputError(
         folder,
         found=f"a DICOM series whose slices are {apart.min():.4g} to {apart.max():.4g} mm apart",
-        expected="one distance between them" + f" ({usual:.4g} mm)" * (usual > 0) + ": every slice, and each once",
+        expected="equal distances" + f" ({usual:.4g} mm)" * (usual > 0) + ": every slice, and each once",
         remedy=remedy,
         kind="spacing",
     )
 
 
 def _check_straight(folder: str, slices: Sequence[Slice]) -> None:
-    """Refuse a sheared series: readers put the slices exactly one above the other."""
+    """Refuse a sheared series, because readers stack the slices without the shift."""
     first = slices[0]
-    ways = np.array([one.origin - first.origin for one in slices])
-    heights = ways @ first.direction[:, 2]
-    sideways = np.linalg.norm(ways - np.outer(heights, first.direction[:, 2]), axis=1)
-    if sideways.max() <= _SIDEWAYS * first.spacing.min():
+    offsets = np.array([one.origin - first.origin for one in slices])
+    heights = offsets @ first.direction[:, 2]
+    sideways = np.linalg.norm(offsets - np.outer(heights, first.direction[:, 2]), axis=1)
+    if sideways.max() <= _MAX_SIDEWAYS * first.spacing.min():
         return
     far = int(sideways.argmax())
     angle = np.degrees(np.arctan2(sideways[far], abs(heights[far])))
@@ -188,7 +188,7 @@ def _check_straight(folder: str, slices: Sequence[Slice]) -> None:
         folder,
         found=f"a DICOM series whose slices shift sideways, by up to {sideways[far]:.4g} mm (a gantry tilt of "
         f"{angle:.3g} degrees)",
-        expected="slices one straight above the other: readers would drop the shift, and with it the geometry",
-        remedy="resample the series to a straight grid, for example with dcm2niix or 3D Slicer, and give that file",
+        expected="slices stacked without a shift: readers would drop it, and the geometry would be wrong",
+        remedy="resample the series to a straight grid, for example with dcm2niix or 3D Slicer, and use that file",
         kind="sheared",
     )

@@ -1,4 +1,4 @@
-"""What only shows when cases are compared: copies, leakage, odd sizes, labels that no case has."""
+"""Findings from the comparison of cases: copies, leakage, unusual sizes, labels that no case has."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .inspection import Inspection
 
 __all__ = ["compare_cases"]
 
-# A structure's volume is odd beyond so many times its usual spread (the median's absolute deviation, in the logarithm,
-# as a standard deviation) and beyond this factor of the median. It takes so many cases to know what is usual.
+# A structure's volume is unusual if it differs from the median by more than this number of spreads and by more than
+# this factor. The spread is the median absolute deviation of the logarithm, scaled to a standard deviation. With fewer
+# cases than the minimum nothing is unusual.
 MAX_SPREADS = 6.0
 MAX_FACTOR = 3.0
 MIN_CASES = 8
-# Where more cases than this share have specks, or parts, that is how the structure is.
+# If more than this share of the cases has specks, they are normal for the structure.
 MIN_COMMON = 0.1
 MAX_SPACING_FACTOR = 2.0
-# A label that is absent in so small a share of so many cases is more likely forgotten.
+# A label that is missing in at most this share of at least this many cases was probably forgotten.
 MAX_RARE = 0.05
 MIN_CASES_FOR_MISSING = 20
 
@@ -31,12 +32,12 @@ Record = Mapping[str, Any]
 
 
 def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequence[Inspection]) -> list[Finding]:
-    """Compare the cases of a dataset.
+    """Return the findings from a comparison of a dataset's cases.
 
     Args:
         dataset: the datalist.
         labels: value in the files by name.
-        inspections: of its cases, in its order.
+        inspections: of its cases, in the datalist's order.
 
     Returns:
         Findings of the kinds duplicate, leakage, label-volume, label-islands, label-unused, labels-unknown,
@@ -46,16 +47,16 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
     return [
         *find_copies(inspections),
         *find_split_subjects(records),
-        *_odd_volumes(records, labels),
-        *_missing_labels(records, labels),
-        *_islands(records, labels),
-        *_label_values(dataset, records, labels),
-        *_orientations(records),
-        *_spacings(records),
+        *_find_odd_volumes(records, labels),
+        *_find_missing_labels(records, labels),
+        *_find_islands(records, labels),
+        *_check_label_values(dataset, records, labels),
+        *_find_mixed_orientations(records),
+        *_find_spacing_outliers(records),
     ]
 
 
-def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         if len(own) < MIN_CASES:
@@ -76,12 +77,12 @@ def _odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterat
                     found=f"{name} with {each[unit]:.3g} {unit}, {factor:.1f} times {word} than the median",
                     expected=f"about {np.exp(median):.3g} {unit}, the median; {np.exp(median - limit):.3g} to "
                     f"{np.exp(median + limit):.3g} {unit} is usual among the other {len(own) - 1} cases",
-                    remedy="look at the label map: another label's value, a part that is missing, or a rare anatomy",
+                    remedy="look at the label map: a wrong label value, a missing part, or a rare anatomy",
                 )
 
 
-def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield where a label is missing that nearly all others have; one without any label has its own finding."""
+def _find_missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield cases without a label that nearly all others have; a case without any label has its own finding."""
     known = {str(value) for value in labels.values()}
     labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
     for name, value in labels.items():
@@ -94,11 +95,11 @@ def _missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Ite
                 file=record["label"],
                 found=f"no {name}, which {len(labelled) - len(without)} of {len(labelled)} cases have",
                 expected=f"{name}, if the scan shows it",
-                remedy="look at the label map; if the structure is really absent, this is in order",
+                remedy="look at the label map; if the structure is really absent, do nothing",
             )
 
 
-def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     for name, value in labels.items():
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         speckled = [(record, each) for record, each in own if each["specks"]]
@@ -112,12 +113,12 @@ def _islands(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[F
                 file=record["label"],
                 severity="note" if common else "warning",
                 found=f"{name} with {islands} ({size}), more than 3 {word}s away from anything labelled",
-                expected="one part, or parts of some size",
-                remedy="look at the label map; remove what a slip of the mouse has left",
+                expected="one part, or larger parts",
+                remedy="look at the label map, and remove islands that were drawn by accident",
             )
 
 
-def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
     found = {int(value) for record in records for value in record["classes"]}
     background = labels["background"]
     if dataset.labels is None:
@@ -133,8 +134,8 @@ def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[s
             yield Finding(
                 "label-unused",
                 f"label {value} ({name}) in none of the label maps",
-                "every declared label in some case",
-                "take it out of the datalist's labels, or add cases that have it",
+                "every declared label in at least one case",
+                "remove it from the datalist's labels, or add cases that have it",
             )
     if sorted(labels.values()) != list(range(len(labels))) or background != 0:
         values = ", ".join(f"{value} ({name})" for name, value in labels.items())
@@ -142,11 +143,11 @@ def _label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[s
             "labels-not-consecutive",
             f"label values {values}",
             f"0 for the background and 1 to {len(labels) - 1} for the others, as networks number them",
-            "nothing has to be done: a bundle that `lightskip plan` makes maps the values",
+            "do nothing: bundles made by `lightskip plan` map the values",
         )
 
 
-def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
+def _find_mixed_orientations(records: Iterable[Record]) -> Iterator[Finding]:
     counts = Counter(record["orientation"] for record in records if record["orientation"])
     if len(counts) > 1:
         shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
@@ -154,12 +155,12 @@ def _orientations(records: Iterable[Record]) -> Iterator[Finding]:
             "orientation-mixed",
             f"scans stored in {len(counts)} orientations: {shown}",
             "any orientation",
-            "nothing has to be done: bundles turn every scan to one orientation",
+            "do nothing: bundles turn every scan to one orientation",
         )
 
 
-def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
-    # Sorted, because the thick axis is another one in another orientation.
+def _find_spacing_outliers(records: Sequence[Record]) -> Iterator[Finding]:
+    # Sorted, because the position of the thick axis depends on the orientation.
     known = [record for record in records if record["spacing"]]
     if len(known) < MIN_CASES:
         return
@@ -170,23 +171,23 @@ def _spacings(records: Sequence[Record]) -> Iterator[Finding]:
             yield _finding(
                 "spacing-outlier",
                 record,
-                found=f"a spacing of {_product(record['spacing'])} mm",
-                expected=f"about {_product(median)} mm (axes sorted), the dataset's median",
-                remedy="check the header; if it is right, nothing has to be done: bundles resample",
+                found=f"a spacing of {_format_spacing(record['spacing'])} mm",
+                expected=f"about {_format_spacing(median)} mm (axes sorted), the dataset's median",
+                remedy="check the header; if it is correct, do nothing: bundles resample",
             )
 
 
 def _finding(kind: str, record: Record, *, file: str | None = None, **words: Any) -> Finding:
-    return Finding(kind, case=record["name"], file=file or _first(record), **words)
+    return Finding(kind, case=record["name"], file=file or _first_image(record), **words)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _first(record: Record) -> str:
+def _first_image(record: Record) -> str:
     return str(record["images"][0])
 
 
-def _product(spacing: Iterable[float]) -> str:
+def _format_spacing(spacing: Iterable[float]) -> str:
     return " x ".join(f"{size:.4g}" for size in spacing)

@@ -1,4 +1,4 @@
-"""Copies of a scan, and what is on both sides of a split: one image, or one subject."""
+"""Copies of a scan, and leakage: one image, or one subject, on both sides of a split."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Record = Mapping[str, Any]
 
 
 def find_copies(inspections: Iterable[Inspection]) -> Iterator[Finding]:
-    """Yield a finding for each image that another has the same voxels as, and one more where a split parts the two.
+    """Yield a finding for each image with a copy, and one more if the two are on different sides of a split.
 
     Args:
         inspections: of cases; those whose `voxels` are equal are copies.
     """
-    for records in copies(inspections):
+    for records in group_copies(inspections):
         splits = {split_of(record) for record in records}
         for record in records:
-            others = ", ".join(_other(other, record) for other in records if other is not record)
+            others = ", ".join(_other_words(other, record) for other in records if other is not record)
             yield _finding(
                 "duplicate",
                 record,
@@ -35,10 +35,10 @@ def find_copies(inspections: Iterable[Inspection]) -> Iterator[Finding]:
                 yield _finding(
                     "leakage",
                     record,
-                    found=f"this image in {_shown(split_of(record))}, its copy in {_elsewhere(splits, record)}: "
-                    f"{others}",
-                    expected="no image on both sides of a split: measuring on what was trained on means nothing",
-                    remedy="remove the copy, or make the folds anew with `lightskip datalist`",
+                    found=f"this image in {_split_words(split_of(record))}, "
+                    f"its copy in {_other_splits(splits, record)}: {others}",
+                    expected="no image on both sides of a split: results on training images mean nothing",
+                    remedy="remove the copy, or make new folds with `lightskip datalist`",
                 )
 
 
@@ -54,13 +54,13 @@ def find_split_subjects(records: Iterable[Record]) -> Iterator[Finding]:
             yield _finding(
                 "leakage",
                 record,
-                found=f"subject {subject} in {_shown(split_of(record))}, and in {_elsewhere(splits, record)}",
+                found=f"subject {subject} in {_split_words(split_of(record))}, and in {_other_splits(splits, record)}",
                 expected="all scans of a subject in one fold, and none of them in the test part",
-                remedy="make the folds anew with `lightskip datalist`, which keeps subjects whole",
+                remedy="make new folds with `lightskip datalist`, which never divides a subject",
             )
 
 
-def copies(inspections: Iterable[Inspection]) -> list[Sequence[Record]]:
+def group_copies(inspections: Iterable[Inspection]) -> list[Sequence[Record]]:
     """Return the records of the cases whose voxels are equal, in groups of two or more."""
     same: dict[str, list[Record]] = defaultdict(list)
     for inspection in inspections:
@@ -70,30 +70,30 @@ def copies(inspections: Iterable[Inspection]) -> list[Sequence[Record]]:
 
 
 def split_of(record: Record) -> Hashable:
-    """Return the side of the splits that a case is on: its fold, or the test part."""
+    """Return a case's side of the splits: its fold, or the test part."""
     return ("test", None) if record["part"] == "test" else ("fold", record["fold"])
 
 
 def _finding(kind: str, record: Record, **words: Any) -> Finding:
-    return Finding(kind, case=record["name"], file=_first(record), **words)
+    return Finding(kind, case=record["name"], file=_first_image(record), **words)
 
 
-def _other(other: Record, record: Record) -> str:
-    """Name another case's image; where it is the same file, by the case."""
-    same = _first(other) == _first(record)
-    return f"this very file, which case {other['name']} names too" if same else _first(other)
+def _other_words(other: Record, record: Record) -> str:
+    """Return words for another case's image; the case's name if the file is the same."""
+    same = _first_image(other) == _first_image(record)
+    return f"the same file, in case {other['name']}" if same else _first_image(other)
 
 
-def _first(record: Record) -> str:
+def _first_image(record: Record) -> str:
     return str(record["images"][0])
 
 
-def _shown(split: Any) -> str:
+def _split_words(split: Any) -> str:
     kind, fold = split
     if kind == "test":
         return "the test part"
     return "the training part" if fold is None else f"fold {fold}"
 
 
-def _elsewhere(splits: Iterable[Hashable], record: Record) -> str:
-    return ", ".join(sorted(_shown(split) for split in splits if split != split_of(record)))
+def _other_splits(splits: Iterable[Hashable], record: Record) -> str:
+    return ", ".join(sorted(_split_words(split) for split in splits if split != split_of(record)))

@@ -1,4 +1,4 @@
-"""Datalists in the MSD/MONAI JSON form: the scans, the label map of each, and the folds."""
+"""Datalists in the MSD/MONAI JSON form: scans, their label maps, and folds."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from .errors import InputError
 def read_cases(
     datalist: str | Path, dataset_dir: str | Path, *, fold: int, part: Literal["training", "validation"]
 ) -> list[dict[str, Any]]:
-    """Read one part of a cross-validation split.
+    """Return the cases of one part of a cross-validation split.
 
     Args:
         datalist: JSON file with a list `training` of items `{"image": …, "label": …, "fold": …}`; `image` may be a
             list of files, one per channel.
         dataset_dir: folder that the datalist's relative paths start from.
         fold: cases with this fold number are the validation part, all others the training part.
-        part: which of the two to return.
+        part: the part to return.
 
     Returns:
         Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order.
 
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
-            in two folds, or a file that the chosen part names is not there.
+            in two folds, or a file of the chosen part is missing.
     """
     if part not in ("training", "validation"):
         raise InputError(
             "part", found=repr(part), expected='"training" or "validation"', remedy="choose one of the two"
         )
-    folder = existing_folder(dataset_dir)
+    folder = require_folder(dataset_dir)
     items = training_items(datalist)
     folds = _folds_of(items, datalist)
     if fold not in folds:
         raise InputError(
             datalist,
             found=f"no case with fold {fold}",
-            expected=f"one of the folds that there are: {', '.join(map(str, sorted(set(folds))))}",
-            remedy="choose one of these folds, or give cases this fold number",
+            expected=f"one of the existing folds: {', '.join(map(str, sorted(set(folds))))}",
+            remedy="choose one of these folds, or set this fold for some cases",
         )
     _refuse_leakage(items, folds, folder, datalist)
     chosen = [item for item, own in zip(items, folds, strict=True) if (own == fold) == (part == "validation")]
@@ -53,18 +53,21 @@ def read_cases(
             expected="cases in at least two folds",
             remedy="spread the cases over several folds",
         )
-    cases = [{"image": resolved(folder, item["image"]), "label": resolved(folder, item["label"])} for item in chosen]
+    cases = [
+        {"image": resolve_paths(folder, item["image"]), "label": resolve_paths(folder, item["label"])}
+        for item in chosen
+    ]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
     return cases
 
 
 def as_list(paths: Any) -> list[Any]:
-    """Return the files of an item's entry, which is one path or a list of paths (one per channel), as a list."""
+    """Return the files of an item's entry, one path or a list of paths (one per channel), as a list."""
     return list(paths) if isinstance(paths, list | tuple) else [paths]
 
 
-def existing_folder(folder: str | Path) -> Path:
-    """Give the absolute path of a folder that holds something, or raise InputError."""
+def require_folder(folder: str | Path) -> Path:
+    """Return the absolute path of a folder that is not empty, or raise InputError."""
     path = Path(folder).expanduser().absolute()
     if not path.exists():
         found = "no such folder"
@@ -80,7 +83,7 @@ def existing_folder(folder: str | Path) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file, or raise InputError with its name and the place of the mistake."""
+    """Return the content of a JSON file, or raise InputError with its name and the place of the mistake."""
     remedy = "give the path of a datalist in JSON form"
     try:
         return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
@@ -96,7 +99,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def training_items(datalist: str | Path) -> list[dict[str, Any]]:
-    """Return the items of the list `training`, each with a usable `image` and `label`."""
+    """Return the items of the list `training`, each with a path under `image` and `label`."""
     content = read_json(datalist)
     items = content.get("training") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
@@ -113,7 +116,7 @@ def training_items(datalist: str | Path) -> list[dict[str, Any]]:
 
 
 def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:
-    """Raise InputError where an item (named by its place in the datalist) has no usable path under a key."""
+    """Raise InputError if an item (named by its place in the datalist) has no path under a key."""
     paths = as_list(item.get(key)) if isinstance(item, Mapping) else []
     if not paths or not all(isinstance(path, str | Path) and str(path) for path in paths):
         raise InputError(
@@ -124,14 +127,14 @@ def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> N
         )
 
 
-def resolved(folder: Path, paths: Any) -> Any:
-    """Return the path or the list of paths as absolute ones, in the same form."""
+def resolve_paths(folder: Path, paths: Any) -> Any:
+    """Return a path or a list of paths in the same form, but absolute."""
     absolute = [str(folder / Path(path).expanduser()) for path in as_list(paths)]
     return absolute if isinstance(paths, list | tuple) else absolute[0]
 
 
 def require_files(paths: Iterable[str], named_by: object) -> None:
-    """Raise InputError naming the first of these files that is not there, and who names it."""
+    """Raise InputError with the first of these files that is missing, if there is one, and who names it."""
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
         more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
@@ -139,7 +142,7 @@ def require_files(paths: Iterable[str], named_by: object) -> None:
             missing[0],
             found=f"no such file{more}",
             expected=f"every file that {named_by} names",
-            remedy="check dataset_dir and the datalist, or copy the files there",
+            remedy="correct dataset_dir or the datalist, or copy the files there",
         )
 
 
@@ -150,7 +153,7 @@ def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[
             datalist,
             found=f'{len(without)} of {len(items)} cases without a "fold" number, the first is training[{without[0]}]',
             expected='a whole number under "fold" of every case',
-            remedy="add folds to the datalist (make_datalist does it for a folder in MSD layout)",
+            remedy="make a datalist with folds: lightskip datalist",
         )
     return [item["fold"] for item in items]
 
@@ -160,12 +163,12 @@ def _refuse_leakage(
 ) -> None:
     fold_of: dict[str, int] = {}
     for item, fold in zip(items, folds, strict=True):
-        for path in as_list(resolved(folder, item["image"])):
+        for path in as_list(resolve_paths(folder, item["image"])):
             earlier = fold_of.setdefault(os.path.normpath(path), fold)
             if earlier != fold:
                 raise InputError(
                     path,
                     found=f"this image in fold {earlier} and in fold {fold} of {datalist}",
-                    expected="every image in one fold: validating on what was trained on tells nothing",
-                    remedy="remove one of the two items, or give both the same fold",
+                    expected="every image in one fold: validation on training images means nothing",
+                    remedy="remove one of the two items, or set the same fold for both",
                 )

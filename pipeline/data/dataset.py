@@ -1,4 +1,4 @@
-"""A datalist as a dataset: where its files are, its channels and labels, and its cases with their names."""
+"""A datalist as a dataset: its folder, channels and labels, and its cases with their names."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import name_cases
-from .datalist import as_list, existing_folder, read_json, require_paths, training_items
+from .datalist import as_list, read_json, require_folder, require_paths, training_items
 from .errors import InputError
 
 __all__ = [
     "Case",
     "Dataset",
     "datalist_folder",
-    "listed_cases",
-    "located",
+    "list_cases",
+    "locate",
     "names_in_datalist",
     "read_dataset",
-    "reported",
+    "report_name",
 ]
 
 _PARTS_WITHOUT_LABELS = ("test", "testing")
@@ -31,15 +31,15 @@ _WHOLE = re.compile(r"-?[0-9]+")
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a datalist; paths are the datalist's own.
+    """One case of a datalist; paths as the datalist has them.
 
     Args:
         name: see `name_cases`; unique in its dataset.
         part: "training" or "test".
         images: one file, or one per channel.
-        label: the label map; None where there is none.
-        fold: number of its fold, if it has one.
-        subject: whose scan it is, if the datalist tells.
+        label: the label map; None if there is none.
+        fold: number of its fold; None if it has none.
+        subject: whose scan it is; None if the datalist does not say.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a datalist says.
+    """The content of a datalist.
 
     Args:
         file: the datalist.
         folder: where its relative paths start.
         name: of the dataset.
-        channels: names of the images' channels; None where the datalist names none.
-        labels: value in the files by name; None where the datalist names none.
+        channels: names of the images' channels; None if the datalist names none.
+        labels: value in the files by name; None if the datalist names none.
         cases: training cases, then test cases, each in the datalist's order.
         described: the datalist's other entries, such as licence and reference.
     """
@@ -74,31 +74,31 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of the datalist's bytes, as hexadecimal digits."""
+        """SHA-256 of the datalist's bytes, as hexadecimal digits."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     @property
     def files_per_case(self) -> int:
-        """Image files that most cases have."""
+        """Number of image files of most cases."""
         return Counter(len(case.images) for case in self.cases).most_common(1)[0][0]
 
 
 def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) -> Dataset:
-    """Read a datalist.
+    """Return the content of a datalist.
 
     Args:
         datalist: JSON file in the MSD/MONAI form, as `make_datalist` writes it.
-        dataset_dir: folder that relative paths start from; by default what the datalist says in "folder" (relative to
-            the datalist itself), else the folder that it is in.
+        dataset_dir: folder that relative paths start from; by default the datalist's entry "folder" (relative to the
+            datalist itself), else the folder that it is in.
 
     Raises:
         InputError: the datalist is missing or malformed, two labels have one value, or the folder does not exist.
-            Whether the files are there is not looked at.
+            Missing files are not noticed here.
     """
     file = Path(datalist).expanduser()
     training = training_items(file)
     content = read_json(file)
-    folder = existing_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
+    folder = require_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
     return Dataset(
         file=file,
         folder=folder,
@@ -110,17 +110,17 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
     )
 
 
-def listed_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
-    """Return the cases of a datalist with absolute paths, whether or not its folder is there.
+def list_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> list[Case]:
+    """Return the cases of a datalist with absolute paths, even if its folder does not exist.
 
-    Arguments and error are those of `read_dataset`, but that neither the folder nor its files are looked at.
+    Arguments and errors are those of `read_dataset`, except that the folder may be missing.
     """
     file = Path(datalist).expanduser()
     training = training_items(file)
     content = read_json(file)
     folder = Path(_folder(content, file) if dataset_dir is None else dataset_dir).expanduser().absolute()
     return [
-        replace(case, images=tuple(str(located(folder, path)) for path in case.images))
+        replace(case, images=tuple(str(locate(folder, path)) for path in case.images))
         for case in _cases(_items(content, training, file), folder)
     ]
 
@@ -133,37 +133,37 @@ def datalist_folder(datalist: str | Path) -> Path:
 
 
 def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:
-    """Return the names of a datalist's cases by the absolute path of the first image; see `listed_cases`."""
-    return {case.images[0]: case.name for case in listed_cases(datalist, dataset_dir)}
+    """Return the names of a datalist's cases by the absolute path of the first image; see `list_cases`."""
+    return {case.images[0]: case.name for case in list_cases(datalist, dataset_dir)}
 
 
-def located(folder: Path, path: str) -> Path:
-    """Return the path of a file that a datalist names; "~/" is the user's own folder, "~x" a name like any other."""
+def locate(folder: Path, path: str) -> Path:
+    """Return the path of a file that a datalist names; "~/" is the user's home, "~x" an ordinary name."""
     return folder / (Path(path).expanduser() if path.startswith("~/") else path)
 
 
-def reported(path: str) -> str:
-    """Return a file that a datalist names as reports name it: without the "./" that it may begin with."""
+def report_name(path: str) -> str:
+    """Return the name of a datalist's file in reports: without a leading "./"."""
     return path.removeprefix("./")
 
 
 def _folder(content: Mapping[str, Any], file: Path) -> Path:
-    """Return the folder that a datalist names, else its own."""
+    """Return the folder that a datalist names, else the folder that it is in."""
     named = content.get("folder", ".")
     if not isinstance(named, str):
-        raise _malformed(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
+        raise _entry_error(file, f'"folder" {named!r}', "the dataset's folder, relative to this file")
     return file.parent / Path(named).expanduser()
 
 
 def _items(
     content: Mapping[str, Any], training: list[dict[str, Any]], file: Path
 ) -> list[tuple[Mapping[str, Any], str]]:
-    """Return a datalist's items, each with its part."""
+    """Return a datalist's items, each with its part, "training" or "test"."""
     items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
     for part in _PARTS_WITHOUT_LABELS:
         listed = content.get(part) or []
         if not isinstance(listed, list):
-            raise _malformed(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
+            raise _entry_error(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
         for number, entry in enumerate(listed):
             item = entry if isinstance(entry, Mapping) else {"image": entry}
             require_paths(item, "image", file, place=f"{part}[{number}]")
@@ -173,7 +173,7 @@ def _items(
 
 def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Case]:
     images = [[str(path) for path in as_list(item["image"])] for item, _ in items]
-    names = name_cases([[located(folder, path) for path in paths] for paths in images])
+    names = name_cases([[locate(folder, path) for path in paths] for paths in images])
     return [
         Case(
             name=name,
@@ -193,11 +193,11 @@ def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
         return None
     if isinstance(named, Mapping) and named and all(_WHOLE.fullmatch(key) for key in named):
         return [str(named[key]) for key in sorted(named, key=int)]
-    raise _malformed(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
+    raise _entry_error(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
 
 
 def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
-    """Read {"1": "liver"} (MSD) as well as {"liver": 1} (nnU-Net); the background first, then by value."""
+    """Return labels from {"1": "liver"} (MSD) or {"liver": 1} (nnU-Net): the background first, then by value."""
     named = content.get("labels")
     if named is None:
         return None
@@ -208,11 +208,11 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
         by_name = [(str(key), value) for key, value in pairs]
     else:
         expected = '"labels": {"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one value per name'
-        raise _malformed(file, f'"labels" {named!r}', expected)
+        raise _entry_error(file, f'"labels" {named!r}', expected)
     labels = dict(by_name)
     if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
-        raise _malformed(file, f'"labels" {named!r}', "every name once and every value once")
-    # Whatever it is called (bg, unlabelled): 0 is what is not labelled, unless another value has the name.
+        raise _entry_error(file, f'"labels" {named!r}', "every name once and every value once")
+    # 0 is the background whatever its name (bg, unlabelled), unless another value is named background.
     called = [name for name in labels if name.lower() == "background"] or [n for n in labels if labels[n] == 0]
     if not called:
         labels["background"] = 0
@@ -221,5 +221,5 @@ def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
     return dict(sorted(labels.items(), key=lambda item: (item[0] != "background", item[1])))
 
 
-def _malformed(file: Path, found: str, expected: str) -> InputError:
+def _entry_error(file: Path, found: str, expected: str) -> InputError:
     return InputError(file, found=found, expected=expected, remedy="correct this entry of the datalist")

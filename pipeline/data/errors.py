@@ -1,4 +1,4 @@
-"""Errors for people: what was found, what was expected and what to do, in one message instead of a traceback."""
+"""Errors for users: found, expected and remedy in one message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-_MOST_OTHERS = 10
+_MAX_OTHERS = 10
 
 
 class InputError(ValueError):
-    """Something that the user gave (a file, a folder, a value in one) cannot be used as it is.
+    """An input (a file, a folder, or a value in one) cannot be used as it is.
 
-    It survives pickling, so it may be raised in a worker process.
+    It can be pickled, so a worker process may raise it.
 
     Args:
         where: the file, folder or key at fault.
         found: what is there.
         expected: what should be there.
         remedy: what the user can do about it.
-        kind: one word for what is wrong, where the dataset check knows one: a key of `findings.SEVERITIES`.
-        others: errors of the same kind in other places; they follow in the message, one line each, ten at most.
+        kind: the kind of the problem, a key of `findings.SEVERITIES`; empty if the dataset check has none for it.
+        others: errors in other files; the message ends with one line for each of the first ten.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class InputError(ValueError):
         super().__init__(self._message())
 
     def __reduce__(self) -> tuple[Callable[[], InputError], tuple[()]]:
-        # The inherited way calls the class with the message alone, which these keyword arguments refuse.
-        again = partial(
+        # The inherited method calls the class with the message alone, which fails for keyword arguments.
+        rebuild = partial(
             type(self),
             self.where,
             found=self.found,
@@ -54,16 +54,16 @@ class InputError(ValueError):
             kind=self.kind,
             others=self.others,
         )
-        return again, ()
+        return rebuild, ()
 
     def _message(self) -> str:
         remedy = self.remedy if self.remedy.endswith("?") else f"{self.remedy.rstrip('.')}."
         message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
         if not self.others:
             return message
-        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MOST_OTHERS]]
-        if len(self.others) > _MOST_OTHERS:
-            lines.append(f"  … and {len(self.others) - _MOST_OTHERS} more")
+        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MAX_OTHERS]]
+        if len(self.others) > _MAX_OTHERS:
+            lines.append(f"  … and {len(self.others) - _MAX_OTHERS} more")
         noun = "file" if len(self.others) == 1 else "files"
         return "\n".join([message, f"and {len(self.others)} more {noun} with problems:", *lines])
 
@@ -71,22 +71,22 @@ class InputError(ValueError):
 def explain_errors() -> None:
     """Make an uncaught `InputError` end the program with its message alone, without a traceback.
 
-    A bundle config calls this in `initialize`. MONAI wraps whatever goes wrong while a config is evaluated in
-    RuntimeErrors, so the whole chain of causes is searched. Every other exception reaches the hook that was there
-    before. The exit status stays Python's own, 1. Calling it again changes nothing.
+    A bundle config calls this in `initialize`. MONAI wraps errors of a config's evaluation in RuntimeErrors, so the
+    whole chain of causes is searched. Every other exception goes to the previous hook. The exit status stays 1,
+    Python's own. A second call has no effect.
     """
     if not isinstance(sys.excepthook, _ExplainingHook):
         sys.excepthook = _ExplainingHook(sys.excepthook)
 
 
 class _ExplainingHook:
-    """An excepthook that knows its predecessor. A class, so that `explain_errors` recognises its own work."""
+    """An excepthook that keeps the previous one. It is a class so that `explain_errors` can recognise it."""
 
     def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], object]) -> None:
         self.previous = previous
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # Ctrl-C while an InputError is being handled is still Ctrl-C.
+        # Ctrl-C while an InputError is handled is still Ctrl-C.
         explained = input_error_behind(error) if isinstance(error, Exception) else None
         if explained is None:
             self.previous(kind, error, trace)
@@ -95,7 +95,7 @@ class _ExplainingHook:
 
 
 def input_error_behind(error: BaseException | None) -> InputError | None:
-    """Return the outermost InputError in the chain that Python itself would print, or None."""
+    """Return the outermost InputError in the chain of causes that Python would print, or None."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, InputError):

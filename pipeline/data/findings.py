@@ -1,4 +1,4 @@
-"""What the dataset check can find: the kinds, how grave each is, and one finding as a record."""
+"""Findings of the dataset check: the kinds, the severity of each kind, and a finding as a record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["FIXABLE", "SEVERITIES", "Finding", "Severity"]
 
 Severity = Literal["problem", "warning", "note"]
 
-# problem: the case cannot be trained on, or a number from it would be wrong; training refuses it. warning: a person
-# should look. note: worth a line, and harmless. One table serves `lightskip check` and the gate of training, evaluation
-# and prediction (`check.py`), so what one calls a problem the others refuse, and nothing else.
+# problem: the case cannot be trained on, or a number from it would be wrong. warning: a person should look.
+# note: harmless. `lightskip check` and the check before training, evaluation and prediction (`check.py`) share this
+# table, so that they refuse exactly what is called a problem here.
 SEVERITIES: dict[str, Severity] = {
-    # Reading a file. What stops the reading is a problem, whatever its kind (`Finding.unusable`).
+    # Reading a file. An error that ends the reading is a problem, whatever its kind (`Finding.from_read_error`).
     "missing": "problem",
     "unreadable": "problem",
     "empty-file": "problem",
@@ -27,14 +27,14 @@ SEVERITIES: dict[str, Severity] = {
     "unit": "problem",
     "spacing": "problem",
     "affine": "problem",
-    # Resampling takes the shear out exactly, and label maps return to the sheared grid. Other tools refuse the file.
+    # Resampling removes the shear exactly, and label maps return to the sheared grid. Other tools refuse the file.
     "sheared": "warning",
-    # Training follows the sform, as MONAI and nibabel do. Whether the sform is right only a person can tell.
+    # Training uses the sform, as MONAI and nibabel do. Only a person can say whether the sform is correct.
     "form-conflict": "warning",
     "form-missing": "warning",
     # The datalist itself.
     "same-file": "problem",
-    # The file passes every other check, and may have been corrected on purpose. Training reads no file a second time.
+    # The file passes all other checks, and may have been corrected on purpose. Training reads no file twice.
     "checksum": "warning",
     # Axes and values.
     "dimensions": "problem",
@@ -48,7 +48,7 @@ SEVERITIES: dict[str, Severity] = {
     "spacing-differs": "problem",
     "origin-differs": "problem",
     "direction-differs": "problem",
-    # Image and label map are resampled apart: a rounding error can give them two shapes.
+    # Image and label map are resampled separately: a rounding error can make their shapes differ.
     "grid-rounding": "problem",
     # Label maps.
     "label-not-integer": "problem",
@@ -62,31 +62,31 @@ SEVERITIES: dict[str, Severity] = {
     "label-float": "note",
     "labels-not-consecutive": "note",
     "labels-unknown": "note",
-    # The check itself: a bug, or too little memory.
+    # The check itself failed: a bug, or too little memory.
     "check-failed": "problem",
-    # One case against the others. A copy in the same fold only counts twice; on both sides of a split it is leakage.
+    # One case against the others. A copy in the same fold only counts twice; across a split it is leakage.
     "duplicate": "warning",
     "leakage": "problem",
     "orientation-mixed": "note",
     "spacing-outlier": "note",
 }
-# What `fix_dataset` repairs.
+# The kinds that `fix_dataset` repairs.
 FIXABLE = frozenset({"grid-rounding", "label-rounding", "label-float"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, odd or worth a line.
+    """One problem, warning or note.
 
     Args:
         kind: a key of `SEVERITIES`.
         found: what is there.
         expected: what should be there.
         remedy: what to do about it.
-        case: name of the case; None where it concerns the dataset.
-        file: the file, as the datalist names it; None where it concerns no single one.
-        severity: how grave it is; by default the kind's.
-        where: the path at fault, where that is another than `file`: one slice of a series.
+        case: name of the case; None if it concerns the dataset.
+        file: the file, as the datalist names it; None if it concerns no single file.
+        severity: its severity; by default that of the kind.
+        where: the path at fault, if it is not `file`: one slice of a series.
     """
 
     kind: str
@@ -99,19 +99,19 @@ class Finding:
     where: str | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, problem: InputError, *, case: str, file: str) -> Finding:
-        """Make a finding of an error that the check of a file raised."""
+    def from_error(cls, problem: InputError, *, case: str, file: str) -> Finding:
+        """Return an error that the check of a file raised as a finding."""
         return cls(problem.kind, problem.found, problem.expected, problem.remedy, case, file, where=str(problem.where))
 
     @classmethod
-    def unusable(cls, problem: InputError, *, case: str, file: str) -> Finding:
-        """Make a finding of an error that ended the reading of a file: a problem, whatever its kind."""
+    def from_read_error(cls, problem: InputError, *, case: str, file: str) -> Finding:
+        """Return an error that ended the reading of a file as a finding: a problem, whatever its kind."""
         where = str(problem.where)
         return cls(problem.kind, problem.found, problem.expected, problem.remedy, case, file, "problem", where)
 
     @property
     def is_problem(self) -> bool:
-        """Whether training refuses the case for it."""
+        """Whether training refuses the case because of it."""
         return (self.severity or SEVERITIES[self.kind]) == "problem"
 
     def error(self) -> InputError:
@@ -125,7 +125,7 @@ class Finding:
         )
 
     def record(self) -> dict[str, Any]:
-        """Return the finding as it stands in the report, JSON-ready."""
+        """Return the finding as an entry of the report, ready for JSON."""
         record = asdict(self) | {"severity": self.severity or SEVERITIES[self.kind], "fixable": self.kind in FIXABLE}
         del record["where"]
         return record

@@ -1,4 +1,4 @@
-"""`lightskip check --fix`: repairs what is safe to repair, in a copy."""
+"""`lightskip check --fix`: repairs files in a copy, if the repair is safe."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ import numpy as np
 
 from .check_file import WHOLE_NUMBER_TOLERANCE
 from .datalist import as_list, read_json
-from .dataset import Dataset, located, reported
+from .dataset import Dataset, locate, report_name
 from .errors import InputError
 from .findings import FIXABLE
 from .images.endings import is_nifti
 from .images.nifti_header import nifti_class
 from .make_datalist import write_json
 
-__all__ = ["Fixed", "fix_dataset", "require_new_folder"]
+__all__ = ["FixResult", "fix_dataset", "require_new_folder"]
 
 _LABEL_KINDS = {"label-rounding", "label-float"}
-# What says where a volume lies, in a NIfTI header; the first four of "pixdim" besides.
-_PLACE = ("qform_code", "sform_code", *(f"quatern_{axis}" for axis in "bcd"))
-_PLACE += (*(f"qoffset_{axis}" for axis in "xyz"), *(f"srow_{axis}" for axis in "xyz"))
+# The fields of a NIfTI header that place the volume; the first four of "pixdim" do so as well.
+_PLACE_FIELDS = ("qform_code", "sform_code", *(f"quatern_{axis}" for axis in "bcd"))
+_PLACE_FIELDS += (*(f"qoffset_{axis}" for axis in "xyz"), *(f"srow_{axis}" for axis in "xyz"))
 
 
 @dataclass(frozen=True)
-class Fixed:
-    """What was repaired.
+class FixResult:
+    """The result of a repair.
 
     Args:
-        datalist: the new datalist; None where nothing could be repaired, and nothing was written.
-        repaired: kinds of the findings that were put right, by file as the old datalist names it.
-        unable: why a file with a repairable finding was left as it is, by file.
+        datalist: the new datalist; None if nothing could be repaired, and nothing was written.
+        repaired: kinds of the repaired findings, by file as the old datalist names it.
+        unable: why a file with a repairable finding was not repaired, by file.
     """
 
     datalist: Path | None
@@ -47,48 +47,48 @@ class Fixed:
 
 
 @dataclass
-class _Job:
-    """One file to repair: where it lies, the image whose place it gets, and what is wrong with it."""
+class _Repair:
+    """One file to repair: its path, the image whose place it gets, and the kinds of its findings."""
 
     file: Path
     reference: Path
     kinds: set[str]
 
 
-def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> Fixed:
-    """Write repaired copies of the files that can be repaired without looking at them, and a datalist that names them.
+def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> FixResult:
+    """Write repaired copies of the files that can be repaired without a person, and a datalist that names them.
 
-    Label maps of whole numbers stored as floating point become integers; a file whose place differs from that of its
-    case's first image by no more than rounding gets that image's qform and sform. Nothing else of a file changes, and
-    nothing is changed in place. The new datalist names repaired files in the folder, and all others where they lie.
+    Label maps of whole numbers stored as floating point become integers. A file whose place differs from that of its
+    case's first image only by rounding gets that image's qform and sform. Nothing else of a file changes, and no
+    original is changed. The new datalist names repaired files in the folder, and all others where they are.
 
     Args:
         dataset: the datalist that was checked.
-        report: what `check_dataset` gave for it.
-        folder: a folder that does not exist yet, or an empty one; it appears whole or not at all.
+        report: the result of `check_dataset`.
+        folder: a folder that does not exist yet, or an empty one; it is written completely or not at all.
 
     Raises:
-        InputError: the folder holds something or cannot be written to, or a file is not as it was when checked.
+        InputError: the folder is not empty or cannot be written to, or a file has changed since the check.
     """
     target = require_new_folder(folder)
-    jobs, unable = _jobs(dataset, report)
-    if not jobs:
-        return Fixed(None, {}, unable)
-    places = _places(jobs)
+    repairs, unable = _find_repairs(dataset, report)
+    if not repairs:
+        return FixResult(None, {}, unable)
+    new_paths = _choose_paths(repairs)
     try:
-        with _whole_folder(target) as temporary:
-            for name, job in jobs.items():
-                (temporary / places[name]).parent.mkdir(parents=True, exist_ok=True)
-                (temporary / places[name]).write_bytes(_repaired(job))
-            write_json(_new_datalist(dataset, places, target), temporary / "datalist.json")
+        with _new_folder(target) as temporary:
+            for name, repair in repairs.items():
+                (temporary / new_paths[name]).parent.mkdir(parents=True, exist_ok=True)
+                (temporary / new_paths[name]).write_bytes(_repair_file(repair))
+            write_json(_new_datalist(dataset, new_paths, target), temporary / "datalist.json")
     except OSError as error:
         raise InputError(
             target,
             found=f"a folder that cannot be written to ({error.strerror})",
             expected="a folder for the repaired files",
-            remedy="name another one, or make room: --fix FOLDER",
+            remedy="free some space, or name another folder with --fix FOLDER",
         ) from error
-    return Fixed(target / "datalist.json", {name: sorted(job.kinds) for name, job in jobs.items()}, unable)
+    return FixResult(target / "datalist.json", {name: sorted(repair.kinds) for name, repair in repairs.items()}, unable)
 
 
 def require_new_folder(folder: str | Path) -> Path:
@@ -100,68 +100,68 @@ def require_new_folder(folder: str | Path) -> Path:
         target,
         found="a folder that is not empty" if target.is_dir() else "a file",
         expected="a folder that does not exist yet, or an empty one",
-        remedy="name another folder: --fix FOLDER",
+        remedy="name another folder with --fix FOLDER",
     )
 
 
-def _jobs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Job], dict[str, str]]:
-    """Return what is to repair, and why something is not, both by the file's name in the report."""
+def _find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Repair], dict[str, str]]:
+    """Return the repairs to make, and the reasons for files left out, both by the file's name in the report."""
     kinds: dict[str, set[str]] = {}
     for finding in report["findings"]:
         kinds.setdefault(finding["file"], set()).add(finding["kind"])
-    spoilt = {
+    unusable = {
         finding["file"]
         for finding in report["findings"]
         if finding["severity"] == "problem" and finding["kind"] not in FIXABLE
     }
-    jobs: dict[str, _Job] = {}
+    repairs: dict[str, _Repair] = {}
     unable: dict[str, str] = {}
     for case in dataset.cases:
-        image = reported(case.images[0])
+        image = report_name(case.images[0])
         for file in filter(None, [*case.images, case.label]):
-            name = reported(file)
+            name = report_name(file)
             wanted = kinds.get(name, set()) & FIXABLE
             # A file that two cases share is repaired once, for the first.
-            if not wanted or name in jobs:
+            if not wanted or name in repairs:
                 continue
-            if name in spoilt or not is_nifti(name):
-                unable[name] = "it has a problem besides" if name in spoilt else "it is not NIfTI"
+            if name in unusable or not is_nifti(name):
+                unable[name] = "it has another problem" if name in unusable else "it is not NIfTI"
                 continue
-            if "grid-rounding" in wanted and (why := _no_model(image, kinds.get(image, set()), spoilt)):
+            if "grid-rounding" in wanted and (why := _why_no_reference(image, kinds.get(image, set()), unusable)):
                 unable[name] = why
                 wanted = wanted - {"grid-rounding"}
             if wanted:
-                jobs[name] = _Job(located(dataset.folder, file), located(dataset.folder, case.images[0]), wanted)
-    return jobs, unable
+                repairs[name] = _Repair(locate(dataset.folder, file), locate(dataset.folder, case.images[0]), wanted)
+    return repairs, unable
 
 
-def _no_model(image: str, kinds: set[str], spoilt: set[str]) -> str:
-    """Say why an image's place cannot be given to another file; empty where it can."""
+def _why_no_reference(image: str, kinds: set[str], unusable: set[str]) -> str:
+    """Return why an image's place cannot be copied to another file; empty if it can."""
     if not is_nifti(image):
-        return "its image is not NIfTI, so that there is no qform and sform to copy"
-    if image in spoilt or kinds & {"form-conflict", "form-missing"}:
-        return "the header of its image is in doubt itself"
+        return "its image is not NIfTI, so there is no qform or sform to copy"
+    if image in unusable or kinds & {"form-conflict", "form-missing"}:
+        return "the header of its image has problems too"
     return ""
 
 
-def _places(jobs: Mapping[str, _Job]) -> dict[str, str]:
-    """Give each file a path in the new folder: its own, or below "elsewhere" for one from outside the dataset."""
-    places: dict[str, str] = {}
-    for name in jobs:
+def _choose_paths(repairs: Mapping[str, _Repair]) -> dict[str, str]:
+    """Return a path in the new folder for each file: its own, or below "elsewhere" if it is outside the dataset."""
+    new_paths: dict[str, str] = {}
+    for name in repairs:
         path = PurePosixPath(Path(name).as_posix())
         if path.is_absolute() or ".." in path.parts or name.startswith("~/"):
             path = PurePosixPath("elsewhere", *(part for part in path.parts if part not in ("..", "/", "~")))
         free, number = path, 1
-        while str(free) in places.values():
+        while str(free) in new_paths.values():
             number += 1
             free = path.parent / str(number) / path.name
-        places[name] = str(free)
-    return places
+        new_paths[name] = str(free)
+    return new_paths
 
 
 @contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes the target when the block ends well, and vanishes otherwise."""
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes the target if the block succeeds, and is deleted otherwise."""
     temporary = target.with_name(f".{uuid.uuid4().hex}.{target.name}")
     try:
         temporary.mkdir(parents=True)
@@ -173,13 +173,13 @@ def _whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _repaired(job: _Job) -> bytes:
-    raw = _read(job.file)
-    if job.kinds & _LABEL_KINDS:
-        raw = _as_integers(raw, job.file)
-    if "grid-rounding" in job.kinds:
-        raw = _placed(raw, _read(job.reference))
-    return gzip.compress(raw, mtime=0) if job.file.name.lower().endswith(".gz") else raw
+def _repair_file(repair: _Repair) -> bytes:
+    raw = _read(repair.file)
+    if repair.kinds & _LABEL_KINDS:
+        raw = _store_as_integers(raw, repair.file)
+    if "grid-rounding" in repair.kinds:
+        raw = _copy_place(raw, _read(repair.reference))
+    return gzip.compress(raw, mtime=0) if repair.file.name.lower().endswith(".gz") else raw
 
 
 def _read(file: Path) -> bytes:
@@ -187,15 +187,15 @@ def _read(file: Path) -> bytes:
         raw = file.read_bytes()
         return gzip.decompress(raw) if file.name.lower().endswith(".gz") else raw
     except (OSError, EOFError, ValueError) as error:
-        raise _changed(file, f"a file that cannot be read ({error})") from error
+        raise _changed_error(file, f"a file that cannot be read ({error})") from error
 
 
-def _as_integers(raw: bytes, file: Path) -> bytes:
+def _store_as_integers(raw: bytes, file: Path) -> bytes:
     image = nifti_class(raw).from_bytes(raw)
     voxels: np.ndarray = np.asanyarray(image.dataobj)
     whole = np.rint(voxels)
     if not np.abs(voxels - whole).max(initial=0) <= WHOLE_NUMBER_TOLERANCE:
-        raise _changed(file, "label values that are not whole numbers")
+        raise _changed_error(file, "label values that are not whole numbers")
     smallest = np.promote_types(np.min_scalar_type(int(whole.min())), np.min_scalar_type(int(whole.max())))
     header = image.header.copy()
     header.set_data_dtype(smallest)
@@ -204,42 +204,40 @@ def _as_integers(raw: bytes, file: Path) -> bytes:
     return stored
 
 
-def _placed(raw: bytes, model: bytes) -> bytes:
-    """Give a NIfTI file the qform and the sform of another, codes and all; every other byte stays."""
+def _copy_place(raw: bytes, model: bytes) -> bytes:
+    """Return a NIfTI file with qform, sform and codes of another; all other bytes stay the same."""
     headers = [nifti_class(each).header_class for each in (raw, model)]
     header, source = (
         kind(each[: kind.sizeof_hdr], check=False) for kind, each in zip(headers, (raw, model), strict=True)
     )
-    for key in _PLACE:
+    for key in _PLACE_FIELDS:
         header[key] = source[key]
     header["pixdim"][:4] = source["pixdim"][:4]
     return bytes(header.binaryblock) + raw[header.sizeof_hdr :]
 
 
-def _changed(file: Path, found: str) -> InputError:
-    return InputError(
-        file, found=found, expected="the file as it was when it was checked", remedy="run the check again"
-    )
+def _changed_error(file: Path, found: str) -> InputError:
+    return InputError(file, found=found, expected="the file as it was during the check", remedy="run the check again")
 
 
-def _new_datalist(dataset: Dataset, places: Mapping[str, str], target: Path) -> dict[str, Any]:
-    """Return the datalist with new paths; checksums, and where the dataset lies, are those of the old one."""
-    # Through a link `..` leads to where the link points: the way starts at the real folder.
+def _new_datalist(dataset: Dataset, new_paths: Mapping[str, str], target: Path) -> dict[str, Any]:
+    """Return the datalist with new paths, without the old one's checksums and folder."""
+    # Through a link, `..` is the parent of the link's target, so the relative path starts at the real folder.
     start = os.path.realpath(target)
 
     def named(file: str) -> str:
-        if reported(file) in places:
-            return f"./{places[reported(file)]}"
-        return Path(os.path.relpath(located(dataset.folder, file), start)).as_posix()
+        if report_name(file) in new_paths:
+            return f"./{new_paths[report_name(file)]}"
+        return Path(os.path.relpath(locate(dataset.folder, file), start)).as_posix()
 
     content = {key: value for key, value in read_json(dataset.file).items() if key not in ("folder", "checksums")}
     for part in ("training", "test", "testing"):
         if part in content:
-            content[part] = [_renamed(item, named) for item in content[part] or []]
+            content[part] = [_rename_files(item, named) for item in content[part] or []]
     return content
 
 
-def _renamed(item: Any, named: Callable[[str], str]) -> Any:
+def _rename_files(item: Any, named: Callable[[str], str]) -> Any:
     if not isinstance(item, Mapping):
         return named(item)
     new = dict(item)

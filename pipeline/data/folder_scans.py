@@ -1,4 +1,4 @@
-"""The scans of a folder: files of one kind of image, one file per channel or all channels in one, or DICOM series."""
+"""The scans of a folder: files of one kind of image, with one or all channels per file, or DICOM series."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .images.dicom_files import dicom_files
 from .images.endings import is_nifti, is_picture, is_store, is_volume, scan_name
 from .images.files import is_image_here, is_second_half
 
-__all__ = ["FoundScan", "group_channels", "is_series", "scans_in_folder", "scans_of_folder"]
+__all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
 _SEGMENTATION = "_seg.dcm"
 _OUTPUT_ENDINGS = (
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
     *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_preview.png"),
 )
-# Where prediction keeps what it knows of the scans whose outputs lie in a folder.
+# Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
@@ -36,8 +36,8 @@ class FoundScan:
 
     Args:
         files: its files, one per channel or one with all, or the folder of a DICOM series.
-        problem: what is missing of it.
-        notes: what a user should know; what was left out of a folder, with its first scan.
+        problem: an error if a channel is missing.
+        notes: messages for the user; those about files left out of the folder are with the first scan.
     """
 
     files: tuple[str, ...]
@@ -45,15 +45,15 @@ class FoundScan:
     notes: tuple[str, ...] = ()
 
 
-def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
+def list_folder_scans(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     """Return the items `{"image": path or list of paths}` of a folder's scans, sorted by name.
 
-    Arguments and rules are those of `scans_in_folder`; what is left out is told to the log.
+    Arguments and rules are those of `find_folder_scans`; files left out are logged.
 
     Raises:
         InputError: there is no scan, or one lacks a channel.
     """
-    found = scans_in_folder(folder, channels=channels)
+    found = find_folder_scans(folder, channels=channels)
     for scan in found:
         if scan.problem is not None:
             raise scan.problem
@@ -62,26 +62,26 @@ def scans_of_folder(folder: Path, *, channels: int) -> list[dict[str, Any]]:
     return [{"image": scan.files[0] if len(scan.files) == 1 else list(scan.files)} for scan in found]
 
 
-def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
-    """Find a folder's scans, sorted by name.
+def find_folder_scans(folder: Path, *, channels: int) -> list[FoundScan]:
+    """Return a folder's scans, sorted by name.
 
-    Of several kinds in a folder the first that there is counts, and the first scan's notes name the others: NIfTI;
-    NRRD, MetaImage, `.hdr/.img`, MGZ and Zarr stores; the folder as a DICOM series (files named `.dcm`, or known by
-    their first bytes); the series below it, as scanners export them; pictures, which are previews if there is anything
-    else. Of each subfolder, a series is the subfolder itself or else each of its own. What prediction wrote is no scan:
-    files with the name of a scan that is there and the ending of an output, and those of the records that prediction
-    keeps.
+    Only the first kind of images that the folder has is used; the notes of the first scan name the others. In this
+    order: NIfTI; NRRD, MetaImage, `.hdr/.img`, MGZ and Zarr stores; the folder as a DICOM series (files named `.dcm`,
+    or recognised by their first bytes); series in subfolders, as scanners export them; pictures, which are previews if
+    there is anything else. In each subfolder a series is the subfolder itself, or else each of its own subfolders.
+    Outputs of prediction are no scans: files with the name of an existing scan and the ending of an output, and files
+    in the records that prediction keeps.
 
     Args:
         folder: an existing folder.
-        channels: where more than one, and all files are called NAME_0000, NAME_0001, …, those are one scan's channels.
+        channels: if more than one, and all files are called NAME_0000, NAME_0001, …, those are one scan's channels.
 
     Raises:
         InputError: there is no scan.
         OSError: the folder cannot be listed.
     """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    outputs = _outputs(folder, visible, channels)
+    outputs = _find_outputs(folder, visible, channels)
     files = [path for path in visible if path.name not in outputs and is_image_here(path)]
     nifti = [path for path in files if is_nifti(path)]
     volumes = [path for path in files if is_volume(path) and not is_second_half(path)]
@@ -100,31 +100,31 @@ def scans_in_folder(folder: Path, *, channels: int) -> list[FoundScan]:
         shown = ", ".join(shown_names[:5]) + (f" and {len(shown_names) - 5} more" if len(shown_names) > 5 else "")
         raise InputError(
             folder,
-            found=f"no scan; the folder holds {shown or 'hidden files only'}",
+            found=f"no scan; the folder contains {shown or 'only hidden files'}",
             expected="scans (NIfTI, NRRD, MHA, pictures) directly in the folder, or DICOM series",
-            remedy="give the folder that holds the scans themselves, or name them in a datalist",
+            remedy="give the folder that directly contains the scans, or name them in a datalist",
         )
     (first, *more), *others = found
     left = [scan.files[0] for kind in others for scan in kind] + [str(path) for path in deeper]
-    return [replace(first, notes=_left_out(left)), *more]
+    return [replace(first, notes=_left_out_notes(left)), *more]
 
 
 def is_series(folder: Path) -> bool:
-    """Tell whether DICOM files other than predictions lie directly in a folder; False where it cannot be listed."""
+    """Return whether a folder directly contains DICOM files other than predictions; False if it cannot be listed."""
     try:
-        outputs = _outputs(folder, list(folder.iterdir()), 1)
+        outputs = _find_outputs(folder, list(folder.iterdir()), 1)
         return any(path.name not in outputs for path in dicom_files(folder))
     except OSError:
         return False
 
 
 def group_channels(files: Sequence[Path], *, channels: int) -> list[FoundScan]:
-    """Put the files of one folder together that are channels of one scan.
+    """Return the scans of one folder's files, whose files may be channels.
 
     Args:
-        files: in the order in which their scans shall come.
-        channels: of a scan. Where more than one, and all files are called NAME_0000, NAME_0001, …, those are one
-            scan's channels; otherwise each file is a scan.
+        files: the files; their order is that of the scans.
+        channels: of a scan. If more than one, and all files are called NAME_0000, NAME_0001, …, those are one scan's
+            channels; otherwise each file is a scan.
     """
     matches = [_CHANNEL.fullmatch(scan_name(path)) for path in files]
     if channels == 1 or not all(matches):
@@ -133,10 +133,10 @@ def group_channels(files: Sequence[Path], *, channels: int) -> list[FoundScan]:
     for path, match in zip(files, matches, strict=True):
         if match is not None:
             of_scan.setdefault(match[1], []).append((int(match[2]), str(path)))
-    return [_of_channels(files[0].parent / name, sorted(found), channels) for name, found in of_scan.items()]
+    return [_join_channels(files[0].parent / name, sorted(found), channels) for name, found in of_scan.items()]
 
 
-def _of_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) -> FoundScan:
+def _join_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) -> FoundScan:
     numbers, files = [number for number, _ in found], tuple(file for _, file in found)
     if numbers == list(range(channels)):
         return FoundScan(files)
@@ -150,7 +150,7 @@ def _of_channels(scan: Path, found: Sequence[tuple[int, str]], channels: int) ->
 
 
 def _series_below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Find the series in each subfolder: itself, or else its own subfolders. Those below a series come second."""
+    """Return the series in subfolders (each itself, or else its own subfolders), and those below another series."""
     series: list[Path] = []
     deeper: list[Path] = []
     for path in _subfolders(folder):
@@ -163,7 +163,7 @@ def _series_below(folder: Path) -> tuple[list[Path], list[Path]]:
     return series, deeper
 
 
-def _left_out(paths: Sequence[str]) -> tuple[str, ...]:
+def _left_out_notes(paths: Sequence[str]) -> tuple[str, ...]:
     if not paths:
         return ()
     shown = paths[0] + (" (a DICOM series)" if Path(paths[0]).is_dir() else "")
@@ -171,21 +171,21 @@ def _left_out(paths: Sequence[str]) -> tuple[str, ...]:
         what, remedy = f"{shown} was left out", "name it, or move it into a folder of its own"
     else:
         what, remedy = f"{shown} and {len(paths) - 1} more were left out", "name them, or move them into other folders"
-    return (f"{what}, because other scans of the folder come first: {remedy}",)
+    return (f"{what}, because other scans in the folder take precedence: {remedy}",)
 
 
-def _outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[str]:
+def _find_outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[str]:
     """Return the names of the files in a folder that prediction wrote."""
-    ending_so = [(path.name, ending) for path in visible for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
-    # Most folders have none, and to know all names takes time.
-    if not ending_so:
+    candidates = [(path.name, ending) for path in visible for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)]
+    # Most folders have none, and finding all names takes time.
+    if not candidates:
         return set()
-    scans, written = set(_names(folder, visible, channels)), _written(folder)
-    return {name for name, ending in ending_so if name in written or name.removesuffix(ending) in scans}
+    scans, written = set(_possible_names(folder, visible, channels)), _recorded_outputs(folder)
+    return {name for name, ending in candidates if name in written or name.removesuffix(ending) in scans}
 
 
-def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
-    """Yield what outputs of the scans in a folder may be called after, be they of a kind that counts or not."""
+def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
+    """Yield all names that outputs of a folder's scans, of any kind, may start with."""
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
     paths = [
@@ -196,7 +196,7 @@ def _names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str
         folders = path.absolute().parent.parts[1:]
         for name in {scan_name(path), stem, *([case_stem(path)] if channels > 1 else [])}:
             yield name
-            # Scans of one name are told apart by those of their folders, as many as it takes.
+            # Scans with equal names get the names of their folders in front.
             yield from ("_".join([*folders[start:], name]) for start in range(len(folders)))
 
 
@@ -207,8 +207,8 @@ def _has_slices(folder: Path) -> bool:
         return False
 
 
-def _written(folder: Path) -> set[str]:
-    """Return the names that the records of prediction list, as far as they can be read."""
+def _recorded_outputs(folder: Path) -> set[str]:
+    """Return the file names in prediction's records; unreadable records are skipped."""
     written: set[str] = set()
     for file in (folder / _RECORDS).glob("*.json"):
         try:

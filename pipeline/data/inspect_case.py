@@ -1,7 +1,7 @@
-"""The check of one case: its files are read once, and everything wrong with them becomes a finding.
+"""The check of one case: its files are read once, and every problem becomes a finding.
 
-`lightskip check` measures the case on the way (`measure_case.py`); the gate of training, evaluation and prediction
-does not. The findings are the same.
+`lightskip check` also measures the case (`measure_case.py`); the check before training, evaluation and prediction does
+not. The findings are the same.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from .check_file import (
     WHOLE_NUMBER_TOLERANCE,
     Grid,
-    image_problems,
-    label_problems,
+    find_image_problems,
+    find_label_problems,
+    find_not_finite,
     label_values,
-    not_finite,
     spatial_shape,
 )
-from .check_grid import grid_problems, header_problems
-from .dataset import Case, located, reported
+from .check_grid import find_grid_problems, find_header_problems
+from .dataset import Case, locate, report_name
 from .errors import InputError
 from .findings import Finding
 from .images.door import read_volume
@@ -38,13 +38,13 @@ from .wanted import Wanted
 __all__ = ["Stopped", "hash_images", "inspect_case"]
 
 
-class Stopped(Exception):  # noqa: N818 - nothing is wrong
-    """A case was given up because the whole check shall end."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The check of a case was stopped because the whole check is to end."""
 
 
 @dataclass
-class _Work:
-    """One case while it is read."""
+class _CaseCheck:
+    """The state of one case's check."""
 
     case: Case
     folder: Path
@@ -60,20 +60,20 @@ class _Work:
             raise Stopped
 
     def add(self, problem: InputError, file: str) -> None:
-        self.findings.append(Finding.of(problem, case=self.case.name, file=file))
+        self.findings.append(Finding.from_error(problem, case=self.case.name, file=file))
 
     def add_new(self, kind: str, file: str, *, found: str, expected: str, remedy: str) -> None:
         self.findings.append(Finding(kind, found, expected, remedy, self.case.name, file))
 
     def read(self, path: str, *, channels: int) -> tuple[Volume, tuple[int, ...]] | None:
-        """Read a file whole, with its shape in space; None, and a finding, where that cannot be done."""
+        """Return a file's content and its shape in space; None, with a finding, if it cannot be read."""
         self.require_time()
-        file = str(located(self.folder, path))
+        file = str(locate(self.folder, path))
         try:
             volume = read_volume(file)
             return volume, spatial_shape(file, volume.voxels.shape, channels, self.wanted.spatial_dims)
         except InputError as problem:
-            self.findings.append(Finding.unusable(problem, case=self.case.name, file=reported(path)))
+            self.findings.append(Finding.from_read_error(problem, case=self.case.name, file=report_name(path)))
             return None
 
 
@@ -87,160 +87,160 @@ def inspect_case(
     measure: bool = True,
     keep: Callable[[Volume], object] | None = None,
 ) -> Inspection:
-    """Read a case's files whole, one after the other.
+    """Read a case's files whole, one after the other, and return the findings and measurements.
 
     Args:
         case: of a datalist.
         folder: where its relative paths start.
-        wanted: what the case should be.
-        stop: once it is set, the case is given up before the next step of the work.
+        wanted: the expected channels, dimensions and labels.
+        stop: once it is set, the check stops before its next step.
         draw: draws the case's picture, if it is measured; without it there is none.
-        measure: whether the record is filled and the picture drawn, for which the label map stays in memory while the
-            images are read. Without, at most one file's voxels are in memory. The findings do not depend on it.
-        keep: called with each image file that can be used, for who needs its voxels as well.
+        measure: whether to fill the record and draw the picture. The label map then stays in memory while the images
+            are read; otherwise at most one file's voxels are in memory. The findings do not depend on it.
+        keep: called with each usable image file, for callers that need its voxels as well.
 
     Returns:
-        All that is wrong with the case, and what it measures. Nothing is raised for a bad file.
+        The case's findings and measurements. Bad files raise nothing.
 
     Raises:
         Stopped: `stop` was set.
     """
     record = blank_record(case)
     measures = Measures(record, wanted.declared or (), wanted.background, draw) if measure else None
-    work = _Work(case, folder, wanted, stop, measures, keep)
-    _check_names(work)
-    label = None if case.label is None else _read_label(work, case.label)
+    check = _CaseCheck(case, folder, wanted, stop, measures, keep)
+    _check_names(check)
+    label = None if case.label is None else _read_label(check, case.label)
     voxels = None
     if len(case.images) in (1, wanted.channels):
-        voxels = _read_images(work, label)
+        voxels = _read_images(check, label)
     else:
         several = f"{wanted.channels} files, one per channel, or one file with all channels"
-        work.add_new(
+        check.add_new(
             "channels",
-            reported(case.images[0]),
+            report_name(case.images[0]),
             found=f"{len(case.images)} image files in one case",
             expected="one file" if wanted.channels == 1 else several,
-            remedy="correct the datalist or the channels",
+            remedy="correct the case's files or the channels in the datalist",
         )
-    return Inspection(work.findings, record, voxels, None if measures is None else measures.thumbnail)
+    return Inspection(check.findings, record, voxels, None if measures is None else measures.thumbnail)
 
 
 def hash_images(case: Case, folder: Path) -> str:
-    """Read a case's images again and return the hash of all their values.
+    """Return the hash of all values of a case's images, which are read again.
 
     Raises:
         InputError: an image cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
     for path in case.images:
-        add_voxels(digest, read_volume(str(located(folder, path))).voxels)
+        add_voxels(digest, read_volume(str(locate(folder, path))).voxels)
     return digest.hexdigest()
 
 
-def _check_names(work: _Work) -> None:
-    """Add a finding where a case names one file twice: for two channels, or as its own label map."""
-    named = [*work.case.images, *([work.case.label] if work.case.label else [])]
+def _check_names(check: _CaseCheck) -> None:
+    """Add a finding if a case names one file twice: for two channels, or as image and label map."""
+    named = [*check.case.images, *([check.case.label] if check.case.label else [])]
     for path in sorted({path for path in named if named.count(path) > 1}):
-        work.add_new(
+        check.add_new(
             "same-file",
-            reported(path),
+            report_name(path),
             found=f"this file {named.count(path)} times in one case",
-            expected="another file for every channel and for the label map",
-            remedy="correct the datalist",
+            expected="a different file for each channel and for the label map",
+            remedy="correct this case in the datalist",
         )
 
 
-def _read_label(work: _Work, path: str) -> Grid | None:
-    """Check the label map, measure its structures, and return its grid; None where it cannot be used at all."""
-    read = work.read(path, channels=1)
+def _read_label(check: _CaseCheck, path: str) -> Grid | None:
+    """Check the label map, measure its structures, and return its grid; None if it cannot be read."""
+    read = check.read(path, channels=1)
     if read is None:
         return None
-    (volume, shape), name = read, reported(path)
-    file = str(located(work.folder, path))
-    for each in header_problems(file, volume, shape):
-        work.add(each, name)
-    bad = list(not_finite(file, volume.voxels))
+    (volume, shape), name = read, report_name(path)
+    file = str(locate(check.folder, path))
+    for each in find_header_problems(file, volume, shape):
+        check.add(each, name)
+    bad = list(find_not_finite(file, volume.voxels))
     values = None if bad else label_values(volume.voxels)
     if values is not None:
-        bad = list(label_problems(file, values, work.wanted.declared))
+        bad = list(find_label_problems(file, values, check.wanted.declared))
         if not any(each.kind == "label-not-integer" for each in bad):
-            _add_how_stored(work, name, volume, values)
+            _check_storage(check, name, volume, values)
     for each in bad:
-        work.add(each, name)
+        check.add(each, name)
     sound = all(each.kind == "label-undeclared" for each in bad)
-    if values is not None and sound and (np.rint(values) == work.wanted.background).all():
-        work.add_new(
+    if values is not None and sound and (np.rint(values) == check.wanted.background).all():
+        check.add_new(
             "label-empty",
             name,
-            found=f"a label map without any structure: {work.wanted.background} in every voxel",
+            found=f"a label map without any structure: {check.wanted.background} in every voxel",
             expected="at least one labelled voxel",
-            remedy="check that it is the right file; if the scan shows none of the structures, this is in order",
+            remedy="check that it is the right file; if the scan shows none of the structures, do nothing",
         )
-    if work.measures is not None:
-        work.require_time()
-        work.measures.add_label(volume, shape, sound=sound)
+    if check.measures is not None:
+        check.require_time()
+        check.measures.add_label(volume, shape, sound=sound)
     return Grid(name, shape, volume.affine)
 
 
-def _add_how_stored(work: _Work, name: str, volume: Volume, values: np.ndarray) -> None:
+def _check_storage(check: _CaseCheck, name: str, volume: Volume, values: np.ndarray) -> None:
     off = np.abs(values - np.rint(values)).max(initial=0)
     if off > 0:
         odd = values[np.abs(values - np.rint(values)) > 0][0]
-        work.add_new(
+        check.add_new(
             "label-rounding",
             name,
             found=f"label values such as {odd:.9g}, which count as {np.rint(odd):g}",
             expected=f"whole numbers; a value up to {WHOLE_NUMBER_TOLERANCE:g} away counts as one",
-            remedy="nothing has to be done; `lightskip check --fix FOLDER` writes a copy with whole numbers",
+            remedy="do nothing, or run `lightskip check --fix FOLDER`, which writes a copy with whole numbers",
         )
     elif volume.stored.startswith("float"):
-        work.add_new(
+        check.add_new(
             "label-float",
             name,
             found=f"whole numbers, stored as {volume.stored}",
             expected="an integer type",
-            remedy="nothing has to be done; `lightskip check --fix FOLDER` writes a copy with integers",
+            remedy="do nothing, or run `lightskip check --fix FOLDER`, which writes a copy with integers",
         )
 
 
-def _read_images(work: _Work, label: Grid | None) -> str | None:
-    """Check the images, against the label map too, and return the hash of their voxels; None where one is unusable."""
+def _read_images(check: _CaseCheck, label: Grid | None) -> str | None:
+    """Check the images, also against the label map, and return the hash of their voxels; None if one is unusable."""
     reference: Grid | None = None
     whole = True
-    for number in range(len(work.case.images)):
-        grid = _read_image(work, number, reference, label)
+    for number in range(len(check.case.images)):
+        grid = _read_image(check, number, reference, label)
         whole = whole and grid is not None
         reference = reference or grid
-    return work.digest.hexdigest() if whole else None
+    return check.digest.hexdigest() if whole else None
 
 
-def _read_image(work: _Work, number: int, reference: Grid | None, label: Grid | None) -> Grid | None:
-    """Check one image file and return its grid; None where it cannot be used at all.
+def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: Grid | None) -> Grid | None:
+    """Check one image file and return its grid; None if it cannot be used.
 
-    A function of its own, so that one image is gone from memory before the next is read.
+    It is a separate function so that each image is freed before the next one is read.
     """
-    path = work.case.images[number]
-    read = work.read(path, channels=work.wanted.channels if len(work.case.images) == 1 else 1)
+    path = check.case.images[number]
+    read = check.read(path, channels=check.wanted.channels if len(check.case.images) == 1 else 1)
     if read is None:
         return None
-    (volume, shape), name = read, reported(path)
-    file = str(located(work.folder, path))
-    problems = [*image_problems(file, volume.voxels, axes=len(shape)), *header_problems(file, volume, shape)]
+    (volume, shape), name = read, report_name(path)
+    file = str(locate(check.folder, path))
+    problems = [*find_image_problems(file, volume.voxels, axes=len(shape)), *find_header_problems(file, volume, shape)]
     for each in problems:
-        work.add(each, name)
+        check.add(each, name)
     if any(each.kind in ("nan", "infinite", "range") for each in problems):
         return None
     grid = Grid(name, shape, volume.affine)
     others = [(grid, reference)] if reference is not None else [] if label is None else [(label, grid)]
     for one, model in others:
-        for each in grid_problems(one, model):
-            work.add(each, one.path)
-    work.require_time()
-    if work.measures is None:
-        add_sample(work.digest, volume.voxels)
+        for each in find_grid_problems(one, model):
+            check.add(each, one.path)
+    check.require_time()
+    if check.measures is None:
+        add_sample(check.digest, volume.voxels)
     else:
-        work.measures.add_image(volume, shape, first=reference is None, number=number)
-        add_voxels(work.digest, volume.voxels)
-    if work.keep is not None:
-        work.keep(volume)
+        check.measures.add_image(volume, shape, first=reference is None, number=number)
+        add_voxels(check.digest, volume.voxels)
+    if check.keep is not None:
+        check.keep(volume)
     return grid

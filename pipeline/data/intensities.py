@@ -1,4 +1,4 @@
-"""An image's voxels in numbers: how bright each channel is, inside the label map and over all, and one hash of all."""
+"""Statistics of an image's voxels: each channel's intensities, overall and inside the label map, and hashes."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 __all__ = ["add_sample", "add_voxels", "channels_of", "measure_intensities"]
 
 _QUANTILES = np.linspace(0, 1, 201)
-# A scan's intensities are counted in so many voxels, taken evenly, and its foreground's in so many.
+# Voxels used for the statistics of a scan, and of its foreground, taken evenly.
 MAX_VOXELS = 2_000_000
 MAX_FOREGROUND = 200_000
-# What tells most scans apart; those that agree in it are compared voxel by voxel.
+# Voxels in a sample. Most scans differ in it; those that agree are compared in all voxels.
 MAX_SAMPLE = 50_000
 
 
 def measure_intensities(
     voxels: np.ndarray, foreground: np.ndarray | None, *, axes: int, first: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Measure the channels of one image file.
+    """Return statistics of each channel of an image file.
 
     Args:
         voxels: finite; (x, y, z) or (x, y), or one of these with channels last.
-        foreground: which voxels are labelled, without the axis of the channels; None where that is not known.
-        axes: how many of the axes lie in space.
+        foreground: mask of the labelled voxels, without the axis of the channels; None if not known.
+        axes: number of axes in space.
         first: number of the file's first channel among those of the case.
 
     Returns:
-        "intensity", an entry for each channel over the whole image: "min" and "max" of all voxels; "mean", "std" and
-        "zeros", the share that is exactly 0, of up to two million, taken evenly. "foreground", an entry for each
-        channel where anything is labelled: "voxels"; "mean", "std" and "quantiles" (0 %, 0.5 %, ... 100 %) of up to
-        200 000 of them.
+        "intensity", an entry per channel over the whole image: "min" and "max" of all voxels; "mean", "std" and
+        "zeros", the share that is exactly 0, of up to two million voxels, taken evenly. "foreground", an entry per
+        channel if anything is labelled: "voxels", their number; "mean", "std" and "quantiles" (0 %, 0.5 %, ... 100 %)
+        of up to 200 000 of them.
     """
     measured: dict[str, list[dict[str, Any]]] = {"intensity": [], "foreground": []}
     labelled = foreground is not None and foreground.any()
@@ -52,7 +52,7 @@ def measure_intensities(
 
 
 def channels_of(voxels: np.ndarray, axes: int) -> Iterator[np.ndarray]:
-    """Yield a view of every channel; the first `axes` axes lie in space."""
+    """Yield a view of every channel; the first `axes` axes are in space."""
     if voxels.ndim == axes:
         yield voxels
     else:
@@ -60,17 +60,17 @@ def channels_of(voxels: np.ndarray, axes: int) -> Iterator[np.ndarray]:
 
 
 def add_voxels(digest: Any, voxels: np.ndarray) -> None:
-    """Add the values to a hash, slice by slice and as float32: a copy in another data type is still a copy."""
+    """Add the values to a hash, slice by slice and as float32, so that the data type does not matter."""
     if voxels.ndim > 2 and voxels.shape[-1] == 1:
         voxels = voxels[..., 0]
     digest.update(str(voxels.shape).encode())
     for part in np.moveaxis(voxels, -1, 0):
-        # The sum makes 0 of -0.
+        # The sum turns -0 into 0.
         digest.update(np.ascontiguousarray(part, dtype=np.float32) + np.float32(0))
 
 
 def add_sample(digest: Any, voxels: np.ndarray) -> None:
-    """Add up to 50 000 of the values, taken evenly, to a hash: copies agree in it, and few other scans do."""
+    """Add up to 50 000 of the values, taken evenly, to a hash, which is equal for copies and few other scans."""
     if voxels.ndim > 2 and voxels.shape[-1] == 1:
         voxels = voxels[..., 0]
     digest.update(str(voxels.shape).encode())

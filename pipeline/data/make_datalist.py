@@ -1,4 +1,4 @@
-"""Makes a datalist: the cases of a dataset in folds, with subjects and checksums."""
+"""Make a datalist: the cases of a dataset in folds, with subjects and checksums."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .images.files import natural_order, parts_of
 from .layouts.checksums import checksums_of
 from .layouts.find import find
 from .layouts.found import Found, Item
-from .layouts.items import groups_of, require_sound, strata_of, with_subjects
-from .layouts.names import channels_by_index, given_labels, labels_by_value
+from .layouts.items import add_subjects, check_items, groups_of, strata_of
+from .layouts.names import channels_by_index, labels_by_value, parse_label_names
 
 __all__ = ["make_datalist", "write_json"]
 
@@ -37,30 +37,30 @@ def make_datalist(
     checksums: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make a datalist with folds.
+    """Return a datalist with folds.
 
-    Folds that the source has are kept, unless `folds` asks for others. Otherwise `pipeline.data.folds.make_folds`
-    makes them: the same cases give the same folds, and all scans of a subject are in one.
+    The source's folds are kept, unless `folds` asks for new ones. Otherwise `pipeline.data.folds.make_folds` makes
+    them: the same cases always get the same folds, and all scans of a subject are in one fold.
 
     Args:
-        source: what a layout's reader found, or a folder, table or datalist for `pipeline.data.layouts.find`.
-        relative_to: folder that the JSON file will lie in; `folder`, the way from there to the dataset, is left out
-            without it, so that whoever reads the datalist has to say where the dataset is.
+        source: the result of a layout's reader, or a folder, table or datalist for `pipeline.data.layouts.find`.
+        relative_to: folder that the JSON file will be in. The entry `folder` is the path from there to the dataset;
+            without `relative_to` it is left out, and users of the datalist must name the dataset's folder.
         folds: number of folds, from 2 to the number of subjects; by default those of the source, else 5.
         seed: seed of the folds.
-        subject: regular expression whose first group, searched for in the name of a case's first file and then in its
-            path inside the dataset, is its subject; by default what the source tells.
-        group: column whose equal values shall stay in one fold, such as family; subjects stay whole besides.
-        stratify: what every fold shall have its share of: columns of the source, or `shape` (number of voxels) and
-            `spacing` (the coarsest, mm) from the headers of each case's first image. Of more than ten different
-            numbers the quarters count; several are combined.
+        subject: regular expression whose first group is a case's subject. It is searched for in the name of the
+            case's first file, then in its path inside the dataset. By default the source's subjects.
+        group: column whose equal values stay in one fold, such as family; subjects are not divided either.
+        stratify: properties to spread evenly over the folds: columns of the source, or `shape` (number of voxels) and
+            `spacing` (the coarsest, mm) from the header of each case's first image. More than ten different numbers
+            are replaced by their quarters; several properties are combined.
         label_names: names of the values 0, 1, 2 … or words VALUE=NAME, instead of the source's.
         channel_names: names of the channels, instead of the source's.
         checksums: whether to add the SHA-256 of every file, by its path inside the dataset folder.
-        extra: further top-level entries (source, licence, citation); they win over those of the source.
+        extra: further top-level entries (source, licence, citation), which replace those of the source.
 
     Returns:
-        The datalist: what the source says of itself, `folder`, `modality`, `labels`, `seed`, `folds` (in words),
+        The datalist: the source's description, `folder`, `modality`, `labels`, `seed`, `folds` (in words),
         `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural order of their file names.
 
     Raises:
@@ -69,17 +69,17 @@ def make_datalist(
     """
     found = source if isinstance(source, Found) else find(source, keep_folds=folds is None)
     parts = {
-        part: sorted(with_subjects(items, subject, found), key=lambda item: natural_order(_names(item, found)[0]))
+        part: sorted(add_subjects(items, subject, found), key=lambda item: natural_order(_names(item, found)[0]))
         for part, items in (("training", found.training), ("test", found.test))
     }
     training, test = parts["training"], parts["test"]
-    require_sound(training, test, found)
+    check_items(training, test, found)
     fold_of, made = _folds(training, found, folds, seed, group, stratify)
     result = {key: value for key, value in found.described.items() if key not in ("modality", "labels")}
     result |= extra or {}
     if relative_to is not None:
-        result["folder"] = _way(Path(relative_to), found.folder)
-    result |= _named(found, training[0], label_names, channel_names) | made
+        result["folder"] = _relative_folder(Path(relative_to), found.folder)
+    result |= _given_names(found, training[0], label_names, channel_names) | made
     result |= {"numTraining": len(training), "numTest": len(test)}
     result["training"] = [
         _entry(item, found) | {"fold": fold} | _subject(item) for item, fold in zip(training, fold_of, strict=True)
@@ -88,18 +88,18 @@ def make_datalist(
         result["test"] = [_entry(item, found) | _subject(item) for item in test]
     if checksums:
         paths = [path for item in [*training, *test] for path in (*item.images, item.label) if path is not None]
-        files = {inside(part, found.folder): part for path in paths for part in parts_of(path)}
+        files = {relative_path(part, found.folder): part for path in paths for part in parts_of(path)}
         result["checksums"] = checksums_of(dict(sorted(files.items())))
     return result
 
 
 def write_json(data: Mapping[str, Any], path: str | Path) -> None:
-    """Write a JSON object with one entry of each top-level list or mapping per line, whole or not at all."""
+    """Write a JSON object, one entry of each top-level list or mapping per line, completely or not at all."""
     write_text(path, _one_entry_per_line(data))
 
 
-def inside(path: Path, folder: Path) -> str:
-    """Return a path as it leads from the dataset folder, or absolute where it is on another drive."""
+def relative_path(path: Path, folder: Path) -> str:
+    """Return a path relative to the dataset folder, or absolute if it is on another drive."""
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # Windows
@@ -109,10 +109,10 @@ def inside(path: Path, folder: Path) -> str:
 def _folds(
     training: Sequence[Item], found: Found, folds: int | None, seed: int, group: str | None, stratify: Sequence[str]
 ) -> tuple[list[int], dict[str, Any]]:
-    """Return each training case's fold, and what the datalist says about how they were made."""
+    """Return each training case's fold, and the datalist's entries about them."""
     own = [item.fold for item in training if item.fold is not None]
     if folds is None and own:
-        _check_own(training, own, found, asked=bool(group or stratify))
+        _check_source_folds(training, own, found, asked=bool(group or stratify))
         return own, {"folds": f"{len(set(own))} folds, those of {found.source.name}"}
     folds = _DEFAULT_FOLDS if folds is None else folds
     groups = groups_of(training, group, found)
@@ -125,14 +125,14 @@ def _folds(
     return fold_of, {"seed": seed, "folds": sentence}
 
 
-def _check_own(training: Sequence[Item], own: Sequence[int], found: Found, *, asked: bool) -> None:
-    """Raise an InputError where the source's folds do not do."""
+def _check_source_folds(training: Sequence[Item], own: Sequence[int], found: Found, *, asked: bool) -> None:
+    """Raise an InputError if the source's folds cannot be used."""
     if asked:
         raise InputError(
             found.source,
-            found="folds, which would be kept as they are",
-            expected="no folds, where new ones are to be grouped or stratified",
-            remedy="say how many new folds to make, such as --folds 5",
+            found="folds, which are kept by default",
+            expected="no folds, because --group and --stratify make new ones",
+            remedy="give the number of new folds, such as --folds 5",
         )
     if len(own) < len(training):
         first = next(item for item in training if item.fold is None)
@@ -153,14 +153,14 @@ def _check_own(training: Sequence[Item], own: Sequence[int], found: Found, *, as
         found.source,
         found=problem,
         expected="a fold for every case, at least two folds, and each subject in one",
-        remedy="make new folds with --folds 5, or correct those that there are",
+        remedy="make new folds with --folds 5, or correct the source's folds",
     )
 
 
-def _named(
+def _given_names(
     found: Found, item: Item, label_names: Sequence[str] | None, channel_names: Sequence[str] | None
 ) -> dict[str, dict[str, str]]:
-    """Return the names of channels and labels that were given or that the source tells, and nothing for others."""
+    """Return the names of channels and labels, from the arguments or the source, as far as there are any."""
     result = {}
     channels = channel_names or found.described.get("modality")
     if channels:
@@ -171,27 +171,27 @@ def _named(
             raise InputError(
                 where,
                 found=f"{len(result['modality'])} channel names for {len(item.images)} images per case",
-                expected="one name for each",
+                expected="one name for each image",
                 remedy="name every channel with --channel-names",
             )
     if label_names:
-        result["labels"] = given_labels(label_names)
+        result["labels"] = parse_label_names(label_names)
     elif found.described.get("labels"):
         result["labels"] = labels_by_value(found.described["labels"], found.source)
     return result
 
 
 def _names(item: Item, found: Found) -> list[str]:
-    return [inside(path, found.folder) for path in item.images]
+    return [relative_path(path, found.folder) for path in item.images]
 
 
 def _entry(item: Item, found: Found) -> dict[str, Any]:
-    images = [_dotted(inside(path, found.folder)) for path in item.images]
+    images = [_add_dot(relative_path(path, found.folder)) for path in item.images]
     entry: dict[str, Any] = {"image": images if len(images) > 1 else images[0]}
-    return entry if item.label is None else entry | {"label": _dotted(inside(item.label, found.folder))}
+    return entry if item.label is None else entry | {"label": _add_dot(relative_path(item.label, found.folder))}
 
 
-def _dotted(path: str) -> str:
+def _add_dot(path: str) -> str:
     return path if path.startswith("../") or Path(path).is_absolute() else f"./{path}"
 
 
@@ -199,9 +199,9 @@ def _subject(item: Item) -> dict[str, str]:
     return {} if item.subject is None else {"subject": item.subject}
 
 
-def _way(start: Path, folder: Path) -> str:
-    # Through a link `..` leads to where the link points: the way starts at the real folder.
-    return inside(folder, Path(os.path.realpath(start.expanduser())))
+def _relative_folder(start: Path, folder: Path) -> str:
+    # Through a link, `..` is the parent of the link's target, so the relative path starts at the real folder.
+    return relative_path(folder, Path(os.path.realpath(start.expanduser())))
 
 
 def _one_entry_per_line(data: Mapping[str, Any]) -> str:
@@ -220,5 +220,5 @@ def _one_entry_per_line(data: Mapping[str, Any]) -> str:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    # A file's name whose bytes are no UTF-8 can only be written with escapes.
+    # A file name that is not valid UTF-8 can only be written with escapes.
     return text if text.encode(errors="replace").decode() == text else json.dumps(value, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What the report of the dataset check, and the plan, need to know of one case: its grid, intensities, structures."""
+"""The measurements of one case for the check's report and the plan: its grid, intensities and structures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Measures:
         draw: draws the case's picture; without it there is none.
 
     Attributes:
-        thumbnail: a JPEG; None until there is an image, or if nothing draws.
+        thumbnail: a JPEG; None before the first image, and without `draw`.
     """
 
     def __init__(
@@ -56,19 +56,19 @@ class Measures:
         self._images = 0
 
     def add_label(self, volume: Volume, shape: Sequence[int], *, sound: bool) -> None:
-        """Measure the structures of a label map that is `sound`: whole, finite numbers. Otherwise note its type."""
+        """Add a label map's type and, if it is `sound` (whole, finite numbers), the measures of its structures."""
         self.record["dtypes"].append(volume.stored)
         if sound:
-            self._label = _whole(volume.voxels).reshape(shape)
+            self._label = _to_integers(volume.voxels).reshape(shape)
             self.record["classes"] = measure_structures(self._label, volume.affine, background=self.background)
 
     def add_image(self, volume: Volume, shape: Sequence[int], *, first: bool, number: int) -> None:
-        """Measure an image file.
+        """Add the measures of an image file.
 
         Args:
             volume: the file, with finite voxels.
             shape: of the part in space.
-            first: whether it is the first image of the case that can be used.
+            first: whether it is the case's first usable image.
             number: of the file among the case's images.
         """
         if first:
@@ -99,8 +99,8 @@ class Measures:
         return self.draw(image, self._label, spacing, volume.affine, declared=self.declared, background=self.background)
 
 
-def _whole(voxels: np.ndarray) -> np.ndarray:
-    """Return the values as whole numbers of the smallest type that holds them."""
+def _to_integers(voxels: np.ndarray) -> np.ndarray:
+    """Return the values as integers of the smallest type that can hold them."""
     if voxels.dtype.kind == "f":
         voxels = np.rint(voxels)
     low, high = int(voxels.min()), int(voxels.max())

@@ -9,7 +9,7 @@ __all__ = ["nearest_path"]
 
 
 def nearest_path(path: str | Path) -> Path | None:
-    """Return what lies in the same folder under the most similar name; None where nothing is similar."""
+    """Return the path in the same folder with the most similar name; None if no name is similar."""
     path = Path(path)
     try:
         names = [one.name for one in path.parent.iterdir() if not one.name.startswith(".")]

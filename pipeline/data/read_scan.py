@@ -1,4 +1,4 @@
-"""Reading the files of one scan and checking them, each decoded once."""
+"""Read and check the files of one scan; each is decoded once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["read_scan"]
 
 
 def read_scan(files: Sequence[str], *, channels: int, spatial_dims: int) -> list[Volume]:
-    """Read every file of a scan whole, and return the volumes if nothing is wrong with them.
+    """Return the volumes of a scan's files, which are read whole and checked.
 
     Args:
         files: one file with all channels, or one per channel.
@@ -23,7 +23,7 @@ def read_scan(files: Sequence[str], *, channels: int, spatial_dims: int) -> list
         spatial_dims: axes in space, 2 or 3.
 
     Raises:
-        InputError: what `check_scans` raises for these files: the first problem in full, a line for each other file.
+        InputError: there are problems, as in `check_scans`: the first in full, a line for each other file.
     """
     volumes: list[Volume] = []
     case = Case(files[0], "training", tuple(files), None, None, None)

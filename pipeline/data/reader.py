@@ -1,4 +1,4 @@
-"""MONAI's loading of scans through LightSkip's door for images: every format that it knows, decoded once."""
+"""MONAI's loading of scans with LightSkip's reading of images: every format that it knows, decoded once."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from .images.header import Volume
 
 __all__ = ["LoadScand", "ScanReader", "load_scan"]
 
-_MAX_AXIS = 32767  # that NIfTI-1, with its sizes of 16 bits, can hold
+_MAX_AXIS = 32767  # the largest size in NIfTI-1, whose sizes have 16 bits
 
 
 class ScanReader(ImageReader):
-    """A reader for MONAI's LoadImage that decodes each file once, through the door for images.
+    """A reader for MONAI's LoadImage that decodes each file once, with `images.door`.
 
     Array, affine and metadata are those of MONAI's own reader for the format, which gets the image that was read.
-    Formats that MONAI does not read (MGZ, Zarr stores) and several formats in one scan come as NIfTI in memory.
+    Formats that MONAI does not read (MGZ, Zarr stores), and scans of several formats, become NIfTI in memory.
 
     Args:
-        volumes: of the files of the next scan, if they were read already; otherwise `read` reads them.
+        volumes: of the next scan's files, if they were read already; otherwise `read` reads them.
     """
 
     def __init__(self, volumes: Sequence[Volume] | None = None) -> None:
         self._volumes = volumes
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Return whether all files are images of formats that the door knows, or folders."""
+        """Return whether all files are images of known formats, or folders."""
         return all(is_image(str(name)) or Path(name).is_dir() for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[Volume]:
         """Return the volumes of files with one channel each, or of one file.
 
-        Nothing but what cannot be read is refused: that is for the dataset check.
+        Only unreadable files are refused; other problems are found by the dataset check.
 
         Raises:
             InputError: a file cannot be read to its end.
@@ -58,17 +58,18 @@ class ScanReader(ImageReader):
         readers = {_monai_reader(volume.native) for volume in img}
         reader = readers.pop()
         if readers or reader is NibabelReader:
-            array, meta = _Decoded(img).get_data()
+            array, meta = _MemoryReader(img).get_data()
         else:
             array, meta = reader().get_data([volume.native for volume in img])
         return _last_axis_fastest(array), meta
 
 
 class LoadScand(LoadImaged):
-    """MONAI's LoadImaged through the door for images; arguments and result are the same.
+    """MONAI's LoadImaged with LightSkip's reading of images; arguments and result are the same.
 
-    A reader that is named in the arguments reads the files itself. The door is not such a reader: MONAI tries each of
-    those on every file, and after a failure all others, NumPy's unpickling among them.
+    A reader that is named in the arguments is used instead. `ScanReader` is registered rather than passed as such a
+    reader, because MONAI tries each of those on every file, and after a failure all others, including NumPy's
+    unpickling.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,12 +79,12 @@ class LoadScand(LoadImaged):
 
 
 def load_scan(loader: LoadImaged, files: Sequence[str], volumes: Sequence[Volume] | None = None) -> MetaTensor:
-    """Return a scan as a bundle's loading transform gives it, through the door for images.
+    """Return a scan as a bundle's loading transform returns it, with LightSkip's reading of images.
 
     Args:
-        loader: the transform; if its config names a reader of its own, this one reads the files.
+        loader: the transform; if its config names a reader, that one reads the files.
         files: one file, or one per channel.
-        volumes: of these files, if they were read already, so that they are not decoded again.
+        volumes: of these files, if they were read already; they are not decoded again.
     """
     reader = ScanReader(volumes) if loader._loader.auto_select else None
     case = {"image": files[0] if len(files) == 1 else list(files)}
@@ -91,7 +92,7 @@ def load_scan(loader: LoadImaged, files: Sequence[str], volumes: Sequence[Volume
     return image
 
 
-class _Decoded(NibabelReader):
+class _MemoryReader(NibabelReader):
     """MONAI's NibabelReader for images whose voxels are in memory."""
 
     def __init__(self, volumes: Sequence[Volume]) -> None:
@@ -101,7 +102,7 @@ class _Decoded(NibabelReader):
         self.filenames = [volume.header.path for volume in volumes]
 
     def get_data(self, img: Any = ()) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return arrays and metadata of the volumes that this reader was made for."""
+        """Return arrays and metadata of this reader's volumes."""
         array, meta = super().get_data(img or self._images)
         return array, meta
 
@@ -122,10 +123,10 @@ def _monai_reader(native: Any) -> Any:
 
 
 def _last_axis_fastest(array: np.ndarray) -> np.ndarray:
-    """Return the array with its last axis running fastest, which PyTorch asks for.
+    """Return the array in C order, its last axis running fastest, which PyTorch needs.
 
-    Of a volume whose first axis does, planes are turned one by one: they fit into the processor's cache, and that takes
-    a sixth of the time.
+    A volume in Fortran order is transposed plane by plane: planes fit into the processor's cache, and that takes a
+    sixth of the time.
     """
     if array.ndim != 3 or not array.flags.f_contiguous:
         return array
@@ -136,7 +137,7 @@ def _last_axis_fastest(array: np.ndarray) -> np.ndarray:
 
 
 def _nibabel_image(volume: Volume) -> Any:
-    """Return nibabel's NIfTI image of a volume, its header as MONAI corrects it."""
+    """Return nibabel's NIfTI image of a volume, with its header corrected by MONAI."""
     native = volume.native
     if not isinstance(native, nibabel.Nifti1Pair):
         kind = nibabel.Nifti2Image if max(volume.voxels.shape) > _MAX_AXIS else nibabel.Nifti1Image

@@ -1,4 +1,4 @@
-"""What a check has found so far, kept in a file so that an interrupted one continues from there."""
+"""The results of a check so far, in a file from which an interrupted check resumes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ _FILE = "cases.jsonl"
 
 
 class Progress:
-    """One line of JSON per case that was read, in `cases.jsonl` of the output folder. Safe to use from threads.
+    """A file `cases.jsonl` in the output folder, with one line of JSON per case that was read. Thread-safe.
 
     Args:
-        folder: the output folder, made when missing; None keeps nothing.
-        settings: what a line's findings depend on besides the files; lines whose settings begin otherwise are not used.
-        resume: whether to use the lines that are there; otherwise the file is begun anew.
+        folder: the output folder, created if missing; None keeps nothing.
+        settings: a text for everything but the files that findings depend on; lines whose settings start differently
+            are not used.
+        resume: whether to use the existing lines; otherwise the file is overwritten.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be created or written to.
     """
 
     def __init__(self, folder: str | Path | None, *, settings: str, resume: bool) -> None:
@@ -45,43 +46,43 @@ class Progress:
             if resume and path.exists():
                 self._read(path)
             self.stream = path.open("a" if resume else "w", encoding="utf-8")
-            # The last line of a check that was killed may have no end.
+            # The last line of a killed check may be incomplete.
             self.stream.write("\n")
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def find(self, key: str) -> Inspection | None:
-        """Return what is known for this state of a case's files, if anything."""
+        """Return the result for this state of a case's files, if there is one."""
         return self.known.get(key)
 
     def add(self, key: str, inspection: Inspection) -> None:
-        """Write down what was found in a case.
+        """Write the result of a case.
 
         Raises:
             InputError: the folder cannot be written to any more.
         """
         if self.stream is None:
             return
-        line = json.dumps({"key": key, "settings": self.settings, **_packed(inspection)}, allow_nan=False) + "\n"
+        line = json.dumps({"key": key, "settings": self.settings, **_pack(inspection)}, allow_nan=False) + "\n"
         try:
             with self.lock:
                 self.stream.write(line)
                 self.stream.flush()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def close(self) -> None:
-        """Close the file. What could not be written was reported when it was added."""
+        """Close the file. Write errors were raised by `add`."""
         if self.stream is not None:
             with contextlib.suppress(OSError):
                 self.stream.close()
 
-    def _unwritable(self, error: OSError) -> InputError:
+    def _write_error(self, error: OSError) -> InputError:
         return InputError(
             str(self.folder),
             found=f"a folder that cannot be written to ({error.strerror})",
             expected="a folder with room for the report",
-            remedy="name another one, or make room: -o FOLDER",
+            remedy="free some space, or name another folder with -o FOLDER",
         )
 
     def _read(self, path: Path) -> None:
@@ -89,13 +90,13 @@ class Progress:
             try:
                 item = json.loads(line)
                 if str(item["settings"]).startswith(self.settings):
-                    self.known[item["key"]] = _unpacked(item)
+                    self.known[item["key"]] = _unpack(item)
             except (ValueError, KeyError, TypeError):
-                # The line at which an earlier check was killed, or another version's: its case is read again.
+                # An incomplete line of a killed check, or another version's line: its case is read again.
                 continue
 
 
-def _packed(inspection: Inspection) -> dict[str, Any]:
+def _pack(inspection: Inspection) -> dict[str, Any]:
     picture = inspection.thumbnail
     return {
         "findings": [asdict(finding) for finding in inspection.findings],
@@ -105,7 +106,7 @@ def _packed(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _unpacked(item: dict[str, Any]) -> Inspection:
+def _unpack(item: dict[str, Any]) -> Inspection:
     return Inspection(
         [Finding(**finding) for finding in item["findings"]],
         item["record"],

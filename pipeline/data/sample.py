@@ -1,7 +1,7 @@
-"""The built-in sample dataset: small synthetic scans, to try the whole pipeline without downloading anything.
+"""The built-in sample dataset: small synthetic scans, to try the whole pipeline without a download.
 
 The structures are drawn in world space (mm) and sampled on grids that differ from scan to scan in spacing, orientation,
-obliquity, number type and intensity scale, as scans from several sites do. They are no anatomy.
+obliquity, number type and intensity scale, as scans from several sites do. They are not anatomy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ORIENTATIONS = ("RAS", "LPS", "PIR", "LAS", "ASL", "RPI", "SRA")
 _STORED = ((np.int16, 1000.0), (np.float32, 1.0), (np.int16, 150.0))  # number type, intensity of the body
 _BODY_RADII = (22.0, 24.5)  # mm; under half of the smallest field of view, so that no structure is cut off
 _CONTRASTS = {1: (0.28, 0.42), 2: (0.30, 0.45), 3: (0.22, 0.32)}  # of each label, added to a body of intensity 1
-# What lies in the body: (kind, label, label whose contrast it has). The balls are there to fool a threshold.
+# The structures in the body: (kind, label, label whose contrast it has). The balls defeat a simple threshold.
 _BALLS = tuple(("ball", 0, contrast) for contrast in (1, 2, 3))
 _STRUCTURES = (("ellipsoid", 1, 1), ("shell", 2, 2), ("tube", 3, 3), *_BALLS)
 
@@ -47,14 +47,14 @@ def make_sample(
 ) -> Path:
     """Write the synthetic sample dataset in the layout of the Medical Segmentation Decathlon.
 
-    A large ellipsoid, a closed shell and a small curved tube of weak contrast lie in a textured body, beside
-    unlabelled balls of the same intensities. Labelled cases are in ``imagesTr/`` and ``labelsTr/``, further scans in
-    ``imagesTs/``, their truth, which the datalist does not name, in ``labelsTs/``. A label map holds, at each voxel,
-    the structure that occupies the voxel's centre. Same arguments, same bytes; a case depends on ``seed`` and its own
-    number alone, so that a larger set begins with the cases of a smaller one.
+    A textured body contains a large ellipsoid, a closed shell and a small curved tube of weak contrast, and unlabelled
+    balls of the same intensities. Labelled cases are in ``imagesTr/`` and ``labelsTr/``. Further scans are in
+    ``imagesTs/``, with label maps in ``labelsTs/`` that the datalist does not name. A voxel's label is the structure
+    at its centre. The same arguments give the same bytes. A case depends only on ``seed`` and its number, so a larger
+    set starts with the cases of a smaller one.
 
     Args:
-        folder: The folder to make. It may exist if it is empty.
+        folder: The folder to create. It may exist if it is empty.
         cases: Number of labelled cases, at least ``folds``.
         scans: Number of unlabelled scans, 0 or more.
         folds: Number of folds, 1 or more, over which the cases are spread in turn.
@@ -64,7 +64,7 @@ def make_sample(
         The path of ``dataset.json``.
 
     Raises:
-        InputError: If the folder holds something, or a number is out of its range.
+        InputError: If the folder is not empty, or a number is out of its range.
     """
     target = Path(folder).resolve()
     check_sample_arguments(target, cases=cases, scans=scans, folds=folds, seed=seed)
@@ -106,7 +106,7 @@ def _write_case(root: Path, split: str, name: str, rng: Generator, index: int) -
 
 
 def _draw_grid(rng: Generator, orientation: str) -> tuple[Array, tuple[int, ...]]:
-    """Affine (4, 4) of an oblique grid, thick along its third axis, and its shape; about 51 to 62 mm each way."""
+    """Return affine (4, 4) and shape of an oblique grid, thick along its third axis; about 51 to 62 mm each way."""
     spacing = np.array([rng.uniform(0.9, 1.3)] * 2 + [rng.uniform(1.5, 2.5)])
     shape = np.clip(np.ceil(rng.uniform(52.0, 60.0, 3) / spacing), (44, 44, 24), (60, 60, 34)).astype(int)
     affine = oblique_affine(rng, orientation, spacing, shape, max_tilt=20.0)
@@ -114,7 +114,7 @@ def _draw_grid(rng: Generator, orientation: str) -> tuple[Array, tuple[int, ...]
 
 
 def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[Array, NDArray[np.uint8]]:
-    """Intensities (about 1 in the body) and label map on the grid; both of the given shape."""
+    """Return intensities (about 1 in the body) and label map on the grid; both of the given shape."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     points = grid_points(affine, shape) + rng.uniform(-0.5, 0.5, 3)
     body, structures = _draw_layout(rng)
@@ -128,18 +128,18 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[A
     texture = 0.06 * smooth_noise(rng, shape, 3.5 / spacing) + 0.04 * smooth_noise(rng, shape, 1.2 / spacing)
     intensity = _partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
     blurred = gaussian_filter(intensity.reshape(shape), 0.5 / spacing)
-    # The magnitude of a complex signal with Gaussian noise in both parts: Rician, as in MR images.
+    # The magnitude of a complex signal with Gaussian noise in both parts: Rician noise, as in MR images.
     noise = rng.uniform(0.04, 0.06) * rng.normal(size=(2, *shape))
     return np.hypot(blurred + noise[0], noise[1]), label_map.reshape(shape)
 
 
 def _draw_layout(rng: Generator) -> tuple[SignedDistance, list[tuple[int, int, SignedDistance]]]:
-    """The body, and the structures in it that touch nowhere: (label, label whose contrast it has, signed distance)."""
+    """Return the body and its separate structures: (label, label whose contrast it has, signed distance)."""
     body = ellipsoid(np.zeros(3), np.eye(3), rng.uniform(*_BODY_RADII, 3))
     coarse = 2.0 * (np.indices((29, 29, 29)).reshape(3, -1).T - 14)
     coarse = coarse[np.linalg.norm(coarse, axis=1) < _BODY_RADII[1] + 3.0]
     inner = np.linalg.norm(coarse, axis=1) < 17.0
-    while True:  # a layout that leaves no room for the next structure is drawn anew, from the same stream
+    while True:  # if there is no room for the next structure, a new layout is drawn from the same stream
         free = body(coarse) < 1.0
         structures: list[tuple[int, int, SignedDistance]] = []
         for kind, label, contrast in _STRUCTURES:
@@ -166,5 +166,5 @@ def _draw_structure(rng: Generator, kind: str, centre: Array) -> SignedDistance:
 
 
 def _partial_volume(distance: Array, spacing: Array) -> Array:
-    """Share of a voxel that lies inside a surface at this signed distance from the voxel's centre."""
+    """Return the share of a voxel inside a surface at this signed distance from the voxel's centre."""
     return np.asarray(np.clip(0.5 - distance / spacing.mean(), 0.0, 1.0))

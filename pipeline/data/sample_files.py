@@ -1,4 +1,4 @@
-"""The files of the built-in sample datasets: the folder whole or not there, and the same bytes each time."""
+"""The files of the built-in sample datasets: a complete folder or none, and the same bytes each time."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .errors import InputError
 
 
 def check_sample_arguments(folder: Path, *, cases: int, scans: int, seed: int, folds: int = 1) -> None:
-    """Refuse what no sample dataset can be made from, before anything is written.
+    """Check the arguments of a sample dataset, before anything is written.
 
     Raises:
-        InputError: If there is something at ``folder`` other than an empty folder, or a number is out of its range.
+        InputError: If ``folder`` exists and is not an empty folder, or a number is out of its range.
     """
     problem = None
     numbers = {"folds": (folds, 1), "cases": (cases, folds), "scans": (scans, 0), "seed": (seed, 0)}
     for name, (number, lowest) in numbers.items():
         if number < lowest:
             reason = ", at least one in each fold" if name == "cases" and folds > 1 else ""
-            problem = (f"{name} = {number}", f"{name} of {lowest} or more{reason}", f"raise {name}")
+            problem = (f"{name} = {number}", f"{name} of {lowest} or more{reason}", f"increase {name}")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         found = "a folder that is not empty" if folder.is_dir() else "a file"
         problem = (found, "a folder that does not exist yet, or an empty one", "name another folder")
@@ -41,13 +41,13 @@ def check_sample_arguments(folder: Path, *, cases: int, scans: int, seed: int, f
 
 @contextmanager
 def new_sample_folder(folder: Path) -> Iterator[Path]:
-    """Fill a folder under a temporary name beside it, which becomes ``folder`` when the block ends well.
+    """Yield a temporary folder next to ``folder``, which is renamed to it if the block succeeds.
 
     Yields:
         The temporary folder, with ``imagesTr``, ``labelsTr``, ``imagesTs`` and ``labelsTs`` in it.
 
     Raises:
-        Whatever the block raises; nothing is left then.
+        The block's own errors; the temporary folder is then deleted.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
@@ -68,17 +68,17 @@ def write_description(path: Path, description: Mapping[str, Any]) -> None:
 
 
 def store(intensity: NDArray[np.float64], dtype: type[np.number[Any]]) -> NDArray[Any]:
-    """Intensities as they are written: rounded where the number type is one of integers; same shape."""
+    """Return intensities in the number type of the file, rounded if it is an integer type; same shape."""
     return (np.rint(intensity) if np.issubdtype(dtype, np.integer) else intensity).astype(dtype)
 
 
 def write_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    """Write a ``.nii.gz`` in mm with qform and sform both ``affine`` (4, 4): the same bytes for the same voxels."""
+    """Write a ``.nii.gz`` in mm with ``affine`` (4, 4) as qform and sform; the same voxels give the same bytes."""
     image = nib.Nifti1Image(voxels, affine)
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
     image.header.set_xyzt_units(xyz="mm")
-    # nibabel would put the time and the file's name into the gzip header, and the bytes would differ at each run.
+    # nibabel would write the time and the file's name into the gzip header, and the bytes would differ in each run.
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as packed:
         packed.write(image.to_bytes())

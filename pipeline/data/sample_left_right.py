@@ -1,7 +1,7 @@
-"""The second built-in sample dataset: two channels, thick slices, and a left and a right organ that mirror each other.
+"""The second built-in sample dataset: two channels, thick slices, and a left and a right organ, mirror images.
 
 Everything is drawn in the patient's own space (mm; x to the patient's right, y to the front, z upwards) and sampled on
-grids whose axes point elsewhere in each case: left stays left in the world, not in the array. It is no anatomy.
+grids with different orientations: left stays left in the world, but not in the array. It is not anatomy.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ _LESION_ABSENT = 0.2  # of the cases
 _ORGAN_CONTRAST = (0.36, 0.48)  # of each channel
 _SPOT_CONTRAST = (0.42, 0.55)
 
-Contrast = Callable[[Array], Array]  # points (N, 3) in mm -> what is added to a body of intensity 1, (2 channels, N)
-Structure = tuple[int, SignedDistance, Contrast]  # with its label, 0 for what is not labelled
+Contrast = Callable[[Array], Array]  # points (N, 3) in mm -> addition to a body of intensity 1, (2 channels, N)
+Structure = tuple[int, SignedDistance, Contrast]  # with its label, 0 if it is not labelled
 
 
 def make_left_right_sample(folder: str | os.PathLike[str], *, cases: int = 40, scans: int = 4, seed: int = 0) -> Path:
     """Write the synthetic left/right dataset in the layout of nnU-Net's second version.
 
-    In a body with a midline lie two organs of equal intensity, mirror images of each other but for small variation:
-    only the side of the midline, and a bulky unlabelled blob on the patient's right, tell them apart. Channel A shows
-    the front of each organ, channel B its back. In four cases of five there is a small lesion at a random place, bright
-    in both channels, always beside one unlabelled spot that is bright in A alone and one that is bright in B alone.
-    Labelled cases are in ``imagesTr/`` and ``labelsTr/``, further scans in ``imagesTs/``, their truth in ``labelsTs/``.
-    A label map holds, at each voxel, the structure that occupies the voxel's centre. Same arguments, same bytes; a case
-    depends on ``seed`` and its own number alone, so that a larger set begins with the cases of a smaller one.
+    A body with a midline contains two organs of equal intensity, mirror images except for small variation. Only the
+    side of the midline, and a bulky unlabelled blob on the patient's right, distinguish them. Channel A shows the front
+    of each organ, channel B its back. Four cases of five have a small lesion at a random place, bright in both
+    channels. Every case has one unlabelled spot that is bright in A alone, and one that is bright in B alone.
+    Labelled cases are in ``imagesTr/`` and ``labelsTr/``, further scans in ``imagesTs/``, with label maps in
+    ``labelsTs/``. A voxel's label is the structure at its centre. The same arguments give the same bytes. A case
+    depends only on ``seed`` and its number, so a larger set starts with the cases of a smaller one.
 
     Args:
-        folder: The folder to make. It may exist if it is empty.
+        folder: The folder to create. It may exist if it is empty.
         cases: Number of labelled cases, 1 or more.
         scans: Number of unlabelled scans, 0 or more.
         seed: Seed of everything random, 0 or more.
@@ -66,7 +66,7 @@ def make_left_right_sample(folder: str | os.PathLike[str], *, cases: int = 40, s
         The path of ``dataset.json``.
 
     Raises:
-        InputError: If the folder holds something, or a number is out of its range.
+        InputError: If the folder is not empty, or a number is out of its range.
     """
     target = Path(folder).resolve()
     check_sample_arguments(target, cases=cases, scans=scans, seed=seed)
@@ -103,7 +103,7 @@ def _write_case(root: Path, split: str, name: str, rng: Generator, index: int) -
 
 
 def _draw_grid(rng: Generator, orientation: str) -> tuple[Array, tuple[int, ...]]:
-    """Affine (4, 4) of a mildly oblique grid of thick slices, and its shape; about 72 x 72 x 88 mm."""
+    """Return affine (4, 4) and shape of a slightly oblique grid of thick slices; about 72 x 72 x 88 mm."""
     spacing = np.array([rng.uniform(0.9, 1.15)] * 2 + [rng.uniform(4.5, 6.0)])
     shape = np.clip(np.ceil(rng.uniform((70.0, 70.0, 84.0), (76.0, 76.0, 90.0)) / spacing), (64, 64, 14), (80, 80, 20))
     affine = oblique_affine(rng, orientation, spacing, shape, max_tilt=8.0)
@@ -111,7 +111,7 @@ def _draw_grid(rng: Generator, orientation: str) -> tuple[Array, tuple[int, ...]
 
 
 def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[list[Array], NDArray[np.uint8]]:
-    """Two channels of intensities (about 1 in the body) and the label map on the grid; all of the given shape."""
+    """Return two channels of intensities (about 1 in the body) and the label map; all of the grid's shape."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     pose = random_tilt(rng, 6.0)
     points = (grid_points(affine, shape) + rng.uniform(-0.5, 0.5, 3)) @ pose  # the patient's own axes
@@ -128,7 +128,7 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[l
     for contrasts in added:
         texture = common + 0.04 * smooth_noise(rng, shape, 1.5 / spacing)
         intensity = inside * (1 + contrasts + texture.ravel()) * bias_field(rng, points)
-        # The magnitude of a complex signal with Gaussian noise in both parts: Rician, as in MR images.
+        # The magnitude of a complex signal with Gaussian noise in both parts: Rician noise, as in MR images.
         noise = rng.uniform(0.045, 0.065) * rng.normal(size=(2, *shape))
         blurred = gaussian_filter(intensity.reshape(shape), (0.5 / spacing[0], 0.5 / spacing[1], 0.0))
         channels.append(np.hypot(blurred + noise[0], noise[1]))
@@ -136,14 +136,14 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[l
 
 
 def _draw_layout(rng: Generator) -> tuple[SignedDistance, list[Structure]]:
-    """The body, about the origin of the patient's own axes, and what lies in it."""
+    """Return the body, around the origin of the patient's own axes, and the structures in it."""
     body = ellipsoid(np.zeros(3), np.eye(3), rng.uniform((25.0, 28.0, 34.0), (28.0, 31.0, 38.0)))
     coarse = 2.0 * (np.indices((29, 33, 39)).reshape(3, -1).T - np.array((14.0, 16.0, 19.0)))
     coarse = coarse[body(coarse) < 0.0]
     has_lesion = rng.random() >= _LESION_ABSENT
     lesion, only_a, only_b = rng.uniform(*_SPOT_CONTRAST, (3, 2)) * ((1, 1), (1, 0), (0, 1))
     kinds = [(3, lesion)] * has_lesion + [(0, only_a), (0, only_b)]
-    while True:  # a layout that leaves no room for the next spot is drawn anew, from the same stream
+    while True:  # if there is no room for the next spot, a new layout is drawn from the same stream
         structures = _draw_fixed(rng, body)
         free = (body(coarse) < -4.0) & np.all([distance(coarse) > 0.0 for _, distance, _ in structures], axis=0)
         for label, contrast in kinds:
@@ -157,7 +157,7 @@ def _draw_layout(rng: Generator) -> tuple[SignedDistance, list[Structure]]:
 
 
 def _draw_fixed(rng: Generator, body: SignedDistance) -> list[Structure]:
-    """What is in every body at about the same place."""
+    """Return the structures that every body has in about the same place."""
     upright = np.eye(3)
     cavity = ellipsoid(rng.uniform((0, -1, 2), (0, 3, 6)), upright, rng.uniform((3.0, 7.0, 5.0), (3.8, 9.0, 7.0)))
     blob = ellipsoid(rng.uniform((11, -10, -20), (14, -6, -17)), upright, rng.uniform((9, 9, 6), (11, 11, 8)))
@@ -182,7 +182,7 @@ def _draw_fixed(rng: Generator, body: SignedDistance) -> list[Structure]:
 
 
 def _draw_organs(rng: Generator, contrast: Array) -> list[Structure]:
-    """The two organs: one solid with a lobe, mirrored at the midline, and varied a little on each side."""
+    """Return the two organs: a solid with a lobe, mirrored at the midline, with small variation on each side."""
     centre = rng.uniform((12.5, -1.0, 0.0), (14.0, 3.0, 4.0))
     radii = rng.uniform((5.5, 8.0, 10.0), (6.5, 9.5, 12.0))
     axes = Rotation.from_euler("zx", rng.uniform((10, -10), (25, 10)), degrees=True).as_matrix()
@@ -192,12 +192,12 @@ def _draw_organs(rng: Generator, contrast: Array) -> list[Structure]:
         middle = centre + rng.normal(scale=0.4, size=3)
         main = ellipsoid(middle, axes, radii * rng.uniform(0.95, 1.05, 3))
         second = ellipsoid(middle + lobe, np.eye(3), rng.uniform(4.0, 5.0, 3))
-        organs.append((label, _mirrored(main, second, side), _front_and_back(centre[1], contrast)))
+        organs.append((label, _mirror(main, second, side), _front_and_back(centre[1], contrast)))
     return organs
 
 
-def _mirrored(main: SignedDistance, second: SignedDistance, side: float) -> SignedDistance:
-    """The union of two solids drawn at positive x, on this side of the midline."""
+def _mirror(main: SignedDistance, second: SignedDistance, side: float) -> SignedDistance:
+    """Return the union of two solids drawn at positive x, moved to this side of the midline."""
 
     def distance(points: Array) -> Array:
         there = points * (side, 1.0, 1.0)
@@ -207,7 +207,7 @@ def _mirrored(main: SignedDistance, second: SignedDistance, side: float) -> Sign
 
 
 def _front_and_back(middle: float, contrast: Array) -> Contrast:
-    """The first channel sees what lies before ``middle`` (y in mm), the second what lies behind it."""
+    """Return a contrast that the first channel has in front of ``middle`` (y in mm), the second behind it."""
 
     def added(points: Array) -> Array:
         front = 1 / (1 + np.exp((middle - points[:, 1]) / 1.5))
@@ -221,14 +221,14 @@ def _uniform(first: float, second: float) -> Contrast:
 
 
 def _draw_spot(rng: Generator, centre: Array) -> SignedDistance:
-    # Wider than the thickest slice is thick, so that no spot falls between the centres of two slices.
+    # Wider than the thickest slice, so that no spot falls between the centres of two slices.
     return ellipsoid(centre, Rotation.from_quat(rng.normal(size=4)).as_matrix(), rng.uniform(3.5, 5.5, 3))
 
 
 def _partial_volume(distance: Array, shape: tuple[int, ...]) -> Array:
-    """Share of a voxel inside a surface at this signed distance (N,) from the voxel's centre, on a grid of any spacing.
+    """Return the share of a voxel inside a surface at this signed distance (N,) from its centre, for any spacing.
 
-    From one end of a voxel to the other the distance changes by the sum of its changes along the three axes.
+    Across a voxel the distance changes by the sum of its changes along the three axes.
     """
     steps = np.gradient(distance.reshape(shape))
     across = np.maximum(np.sum(np.abs(steps), axis=0).ravel(), 1e-3)

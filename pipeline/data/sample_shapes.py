@@ -1,4 +1,4 @@
-"""What the built-in sample datasets are drawn with: oblique grids, solids in mm, texture and bias fields."""
+"""Parts of the built-in sample datasets: oblique grids, solids in mm, texture and bias fields."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SignedDistance = Callable[[Array], Array]  # points (N, 3) in mm -> (N,) in mm, 
 
 
 def oblique_affine(rng: Generator, orientation: str, spacing: Array, shape: Array, *, max_tilt: float) -> Array:
-    """Affine (4, 4) of a grid whose axes point nearly as ``orientation`` says, its middle up to 80 mm off the origin.
+    """Return the affine (4, 4) of a grid with about this ``orientation``, its middle up to 80 mm off the origin.
 
     Args:
         rng: The stream to draw from.
         orientation: Where the axes point, such as ``"LPS"``.
         spacing: mm, (3,).
         shape: Voxels, (3,).
-        max_tilt: The grid is turned about a random axis by up to so many degrees.
+        max_tilt: Largest rotation of the grid about a random axis, in degrees.
     """
     tilt = random_tilt(rng, max_tilt)
     world_axes, signs = nib.orientations.axcodes2ornt(orientation).T
@@ -34,15 +34,15 @@ def oblique_affine(rng: Generator, orientation: str, spacing: Array, shape: Arra
     return affine
 
 
-def random_tilt(rng: Generator, largest: float) -> Array:
-    """Rotation matrix (3, 3) about a random axis by 0 to ``largest`` degrees."""
+def random_tilt(rng: Generator, max_angle: float) -> Array:
+    """Return a rotation matrix (3, 3) about a random axis by 0 to ``max_angle`` degrees."""
     axis = rng.normal(size=3)
-    angle = np.deg2rad(rng.uniform(0.0, largest))
+    angle = np.deg2rad(rng.uniform(0.0, max_angle))
     return np.asarray(Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix())
 
 
 def grid_points(affine: Array, shape: tuple[int, ...]) -> Array:
-    """Centres of a grid's voxels, (N, 3) in mm along the world's axes, from the middle of the grid."""
+    """Return the centres of a grid's voxels, (N, 3) in mm along the world's axes, from the middle of the grid."""
     voxels = np.indices(shape).reshape(3, -1).T
     return np.asarray((voxels - (np.array(shape) - 1) / 2) @ affine[:3, :3].T)
 
@@ -50,14 +50,14 @@ def grid_points(affine: Array, shape: tuple[int, ...]) -> Array:
 def place(
     rng: Generator, draw: Callable[[Array], SignedDistance], coarse: Array, free: NDArray[np.bool_], centres: Array
 ) -> SignedDistance | None:
-    """Draw until the solid, and 2 mm about it, lies in free space; None after 60 draws.
+    """Draw solids until one, with a margin of 2 mm, is in free space, and return it; None after 60 draws.
 
     Args:
         rng: The stream to draw the centre from.
-        draw: Makes the solid about a centre (3,).
+        draw: Returns a solid around a centre (3,).
         coarse: Points to test at, (N, 3) in mm.
         free: Which of them are free, (N,).
-        centres: Where the centre may lie, to within 1 mm along each axis, (M, 3) in mm.
+        centres: Possible centres, to within 1 mm along each axis, (M, 3) in mm.
     """
     for _ in range(60 if len(centres) else 0):
         solid = draw(rng.choice(centres) + rng.uniform(-1.0, 1.0, 3))
@@ -67,7 +67,10 @@ def place(
 
 
 def ellipsoid(centre: Array, axes: Array, radii: Array) -> SignedDistance:
-    """Signed distance exact in its sign and to first order near the surface: the level set over its gradient."""
+    """Return the signed distance of an ellipsoid: the level set over its gradient.
+
+    Its sign is exact; its value is exact to first order near the surface.
+    """
 
     def distance(points: Array) -> Array:
         scaled = (points - centre) @ axes / radii
@@ -79,7 +82,7 @@ def ellipsoid(centre: Array, axes: Array, radii: Array) -> SignedDistance:
 
 
 def tube(centre: Array, axes: Array, *, bend: float, half_angle: float, radius: float) -> SignedDistance:
-    """Exact signed distance of a circular arc of radius ``bend`` (mm), thickened to ``radius`` (mm), its ends round."""
+    """Return the exact signed distance of a round-ended tube of ``radius`` mm along an arc of radius ``bend`` mm."""
 
     def distance(points: Array) -> Array:
         along, across, height = ((points - centre) @ axes + [bend, 0.0, 0.0]).T
@@ -91,13 +94,13 @@ def tube(centre: Array, axes: Array, *, bend: float, half_angle: float, radius: 
 
 
 def smooth_noise(rng: Generator, shape: tuple[int, ...], sigma: Array) -> Array:
-    """Noise of standard deviation 1 on a grid, blurred by ``sigma`` voxels along each axis."""
+    """Return noise of standard deviation 1 on a grid, blurred by ``sigma`` voxels along each axis."""
     noise = gaussian_filter(rng.normal(size=shape), sigma, mode="wrap")
     return np.asarray(noise / noise.std())
 
 
 def bias_field(rng: Generator, points: Array) -> Array:
-    """Smooth positive gain, mostly within 25 % of 1: the exponential of a random quadratic in the position (mm)."""
+    """Return a smooth gain, mostly within 25 % of 1: the exponential of a random quadratic in the position (mm)."""
     unit = points / 25.0
     gain = unit @ rng.uniform(-0.12, 0.12, 3) + (unit @ rng.uniform(-0.06, 0.06, (3, 3)) * unit).sum(axis=1)
     return np.asarray(np.exp(gain))

@@ -1,4 +1,4 @@
-"""Finding the scans to segment: those of a folder, or those that a datalist names."""
+"""Find the scans to segment: those of a folder, or those that a datalist names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import case_stems
-from .datalist import as_list, existing_folder, read_json, require_files, require_paths, resolved
+from .datalist import as_list, read_json, require_files, require_folder, require_paths, resolve_paths
 from .errors import InputError
-from .folder_scans import scans_of_folder
+from .folder_scans import list_folder_scans
 from .images.endings import scan_name
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
@@ -21,31 +21,30 @@ def find_scans(
     *,
     channels: int = 1,
 ) -> list[dict[str, Any]]:
-    """Find the scans to segment.
+    """Return the scans to segment.
 
     Args:
-        dataset_dir: folder with the scans; see `scans_of_folder` for what counts as one.
-        datalist: the scans by name instead of all of the folder: a list of paths (relative ones start
-            from `dataset_dir`) or of items `{"image": …}`, one such path alone if it has the ending of a scan, or the
-            JSON file that holds such a list or an MSD datalist, of which every part counts (training, validation,
-            test, testing).
-        channels: of a scan; where more than one, files called NAME_0000, NAME_0001, … are one scan of the folder.
+        dataset_dir: folder with the scans; see `find_folder_scans` for what is a scan.
+        datalist: the scans by name, instead of all in the folder: a list of paths (relative ones start from
+            `dataset_dir`) or of items `{"image": …}`; one such path, if it has the ending of a scan; or a JSON file
+            with such a list or an MSD datalist, of which all parts are used (training, validation, test, testing).
+        channels: of a scan; if more than one, files called NAME_0000, NAME_0001, … are one scan of the folder.
 
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
-        order. Of the folder's files, those that inference wrote are left out: `NAME_seg.nii.gz`,
-        `NAME_prob.nii.gz`, `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and
-        `NAME_preview.png` beside a scan NAME of any format (with or without its folders' names in front), and those
-        that the records of `lightskip predict` list. A datalist may name them.
+        order. Outputs of prediction in the folder are left out: `NAME_seg.nii.gz`, `NAME_prob.nii.gz`,
+        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and `NAME_preview.png` next to a scan
+        NAME of any format (with or without its folders' names in front), and files in the records of
+        `lightskip predict`. A datalist may name them.
 
     Raises:
-        InputError: the folder is missing, empty or without scans, a named file is not there, a scan of the folder
-            lacks a channel, or two scans would share the name of their output.
+        InputError: the folder is missing, empty or without scans, a named file is missing, a scan of the folder lacks
+            a channel, or the outputs of two scans would have the same name.
     """
     if datalist is None:
-        scans = scans_of_folder(_folder_of_scans(dataset_dir), channels=channels)
+        scans = list_folder_scans(_folder_of_scans(dataset_dir), channels=channels)
     else:
-        scans = named_scans(dataset_dir, datalist)
+        scans = read_named_scans(dataset_dir, datalist)
         require_files((path for scan in scans for path in as_list(scan["image"])), _name_of(datalist))
     _refuse_shared_names(scans)
     return scans
@@ -58,24 +57,25 @@ def _folder_of_scans(dataset_dir: str | Path) -> Path:
             path,
             found="a file",
             expected="a folder with scans",
-            remedy=f"give its folder and name the file: --dataset_dir {path.parent} --datalist \"['{path.name}']\"",
+            remedy=f"give its folder, and name the file: --dataset_dir {path.parent} --datalist \"['{path.name}']\"",
         )
-    return existing_folder(path)
+    return require_folder(path)
 
 
 def _is_scan_file(path: str | Path) -> bool:
     return scan_name(path) != Path(path).name
 
 
-def named_scans(
+def read_named_scans(
     dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
 ) -> list[dict[str, Any]]:
-    """Return the items of the scans that a datalist names, with absolute paths, whether or not the files are there.
+    """Return the items of the scans that a datalist names, with absolute paths, even if files are missing.
 
     Arguments are those of `find_scans`.
 
     Raises:
-        InputError: the folder is needed and missing, or the datalist is, or names no scan, or an item without a file.
+        InputError: the folder is needed and missing, or the datalist is missing, names no scan, or has an item without
+            a file.
     """
     if isinstance(datalist, str | Path) and _is_scan_file(datalist):
         datalist = [datalist]
@@ -89,15 +89,15 @@ def named_scans(
             named_by,
             found="no scan named",
             expected='a list of paths or of {"image": path}, or an MSD datalist',
-            remedy="name at least one scan, or leave the datalist out to take every scan of dataset_dir",
+            remedy="name at least one scan, or leave out the datalist to use every scan of dataset_dir",
         )
     items = [item if isinstance(item, Mapping) else {"image": item} for item in content]
     for number, item in enumerate(items):
         require_paths(item, "image", named_by, place=f"item {number}")
-    # With absolute paths alone the folder plays no part, and may be anything.
+    # If all paths are absolute, the folder is not used and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
     folder = _folder_of_scans(dataset_dir) if relative else Path(dataset_dir)
-    return [{"image": resolved(folder, item["image"])} for item in items]
+    return [{"image": resolve_paths(folder, item["image"])} for item in items]
 
 
 def _name_of(datalist: object) -> str | Path:
@@ -105,7 +105,7 @@ def _name_of(datalist: object) -> str | Path:
 
 
 def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
-    """Raise an InputError where two scans' outputs, named after the scan's (first) file, would overwrite each other."""
+    """Raise an InputError if the outputs of two scans, named after the scan's first file, would have the same name."""
     items = [as_list(scan["image"]) for scan in scans]
     first_of: dict[str, str] = {}
     for files, name in zip(items, case_stems(items), strict=True):
@@ -114,6 +114,6 @@ def _refuse_shared_names(scans: Iterable[Mapping[str, Any]]) -> None:
                 files[0],
                 found=f"the same name as {first_of[name]}",
                 expected="scans with different names, because the label maps are named after them",
-                remedy="rename one of the two, or predict them into different folders",
+                remedy="rename one of the two, or use different output folders",
             )
         first_of[name] = files[0]

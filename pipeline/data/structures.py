@@ -1,4 +1,4 @@
-"""The structures of a label map: how large each is, where it lies, and whether specks of it lie about."""
+"""The structures of a label map: the size and place of each, and its specks (tiny separate parts)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from .voxel_size import MM3_PER_ML, voxel_size
 
 __all__ = ["measure_structures"]
 
-# Beyond so many values a file is no label map, and measuring each would take for ever.
-_MOST_CLASSES = 512
-# Values that span more are looked up one by one instead of in a table.
-_LONGEST_TABLE = 1 << 20
-_MOST_SPECKS = 1000
-# A speck has at most so many voxels, or this share of the structure's largest part, and is far smaller than that part.
-_SPECK_VOXELS = 10
-_SPECK_SHARE = 1e-3
-_SPECK_TO_LARGEST = 1 / 20
-# The thin end of a structure breaks into parts a voxel or two apart; a slip of the mouse lies farther away.
-_NEAR = 3
+# A file with more values is no label map, and measuring each of them would take too long.
+_MAX_CLASSES = 512
+# Values in a wider range are looked up by a search instead of in a table.
+_MAX_TABLE = 1 << 20
+_MAX_SPECKS = 1000
+# A speck has at most this number of voxels, or this share of the structure's largest part, and in any case at most the
+# last share of that part.
+_MAX_SPECK_VOXELS = 10
+_MAX_SPECK_SHARE = 1e-3
+_MAX_SPECK_TO_LARGEST = 1 / 20
+# The thin end of a structure may break into parts a voxel or two apart. Specks drawn by accident are farther away.
+_NEAR_VOXELS = 3
 
 
 def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int) -> dict[str, dict[str, Any]]:
-    """Measure every structure of a label map.
+    """Return the measures of every structure in a label map.
 
     Args:
         label: whole numbers, (x, y, z) or (x, y).
@@ -34,14 +35,14 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
         background: the value that is no structure.
 
     Returns:
-        By the structure's value, as text: "voxels"; "ml" (in 2D "mm2"); "components", parts that touch nowhere, not
+        By the structure's value, as text: "voxels"; "ml" (in 2D "mm2"); "components", parts that do not touch, not
         even at a corner; "largest", the largest part's share of the voxels; "centroid", mm in world coordinates;
         "specks" and "speck_voxels", tiny parts with nothing labelled within 3 voxels; "near_specks", other tiny parts.
     """
     present = [int(value) for value in label_values(label) if value != background]
-    if not present or len(present) > _MOST_CLASSES:
+    if not present or len(present) > _MAX_CLASSES:
         return {}
-    structures = _renumbered(label, present)
+    structures = _renumber(label, present)
     boxes = ndimage.find_objects(structures)
     return {
         str(value): _measure(structures, number, boxes[number - 1], affine)
@@ -49,12 +50,15 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
     }
 
 
-def _renumbered(label: np.ndarray, present: list[int]) -> np.ndarray:
-    """Number the values from 1 in their order, all others 0; slice by slice, as indexing makes 64-bit integers."""
+def _renumber(label: np.ndarray, present: list[int]) -> np.ndarray:
+    """Return the label map with the values numbered from 1 in their order, and 0 elsewhere.
+
+    It works slice by slice, because indexing makes 64-bit integers.
+    """
     result = np.empty(label.shape, np.min_scalar_type(len(present)))
     above = np.array(present) - present[0]
     table = None
-    if above[-1] <= _LONGEST_TABLE:
+    if above[-1] <= _MAX_TABLE:
         table = np.zeros(above[-1] + 1, result.dtype)
         table[above] = np.arange(1, len(present) + 1)
     for index in range(label.shape[-1]):
@@ -72,13 +76,13 @@ def _renumbered(label: np.ndarray, present: list[int]) -> np.ndarray:
 def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine: np.ndarray) -> dict[str, Any]:
     inside = structures[box] == number
     parts, count = ndimage.label(inside, np.ones((3,) * inside.ndim))
-    sizes = _sizes(parts, count)
+    sizes = _count_voxels(parts, count)
     voxels = int(sizes.sum())
-    place = [middle + part.start for middle, part in zip(_middle(inside), box, strict=True)]
+    place = [middle + part.start for middle, part in zip(_mean_index(inside), box, strict=True)]
     centroid = affine @ [*place, *[0.0] * (3 - inside.ndim), 1.0]
     size = voxels * voxel_size(affine, inside.ndim)
     unit, amount = ("ml", size / MM3_PER_ML) if inside.ndim == 3 else ("mm2", size)
-    specks, speck_voxels, near = _specks(structures, box, parts, sizes)
+    specks, speck_voxels, near = _count_specks(structures, box, parts, sizes)
     return {
         "voxels": voxels,
         unit: float(f"{amount:.6g}"),
@@ -91,8 +95,8 @@ def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine
     }
 
 
-def _sizes(parts: np.ndarray, count: int) -> np.ndarray:
-    """Count the voxels of each part, plane by plane: counting makes 64-bit integers of what it counts."""
+def _count_voxels(parts: np.ndarray, count: int) -> np.ndarray:
+    """Return the number of voxels of each part, counted plane by plane, because `bincount` makes 64-bit integers."""
     sizes = np.zeros(count + 1, np.int64)
     for plane in parts:
         found = np.bincount(plane.ravel())
@@ -100,30 +104,30 @@ def _sizes(parts: np.ndarray, count: int) -> np.ndarray:
     return sizes[1:]
 
 
-def _middle(inside: np.ndarray) -> list[float]:
-    """Return the mean index along each axis, by counting planes: a list of all indices takes 24 times the memory."""
+def _mean_index(inside: np.ndarray) -> list[float]:
+    """Return the mean index along each axis, from counts by plane: a list of all indices needs 24 times the memory."""
     axes = range(inside.ndim)
     counts = [np.count_nonzero(inside, axis=tuple(other for other in axes if other != axis)) for axis in axes]
     return [float(np.dot(count, np.arange(len(count))) / count.sum()) for count in counts]
 
 
-def _specks(
+def _count_specks(
     structures: np.ndarray, box: tuple[slice, ...], parts: np.ndarray, sizes: np.ndarray
 ) -> tuple[int, int, int]:
-    """Count the tiny parts that lie alone, their voxels, and the tiny parts with something labelled near them."""
+    """Return the number of isolated tiny parts, their voxels, and the number of tiny parts near something labelled."""
     largest = sizes.max()
-    limit = min(max(_SPECK_VOXELS, _SPECK_SHARE * largest), _SPECK_TO_LARGEST * largest)
-    tiny = np.flatnonzero(sizes <= limit)[:_MOST_SPECKS]
+    limit = min(max(_MAX_SPECK_VOXELS, _MAX_SPECK_SHARE * largest), _MAX_SPECK_TO_LARGEST * largest)
+    tiny = np.flatnonzero(sizes <= limit)[:_MAX_SPECKS]
     alone = voxels = 0
     if not tiny.size:
         return 0, 0, 0
     places = ndimage.find_objects(parts)
     for index in tiny:
         around = tuple(
-            slice(max(part.start + outer.start - _NEAR, 0), part.stop + outer.start + _NEAR)
+            slice(max(part.start + outer.start - _NEAR_VOXELS, 0), part.stop + outer.start + _NEAR_VOXELS)
             for part, outer in zip(places[index], box, strict=True)
         )
-        # The larger box holds the speck itself, and perhaps something else.
+        # The larger box contains the speck itself, and perhaps something else.
         if np.count_nonzero(structures[around]) == sizes[index]:
             alone += 1
             voxels += int(sizes[index])

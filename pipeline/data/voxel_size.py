@@ -1,4 +1,4 @@
-"""The size of a voxel: one definition for every volume and every area that LightSkip reports."""
+"""The size of a voxel: one definition for all volumes and areas that LightSkip reports."""
 
 from __future__ import annotations
 

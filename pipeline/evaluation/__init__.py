@@ -1,7 +1,7 @@
-"""Metrics of a case, their summary over cases, the files of an evaluation, and the choice of post-processing."""
+"""Evaluation: metrics of a case, their summary, the files written, and the choice of post-processing."""
 
 from .case_report import CaseReport
-from .metrics import METRICS, case_metrics
+from .metrics import METRICS, measure_case
 from .paired_test import paired_test
 from .present_dice import PresentDice
 from .results import write_results
@@ -11,8 +11,8 @@ __all__ = [
     "METRICS",
     "CaseReport",
     "PresentDice",
-    "case_metrics",
     "format_summary",
+    "measure_case",
     "paired_test",
     "summarise",
     "write_results",

@@ -1,4 +1,4 @@
-"""CaseReport: an evaluator's handler that measures every case and writes the results when the run is complete."""
+"""CaseReport: an evaluator's handler that measures each case and writes the results at the end of the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai.utils import convert_to_numpy
 
 from ..data.case_names import case_stem
 from ..data.voxel_size import voxel_size
-from .metrics import case_metrics
+from .metrics import measure_case
 from .results import write_results
 from .summary import format_summary
 
@@ -27,20 +27,20 @@ logger = logging.getLogger(__name__)
 
 
 class CaseReport:
-    """Write ``cases.csv`` and ``summary.json`` of an evaluation, and log a table for people.
+    """Write ``cases.csv`` and ``summary.json`` of an evaluation, and log a table.
 
-    A handler for `monai.engines.SupervisedEvaluator` (with ``decollate=True``, its default): it measures every case
-    after post-processing and writes when the run is complete. In a distributed run the rows of all ranks are gathered,
-    a case that the sampler repeated counts once, and rank 0 writes.
+    A handler for `monai.engines.SupervisedEvaluator` (with ``decollate=True``, its default). It measures each case
+    after post-processing and writes the files at the end of the run. In a distributed run rank 0 gathers the rows of
+    all ranks and writes. A case that the sampler repeated counts once.
 
     Args:
-        output_dir: folder for both files, made where it does not exist.
+        output_dir: folder for both files, created if missing.
         labels: value of each label by name; 0 is the background.
         tolerance_mm: tolerance of the NSD in mm.
         pred_key: key of the predicted label map, (1, X, Y, Z) or (1, X, Y) integers: after argmax.
-        label_key: key of the reference label map, of the same shape; its affine gives the spacing in mm.
-        image_key: key of the scan, whose file is the case's.
-        names: of the cases, by the scan's (first) file, as `names_in_datalist` gives them; other cases are named by
+        label_key: key of the reference label map, of the same shape. Its affine defines the spacing in mm.
+        image_key: key of the scan, whose file name names the case.
+        names: names of the cases, by the scan's (first) file, from `names_in_datalist`. Other cases are named by
             `name_cases`.
         provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
     """
@@ -68,7 +68,7 @@ class CaseReport:
         self._measured: dict[str, list[dict[str, Any]]] = {}
 
     def attach(self, engine: Engine) -> None:
-        """Register with the evaluator; every run of it starts a new report."""
+        """Register with the evaluator. Each run starts a new report."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
         engine.add_event_handler(Events.COMPLETED, self._finish)
@@ -80,11 +80,11 @@ class CaseReport:
         """Add the rows of one batch.
 
         Raises:
-            ValueError: If a prediction is not on its reference's grid, or is no label map with the declared labels.
+            ValueError: If a prediction is not on its reference's grid, or has undeclared labels.
         """
         for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
             item = {**batch, **output}
-            source = self._source(item[self.image_key])
+            source = self._find_source(item[self.image_key])
             prediction, reference = item[self.pred_key], item[self.label_key]
             if prediction.shape != reference.shape:
                 msg = (
@@ -93,10 +93,10 @@ class CaseReport:
                 )
                 raise ValueError(msg)
             try:
-                self._measured[source] = case_metrics(
+                self._measured[source] = measure_case(
                     prediction,
                     reference,
-                    spacing=_spacing(reference),
+                    spacing=_find_spacing(reference),
                     labels=self.labels,
                     tolerance_mm=self.tolerance_mm,
                     voxel_size=_size_of_voxel(reference),
@@ -118,15 +118,15 @@ class CaseReport:
     def _name(self, source: str) -> str:
         return self.names.get(source) or case_stem(source)
 
-    def _source(self, image: Any) -> str:
-        """Return the scan's path, or a number that no other rank gives where it was not read from a file."""
+    def _find_source(self, image: Any) -> str:
+        """Return the scan's path, or a name that is unique over all ranks if it was not read from a file."""
         if isinstance(image, MetaTensor) and "filename_or_obj" in image.meta:
             return str(image.meta["filename_or_obj"])
         return f"case_{len(self._measured) * idist.get_world_size() + idist.get_rank() + 1:04d}"
 
 
-def _spacing(label_map: torch.Tensor) -> list[float]:
-    """Return the spacing in mm of a (1, X, Y[, Z]) label map; 1 mm where it has no affine."""
+def _find_spacing(label_map: torch.Tensor) -> list[float]:
+    """Return the spacing in mm of a (1, X, Y[, Z]) label map; 1 mm if it has no affine."""
     dims = label_map.ndim - 1
     if not isinstance(label_map, MetaTensor):
         return [1.0] * dims
@@ -134,7 +134,7 @@ def _spacing(label_map: torch.Tensor) -> list[float]:
 
 
 def _size_of_voxel(label_map: torch.Tensor) -> float | None:
-    """Return the size of a voxel (mm3, in 2D mm2) of a (1, X, Y[, Z]) label map; None where it has no affine."""
+    """Return the size of a voxel (mm3, in 2D mm2) of a (1, X, Y[, Z]) label map; None if it has no affine."""
     if not isinstance(label_map, MetaTensor):
         return None
     return voxel_size(convert_to_numpy(label_map.affine), label_map.ndim - 1)

@@ -1,4 +1,4 @@
-"""The choice of the cleaning steps that raise Dice: every step is measured on cases with references."""
+"""Choose the cleaning steps that raise Dice, by measuring each step on cases with references."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .cleaning_cases import Case, Cases, Cleaner, Sizes, Steps, Survey, hold_cases, measure, survey
+from .cleaning_cases import Case, Cases, Cleaner, Sizes, Steps, Survey, hold_cases, measure_options, survey_cases
 from .cleaning_choice import KEPT, TOGETHER, CleaningChoice, Trial
 from .paired_test import paired_test
 
 __all__ = ["choose_cleaning"]
 
 LEVEL = 0.05
-MIN_GAIN = 0.0005  # shows in the third digit, and is more than the number formats differ by
+MIN_GAIN = 0.0005  # visible in the third digit, and larger than differences between number formats
 
 _FRACTIONS = (0.5, 0.1, 0.02)
 _ROUNDING = 1e-9
@@ -29,34 +29,37 @@ def choose_cleaning(
     smallest_gain: float = MIN_GAIN,
     level: float = LEVEL,
 ) -> CleaningChoice:
-    """Choose for every label which steps of cleaning raise its Dice, and not by chance.
+    """Choose for each label the cleaning steps that raise its Dice by more than chance.
 
-    The steps are tried in a fixed order, each on top of those kept: the largest component alone, which needs no number;
-    a smallest size of components, at 1/2, 1/10 and 1/50 of the smallest size that the label has in a reference; filled
-    holes, of which removing may make some. A step is kept for a label where its mean Dice rises by at least
-    `smallest_gain` and the one-sided `paired_test` of the cases' Dice gives at most `level` divided by the number of
-    the label's candidates (Bonferroni). With five candidates, fewer than seven cases that change keep nothing. At the
-    end all kept steps are measured together against none: a label that is not better stays as predicted, and where one
-    is worse for the steps of others, nothing is kept.
+    The steps are tried in a fixed order, each on top of those kept so far:
 
-    Absent labels follow the rule of `decide_outcome`. A case where all of a label goes and none was there leaves the
-    mean; in the test it is one that went from 0 to the mean.
+    1. Keep the largest component only.
+    2. Remove components below a minimum size: 1/2, 1/10 or 1/50 of the label's smallest size in a reference.
+    3. Fill holes. It is last, because removing components can create holes.
+
+    A step is kept for a label if its mean Dice rises by at least `smallest_gain` and the one-sided `paired_test` of the
+    cases' Dice has p of at most `level` divided by the number of the label's candidates (Bonferroni). With five
+    candidates, at least seven cases must change. At the end all kept steps together are compared with none. A label
+    that is not better stays as predicted. If a label is worse because of other labels' steps, nothing is kept.
+
+    Absent labels follow the rule of `decide_outcome`. If a step removes all of a label that the reference lacks, the
+    case no longer counts in the mean. In the test, its Dice rises from 0 to the mean.
 
     Args:
         cases: an iterable, which is held in memory, or a function that returns the cases one at a time and is called
             about five times.
         labels: value of each label by name; 0 is the background.
         clean: the function that cleans a label map.
-        smallest_gain: of the mean Dice.
-        level: of significance.
+        smallest_gain: smallest rise of the mean Dice.
+        level: level of significance.
 
     Raises:
-        ValueError: If there is no case, or its label maps differ in shape, do not fit the affine, are no integers or
-            have values that `labels` does not declare.
+        ValueError: If there is no case, or a case's label maps differ in shape, do not fit the affine, are no integers
+            or have values that `labels` does not declare.
     """
-    again = cases if callable(cases) else hold_cases(cases)
+    read_cases = cases if callable(cases) else hold_cases(cases)
     names = {value: name for name, value in labels.items() if value}
-    known = survey(again, labels)
+    known = survey_cases(read_cases, labels)
     candidates = _list_candidates(known)
     shares = {value: level / sum(value in sizes for _, sizes in candidates) for value in known.smallest}
 
@@ -64,7 +67,9 @@ def choose_cleaning(
     trials: list[Trial] = []
     for step in ("largest_component", "minimum", "fill_holes"):
         tried = [sizes for own, sizes in candidates if own == step]
-        before, *after = measure(again, names, clean, [kept, *(_add_step(kept, step, sizes) for sizes in tried)])
+        before, *after = measure_options(
+            read_cases, names, clean, [kept, *(_add_step(kept, step, sizes) for sizes in tried)]
+        )
         chosen: Sizes = {}
         for value in known.smallest:
             group = [
@@ -76,7 +81,7 @@ def choose_cleaning(
             trials += judged
             chosen.update((value, trial.minimum) for trial in judged if trial.verdict == KEPT)
         kept = _add_step(kept, step, chosen)
-    kept, together = _confirm(again, names, clean, kept, smallest_gain, level)
+    kept, together = _confirm(read_cases, names, clean, kept, smallest_gain, level)
     return CleaningChoice(
         cases=known.cases,
         unit=known.unit,
@@ -107,16 +112,16 @@ def _add_step(steps: Steps, step: str, sizes: Sizes) -> Steps:
 def _make_trial(
     label: str, step: str, minimum: float | None, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> Trial:
-    """Compare the Dice of one label's cases before and after a step; the verdict is open."""
+    """Compare the Dice of one label's cases before and after a step. The verdict is left empty."""
     test = paired_test(before, after, alternative="greater")
     return Trial(label, step, minimum, *test.means, test.greater, test.less, test.p, "")
 
 
 def _judge(group: list[Trial], smallest_gain: float, level: float) -> list[Trial]:
-    """Return one label's trials of one step with their verdicts: at most one is kept, the one that gains most."""
-    verdicts = [_verdict(trial, smallest_gain, level) for trial in group]
+    """Return one label's trials of one step with their verdicts. At most one is kept: the one with the largest gain."""
+    verdicts = [_find_verdict(trial, smallest_gain, level) for trial in group]
     passing = [trial for trial, verdict in zip(group, verdicts, strict=True) if verdict == KEPT]
-    # Of equals the smaller minimum, which is more careful.
+    # Of equal gains, the smaller minimum removes less.
     best = max(passing, key=lambda trial: (trial.dice_after, -(trial.minimum or 0.0)), default=None)
     return [
         replace(trial, verdict="another gains more" if verdict == KEPT and trial is not best else verdict)
@@ -124,7 +129,7 @@ def _judge(group: list[Trial], smallest_gain: float, level: float) -> list[Trial
     ]
 
 
-def _verdict(trial: Trial, smallest_gain: float, level: float) -> str:
+def _find_verdict(trial: Trial, smallest_gain: float, level: float) -> str:
     if not trial.better + trial.worse:
         return "changes nothing"
     if trial.dice_after - trial.dice_before < smallest_gain:
@@ -135,20 +140,20 @@ def _verdict(trial: Trial, smallest_gain: float, level: float) -> str:
 def _confirm(
     cases: Cases, names: Mapping[int, str], clean: Cleaner, kept: Steps, smallest_gain: float, level: float
 ) -> tuple[Steps, list[Trial]]:
-    """Measure all kept steps together against none, and leave out what does not hold; return the rest, measured."""
+    """Compare all kept steps together with none. Return the steps that still help, and their trials."""
     while any(kept.values()):
-        before, after = measure(cases, names, clean, [{}, kept])
-        own = {value for sizes in kept.values() for value in sizes}
+        before, after = measure_options(cases, names, clean, [{}, kept])
+        cleaned = {value for sizes in kept.values() for value in sizes}
         compared = {
             value: _make_trial(name, TOGETHER, None, before[value], after[value])
             for value, name in names.items()
             if not np.isnan(before[value]).all()
         }
         lowered = {value for value, trial in compared.items() if trial.dice_after < trial.dice_before - _ROUNDING}
-        failing = lowered | {value for value in own if _verdict(compared[value], smallest_gain, level) != KEPT}
+        failing = lowered | {value for value in cleaned if _find_verdict(compared[value], smallest_gain, level) != KEPT}
         if not failing:
-            return kept, [replace(compared[value], verdict=KEPT) for value in names if value in own]
-        # A label without steps of its own suffers from another's, nobody knows whose.
-        dropped = own if failing - own else failing
+            return kept, [replace(compared[value], verdict=KEPT) for value in names if value in cleaned]
+        # If a label without steps is worse, the label whose steps cause it is unknown.
+        dropped = cleaned if failing - cleaned else failing
         kept = {step: {v: size for v, size in sizes.items() if v not in dropped} for step, sizes in kept.items()}
     return {}, []

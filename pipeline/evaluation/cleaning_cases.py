@@ -1,4 +1,4 @@
-"""Cases with predictions and references, measured after cleaning in several ways."""
+"""Measure cases with predictions and references after cleaning in several ways."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from scipy.ndimage import find_objects
 from ..data.voxel_size import MM3_PER_ML, voxel_size
 from .outcomes import decide_outcome, score_outcome
 
-__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure", "survey"]
+__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure_options", "survey_cases"]
 
 Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
 """Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
 
 Cases = Callable[[], Iterable[Case]]
-Sizes = dict[int, float | None]  # the values of labels that a step is for; None but for the step "minimum"
+Sizes = dict[int, float | None]  # minimum size by label value, for each label that a step cleans; None for other steps
 Steps = dict[str, Sizes]
 
 
 class Cleaner(Protocol):
-    """A function that cleans a label map (X, Y[, Z]) by the labels' values; sizes are in ml, with two axes in mm2."""
+    """A function that cleans a label map (X, Y[, Z]) by the labels' values. Sizes are in ml, in 2D in mm2."""
 
     def __call__(
         self,
@@ -35,18 +35,18 @@ class Cleaner(Protocol):
         fill_holes: Iterable[int],
         minimum: Mapping[int, float],
     ) -> NDArray[np.integer]:
-        """Return the cleaned label map; the one given stays as it is."""
+        """Return the cleaned label map. The input is not changed."""
         ...
 
 
 class Survey(NamedTuple):
-    """The facts about the cases that are known before anything is tried.
+    """Facts about the cases before any cleaning.
 
     Attributes:
         cases: the number of cases.
-        unit: of sizes, ``ml`` or with two axes ``mm2``.
-        voxel: the smallest size of a voxel.
-        smallest: by a label's value, its smallest size in a reference that has it; labels that none has are left out.
+        unit: unit of sizes, ``ml``, in 2D ``mm2``.
+        voxel: the smallest voxel size of all cases.
+        smallest: each label's smallest size in a reference, by value, without labels that no reference has.
     """
 
     cases: int
@@ -56,21 +56,21 @@ class Survey(NamedTuple):
 
 
 def hold_cases(cases: Iterable[Case]) -> Cases:
-    """Hold cases in memory; return a function that returns them each time."""
+    """Hold cases in memory and return a function that returns them."""
     held = list(cases)
     return lambda: held
 
 
-def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
-    """Check all cases and survey them.
+def survey_cases(cases: Cases, labels: Mapping[str, int]) -> Survey:
+    """Check all cases and return facts about them.
 
     Args:
-        cases: the function that returns them.
+        cases: the function that returns the cases.
         labels: value of each label by name; 0 is the background.
 
     Raises:
-        ValueError: If there is none, or one's label maps differ in shape, do not fit the affine, are no integers or
-            have values that `labels` does not declare.
+        ValueError: If there is no case, or a case's label maps differ in shape, do not fit the affine, are no integers
+            or have values that `labels` does not declare.
     """
     number, voxel, unit, smallest = 0, math.inf, "ml", dict[int, float]()
     for number, (prediction, reference, affine) in enumerate(cases(), start=1):
@@ -80,8 +80,8 @@ def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
                 f"affine {len(affine)} rows: expected one grid"
             )
             raise ValueError(msg)
-        _present(prediction, labels, f"case {number}: the prediction")
-        present = _present(reference, labels, f"case {number}: the reference")
+        _count_labels(prediction, labels, f"case {number}: the prediction")
+        present = _count_labels(reference, labels, f"case {number}: the reference")
         size = _size_of_voxel(affine, prediction.ndim)
         voxel, unit = min(voxel, size), "ml" if prediction.ndim == 3 else "mm2"
         for value, voxels in present.items():
@@ -91,23 +91,23 @@ def survey(cases: Cases, labels: Mapping[str, int]) -> Survey:
     return Survey(number, unit, voxel, {value: smallest[value] for value in labels.values() if value in smallest})
 
 
-def measure(
+def measure_options(
     cases: Cases, names: Mapping[int, str], clean: Cleaner, options: Sequence[Steps]
 ) -> list[dict[int, NDArray[np.float64]]]:
-    """Measure several ways of cleaning.
+    """Return the Dice of all cases after cleaning in several ways.
 
     Args:
-        cases: the function that returns them.
+        cases: the function that returns the cases.
         names: name of each label by its value, without the background.
         clean: the function that cleans a label map.
-        options: the ways of cleaning; an empty one cleans nothing.
+        options: the ways of cleaning. An empty one cleans nothing.
 
     Returns:
-        For each way, by the labels' values, Dice of the cases in their order; nan where neither side has the label.
+        For each way, the Dice of the cases in their order, by label value; NaN if neither side has the label.
     """
     found: list[list[list[float]]] = [[] for _ in options]
     for prediction, reference, affine in cases():
-        box = _box(prediction, reference)
+        box = _find_box(prediction, reference)
         expected = reference[box]
         for scores, steps in zip(found, options, strict=True):
             cleaned = clean(
@@ -117,38 +117,40 @@ def measure(
                 fill_holes=[*steps.get("fill_holes", ())],
                 minimum={value: size for value, size in steps.get("minimum", {}).items() if size is not None},
             )
-            scores.append(_case_dice(cleaned, expected, list(names)))
+            scores.append(_compute_case_dice(cleaned, expected, list(names)))
     return [dict(zip(names, np.array(scores, dtype=np.float64).T, strict=True)) for scores in found]
 
 
-def _case_dice(prediction: NDArray[np.integer], reference: NDArray[np.integer], values: Sequence[int]) -> list[float]:
+def _compute_case_dice(
+    prediction: NDArray[np.integer], reference: NDArray[np.integer], values: Sequence[int]
+) -> list[float]:
     length = max(values) + 1
     both = np.where(prediction == reference, prediction, 0)
-    counts = (_counts(each, "map", length)[values].tolist() for each in (prediction, reference, both))
-    return [_dice(*voxels) for voxels in zip(*counts, strict=True)]
+    counts = (_count_voxels(each, "map", length)[values].tolist() for each in (prediction, reference, both))
+    return [_compute_dice(*voxels) for voxels in zip(*counts, strict=True)]
 
 
-def _dice(predicted: int, expected: int, common: int) -> float:
+def _compute_dice(predicted: int, expected: int, common: int) -> float:
     outcome = decide_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
     if outcome == "found":
         return 2.0 * common / (predicted + expected)
     return score_outcome(outcome)["dice"]
 
 
-def _present(label_map: NDArray[np.integer], labels: Mapping[str, int], what: str) -> dict[int, int]:
-    """Count the voxels of the foreground labels that a map has, or raise ValueError for others."""
-    counts = {value: int(voxels) for value, voxels in enumerate(_counts(label_map, what)) if value and voxels}
+def _count_labels(label_map: NDArray[np.integer], labels: Mapping[str, int], name: str) -> dict[int, int]:
+    """Return the voxel counts of a map's foreground labels, or raise ValueError for undeclared labels."""
+    counts = {value: int(voxels) for value, voxels in enumerate(_count_voxels(label_map, name)) if value and voxels}
     undeclared = sorted(counts.keys() - labels.values())
     if undeclared:
-        msg = f"{what} has the values {undeclared}, which labels {dict(labels)} do not declare"
+        msg = f"{name} has the values {undeclared}, which labels {dict(labels)} do not declare"
         raise ValueError(msg)
     return counts
 
 
-def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArray[np.int64]:
-    """Count the voxels of every value from 0, slice by slice: bincount turns its input into 64-bit integers."""
+def _count_voxels(label_map: NDArray[np.integer], name: str, length: int = 1) -> NDArray[np.int64]:
+    """Count the voxels of each value from 0, slice by slice because bincount converts its input to 64-bit integers."""
     if label_map.dtype.kind not in "iub" or label_map.min(initial=0) < 0:
-        msg = f"{what} has values of type {label_map.dtype}, or below 0: expected a label map of integers from 0"
+        msg = f"{name} has values of type {label_map.dtype}, or below 0: expected a label map of integers from 0"
         raise ValueError(msg)
     length = max(length, int(label_map.max(initial=0)) + 1)
     counts = np.zeros(length, dtype=np.int64)
@@ -157,13 +159,13 @@ def _counts(label_map: NDArray[np.integer], what: str, length: int = 1) -> NDArr
     return counts
 
 
-def _box(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> tuple[slice, ...]:
+def _find_box(prediction: NDArray[np.integer], reference: NDArray[np.integer]) -> tuple[slice, ...]:
     """Return the box around all labels of both maps."""
     boxes = find_objects(((prediction != 0) | (reference != 0)).view(np.uint8))
     return boxes[0] if boxes else (slice(0, 1),) * prediction.ndim
 
 
 def _size_of_voxel(affine: NDArray[np.float64], axes: int) -> float:
-    """Return the volume of a voxel in ml, with two axes its area in mm2."""
+    """Return the volume of a voxel in ml, in 2D its area in mm2."""
     size = voxel_size(affine, axes)
     return size / MM3_PER_ML if axes == 3 else size

@@ -1,4 +1,4 @@
-"""The result of choosing a cleaning: the steps kept and everything that was tried, as JSON and as a table."""
+"""The result of choosing a cleaning: the kept steps and all trials, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["KEPT", "TOGETHER", "CleaningChoice", "Trial", "cleaning_json", "cleaning_table"]
+__all__ = ["KEPT", "TOGETHER", "CleaningChoice", "Trial", "format_choice_json", "format_choice_table"]
 
 KEPT = "kept"
 TOGETHER = "all together"
@@ -21,15 +21,15 @@ class Trial:
     """The effect of one step on one label.
 
     Attributes:
-        label: its name.
+        label: the label's name.
         step: ``largest_component``, ``minimum``, ``fill_holes``, or ``all together``.
-        minimum: size of a component, in the choice's unit; None for other steps.
-        dice_before: mean over the cases in which the label is or is predicted, [0, 1].
-        dice_after: the same with the step.
-        better: cases whose Dice rose, or in which a label that is not there is no longer predicted.
-        worse: cases whose Dice fell.
-        p: the p-value of the one-sided test that Dice rose; 1 where no case changed.
-        verdict: ``kept``, or why not.
+        minimum: minimum size of a component, in the choice's unit; None for other steps.
+        dice_before: mean Dice without the step, over the cases that have the label in reference or prediction, [0, 1].
+        dice_after: mean Dice with the step.
+        better: number of cases whose Dice rose, or in which an absent label is no longer predicted.
+        worse: number of cases whose Dice fell.
+        p: p-value of the one-sided test that Dice rose; 1 if no case changed.
+        verdict: ``kept``, or the reason why not.
     """
 
     label: str
@@ -45,18 +45,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class CleaningChoice:
-    """The steps to keep, by the labels' names, and everything that was tried.
+    """The steps to keep, by the labels' names, and all trials.
 
     Attributes:
-        cases: the number of cases that it was measured on.
-        unit: the unit of sizes, ``ml`` or with two axes ``mm2``.
-        smallest_gain: the gain of the mean Dice below which a step is not kept.
-        level: the level of significance, which the candidates of a label share.
-        largest_component: labels that keep their largest component alone.
-        minimum: smallest size of a component, by label.
+        cases: number of measured cases.
+        unit: unit of sizes, ``ml``, in 2D ``mm2``.
+        smallest_gain: steps with a smaller gain of the mean Dice are not kept.
+        level: level of significance, divided by the number of a label's candidates.
+        largest_component: labels that keep only their largest component.
+        minimum: minimum size of a component, by label.
         fill_holes: labels whose holes are filled.
-        trials: every step that was tried, in the order of trying, each on top of those kept before.
-        together: the labels with all kept steps against none; empty where none is kept.
+        trials: all trials in order, each on top of the steps kept before.
+        together: trials of all kept steps together against none; empty if none is kept.
     """
 
     cases: int
@@ -71,7 +71,7 @@ class CleaningChoice:
 
     @property
     def steps(self) -> dict[str, Any]:
-        """The kept steps as a plan has them under ``postprocessing``; empty where none is kept."""
+        """The kept steps in the form of a plan's ``postprocessing``; empty if none is kept."""
         steps = {
             "largest_component": self.largest_component,
             f"minimum_{self.unit}": self.minimum,
@@ -80,7 +80,7 @@ class CleaningChoice:
         return {key: value for key, value in steps.items() if value}
 
 
-def cleaning_json(choice: CleaningChoice, provenance: Mapping[str, Any] | None = None) -> str:
+def format_choice_json(choice: CleaningChoice, provenance: Mapping[str, Any] | None = None) -> str:
     """Return a choice as JSON.
 
     Args:
@@ -95,9 +95,9 @@ def cleaning_json(choice: CleaningChoice, provenance: Mapping[str, Any] | None =
     return json.dumps({**content, **kept, "provenance": provenance, **rows}, indent=2, allow_nan=False) + "\n"
 
 
-def cleaning_table(choice: CleaningChoice) -> str:
-    """Return the trials as aligned columns, a line per label and step."""
-    lines = [_HEADER, *(_cells(trial, choice.unit) for trial in (*choice.trials, *choice.together))]
+def format_choice_table(choice: CleaningChoice) -> str:
+    """Return the trials as aligned columns, one line per label and step."""
+    lines = [_HEADER, *(_format_cells(trial, choice.unit) for trial in (*choice.trials, *choice.together))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
     return "\n".join(
         "  ".join(
@@ -108,7 +108,7 @@ def cleaning_table(choice: CleaningChoice) -> str:
     )
 
 
-def _cells(trial: Trial, unit: str) -> tuple[str, ...]:
+def _format_cells(trial: Trial, unit: str) -> tuple[str, ...]:
     step = trial.step.replace("_", " ")
     size = "" if trial.minimum is None else f" {trial.minimum:g} {unit}"
     dice = [f"{value:.4f}" for value in (trial.dice_before, trial.dice_after)]

@@ -14,15 +14,15 @@ from scipy.ndimage import find_objects
 from ..data.voxel_size import MM3_PER_ML
 from .outcomes import decide_outcome, score_outcome
 
-__all__ = ["METRICS", "case_metrics"]
+__all__ = ["METRICS", "measure_case"]
 
 METRICS = ("dice", "hd95_mm", "nsd")
-"""The columns of a row that are averaged over cases."""
+"""Columns of a row that are averaged over cases."""
 
 _MARGIN = 2
 
 
-def case_metrics(
+def measure_case(
     prediction: Any,
     reference: Any,
     *,
@@ -35,31 +35,30 @@ def case_metrics(
 
     The numbers are MONAI's: ``compute_dice``, ``compute_hausdorff_distance`` (the larger of the two directed 95th
     percentiles of the distances between boundary voxels) and ``compute_surface_dice`` (the fraction of boundary voxels
-    within the tolerance). Those of a label that one side or both sides lack are decided by its outcome: see the table
-    of `decide_outcome`.
+    within the tolerance). The numbers of a label that one or both sides lack follow the table of `decide_outcome`.
 
     Args:
         prediction: label map, (X, Y, Z) or (X, Y), tensor or array; a leading channel of length 1 is accepted.
         reference: label map of the same shape.
-        spacing: voxel size in mm, one per axis; its length decides between 2D and 3D.
+        spacing: voxel size in mm, one per axis. Its length selects 2D or 3D.
         labels: value of each label by name; 0 is the background and has no row.
-        tolerance_mm: distance in mm up to which a boundary voxel counts as right in the NSD (Nikolov et al., 2018).
-        voxel_size: volume of a voxel in mm3, in 2D its area in mm2; by default the product of `spacing`, which is too
-            large for a grid whose axes are not at right angles (see `pipeline.data.voxel_size`).
+        tolerance_mm: distance in mm up to which a boundary voxel counts as correct in the NSD (Nikolov et al., 2018).
+        voxel_size: volume of a voxel in mm3, in 2D its area in mm2. The default is the product of `spacing`, which is
+            too large for a sheared grid (see `pipeline.data.voxel_size`).
 
     Returns:
         One row per foreground label, in the order of `labels`: ``label``, ``dice`` [0, 1], ``hd95_mm``, ``nsd`` [0, 1],
         ``reference_size``, ``prediction_size``, ``size_unit`` (``"ml"`` in 3D, ``"mm2"`` in 2D), ``outcome``.
 
     Raises:
-        ValueError: If the shapes differ or do not fit `spacing`, a label map holds values that are no integers or that
+        ValueError: If the shapes differ or do not fit `spacing`, a label map has values that are no integers or that
             `labels` does not declare, or `spacing`, `labels` or `tolerance_mm` are out of range.
     """
     _check_options(spacing, labels, tolerance_mm)
-    predicted = _label_map(prediction, len(spacing), "prediction")
-    expected = _label_map(reference, len(spacing), "reference")
+    predicted = _to_label_map(prediction, len(spacing), "prediction")
+    expected = _to_label_map(reference, len(spacing), "reference")
     if predicted.shape != expected.shape:
-        msg = f"prediction has shape {predicted.shape} and reference {expected.shape}: both must be on one grid"
+        msg = f"prediction has shape {predicted.shape} and reference {expected.shape}: expected the same grid"
         raise ValueError(msg)
     largest = max(labels.values())
     predicted_counts = _count_voxels(predicted, labels, "prediction")
@@ -77,7 +76,7 @@ def case_metrics(
         outcome = decide_outcome(in_reference=bool(expected_counts[value]), in_prediction=bool(predicted_counts[value]))
         if outcome == "found":
             crop = _joint_box(predicted_boxes[value - 1], expected_boxes[value - 1])
-            scores = _scores(predicted[crop] == value, expected[crop] == value, spacing, tolerance_mm)
+            scores = _compute_scores(predicted[crop] == value, expected[crop] == value, spacing, tolerance_mm)
         else:
             scores = score_outcome(outcome, diagonal_mm=diagonal)
         rows.append(
@@ -105,24 +104,24 @@ def _check_options(spacing: Sequence[float], labels: Mapping[str, int], toleranc
         raise ValueError(msg)
 
 
-def _label_map(volume: Any, spatial_dims: int, what: str) -> NDArray[np.int64]:
+def _to_label_map(volume: Any, spatial_dims: int, name: str) -> NDArray[np.int64]:
     """Return the label map as integers of shape (X, Y[, Z]), without the channel."""
     array = np.asarray(convert_to_numpy(volume))
     if array.ndim == spatial_dims + 1 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != spatial_dims:
         msg = (
-            f"{what} has shape {array.shape}: expected {spatial_dims} axes, as spacing has, or one channel before them"
+            f"{name} has shape {array.shape}: expected {spatial_dims} axes, as spacing has, or one channel before them"
         )
         raise ValueError(msg)
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.rint(array))):
-        msg = f"{what} holds values that are no integers: expected a label map, after argmax"
+        msg = f"{name} holds values that are no integers: expected a label map, after argmax"
         raise ValueError(msg)
     return array.astype(np.int64)
 
 
-def _count_voxels(label_map: NDArray[np.int64], labels: Mapping[str, int], what: str) -> NDArray[np.int64]:
-    """Count the voxels of every value from 0 to the largest label's."""
+def _count_voxels(label_map: NDArray[np.int64], labels: Mapping[str, int], name: str) -> NDArray[np.int64]:
+    """Return the voxel count of each value from 0 to the largest label's."""
     declared = {0, *labels.values()}
     if label_map.min() >= 0 and label_map.max() <= max(declared):
         counts = np.bincount(label_map.ravel(), minlength=max(declared) + 1)
@@ -131,23 +130,23 @@ def _count_voxels(label_map: NDArray[np.int64], labels: Mapping[str, int], what:
         present = np.unique(label_map)
     undeclared = sorted(set(present.tolist()) - declared)
     if undeclared:
-        msg = f"{what} holds the values {undeclared}, which labels {dict(labels)} do not declare"
+        msg = f"{name} holds the values {undeclared}, which labels {dict(labels)} do not declare"
         raise ValueError(msg)
     return counts
 
 
 def _joint_box(first: tuple[slice, ...], second: tuple[slice, ...]) -> tuple[slice, ...]:
-    """Return the box around both boxes and a margin, so that no boundary voxel becomes or stops being one."""
+    """Return the box around both boxes, with a margin so that cropping does not change which voxels are boundary."""
     return tuple(
         slice(max(min(a.start, b.start) - _MARGIN, 0), max(a.stop, b.stop) + _MARGIN)
         for a, b in zip(first, second, strict=True)
     )
 
 
-def _scores(
+def _compute_scores(
     predicted: NDArray[np.bool_], expected: NDArray[np.bool_], spacing: Sequence[float], tolerance_mm: float
 ) -> dict[str, float]:
-    """Compute the three metrics of one label, both masks of shape (X, Y[, Z]) and not empty."""
+    """Return the three metrics of one label. Both masks have shape (X, Y[, Z]) and are not empty."""
     y_pred = torch.from_numpy(predicted)[None, None]
     y = torch.from_numpy(expected)[None, None]
     steps = [float(step) for step in spacing]

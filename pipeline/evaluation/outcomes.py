@@ -1,4 +1,4 @@
-"""The rule for absent structures: which of the two label maps of a case have a label decides how it is scored."""
+"""The rule for absent structures: a label's score depends on which of a case's two label maps have it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Outcome = Literal["found", "missed", "false_positive", "absent"]
 
 
 def decide_outcome(*, in_reference: bool, in_prediction: bool) -> Outcome:
-    """Return what happened to a label of a case.
+    """Return the outcome of a label of a case.
 
-    Every number that LightSkip reports about a label follows from this table: in ``cases.csv``, in the validation
-    during training, in the choice of post-processing.
+    All of LightSkip's numbers about a label follow this table: in ``cases.csv``, in the validation during training,
+    and in the choice of post-processing.
 
     ================== ========= ========== ============================ =================================
     outcome            reference prediction dice, nsd                    hd95_mm
@@ -36,11 +36,11 @@ def score_outcome(outcome: Outcome, *, diagonal_mm: float = math.nan) -> dict[st
     """Return the scores of a label that at least one side lacks.
 
     Args:
-        outcome: any but ``found``, whose scores have to be computed.
-        diagonal_mm: the diagonal of the volume, which is the HD95 of a label that one side alone has.
+        outcome: any except ``found``, whose scores have to be computed.
+        diagonal_mm: the diagonal of the volume, which is the HD95 of a label that only one side has.
 
     Returns:
-        ``dice``, ``hd95_mm`` and ``nsd``; NaN stands for a label that is not counted.
+        ``dice``, ``hd95_mm`` and ``nsd``; NaN for a label that is not counted.
 
     Raises:
         ValueError: If the outcome is ``found``.

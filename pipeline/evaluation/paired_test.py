@@ -1,4 +1,4 @@
-"""Whether paired values differ by more than chance: Wilcoxon's signed-rank test, with what it was done on."""
+"""Test whether paired values differ by more than chance, with Wilcoxon's signed-rank test."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["MAX_EXACT_PAIRS", "Alternative", "Method", "PairedTest", "paired_tes
 Alternative = Literal["greater", "less", "two-sided"]
 Method = Literal["exact", "approximate", "none"]
 
-MAX_EXACT_PAIRS = 50  # beyond, the normal approximation is as good
-_DECIMALS = 9  # differences that agree so far are equal: further digits are rounding errors
+MAX_EXACT_PAIRS = 50  # with more pairs the normal approximation is as good
+_DECIMALS = 9  # differences that agree to this digit are equal: further digits are rounding errors
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class PairedTest:
     """The result of a test of paired values.
 
     Attributes:
-        p: the p-value; 1 where no pair differs.
-        alternative: what was tested: that the second values are ``greater``, ``less``, or either (``two-sided``).
+        p: the p-value; 1 if no pair differs.
+        alternative: the tested alternative: the second values are ``greater``, ``less``, or either (``two-sided``).
         method: ``exact``, up to `MAX_EXACT_PAIRS` pairs that differ; ``approximate``, by the normal distribution with
-            its correction for equal differences; ``none`` where no pair differs.
-        pairs: the number of pairs in which at least one value counts.
-        greater: the number of pairs whose second value is greater.
-        less: the number of pairs whose second value is less.
-        means: the means of the first and of the second values that count; NaN where none does.
+            its correction for equal differences; ``none`` if no pair differs.
+        pairs: number of pairs in which at least one value counts.
+        greater: number of pairs whose second value is greater.
+        less: number of pairs whose second value is less.
+        means: means of the first and of the second values that count; NaN if none does.
     """
 
     p: float
@@ -45,25 +45,25 @@ class PairedTest:
 def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative = "two-sided") -> PairedTest:
     """Test whether the second values of pairs differ from the first by more than chance.
 
-    Wilcoxon's signed-rank test (Wilcoxon, 1945). The pairs that differ are ranked by the size of their difference. The
-    sum of the ranks of those that rose is compared with its distribution when every sign is a coin's. It needs no
-    normal distribution. Pairs that do not differ are left out. The smallest p that n pairs can reach is 2⁻ⁿ, two-sided
-    2¹⁻ⁿ: fewer than six pairs never have a two-sided p below 0.05.
+    This is Wilcoxon's signed-rank test (Wilcoxon, 1945), which assumes no normal distribution. Pairs that differ are
+    ranked by the size of their difference; others are left out. The sum of the ranks of those that rose is compared
+    with its distribution if each sign were random. The smallest p that n pairs can reach is 2⁻ⁿ, two-sided 2¹⁻ⁿ: fewer
+    than six pairs never have a two-sided p below 0.05.
 
-    A value may be NaN: it does not count, as the Dice of a label that is absent (see `decide_outcome`). Where one value
-    of a pair counts alone, the other one is taken to be the mean of its side, which leaves that mean as it is. Where
-    neither counts, the pair is left out.
+    NaN stands for a value that does not count, like the Dice of an absent label (see `decide_outcome`). If only one
+    value of a pair counts, the mean of its side replaces the other, which does not change that mean. If neither counts,
+    the pair is left out.
 
     Args:
         first: values of the cases, (n,): before a change, or of one method.
         second: values of the same cases in the same order: after the change, or of the other method.
-        alternative: what to test: that the second values are ``greater``, ``less``, or either.
+        alternative: the alternative to test: the second values are ``greater``, ``less``, or either (``two-sided``).
 
     Returns:
-        The p-value, how it was computed and on what.
+        The p-value, the method, and the counts and means of the pairs.
 
     Raises:
-        ValueError: If the values are not two sequences of one length, one is infinite, or there is no such alternative.
+        ValueError: If the values are not two sequences of one length, one is infinite, or the alternative is unknown.
     """
     if alternative not in ("greater", "less", "two-sided"):
         msg = f"alternative is {alternative!r}: expected greater, less or two-sided"
@@ -88,13 +88,13 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative
 
 
 def _exact_p(changed: NDArray[np.float64], alternative: Alternative) -> float:
-    """Count the signs that give a sum of ranks as far out (Streitberg and Röhmel, 1986).
+    """Return the share of all sign patterns whose sum of ranks is at least as extreme (Streitberg and Röhmel, 1986).
 
-    SciPy's exact method takes all differences for unequal: three that are equal, two of them gains, have p .5 and get
-    .375. Where they are unequal, both give the same.
+    SciPy's exact method assumes that all differences are unequal. For three equal differences, two of them gains, p is
+    .5 and SciPy returns .375. For unequal differences both agree.
     """
-    ranks = np.rint(2 * rankdata(np.abs(changed))).astype(np.int64)  # doubled: ranks of equal differences are halves
-    ways = np.zeros(int(ranks.sum()) + 1)  # of signs, by the doubled sum of the gains' ranks
+    ranks = np.rint(2 * rankdata(np.abs(changed))).astype(np.int64)  # doubled, since equal differences have half ranks
+    ways = np.zeros(int(ranks.sum()) + 1)  # number of sign patterns by the doubled sum of the gains' ranks
     ways[0] = 1.0
     for rank in ranks:
         ways[rank:] += ways[:-rank].copy()

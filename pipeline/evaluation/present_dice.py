@@ -13,18 +13,18 @@ __all__ = ["PresentDice"]
 
 
 class PresentDice(DiceMetric):
-    """Dice per class of the foreground: not counted where neither label map has the class, 0 where only one has it.
+    """Dice per foreground class: not counted if neither label map has the class, 0 if only one has it.
 
-    The rule is that of ``evaluate`` (see `decide_outcome`), for the validation during training and for the evaluation
-    of exported bundles. MONAI's ``DiceMetric`` forgets what was found where there is nothing (``ignore_empty=True``),
-    or counts what is rightly not found as 1 (``ignore_empty=False``).
+    This is the rule of ``evaluate`` (see `decide_outcome`), used in the validation during training and in the
+    evaluation of exported bundles. MONAI's ``DiceMetric`` ignores false positives in cases without the class
+    (``ignore_empty=True``), or counts a correctly absent class as 1 (``ignore_empty=False``).
 
     Args:
-        num_classes: classes, background included.
-        reduction: ``mean``, the mean over the classes of their means over the cases that count, as in
-            ``summary.json``; 0 where nothing counts, so that there is always a best epoch. ``mean_batch``, the classes'
-            means; NaN for a class that counts in no case. Others are MONAI's.
-        **kwargs: further ones of ``DiceMetric``.
+        num_classes: number of classes, background included.
+        reduction: ``mean``: the mean over the classes of their means over the cases that count, as in
+            ``summary.json``; 0 if nothing counts, so that there is always a best epoch. ``mean_batch``: the classes'
+            means; NaN for a class that counts in no case. Other values are MONAI's.
+        **kwargs: further arguments of ``DiceMetric``.
     """
 
     def __init__(self, num_classes: int, *, reduction: str = "mean", **kwargs: Any) -> None:
@@ -33,9 +33,9 @@ class PresentDice(DiceMetric):
         )
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return Dice (N, classes - 1), NaN where a class is not counted, of label maps (N, 1, *spatial)."""
+        """Return the Dice (N, classes - 1) of label maps (N, 1, *spatial); NaN for a class that is not counted."""
         dice: Tensor = super()._compute_tensor(y_pred, y)
-        # MONAI's value is NaN where the reference lacks the class; a missed class has 0 from it.
+        # MONAI returns NaN if the reference lacks the class, and 0 for a missed class.
         for case, index in dice.isnan().nonzero().tolist():
             in_prediction = bool((y_pred[case] == index + 1).any())
             outcome = decide_outcome(in_reference=False, in_prediction=in_prediction)
@@ -43,7 +43,7 @@ class PresentDice(DiceMetric):
         return dice
 
     def aggregate(self, reduction: Any = None) -> Any:
-        """Reduce the Dice of all cases, those of other processes included."""
+        """Return the reduced Dice of all cases, including those of other processes."""
         reduction = reduction or self.reduction
         if reduction not in ("mean", "mean_batch"):
             return super().aggregate(reduction)

@@ -1,4 +1,4 @@
-"""The files of an evaluation: ``cases.csv``, one row per case and label, and ``summary.json``."""
+"""Write the files of an evaluation: ``cases.csv``, one row per case and label, and ``summary.json``."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def write_results(
     names: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write ``cases.csv`` and ``summary.json``, each whole or not at all.
+    """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
 
     Args:
-        folder: where both files go; made when missing.
-        measured: the rows of `case_metrics` of each case, by the path of its scan.
-        tolerance_mm: tolerance of the NSD that the rows were measured with, in mm.
-        names: of cases, by the path of the scan; the others are named by `name_cases`.
+        folder: folder for both files, created if missing.
+        measured: the rows of `measure_case` of each case, by the path of its scan.
+        tolerance_mm: tolerance of the rows' NSD, in mm.
+        names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
 
     Returns:
@@ -62,11 +62,11 @@ def write_results(
 
 
 def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of all cases with the case's name in front, sorted by it.
+    """Return the rows of all cases, sorted by the case's name, which is added in front.
 
     Args:
-        measured: the rows of `case_metrics` of each case, by the path of its scan.
-        names: of cases, by the path of the scan; the others are named by `name_cases`.
+        measured: the rows of `measure_case` of each case, by the path of its scan.
+        names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
     """
     named = dict(zip(measured, name_cases([[source] for source in measured]), strict=True)) | dict(names or {})
     return [
@@ -77,7 +77,7 @@ def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | 
 
 
 def format_rows(rows: Sequence[Row]) -> str:
-    """Return rows with their ``case`` as CSV; numbers have six decimals, ``nan`` stands for what is not counted."""
+    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -92,7 +92,7 @@ def build_report(
     """Return the content of ``summary.json``: the summary with units, provenance and versions.
 
     Args:
-        rows: rows of `case_metrics`, each with its ``case`` added.
+        rows: rows of `measure_case`, each with its ``case`` added.
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
     """

@@ -1,4 +1,4 @@
-"""The summary of an evaluation: statistics per label and over all labels, and their table for people."""
+"""Summarise an evaluation: statistics per label and over all labels, and their table."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ __all__ = ["format_summary", "summarise"]
 
 
 def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the rows of many cases, per label and overall.
+    """Return the statistics of many cases' rows, per label and overall.
 
     Args:
-        rows: rows of `case_metrics`, each with its ``case`` added.
+        rows: rows of `measure_case`, each with its ``case`` added.
 
     Returns:
-        ``{"labels": {name: entry}, "overall": entry}``, ready for JSON (what is undefined is None). An entry has one
+        ``{"labels": {name: entry}, "overall": entry}``, ready for JSON (undefined numbers are None). An entry has one
         dictionary per metric (``dice``, ``hd95_mm``, ``nsd``) with ``mean``, ``std`` (of the sample, n - 1),
-        ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (those in the mean), ``missed``,
+        ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (in the mean), ``missed``,
         ``false_positives`` (both counted, as zeros) and ``absent`` (not counted). The overall statistics are taken
-        over the labels' means, so a rare label weighs as much as a frequent one; its numbers are sums over labels.
+        over the labels' means, so a rare label weighs as much as a frequent one. Its numbers of cases are sums.
     """
     by_label: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     entries: dict[str, dict[str, Any]] = {
         name: {
-            **{metric: _statistics([row[metric] for row in group]) for metric in METRICS},
+            **{metric: _compute_statistics([row[metric] for row in group]) for metric in METRICS},
             **_count_outcomes([row["outcome"] for row in group]),
         }
         for name, group in by_label.items()
     }
     everything = [row["outcome"] for group in by_label.values() for row in group]
     overall = {
-        **{metric: _statistics([entry[metric]["mean"] for entry in entries.values()]) for metric in METRICS},
+        **{metric: _compute_statistics([entry[metric]["mean"] for entry in entries.values()]) for metric in METRICS},
         **_count_outcomes(everything),
     }
     return {"labels": entries, "overall": overall}
 
 
 def format_summary(summary: Mapping[str, Any]) -> str:
-    """Lay a summary out as aligned columns: label, Dice, HD95, NSD, missed.
+    """Return a summary as aligned columns: label, Dice, HD95, NSD, missed.
 
     Args:
-        summary: of `summarise`.
+        summary: from `summarise`.
 
     Returns:
-        A line of heads, one per label, and one of the means over the labels; ``-`` stands for what is undefined.
+        A header line, one line per label, and one with the means over the labels; ``-`` is an undefined number.
     """
     header = ("label", "Dice (mean ± std)", "HD95 (mm)", "NSD", "missed")
     lines = [header]
     for name, entry in [*summary["labels"].items(), ("mean of labels", summary["overall"])]:
-        dice = _figure(entry["dice"]["mean"], 3)
+        dice = _format_number(entry["dice"]["mean"], 3)
         if entry["dice"]["std"] is not None and name in summary["labels"]:
             dice += f" ± {entry['dice']['std']:.3f}"
-        hd95, nsd = _figure(entry["hd95_mm"]["mean"], 2), _figure(entry["nsd"]["mean"], 3)
+        hd95, nsd = _format_number(entry["hd95_mm"]["mean"], 2), _format_number(entry["nsd"]["mean"], 3)
         lines.append((name, dice, hd95, nsd, str(entry["missed"])))
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
@@ -68,7 +68,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
+def _compute_statistics(values: Sequence[float | None]) -> dict[str, float | None]:
     counted = np.array([value for value in values if value is not None and not math.isnan(value)], dtype=np.float64)
     if not counted.size:
         return dict.fromkeys(("mean", "std", "median", "min", "max"))
@@ -91,5 +91,5 @@ def _count_outcomes(outcomes: Sequence[str]) -> dict[str, int]:
     }
 
 
-def _figure(value: float | None, decimals: int) -> str:
+def _format_number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"

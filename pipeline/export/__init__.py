@@ -1,1 +1,1 @@
-"""A bundle of ours made to stand alone. Stands on data, networks, inference and bundle."""
+"""Export a LightSkip bundle as one that runs without LightSkip. Imports data, networks, inference and bundle."""

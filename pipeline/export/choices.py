@@ -1,15 +1,15 @@
-"""What an export may leave out. Imports nothing, for the command line."""
+"""The parts that an export may leave out. Imports nothing, so that the command line starts quickly."""
 
 from __future__ import annotations
 
-__all__ = ["LEFT_OUT", "TO_FILL_IN"]
+__all__ = ["OPTIONAL_PARTS", "TO_FILL_IN"]
 
-LEFT_OUT = {
+OPTIONAL_PARTS = {
     "ts": "models/model.ts (TorchScript)",
     "pt2": "models/model.pt2 (torch.export)",
     "onnx": "models/model.onnx",
     "datalist": "the names of the dataset's files: configs/datalist.json, docs/results",
     "zip": "the zip",
 }
-# The words where a person has to write something.
+# The placeholder for text that a person has to write.
 TO_FILL_IN = "TO FILL IN"

@@ -1,4 +1,4 @@
-"""How far the forms of an exported network are from PyTorch's own."""
+"""Compare the other forms of an exported network with the network in PyTorch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LARGEST", "differences", "load_form", "rounded_up"]
+__all__ = ["MAX_DIFFERENCE", "compare_forms", "load_form", "round_up"]
 
-# Of logits, in float32, for the forms to count as the same network.
-LARGEST = 1e-4
+# Between float32 logits of two forms that count as the same network.
+MAX_DIFFERENCE = 1e-4
 Form = Callable[[Tensor], Tensor]
 
 
 def load_form(file: Path) -> Form:
-    """Load a network in one of its forms, to be called with float32 (N, C, *spatial) for logits.
+    """Load a form of a network. Call it with float32 (N, C, *spatial); it returns logits.
 
     Args:
         file: ``model.ts``, ``model.pt2`` or ``model.onnx``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the file has another ending.
     """
     if file.suffix == ".ts":
         scripted: Form = torch.jit.load(file, map_location="cpu").eval()
@@ -33,21 +33,23 @@ def load_form(file: Path) -> Form:
         program: Form = torch.export.load(file).module()
         return program
     if file.suffix == ".onnx":
-        return _onnx(file)
-    msg = f"{file} is no TorchScript, exported program or ONNX file"
+        return _load_onnx(file)
+    msg = f"{file}: expected a TorchScript (.ts), exported program (.pt2) or ONNX (.onnx) file"
     raise ValueError(msg)
 
 
-def differences(network: nn.Module, files: Iterable[Path], shape: Iterable[int]) -> dict[str, float]:
-    """The largest difference of each form's logits from the network's own.
+def compare_forms(network: nn.Module, files: Iterable[Path], shape: Iterable[int]) -> dict[str, float]:
+    """Return the largest difference between each form's logits and the network's.
+
+    Batches of two windows and of one, with normally distributed voxels, are compared.
 
     Args:
         network: in evaluation mode.
         files: the forms.
-        shape: of a window, (C, *spatial). Batches of two and of one are tried, of normally distributed numbers.
+        shape: shape of a window, (C, *spatial).
 
     Returns:
-        By the file's name; a form whose runtime is not installed is left out.
+        The difference by file name, without forms whose runtime is not installed.
 
     Raises:
         ValueError: logits are not finite.
@@ -63,25 +65,25 @@ def differences(network: nn.Module, files: Iterable[Path], shape: Iterable[int])
             except ImportError:
                 continue
             pairs = zip(windows, expected, strict=True)
-            found[file.name] = max(_difference(form(window), logits) for window, logits in pairs)
+            found[file.name] = max(_max_difference(form(window), logits) for window, logits in pairs)
     return found
 
 
-def _difference(found: Tensor, expected: Tensor) -> float:
+def _max_difference(found: Tensor, expected: Tensor) -> float:
     difference = float((found - expected).abs().max())
     if not math.isfinite(difference):
-        # Of a maximum of several, one that is no number may be lost.
+        # A later max() of several differences can drop a NaN.
         msg = "logits that are not finite numbers"
         raise ValueError(msg)
     return difference
 
 
-def rounded_up(difference: float) -> float:
-    """The power of ten that a difference is not above: rounding differs from one machine to the next."""
+def round_up(difference: float) -> float:
+    """Return the difference rounded up to a power of ten, because rounding errors differ between machines."""
     return 0.0 if difference == 0 else float(f"1e{math.ceil(math.log10(difference))}")
 
 
-def _onnx(file: Path) -> Form:
+def _load_onnx(file: Path) -> Form:
     import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
 
     options = onnxruntime.SessionOptions()

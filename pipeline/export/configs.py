@@ -1,4 +1,4 @@
-"""The configs of an exported bundle: the recipes, with MONAI's own parts where it has them (``configs/export/``)."""
+"""Make the configs of an exported bundle: the recipes, changed by ``configs/export/`` to use MONAI's own parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.network_schema import network_component
-from ..bundle.overrides import normalised, place
+from ..bundle.overrides import apply_override, normalise_id
 from ..bundle.plan import Plan
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import recipe_sources
@@ -36,76 +36,78 @@ def export_configs(
     layout: Layout,
     with_datalist: bool,
 ) -> dict[str, dict[str, Any]]:
-    """Fill in the recipes of an exported bundle.
+    """Return the configs of an exported bundle.
 
     Args:
         plan: the bundle's plan.
-        file: the plan's file, to name in errors.
+        file: the plan's file, for error messages.
         recipes: folder of the recipes.
-        target: class of the exported network, dotted.
-        spec: of the exported network.
-        layout: where the dataset's files lie.
-        with_datalist: whether the bundle has a list of its dataset's files, or takes what is in imagesTr and labelsTr.
+        target: dotted name of the exported network's class.
+        spec: spec of the exported network.
+        layout: the folders and endings of the dataset's files.
+        with_datalist: whether the bundle lists its dataset's files. Otherwise it takes what is in imagesTr and
+            labelsTr.
 
     Returns:
-        The content of each config by name. Parts of ours have the names that they have here, ``pipeline.…``.
+        The content of each config by name. LightSkip's parts keep their names, ``pipeline.…``.
 
     Raises:
-        InputError: a recipe is wrong.
+        InputError: a recipe has a mistake.
     """
     sources = recipe_sources(plan, file, recipes)
     sources["skip"] = sources["skip"] | {"skip": spec["skip"]}
     datalist = sources["derived"]["datalist"] if with_datalist else None
-    sources["derived"] |= _derived(plan, layout, datalist)
+    sources["derived"] |= _derive_expressions(plan, layout, datalist)
     sources["derived"]["network_def"] = network_component(target, spec)
-    return {name: _merged(name, recipes, sources) for name in CONFIGS}
+    return {name: _merge_config(name, recipes, sources) for name in CONFIGS}
 
 
-def _merged(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _merge_config(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     base_file, file = recipes / f"{name}.yaml", recipes / "export" / f"{name}.yaml"
     config = fill_recipe(base_file, sources) if base_file.is_file() else {}
     changes = fill_recipe(file, sources | {"recipe": config})
     for id_ in changes.pop("drop", []):
-        if not _removed(config, id_):
+        if not _remove_key(config, id_):
             raise InputError(
                 f"{file}, drop",
-                found=f"{id_}, which {base_file.name} does not have",
+                found=f"the key {id_}, which {base_file.name} does not have",
                 expected="keys of that recipe",
-                remedy="leave it out",
+                remedy="remove it from the list",
             )
     before = None
     for id_, value in changes.items():
-        inside = _SEPARATOR in normalised(id_) and normalised(id_).partition(_SEPARATOR)[0] in config
+        inside = _SEPARATOR in normalise_id(id_) and normalise_id(id_).partition(_SEPARATOR)[0] in config
         if inside and id_ not in config:
-            if not place(config, id_, value):
+            if not apply_override(config, id_, value):
                 raise InputError(
                     f"{file}, {id_}",
-                    found="no place for it",
+                    found="a key whose parent does not exist",
                     expected=f"a key of {base_file.name}",
-                    remedy="correct it",
+                    remedy="correct the key",
                 )
             continue
-        config = config | {id_: value} if id_ in config else _after(config, before, id_, value)
+        config = config | {id_: value} if id_ in config else _insert_after(config, before, id_, value)
         before = id_
     return config
 
 
-def _removed(config: dict[str, Any], id_: str) -> bool:
+def _remove_key(config: dict[str, Any], id_: str) -> bool:
+    """Remove a key in place. Return whether it was there."""
     if id_ in config:
         del config[id_]
         return True
-    *above, last = normalised(id_).split(_SEPARATOR)
-    inside: Any = config
-    for part in above:
-        inside = inside.get(part, {}) if isinstance(inside, dict) else {}
-    if not isinstance(inside, dict) or last not in inside:
+    *parents, last = normalise_id(id_).split(_SEPARATOR)
+    inner: Any = config
+    for part in parents:
+        inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+    if not isinstance(inner, dict) or last not in inner:
         return False
-    del inside[last]
+    del inner[last]
     return True
 
 
-def _after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> dict[str, Any]:
-    """The config with a new key after another one, or at its end."""
+def _insert_after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> dict[str, Any]:
+    """Return the config with a new key after the key `before`, or at the end."""
     if before is None:
         return config | {id_: value}
     items = list(config.items())
@@ -113,28 +115,28 @@ def _after(config: dict[str, Any], before: str | None, id_: str, value: Any) -> 
     return dict([*items[:at], (id_, value), *items[at:]])
 
 
-def _derived(plan: Plan, layout: Layout, datalist: str | None) -> dict[str, Any]:
+def _derive_expressions(plan: Plan, layout: Layout, datalist: str | None) -> dict[str, Any]:
     channels = len(plan.data.channels)
     if datalist is not None:
         listed = {"cases": _CASES, "images": "$[case['image'] for case in @cases]"}
         listed["labels"] = "$[case['label'] for case in @cases]"
     else:
-        listed = {"cases": "$[]", "images": f"${_found(f'/{layout.images}', layout.image_ending, channels)}"}
-        listed["labels"] = f"${_labels_of(layout, channels)}"
-    # Of what the trainer runs, which MONAI Label sets without `epochs`.
+        listed = {"cases": "$[]", "images": f"${_scan_expression(f'/{layout.images}', layout.image_ending, channels)}"}
+        listed["labels"] = f"${_label_expression(layout, channels)}"
+    # The trainer's own setting, since MONAI Label changes it without changing `epochs`.
     epochs = "@train#trainer#max_epochs"
     interval = f"$next(n for n in range(min({plan.training.val_interval}, {epochs}), 0, -1) if {epochs} % n == 0)"
-    scans = _found("", layout.image_ending, channels)
+    scans = _scan_expression("", layout.image_ending, channels)
     return {
         "export_datalist": datalist,
         **{f"export_{key}": value for key, value in listed.items()},
-        # Not what an earlier run wrote beside them.
+        # Without the label maps that an earlier run wrote next to the scans.
         "export_scans": f"$[scan for scan in {scans} if not str(scan).endswith('_' + @output_postfix + @output_ext)]",
         "export_val_interval": interval,
-        "export_no_scans": "$len(@datalist) > 0 or sys.exit('no scans: give --dataset_dir with "
-        f"*{layout.image_ending} files in it, or --datalist')",
+        "export_no_scans": "$len(@datalist) > 0 or sys.exit('found no scans: set --dataset_dir to a folder with "
+        f"*{layout.image_ending} files, or pass --datalist')",
         "export_scan_checks": _scan_checks(channels),
-        "export_saver": _saver(channels, layout.image_ending),
+        "export_saver": _make_saver(channels, layout.image_ending),
     }
 
 
@@ -142,16 +144,16 @@ def _scan_checks(channels: int) -> list[str]:
     if channels == 1:
         return []
     whole = f"isinstance(scan, str) or len(scan) == {channels}"
-    told = f"'expected {channels} files of each scan, NAME_0000, NAME_0001, ...; found ' + str(scan)"
-    return [f"$[{whole} or sys.exit({told}) for scan in @datalist]"]
+    message = f"'expected {channels} files per scan, NAME_0000, NAME_0001, ...; found ' + str(scan)"
+    return [f"$[{whole} or sys.exit({message}) for scan in @datalist]"]
 
 
-def _saver(channels: int, ending: str) -> list[dict[str, Any]]:
-    """MONAI's SaveImaged; of several channels, NAME_0000 gives NAME_seg."""
+def _make_saver(channels: int, ending: str) -> list[dict[str, Any]]:
+    """Return the settings of MONAI's SaveImaged. With several channels, NAME_0000 is saved as NAME_seg."""
     saver: dict[str, Any] = {"_target_": "SaveImaged", "keys": "pred"}
     for key in ("output_dir", "output_ext", "output_dtype", "output_postfix", "separate_folder"):
         saver[key] = f"@{key}"
-    # The label map lies in the scan's grid already.
+    # The label map is in the scan's grid already.
     saver["resample"] = False
     if channels > 1:
         name = f"re.sub(r'_[0-9]{{4}}{re.escape(ending)}$', '{ending}', str(meta['filename_or_obj']))"
@@ -159,20 +161,23 @@ def _saver(channels: int, ending: str) -> list[dict[str, Any]]:
     return [saver]
 
 
-def _found(folder: str, ending: str, channels: int) -> str:
-    """The expression of a folder's scans; of several channels, those of one scan as a list."""
+def _scan_expression(folder: str, ending: str, channels: int) -> str:
+    """Return the expression that lists a folder's scans, each a list of files if there are several channels."""
     files = f"sorted(glob.glob(glob.escape(@dataset_dir) + '{folder}/*{{}}'))"
     if channels == 1:
         return files.format(ending)
-    # NAME_0000, NAME_0001, … are the channels of one scan; a file without a number has them all.
+    # NAME_0000, NAME_0001, … are the channels of one scan. A file without a number has all channels.
     key = f"key=lambda file: file[:-{len(_CHANNEL + ending)}]"
     numbered = files.format(f"_[0-9][0-9][0-9][0-9]{ending}")
     grouped = f"[list(files) for _, files in itertools.groupby(sorted({numbered}, {key}), {key})]"
     return f"({grouped} or {files.format(ending)})"
 
 
-def _labels_of(layout: Layout, channels: int) -> str:
-    """The expression of the labels of ``@images``, by name: by order, a missing one would shift all others."""
+def _label_expression(layout: Layout, channels: int) -> str:
+    """Return the expression that lists the labels of ``@images``.
+
+    Labels are found by name: matched by order, a missing one would shift all others.
+    """
     name = f"os.path.basename(image).removesuffix('{layout.image_ending}')"
     if channels > 1:
         first = f"os.path.basename(image[0]).removesuffix('{layout.image_ending}')[:-{len(_CHANNEL)}]"

@@ -1,41 +1,41 @@
-"""What an export may take the place of: an earlier one, as that was made."""
+"""Check that an export replaces nothing but an unchanged earlier export."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..data.errors import InputError
-from .archive import CHECKSUMS, files_of, read_checksums, sha256
+from .archive import CHECKSUMS, file_sha256, list_files, read_checksums
 
 __all__ = ["require_new"]
 
 
 def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
-    """Make sure that nothing is lost where an export is to be.
+    """Check that writing an export loses nothing.
 
     Args:
-        target: the folder to be.
-        archive: the zip to be.
-        overwrite: whether an earlier export may go.
+        target: the folder to write.
+        archive: the zip to write.
+        overwrite: whether an earlier export may be replaced.
 
     Raises:
-        InputError: one is there and may not go, or the folder is none that an export made, or was changed since: the
-            bundle itself, a training in an exported one, words that were filled in.
+        InputError: something exists and may not be replaced. That is anything without `overwrite`, and with it
+            whatever is not an unchanged export: the bundle itself, an exported bundle that was trained or filled in.
     """
     there = [path for path in (target, archive) if path.exists()]
     if there and not overwrite:
         raise InputError(
             there[0],
-            found="an export, or something else of that name",
-            expected="a folder for a new export",
-            remedy="give another folder with -o, or --overwrite",
+            found="an existing file or folder",
+            expected="no existing file at the output path",
+            remedy="choose another folder with -o, or replace an earlier export with --overwrite",
         )
     if archive.exists() and not (archive.is_file() and not archive.is_symlink()):
         raise InputError(
             archive,
             found="a folder, a link or a device",
-            expected="the zip of an earlier export to take the place of",
-            remedy="move it away, or give another folder with -o",
+            expected="the zip of an earlier export, which --overwrite replaces",
+            remedy="move it away, or choose another folder with -o",
         )
     if not target.exists() and not target.is_symlink():
         return
@@ -43,30 +43,30 @@ def require_new(target: Path, archive: Path, *, overwrite: bool) -> None:
         raise InputError(
             target,
             found="a link",
-            expected="the folder of an earlier export to take the place of",
-            remedy="remove it, or give another folder with -o",
+            expected="the folder of an earlier export, which --overwrite replaces",
+            remedy="remove the link, or choose another folder with -o",
         )
     checksums = target / CHECKSUMS
     if not checksums.is_file():
         raise InputError(
             target,
-            found="a folder or file that no export made",
-            expected="an earlier export to take the place of",
-            remedy="give another folder with -o: nothing else is removed",
+            found="a folder or file that no export wrote",
+            expected="an earlier export, the only thing that --overwrite replaces",
+            remedy="choose another folder with -o",
         )
     exported = read_checksums(target)
-    files = dict(files_of(target))
-    _refuse(target, [name for name in files if name not in exported.keys() | {CHECKSUMS}], "which no export made")
-    changed = [name for name, path in files.items() if name in exported and sha256(path) != exported[name]]
-    _refuse(target, changed, "which was changed since")
+    files = dict(list_files(target))
+    _refuse(target, [name for name in files if name not in exported.keys() | {CHECKSUMS}], "which no export wrote")
+    changed = [name for name, path in files.items() if name in exported and file_sha256(path) != exported[name]]
+    _refuse(target, changed, "changed since it was exported")
 
 
-def _refuse(target: Path, names: list[str], what: str) -> None:
+def _refuse(target: Path, names: list[str], reason: str) -> None:
     if names:
         more = f" and {len(names) - 1} more" if names[1:] else ""
         raise InputError(
             target,
-            found=f"{names[0]}{more}, {what}",
-            expected="an earlier export as it was made: what was added or changed would be lost",
-            remedy="move it away, or give another folder with -o",
+            found=f"{names[0]}{more}, {reason}",
+            expected="an unchanged earlier export, since --overwrite would delete additions and changes",
+            remedy="move the folder away, or choose another with -o",
         )

@@ -1,4 +1,4 @@
-"""``lightskip export``: from a bundle of ours to one that stands alone."""
+"""``lightskip export``: make a bundle that runs without LightSkip."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
 from .archive import write_zip
-from .choices import LEFT_OUT
+from .choices import OPTIONAL_PARTS
 from .contents import Contents, write_contents
 from .earlier import require_new
-from .given import require_ours, require_rendered, weights_file
+from .given import require_lightskip_bundle, require_rendered, weights_file
 from .network import load_network
 
-__all__ = ["Made", "export_bundle"]
+__all__ = ["ExportResult", "export_bundle"]
 
 
 @dataclass
-class Made:
-    """What an export made.
+class ExportResult:
+    """The result of an export.
 
     Attributes:
-        folder: the bundle.
-        archive: its zip; None where none was wanted.
-        left_out: channels pruned by level of the network, of how many.
-        differences: largest difference of a form's logits from PyTorch's, by file name.
-        notes: what its maintainer should know or do.
-        weights: which weights were exported, in one line; empty where the user named the file.
+        folder: folder of the exported bundle.
+        archive: its zip; None if it was left out.
+        left_out: number of pruned channels and of all channels, by level of the network.
+        differences: largest difference between a form's logits and PyTorch's, by file name.
+        notes: what the maintainer should know or do.
+        weights: which weights were exported, in one line; empty if the user named the file.
     """
 
     folder: Path
@@ -49,23 +49,23 @@ def export_bundle(
     training: str | None = None,
     without: Collection[str] = (),
     overwrite: bool = False,
-) -> Made:
-    """Export a bundle: a folder ``output/NAME`` and ``output/NAME_vVERSION.zip``, whole or not at all.
+) -> ExportResult:
+    """Write the folder ``output/NAME`` and ``output/NAME_vVERSION.zip``, completely or not at all.
 
     Args:
-        bundle: folder of a bundle of ours.
-        output: the folder for both.
+        bundle: folder of a LightSkip bundle.
+        output: folder for both.
         checkpoint: weights to export; None for the bundle's own, or those of its only training.
-        training: whose weights to export instead, by name or path.
-        without: what to leave out, keys of :data:`.choices.LEFT_OUT`.
-        overwrite: take the place of what an earlier export made.
+        training: training whose weights to export, by name or path.
+        without: parts to leave out, keys of :data:`.choices.OPTIONAL_PARTS`.
+        overwrite: whether to replace an earlier export.
 
     Raises:
-        InputError: the bundle is none of ours, its configs are not what its plan gives, it has no weights or those of
-            another network, a form cannot be made here, or there is an export already.
+        InputError: the bundle has no plan, its configs differ from its plan, it has no weights or those of another
+            network, a form cannot be made, or the output exists.
     """
     _require_known(without)
-    require_ours(bundle)
+    require_lightskip_bundle(bundle)
     file = plan_file(bundle)
     bundle = file.parent
     plan = load_plan(file)
@@ -74,7 +74,7 @@ def export_bundle(
     require_new(target, archive, overwrite=overwrite)
     source, weights = weights_file(bundle, checkpoint, training)
     network = load_network(bundle, plan, source)
-    # A folder of its own: the bundle's name is the folder's, which the zip and the formats take theirs from.
+    # A temporary parent folder, because zip and formats take the bundle's name from its folder.
     partial = output / f".{uuid.uuid4().hex}"
     contents = Contents(partial / plan.name, bundle, plan, network, without)
     try:
@@ -82,20 +82,20 @@ def export_bundle(
         zipped = None if "zip" in without else partial / archive.name
         if zipped is not None:
             write_zip(contents.folder, zipped)
-        _put_in_place(contents.folder, target, zipped, archive)
+        _replace_earlier(contents.folder, target, zipped, archive)
     except OSError as error:
-        # Nobody knows the name of the folder in between.
+        # The temporary folder's name would mean nothing to the user.
         if str(partial) in str(error.filename):
             error.filename, error.filename2 = str(output), None
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     made = None if zipped is None else archive
-    return Made(target, made, network.pruned.left_out, differences, contents.notes, weights)
+    return ExportResult(target, made, network.pruned.left_out, differences, contents.notes, weights)
 
 
-def _put_in_place(folder: Path, target: Path, zipped: Path | None, archive: Path) -> None:
-    """Let the new folder and zip take the place of earlier ones, which stay where that fails."""
+def _replace_earlier(folder: Path, target: Path, zipped: Path | None, archive: Path) -> None:
+    """Move the new folder and zip over earlier ones. If that fails, the earlier folder is restored."""
     earlier = folder.with_name("earlier")
     if target.exists():
         target.replace(earlier)
@@ -105,15 +105,15 @@ def _put_in_place(folder: Path, target: Path, zipped: Path | None, archive: Path
         if earlier.exists():
             earlier.replace(target)
         raise
-    # Without a new one, the zip of the folder that was.
+    # Also without a new zip: the earlier one belongs to the replaced folder.
     archive.unlink(missing_ok=True)
     if zipped is not None:
         zipped.replace(archive)
 
 
 def _require_known(without: Collection[str]) -> None:
-    unknown = [part for part in without if part not in LEFT_OUT]
+    unknown = [part for part in without if part not in OPTIONAL_PARTS]
     if unknown:
         raise InputError(
-            "without", found=unknown[0], expected=f"parts of {', '.join(LEFT_OUT)}", remedy="correct the word"
+            "without", found=unknown[0], expected=f"one of {', '.join(OPTIONAL_PARTS)}", remedy="correct the word"
         )

@@ -1,8 +1,8 @@
-"""The network of an exported bundle as TorchScript, as an exported program and as ONNX.
+"""Write the network of an exported bundle as TorchScript, as an exported program and as ONNX.
 
-Run as a process of its own: ``python -m pipeline.export.formats FOLDER NAME…``. It builds the network from the
-folder's own config and code, as its users will, and what PyTorch numbers in a process (names of TorchScript classes)
-begins anew, so that the same input gives the same bytes.
+The module runs as a separate process: ``python -m pipeline.export.formats FOLDER NAME…``. The process builds the
+network from the bundle's own config and code, as its users will. PyTorch's counters (in names of TorchScript classes)
+start from zero there, so the same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,53 +22,54 @@ import torch
 
 from ..data.errors import InputError
 from .archive import EPOCH
-from .compare import differences
-from .norms import with_exact_norms
+from .compare import compare_forms
+from .norms import make_norms_exact
 
-__all__ = ["FORMATS", "check_built", "write_formats"]
+__all__ = ["FORMATS", "check_build", "write_formats"]
 
 _TORCHSCRIPT, _PROGRAM, _ONNX = "model.ts", "model.pt2", "model.onnx"
 FORMATS = (_TORCHSCRIPT, _PROGRAM, _ONNX)
 _AXES = ("x", "y", "z")
-# Sizes of a window, in units of the network's divisor; and cases in a batch.
-_MOST_SIZE, _MOST_CASES = 256, 1024
+# Size of a window in units of the network's divisor, and windows in a batch.
+_MAX_SIZE, _MAX_CASES = 256, 1024
 
 
 def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, float]:
-    """Write the network of a bundle that has ``models/model.pt`` in other forms, beside it.
+    """Write the network of ``models/model.pt`` in other forms, next to that file.
 
     Args:
         folder: an exported bundle.
         formats: some of :data:`FORMATS`.
 
     Returns:
-        The largest difference of each form's logits from PyTorch's, by file name: see :func:`.compare.differences`.
+        The largest difference between each form's logits and PyTorch's, by file name: see
+        :func:`.compare.compare_forms`.
 
     Raises:
-        InputError: ``model.onnx`` is asked for and a package that makes it is not installed, or PyTorch cannot give the
-            network one of the forms; its last words are quoted.
+        InputError: a package that ``model.onnx`` needs is not installed, or PyTorch cannot write a form. The message
+            quotes the last line of PyTorch's error.
     """
     if not formats:
-        check_built(folder)
+        check_build(folder)
         return {}
     if _ONNX in formats:
-        _check_onnx()
-    # -B: without compiled files beside the bundle's scripts.
+        _require_onnx()
+    # -B: no compiled files next to the bundle's scripts.
     command = [sys.executable, "-B", "-m", __name__, str(folder.resolve()), *formats]
-    # PyTorch writes sets in their own order, which is the hashes'.
+    # PyTorch writes sets in the order of their hashes, which must not change from run to run.
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        raise _refused(done.returncode, done.stdout.strip(), done.stderr)
+        raise _explain_failure(done.returncode, done.stdout.strip(), done.stderr)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def check_built(folder: Path) -> None:
-    """Make sure that the exported code builds the exported network, in this process and without a trace in it."""
+def check_build(folder: Path) -> None:
+    """Check that the exported code builds the exported network, and unload that code again."""
     path, before = list(sys.path), set(sys.modules)
     try:
-        _network(folder)
+        _build_network(folder)
     finally:
         sys.path[:] = path
         for name in set(sys.modules) - before:
@@ -76,28 +77,28 @@ def check_built(folder: Path) -> None:
                 del sys.modules[name]
 
 
-def _refused(status: int, began: str, said: str) -> InputError:
-    """What is told when the process ended: what it had begun, and its last words."""
-    name = began.splitlines()[-1] if began else "the network"
-    words = [line.strip() for line in said.splitlines() if line.strip()]
+def _explain_failure(status: int, stdout: str, stderr: str) -> InputError:
+    """Return the error for a failed export process: the form that it was writing, and its last line of output."""
+    name = stdout.splitlines()[-1] if stdout else "the network"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     if status < 0:
         return InputError(
             f"models/{name}",
-            found=f"the process that made it was ended by signal {-status}",
-            expected="enough memory, and nobody who ends it",
-            remedy="try again, with less beside it",
+            found=f"signal {-status} ended the export process",
+            expected="enough memory for the export process",
+            remedy="close other programs and try again",
         )
     ending = name.partition(".")[2]
     return InputError(
         f"models/{name}",
-        found=f"PyTorch cannot write it: {words[-1] if words else f'exit status {status}'}",
-        expected="a network that can be exported, and room on the disk",
-        remedy=f"see to the room on the disk; or leave this form out: --without {ending or 'ts pt2 onnx'}; or, where "
-        "the network has a skip connection of your own, write it without what depends on the values of its input",
+        found=f"PyTorch cannot write it: {lines[-1] if lines else f'exit status {status}'}",
+        expected="a network that PyTorch can export, and enough disk space",
+        remedy=f"check the disk space, or leave this form out with --without {ending or 'ts pt2 onnx'}. If you wrote "
+        "the network's skip connection, remove branches that depend on the values of its input",
     )
 
 
-def _check_onnx() -> None:
+def _require_onnx() -> None:
     for package in ("onnx", "onnxscript"):
         try:
             __import__(package)
@@ -105,15 +106,15 @@ def _check_onnx() -> None:
             raise InputError(
                 "model.onnx",
                 found=f"no package {package} in this environment",
-                expected="onnx and onnxscript, which PyTorch's exporter needs",
+                expected="the packages onnx and onnxscript, which PyTorch's exporter needs",
                 remedy="pip install 'lightskip[export]', or leave the form out with --without onnx",
             ) from None
 
 
 def _main(folder: Path, formats: Sequence[str]) -> None:
-    warnings.simplefilter("ignore")  # TorchScript's deprecation, at every module
+    warnings.simplefilter("ignore")  # TorchScript warns of its deprecation at every module
     logging.disable(logging.WARNING)
-    # Converters write progress to it.
+    # Converters write their progress to stdout, which is for our caller.
     stdout, sys.stdout = sys.stdout, sys.stderr
     write: dict[str, Callable[[Path], None]] = {
         _TORCHSCRIPT: _write_torchscript,
@@ -124,9 +125,9 @@ def _main(folder: Path, formats: Sequence[str]) -> None:
         print(name, file=stdout, flush=True)
         write[name](folder)
     print("comparison", file=stdout, flush=True)
-    network, example, _ = _network(folder)
+    network, example, _ = _build_network(folder)
     files = [folder / "models" / name for name in formats]
-    print(json.dumps(differences(network, files, example.shape[1:])), file=stdout)
+    print(json.dumps(compare_forms(network, files, example.shape[1:])), file=stdout)
 
 
 def _write_torchscript(folder: Path) -> None:
@@ -141,11 +142,11 @@ def _write_torchscript(folder: Path) -> None:
         meta_file=str(configs / "metadata.json"),
         config_file=[str(configs / "inference.json")],
     )
-    _without_source_paths(file)
+    _strip_source_paths(file)
 
 
-def _without_source_paths(file: Path) -> None:
-    """Leave out where the code's lines were on the machine that wrote it, and a number made from that."""
+def _strip_source_paths(file: Path) -> None:
+    """Remove the paths of this machine's source files, and an id computed from them."""
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if not name.endswith((".debug_pkl", "/.data/serialization_id"))]
         members = {name: archive.read(name) for name in names}
@@ -155,12 +156,11 @@ def _without_source_paths(file: Path) -> None:
 
 
 def _write_program(folder: Path) -> None:
-
-    network, example, sizes = _network(folder)
+    network, example, sizes = _build_network(folder)
     program = torch.export.export(network, (example,), dynamic_shapes=(sizes,), strict=False)
     for module in program.graph_module.modules():
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
-            # Lines of this machine's files.
+            # Stack traces name this machine's files.
             node.meta.pop("stack_trace", None)
     program.example_inputs = None
     metadata = (folder / "configs" / "metadata.json").read_text(encoding="utf-8")
@@ -170,9 +170,9 @@ def _write_program(folder: Path) -> None:
 def _write_onnx(folder: Path) -> None:
     import onnx  # noqa: PLC0415
 
-    network, example, sizes = _network(folder)
+    network, example, sizes = _build_network(folder)
     made = torch.onnx.export(
-        with_exact_norms(network),
+        make_norms_exact(network),
         (example,),
         dynamo=True,
         dynamic_shapes=(sizes,),
@@ -183,20 +183,20 @@ def _write_onnx(folder: Path) -> None:
     assert made is not None
     model = made.model_proto
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        # Lines of this machine's files, names of modules.
+        # Both name this machine's files and modules.
         del part.metadata_props[:]
         part.doc_string = ""
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, _properties(folder))
-    metadata = _metadata(folder)
+    onnx.helper.set_model_props(model, _make_properties(folder))
+    metadata = _read_metadata(folder)
     model.graph.name, model.graph.doc_string = folder.name, metadata["description"]
     model.producer_name, model.doc_string = "PyTorch", metadata["task"]
     onnx.checker.check_model(model, full_check=True)
     (folder / "models" / _ONNX).write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
-    """The network with its weights, an example of its input, and which sizes of that are free."""
+def _build_network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
+    """Return the network with its weights, an example of its input, and the input's variable sizes by axis."""
     from monai.bundle import ConfigParser  # noqa: PLC0415
 
     parser = ConfigParser()
@@ -204,18 +204,18 @@ def _network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
     parser["bundle_root"] = str(folder)
     network = parser.get_parsed_content("network_def")
     network.load_state_dict(torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True))
-    window = _metadata(folder)["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    window = _read_metadata(folder)["network_data_format"]["inputs"]["image"]["spatial_shape"]
     example = torch.zeros(2, parser["in_channels"], *window)
-    sizes: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=_MOST_CASES)}
+    sizes: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=_MAX_CASES)}
     for axis, (divisor, name) in enumerate(zip(network.size_divisor, _AXES, strict=False), start=2):
-        free = torch.export.Dim(name, min=1, max=_MOST_SIZE)
+        free = torch.export.Dim(name, min=1, max=_MAX_SIZE)
         sizes[axis] = free if divisor == 1 else divisor * free
     return network.eval(), example, sizes
 
 
-def _properties(folder: Path) -> dict[str, str]:
-    """What a program that has the ONNX file alone must know."""
-    metadata = _metadata(folder)
+def _make_properties(folder: Path) -> dict[str, str]:
+    """Return what a program needs to know that has the ONNX file alone."""
+    metadata = _read_metadata(folder)
     kept = ("name", "version", "task", "description", "intended_use", "authors", "copyright", "data_source")
     formats: Mapping[str, Any] = metadata["network_data_format"]
     config = json.loads((folder / "configs" / "inference.json").read_text(encoding="utf-8"))
@@ -227,7 +227,7 @@ def _properties(folder: Path) -> dict[str, str]:
     }
 
 
-def _metadata(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     return content
 

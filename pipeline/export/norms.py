@@ -1,8 +1,8 @@
-"""Instance normalisation as ONNX Runtime computes it exactly enough.
+"""Instance normalisation that ONNX Runtime computes as exactly as PyTorch.
 
-Its own operator, and a mean over all voxels in one go, add numbers up one after the other in float32: over a window of
-90,000 voxels the mean is off in the fifth digit, and a network's logits by 2e-4. Means of means, axis by axis, are as
-good as PyTorch's.
+ONNX Runtime's own operator sums all voxels one after the other in float32, and so does a mean over all axes at once.
+Over a window of 90,000 voxels the mean is wrong in the fifth digit, and a network's logits by 2e-4. Means of means,
+axis by axis, are as exact as PyTorch's.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-__all__ = ["with_exact_norms"]
+__all__ = ["make_norms_exact"]
 
 
-def with_exact_norms(network: nn.Module) -> nn.Module:
-    """A copy of a network in which instance normalisations take their means axis by axis.
+def make_norms_exact(network: nn.Module) -> nn.Module:
+    """Return a copy of a network whose instance normalisations take their means axis by axis.
 
-    Those that keep running statistics take no mean when they are exported, and stay as they are.
+    Normalisations with running statistics compute no mean in evaluation mode, so they stay unchanged.
     """
     if isinstance(network, _InstanceNorm) and not network.track_running_stats:
         return _AxisByAxis(network)

@@ -1,33 +1,35 @@
-"""Parts of ours in a config (``_target_: pipeline.…``), and their names in an exported bundle."""
+"""Find LightSkip's parts in a config (``_target_: pipeline.…``), and rename them for an exported bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .scripts import defining_module
+from .scripts import find_defining_module
 
-__all__ = ["retarget", "targets"]
+__all__ = ["list_targets", "retarget"]
 
-# Where MONAI's part does the same for the files that it reads itself.
-_MONAIS = {"pipeline.data.reader.LoadScand": "LoadImaged"}
+# MONAI's parts that do the same, for files that MONAI can read.
+_MONAI_PARTS = {"pipeline.data.reader.LoadScand": "LoadImaged"}
 _WAITS_FOR = "@scripts"
 
 
-def targets(config: Any) -> Iterator[tuple[str, str]]:
-    """Module and name of every part of ours that a config instantiates, those aside that MONAI's own stand in for."""
-    for target in _strings(config):
-        if target.startswith("pipeline.") and target not in _MONAIS:
+def list_targets(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield module and name of each LightSkip part that a config instantiates, unless a MONAI part replaces it."""
+    for target in _find_targets(config):
+        if target.startswith("pipeline.") and target not in _MONAI_PARTS:
             package, _, name = target.rpartition(".")
-            yield defining_module(package, name), name
+            yield find_defining_module(package, name), name
 
 
 def retarget(config: Any, names: Mapping[str, str]) -> Any:
-    """The config with parts of ours under their names in the bundle, each waiting for the path to them to be set.
+    """Return the config with LightSkip's parts under their names in the bundle.
+
+    Each part gets a ``_requires_``, so that the path to the bundle's code is set before.
 
     Args:
         config: nested dictionaries and lists.
-        names: the bundle's module for each of ours.
+        names: name in the bundle of each LightSkip module.
     """
     if isinstance(config, list):
         return [retarget(item, names) for item in config]
@@ -35,13 +37,13 @@ def retarget(config: Any, names: Mapping[str, str]) -> Any:
         return config
     new = {key: retarget(value, names) for key, value in config.items()}
     target = config.get("_target_", "")
-    if target in _MONAIS:
-        return new | {"_target_": _MONAIS[target]}
+    if target in _MONAI_PARTS:
+        return new | {"_target_": _MONAI_PARTS[target]}
     package, _, name = target.rpartition(".")
     if target.startswith("pipeline."):
-        home = names[defining_module(package, name)]
+        home = names[find_defining_module(package, name)]
     else:
-        # A module of the user's own, which is carried as well.
+        # A module of the user, which the bundle includes as well.
         home = names.get(f"pipeline.{package}", "")
     if not home:
         return new
@@ -49,12 +51,12 @@ def retarget(config: Any, names: Mapping[str, str]) -> Any:
     return {"_target_": new.pop("_target_"), "_requires_": _WAITS_FOR, **new}
 
 
-def _strings(config: Any) -> Iterator[str]:
+def _find_targets(config: Any) -> Iterator[str]:
     if isinstance(config, dict):
         if isinstance(config.get("_target_"), str):
             yield config["_target_"]
         for value in config.values():
-            yield from _strings(value)
+            yield from _find_targets(value)
     elif isinstance(config, list):
         for item in config:
-            yield from _strings(item)
+            yield from _find_targets(item)

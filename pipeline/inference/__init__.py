@@ -1,10 +1,11 @@
-"""Inference: numbers in the device's fastest format, weights checked, windows streamed back to the scan's grid."""
+"""Inference: the device's fastest number format, checked weights, and windows streamed back to the scan's grid."""
 
-# Bundles that were rendered earlier name these transforms here.
+# Bundles rendered by earlier versions import these transforms, and `mirrored`, from here.
 from ..labelmaps.clean import CleanLabelMapd
 from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 from .inferers import PrecisionInferer, PrecisionSlidingWindowInferer, choose_precision
-from .mirror import Ensemble, Mirrored, mirrored
+from .mirror import Ensemble, Mirrored, mirror_network
+from .mirror import mirror_network as mirrored
 from .weights import check_weights
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "SaveProbabilitiesd",
     "check_weights",
     "choose_precision",
+    "mirror_network",
     "mirrored",
 ]

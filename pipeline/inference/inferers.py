@@ -1,7 +1,7 @@
 """MONAI's inferers in the number format that the device computes fastest.
 
 ``amp: true`` of a MONAI engine is CUDA autocast only. On a CPU with bfloat16 instructions the same network runs
-much faster in bfloat16; these inferers do that on any device, for training and for inference.
+much faster in bfloat16. These inferers use autocast on any device, for training and for inference.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from torch import Tensor
 from ..data.errors import InputError
 from ..networks.precision import cpu_has_bfloat16
 
-__all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "choose_precision", "in_precision"]
+__all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "apply_precision", "choose_precision"]
 
 _FORMATS = ("bfloat16", "float16", "float32")
 
 
 def choose_precision(device: torch.device | str, precision: str = "auto") -> str:
-    """Choose the number format for convolutions.
+    """Return the number format for convolutions.
 
     Args:
         device: where the network runs.
-        precision: ``"auto"``, or a format to insist on. Auto is bfloat16 where the device computes in it (CPU with
+        precision: ``"auto"``, or a fixed format. Auto is bfloat16 where the device computes in it (CPU with
             AVX512-BF16 or AMX, GPU from Ampere on), float16 on an older GPU (training then needs a gradient scaler:
             ``amp: true`` of MONAI's trainer), else float32.
 
@@ -34,8 +34,7 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
         ``"bfloat16"``, ``"float16"`` or ``"float32"``.
 
     Raises:
-        InputError: when the precision is not one of these, or float16 on a CPU, which computes in it many times slower
-            than in float32.
+        InputError: the precision is unknown, or float16 on a CPU, where it is many times slower than float32.
     """
     device = torch.device(device)
     if precision != "auto":
@@ -43,7 +42,7 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
         if precision == "float16" and device.type == "cpu":
             raise InputError(
                 "precision",
-                found="float16 on a CPU, which computes in it many times slower than in float32",
+                found="float16 on a CPU, where it is many times slower than float32",
                 expected="auto, bfloat16 or float32",
                 remedy="leave precision out: auto chooses what the device computes fastest",
             )
@@ -54,13 +53,13 @@ def choose_precision(device: torch.device | str, precision: str = "auto") -> str
 
 
 class PrecisionInferer(SimpleInferer):
-    """MONAI's ``SimpleInferer`` under autocast; what it returns is float32.
+    """MONAI's ``SimpleInferer`` under autocast, with float32 output.
 
     Args:
-        precision: ``"bfloat16"``, ``"float16"`` or ``"float32"`` as :func:`choose_precision` gives it.
+        precision: ``"bfloat16"``, ``"float16"`` or ``"float32"``, as from :func:`choose_precision`.
 
     Raises:
-        InputError: when the precision is not one of these. ``"auto"`` is not: an inferer does not know its device.
+        InputError: the precision is none of these. ``"auto"`` is refused, because an inferer does not know its device.
     """
 
     def __init__(self, precision: str = "float32") -> None:
@@ -69,15 +68,15 @@ class PrecisionInferer(SimpleInferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network on inputs (N, C, *spatial)."""
-        return super().__call__(inputs, in_precision(network, inputs, self.precision), *args, **kwargs)
+        return super().__call__(inputs, apply_precision(network, inputs, self.precision), *args, **kwargs)
 
 
 class PrecisionSlidingWindowInferer(SlidingWindowInferer):
-    """MONAI's ``SlidingWindowInferer`` with every window under autocast; windows are joined in float32.
+    """MONAI's ``SlidingWindowInferer`` with every window under autocast. Windows are combined in float32.
 
     Args:
         precision: as in :class:`PrecisionInferer`.
-        **kwargs: those of ``SlidingWindowInferer``: roi_size (voxels), sw_batch_size, overlap, mode, ...
+        **kwargs: arguments of ``SlidingWindowInferer``: roi_size (voxels), sw_batch_size, overlap, mode, ...
 
     Raises:
         InputError: as in :class:`PrecisionInferer`.
@@ -89,7 +88,7 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the network window by window on inputs (N, C, *spatial)."""
-        return super().__call__(inputs, in_precision(network, inputs, self.precision), *args, **kwargs)
+        return super().__call__(inputs, apply_precision(network, inputs, self.precision), *args, **kwargs)
 
 
 def _check_format(precision: str, known: tuple[str, ...]) -> str:
@@ -98,13 +97,13 @@ def _check_format(precision: str, known: tuple[str, ...]) -> str:
             "precision",
             found=repr(precision),
             expected=f"one of {', '.join(known)}",
-            remedy="leave precision out, or give one of these",
+            remedy="leave precision out, or choose one of these",
         )
     return precision
 
 
-def in_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
-    """Return a network that computes under autocast on the device of `inputs` and gives float32."""
+def apply_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
+    """Return the network under autocast on the device of `inputs`, with float32 output."""
     if precision == "float32":
         return network
 

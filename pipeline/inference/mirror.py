@@ -1,4 +1,4 @@
-"""Networks made of networks: averaged over mirrored inputs, and over several trainings."""
+"""Networks that average networks: over mirrored inputs, and over several trainings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Ensemble", "Mirrored", "mirrored"]
+__all__ = ["Ensemble", "Mirrored", "mirror_network"]
 
 
 class Mirrored(nn.Module):
     """The mean of a network's logits over its input mirrored along every combination of some axes.
 
-    A network that was trained with these mirrorings gives a little less noise that way, for 2 to the power of the axes
-    as much time (test-time augmentation, as nnU-Net does it: Isensee et al., Nature Methods 2021).
+    This test-time augmentation slightly reduces the noise of a network that was trained with these mirrorings. Time
+    doubles with each axis. nnU-Net does the same (Isensee et al., Nature Methods 2021).
 
     Args:
-        network: takes (N, C, *spatial), gives logits (N, K, *spatial).
+        network: takes (N, C, *spatial), returns logits (N, K, *spatial).
         axes: spatial axes from 0.
     """
 
@@ -43,7 +43,7 @@ class Ensemble(nn.Module):
     """The logarithm of the members' mean probability: logits whose softmax is that mean.
 
     Args:
-        members: networks that take and give the same, such as one network with the weights of several folds.
+        members: networks with equal input and output shapes, such as one network with the weights of several folds.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -57,12 +57,12 @@ class Ensemble(nn.Module):
             log = torch.log_softmax(member(x, *args, **kwargs).float(), dim=1)
             total = log if total is None else torch.logaddexp(total, log)
         if total is None:
-            msg = "an ensemble without members: expected one or more"
+            msg = "an ensemble without members: expected at least one"
             raise ValueError(msg)
-        # Their number is a constant, which a softmax takes away; with it the values are log-probabilities.
+        # Softmax ignores this constant, but subtracting it makes the values log-probabilities.
         return total - log_of(len(self.members))
 
 
-def mirrored(network: nn.Module, axes: Sequence[int]) -> nn.Module:
-    """Return the network averaged over mirrored inputs, or the network itself where there is no axis."""
+def mirror_network(network: nn.Module, axes: Sequence[int]) -> nn.Module:
+    """Return the network averaged over mirrored inputs, or the network itself if there is no axis."""
     return Mirrored(network, axes) if axes else network

@@ -1,9 +1,9 @@
-"""From rows of logits in the network's grid to the scan's own grid, a slab at a time.
+"""Turn rows of logits in the network's grid into labels in the scan's grid, slab by slab.
 
-The label of a voxel is the most probable class after linear interpolation of the classes' probabilities, as MONAI's
-softmax, ``Invertd`` in bilinear mode and argmax give it; the (classes, X, Y, Z) array of probabilities that those make
-in the scan's own grid never exists. Where the voxels around a place agree on the class, interpolation, a mean of
-probabilities that all have it on top, cannot change it: only places between classes are computed.
+The label of a voxel is the most probable class after linear interpolation of the classes' probabilities. It equals that
+of MONAI's softmax, ``Invertd`` in bilinear mode and argmax, without their (classes, X, Y, Z) array in the scan's grid.
+Interpolation is a weighted mean. Where all voxels around a position have the same most probable class, the mean has it
+too, so only positions between different classes are computed.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .places import Axis, Places, leaning_places, straight_axes
+from .places import Axis, Places, find_leaning_places, find_straight_axes
 
-__all__ = ["Restored"]
+__all__ = ["ScanGridLabels"]
 
-_PLACES = 1 << 22  # of the scan that are filled at a time
-_TILE = 1 << 18  # places whose probabilities are gathered at a time
-_DENSE = 0.2  # of all places: from there on gathering some takes longer than interpolating all
-_MOST_BYTE = 256  # classes that a byte can tell apart
+_PLACES = 1 << 22  # voxels of the scan that are filled at a time
+_TILE = 1 << 18  # positions whose probabilities are gathered at a time
+_DENSE = 0.2  # above this share of all positions, gathering some is slower than interpolating all
+_MAX_BYTE_CLASSES = 256  # classes that fit a byte
 
 
-class Restored:
-    """A label map in the scan's own grid, and what was asked for beside it, growing as rows come in.
+class ScanGridLabels:
+    """The label map in the scan's grid, filled as rows of logits are added; on request also probabilities and entropy.
 
     Args:
-        shape: of the scan, (X, Y, Z); a 2D image has (X, Y, 1).
-        network_shape: of the network's grid, likewise.
-        change: 4x4, from the scan's voxel indices to the network grid's, as `grid_change` gives it.
-        classes: K.
+        shape: shape of the scan, (X, Y, Z); (X, Y, 1) for a 2D image.
+        network_shape: shape of the network's grid, likewise.
+        change: 4x4, from the scan's voxel indices to the network grid's: see `compute_grid_change`.
+        classes: number of classes K.
         probabilities: float32 array (X, Y, Z, K) to fill, or None.
-        entropy: float32 array (X, Y, Z) to fill with the entropy of the classes' probabilities, 0 (one class) to 1
-            (all alike), interpolated like these; or None.
+        entropy: float32 array (X, Y, Z) to fill, or None. Entropy of the classes' probabilities, from 0 (one class
+            certain) to 1 (all equal), computed in the network's grid and interpolated.
 
     Attributes:
-        labels: (X, Y, Z), the smallest unsigned integers that hold K classes.
+        labels: (X, Y, Z), in the smallest unsigned integer type that holds K classes.
     """
 
     def __init__(
@@ -59,22 +59,22 @@ class Restored:
         self.change = change
         self.classes = classes
         self.probabilities, self.entropy = probabilities, entropy
-        self.labels: NDArray[Any] = np.zeros(self.shape, np.uint8 if classes <= _MOST_BYTE else np.uint16)
-        self._axes = straight_axes(change, self.shape, self.network_shape)
+        self.labels: NDArray[Any] = np.zeros(self.shape, np.uint8 if classes <= _MAX_BYTE_CLASSES else np.uint16)
+        self._axes = find_straight_axes(change, self.shape, self.network_shape)
         self._last: Tensor | None = None
 
     def add(self, start: int, logits: Tensor, *, second: int = 0) -> None:
-        """Take rows of logits of the network's grid.
+        """Add rows of logits of the network's grid.
 
         Args:
-            start: of the first row, along axis 0. Rows come in order and without gaps, from 0 on for every strip.
+            start: index of the first row along axis 0. Rows must come in order without gaps, from 0 for each strip.
             logits: (K, rows, *others).
-            second: where the rows begin along axis 1: of a strip. Strips share a line with their neighbours.
+            second: index along axis 1 where the strip starts. Neighbouring strips share a line.
         """
         logits = logits.reshape(*logits.shape, *[1] * (4 - logits.ndim))
         probabilities = torch.softmax(logits, dim=0)
         if start > 0 and self._last is not None:
-            # Between the last row of before and the first of these are places, too.
+            # Positions between the previous call's last row and the first row here need both.
             probabilities = torch.cat([self._last, probabilities], dim=1)
             start -= 1
         self._last = probabilities[:, -1:].clone()
@@ -88,13 +88,13 @@ class Restored:
     def _fill_straight(
         self, axes: Sequence[Axis], probabilities: Tensor, first: Sequence[int], last: Sequence[int]
     ) -> None:
-        """Fill the part of the scan that a box of the network's grid (K, rows, Y, Z) is enough for."""
+        """Fill the part of the scan that needs only this box of the network's grid (K, rows, Y, Z)."""
         taken = [axis.between(low, high) for axis, low, high in zip(axes, first, last, strict=True)]
         lengths = [part.stop - part.start for part in taken]
         if not all(lengths):
             return
-        entropy = None if self.entropy is None else _entropy(probabilities)
-        # A scan of finer voxels has many times as many places as the box has: not all of them at a time.
+        entropy = None if self.entropy is None else _compute_entropy(probabilities)
+        # A scan with finer voxels has many more voxels than the box, so it is filled in parts.
         step = max(1, _PLACES // (lengths[1] * lengths[2]))
         for start in range(taken[0].start, taken[0].stop, step):
             part = [slice(start, min(start + step, taken[0].stop)), *taken[1:]]
@@ -114,34 +114,34 @@ class Restored:
         where = tuple(taken[axis] for axis in order)
         self.labels[where] = box.labels(probabilities, self.labels.dtype).permute(order).cpu().numpy()
         if self.entropy is not None and entropy is not None:
-            self.entropy[where] = box.interpolated(entropy).permute(order).cpu().numpy()
+            self.entropy[where] = box.interpolate(entropy).permute(order).cpu().numpy()
         if self.probabilities is not None:
             for number, one in enumerate(probabilities):
-                self.probabilities[..., number][where] = box.interpolated(one).permute(order).cpu().numpy()
+                self.probabilities[..., number][where] = box.interpolate(one).permute(order).cpu().numpy()
 
     def _fill_leaning(self, probabilities: Tensor, first: Sequence[int], last: Sequence[int]) -> None:
-        """Do the same where axes lean, plane by plane of the scan."""
+        """Do the same for leaning axes, plane by plane of the scan."""
         flat = probabilities.flatten(1)
-        best = _top(probabilities, torch.int32).flatten()
-        entropy = _entropy(probabilities).flatten()[None] if self.entropy is not None else None
+        best = _most_probable(probabilities, torch.int32).flatten()
+        entropy = _compute_entropy(probabilities).flatten()[None] if self.entropy is not None else None
         shape = tuple(probabilities.shape[1:])
-        for places in leaning_places(self.change, self.shape, self.network_shape, first, last):
-            corners, weights = _corners(places, first, shape, flat.device)
+        for places in find_leaning_places(self.change, self.shape, self.network_shape, first, last):
+            corners, weights = _find_corners(places, first, shape, flat.device)
             around = best[corners]
             labels = around[0].clone()
             between = (around != around[0]).any(dim=0).nonzero()[:, 0]
             for tile in between.split(max(1, _TILE // self.classes)):
-                labels[tile] = _top(_mixed(flat, corners[:, tile], weights[:, tile]), torch.int32)
+                labels[tile] = _most_probable(_weighted_mean(flat, corners[:, tile], weights[:, tile]), torch.int32)
             where = tuple(places.index)
             self.labels[where] = labels.cpu().numpy()
             if self.entropy is not None and entropy is not None:
-                self.entropy[where] = _mixed(entropy, corners, weights)[0].cpu().numpy()
+                self.entropy[where] = _weighted_mean(entropy, corners, weights)[0].cpu().numpy()
             if self.probabilities is not None:
-                self.probabilities[where] = _mixed(flat, corners, weights).T.cpu().numpy()
+                self.probabilities[where] = _weighted_mean(flat, corners, weights).T.cpu().numpy()
 
 
 class _Box:
-    """A box of the network's grid, and the part of the scan that is interpolated from it, in the network's order."""
+    """A box of the network's grid, from which a part of the scan is interpolated, in the network's order of axes."""
 
     def __init__(
         self, axes: Sequence[Axis], taken: Sequence[slice], first: Sequence[int], device: torch.device
@@ -155,7 +155,7 @@ class _Box:
             for axis, part, begin in zip(axes, taken, first, strict=True)
         ]
 
-    def interpolated(self, values: Tensor) -> Tensor:
+    def interpolate(self, values: Tensor) -> Tensor:
         """Interpolate values (rows, Y, Z)."""
         for axis, (lower, upper, weight) in enumerate(self.sides):
             low = values.index_select(axis, lower)
@@ -166,12 +166,12 @@ class _Box:
         return values
 
     def labels(self, probabilities: Tensor, dtype: np.dtype[Any]) -> Tensor:
-        """Return the most probable class of every place."""
-        best = _top(probabilities, torch.uint8 if dtype == np.uint8 else torch.int32)
+        """Return the most probable class at every position."""
+        best = _most_probable(probabilities, torch.uint8 if dtype == np.uint8 else torch.int32)
         lowest = highest = best
         for axis, (lower, upper, _) in enumerate(self.sides):
             if torch.equal(lower, upper):
-                # A second array only where the first says too little.
+                # One array serves as both bounds until they can differ.
                 same = lowest is highest
                 lowest = lowest.index_select(axis, lower)
                 highest = lowest if same else highest.index_select(axis, lower)
@@ -183,41 +183,43 @@ class _Box:
             flat, shape = probabilities.flatten(1), tuple(probabilities.shape[1:])
             between = (lowest != highest).flatten().nonzero()[:, 0]
             if len(between) > _DENSE * lowest.numel():
-                return self._all(probabilities, lowest.dtype)
+                return self._compute_all_labels(probabilities, lowest.dtype)
             result = lowest.flatten()
             for tile in between.split(max(1, _TILE // len(flat))):
                 places = torch.unravel_index(tile, lowest.shape)
-                corners, weights = self._corners(places, shape)
-                result[tile] = _top(_mixed(flat, corners, weights), result.dtype)
+                corners, weights = self._find_corners(places, shape)
+                result[tile] = _most_probable(_weighted_mean(flat, corners, weights), result.dtype)
             lowest = result.view(lowest.shape)
         return lowest
 
-    def _all(self, probabilities: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the most probable class of every place, all of them interpolated, class by class."""
-        highest = self.interpolated(probabilities[0])
+    def _compute_all_labels(self, probabilities: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the most probable class at every position, by interpolating all probabilities class by class."""
+        highest = self.interpolate(probabilities[0])
         best = torch.zeros_like(highest, dtype=dtype)
         for number in range(1, len(probabilities)):
-            _raise(best, highest, self.interpolated(probabilities[number]), number)
+            _update_best(best, highest, self.interpolate(probabilities[number]), number)
         return best
 
-    def _corners(self, places: Sequence[Tensor], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _find_corners(self, places: Sequence[Tensor], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         lower, upper, weight = (
             torch.stack([side[part][place] for side, place in zip(self.sides, places, strict=True)])
             for part in range(3)
         )
-        return _around(lower, upper, weight, shape)
+        return _find_neighbours(lower, upper, weight, shape)
 
 
-def _corners(places: Places, first: Sequence[int], shape: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def _find_corners(
+    places: Places, first: Sequence[int], shape: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor]:
     begin = np.reshape(first, (3, 1))
     lower, upper, weight = (
         torch.as_tensor(part, device=device) for part in (places.lower - begin, places.upper - begin, places.weight)
     )
-    return _around(lower, upper, weight, shape)
+    return _find_neighbours(lower, upper, weight, shape)
 
 
-def _around(lower: Tensor, upper: Tensor, weight: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return the flat indices (8, n) of the voxels around places, and their weights (8, n)."""
+def _find_neighbours(lower: Tensor, upper: Tensor, weight: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the flat indices (8, n) of the voxels around positions, and their weights (8, n)."""
     indices, weights = [], []
     for corner in product((0, 1), repeat=3):
         x, y, z = ((upper if up else lower)[axis] for axis, up in enumerate(corner))
@@ -227,7 +229,7 @@ def _around(lower: Tensor, upper: Tensor, weight: Tensor, shape: Sequence[int]) 
     return torch.stack(indices), torch.stack(weights)
 
 
-def _mixed(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+def _weighted_mean(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
     """Return the means (K, n) of values (K, voxels) at corners (8, n) with weights (8, n)."""
     result = values[:, corners[0]] * weights[0]
     for corner, weight in zip(corners[1:], weights[1:], strict=True):
@@ -235,25 +237,25 @@ def _mixed(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
     return result
 
 
-def _top(probabilities: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the first of the most probable classes, (K, ...) to (...).
+def _most_probable(probabilities: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the most probable class, the first of equals: (K, ...) to (...).
 
-    Like argmax, which takes many times as long over the outermost axis.
+    It equals argmax, which is many times slower over the outermost axis.
     """
     best = torch.zeros(probabilities.shape[1:], dtype=dtype, device=probabilities.device)
     highest = probabilities[0].clone()
     for number in range(1, len(probabilities)):
-        _raise(best, highest, probabilities[number], number)
+        _update_best(best, highest, probabilities[number], number)
     return best
 
 
-def _raise(best: Tensor, highest: Tensor, other: Tensor, number: int) -> None:
-    """Put a class where it is more probable than the best of those before it."""
+def _update_best(best: Tensor, highest: Tensor, other: Tensor, number: int) -> None:
+    """Write a class in place where it is more probable than the best so far."""
     best.masked_fill_(other > highest, number)
     torch.maximum(highest, other, out=highest)
 
 
-def _entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy of (K, ...) as a share of the highest possible, logarithm of K."""
+def _compute_entropy(probabilities: Tensor) -> Tensor:
+    """Return the entropy of (K, ...) as a share of its maximum, the logarithm of K."""
     total: Tensor = torch.special.entr(probabilities).sum(dim=0)
     return total / log(max(2, len(probabilities)))

@@ -1,4 +1,4 @@
-"""Keeps the stack on which this thread handles signals, where a library changes it and does not put it back."""
+"""Restore the stack on which this thread handles signals after a library has changed it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["own_signal_stack", "signal_stack"]
+__all__ = ["keep_signal_stack", "read_signal_stack"]
 
 
 class _Stack(ctypes.Structure):
@@ -16,8 +16,8 @@ class _Stack(ctypes.Structure):
     _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
-def signal_stack() -> tuple[int, int, int]:
-    """Address, flags and size of this thread's stack for signals; zeros on other systems than Linux."""
+def read_signal_stack() -> tuple[int, int, int]:
+    """Return address, flags and size of this thread's signal stack; zeros on systems other than Linux."""
     if sys.platform != "linux":
         return 0, 0, 0
     stack = _Stack()
@@ -26,12 +26,12 @@ def signal_stack() -> tuple[int, int, int]:
 
 
 @contextmanager
-def own_signal_stack() -> Iterator[None]:
-    """Give this thread back, after the block, the stack for signals that it had before.
+def keep_signal_stack() -> Iterator[None]:
+    """Restore this thread's signal stack after the block.
 
-    OpenVINO's CPU plug-in takes one of its own as long as it is loaded and puts back the one that was there. Of two
-    plug-ins the second one finds the first one's, and puts it back when that is freed already: the next signal, such as
-    Ctrl-C, ends the process. Both find the thread's own where each is made in such a block.
+    While OpenVINO's CPU plug-in is loaded it uses a signal stack of its own; then it restores the stack that it found.
+    With two plug-ins, the second finds the first one's stack and restores it after that was freed. The next signal,
+    such as Ctrl-C, then ends the process. If each is created in such a block, both find the thread's own stack.
     """
     if sys.platform != "linux":
         yield

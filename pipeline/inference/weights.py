@@ -1,4 +1,4 @@
-"""Checks a file of weights before anything is computed with it."""
+"""Check a file of weights before it is used."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["check_weights"]
 
 
 def check_weights(path: str | Path, network: nn.Module) -> None:
-    """Make sure that a file holds the weights of this network.
+    """Check that a file has the weights of this network.
 
     Args:
-        path: a state dict as ``torch.save`` writes it; it is loaded with ``weights_only=True``.
+        path: a state dict written by ``torch.save``. It is loaded with ``weights_only=True``.
         network: the network that will load it.
 
     Raises:
-        InputError: when the file is missing, no checkpoint, a training's ``last.pt``, or of a network with other
-            layers or widths.
+        InputError: the file is missing, no checkpoint, a training's ``last.pt``, or of a network with other layers or
+            widths.
     """
     path = Path(path)
     if not path.is_file():
@@ -32,7 +32,7 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
             path,
             found="no such file",
             expected="the weights of this bundle's network",
-            remedy="train the bundle and name its best weights: --checkpoint RUN/model.pt",
+            remedy="train the bundle, then pass its best weights: --checkpoint RUN/model.pt",
         )
     if is_lfs_pointer(path):
         raise InputError(
@@ -45,36 +45,36 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
             path,
             found=f"a file that PyTorch cannot load ({type(error).__name__})",
             expected="a state dict written by torch.save",
-            remedy="check that the file is whole, or copy it again",
+            remedy="check that the file is complete, or copy it again",
         ) from error
     if isinstance(weights, dict) and {"network", "optimizer"} <= weights.keys():
         raise InputError(
             path,
-            found="the last state of a training (last.pt), from which it can be resumed",
+            found="the state of a training for resuming it (last.pt)",
             expected="the weights of the network alone",
-            remedy=f"use the best weights, which lie beside it: --checkpoint {path.with_name('model.pt')}",
+            remedy=f"use the best weights, which are next to it: --checkpoint {path.with_name('model.pt')}",
         )
     _compare(path, weights, network)
 
 
 def _compare(path: Path, weights: object, network: nn.Module) -> None:
-    expected = _shapes(network.state_dict())
-    found = _shapes(weights) if isinstance(weights, Mapping) else {}
+    expected = _describe_tensors(network.state_dict())
+    found = _describe_tensors(weights) if isinstance(weights, Mapping) else {}
     differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
-        name = differing[0]
+        name, number = differing[0], f"{len(differing)} tensor{'s' if differing[1:] else ''}"
         raise InputError(
             path,
-            found=f"{len(differing)} tensors that differ, first {name}: {found.get(name, 'missing')}",
+            found=f"{number} that differ{'' if differing[1:] else 's'}, first {name}: {found.get(name, 'missing')}",
             expected=f"{name}: {expected.get(name, 'no such tensor')}",
-            remedy="use the weights that were trained with these settings (skip, channels, kernel_size, labels); "
-            f"where a training wrote them, keep its {path.with_suffix('.json').name} next to them: the network's spec",
+            remedy="use weights that were trained with these settings (skip, channels, kernel_size, labels). Keep the "
+            f"network's spec, the {path.with_suffix('.json').name} that a training writes, next to its weights",
         )
 
 
-def _shapes(weights: Mapping[Any, object]) -> dict[Any, object]:
-    """Return the shape of each tensor; what is no tensor, the name of its type in place of a shape."""
+def _describe_tensors(weights: Mapping[Any, object]) -> dict[Any, object]:
+    """Return the shape of each tensor, and a text with the type of each value that is no tensor."""
     return {
-        name: tuple(value.shape) if isinstance(value, torch.Tensor) else f"no tensor but {type(value).__name__}"
+        name: tuple(value.shape) if isinstance(value, torch.Tensor) else f"{type(value).__name__} instead of a tensor"
         for name, value in weights.items()
     }

@@ -1,8 +1,8 @@
-"""Sliding windows as a stream: rows of finished logits, so that no more than a slab is ever in memory.
+"""Sliding-window inference that yields finished rows of logits and keeps only one slab in memory.
 
-The windows, their order, weights and arithmetic are those of MONAI's ``sliding_window_inference``, and so are the
-numbers, bit by bit where no window is of one value only. What differs is that MONAI keeps
-(classes, X, Y, Z) and this keeps the rows (along the first spatial axis) of one window.
+Windows, their order, weights and arithmetic are those of MONAI's ``sliding_window_inference``. Logits are bit-identical
+to MONAI's, except where windows hold one value only. MONAI keeps (classes, X, Y, Z) in memory; this keeps only the rows
+(along the first spatial axis) of one window.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import Tensor
 from torch.nn import functional
 
-from .inferers import in_precision
+from .inferers import apply_precision
 
-__all__ = ["CHUNK_BYTES", "Rows", "Windows", "window_size"]
+__all__ = ["CHUNK_BYTES", "Rows", "Windows", "find_window_size"]
 
 CHUNK_BYTES = 32 << 20
-_COPIES = 5  # of rows: logits, probabilities, those with the row before, and room to make them
+_COPIES = 5  # of finished rows: logits, probabilities, these joined to the previous row, and temporary arrays
 _Window = tuple[slice, ...]
 
 
@@ -31,7 +31,7 @@ class Rows(NamedTuple):
     """Finished rows of logits.
 
     Attributes:
-        start: of the first row along the first spatial axis.
+        start: index of the first row along the first spatial axis.
         logits: (K, rows, *others), float32.
     """
 
@@ -43,19 +43,19 @@ class Windows:
     """The windows of one image.
 
     Args:
-        inferer: MONAI's sliding-window inferer, or ours with a precision; its size, overlap, weighting and padding
-            count. Its buffering does not: this is another one.
+        inferer: MONAI's sliding-window inferer, or LightSkip's with a precision. Its window size, overlap, weighting
+            and padding are used; its buffering is not.
         image: (C, *spatial), on the CPU.
-        classes: channels that the network gives.
-        device: where the network runs and where the slab is kept.
+        classes: number of the network's output channels.
+        device: device of the network and of the slab.
     """
 
     def __init__(self, inferer: SlidingWindowInferer, image: Tensor, *, classes: int, device: torch.device) -> None:
         self.inferer, self.classes, self.device = inferer, classes, device
         self.shape = tuple(image.shape[1:])
         dims = len(self.shape)
-        self.size = window_size(inferer, self.shape)
-        # As MONAI pads: half before, the odd voxel after.
+        self.size = find_window_size(inferer, self.shape)
+        # Pad like MONAI: half before, the odd voxel after.
         gaps = [max(size - length, 0) for size, length in zip(self.size, self.shape, strict=True)]
         self.before = tuple(gap // 2 for gap in gaps)
         pad = [side for gap in reversed(gaps) for side in (gap // 2, gap - gap // 2)]
@@ -64,29 +64,32 @@ class Windows:
         self.image = image
         self.padded = tuple(image.shape[1:])
         overlap = inferer.overlap if isinstance(inferer.overlap, Sequence) else [inferer.overlap] * dims
-        self.slices = _slices(self.padded, self.size, overlap)
+        self.slices = _place_windows(self.padded, self.size, overlap)
         self.weights = compute_importance_map(
             self.size, mode=inferer.mode, sigma_scale=inferer.sigma_scale, device=device, dtype=torch.float32
         )
 
-    def strips(self, most: int) -> list[tuple[int, int]]:
-        """Cut the second spatial axis into at most so many ranges; neighbours share a line, to interpolate between."""
+    def strips(self, max_strips: int) -> list[tuple[int, int]]:
+        """Return at most `max_strips` ranges that cover the second spatial axis.
+
+        Neighbours share a line, for interpolation between them.
+        """
         length = self.shape[1]
-        most = max(1, min(most, length - 1))
-        edges = [round((length - 1) * number / most) for number in range(most + 1)]
+        strips = max(1, min(max_strips, length - 1))
+        edges = [round((length - 1) * number / strips) for number in range(strips + 1)]
         return [(low, high + 1) for low, high in pairwise(edges)]
 
     def slab_bytes(self, strips: int = 1) -> int:
-        """Return what the slab of a strip takes, and what is made of the rows that it hands out, in bytes, at most."""
+        """Return the maximum memory of a strip in bytes: its slab, and the copies of the rows that it yields."""
         width = max(high - low for low, high in self.strips(strips))
         row = 4 * width * prod(self.padded[2:])
-        handed = max(CHUNK_BYTES, row * self.classes)
-        return self.size[0] * row * (self.classes + 1) + _COPIES * handed
+        yielded = max(CHUNK_BYTES, row * self.classes)
+        return self.size[0] * row * (self.classes + 1) + _COPIES * yielded
 
     def count(self, strips: int = 1) -> int:
-        """Return how many windows go through the network."""
+        """Return the number of windows that the network computes."""
         before = self.before[1]
-        return sum(len(self._of_strip(before + low, before + high)) for low, high in self.strips(strips))
+        return sum(len(self._select_windows(before + low, before + high)) for low, high in self.strips(strips))
 
     def rows(
         self,
@@ -97,42 +100,42 @@ class Windows:
     ) -> Iterator[Rows]:
         """Run the network and yield finished rows in order, each once, without the padding.
 
-        A window that holds one value per channel in every voxel (air that was clipped, padding) goes through the
-        network once: every further one with the same values has the same output.
+        A window that has the same value in every voxel of a channel (clipped air, padding) is computed once: further
+        windows with the same values have the same output.
 
         Args:
-            network: takes (N, C, *size), gives (N, K, *size); run without gradients.
-            strip: range of the image's second axis that is wanted; None: all of it. Windows that reach into two strips
-                are run for both.
-            done: called with a number of windows as they are done.
+            network: takes (N, C, *size), returns (N, K, *size). It runs without gradients.
+            strip: the range of the image's second axis to compute; None for all of it. Windows that reach into two
+                strips are computed for both.
+            done: called with the number of windows just finished.
         """
         low, high = (self.before[1] + edge for edge in strip or (0, self.shape[1]))
         others = (high - low, *self.padded[2:])
         depth = self.size[0]
-        # A ring: row r of the image is row r modulo depth of the slab.
+        # The slab is a ring: it has row r of the image at index r modulo depth.
         total = torch.zeros((self.classes, depth, *others), device=self.device)
         weight = torch.zeros((depth, *others), device=self.device)
-        slices = self._of_strip(low, high)
-        run = in_precision(network, torch.empty(0, device=self.device), _precision(self.inferer))
+        slices = self._select_windows(low, high)
+        run = apply_precision(network, torch.empty(0, device=self.device), _find_precision(self.inferer))
         finished = slices[0][0].start
-        for window, output in self._outputs(slices, run, done):
-            # In the ring the window's last rows take the place of those that no further window reaches.
+        for window, output in self._run_windows(slices, run, done):
+            # The window's last rows replace, in the ring, rows that no further window reaches.
             if window[0].start > finished:
-                yield from self._finished(finished, window[0].start, total, weight)
+                yield from self._yield_finished(finished, window[0].start, total, weight)
                 finished = window[0].start
             self._add(output, window, low, high, total, weight)
-        yield from self._finished(finished, self.padded[0], total, weight)
+        yield from self._yield_finished(finished, self.padded[0], total, weight)
 
-    def _outputs(
+    def _run_windows(
         self, slices: Sequence[_Window], run: Callable[[Tensor], Tensor], done: Callable[[int], Any] | None
     ) -> Iterator[tuple[_Window, Tensor]]:
-        """Yield each window with its logits (K, *size), in order; full batches go through the network."""
+        """Yield each window with its logits (K, *size), in order. The network computes full batches."""
         known: dict[tuple[float, ...], Tensor] = {}
         waiting: list[tuple[_Window, tuple[float, ...] | None, int]] = []
         new: list[Tensor] = []
         for number, window in enumerate(slices, start=1):
             voxels = self.image[(slice(None), *window)]
-            value = _only_value(voxels)
+            value = _find_constant(voxels)
             same = [place for _, other, place in waiting if value is not None and other == value]
             waiting.append((window, value, same[0] if same else len(new)))
             if value not in known and not same:
@@ -147,11 +150,11 @@ class Windows:
                 done(len(waiting))
             constant = [(found, index) for _, found, index in waiting if found is not None and found not in known]
             if constant:
-                # Only the last one, and as a copy, or the output of the whole batch would stay in memory.
+                # Keep only the last one, as a copy: a view would keep the whole batch's output in memory.
                 known = {found: outputs[index].clone() for found, index in constant[-1:]}
             waiting, new = [], []
 
-    def _of_strip(self, low: int, high: int) -> list[_Window]:
+    def _select_windows(self, low: int, high: int) -> list[_Window]:
         """Return the windows that reach into a range of the padded image's second axis."""
         return [window for window in self.slices if window[1].start < high and window[1].stop > low]
 
@@ -160,19 +163,19 @@ class Windows:
         start, stop = max(window[1].start, low), min(window[1].stop, high)
         inner = slice(start - window[1].start, stop - window[1].start)
         place = (slice(start - low, stop - low), *window[2:])
-        for ring, part in _in_ring(window[0].start, window[0].stop, self.size[0]):
+        for ring, part in _split_at_ring_end(window[0].start, window[0].stop, self.size[0]):
             weights = self.weights[(part, inner)]
             for number, one in enumerate(output):
-                # Class by class: the product of all would be written to memory and read back.
+                # Class by class, because a product of all classes would be written to memory and read back.
                 total[number][(ring, *place)] += one[(part, inner)] * weights
             weight[(ring, *place)] += weights
 
-    def _finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:
-        """Yield the rows from `start` to `stop` of the padded image in small parts, and clear the ring of them."""
+    def _yield_finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:
+        """Yield the rows from `start` to `stop` of the padded image in small parts, and clear them in the ring."""
         kept = [slice(gap, gap + length) for gap, length in zip(self.before[2:], self.shape[2:], strict=True)]
         step = max(1, CHUNK_BYTES // (4 * self.classes * prod(total.shape[2:])))
         for first in range(start, stop, step):
-            for ring, part in _in_ring(first, min(first + step, stop), self.size[0]):
+            for ring, part in _split_at_ring_end(first, min(first + step, stop), self.size[0]):
                 begin = first + part.start - self.before[0]
                 skip = max(0, -begin)
                 count = min(part.stop - part.start, self.shape[0] - begin)
@@ -183,26 +186,26 @@ class Windows:
                 weight[ring] = 0
 
 
-def window_size(inferer: SlidingWindowInferer, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the inferer's window (voxels) for an image of this shape; what is not positive is the image's length."""
+def find_window_size(inferer: SlidingWindowInferer, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the inferer's window size (voxels) for an image of this shape. Sizes up to 0 become the image's length."""
     sizes = inferer.roi_size if isinstance(inferer.roi_size, Sequence) else [inferer.roi_size] * len(shape)
     return tuple(int(size) if size and size > 0 else length for size, length in zip(sizes, shape, strict=True))
 
 
-def _only_value(window: Tensor) -> tuple[float, ...] | None:
-    """Return the one value of each channel of a window (C, *size), or None where there are several."""
+def _find_constant(window: Tensor) -> tuple[float, ...] | None:
+    """Return each channel's value if a window (C, *size) has only one per channel, else None."""
     flat = window.flatten(1)
     first = flat[:, 0]
-    # Most windows differ within their first voxels: the whole window is looked at only where these do not.
+    # Most windows already differ in a sample of their voxels. The whole window is compared only if that is constant.
     for part in (flat[:, :: max(1, flat.shape[1] // 64)], flat):
         if not bool((part == first[:, None]).all()):
             return None
     return tuple(first.tolist())
 
 
-def _slices(shape: Sequence[int], size: Sequence[int], overlap: Sequence[float]) -> list[_Window]:
-    """Return the windows' places as MONAI lays them, in its order."""
-    # MONAI's own function for the steps is private; this is its rule.
+def _place_windows(shape: Sequence[int], size: Sequence[int], overlap: Sequence[float]) -> list[_Window]:
+    """Return the windows' positions, in MONAI's order."""
+    # MONAI's function for the steps is private. This is the same rule.
     steps = [
         length if length == side else max(1, int(side * (1 - share)))
         for length, side, share in zip(shape, size, overlap, strict=True)
@@ -211,8 +214,8 @@ def _slices(shape: Sequence[int], size: Sequence[int], overlap: Sequence[float])
     return places
 
 
-def _in_ring(start: int, stop: int, depth: int) -> Iterator[tuple[slice, slice]]:
-    """Yield where rows lie in a ring: slices of it, and the same rows counted from `start`. At most `depth` rows."""
+def _split_at_ring_end(start: int, stop: int, depth: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of the ring that hold the rows, with the same rows counted from `start`. At most `depth` rows."""
     first = start
     while first < stop:
         position = first % depth
@@ -221,5 +224,5 @@ def _in_ring(start: int, stop: int, depth: int) -> Iterator[tuple[slice, slice]]
         first += count
 
 
-def _precision(inferer: SlidingWindowInferer) -> str:
+def _find_precision(inferer: SlidingWindowInferer) -> str:
     return str(getattr(inferer, "precision", "float32"))

@@ -1,4 +1,4 @@
-"""Cleaning of label maps: small components and all but the largest removed, holes filled."""
+"""Clean label maps: remove small components or all but the largest, and fill holes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ..data.voxel_size import MM3_PER_ML, voxel_size
 
 __all__ = ["CleanLabelMapd", "clean_label_map"]
 
-# Of a component's size: what is exactly as large as the minimum stays, whatever rounding made of the two.
+# Relative tolerance: a component of exactly the minimum size stays, in spite of rounding errors.
 _ROUNDING = 1e-6
 
 
 class CleanLabelMapd(MapTransform):
-    """Clean label maps in the scan's own grid, before they are saved or measured: see :func:`clean_label_map`.
+    """Clean label maps in the scan's grid, before they are saved or measured: see :func:`clean_label_map`.
 
-    A map comes back with the type, device, affine and meta data that it had.
+    Type, device, affine and meta data of a map stay the same.
 
     Args:
         keys: keys of the label maps, (1, X, Y, Z) or (1, X, Y).
-        largest_component: values of the labels that keep their largest component alone.
+        largest_component: values of the labels that keep only their largest component.
         fill_holes: values of the labels whose holes are filled.
-        minimum_ml: volume in ml by a label's value, for maps of three axes; a component below it is removed.
-        minimum_mm2: area in mm2 by a label's value, for maps of two axes; likewise.
+        minimum_ml: minimum volume of a component in ml, by label value, for 3D maps. Smaller components are removed.
+        minimum_mm2: minimum area of a component in mm2, by label value, for 2D maps.
         allow_missing_keys: whether a case may lack a key.
 
     Raises:
-        ValueError: If a value is no label's, or a minimum is not above 0.
+        ValueError: If a value cannot be a label, or a minimum is not above 0.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CleanLabelMapd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.largest_component = tuple(largest_component)
         self.fill_holes = tuple(fill_holes)
-        # JSON, in which configs are written, has text alone for keys.
+        # Keys in JSON configs are always text.
         self.minimum_ml = {int(value): float(size) for value, size in (minimum_ml or {}).items()}
         self.minimum_mm2 = {int(value): float(size) for value, size in (minimum_mm2 or {}).items()}
         _check_steps(self.largest_component, self.fill_holes, self.minimum_ml)
@@ -62,8 +62,8 @@ class CleanLabelMapd(MapTransform):
         """Clean the label maps of one case.
 
         Raises:
-            ValueError: If a map has more than one channel or values that are no labels, or a minimum is given and is
-                for another number of axes, or the map has no affine, and so no size of a voxel.
+            ValueError: If a map has more than one channel or values that are no labels. With a minimum, also if the map
+                has another number of axes than the minimum is for, or no affine, so that the voxel size is unknown.
         """
         result = dict(data)
         for key in self.key_iterator(result):
@@ -71,10 +71,10 @@ class CleanLabelMapd(MapTransform):
         return result
 
     def _clean(self, label_map: Any) -> Any:
-        labels = _labels(label_map)
+        labels = _copy_labels(label_map)
         minimum, other = (self.minimum_ml, self.minimum_mm2)[:: 1 if labels.ndim == 3 else -1]
         if other:
-            msg = f"label map has {labels.ndim} axes: expected minimum_ml for three, and minimum_mm2 for two"
+            msg = f"label map has {labels.ndim} axes: expected minimum_ml for three axes, and minimum_mm2 for two"
             raise ValueError(msg)
         size = _size_of_voxel(label_map, labels.ndim) if minimum else 1.0
         _clean_in_place(labels, size, set(self.largest_component), set(self.fill_holes), minimum)
@@ -89,31 +89,32 @@ def clean_label_map(
     fill_holes: Iterable[int] = (),
     minimum: Mapping[int, float] | None = None,
 ) -> NDArray[np.integer]:
-    """Remove false pieces of labels and fill holes in them.
+    """Return the label map without false components, and with holes filled.
 
     A component is a set of voxels of one label that touch at faces, edges or corners. First, components below the
-    minimum and all but the largest become background; each label by itself, so neither comes before the other. Then
-    holes are filled: last, because a removed piece of one label may leave a hole in another, as a false lesion does in
-    its organ. A hole is what a label encloses, with no way out across a face, an edge or a corner; at the border of the
-    volume everything is open. In a hole the background alone is filled, other labels stay. Where one label is
-    inside another, the inner one's holes are filled first.
+    minimum and all but the largest become background. Each label is cleaned by itself, so the order of labels does not
+    matter. Then holes are filled. This is last, because removing a component of one label may leave a hole in another,
+    such as a false lesion in its organ.
 
-    Each label is looked at in its own bounding box: the work takes a copy of the label map, and some five bytes per
-    voxel of the largest box.
+    A hole is a region that a label encloses, without a connection to the outside across a face, an edge or a corner. A
+    region that touches the border of the volume is no hole. Only background in a hole is filled; other labels stay. If
+    one label is inside another, the inner one's holes are filled first.
+
+    Memory: a copy of the label map, and about five bytes per voxel of the largest label's bounding box.
 
     Args:
-        label_map: integers from 0, (X, Y, Z) or (X, Y); it stays as it is.
-        voxel_size: in the unit of `minimum`: ml or mm2, say.
-        largest_component: values of the labels that keep their largest component alone; of several that are as large,
-            the one that comes first in the array.
+        label_map: integers from 0, (X, Y, Z) or (X, Y). It is not changed.
+        voxel_size: size of a voxel in the unit of `minimum`, such as ml or mm2.
+        largest_component: values of the labels that keep only their largest component; of equal ones, the first in the
+            array.
         fill_holes: values of the labels whose holes are filled.
-        minimum: size by a label's value; a component that is smaller is removed, be it the last.
+        minimum: minimum size by label value. Smaller components are removed, even a label's last one.
 
     Returns:
         The cleaned label map, same shape and type.
 
     Raises:
-        ValueError: If a value is no label's, or a minimum or the voxel size is not above 0.
+        ValueError: If a value cannot be a label, or a minimum or the voxel size is not above 0.
     """
     single, filled, minimum = set(largest_component), set(fill_holes), dict(minimum or {})
     _check_steps(single, filled, minimum)
@@ -130,22 +131,22 @@ def _clean_in_place(
 ) -> None:
     boxes = ndimage.find_objects(labels)
     for value in sorted(single | minimum.keys()):
-        if _extent(boxes, value):
+        if _count_box_voxels(boxes, value):
             smallest = minimum.get(value, 0.0) / voxel_size * (1 - _ROUNDING)
             _remove_components(labels[boxes[value - 1]], value, smallest=smallest, single=value in single)
     boxes = ndimage.find_objects(labels)
-    # The box of a label inside another is smaller than the other's.
-    for value in sorted(filled, key=lambda value: (_extent(boxes, value), value)):
-        if _extent(boxes, value):
+    # A label inside another has the smaller box, so inner labels come first.
+    for value in sorted(filled, key=lambda value: (_count_box_voxels(boxes, value), value)):
+        if _count_box_voxels(boxes, value):
             _fill_holes(labels[boxes[value - 1]], value)
 
 
 def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float, single: bool) -> None:
-    """Remove, in place, components of fewer voxels than `smallest`, and all but the largest where only one may stay."""
-    # MONAI's and scikit-image's functions choose among equals by chance, and take a pass each.
-    components, number = ndimage.label(crop == value, structure=_full(crop.ndim))
+    """Remove in place the components of fewer voxels than `smallest`, and all but the largest if `single`."""
+    # MONAI's and scikit-image's functions choose randomly among equals, and need a pass each.
+    components, number = ndimage.label(crop == value, structure=_full_connectivity(crop.ndim))
     sizes = np.zeros(number + 1, dtype=np.int64)
-    # Slice by slice: bincount, like an index, makes 64-bit integers of what it is given.
+    # Slice by slice, because bincount converts its input to 64-bit integers.
     for part in components:
         sizes += np.bincount(part.ravel(), minlength=number + 1)
     sizes[0] = 0
@@ -159,9 +160,9 @@ def _remove_components(crop: NDArray[np.integer], value: int, *, smallest: float
 
 
 def _fill_holes(crop: NDArray[np.integer], value: int) -> None:
-    """Fill, in place, the background that a label encloses."""
-    # MONAI's function takes 26 bytes per voxel, and other labels inside a hole as well.
-    components, number = ndimage.label(crop != value, structure=_full(crop.ndim))
+    """Fill in place the background that a label encloses."""
+    # MONAI's function needs 26 bytes per voxel, and also overwrites other labels inside a hole.
+    components, number = ndimage.label(crop != value, structure=_full_connectivity(crop.ndim))
     enclosed = np.ones(number + 1, dtype=bool)
     enclosed[0] = False
     for axis in range(crop.ndim):
@@ -172,18 +173,18 @@ def _fill_holes(crop: NDArray[np.integer], value: int) -> None:
             plane[enclosed[part] & (plane == 0)] = value
 
 
-def _full(axes: int) -> NDArray[np.bool_]:
-    """Return the neighbours across faces, edges and corners."""
+def _full_connectivity(axes: int) -> NDArray[np.bool_]:
+    """Return the structure that connects voxels across faces, edges and corners."""
     return np.ones((3,) * axes, dtype=bool)
 
 
-def _extent(boxes: list[tuple[slice, ...] | None], value: int) -> int:
-    """Return the voxels of a label's bounding box, 0 where the map does not have the label."""
+def _count_box_voxels(boxes: list[tuple[slice, ...] | None], value: int) -> int:
+    """Return the number of voxels in a label's bounding box, 0 if the map does not have the label."""
     box = boxes[value - 1] if value <= len(boxes) else None
     return 0 if box is None else math.prod(side.stop - side.start for side in box)
 
 
-def _labels(label_map: Any) -> NDArray[np.integer]:
+def _copy_labels(label_map: Any) -> NDArray[np.integer]:
     """Copy a (1, X, Y[, Z]) label map into small integers of shape (X, Y[, Z])."""
     array = np.asarray(convert_to_numpy(label_map))
     if array.ndim not in (3, 4) or array.shape[0] != 1:
@@ -192,7 +193,7 @@ def _labels(label_map: Any) -> NDArray[np.integer]:
     low, high = array.min(), array.max()
     if low >= 0 and high < np.iinfo(np.uint32).max:
         labels: NDArray[np.integer] = array[0].astype(np.min_scalar_type(int(high)))
-        # Plane by plane: a comparison takes a byte per voxel.
+        # Plane by plane, because a comparison needs a byte per voxel.
         if all(np.array_equal(copied, given) for copied, given in zip(labels, array[0], strict=True)):
             return labels
     msg = f"label map has values from {low} to {high}: expected integers from 0, after argmax"
@@ -200,9 +201,9 @@ def _labels(label_map: Any) -> NDArray[np.integer]:
 
 
 def _size_of_voxel(label_map: Any, axes: int) -> float:
-    """Return the volume of a voxel in ml, with two axes its area in mm2."""
+    """Return the volume of a voxel in ml, in 2D its area in mm2."""
     if not isinstance(label_map, MetaTensor):
-        msg = "the label map has no affine, so the size of a voxel is not known: expected a MetaTensor, or no minimum"
+        msg = "the label map has no affine, so its voxel size is unknown: expected a MetaTensor, or no minimum"
         raise ValueError(msg)
     size = voxel_size(convert_to_numpy(label_map.affine), axes)
     return size / MM3_PER_ML if axes == 3 else size
@@ -211,7 +212,7 @@ def _size_of_voxel(label_map: Any, axes: int) -> float:
 def _check_steps(single: Iterable[int], filled: Iterable[int], minimum: Mapping[int, float]) -> None:
     wrong = [value for value in (*single, *filled, *minimum) if type(value) is not int or value < 1]
     if wrong:
-        msg = f"labels to clean are {wrong}: expected values of labels, whole numbers from 1"
+        msg = f"labels to clean are {wrong}: expected label values, whole numbers from 1"
         raise ValueError(msg)
     sizes = {value: size for value, size in minimum.items() if not (math.isfinite(size) and size > 0)}
     if sizes:

@@ -1,4 +1,4 @@
-"""DICOM segmentations (SEG) of a series of slices: a segment for each label, in the place of each source slice."""
+"""Write DICOM segmentations (SEG) of a series of slices, with one segment per label."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..data.errors import InputError
 from ..data.images.header import Header
 from ..files import whole_file
-from .dicom_series import in_slices, series_slices
-from .label_files import one_line
+from .dicom_series import match_slices, read_series
+from .label_files import to_one_line
 from .label_table import Label
 
 __all__ = ["write_dicom_seg"]
@@ -24,11 +24,11 @@ __all__ = ["write_dicom_seg"]
 logger = logging.getLogger(__name__)
 
 _NAME = "LightSkip"
-_CODING_SCHEME = "99LIGHTSKIP"  # private ones start with 99
-_TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's code that says least
+_CODING_SCHEME = "99LIGHTSKIP"  # names of private schemes start with 99
+_TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's most general code
 _FAMILY = ("123110", "DCM", "Artificial Intelligence")
 _MAX_NAME = 64  # characters of DICOM's long string
-_FURTHER_SERIES = 1000  # what is added to the scan's series number
+_SERIES_OFFSET = 1000  # added to the scan's series number
 _OWN_UIDS = ("SOPClassUID", "SOPInstanceUID")
 _SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
@@ -41,61 +41,61 @@ def write_dicom_seg(
     affine: NDArray[np.float64],
     table: Sequence[Label],
 ) -> None:
-    """Write a label map as a DICOM segmentation of binary segments, whole or not at all.
+    """Write a label map as a DICOM segmentation of binary segments, completely or not at all.
 
-    Its identifiers follow from the scan's and the labels, its dates are the scan's: the same input gives the same
-    file. A scan without identifiers (some anonymisers empty them) gets some that follow from its slices' places.
+    The same input gives the same file: identifiers are computed from the scan's and from the labels, and dates are the
+    scan's. For a scan without identifiers (some anonymisers remove them) they are computed from the slices' positions.
 
     Args:
         labels: (X, Y) or (X, Y, Z), integers from 0.
-        path: where the file shall be.
-        scan: its header, or the folder of the DICOM series, one file per slice.
-        affine: 4 x 4 voxel-to-world (mm, RAS), by which the slices are found.
-        table: a segment each, numbered from 1 by their values. A label map without any foreground is a valid file.
+        path: the file to write.
+        scan: header of the scan, or the folder of the DICOM series, one file per slice.
+        affine: 4 x 4 voxel-to-world (mm, RAS), from which the slices' positions are found.
+        table: the labels. Each is a segment, numbered from 1 in the order of values. A label map may have none of them.
 
     Raises:
-        InputError: highdicom is not installed, the scan is no such series, a slice of it has no identifier, the label
-            map is not in its grid, or a value is not in the table.
+        InputError: highdicom is not installed, the scan is no such series, a slice has no identifier, the label map is
+            not in the scan's grid, or a value is not in the table.
     """
-    highdicom = _highdicom(path)
+    highdicom = _import_highdicom(path)
     scan = scan.path if isinstance(scan, Header) else scan
     volume = labels.reshape((*labels.shape, 1)[:3])
-    ordered, frames = in_slices(volume, affine, series_slices(scan), str(scan))
+    ordered, frames = match_slices(volume, affine, read_series(scan), str(scan))
     rows = sorted(table)
     segments = _segment_numbers(frames, rows, path)
     _complete_uids(ordered, str(scan))
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in ordered)])
-    identity = _uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
+    identity = _make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
     try:
-        segmentation = _segmentation(highdicom, ordered, segments, rows, identity)
+        segmentation = _make_segmentation(highdicom, ordered, segments, rows, identity)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             str(scan),
             found=f"slices that highdicom cannot refer to ({' '.join(str(error).split())})",
-            expected="a series with the attributes that DICOM asks of it",
+            expected="a series with the attributes that DICOM requires",
             remedy="save the label map as NIfTI or NRRD",
         ) from error
     with whole_file(path) as temporary:
         segmentation.save_as(temporary)
 
 
-def _highdicom(path: str | Path) -> Any:
+def _import_highdicom(path: str | Path) -> Any:
     try:
-        # Imported here, because it is an extra, and only this format needs it.
+        # Imported here, because it is optional and only this format needs it.
         import highdicom  # noqa: PLC0415
         import highdicom.seg  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
             path,
-            found="no highdicom to write it with",
-            expected="the packages for DICOM segmentations",
+            found="no package highdicom in this environment",
+            expected="the packages that write DICOM segmentations",
             remedy="install them: pip install 'lightskip[dicom]'",
         ) from error
     return highdicom
 
 
 def _segment_numbers(frames: NDArray[Any], rows: Sequence[Label], path: str | Path) -> NDArray[Any]:
-    """Number the labels by their rows: a segmentation counts its segments from 1 without gaps."""
+    """Return the label map with row numbers as labels: a segmentation counts its segments from 1 without gaps."""
     values = np.array([0, *(row.value for row in rows)])
     numbers = np.empty(frames.shape, dtype=np.min_scalar_type(len(rows)))
     for number, frame in zip(numbers, frames, strict=True):
@@ -112,22 +112,22 @@ def _segment_numbers(frames: NDArray[Any], rows: Sequence[Label], path: str | Pa
     return numbers
 
 
-def _segmentation(
+def _make_segmentation(
     highdicom: Any, source: Sequence[Any], segments: NDArray[Any], rows: Sequence[Label], identity: str
 ) -> Any:
-    # Imported here, because a bundle that carries these modules alone has none, and writes no DICOM.
+    # Imported here, because an exported bundle has this module without `version`. It writes no DICOM.
     from ..version import __version__  # noqa: PLC0415
 
     segmentation = highdicom.seg.Segmentation(
         source_images=source,
         pixel_array=segments,
         segmentation_type="BINARY",
-        segment_descriptions=[_description(highdicom, n, row, __version__) for n, row in enumerate(rows, start=1)],
-        series_instance_uid=_uid("series", identity),
-        series_number=int(source[0].get("SeriesNumber") or 0) + _FURTHER_SERIES,
-        sop_instance_uid=_uid("instance", identity),
+        segment_descriptions=[_describe_segment(highdicom, n, row, __version__) for n, row in enumerate(rows, start=1)],
+        series_instance_uid=_make_uid("series", identity),
+        series_number=int(source[0].get("SeriesNumber") or 0) + _SERIES_OFFSET,
+        sop_instance_uid=_make_uid("instance", identity),
         instance_number=1,
-        # Without any foreground all frames are kept, for a file has one at least.
+        # Without foreground all frames are kept, since a file needs at least one.
         omit_empty_frames=bool(segments.any()),
         manufacturer=_NAME,
         manufacturer_model_name=_NAME,
@@ -140,8 +140,8 @@ def _segmentation(
     return segmentation
 
 
-def _description(highdicom: Any, number: int, label: Label, version: str) -> Any:
-    name = (one_line(label.name).replace("\\", "/") or str(label.value))[:_MAX_NAME]
+def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -> Any:
+    name = (to_one_line(label.name).replace("\\", "/") or str(label.value))[:_MAX_NAME]
     concept = highdicom.sr.CodedConcept
     algorithm = highdicom.AlgorithmIdentificationSequence(name=_NAME, family=concept(*_FAMILY), version=version)
     return highdicom.seg.SegmentDescription(
@@ -157,18 +157,18 @@ def _description(highdicom: Any, number: int, label: Label, version: str) -> Any
 
 
 def _complete_uids(source: Sequence[Any], scan: str) -> None:
-    """Fill in the identifiers that the slices lack, because a segmentation must refer to some."""
+    """Fill in the identifiers that the slices lack, because a segmentation must refer to them."""
     missing = set()
     places = repr([(list(s.ImagePositionPatient), list(s.ImageOrientationPatient)) for s in source])
     for dataset in source:
         instead = {name: dataset.file_meta.get(f"MediaStorage{name}") for name in _OWN_UIDS}
-        instead |= {name: _uid(name, places) for name in _SHARED_UIDS}
+        instead |= {name: _make_uid(name, places) for name in _SHARED_UIDS}
         for name in [name for name in instead if not dataset.get(name)]:
             if not instead[name]:
                 raise InputError(
                     scan,
                     found=f"a slice without a {name}",
-                    expected="slices with the identifiers by which a DICOM segmentation refers to them",
+                    expected="slices with the identifiers that a DICOM segmentation refers to",
                     remedy="save the label map as NIfTI or NRRD",
                 )
             missing.add(name)
@@ -176,15 +176,15 @@ def _complete_uids(source: Sequence[Any], scan: str) -> None:
     invented = sorted(missing & set(_SHARED_UIDS))
     if invented:
         logger.warning(
-            "%s: the slices have no %s; the segmentation has new ones, by which an archive does not match the two",
+            "%s: the slices have no %s; the segmentation has new ones, so an archive will not match it to the scan",
             scan,
             ", ".join(invented),
         )
 
 
 def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:
-    """Put what follows from the input in place of the time and of random numbers."""
-    organisation = _uid("dimensions", identity)
+    """Replace the current time and random numbers by values that follow from the input."""
+    organisation = _make_uid("dimensions", identity)
     segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organisation
     for dimension in segmentation.DimensionIndexSequence:
         dimension.DimensionOrganizationUID = organisation
@@ -194,9 +194,9 @@ def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:
         segmentation.ContentTime = segmentation.InstanceCreationTime = dataset.get(f"{known}Time") or "000000"
     for equipment in segmentation.get("ContributingEquipmentSequence", ()):
         equipment.pop("ContributionDateTime", None)
-    # Names of labels have letters that the scan's own character set may lack.
+    # Label names may have letters that the scan's character set lacks.
     segmentation.SpecificCharacterSet = "ISO_IR 192"
 
 
-def _uid(role: str, *origin: str) -> str:
+def _make_uid(role: str, *origin: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join((_NAME, role, *origin))).int}"

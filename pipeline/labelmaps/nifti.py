@@ -1,4 +1,4 @@
-"""NIfTI files in their scan's own grid: its header's geometry byte for byte, the voxels written block by block."""
+"""Write NIfTI files in their scan's grid: the header's geometry byte for byte, the voxels block by block."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..data.errors import InputError
 from ..data.images.header import Header
 from ..data.images.nifti_header import header_image, read_nifti_header
 from ..files import whole_file
-from .label_files import one_line
+from .label_files import to_one_line
 from .label_table import Label
-from .voxels import voxel_blocks
+from .voxels import split_blocks
 
-__all__ = ["affine_3d", "check_grid", "in_3d", "open_gzip", "scan_grid", "write_nifti"]
+__all__ = ["check_grid", "open_gzip", "read_scan_grid", "to_3d", "to_affine_3d", "write_nifti"]
 
 _GEOMETRY = (
     "pixdim",
@@ -34,32 +34,31 @@ _GEOMETRY = (
     *(f"qoffset_{axis}" for axis in "xyz"),
     *(f"srow_{axis}" for axis in "xyz"),
 )
-_GRID_TOLERANCE = 0.1  # of the smallest voxel size: far above rounding, far below one flipped axis
+_GRID_TOLERANCE = 0.1  # share of the smallest voxel size: far above rounding, far below a flipped axis
 _SCANNER = 1  # NIfTI's code for scanner coordinates
-_MAX_AXIS = 32767  # that NIfTI-1, with its sizes of 16 bits, can hold
+_MAX_AXIS = 32767  # voxels along an axis: NIfTI-1 stores sizes in 16 bits
 _GZIP_LEVEL = 1
-_EXTENSION_STEP = 16  # bytes: of the sizes that an extension may have
-_EXTENSION_START = 8  # bytes: its size and code, before its content
+_EXTENSION_STEP = 16  # bytes: an extension's size is a multiple of this
+_EXTENSION_START = 8  # bytes: size and code, before the content
 
 
-def scan_grid(
+def read_scan_grid(
     scan: Header | str | Path | None,
 ) -> tuple[Header | None, tuple[int, ...] | None, NDArray[np.float64] | None]:
-    """Return what a scan's NIfTI header says.
+    """Return header, shape and affine of a NIfTI scan, without reading its voxels.
 
     Args:
-        scan: its header, or a file; of anything else, or None, nothing is known.
+        scan: a header, a file, a folder, or None.
 
     Returns:
-        The header, its shape in space, and its affine (mm, RAS) as MONAI reads it: where sform and voxel sizes
-        disagree, MONAI goes by the qform or rescales. All are None of a scan that is no NIfTI (the older Analyze
-        format included).
+        The header, its shape in space, and its affine (mm, RAS) as MONAI reads it: if sform and voxel sizes disagree,
+        MONAI uses the qform or rescales. All three are None for other scans, including the older Analyze format.
     """
     header = scan if isinstance(scan, Header) else None if scan is None else read_nifti_header(scan)
     if header is None or header.forms is None:
         return None, None, None
     corrected = correct_nifti_header_if_necessary(header_image(header.raw))
-    return header, header.spatial_shape, affine_3d(corrected.affine)
+    return header, header.spatial_shape, to_affine_3d(corrected.affine)
 
 
 def check_grid(
@@ -69,41 +68,41 @@ def check_grid(
     scan_affine: NDArray[np.float64],
     scan: str,
 ) -> None:
-    """Refuse a prediction of another shape than its scan's, where that is known, or whose axes run otherwise.
+    """Check that a prediction has its scan's shape, if that is known, and its affine.
 
     Args:
-        shape: of the prediction in space.
-        affine: 4 x 4 of the prediction (mm, RAS).
-        scan_shape: of the scan in space.
-        scan_affine: 4 x 4 of the scan (mm, RAS).
-        scan: its name, for the message.
+        shape: shape of the prediction in space.
+        affine: affine of the prediction, 4 x 4 (mm, RAS).
+        scan_shape: shape of the scan in space, or None.
+        scan_affine: affine of the scan, 4 x 4 (mm, RAS).
+        scan: name of the scan, for the error message.
 
     Raises:
-        InputError: it is not in the scan's grid.
+        InputError: the prediction is not in the scan's grid.
     """
-    size = in_3d(shape)
-    if scan_shape is not None and size != in_3d(scan_shape):
-        raise _other_grid(scan, f"shape {tuple(shape)}", f"the scan's, {tuple(map(int, scan_shape))}")
+    size = to_3d(shape)
+    if scan_shape is not None and size != to_3d(scan_shape):
+        raise _grid_error(scan, f"shape {tuple(shape)}", f"the scan's, {tuple(map(int, scan_shape))}")
     change = affine - scan_affine
     corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(size) - 1)
     apart = np.linalg.norm(corners @ change[:3, :3].T + change[:3, 3], axis=1).max()
     if apart > _GRID_TOLERANCE * np.linalg.norm(scan_affine[:3, :3], axis=0).min():
-        raise _other_grid(scan, f"an affine up to {apart:.3g} mm from the scan's", "the scan's")
+        raise _grid_error(scan, f"an affine up to {apart:.3g} mm from the scan's", "the scan's")
 
 
-def _other_grid(scan: str, found: str, expected: str) -> InputError:
+def _grid_error(scan: str, found: str, expected: str) -> InputError:
     remedy = "save the prediction in the scan's grid, after the inverse of the pre-processing"
     return InputError(scan, found=f"a prediction with {found}", expected=expected, remedy=remedy)
 
 
-def affine_3d(affine: Any) -> NDArray[np.float64]:
-    """Return an affine of 2 or 3 dimensions in space as 4 x 4."""
+def to_affine_3d(affine: Any) -> NDArray[np.float64]:
+    """Return a 2D or 3D affine as 4 x 4."""
     expanded: NDArray[np.float64] = to_affine_nd(3, np.asarray(convert_to_numpy(affine), dtype=np.float64))
     return expanded
 
 
-def in_3d(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the first three axes of a shape, missing ones with one voxel."""
+def to_3d(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the first three axes of a shape, with 1 for missing axes."""
     return tuple(int(size) for size in (*shape, 1, 1)[:3])
 
 
@@ -116,32 +115,32 @@ def write_nifti(
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
 ) -> None:
-    """Write a volume as one NIfTI file, whole or not at all, with at most some 50 MB of memory beyond the volume's.
+    """Write a volume as one NIfTI file, completely or not at all, with about 50 MB of memory besides the volume's.
 
     Args:
         volume: (X, Y), (X, Y, Z) or (X, Y, Z, C).
-        path: with the ending `.nii` or `.nii.gz`.
-        dtype: of the voxels in the file; values are not scaled.
-        scan: whose version, byte order and geometry the header gets; its extensions, scaling, display range and intent
-            are left out.
-        affine: 4 x 4 voxel-to-world (mm, RAS), which counts where there is no NIfTI scan.
-        table: names and colours of labels, for a header extension in the form of Connectome Workbench.
+        path: the file to write, with the ending `.nii` or `.nii.gz`.
+        dtype: type of the voxels in the file. Values are not scaled.
+        scan: the scan whose version, byte order and geometry the header gets. Its extensions, scaling, display range
+            and intent are not copied.
+        affine: 4 x 4 voxel-to-world (mm, RAS), used if there is no NIfTI scan.
+        table: names and colours of labels, for a header extension in the format of Connectome Workbench.
     """
     shape = volume.shape
-    header = _scanner_header(shape, dtype, affine) if scan is None else _scan_header(shape, dtype, scan)
+    header = _make_scanner_header(shape, dtype, affine) if scan is None else _make_scan_header(shape, dtype, scan)
     if table:
         header.set_intent("label")
-        header.extensions.append(_label_extension(table))
+        header.extensions.append(_make_label_extension(table))
     stored = header.get_data_dtype()  # in the header's byte order
     with whole_file(path) as temporary, _open(temporary) as stream:
         header.write_to(stream)
-        for block in voxel_blocks(volume):
+        for block in split_blocks(volume):
             stream.write(block.astype(stored, order="F").T.data)
 
 
 @contextmanager
 def open_gzip(raw: BinaryIO) -> Iterator[gzip.GzipFile]:
-    """Compress into an open file, quickly, without name or time: the same content gives the same file."""
+    """Open a fast gzip stream into an open file. It stores no name or time, so the same content gives the same file."""
     with gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream:
         yield stream
 
@@ -156,11 +155,11 @@ def _open(path: Path) -> Iterator[Any]:
                 yield stream
 
 
-def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> nib.Nifti1Header:
-    """Build a header with the geometry of a NIfTI scan, byte for byte as its file has it.
+def _make_scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> nib.Nifti1Header:
+    """Return a header with the geometry of a NIfTI scan, byte for byte as in its file.
 
-    nibabel repairs what it finds odd in a header that it loads (a qfac of 0, negative voxel sizes). So the geometry is
-    read without checks and set last: what other programs see in the scan they see in the prediction.
+    nibabel repairs odd values in a header that it loads (a qfac of 0, negative voxel sizes). So the geometry is read
+    without checks and set last. Other programs then see the same geometry in scan and prediction.
     """
     single = nib.Nifti2Header if len(scan.raw) == nib.Nifti2Header.sizeof_hdr else nib.Nifti1Header
     header = single(scan.raw, check=False)
@@ -177,8 +176,8 @@ def _scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> nib.Ni
     return header
 
 
-def _scanner_header(shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.float64]) -> nib.Nifti1Header:
-    """Build a header with sform and qform from an affine in mm, in scanner coordinates."""
+def _make_scanner_header(shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.float64]) -> nib.Nifti1Header:
+    """Return a header with sform and qform from an affine in mm, in scanner coordinates."""
     header = (nib.Nifti2Header if max(shape) > _MAX_AXIS else nib.Nifti1Header)()
     header.set_data_shape(shape)
     header.set_data_dtype(dtype)
@@ -188,8 +187,8 @@ def _scanner_header(shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.f
     return header
 
 
-def _label_extension(table: Sequence[Label]) -> nib.nifti1.Nifti1Extension:
-    """Build the header extension (code 30 of NIfTI's registry) with a label table as GIFTI has it."""
+def _make_label_extension(table: Sequence[Label]) -> nib.nifti1.Nifti1Extension:
+    """Return a header extension (code 30 of NIfTI's registry) with a label table in GIFTI's format."""
     root = ElementTree.Element("CaretExtension")
     volume = ElementTree.SubElement(root, "VolumeInformation", Index="0")
     rows = ElementTree.SubElement(volume, "LabelTable")
@@ -197,10 +196,10 @@ def _label_extension(table: Sequence[Label]) -> nib.nifti1.Nifti1Extension:
         red, green, blue = (f"{part / 255:.6g}" for part in label.colour)
         colour = {"Red": red, "Green": green, "Blue": blue, "Alpha": "1"}
         row = ElementTree.SubElement(rows, "Label", {"Key": str(label.value), **colour})
-        row.text = one_line(label.name)
+        row.text = to_one_line(label.name)
     ElementTree.SubElement(volume, "StudyMetaDataLinkSet")
     ElementTree.SubElement(volume, "VolumeType").text = "Label"
     xml: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
-    # Sizes are rounded up with zeros otherwise, at which parsers of XML stumble.
+    # Pad with line ends: nibabel would pad with zero bytes, which break XML parsers.
     xml += b"\n" * (-(len(xml) + _EXTENSION_START) % _EXTENSION_STEP)
     return nib.nifti1.Nifti1Extension("caret", xml)

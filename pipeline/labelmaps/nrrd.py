@@ -1,4 +1,4 @@
-"""NRRD files of label maps that 3D Slicer opens as segmentations with names and colours."""
+"""Write NRRD files of label maps that 3D Slicer opens as segmentations with names and colours."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..data.errors import InputError
 from ..data.images.header import Header
 from ..data.images.nrrd_header import NRRD_START, read_nrrd_header
 from ..files import whole_file
-from .label_files import one_line
+from .label_files import to_one_line
 from .label_table import Label
-from .nifti import in_3d, open_gzip
-from .voxels import voxel_blocks
+from .nifti import open_gzip, to_3d
+from .voxels import split_blocks
 
 __all__ = ["write_nrrd"]
 
@@ -38,23 +38,24 @@ def write_nrrd(
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
 ) -> None:
-    """Write a label map as NRRD with an attached header, whole or not at all.
+    """Write a label map as NRRD with an attached header, completely or not at all.
 
     Args:
         labels: (X, Y) or (X, Y, Z).
-        path: where the file shall be.
-        dtype: of the voxels in the file, an unsigned integer.
-        scan: its header, or the file; if it is NRRD, its lines of space, directions and origin are taken as they stand.
-        affine: 4 x 4 voxel-to-world (mm, RAS), which counts otherwise; it may be sheared.
-        table: a segment each, in this order.
+        path: the file to write.
+        dtype: type of the voxels in the file, an unsigned integer.
+        scan: header of the scan, or its file. The header lines of space, directions and
+            origin of an NRRD scan are copied.
+        affine: 4 x 4 voxel-to-world (mm, RAS), used for other scans. It may be sheared.
+        table: the labels. Each is a segment, in this order.
 
     Raises:
         InputError: the scan is NRRD of another size.
     """
     stored = np.dtype(dtype).newbyteorder("<")
-    fields = _fields(scan)
+    fields = _read_fields(scan)
     name = str(scan.path if isinstance(scan, Header) else scan)
-    sizes, geometry = _scan_geometry(fields, labels.shape, name) or _affine_geometry(affine, labels.shape)
+    sizes, geometry = _find_scan_geometry(fields, labels.shape, name) or _make_geometry(affine, labels.shape)
     lines = [
         "NRRD0004",
         f"type: uint{8 * stored.itemsize}",
@@ -65,17 +66,17 @@ def write_nrrd(
         f"kinds: {' '.join(['domain'] * len(sizes))}",
         "endian: little",
         "encoding: gzip",
-        *_segments(labels.reshape((*labels.shape, 1)[:3]), table, stored),
+        *_make_segments(labels.reshape((*labels.shape, 1)[:3]), table, stored),
     ]
     with whole_file(path) as temporary, temporary.open("wb") as raw:
         raw.write(("\n".join(lines) + "\n\n").encode())
         with open_gzip(raw) as stream:
-            for block in voxel_blocks(labels):
+            for block in split_blocks(labels):
                 stream.write(block.astype(stored, order="F").T.data)
 
 
-def _fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:
-    """Return (line, value) by the name of each field of an NRRD scan's header; of another scan none."""
+def _read_fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:
+    """Return line and value of each header field of an NRRD scan, by name; nothing for another scan."""
     head = scan.raw if isinstance(scan, Header) else b"" if scan is None else read_nrrd_header(scan)
     fields: dict[str, tuple[str, str]] = {}
     if not head.startswith(NRRD_START):
@@ -86,10 +87,10 @@ def _fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:
     return fields
 
 
-def _scan_geometry(
+def _find_scan_geometry(
     fields: Mapping[str, tuple[str, str]], shape: Sequence[int], scan: str
 ) -> tuple[list[int], list[str]] | None:
-    """Return sizes and lines of the axes in space of an NRRD scan, the line of its space first; None without any."""
+    """Return sizes and header lines of an NRRD scan's axes in space, the line of its space first; None without any."""
     space = next((fields[name][0] for name in _SPACES if name in fields), None)
     if space is None or "space directions" not in fields:
         return None
@@ -97,44 +98,44 @@ def _scan_geometry(
     vectors = _VECTOR.findall(value)
     in_space = [vector.lower() != "none" for vector in vectors]
     sizes = [int(size) for size, kept in zip(fields["sizes"][1].split(), in_space, strict=True) if kept]
-    if in_3d(sizes) != in_3d(shape):
+    if to_3d(sizes) != to_3d(shape):
         raise InputError(
             scan,
             found=f"a scan of {tuple(sizes)} voxels for a label map of {tuple(shape)}",
-            expected="one grid for both",
+            expected="the same grid for both",
             remedy="save the label map after the inverse of the pre-processing",
         )
     if not all(in_space):
-        # The axis of channels, which a label map has not.
+        # Leave out the channel axis, which a label map does not have.
         line = f"space directions: {' '.join(vector for vector in vectors if vector.lower() != 'none')}"
     further = [fields[name][0] for name in ("space origin", "space units") if name in fields]
     return sizes, [space, line, *further]
 
 
-def _affine_geometry(affine: NDArray[np.float64], shape: Sequence[int]) -> tuple[list[int], list[str]]:
+def _make_geometry(affine: NDArray[np.float64], shape: Sequence[int]) -> tuple[list[int], list[str]]:
     matrix = _LPS @ affine
-    directions = " ".join(_vector(matrix[:3, axis]) for axis in range(3))
-    origin = _vector(matrix[:3, 3])
+    directions = " ".join(_format_vector(matrix[:3, axis]) for axis in range(3))
+    origin = _format_vector(matrix[:3, 3])
     lines = ["space: left-posterior-superior", f"space directions: {directions}", f"space origin: {origin}"]
-    return list(in_3d(shape)), lines
+    return list(to_3d(shape)), lines
 
 
-def _vector(numbers: NDArray[np.float64]) -> str:
-    # Adding 0 makes -0 plain 0.
+def _format_vector(numbers: NDArray[np.float64]) -> str:
+    # Adding 0 turns -0 into 0.
     return f"({','.join(f'{number + 0.0:.17g}' for number in numbers)})"
 
 
-def _segments(labels: NDArray[Any], table: Sequence[Label], dtype: np.dtype[Any]) -> list[str]:
-    """Return the lines that make an NRRD file one of 3D Slicer's segmentations."""
+def _make_segments(labels: NDArray[Any], table: Sequence[Label], dtype: np.dtype[Any]) -> list[str]:
+    """Return the header lines that 3D Slicer needs to open the file as a segmentation."""
     if not table:
         return []
-    extents = _extents(labels, dtype)
+    extents = _find_extents(labels, dtype)
     lines = []
     for place, label in enumerate(table):
         extent = " ".join(str(end) for ends in extents.get(label.value, _NO_EXTENT) for end in ends)
         values = {
             "ID": f"Segment_{label.value}",
-            "Name": one_line(label.name).replace("\\", "\\\\"),
+            "Name": to_one_line(label.name).replace("\\", "\\\\"),
             "NameAutoGenerated": "0",
             "Color": " ".join(f"{part / 255:.6g}" for part in label.colour),
             "ColorAutoGenerated": "0",
@@ -147,15 +148,15 @@ def _segments(labels: NDArray[Any], table: Sequence[Label], dtype: np.dtype[Any]
     return [
         *lines,
         "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
-        # One name for the same in older versions of 3D Slicer, one in newer.
+        # Older versions of 3D Slicer read the first line, newer ones the second.
         "Segmentation_MasterRepresentation:=Binary labelmap",
         "Segmentation_SourceRepresentation:=Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
     ]
 
 
-def _extents(labels: NDArray[Any], dtype: np.dtype[Any]) -> dict[int, tuple[tuple[int, int], ...]]:
-    """Return first and last index along each axis of every label's bounding box, found plane by plane."""
+def _find_extents(labels: NDArray[Any], dtype: np.dtype[Any]) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Return the first and last index of each label's bounding box along each axis, found plane by plane."""
     boxes: dict[int, tuple[tuple[int, int], ...]] = {}
     for z in range(labels.shape[2]):
         found = ndimage.find_objects(labels[..., z].astype(dtype.newbyteorder("="), copy=False))

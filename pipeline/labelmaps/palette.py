@@ -1,4 +1,4 @@
-"""The one palette: the colour of a label follows from its value alone, in every picture, page and file."""
+"""The palette: a label's colour depends only on its value, in every picture, page and file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ PALETTE = (
 )
 """Colours of the values 1 to 16.
 
-Any two of them, and any of them and the colour of value 0 or of an undeclared value, are at least 15 apart in CIELAB
-(CIE76: the Euclidean distance, D65) for normal vision and as seen with full protanopia, deuteranopia and tritanopia;
-the first eight are at least 22 apart for normal vision and 18 with any of the deficiencies. All have a lightness of 48
-to 93 and a chroma of 36 or more (9 or more as seen with a deficiency), so that they stand out on black and on grey.
-They were found by a search that moved one of the closest pair at a time. #E69F00, #56B4E9 and #F0E442 are of Okabe and
+Any two of them are at least 15 apart in CIELAB (CIE76: Euclidean distance, D65), and so is each from the colour of
+value 0 and that of undeclared values. This holds for normal vision and for full protanopia, deuteranopia and
+tritanopia. The first eight are at least 22 apart for normal vision and 18 with any of the deficiencies. All have a
+lightness of 48 to 93 and a chroma of at least 36 (9 with a deficiency), so that they stand out on black and on grey.
+
+A search found them by moving one colour of the closest pair at a time. #E69F00, #56B4E9 and #F0E442 are from Okabe and
 Ito, "Color Universal Design" (2008). The deficiencies are simulated in linear RGB by the matrices of Machado, Oliveira
-and Fernandes, "A physiologically-based model for simulation of color vision deficiency", IEEE TVCG 15(6), 2009,
-at severity 1.0. `tests/labelmaps/test_palette.py` computes all this anew.
+and Fernandes, "A physiologically-based model for simulation of color vision deficiency", IEEE TVCG 15(6), 2009, at
+severity 1.0. `tests/labelmaps/test_palette.py` checks all of these numbers.
 """
 UNDECLARED_COLOUR = "#FF00FF"
-"""Of a value that a dataset or a bundle does not declare: magenta."""
+"""Magenta, for values that a dataset or a bundle does not declare."""
 
-_ZERO = "#F0C060"  # a label may have the value 0, where the background has another
-_GOLDEN = 0.618034  # of the circle of hues: each further colour falls into the widest gap so far
+_ZERO = "#F0C060"  # a label may have the value 0 if the background has another
+_GOLDEN = 0.618034  # share of the circle of hues: each further colour falls into the widest gap so far
 _LIGHTNESS = (0.45, 0.7)
 
 
 def label_colour(value: int) -> Colour:
     """Return the colour of a label.
 
-    The values 1 to 16 have the colours of `PALETTE`. The colours of further values are apart from each other where the
-    values are near each other: of 120 values in a row no two have one colour.
+    The values 1 to 16 have the colours of `PALETTE`. Further values get computed colours, which differ between nearby
+    values: any 120 consecutive values have 120 colours.
 
     Args:
-        value: the label's value in the file; 0 too, where the background has another value.
+        value: the label's value in the file. It may be 0 if the background has another value.
     """
     if 1 <= value <= len(PALETTE):
         return rgb(PALETTE[value - 1])
@@ -50,7 +51,7 @@ def label_colour(value: int) -> Colour:
 
 
 def hex_colour(value: int) -> str:
-    """Return the colour of a label as a style sheet has it, such as ``#E69F00``."""
+    """Return the colour of a label in the format of CSS, such as ``#E69F00``."""
     return "#{:02X}{:02X}{:02X}".format(*label_colour(value))
 
 

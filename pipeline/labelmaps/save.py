@@ -1,4 +1,4 @@
-"""Saving predictions in their scan's own grid: label maps as NIfTI, NRRD or DICOM SEG, other volumes as NIfTI."""
+"""Save predictions in their scan's grid: label maps as NIfTI, NRRD or DICOM SEG, other volumes as NIfTI."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from ..data.images.header import Header
 from .dicom_seg import write_dicom_seg
-from .label_table import Label, label_table
-from .nifti import affine_3d, check_grid, scan_grid, write_nifti
+from .label_table import Label, make_label_table
+from .nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
 from .nrrd import write_nrrd
-from .voxels import as_array, highest_label, require_axes
+from .voxels import find_highest_label, require_axes, to_array
 
 __all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume"]
 
 logger = logging.getLogger(__name__)
 
-_REMEDY = "save what argmax gives"
+_REMEDY = "save the output of argmax"
 
 
 def save_label_map(
@@ -38,29 +38,29 @@ def save_label_map(
     affine: NDArray[Any],
     table: Sequence[Label] = (),
 ) -> None:
-    """Save a label map as integers in its scan's own grid, whole or not at all.
+    """Save a label map as integers in its scan's grid, completely or not at all.
 
-    Voxels are the smallest unsigned integer that holds the labels. The grid of a NIfTI scan stays as its header has it
-    (see `write_nifti`), and that of an NRRD scan in NRRD; any other is the affine's.
+    Voxels have the smallest unsigned integer type that holds the labels. If scan and file are both NIfTI, or both NRRD,
+    the grid is copied from the scan's header (see `write_nifti`). Otherwise it is written from the affine.
 
     Args:
-        labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type; also in a file (`numpy.memmap`).
-        path: its ending decides: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D Slicer opens as a segmentation;
-            `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
-        scan: the header of the scan's (first) file; or this file, or the folder of its DICOM series, whose header is
-            read; None for an array from memory.
+        labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type, in memory or in a file (`numpy.memmap`).
+        path: the file to write. The ending selects the format: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D
+            Slicer opens as a segmentation; `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
+        scan: header of the scan's (first) file; or this file, or the folder of its DICOM series. None for an array from
+            memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
-        table: names and colours for the file; a DICOM segmentation needs them for every label.
+        table: names and colours for the file. A DICOM segmentation needs them for every label.
 
     Raises:
-        InputError: the ending is none of these, values are no labels, the label map is not in the scan's grid, or it
-            cannot become a DICOM segmentation (see `write_dicom_seg`).
+        InputError: the ending is unknown, values are no labels, the label map is not in the scan's grid, or it cannot
+            be written as a DICOM segmentation (see `write_dicom_seg`).
     """
-    labels, affine, name = as_array(labels), affine_3d(affine), str(path).lower()
+    labels, affine, name = to_array(labels), to_affine_3d(affine), str(path).lower()
     require_axes(labels, 3, path)
     _require_ending(path, ".nii.gz", ".nii", ".nrrd", ".dcm")
-    dtype = np.min_scalar_type(highest_label(labels, path))
-    header = _checked_scan(scan, labels, affine)
+    dtype = np.min_scalar_type(find_highest_label(labels, path))
+    header = _check_scan(scan, labels, affine)
     if name.endswith(".nrrd"):
         write_nrrd(labels, path, dtype=dtype, scan=scan, affine=affine, table=table)
     elif name.endswith(".dcm"):
@@ -80,24 +80,24 @@ def save_volume(
     """Save a volume of numbers, such as probabilities or entropy, as float32 NIfTI in its scan's grid.
 
     Args:
-        volume: (X, Y), (X, Y, Z) or (X, Y, Z, C); also in a file (`numpy.memmap`), of which little is read at once.
-        path: with the ending `.nii.gz` or `.nii`.
+        volume: (X, Y), (X, Y, Z) or (X, Y, Z, C), in memory or in a file (`numpy.memmap`), which is read in parts.
+        path: the file to write, with the ending `.nii.gz` or `.nii`.
         scan: as in `save_label_map`.
-        affine: the same.
+        affine: as in `save_label_map`.
 
     Raises:
-        InputError: the ending is none of these, or the volume is not in the scan's grid.
+        InputError: the ending is another, or the volume is not in the scan's grid.
     """
-    volume, affine = as_array(volume), affine_3d(affine)
+    volume, affine = to_array(volume), to_affine_3d(affine)
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
-    header = _checked_scan(scan, volume, affine)
+    header = _check_scan(scan, volume, affine)
     write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine)
     _log(scan, path, volume, "float32")
 
 
 class _Saver(MapTransform):
-    """What both savers share: the scan that a prediction belongs to, its grid, and the name of the file."""
+    """The common part of both savers: it finds a prediction's scan, checks the grid, and names the file."""
 
     def __init__(
         self,
@@ -118,10 +118,12 @@ class _Saver(MapTransform):
         self.channels = channels
         self._sources: dict[Path, tuple[str, Hashable]] = {}
 
-    def _place(self, data: Mapping[Hashable, Any], key: Hashable) -> tuple[Path, Header | str, NDArray[np.float64]]:
-        """Return the file for the prediction of `key`, the scan that it is from, and that scan's affine."""
+    def _find_target(
+        self, data: Mapping[Hashable, Any], key: Hashable
+    ) -> tuple[Path, Header | str, NDArray[np.float64]]:
+        """Return the file to write for the prediction under `key`, its scan, and the scan's affine."""
         prediction = data[key]
-        meta = _scan_meta(data.get(self.image_key), prediction)
+        meta = _find_scan_meta(data.get(self.image_key), prediction)
         source = str(meta["filename_or_obj"])
         name = self.names.get(source) or (case_stem if self.channels > 1 else scan_name)(source)
         target = self.output_dir / f"{name}_{self.postfix}.nii.gz"
@@ -129,15 +131,15 @@ class _Saver(MapTransform):
             earlier, earlier_key = self._sources[target]
             raise InputError(
                 target,
-                found=f"already written from {earlier} ({earlier_key!r}), which {source} ({key!r}) would replace",
+                found=f"the prediction of {earlier} ({earlier_key!r}), which that of {source} ({key!r}) would replace",
                 expected="scans with different file names",
-                remedy="rename one of the two, or give each an output folder or a postfix",
+                remedy="rename one of the two, or set another output folder or postfix for it",
             )
-        header, shape, affine = scan_grid(source)
+        header, shape, affine = read_scan_grid(source)
         if affine is None:
-            affine = affine_3d(meta["original_affine"] if "original_affine" in meta else meta["affine"])
-        says_where = isinstance(prediction, MetaTensor) and "filename_or_obj" in prediction.meta
-        own = affine_3d(prediction.affine) if says_where else affine
+            affine = to_affine_3d(meta["original_affine"] if "original_affine" in meta else meta["affine"])
+        has_source = isinstance(prediction, MetaTensor) and "filename_or_obj" in prediction.meta
+        own = to_affine_3d(prediction.affine) if has_source else affine
         check_grid(prediction.shape[1:], own, shape or meta.get("spatial_shape"), affine, source)
         return target, header or source, affine
 
@@ -147,13 +149,13 @@ class SaveLabelMapd(_Saver):
 
     Args:
         keys: keys of the label maps, (1, X, Y, Z) or (1, X, Y).
-        output_dir: folder of the files, made where it does not exist.
-        labels: values by name, which the files contain.
-        postfix: what is added to the scan's name.
-        **kwargs: image_key: of the scan, whose meta data name its file ("image"); the label map's own do where the scan
-            has none. names: of the scans, by their first file; any other is called after its file (none).
-            channels: of a scan, as bundles have it that were rendered before there were names: with several, the ending
-            _0000 is no part of a file's name (1). allow_missing_keys: whether a case may lack a key (False).
+        output_dir: folder of the files, created if missing.
+        labels: values by name, written into the files.
+        postfix: added to the scan's name.
+        **kwargs: image_key: key of the scan ("image"), whose meta data name its file; without them, the label map's
+            meta data are used. names: names of the scans, by their first file. Other scans are named after their
+            file (none). channels: channels of a scan, in bundles rendered before `names`; with several, _0000 is
+            not part of a scan's name (1). allow_missing_keys: whether a case may lack a key (False).
     """
 
     def __init__(
@@ -166,19 +168,19 @@ class SaveLabelMapd(_Saver):
         **kwargs: Any,
     ) -> None:
         super().__init__(keys, output_dir=output_dir, postfix=postfix, **kwargs)
-        self.table = label_table(labels or {})
+        self.table = make_label_table(labels or {})
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Save the label maps of one case and return the case unchanged.
 
         Raises:
             InputError: A label map is not in the grid of its scan, has more than one channel or values that are no
-                labels, or two scans would give one file.
-            ValueError: Its scan is not known.
+                labels, or two scans would be written to one file.
+            ValueError: The scan of a label map is unknown.
         """
         for key in self.key_iterator(dict(data)):
-            target, source, affine = self._place(data, key)
-            labels = as_array(data[key])
+            target, source, affine = self._find_target(data, key)
+            labels = to_array(data[key])
             if len(labels) != 1:
                 found = f"a prediction of shape {labels.shape}"
                 raise InputError(target, found=found, expected="a label map with one channel", remedy=_REMEDY)
@@ -187,13 +189,13 @@ class SaveLabelMapd(_Saver):
 
 
 class SaveProbabilitiesd(_Saver):
-    """Save the probabilities of every label by `save_volume` as one 4D file (X, Y, Z, C).
+    """Save the probabilities of all labels by `save_volume` as one 4D file (X, Y, Z, C).
 
     Args:
         keys: keys of the probabilities, (C, X, Y, Z) or (C, X, Y).
-        output_dir: folder of the files, made where it does not exist.
-        enabled: whether anything is written.
-        postfix: what is added to the scan's name.
+        output_dir: folder of the files, created if missing.
+        enabled: whether to write the files.
+        postfix: added to the scan's name.
         **kwargs: as in :class:`SaveLabelMapd`.
     """
 
@@ -210,34 +212,34 @@ class SaveProbabilitiesd(_Saver):
         self.enabled = enabled
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Save the probabilities of one case, where enabled, and return the case unchanged.
+        """Save the probabilities of one case, if enabled, and return the case unchanged.
 
         Raises:
-            InputError: The probabilities are not in the grid of their scan, or two scans would give one file.
-            ValueError: Their scan is not known.
+            InputError: The probabilities are not in the grid of their scan, or two scans would be written to one file.
+            ValueError: The scan of the probabilities is unknown.
         """
         for key in self.key_iterator(dict(data)) if self.enabled else ():
-            target, source, affine = self._place(data, key)
-            probabilities = as_array(data[key].float())
+            target, source, affine = self._find_target(data, key)
+            probabilities = to_array(data[key].float())
             if probabilities.ndim == 3:
                 probabilities = probabilities[..., None]
             save_volume(np.moveaxis(probabilities, 0, -1), target, scan=source, affine=affine)
         return dict(data)
 
 
-def _scan_meta(*candidates: Any) -> Mapping[str, Any]:
+def _find_scan_meta(*candidates: Any) -> Mapping[str, Any]:
     """Return the meta data of the first tensor that was read from a file."""
     for candidate in candidates:
         if isinstance(candidate, MetaTensor) and "filename_or_obj" in candidate.meta:
             meta: Mapping[str, Any] = candidate.meta
             return meta
-    msg = "neither the scan nor the prediction says which file it is from: expected meta data with filename_or_obj"
+    msg = "scan and prediction have no file name: expected meta data with filename_or_obj"
     raise ValueError(msg)
 
 
-def _checked_scan(scan: Header | str | Path | None, volume: NDArray[Any], affine: NDArray[np.float64]) -> Header | None:
-    """Return the header of a NIfTI scan, None of any other, after a check that the volume is in its grid."""
-    header, shape, own = scan_grid(scan)
+def _check_scan(scan: Header | str | Path | None, volume: NDArray[Any], affine: NDArray[np.float64]) -> Header | None:
+    """Check that a volume is in the scan's grid. Return the header of a NIfTI scan, None for other scans."""
+    header, shape, own = read_scan_grid(scan)
     check_grid(volume.shape[:3], affine, shape, affine if own is None else own, _name(scan))
     return header
 
@@ -245,7 +247,7 @@ def _checked_scan(scan: Header | str | Path | None, volume: NDArray[Any], affine
 def _require_ending(path: str | Path, *endings: str) -> None:
     if not str(path).lower().endswith(endings):
         expected = f"one of {', '.join(endings)}"
-        raise InputError(path, found="another ending", expected=expected, remedy="name the file with one of these")
+        raise InputError(path, found="another ending", expected=expected, remedy="use one of these endings")
 
 
 def _name(scan: Header | str | Path | None) -> str:

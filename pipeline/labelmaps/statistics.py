@@ -1,4 +1,4 @@
-"""The statistics of a predicted label map: size, surface, place and intensity of each label, as JSON and as CSV."""
+"""Measure a predicted label map: size, surface, position and intensity of each label, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..files import write_text
 from .label_table import Label
 from .surface import measure_boundary
 
-__all__ = ["label_statistics", "write_statistics", "write_table"]
+__all__ = ["measure_labels", "write_statistics", "write_table"]
 
 _UNITS = {
     "volume_ml": "ml",
@@ -33,7 +33,7 @@ _UNITS = {
 }
 
 
-def label_statistics(
+def measure_labels(
     labels: NDArray[Any],
     image: NDArray[Any] | Sequence[NDArray[Any]] | None,
     affine: NDArray[Any],
@@ -41,38 +41,38 @@ def label_statistics(
     *,
     channels: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Measure every label of the table in a label map.
+    """Return the measures of each label of the table in a label map.
 
-    The surface (in 2D the perimeter) is that of the label smoothed by a voxel or so, at the level that leaves its
-    volume as it is, by marching cubes in world coordinates; the volume's border closes it. On spheres with a radius of
-    6 voxels and more it is within 2 % of the truth (3 % where voxels are seven times as thick as wide), a box loses 1
-    to 3 % at its edges, and of a label that is a voxel or two thin the figure is rough.
+    To measure the surface (in 2D the perimeter), the label is smoothed by about a voxel and cut at the level that keeps
+    its volume, by marching cubes in world coordinates. The volume's border closes the surface. The error is at most 2 %
+    on spheres with a radius of 6 voxels or more (3 % if voxels are seven times as thick as wide). A box loses 1 to 3 %
+    at its edges. The surface of labels only one or two voxels thin is rough.
 
     Args:
         labels: integers, (x, y, z) or (x, y).
-        image: the scan's intensities in its own unit: the shape of `labels`, the same with channels first, one array
-            of that shape for each channel, or None.
-        affine: voxel to world, 4x4 (mm, RAS); it may be oblique, sheared or mirrored. In 2D the pixels are in
-            the plane of its first two axes.
+        image: the scan's intensities in its own unit: an array with the shape of `labels`, one with channels first, a
+            sequence with one array per channel, or None.
+        affine: voxel to world, 4x4 (mm, RAS). It may be oblique, sheared or mirrored. In 2D the pixels are in the plane
+            of its first two axes.
         table: the labels to measure.
-        channels: names of the image's channels; their numbers from 0 where there are none.
+        channels: names of the image's channels; by default their numbers from 0.
 
     Returns:
         One row per label, in the order of the table: "label", "name", "voxels", "volume_ml" and "surface_cm2" (in 2D
         "area_mm2" and "perimeter_mm"), "centroid_mm" (three world coordinates), "bounding_box" ("first" and "last"
         voxel, both included), "touches_border" (whether it reaches the edge of the volume along an axis of more than
         one voxel, so that it may be cut off) and "intensity" ("channel", "mean" and "sd" of each channel, over finite
-        voxels). A label that is absent has 0 voxels and None otherwise.
+        voxels). An absent label has 0 voxels, and None for the other measures.
 
     Raises:
-        ValueError: If the shapes do not fit, the labels are no integers or the affine maps voxels to nothing.
+        ValueError: If the shapes do not match, the labels are no integers, or the affine is singular or not finite.
     """
     images = _split_channels(image, labels)
     if not np.isfinite(affine).all() or not voxel_size(affine, labels.ndim) > 0:
         msg = f"affine {np.asarray(affine).tolist()}: expected finite numbers and independent axes"
         raise ValueError(msg)
     if channels and len(channels) != len(images):
-        msg = f"{len(channels)} names for {len(images)} channels"
+        msg = f"{len(channels)} names for {len(images)} channels: expected one name per channel"
         raise ValueError(msg)
     names = [str(name) for name in channels] or [str(number) for number in range(len(images))]
     boxes = ndimage.find_objects(labels, max_label=max((label.value for label in table), default=1))
@@ -91,11 +91,11 @@ def label_statistics(
 
 
 def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, scan: str) -> None:
-    """Write the rows of one scan as JSON, with their units; six digits of every number that is not whole.
+    """Write the rows of one scan as JSON, with units. Numbers that are not whole have six digits.
 
     Args:
-        rows: as `label_statistics` returns them.
-        path: the file, which appears whole or not at all.
+        rows: from `measure_labels`.
+        path: the file, written completely or not at all.
         scan: the scan's name.
     """
     used = {key for row in rows for key in row}
@@ -107,14 +107,14 @@ def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[
 def write_table(
     per_scan: Mapping[str, str | os.PathLike[str] | Sequence[Mapping[str, Any]]], path: str | os.PathLike[str]
 ) -> None:
-    """Write the rows of all scans as one CSV: a line per scan and label, by the scans' names; nothing where absent.
+    """Write the rows of all scans as one CSV, with a line per scan and label. Absent labels have empty cells.
 
     Args:
-        per_scan: by the scan's name its rows, or the file that `write_statistics` wrote.
-        path: the file, which appears whole or not at all.
+        per_scan: each scan's rows, or the file that `write_statistics` wrote, by the scan's name.
+        path: the file, written completely or not at all.
 
     Raises:
-        InputError: If a file cannot be read or is not one of `write_statistics`.
+        InputError: If a file cannot be read or was not written by `write_statistics`.
     """
     lines = []
     for scan in sorted(per_scan):
@@ -130,7 +130,7 @@ def write_table(
 
 
 def _split_channels(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the channels of the image one by one, each on the grid of the labels."""
+    """Return the channels of the image, each with the shape of the labels."""
     if labels.dtype.kind not in "iu" or labels.ndim not in {2, 3}:
         msg = f"labels of type {labels.dtype} and shape {labels.shape}: expected integers, (x, y, z) or (x, y)"
         raise ValueError(msg)
@@ -154,7 +154,7 @@ def _make_empty_row(label: Label, dims: int, channels: Sequence[str]) -> dict[st
 def _measure_label(
     inside: NDArray[np.bool_], box: tuple[slice, ...], shape: tuple[int, ...], affine: NDArray[Any]
 ) -> dict[str, Any]:
-    """Measure one label: booleans of its bounding box in a volume of this shape."""
+    """Return the measures of one label, from the booleans of its bounding box in a volume of this shape."""
     axes = range(inside.ndim)
     edges = np.asarray(affine, dtype=np.float64)[:3, : inside.ndim]
     counts = [np.count_nonzero(inside, axis=tuple(other for other in axes if other != axis)) for axis in axes]
@@ -178,14 +178,14 @@ def _measure_label(
 
 
 def _measure_intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) -> dict[str, float | None]:
-    """Return mean and standard deviation of a label's finite voxels, plane by plane: a copy of all would be large."""
+    """Return mean and standard deviation of a label's finite voxels, computed plane by plane to save memory."""
     slowest = int(np.argmax(labels.strides))
     count, mean, squares = 0, 0.0, 0.0
     for plane, marked in zip(np.moveaxis(channel, slowest, 0), np.moveaxis(labels, slowest, 0), strict=True):
         values = plane[marked == value].astype(np.float64)
         values = values[np.isfinite(values)]
         if values.size:
-            # Chan, Golub and LeVeque (1983): stable where the mean is far larger than the deviation.
+            # Chan, Golub and LeVeque (1983): stable even if the mean is far larger than the deviation.
             change = float(values.mean()) - mean
             total = count + values.size
             squares += float(values.var()) * values.size + change**2 * count * values.size / total
@@ -195,7 +195,7 @@ def _measure_intensity(channel: NDArray[Any], labels: NDArray[Any], value: int) 
 
 
 def _round_numbers(value: Any) -> Any:
-    """Return the same rows with six digits of every floating-point number: more are noise of the machine."""
+    """Return the same rows with floating-point numbers rounded to six digits. Further digits differ by machine."""
     if isinstance(value, Mapping):
         return {key: _round_numbers(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -212,7 +212,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             path,
-            found=f"no statistics of a scan ({type(error).__name__}: {error})",
+            found=f"a file without a scan's statistics ({type(error).__name__}: {error})",
             expected="the JSON file that a prediction writes for a scan",
             remedy="predict that scan again",
         ) from error
@@ -220,7 +220,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one line of the table: every measure in a column of its own, also where it is absent."""
+    """Return one line of the table, with one column per measure, also for measures that are None."""
     dims = 3 if "volume_ml" in row else 2
     sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
     line = {key: row[key] for key in ("label", "name", "voxels", *sizes)}

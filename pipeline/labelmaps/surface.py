@@ -1,4 +1,4 @@
-"""The surface of a label, without the steps of its voxels."""
+"""Measure the surface of a label without the steps of its voxels."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from skimage.measure import find_contours, marching_cubes
 
 __all__ = ["measure_boundary"]
 
-_SMOOTHING = 0.8  # voxels along the axis with the largest ones: the least that takes the steps off a sphere
+_SMOOTHING = 0.8  # voxels along the axis of the largest voxel size: just enough to remove a sphere's steps
 _MAX_SMOOTHING = 3.0  # voxels along any axis
-_REACH = 3.0  # standard deviations after which a Gaussian is cut off
+_REACH = 3.0  # standard deviations at which a Gaussian is cut off
 _BRICK = {
     2: 512,
     3: 64,
-}  # voxels, by dimensions; bricks wholly inside or outside a label are skipped
-_BINS = 1 << 14  # of the smoothed label's values, 0 to 1
+}  # voxels along a side, by dimensions; bricks completely inside or outside a label are skipped
+_BINS = 1 << 14  # for the smoothed label's values, 0 to 1
 
 
 def measure_boundary(inside: NDArray[np.bool_], edges: NDArray[np.float64]) -> float:
     """Return the surface (mm2) of a label in 3D, its perimeter (mm) in 2D.
 
-    Marching cubes on the steps of the voxels themselves return up to a quarter too much.
+    Marching cubes without smoothing would return up to a quarter too much.
 
     Args:
-        inside: booleans of its bounding box; the label is nowhere else.
-        edges: the edges of a voxel in the world as columns (mm), 3 x dims.
+        inside: booleans of the label's bounding box.
+        edges: the edges of a voxel in world coordinates as columns (mm), 3 x dims.
     """
     spacing = np.linalg.norm(edges, axis=0)
     sigma = np.minimum(_SMOOTHING * np.sqrt(spacing.max() / spacing), _MAX_SMOOTHING)
-    # Counted from the top, as many voxels are above the level as the label has, so that its volume stays the same.
+    # The volume stays the same if as many voxels are above the level as the label has.
     voxels, histogram = 0, np.zeros(_BINS, dtype=np.int64)
     for count, values in _smooth_bricks(inside, sigma):
         voxels += count
@@ -44,9 +44,9 @@ def measure_boundary(inside: NDArray[np.bool_], edges: NDArray[np.float64]) -> f
 
 
 def _smooth_bricks(inside: NDArray[np.bool_], sigma: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield the label's voxels in a brick and the smoothed brick, where it is neither wholly inside nor outside.
+    """Yield the number of the label's voxels in a brick, and the smoothed brick, for each brick at its boundary.
 
-    Neighbouring bricks share a plane, so that the surface in all of them is whole.
+    Neighbouring bricks share a plane, so that the surface has no gaps between them.
     """
     size = _BRICK[inside.ndim]
     reach = np.ceil(_REACH * sigma).astype(int)

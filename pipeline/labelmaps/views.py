@@ -1,4 +1,4 @@
-"""Views for pictures: slices as a radiologist holds them, the fullest of them, their greys, and outlines of labels."""
+"""Views for pictures: slices in radiological convention, the slice with most labels, greys, and outlines of labels."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = [
     "PLANES",
     "Plane",
     "View",
+    "find_fullest_slice",
+    "find_grey_window",
     "find_plane",
-    "flat_view",
-    "fullest_slice",
-    "grey_pixels",
-    "grey_window",
     "has_axes",
+    "make_flat_view",
+    "make_slice_view",
     "paint_labels",
-    "slice_view",
     "thin",
+    "to_grey_pixels",
 ]
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
-"""The world axis (0 right, 1 anterior, 2 superior) across each plane."""
+"""The world axis (0 right, 1 anterior, 2 superior) perpendicular to each plane."""
 
-# In every plane the lower world axis runs to the right and the higher one down, from where RAS coordinates are largest.
+# In each plane the lower world axis runs to the right and the higher one down, starting at the largest RAS coordinates.
 _ENDS = (("R", "L"), ("A", "P"), ("S", "I"))
 _CONSTANT_GREY = 96
 _PERCENTILES = (1.0, 99.5)
 _CT_AIR, _CT_LOWEST, _CT_SOFT = -500.0, -3100.0, (-160.0, 240.0)  # Hounsfield units
-_MAX_SIDE = 2048  # pixels of a slice that are looked at
-_NO_LABEL = np.iinfo(np.int64).min  # below every label, negative ones too
-_MAX_LABEL = 2**53  # up to which floating point counts
+_MAX_SIDE = 2048  # pixels: larger slices are thinned
+_NO_LABEL = np.iinfo(np.int64).min  # below all labels, even negative ones
+_MAX_LABEL = 2**53  # floating point represents all integers up to this
 
 
 class Plane(NamedTuple):
@@ -48,7 +48,7 @@ class Plane(NamedTuple):
         across: the array axis of its columns.
         turn_down: whether the rows run against the array axis.
         turn_across: whether the columns do.
-        letters: at the left, right, upper and lower edge.
+        letters: letters at the left, right, upper and lower edge.
     """
 
     through: int
@@ -68,10 +68,10 @@ class View(NamedTuple):
     """One slice as it is shown.
 
     Attributes:
-        grey: the scan's numbers, (rows, columns) from the top left.
-        labels: the label map's, of the same shape, or None.
-        mm: height of a row and width of a column.
-        letters: at the left, right, upper and lower edge; none in 2D.
+        grey: the scan's values, (rows, columns) from the top left.
+        labels: the label map's values, of the same shape, or None.
+        mm: height of a row and width of a column in mm.
+        letters: letters at the left, right, upper and lower edge; none in 2D.
     """
 
     grey: NDArray[Any]
@@ -86,10 +86,10 @@ class View(NamedTuple):
 
 
 def has_axes(affine: NDArray[Any] | None) -> bool:
-    """Report whether an affine is 4 x 4, finite, and maps the axes to three directions."""
+    """Return whether an affine is 4 x 4, finite, and maps the axes to three directions."""
     if affine is None or np.shape(affine) != (4, 4) or not np.isfinite(affine).all():
         return False
-    # NaN stands for an axis that a singular affine drops.
+    # io_orientation returns NaN for an axis that a singular affine drops.
     return bool(np.isfinite(io_orientation(affine)).all())
 
 
@@ -115,25 +115,22 @@ def find_plane(affine: NDArray[Any], normal: int) -> Plane:
     return Plane(axis_of[normal], down, across, bool(rising[down]), bool(rising[across]), letters)
 
 
-def slice_view(
+def make_slice_view(
     plane: Plane, index: int, image: NDArray[Any], labels: NDArray[Any] | None, spacing: Sequence[float]
 ) -> View:
-    """Return the slice of this index along a plane, of a scan and its label map (x, y, z), as views of both."""
+    """Return the slice at an index of a scan and its label map (x, y, z), without copies."""
     shown = None if labels is None else plane.cut(labels, index)
     return View(plane.cut(image, index), shown, (spacing[plane.down], spacing[plane.across]), plane.letters)
 
 
-def flat_view(image: NDArray[Any], labels: NDArray[Any] | None, spacing: Sequence[float]) -> View:
-    """Return a 2D image as an image viewer shows it: the first axis to the right, the second downwards."""
+def make_flat_view(image: NDArray[Any], labels: NDArray[Any] | None, spacing: Sequence[float]) -> View:
+    """Return a 2D image as image viewers show it: the first axis to the right, the second downwards."""
     return View(image.T, None if labels is None else labels.T, (spacing[1], spacing[0]))
 
 
-def fullest_slice(labels: NDArray[Any], axis: int, *, background: int = 0) -> int:
-    """Return the index of the slice across `axis` with most labelled voxels.
-
-    Of several that are as full, the middle one: of a label that fills the volume, and of none.
-    """
-    # Plane by plane in the order of memory: `labels != background` of the whole would be as large as the volume.
+def find_fullest_slice(labels: NDArray[Any], axis: int, *, background: int = 0) -> int:
+    """Return the index of the slice perpendicular to `axis` with most labelled voxels, of equals the middle one."""
+    # Plane by plane in the order of memory, because `labels != background` for all would be as large as the volume.
     slowest = int(np.argmax(np.abs(labels.strides)))
     planes = np.moveaxis(labels, slowest, 0)
     if slowest == axis:
@@ -148,41 +145,41 @@ def fullest_slice(labels: NDArray[Any], axis: int, *, background: int = 0) -> in
     return int(fullest[(len(fullest) - 1) // 2])
 
 
-def grey_window(views: Sequence[View]) -> tuple[float, float]:
+def find_grey_window(views: Sequence[View]) -> tuple[float, float]:
     """Return the values of a scan that are drawn black and white, for all its views together.
 
-    From the 1st to the 99.5th percentile of what the views show above their lowest value: an even background, however
-    large, takes nothing from the contrast of what is in front of it. A CT, known by its air, has the window of soft
-    tissue (-160 to 240 HU), widened to the middle half of the labelled voxels' values. Values that are not finite do
-    not count. Black and white are the same number where all values are, or none is finite.
+    They are the 1st and the 99.5th percentile of the shown values above the lowest, so that an even background does not
+    reduce the contrast. A CT, recognised by its air, gets the window of soft tissue (-160 to 240 HU), widened to the
+    middle half of the labelled voxels' values. Values that are not finite are ignored. Black and white are equal if all
+    values are equal, or none is finite.
     """
     planes = [(thin(view.grey), None if view.labels is None else thin(view.labels)) for view in views]
-    grey = np.concatenate([_finite(plane) for plane, _ in planes])
+    grey = np.concatenate([_select_finite(plane) for plane, _ in planes])
     if not grey.size:
         return 0.0, 0.0
     lowest, highest = float(grey.min()), float(grey.max())
-    low, high = _percentiles(grey[grey > lowest] if highest > lowest else grey, _PERCENTILES)
+    low, high = _find_percentiles(grey[grey > lowest] if highest > lowest else grey, _PERCENTILES)
     if _CT_LOWEST < low < _CT_AIR and high > _CT_SOFT[0]:
-        labelled = [_finite(plane[labels != 0]) for plane, labels in planes if labels is not None]
+        labelled = [_select_finite(plane[labels != 0]) for plane, labels in planes if labels is not None]
         marked = np.concatenate([np.empty(0), *labelled])
-        own = _percentiles(marked, (25, 75)) if marked.size else _CT_SOFT
+        own = _find_percentiles(marked, (25, 75)) if marked.size else _CT_SOFT
         return min(_CT_SOFT[0], own[0]), max(_CT_SOFT[1], own[1])
     return (low, high) if low < high else (lowest, highest)
 
 
-def grey_pixels(grey: NDArray[Any], window: tuple[float, float]) -> NDArray[np.uint8]:
-    """Return numbers as greys 0 to 255 of the same shape.
+def to_grey_pixels(grey: NDArray[Any], window: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return values as greys 0 to 255, in the same shape.
 
-    Below the window and NaN is black, above it white. A window of no width gives one grey.
+    NaN and values below the window are black, values above it white. A window of no width gives one grey.
 
     Args:
         grey: numbers of any type.
-        window: the values that are black and white: see `grey_window`.
+        window: the values that are black and white: see `find_grey_window`.
     """
     low, high = window
     if not low < high:
         return np.where(np.isfinite(grey), _CONSTANT_GREY, np.where(grey == np.inf, 255, 0)).astype(np.uint8)
-    # Divided first, so that no difference overflows.
+    # Divide first, so that no difference overflows.
     scale = max(abs(low), abs(high))
     shown = np.clip(np.nan_to_num(grey.astype(np.float64), nan=low, posinf=high, neginf=low), low, high) / scale
     black, white = low / scale, high / scale
@@ -191,7 +188,7 @@ def grey_pixels(grey: NDArray[Any], window: tuple[float, float]) -> NDArray[np.u
 
 
 def thin(plane: NDArray[Any]) -> NDArray[Any]:
-    """Return every n-th row and column of a slice, so that no side has more than 2048: a slide has far more."""
+    """Return every n-th row and column of a slice, so that no side has more than 2048 pixels."""
     return plane[tuple(slice(None, None, -(-n // _MAX_SIDE)) for n in plane.shape)]
 
 
@@ -203,22 +200,22 @@ def paint_labels(
     fill: float = 0.0,
     background: int = 0,
 ) -> None:
-    """Paint the labels of a slice into a picture of it: their inner edges one pixel wide, and what is within thinly.
+    """Paint the labels of a slice into its picture: their inner edges one pixel wide, and a light fill.
 
-    Of several voxels under a pixel the largest label is painted, before the background: a lesion of one voxel is not
-    lost where the slice shrinks.
+    If several voxels are under one pixel, the largest label is painted, and background only if there is no label. So a
+    lesion of one voxel stays visible in a smaller picture.
 
     Args:
-        pixels: (height, width, 3); changed in place.
-        labels: (rows, columns); floating point is rounded, NaN is background.
-        colour: of a label's value.
-        fill: share of the colour within the edges, 0 to 1.
+        pixels: (height, width, 3), changed in place.
+        labels: (rows, columns). Floating point is rounded; NaN is background.
+        colour: function that returns the colour of a label value.
+        fill: share of the colour inside the edges, 0 to 1.
         background: the value that is not painted.
     """
-    shown = _labels_of_pixels(labels, pixels.shape[:2], background)
+    shown = _find_pixel_labels(labels, pixels.shape[:2], background)
     framed = np.pad(shown, 1, constant_values=_NO_LABEL)
-    beside = (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:])
-    edge = np.any([neighbour != shown for neighbour in beside], axis=0)
+    neighbours = (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:])
+    edge = np.any([neighbour != shown for neighbour in neighbours], axis=0)
     for value in np.unique(shown[shown != _NO_LABEL]):
         inside, paint = shown == value, np.array(colour(int(value)))
         if fill:
@@ -226,8 +223,8 @@ def paint_labels(
         pixels[inside & edge] = paint
 
 
-def _labels_of_pixels(labels: NDArray[Any], size: tuple[int, ...], background: int) -> NDArray[np.int64]:
-    """Return the largest label under each pixel, as (height, width); `_NO_LABEL` where there is background alone."""
+def _find_pixel_labels(labels: NDArray[Any], size: tuple[int, ...], background: int) -> NDArray[np.int64]:
+    """Return the largest label under each pixel, as (height, width); `_NO_LABEL` if there is only background."""
     if labels.dtype.kind == "f":
         finite = np.nan_to_num(labels, nan=background, posinf=background, neginf=background)
         labels = np.rint(finite).clip(-_MAX_LABEL, _MAX_LABEL)
@@ -238,13 +235,13 @@ def _labels_of_pixels(labels: NDArray[Any], size: tuple[int, ...], background: i
     return whole
 
 
-def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+def _select_finite(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the finite values as one row."""
     finite: NDArray[np.float64] = values[np.isfinite(values)].astype(np.float64)
     return finite
 
 
-def _percentiles(values: NDArray[np.float64], shares: tuple[float, float]) -> tuple[float, float]:
+def _find_percentiles(values: NDArray[np.float64], shares: tuple[float, float]) -> tuple[float, float]:
     # Divided first, so that no difference overflows.
     scale = max(float(np.abs(values).max()), np.finfo(np.float64).tiny)
     low, high = np.percentile(values / scale, shares)

@@ -1,8 +1,8 @@
-"""Networks with light, learnable skip connections. Needs torch and monai only.
+"""Networks with light, learnable skip connections. Needs only torch and monai.
 
-A network joins with a file, a line here, a settings class in ``pipeline/bundle/network_schema.py``, a row of
-``tests/networks/test_networks.py`` and a row of ``docs/networks.md``; a skip connection with a file, a line here and a
-row of ``docs/skips.md``.
+To add a network: a file, a line here, a settings class in ``pipeline/bundle/network_schema.py``, a row in
+``tests/networks/test_networks.py`` and a row in ``docs/networks.md``. To add a skip connection: a file, a line here and
+a row in ``docs/skips.md``.
 """
 
 from .contract import Network, Networks, build_network

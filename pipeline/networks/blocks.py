@@ -1,4 +1,4 @@
-"""What networks and skip connections share."""
+"""Layers and functions that networks and skip connections share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 __all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "require_one_of"]
 
-# A layer's name, or its name with its options: MONAI's way of naming one in a config.
+# A layer's name, or a pair of its name and options, as in MONAI's configs.
 LayerSpec = str | tuple[str, dict[str, Any]]
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve with a kernel made on the spot: stride 1, the grid kept. Can be scripted.
+    """Convolve with a given kernel, with stride 1 and the grid kept. Can be scripted.
 
     Args:
         x: shape (N, C, *spatial), two or three spatial dimensions.
@@ -33,9 +33,9 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def add(total: Tensor, other: Tensor) -> Tensor:
-    """Sum of two tensors of one shape; in the first one's memory where no gradient may need it. Can be scripted.
+    """Return the sum of two tensors of one shape, in the first one's memory if no gradient needs it. Can be scripted.
 
-    A forward hook that keeps the first one has to copy it.
+    A forward hook that keeps the first tensor has to copy it.
     """
     if torch.is_grad_enabled() or total.dtype != other.dtype:
         return total + other
@@ -43,12 +43,12 @@ def add(total: Tensor, other: Tensor) -> Tensor:
 
 
 class Layers:
-    """Makes the layers that the stages of one level are made of.
+    """Factory of the layers in the stages of one level.
 
     Args:
         spatial_dims: 2 or 3.
-        kernel_size: of the convolutions that keep the grid, odd, one number per axis.
-        norm: MONAI normalisation name or ``(name, options)``; None for none, and convolutions then have a bias.
+        kernel_size: size of the convolutions that keep the grid: odd, one number per axis.
+        norm: MONAI normalisation name or ``(name, options)``. None for none; convolutions then have a bias.
         act: MONAI activation name or ``(name, options)``.
     """
 
@@ -61,15 +61,15 @@ class Layers:
         self.up_type = Conv[Conv.CONVTRANS, spatial_dims]
 
     def act(self, channels: int) -> nn.Module:
-        """Activation; ``"prelu"`` has one slope per channel."""
+        """Return an activation. ``"prelu"`` has one slope per channel."""
         if self.act_spec == "prelu":
             return nn.PReLU(channels)
         return get_act_layer(self.act_spec)
 
     def act_in_place(self, channels: int) -> nn.Module:
-        """Activation of a sum, which nothing else needs: in place, if it can be.
+        """Return an activation of a sum that nothing else needs. It works in place if it can.
 
-        After a normalisation it cannot: that gives a view, and the backward pass would copy all that it views.
+        Do not use it after a normalisation: that returns a view, and the backward pass would copy the whole tensor.
         """
         act = self.act(channels)
         if hasattr(act, "inplace"):
@@ -77,52 +77,52 @@ class Layers:
         return act
 
     def norm(self, channels: int) -> nn.Module:
-        """Normalisation of that many channels; an identity for None."""
+        """Return a normalisation of that many channels, or an identity for None."""
         return get_norm_layer(self.norm_spec or "", spatial_dims=self.spatial_dims, channels=channels)
 
     def bare_conv(self, in_channels: int, out_channels: int) -> Any:
-        """Convolution alone, the grid kept."""
+        """Return a convolution that keeps the grid."""
         padding = tuple(k // 2 for k in self.kernel_size)
         return self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
 
     def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        """Convolution and normalisation."""
+        """Return convolution and normalisation."""
         return nn.Sequential(self.bare_conv(in_channels, out_channels), self.norm(out_channels))
 
     def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
-        """Convolution, normalisation, activation."""
+        """Return convolution, normalisation and activation."""
         return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
 
     def stage(self, channels: int, convs: int) -> nn.Sequential:
-        """That many of ``conv_act``, width kept."""
+        """Return that many ``conv_act`` of constant width."""
         return nn.Sequential(*[self.conv_act(channels, channels) for _ in range(convs)])
 
     def down(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
-        """Convolution whose size is its stride, one number per axis: 2 halves the axis, 1 keeps it."""
+        """Return a convolution whose kernel is as large as its stride. Per axis, 2 halves the size and 1 keeps it."""
         conv = self.conv_type(in_channels, out_channels, kernel_size=stride, stride=stride, bias=not self.norm_spec)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
     def up(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
-        """Transposed convolution whose size is its stride, one number per axis: 2 doubles the axis, 1 keeps it."""
+        """Return a transposed convolution whose kernel is as large as its stride. Per axis, 2 doubles the size."""
         conv = self.up_type(in_channels, out_channels, kernel_size=stride, stride=stride)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
     def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
-        """1x1 convolution with a bias."""
+        """Return a 1x1 convolution with a bias."""
         conv: nn.Module = self.conv_type(in_channels, out_channels, kernel_size=1)
         return conv
 
     def dropout(self, probability: float) -> nn.Module:
-        """Dropout of whole channels; an identity for probability 0."""
+        """Return dropout of whole channels, or an identity for probability 0."""
         dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
         return dropout if probability > 0 else nn.Identity()
 
 
 class Repeat(nn.Module):
-    """Repeats the channels as a whole: 1, 2, 1, 2, ...
+    """Repeat all channels in turn: 1, 2, 1, 2, ...
 
     Args:
-        times: how often.
+        times: number of repetitions.
     """
 
     def __init__(self, times: int) -> None:
@@ -130,17 +130,17 @@ class Repeat(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, *spatial) to (N, times * C, *spatial); one channel stays one, for a sum to broadcast."""
+        """Map (N, C, *spatial) to (N, times * C, *spatial); a single channel is kept, since sums broadcast it."""
         return x if x.shape[1] == 1 else torch.cat([x] * self.times, dim=1)
 
 
 class TwoInputConv(nn.Module):
-    """``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``: the same sum, without the concatenation.
+    """Compute ``conv(cat(x, transferred))`` as ``conv(x) + conv(transferred)``, without the concatenation.
 
     Normalisation and activation follow.
 
     Args:
-        layers: makes the layers.
+        layers: factory of the layers.
         channels: channels of x, and of the output.
         transferred: channels of the second input.
     """
@@ -160,7 +160,7 @@ class TwoInputConv(nn.Module):
 
 
 def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
-    """Raise a ValueError that names the argument and what it may be, unless it is one of these."""
+    """Raise a ValueError that names the argument and its possible values, unless it is one of them."""
     if value not in known:
-        msg = f"{name} is '{value}'; it is one of {', '.join(known)}"
+        msg = f"{name} is '{value}'; expected one of {', '.join(known)}"
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""What the rest of LightSkip asks of a network, and how one is built from its spec."""
+"""The protocol that LightSkip's networks follow, and how to build one from its spec."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -19,20 +19,19 @@ Networks = NetworkRegistry(
 class Network(Protocol):
     """A segmentation network with a skip connection per level.
 
-    It maps (N, in_channels, *spatial) to logits (N, out_channels, *spatial); in training mode, with deep supervision,
-    to a list of logits, finest first. :class:`~pipeline.networks.encoder_decoder.EncoderDecoder` has all of this.
+    It maps (N, in_channels, *spatial) to logits (N, out_channels, *spatial). In training mode with deep supervision it
+    returns a list of logits, finest first. :class:`~pipeline.networks.encoder_decoder.EncoderDecoder` implements this.
 
     Attributes:
-        title: what people call it, such as "V-Net".
-        publication: where it was published, such as "Milletari et al., arXiv 1606.04797"; empty for none.
-        reference: the same as a list of references has it, with the paper's title; empty for none.
+        title: its common name, such as "V-Net".
+        publication: where it was published, such as "Milletari et al., arXiv 1606.04797". Empty for none.
+        reference: the same for a list of references, with the paper's title. Empty for none.
         spatial_dims: 2 or 3.
         in_channels: channels of the input.
-        out_channels: the classes, background included.
+        out_channels: number of classes, background included.
         channels: width of each encoder level, finest first.
-        size_divisor: what spatial sizes must divide by, one number per axis.
-        spec: what builds it, JSON-able: its registered name as ``name``, and its arguments. None for a class that is
-            not registered.
+        size_divisor: the numbers that must divide the spatial sizes, one per axis.
+        spec: its registered name (``name``) and its arguments, JSON-able. None for a class that is not registered.
     """
 
     title: str
@@ -60,11 +59,11 @@ def build_network(spec: Mapping[str, Any]) -> Any:
         The network, an ``nn.Module`` and a :class:`Network`, with new weights.
 
     Raises:
-        ValueError: the name is missing or not registered (the message names the nearest), or the network does not take
-            an argument.
+        ValueError: the name is missing or not registered (the message has the nearest names), or the network does not
+            accept an argument.
     """
     if not isinstance(spec.get("name"), str):
-        msg = f"a network's spec has a name, one of {', '.join(_known())}; found {spec.get('name')!r}"
+        msg = f"found the network name {spec.get('name')!r}; expected one of {', '.join(_known_names())} as `name`"
         raise ValueError(msg)
     arguments = {key: value for key, value in spec.items() if key != "name"}
     network_type: type[nn.Module] = Networks[spec["name"]]
@@ -77,5 +76,5 @@ def build_network(spec: Mapping[str, Any]) -> Any:
         raise ValueError(msg) from error
 
 
-def _known() -> list[str]:
+def _known_names() -> list[str]:
     return [name.lower() for name in Networks.names]

@@ -1,4 +1,4 @@
-"""What every encoder-decoder with skip connections shares: levels, skips, deep supervision, the check of sizes."""
+"""The base of every encoder-decoder with skip connections: levels, skips, deep supervision, check of sizes."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,52 +15,52 @@ __all__ = ["DecoderStage", "EncoderDecoder", "EncoderStage", "MakeSkip"]
 
 
 class EncoderStage(Protocol):
-    """A level's stage on the way down: from the feature map of the level above (or the input) to its own.
+    """A level's encoder stage. It maps the feature map of the next finer level (or the input) to its own.
 
     Attributes:
-        out_channels: of the feature map, which is what the level's skip connection gets.
+        out_channels: channels of its feature map, which the level's skip connection receives.
     """
 
     out_channels: int
 
 
 class DecoderStage(Protocol):
-    """A level's stage on the way up, called with the feature map from below and what its skip kept of the encoder's.
+    """A level's decoder stage, called with the next coarser feature map and what its skip kept of the encoder's.
 
     Attributes:
         skip: the level's skip connection. The network calls its ``keep``, the stage its ``join`` or ``transfer``.
-        out_channels: of the stage's feature map.
+        out_channels: channels of the stage's feature map.
     """
 
     skip: SkipConnection
     out_channels: int
 
 
-# Makes a level's skip connection, for as many channels as the decoder has there: make_skip(decoder_channels=64).
+# Builds a level's skip connection for the decoder's channels at that level: make_skip(decoder_channels=64).
 MakeSkip = Callable[..., SkipConnection]
 
 
 class EncoderDecoder(nn.Module):
     """An encoder-decoder: stages down, stages up, a skip connection per level between them.
 
-    A network is a subclass whose constructor makes the stages and hands them to this one. A stage is any module: dense
-    blocks whose width grows, several residual blocks, a stage followed by a recalibration of its channels. Nothing is
-    assumed about widths but what ``out_channels`` of a stage says.
+    A network is a subclass whose constructor builds the stages and passes them to this one. A stage can be any module:
+    dense blocks of growing width, several residual blocks, a stage followed by channel recalibration. The only width
+    that matters is a stage's ``out_channels``.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output: the classes, background included.
-        strides: between each level and the next coarser, one number per axis.
+        strides: stride between each level and the next coarser one, one number per axis.
         encoder: the :class:`EncoderStage` of each level, finest first.
         skip: a name, ``(name, options)``, or a list with one of these per skip, finest level first.
-        make_stage: makes the :class:`DecoderStage` of a level from the level (0 is the finest), the channels that come
-            from below, and what makes its skip connection. It is called deepest level first.
-        make_head: makes what maps the finest feature map to logits, from its channels.
+        make_stage: builds the :class:`DecoderStage` of a level. Its arguments are the level (0 is the finest), the
+            channels of the next coarser feature map, and a :data:`MakeSkip`. It is called for the deepest level first.
+        make_head: builds the module that maps the finest feature map to logits, from the number of its channels.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
 
     Raises:
-        ValueError: ``skip`` has another form or length, a name in it is not registered, or a skip merges in a
-            ``forward`` of its own.
+        ValueError: ``skip`` has another form or length, a name in it is not registered, or a skip overrides
+            ``forward``.
 
     Shapes: input (N, in_channels, *spatial), each spatial size divisible by its axis's entry of ``size_divisor``, the
     product of the axis's strides; output (N, out_channels, *spatial), logits.
@@ -109,7 +109,7 @@ class EncoderDecoder(nn.Module):
         self.deep_supervision = deep_supervision
         self.encoder = nn.ModuleList(cast("Sequence[nn.Module]", encoder))
         skips = skip_per_level(skip, self.levels - 1)
-        # Deepest first, the order in which they run.
+        # Deepest level first, the order in which they run.
         self.decoder = nn.ModuleList()
         widths = [self.channels[-1]]
         for level in reversed(range(self.levels - 1)):
@@ -134,15 +134,15 @@ class EncoderDecoder(nn.Module):
         """Map (N, in_channels, *spatial) to logits (N, out_channels, *spatial).
 
         Raises:
-            ValueError: a spatial size is not divisible by its entry of ``size_divisor``; the message names sizes that
+            ValueError: a spatial size is not divisible by its entry of ``size_divisor``. The message names sizes that
                 are.
         """
         self._check_size(x)
         kept: list[Tensor] = []
         for level, stage in enumerate(self.encoder):
             x = stage(x)
-            # The decoder runs deepest first. A light skip reduces the feature map now, so that the whole of it need not
-            # wait for the decoder.
+            # The decoder runs deepest first. A light skip reduces the feature map now, so that memory does not
+            # hold all of it until the decoder needs it.
             for i, up in enumerate(self.decoder):
                 if level + i + 2 == self.levels:
                     kept.append(up.skip.keep(x))
@@ -163,25 +163,25 @@ class EncoderDecoder(nn.Module):
         if x.dim() != self.spatial_dims + 2:
             raise ValueError(
                 f"input has {x.dim()} dimensions; expected {self.spatial_dims + 2}: batch, channels and "
-                f"{self.spatial_dims} spatial ones"
+                f"{self.spatial_dims} spatial dimensions"
             )
         sizes = x.shape[2:]
-        # TorchScript knows no zip of a tuple, no `strict` and no generator.
+        # TorchScript has no zip of a tuple, no `strict` and no generators.
         divisor = list(self.size_divisor)
         if any([size % d != 0 or size == 0 for size, d in zip(sizes, divisor)]):  # noqa: B905, C419
-            below = [max(size // d, 1) * d for size, d in zip(sizes, divisor)]  # noqa: B905
-            above = [(max(size, 1) + d - 1) // d * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            smaller = [max(size // d, 1) * d for size, d in zip(sizes, divisor)]  # noqa: B905
+            larger = [(max(size, 1) + d - 1) // d * d for size, d in zip(sizes, divisor)]  # noqa: B905
             multiple = f"{divisor[0]}" if min(divisor) == max(divisor) else f"{self.size_divisor}"
             raise ValueError(
                 f"spatial size {list(sizes)} does not fit: each must be a multiple of {multiple}; "
-                f"the nearest that fit are {below} and {above}"
+                f"the nearest that fit are {smaller} and {larger}"
             )
 
 
 def _refuse_own_forward(skip: SkipConnection) -> None:
     if type(skip).forward is not SkipConnection.forward:
         msg = (
-            f"the skip connection {type(skip).__name__} merges in a forward of its own, which no network calls: "
-            "write a join"
+            f"the skip connection {type(skip).__name__} overrides forward, which no network calls; "
+            "override join instead"
         )
         raise ValueError(msg)

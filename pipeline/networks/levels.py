@@ -1,4 +1,4 @@
-"""Arguments with a value per level of a network, finest first."""
+"""Check arguments with a value per level of a network, finest first."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,7 +13,7 @@ Strides = Sequence[int | Sequence[int]]
 
 
 def per_level(name: str, values: Sequence[Any], expected: int, *, each: str = "level") -> list[Any]:
-    """Return the values as a list; raise a ValueError that names the argument where they are more or fewer."""
+    """Return the values as a list, or raise a ValueError that names the argument if their number is wrong."""
     if len(values) != expected:
         msg = f"{name} has {len(values)} entries; expected {expected}, one per {each}, finest first"
         raise ValueError(msg)
@@ -24,14 +24,14 @@ def kernel_per_level(kernel_size: KernelSize, *, spatial_dims: int, levels: int)
     """Return the kernel size of each level, one number per axis.
 
     Args:
-        kernel_size: odd; a number, or a list with one per axis, is for all levels. A list in which at least one entry
-            is a list has one entry per level, finest first, each a number or a list with one per axis. So ``[3, 3, 1]``
-            is per axis, however many levels there are.
+        kernel_size: odd. A number, or a list with one number per axis, applies to all levels. A list in which at least
+            one entry is a list has one entry per level, finest first: a number, or a list with one per axis. So
+            ``[3, 3, 1]`` is always per axis, also with three levels.
         spatial_dims: 2 or 3.
-        levels: how many levels there are.
+        levels: number of levels.
 
     Raises:
-        ValueError: when it has none of these forms, or a size is even: that would shift the grid.
+        ValueError: it has none of these forms, or a size is even, which would shift the grid.
     """
     entries: list[Any] = [kernel_size] * levels
     if _is_list(kernel_size) and any(_is_list(entry) for entry in kernel_size):
@@ -39,12 +39,12 @@ def kernel_per_level(kernel_size: KernelSize, *, spatial_dims: int, levels: int)
     kernels = [_per_axis(entry, spatial_dims) for entry in entries]
     if not all(kernels):
         msg = (
-            f"kernel_size is {kernel_size}; it is a whole number, a list of {spatial_dims}, one per axis, or a list "
-            "with one of these per level, finest first, in which at least one is a list"
+            f"kernel_size is {kernel_size}; expected a whole number, a list of {spatial_dims} (one per axis), or a "
+            "list with one of these per level, finest first, with a list among them"
         )
         raise ValueError(msg)
     if any(size < 1 or size % 2 == 0 for kernel in kernels for size in kernel):
-        msg = f"kernel_size is {kernel_size}; sizes must be odd so that a convolution keeps the grid"
+        msg = f"kernel_size is {kernel_size}; expected odd sizes, so that a convolution keeps the grid"
         raise ValueError(msg)
     return kernels
 
@@ -56,28 +56,30 @@ def stride_per_transition(strides: Strides | None, *, spatial_dims: int, levels:
         strides: one entry per transition, finest first: 2, or a list of 1 or 2 per axis, at least one of them 2.
             None is 2 everywhere.
         spatial_dims: 2 or 3.
-        levels: how many levels there are, one more than transitions.
+        levels: number of levels, one more than transitions.
 
     Raises:
-        ValueError: when it has another form.
+        ValueError: it has another form.
     """
     if strides is None:
         strides = [2] * (levels - 1)
-    each = f"2, or a list of {spatial_dims}, one per axis, of 1 and 2 with at least one 2"
+    entry_form = f"2, or a list of {spatial_dims}, one per axis, of 1 and 2 with at least one 2"
     if not _is_list(strides):
-        msg = f"strides is {strides}; it is None or a list with an entry per transition between levels, each {each}"
+        msg = (
+            f"strides is {strides}; expected None, or a list with an entry per transition between levels: {entry_form}"
+        )
         raise ValueError(msg)
     entries = per_level("strides", strides, levels - 1, each="transition between levels")
     steps = [_per_axis(entry, spatial_dims) for entry in entries]
     for entry, step in zip(entries, steps, strict=True):
         if 2 not in step or not {1, 2}.issuperset(step):
-            msg = f"strides has the entry {entry}; each is {each}"
+            msg = f"strides has the entry {entry}; expected {entry_form}"
             raise ValueError(msg)
     return steps
 
 
 def size_divisor(strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return what a network's input sizes must divide by, one number per axis: the product of the axis's strides."""
+    """Return the number that must divide the input size of each axis: the product of the axis's strides."""
     return tuple(prod(axis) for axis in zip(*strides, strict=True))
 
 
@@ -86,6 +88,6 @@ def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
 
 
 def _per_axis(value: Any, spatial_dims: int) -> tuple[int, ...]:
-    """One whole number per axis; empty when the value is neither that many nor a single one."""
+    """Return one whole number per axis, or nothing if the value is neither that many numbers nor a single one."""
     numbers = tuple(value) if _is_list(value) else (value,) * spatial_dims
     return numbers if len(numbers) == spatial_dims and all(type(n) is int for n in numbers) else ()

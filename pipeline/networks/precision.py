@@ -1,4 +1,4 @@
-"""In which number formats a processor computes."""
+"""Find out which number formats a processor computes in."""
 
 import torch
 
@@ -6,7 +6,7 @@ __all__ = ["cpu_has_bfloat16"]
 
 
 def cpu_has_bfloat16() -> bool:
-    """Return whether the CPU multiplies in bfloat16 (AVX512-BF16, AMX, or ARM's), and not by converting to float32.
+    """Return whether the CPU multiplies in bfloat16 itself (AVX512-BF16, AMX, or ARM's), not by converting to float32.
 
     The processor must have the instructions, and oneDNN must be allowed to use them: ``ONEDNN_MAX_CPU_ISA`` limits it.
     """

@@ -1,4 +1,4 @@
-"""Hard-selected channels, taken out of a trained network: the same output from fewer weights."""
+"""Remove the channels that a trained network's hard selection rejects: same output, fewer weights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Pruned", "prune_skips"]
 
 @dataclass(frozen=True)
 class Pruned:
-    """A network without the channels that its hard selection leaves out.
+    """A network without the channels that its hard selection rejects.
 
     Attributes:
-        spec: of the smaller network, see :func:`~pipeline.networks.contract.build_network`.
-        weights: for that network, by name.
-        left_out: for each skip that lost channels, by its level, 0 the finest: how many, of how many.
+        spec: spec of the smaller network, see :func:`~pipeline.networks.contract.build_network`.
+        weights: weights of that network, by name.
+        left_out: (removed channels, all channels) of each skip that lost some, by its level; 0 is the finest.
     """
 
     spec: dict[str, Any]
@@ -33,21 +33,21 @@ class Pruned:
 def prune_skips(network: Network) -> Pruned:
     """Remove the channels that hard-selecting SAT skips do not select.
 
-    Select and Attend are one linear map of the channels (Taghanaki et al., arXiv 1804.05181), so the selected channels'
-    weights go into the kernel of the attention map: a skip ``sat`` becomes ``at`` with the indices of its ``channels``.
-    A skip with soft selection, or one that selects all of its channels, stays as it is.
+    Select and Attend are a single linear map of the channels (Taghanaki et al., arXiv 1804.05181). So the selection
+    weights can be multiplied into the kernel of the attention map: a ``sat`` skip becomes ``at`` with the indices of
+    its ``channels``. A skip with soft selection, or one that selects all of its channels, stays as it is.
 
     Args:
-        network: the trained network, a module that knows its spec.
+        network: the trained network, a module with a spec.
 
     Returns:
-        What to build the smaller network with. The given one is not changed.
+        The spec and weights of the smaller network. The given network is not changed.
 
     Raises:
-        ValueError: the network does not know its spec.
+        ValueError: the network has no spec.
     """
     if network.spec is None:
-        msg = f"a {type(network).__name__} does not know its spec: its class is not registered"
+        msg = f"a {type(network).__name__} has no spec, because its class is not registered"
         raise ValueError(msg)
     skips = network.skips()
     specs: list[Any] = list(skip_per_level(network.spec["skip"], len(skips)))
@@ -63,7 +63,7 @@ def prune_skips(network: Network) -> Pruned:
         if len(channels) == total:
             continue
         left_out[level] = (total - len(channels), total)
-        # A map of nothing is a constant; one channel with a weight of zero gives it.
+        # Without channels the map is a constant, which one channel with a weight of zero computes.
         channels = channels or [0]
         specs[level] = ["at", {**_options(specs[level]), "channels": channels}]
         _fold(weights, name, skip, channels)
@@ -71,15 +71,15 @@ def prune_skips(network: Network) -> Pruned:
 
 
 def _options(spec: Any) -> dict[str, Any]:
-    """Return the options that both skips have."""
+    """Return the options that ``sat`` and ``at`` share."""
     options = {} if isinstance(spec, str) else dict(spec[1])
     return {name: value for name, value in options.items() if name not in ("select", "threshold")}
 
 
 @torch.no_grad()
 def _fold(weights: dict[str, Tensor], name: str, skip: nn.Module, channels: list[int]) -> None:
-    """Put the selected channels' weights into the kernel (M, C, 1, …) of the attention map."""
+    """Multiply the selection weights into the kernel (M, C, 1, …) of the attention map."""
     kernel = weights[f"{name}.attend.conv.weight"]
-    in_force = skip.select().detach().view([1, -1] + [1] * (kernel.dim() - 2))  # type: ignore[operator]
-    weights[f"{name}.attend.conv.weight"] = (kernel * in_force)[:, channels].clone()
+    selection = skip.select().detach().view([1, -1] + [1] * (kernel.dim() - 2))  # type: ignore[operator]
+    weights[f"{name}.attend.conv.weight"] = (kernel * selection)[:, channels].clone()
     del weights[f"{name}.select.weight"]

@@ -1,4 +1,4 @@
-"""Registries: the names that configs use, and the classes that they stand for."""
+"""Registries that map the names in configs to classes."""
 
 import inspect
 import json
@@ -17,9 +17,9 @@ class Registry(LayerFactory):
     """MONAI's layer registry with a decorator for classes: a new part is one class and one line.
 
     Args:
-        name: of the registry, for its documentation.
-        description: likewise.
-        noun: what one entry is, for error messages.
+        name: name of the registry, for its documentation.
+        description: description of the registry, for its documentation.
+        noun: the kind of its entries, for error messages.
     """
 
     def __init__(self, name: str, description: str, *, noun: str) -> None:
@@ -29,7 +29,7 @@ class Registry(LayerFactory):
     def register(self, name: str) -> Callable[[_Class], _Class]:
         """Return a decorator that makes a class available under ``name`` (case is ignored) in code and in configs.
 
-        The same class again, as when a notebook's cell is run twice, replaces its former self.
+        Registering the same class again, for example by running a notebook cell twice, replaces it.
 
         Raises:
             ValueError: the name is taken by another class.
@@ -46,10 +46,10 @@ class Registry(LayerFactory):
 
 
 class NetworkRegistry(Registry):
-    """Registry of networks. A network that it builds knows its spec: the attribute ``spec``."""
+    """Registry of networks. Instances of its networks have their spec in the attribute ``spec``."""
 
     def register(self, name: str) -> Callable[[_Class], _Class]:
-        """Return a decorator that registers a network under ``name``, and makes its instances record their arguments.
+        """Return a decorator that registers a network under ``name`` and makes its instances record their arguments.
 
         Raises:
             ValueError: the name is taken by another class.
@@ -64,23 +64,23 @@ class NetworkRegistry(Registry):
 
 
 def normalise_spec(spec: Any) -> Any:
-    """Return the spec as JSON has it, tuples as lists, so that it equals itself after it was saved.
+    """Return the spec as JSON stores it, with tuples as lists, so that it equals its saved copy.
 
     Raises:
-        TypeError: a value is neither a number, text, None, nor a list or mapping of these.
+        TypeError: a value is not a number, text, None, or a list or mapping of these.
     """
     return json.loads(json.dumps(spec))
 
 
 def _record_arguments(cls: Any, name: str) -> None:
-    """Wrap the constructor: it sets ``spec`` to the name and all arguments, or leaves it where JSON cannot hold one."""
+    """Wrap the constructor to set ``spec`` to the name and all arguments, if JSON can store them."""
     construct = cls.__init__
     signature = inspect.signature(construct)
 
     @wraps(construct)
     def construct_and_record(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
-        # A subclass that is not registered itself is another network.
+        # A subclass that is not registered itself has no spec.
         if type(self) is not cls:
             return
         bound = signature.bind(self, *args, **kwargs)

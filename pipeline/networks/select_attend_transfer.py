@@ -1,8 +1,8 @@
 """Select, Attend, Transfer: the light, learnable skip connections of Taghanaki et al. (arXiv 1804.05181, MLMI 2019).
 
-What the paper gives: three steps, the arms AT, ST and SAT, a sparse weight per channel, one map handed over. Our
-choices: weights start at one, the sparsity term is the mean absolute weight, the map is a sigmoid of a 1x1
-convolution, and the threshold of hard selection.
+From the paper: the three steps, the arms AT, ST and SAT, a sparse weight per channel, one transferred map. LightSkip's
+choices: weights start at one, the sparsity term is the mean absolute weight, the map is a sigmoid of a 1x1 convolution,
+and hard selection has a threshold.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ __all__ = ["Select", "selected_channels", "sparsity"]
 class Select(nn.Module):
     """Select: one learned weight per channel, kept sparse by an L1 term (Taghanaki et al., the first step).
 
-    Under hard selection a channel that falls below the threshold is out for good: the segmentation loss has no
-    gradient for its weight any more, and the sparsity term goes on pulling it towards zero.
+    Under hard selection a channel that falls below the threshold never returns: its weight has no gradient from the
+    segmentation loss any more, and the sparsity term keeps pulling it towards zero.
 
     Args:
         channels: number of channels, C.
         mode: ``"soft"`` multiplies by the weights; ``"hard"`` also sets weights under ``threshold`` to exactly zero.
-        threshold: channels whose absolute weight is at least this count as selected. Weights start at 1.
+        threshold: minimum absolute weight of a selected channel. Weights start at 1.
     """
 
     mode: Final[str]
@@ -36,24 +36,24 @@ class Select(nn.Module):
     def __init__(self, channels: int, *, mode: str = "soft", threshold: float = 0.05) -> None:
         super().__init__()
         if mode not in ("soft", "hard"):
-            msg = f"select is '{mode}'; it is 'soft' or 'hard'"
+            msg = f"select is '{mode}'; expected 'soft' or 'hard'"
             raise ValueError(msg)
         self.mode = mode
         self.threshold = threshold
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self) -> Tensor:
-        """Return the weights in force, shape (C,)."""
+        """Return the weights, shape (C,). Under hard selection, those of rejected channels are zero."""
         if self.mode == "hard":
             return self.weight * (self.weight.abs() >= self.threshold).to(self.weight.dtype)
         return self.weight
 
     def sparsity(self) -> Tensor:
-        """Mean absolute weight, a scalar; taken before the threshold so that it goes on pulling weak channels down."""
+        """Return the mean absolute weight, a scalar. It ignores the threshold and so keeps pulling weak ones down."""
         return self.weight.abs().mean()
 
     def selected(self) -> list[int]:
-        """Indices of the selected channels."""
+        """Return the indices of the selected channels."""
         return torch.nonzero(self.weight.detach().abs() >= self.threshold).flatten().tolist()
 
 
@@ -63,7 +63,7 @@ class Attend(nn.Module):
     Args:
         spatial_dims: 2 or 3.
         channels: channels of the feature map, C.
-        maps: how many maps, M.
+        maps: number of maps, M.
         gate: ``"sigmoid"``, or ``"linear"`` to leave the sigmoid out.
     """
 
@@ -73,17 +73,17 @@ class Attend(nn.Module):
         super().__init__()
         require_one_of("gate", gate, ("sigmoid", "linear"))
         if maps < 1:
-            msg = f"maps is {maps}; it must be at least 1"
+            msg = f"maps is {maps}; expected at least 1"
             raise ValueError(msg)
         self.gate = gate
         self.conv = Conv[Conv.CONV, spatial_dims](channels, maps, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, M, *spatial)."""
-        return self._gated(self.conv(x))
+        return self._apply_gate(self.conv(x))
 
-    def weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
-        """Attend to ``x * channel_weight`` without making it: the weights go into the kernel, exactly.
+    def forward_weighted(self, x: Tensor, channel_weight: Tensor) -> Tensor:
+        """Attend to ``x * channel_weight`` without computing it: multiply the kernel by the weights, which is exact.
 
         Args:
             x: shape (N, C, *spatial).
@@ -94,14 +94,14 @@ class Attend(nn.Module):
         """
         ones = [1] * (x.dim() - 2)
         kernel = self.conv.weight * channel_weight.view([1, -1] + ones)  # noqa: RUF005  TorchScript cannot unpack
-        return self._gated(convolve(x, kernel, self.conv.bias))
+        return self._apply_gate(convolve(x, kernel, self.conv.bias))
 
-    def _gated(self, x: Tensor) -> Tensor:
+    def _apply_gate(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x) if self.gate == "sigmoid" else x
 
 
 class _AttentionSkip(SkipConnection):
-    """Hands over attention maps: concatenated, or projected to the decoder's width and added."""
+    """Transfer attention maps: concatenated, or projected to the decoder's width and added."""
 
     def __init__(self, spatial_dims: int, decoder_channels: int, maps: int, merge: str) -> None:
         summed = merge == "sum"
@@ -112,27 +112,27 @@ class _AttentionSkip(SkipConnection):
             self.project = Conv[Conv.CONV, spatial_dims](maps, decoder_channels, kernel_size=1, bias=False)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the maps (N, M, *spatial); projected, (N, C_d, *spatial), where they are to be added."""
+        """Return the maps (N, M, *spatial), or their projection (N, C_d, *spatial) for a sum."""
         return self.project(kept)
 
 
 @Skip.register("at")
 class AttendTransfer(_AttentionSkip):
-    """AT: one attention map made from all encoder channels is concatenated.
+    """AT: concatenate one attention map made from all encoder channels.
 
     Args:
         spatial_dims: 2 or 3.
         encoder_channels: channels of the encoder's feature map, C_e.
         decoder_channels: channels of the decoder's feature map, C_d.
         maps: attention maps, M; one as published.
-        gate: ``"sigmoid"``, or ``"linear"`` to leave it out (our addition).
-        merge: ``"concat"`` as published; ``"sum"`` projects the maps to C_d channels and adds them (our addition):
-            with M < C_d, a skip by sum that goes through a bottleneck of M channels.
-        channels: indices of the encoder's channels that are attended to; None for all of them. What hard selection
-            leaves, once it is known: see :func:`~pipeline.networks.prune.pruned`.
+        gate: ``"sigmoid"``, or ``"linear"`` to leave it out (LightSkip's addition).
+        merge: ``"concat"`` as published; ``"sum"`` projects the maps to C_d channels and adds them (LightSkip's
+            addition). With M < C_d that is a sum through a bottleneck of M channels.
+        channels: indices of the encoder's channels to attend to. None for all of them. Pruning sets it to the channels
+            that hard selection kept: see :func:`~pipeline.networks.prune.prune_skips`.
 
     Raises:
-        ValueError: when an index is repeated, or there is no such channel, or none is given.
+        ValueError: an index is repeated, a channel does not exist, or the list is empty.
     """
 
     channels: Tensor
@@ -150,35 +150,35 @@ class AttendTransfer(_AttentionSkip):
         channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__(spatial_dims, decoder_channels, maps, merge)
-        some = list(range(encoder_channels)) if channels is None else _checked(channels, encoder_channels)
-        self.takes_all = len(some) == encoder_channels
-        self.attend = Attend(spatial_dims, len(some), maps=maps, gate=gate)
-        # Not among the weights: the config says it.
-        self.register_buffer("channels", torch.tensor(sorted(some)), persistent=False)
+        indices = list(range(encoder_channels)) if channels is None else _check_channels(channels, encoder_channels)
+        self.takes_all = len(indices) == encoder_channels
+        self.attend = Attend(spatial_dims, len(indices), maps=maps, gate=gate)
+        # Not saved with the weights: it comes from the config.
+        self.register_buffer("channels", torch.tensor(sorted(indices)), persistent=False)
 
     def keep(self, encoder: Tensor) -> Tensor:
         """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend(encoder if self.takes_all else torch.index_select(encoder, 1, self.channels))
 
 
-def _checked(channels: Sequence[int], available: int) -> list[int]:
-    some = list(channels)
-    if not some or len(set(some)) < len(some) or not all(0 <= channel < available for channel in some):
-        msg = f"channels is {some}; it must hold different indices of the encoder's {available} channels, from 0"
+def _check_channels(channels: Sequence[int], available: int) -> list[int]:
+    indices = list(channels)
+    if not indices or len(set(indices)) < len(indices) or not all(0 <= index < available for index in indices):
+        msg = f"channels is {indices}; expected different indices of the encoder's {available} channels, from 0"
         raise ValueError(msg)
-    return some
+    return indices
 
 
 @Skip.register("st")
 class SelectTransfer(SkipConnection):
-    """ST: the encoder channels, each times its learned sparse weight, are concatenated.
+    """ST: concatenate the encoder channels, each multiplied by its learned sparse weight.
 
     Args:
         spatial_dims: 2 or 3.
         encoder_channels: channels of the encoder's feature map.
         decoder_channels: channels of the decoder's feature map.
         select: ``"soft"`` or ``"hard"``, see :class:`Select`.
-        threshold: absolute weight from which a channel counts as selected.
+        threshold: minimum absolute weight of a selected channel.
     """
 
     def __init__(
@@ -196,20 +196,20 @@ class SelectTransfer(SkipConnection):
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Return the weighted channels, shape (N, C_e, *spatial)."""
-        # Under autocast the features are in a shorter format than the weights, and stay in it.
+        # Under autocast the features have a shorter format than the weights, which is kept.
         return kept * self.select().to(kept.dtype).view(self.weight_shape)
 
 
 @Skip.register("sat")
 class SelectAttendTransfer(_AttentionSkip):
-    """SAT: one attention map made from the selected encoder channels is concatenated; the paper's proposal.
+    """SAT, the paper's proposal: concatenate one attention map made from the selected encoder channels.
 
     Args:
         spatial_dims: 2 or 3.
         encoder_channels: channels of the encoder's feature map.
         decoder_channels: channels of the decoder's feature map.
         select: ``"soft"`` or ``"hard"``, see :class:`Select`.
-        threshold: absolute weight from which a channel counts as selected.
+        threshold: minimum absolute weight of a selected channel.
         maps: as in :class:`AttendTransfer`.
         gate: as in :class:`AttendTransfer`.
         merge: as in :class:`AttendTransfer`.
@@ -233,21 +233,21 @@ class SelectAttendTransfer(_AttentionSkip):
 
     def keep(self, encoder: Tensor) -> Tensor:
         """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
-        return self.attend.weighted(encoder, self.select())
+        return self.attend.forward_weighted(encoder, self.select())
 
 
 def sparsity(network: nn.Module) -> Tensor:
-    """Sum of the mean absolute selection weights over all skips of a network: the term to add to the loss.
+    """Return the sum of the mean absolute selection weights over all skips of a network: the term for the loss.
 
     Returns:
-        A scalar, 0 for a network that selects nothing.
+        A scalar, 0 for a network without selecting skips.
     """
     terms = [module.sparsity() for module in network.modules() if isinstance(module, Select)]
     return torch.stack(terms).sum() if terms else torch.zeros(())
 
 
 def selected_channels(network: nn.Module) -> dict[str, list[int]]:
-    """Name of each selecting skip in the network, and the indices of the encoder channels that it selects."""
+    """Return the selected encoder channels (indices) of each selecting skip, by the skip's name in the network."""
     return {
         name.removesuffix(".select"): module.selected()
         for name, module in network.named_modules()

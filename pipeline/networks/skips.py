@@ -1,8 +1,8 @@
 """Skip connections: what a decoder level receives from the encoder level of the same resolution.
 
-Every skip connection is a module ``skip(encoder, decoder) -> merged``. It says how many channels it transfers
-(``transferred_channels``), how they join the decoder (``merge``) and how wide the result is (``merged_channels``).
-``Skip`` is the registry; a name in a config is a name in it:
+Every skip connection is a module ``skip(encoder, decoder) -> merged``. Its attributes are the number of channels that
+it transfers (``transferred_channels``), how they are merged (``merge``) and the channels of the result
+(``merged_channels``). ``Skip`` is the registry of the names in configs:
 
     >>> Skip["sat"](3, encoder_channels=64, decoder_channels=64, select="hard")
 """
@@ -22,7 +22,7 @@ from .registry import Registry
 __all__ = ["Skip", "SkipConnection", "build_skip", "skip_per_level"]
 
 _FORMS = (
-    'it can be a name ("sat"), a pair of a name and its options (["sat", {"select": "hard"}]), '
+    'expected a name ("sat"), a pair of a name and its options (["sat", {"select": "hard"}]), '
     'or a list with one of these per level, finest first (["none", "sat"])'
 )
 
@@ -35,18 +35,18 @@ Skip = Registry(
 class SkipConnection(nn.Module):
     """A skip connection between the encoder and the decoder at one level.
 
-    Subclasses write :meth:`transfer`. They take ``spatial_dims``, ``encoder_channels`` and ``decoder_channels`` first
-    and their own options by keyword.
+    Subclasses implement :meth:`transfer`. Their first arguments are ``spatial_dims``, ``encoder_channels`` and
+    ``decoder_channels``; their own options are keywords.
 
-    Networks call :meth:`keep` when the encoder has made its feature map, and :meth:`join` when the decoder has come up
-    to the level; :meth:`forward` does both at once. :meth:`join` is this class's: it merges by concatenation or sum. A
-    network may call :meth:`transfer` alone and merge by itself, as :class:`~pipeline.networks.VNet` does with
-    ``residual="decoder"``. So a subclass that writes a ``join`` of its own, and transfers channels, is refused there;
-    one that writes a ``forward`` of its own is refused by every network, which would not call it.
+    Networks call :meth:`keep` after the encoder computed its feature map, and :meth:`join` when the decoder reaches the
+    level. :meth:`forward` does both at once. :meth:`join` merges by concatenation or sum. A network may call
+    :meth:`transfer` alone and merge by itself, as :class:`~pipeline.networks.VNet` does with ``residual="decoder"``;
+    it then refuses a subclass that overrides ``join`` and transfers channels. Every network refuses a subclass that
+    overrides ``forward``, because networks do not call it.
 
     Args:
         decoder_channels: channels of the decoder's upsampled feature map, C_d.
-        transferred_channels: channels that :meth:`transfer` returns, C_t; 0 for a skip that transfers nothing.
+        transferred_channels: channels that :meth:`transfer` returns, C_t. 0 for a skip that transfers nothing.
         merge: ``"concat"`` appends the transferred channels to the decoder's, ``"sum"`` adds them (C_t = C_d).
     """
 
@@ -58,10 +58,13 @@ class SkipConnection(nn.Module):
     def __init__(self, *, decoder_channels: int, transferred_channels: int, merge: str = "concat") -> None:
         super().__init__()
         if merge not in ("concat", "sum"):
-            msg = f"merge is '{merge}'; it is 'concat' or 'sum'"
+            msg = f"merge is '{merge}'; expected 'concat' or 'sum'"
             raise ValueError(msg)
         if merge == "sum" and transferred_channels != decoder_channels:
-            msg = f"a sum needs equal channels, but the skip hands over {transferred_channels} to {decoder_channels}"
+            msg = (
+                f"a skip with merge 'sum' transfers {transferred_channels} channels; expected {decoder_channels}, as "
+                "many as the decoder has"
+            )
             raise ValueError(msg)
         self.merge = merge
         self.decoder_channels = decoder_channels
@@ -69,25 +72,25 @@ class SkipConnection(nn.Module):
         self.merged_channels = decoder_channels + (transferred_channels if merge == "concat" else 0)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Return what is kept of the encoder's feature map until the decoder reaches its level.
+        """Return what to keep of the encoder's feature map until the decoder reaches its level.
 
-        Networks call this as soon as the encoder has made its feature map, and hold nothing else of it. A light skip
-        reduces it here; by default all of it is kept.
+        Networks call this as soon as the encoder computed its feature map, and keep only the result. A light skip
+        reduces the feature map here. By default all of it is kept.
 
         Args:
             encoder: the encoder's feature map, shape (N, C_e, *spatial).
 
         Returns:
-            Shape (N, C_k, *spatial): what :meth:`transfer` takes.
+            Shape (N, C_k, *spatial), for :meth:`transfer`.
         """
         return encoder
 
     @abstractmethod
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:
-        """Return what the decoder gets.
+        """Return the tensor to merge into the decoder's.
 
         Args:
-            kept: what :meth:`keep` gave, shape (N, C_k, *spatial): the encoder's feature map as a rule.
+            kept: the result of :meth:`keep`, shape (N, C_k, *spatial); usually the encoder's feature map.
             decoder: the decoder's feature map at the same resolution, shape (N, C_d, *spatial).
 
         Returns:
@@ -95,11 +98,11 @@ class SkipConnection(nn.Module):
         """
 
     def forward(self, encoder: Tensor, decoder: Tensor) -> Tensor:
-        """Merge what is transferred into the decoder: shape (N, merged_channels, *spatial)."""
+        """Return the merged feature map, shape (N, merged_channels, *spatial)."""
         return self.join(self.keep(encoder), decoder)
 
     def join(self, kept: Tensor, decoder: Tensor) -> Tensor:
-        """Merge what is transferred into the decoder, from what :meth:`keep` gave: (N, merged_channels, *spatial)."""
+        """Return the merged feature map from the result of :meth:`keep`, shape (N, merged_channels, *spatial)."""
         transferred = self.transfer(kept, decoder)
         if self.merge == "sum":
             return decoder + transferred
@@ -108,7 +111,7 @@ class SkipConnection(nn.Module):
 
 @Skip.register("concat")
 class ConcatSkip(SkipConnection):
-    """The whole encoder feature map is concatenated: the published V-Net and U-Net (ORG in the paper)."""
+    """Concatenate the whole encoder feature map, as the published V-Net and U-Net do (ORG in the paper)."""
 
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
@@ -120,7 +123,7 @@ class ConcatSkip(SkipConnection):
 
 @Skip.register("sum")
 class SumSkip(SkipConnection):
-    """The encoder feature map is added to the decoder's, through a 1x1 convolution where channels differ."""
+    """Add the encoder feature map to the decoder's, through a 1x1 convolution if their channels differ."""
 
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:
         super().__init__(decoder_channels=decoder_channels, transferred_channels=decoder_channels, merge="sum")
@@ -135,13 +138,13 @@ class SumSkip(SkipConnection):
 
 @Skip.register("none")
 class NoSkip(SkipConnection):
-    """Nothing is transferred: the decoder works from below alone."""
+    """Transfer nothing: the decoder only has the next coarser feature map."""
 
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=0)
 
     def keep(self, encoder: Tensor) -> Tensor:
-        """Return no channels, shape (N, 0, *spatial); a copy, as a slice would hold on to the whole feature map."""
+        """Return no channels, shape (N, 0, *spatial). A copy: a slice would keep the whole feature map in memory."""
         return encoder[:, :0].clone()
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
@@ -159,10 +162,10 @@ def skip_per_level(skip: LayerSpec | Sequence[LayerSpec], levels: int) -> list[L
     Args:
         skip: a registered name, a pair of a name and its options such as ``("sat", {"select": "hard"})``, or a list
             with one of these per level, finest first.
-        levels: how many skips there are.
+        levels: number of skips.
 
     Raises:
-        ValueError: when it has none of these forms, is of another length, or a name in the list is not registered.
+        ValueError: it has none of these forms or another length, or a name in the list is not registered.
     """
     if _is_one_skip(skip):
         return [skip] * levels
@@ -174,7 +177,7 @@ def skip_per_level(skip: LayerSpec | Sequence[LayerSpec], levels: int) -> list[L
             Skip[entry if isinstance(entry, str) else entry[0]]
         return per_level("skip", skip, levels)
     except ValueError as error:
-        # ("sat", "hard") is two names, one per level, but may have been meant as a name and its option.
+        # ("sat", "hard") means two names, one per level, but the user may have meant a name and its option.
         msg = f"{error}; skip is {skip!r}; {_FORMS}"
         raise ValueError(msg) from error
 
@@ -195,8 +198,8 @@ def build_skip(
         decoder_channels: channels of the decoder's feature map.
 
     Raises:
-        ValueError: when the name is not registered; the message names the nearest.
-        TypeError: when the skip connection does not take an option.
+        ValueError: the name is not registered. The message has the nearest names.
+        TypeError: the skip connection does not accept an option.
     """
     name, options = split_args(skip)
     built: SkipConnection = Skip[name](spatial_dims, encoder_channels, decoder_channels, **options)

@@ -1,7 +1,7 @@
-"""The file that says which network weights are of: ``model.json`` next to ``model.pt``.
+"""Write and read the file that names the network of some weights: ``model.json`` next to ``model.pt``.
 
-It holds the network's spec and the SHA-256 of the weights, so that weights which were copied over others do not get the
-other ones' network.
+It contains the network's spec and the SHA-256 of the weights. So weights that replaced others are not taken for the
+network of those others.
 """
 
 import hashlib
@@ -18,20 +18,20 @@ __all__ = ["read_spec", "save_weights", "spec_file", "spec_text"]
 
 
 def spec_file(weights: Path) -> Path:
-    """Return the file of the spec, next to that of the weights: ``model.json`` for ``model.pt``."""
+    """Return the path of the spec next to the weights: ``model.json`` for ``model.pt``."""
     return weights.with_suffix(".json")
 
 
 def save_weights(weights: Mapping[str, Any], path: Path, spec: Mapping[str, Any] | None) -> None:
     """Write weights, and next to them the spec of their network.
 
-    A kill at any moment leaves a pair that belongs together: the spec, which is written first, is valid for the new
-    weights and for those that they replace.
+    The two files match even after a kill: the spec is written first, and is valid for the new weights and for those
+    that they replace.
 
     Args:
         weights: a state dict.
         path: the file.
-        spec: of the network; None for one that has none, and no file is written then.
+        spec: spec of the network. If None, no spec file is written.
     """
     with whole_file(path) as temporary:
         torch.save(weights, temporary)
@@ -41,7 +41,7 @@ def save_weights(weights: Mapping[str, Any], path: Path, spec: Mapping[str, Any]
 
 
 def read_spec(weights: Path) -> dict[str, Any] | None:
-    """Return the spec of the network that weights are of; None where no file says it of these very weights.
+    """Return the spec of the weights' network, or None if no file has it for exactly these weights.
 
     Raises:
         ValueError: the file is not JSON.
@@ -53,7 +53,7 @@ def read_spec(weights: Path) -> dict[str, Any] | None:
     content = json.loads(file.read_text(encoding="utf-8"))
     spec = content.get("network") if isinstance(content, dict) else None
     if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-        return None  # a file of another program
+        return None  # written by another program
     sums = content.get("weights_sha256")
     return spec if isinstance(sums, list) and _sha256(weights) in sums else None
 
@@ -62,8 +62,8 @@ def spec_text(spec: Mapping[str, Any], sha256: list[str]) -> str:
     """Return the content of the file.
 
     Args:
-        spec: of the network.
-        sha256: of the weights.
+        spec: spec of the network.
+        sha256: SHA-256 of the weights, and of those that they replace.
     """
     return json.dumps({"network": spec, "weights_sha256": sha256}, indent=2) + "\n"
 

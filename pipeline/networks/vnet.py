@@ -1,8 +1,8 @@
 """V-Net with a choice of skip connection at every level.
 
 Milletari, Navab, Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation"
-(arXiv 1606.04797), in the form with normalisation that MONAI has. The defaults compute what MONAI's ``VNet`` computes
-with ``act="prelu"``, without its hidden dropout on the two finest skips.
+(arXiv 1606.04797), with normalisation as in MONAI. The defaults equal MONAI's ``VNet`` with ``act="prelu"``, without
+its hidden dropout on the two finest skips.
 """
 
 from collections.abc import Sequence
@@ -27,38 +27,38 @@ class VNet(EncoderDecoder):
 
     Args:
         spatial_dims: 2 or 3.
-        in_channels: channels of the input; any number.
+        in_channels: channels of the input.
         out_channels: channels of the output: the classes, background included.
-        channels: width of each encoder level; see ``residual`` for the decoder's.
-        convs_per_level: convolutions in each encoder stage. None is the published rule, continued to other depths: as
-            many as the stage is levels below the finest, but at least one, at most three, and at the deepest at
-            most two. Five levels have 1, 1, 2, 3, 2.
-        decoder_convs_per_level: convolutions in each decoder stage, one fewer than levels. None: by the same rule, but
-            at most two. Five levels have 1, 1, 2, 2.
-        kernel_size: of the convolutions inside stages, odd. A number, or a list with one per axis, is for all levels.
-            A list in which at least one entry is a list has an entry per level, each a number or a list with one per
-            axis: ``[[3, 3, 1], 3, 3]``. ``[3, 3, 1]`` is per axis, also where there are three levels.
-        strides: between a level and the next coarser, one entry fewer than levels: 2, or a list with 1 or 2 per axis,
-            at least one of them 2. None is 2 everywhere. Thick slices want kernels of size 1 and strides of 1 along
-            the thick axis until voxels are about as wide as thick: ``[[2, 2, 1], 2]``.
-        norm: MONAI normalisation name or ``(name, options)``; None for none (convolutions then have a bias).
+        channels: width of each encoder level. For the decoder's see ``residual``.
+        convs_per_level: convolutions in each encoder stage. None is the published rule, extended to other depths: the
+            level's number (0 is the finest), at least one, at most three, at the deepest level at most two. Five
+            levels have 1, 1, 2, 3, 2.
+        decoder_convs_per_level: convolutions in each decoder stage, one entry fewer than levels. None is the same rule
+            with at most two. Five levels have 1, 1, 2, 2.
+        kernel_size: size of the convolutions inside stages, odd. A number, or a list with one number per axis, applies
+            to all levels. A list in which at least one entry is a list has one entry per level, each a number or a
+            list with one per axis: ``[[3, 3, 1], 3, 3]``. ``[3, 3, 1]`` is per axis, also with three levels.
+        strides: stride between a level and the next coarser one, one entry fewer than levels: 2, or a list with 1 or 2
+            per axis, at least one of them 2. None is 2 everywhere. For thick slices use kernels of size 1 and strides
+            of 1 along the thick axis until voxels are about as wide as thick: ``[[2, 2, 1], 2]``.
+        norm: MONAI normalisation name or ``(name, options)``. None for none; convolutions then have a bias.
         act: MONAI activation name or ``(name, options)``; ``"prelu"`` has one slope per channel, as published.
         dropout: probability of dropping whole channels at the input of a stage, one for all levels or one per level.
-            A decoder stage uses the entry of the level below it, from where its input comes; the input stage drops
-            nothing, so the first entry has no effect. Never on a skip.
+            A decoder stage uses the entry of the next coarser level, where its input comes from. The input stage drops
+            nothing, so the first entry has no effect. There is no dropout on skips.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
-        skip: a name, ``(name, options)``, or a list with one of these per skip. A skip connection that merges in a
-            ``join`` of its own needs ``residual="merged"``.
-        residual: ``"merged"`` is the published rule: a decoder stage is as wide as what its skip merges, and that is
-            its residual. ``"decoder"``: a stage is as wide as ``channels`` says and its residual is the decoder's own
-            feature map; what the skip transfers enters the stage's first convolution. An attention map then does
-            not make odd channel counts (16 + 1), which convolution kernels are slow at.
-        head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution);
-            ``"pointwise"`` is one 1x1 convolution: nothing normalises the logits of a patch by the patch itself.
+        skip: a name, ``(name, options)``, or a list with one of these per skip. A skip connection that overrides
+            ``join`` needs ``residual="merged"``.
+        residual: ``"merged"`` is the published rule: a decoder stage is as wide as its skip's merged feature map, which
+            is its residual. With ``"decoder"`` a stage has the width in ``channels`` and its residual is the decoder's
+            own feature map; the skip's transferred channels enter the stage's first convolution. This avoids odd
+            channel counts with an attention map (16 + 1), for which convolution kernels are slow.
+        head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution).
+            ``"pointwise"`` is one 1x1 convolution, so the logits of a patch are not normalised by the patch itself.
 
     Raises:
-        ValueError: when per-level arguments disagree in length, one has another form, a skip name is not registered,
-            or a skip merges by itself where ``residual`` is ``"decoder"``.
+        ValueError: per-level arguments differ in length, one has another form, a skip name is not registered, or a skip
+            overrides ``join`` while ``residual`` is ``"decoder"``.
 
     Shapes: input (N, in_channels, *spatial), each spatial size divisible by its axis's entry of ``size_divisor``, the
     product of the axis's strides; output (N, out_channels, *spatial), logits.
@@ -91,7 +91,7 @@ class VNet(EncoderDecoder):
     ) -> None:
         levels = len(channels)
         if levels < 2:
-            msg = f"channels is {tuple(channels)}; a V-Net has at least two levels"
+            msg = f"channels is {tuple(channels)}; expected at least two levels"
             raise ValueError(msg)
         require_one_of("head", head, ("conv", "pointwise"))
         require_one_of("residual", residual, ("merged", "decoder"))
@@ -112,7 +112,7 @@ class VNet(EncoderDecoder):
 
         def make_stage(level: int, in_channels: int, make_skip: MakeSkip) -> _MergedUpStage | _TwoInputUpStage:
             skip = make_skip(decoder_channels=channels[level])
-            stage_type = _up_stage_type(skip, residual)
+            stage_type = _choose_up_stage(skip, residual)
             return stage_type(layers[level], in_channels, steps[level], decoder_convs[level], drops[level + 1], skip)
 
         super().__init__(
@@ -128,7 +128,7 @@ class VNet(EncoderDecoder):
 
 
 class _InputStage(nn.Module):
-    """Convolutions plus the input repeated to their width; a 1x1 convolution where it cannot be repeated evenly."""
+    """Convolutions plus the input, repeated to their width or brought to it by a 1x1 convolution."""
 
     def __init__(self, layers: Layers, in_channels: int, channels: int, convs: int) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _InputStage(nn.Module):
         self.lift: nn.Module = Repeat(channels // in_channels)
         if channels % in_channels != 0:
             self.lift = layers.pointwise(in_channels, channels)
-        # The activation after the last convolution comes after the sum.
+        # The last convolution's activation follows the sum.
         stage: list[nn.Module] = [layers.conv(in_channels, channels)]
         for _ in range(convs - 1):
             stage += [layers.act(channels), layers.conv(channels, channels)]
@@ -145,8 +145,8 @@ class _InputStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         convolved = self.convs(x)
-        # Under autocast the input is float32 still; adding it as such would make the finest features, the largest of
-        # all, float32 too.
+        # Under autocast the input is still float32. Adding it unchanged would make the finest features, the largest,
+        # float32 too.
         return self.act(add(convolved, self.lift(x.to(convolved.dtype))))
 
 
@@ -167,7 +167,7 @@ class _DownStage(nn.Module):
 
 
 class _MergedUpStage(nn.Module):
-    """The published decoder stage: as wide as what the skip merges, which is also its residual."""
+    """The published decoder stage: as wide as its skip's merged feature map, which is also its residual."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class _MergedUpStage(nn.Module):
 
 
 class _TwoInputUpStage(nn.Module):
-    """A decoder stage as wide as the decoder: its first convolution has what the skip transfers as a second input."""
+    """A decoder stage as wide as the decoder, whose first convolution has the transferred channels as second input."""
 
     def __init__(
         self,
@@ -217,18 +217,18 @@ class _TwoInputUpStage(nn.Module):
         return self.act(add(self.convs(self.enter(x, self.skip.transfer(kept, x))), x))
 
 
-def _up_stage_type(skip: SkipConnection, residual: str) -> type[_MergedUpStage | _TwoInputUpStage]:
-    """Return the stage for a skip. Nothing is transferred where merging adds no channels: a sum, or no skip.
+def _choose_up_stage(skip: SkipConnection, residual: str) -> type[_MergedUpStage | _TwoInputUpStage]:
+    """Return the stage class for a skip. A sum, or no skip, adds no channels and needs no second input.
 
     Raises:
-        ValueError: the skip merges in a join of its own, which the stage for it would not call.
+        ValueError: the skip overrides ``join``, which the stage for it would not call.
     """
     if residual == "merged" or skip.merged_channels == skip.decoder_channels:
         return _MergedUpStage
     if type(skip).join is not SkipConnection.join:
         msg = (
-            f"the skip connection {type(skip).__name__} merges in a join of its own, which residual 'decoder' does not "
-            "call: use residual 'merged', or write its transfer alone"
+            f"the skip connection {type(skip).__name__} overrides join, which residual 'decoder' does not call; "
+            "use residual 'merged', or override only transfer"
         )
         raise ValueError(msg)
     return _TwoInputUpStage

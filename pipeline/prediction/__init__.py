@@ -1,4 +1,4 @@
-"""Prediction: scans in, label maps and what belongs to them out, with a bundle's own inference config."""
+"""Prediction: segment scans with a bundle's own inference config, and write label maps and measures."""
 
 from .api import predict
 from .prediction import Prediction

@@ -1,4 +1,4 @@
-"""Prediction from Python: one call, without processes of its own."""
+"""Prediction from Python: one call, in the caller's process."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def predict(
 ) -> Prediction | list[Prediction]:
     """Segment scans in memory, with a bundle's own inference config.
 
-    For files in and files out, with a report, see `command.predict_files`, which ``lightskip predict`` calls. For calls
-    one after the other make a `Predictor`, which loads the bundle once::
+    To read and write files, with a report, use `command.predict_files`, which ``lightskip predict`` calls. For repeated
+    calls make a `Predictor`, which loads the bundle once::
 
         prediction = pipeline.predict("bundles/hippocampus_mri", "scan.nii.gz")
         prediction.labels  # (X, Y, Z), in the scan's own grid
@@ -44,15 +44,15 @@ def predict(
         bundle: the bundle's folder.
         scans: one scan, or a list of them. A scan is a file, a DICOM series folder, a tuple of files with one channel
             each, or voxels (X, Y[, Z]) or (C, X, Y[, Z]) as an array or a MetaTensor.
-        affine: of a scan that is an array, 4x4, voxel to world (mm, RAS); without one the voxels are taken to have the
+        affine: 4x4, voxel to world (mm, RAS), of a scan that is an array. Without one the voxels are taken to have the
             bundle's orientation and spacing.
-        probabilities: whether they are wanted.
-        uncertainty: whether the entropy and its mean are wanted.
-        **options: those of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings,
+        probabilities: whether to return the probabilities.
+        uncertainty: whether to return the entropy and its mean.
+        **options: options of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings,
             runtime.
 
     Returns:
-        A `Prediction`, or a list of them for a list.
+        One `Prediction`, or a list of them if `scans` is a list.
 
     Raises:
         InputError: the bundle, an option or a scan cannot be used.
@@ -60,9 +60,9 @@ def predict(
     if affine is not None and not isinstance(scans, np.ndarray | Tensor):
         raise InputError(
             "affine",
-            found="an affine for what is not one array",
-            expected="none: files and MetaTensors have their own",
-            remedy="leave it out, or give the arrays one by one",
+            found="an affine, and scans that are not one array",
+            expected="no affine: files and MetaTensors have their own",
+            remedy="leave it out, or pass the arrays one by one",
         )
     predictor = Predictor(bundle, **options)
     several = isinstance(scans, list)

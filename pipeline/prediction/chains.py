@@ -1,4 +1,4 @@
-"""The transforms of a bundle's inference config, as prediction runs them: what reads, what prepares, what cleans."""
+"""The transforms of a bundle's inference config: those that read, prepare and clean."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from monai.transforms import Activationsd, AsDiscreted, Compose, Invertd, LoadIm
 from ..data.errors import InputError
 from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 
-__all__ = ["REMEDY", "cleaning", "reading"]
+__all__ = ["REMEDY", "cleaning_transforms", "split_preprocessing"]
 
 REMEDY = "run it with `python -m monai.bundle run --config_file …/configs/inference.json`"
 
 
-def reading(parser: Any) -> tuple[LoadImaged, Compose]:
-    """Return the transform that reads a scan, and those that prepare it.
+def split_preprocessing(parser: Any) -> tuple[LoadImaged, Compose]:
+    """Return the transform that reads a scan, and the transforms that prepare it.
 
     Raises:
-        InputError: another one comes first.
+        InputError: the first transform is not LoadImaged.
     """
     transforms = parser.get_parsed_content("preprocessing").transforms
     if not transforms or not isinstance(transforms[0], LoadImaged):
         raise InputError(
             "preprocessing of the inference config",
-            found=f"{type(transforms[0]).__name__ if transforms else 'nothing'} at its beginning",
+            found=f"{type(transforms[0]).__name__ if transforms else 'no transform'} as the first transform",
             expected="LoadImaged",
             remedy=REMEDY,
         )
     return transforms[0], Compose(transforms[1:])
 
 
-def cleaning(parser: Any, bundle: Path) -> Compose:
-    """Return the transforms between argmax and saving, after making sure that those before are the ones known here.
+def cleaning_transforms(parser: Any, bundle: Path) -> Compose:
+    """Return the transforms between argmax and saving.
+
+    Prediction replaces the transforms before them, so they must be the expected ones.
 
     Raises:
-        InputError: they are others.
+        InputError: other transforms come before argmax.
     """
     transforms = parser.get_parsed_content("postprocessing").transforms
     kinds = [type(transform) for transform in transforms]
@@ -46,7 +48,7 @@ def cleaning(parser: Any, bundle: Path) -> Compose:
         raise InputError(
             bundle / "configs" / "inference.json",
             found=f"post-processing by {', '.join(kind.__name__ for kind in kinds) or 'nothing'}",
-            expected="softmax, the inverse of the pre-processing, argmax, then what changes label maps",
+            expected="softmax, the inverse of the pre-processing, argmax, then transforms of label maps",
             remedy=REMEDY,
         )
     after = transforms[len(before) + 1 :]

@@ -1,4 +1,4 @@
-"""`lightskip postprocess`: predicts a bundle's validation fold, and writes into its plan what cleaning is worth it."""
+"""The work of `lightskip postprocess`: choose a bundle's post-processing on its validation fold."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..bundle.edit_plan import with_block
-from ..bundle.launch_checks import config_files, evaluated
+from ..bundle.edit_plan import replace_block
+from ..bundle.launch_checks import config_files, evaluate_key
 from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import check_rendered, write_rendered
-from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights
-from ..bundle.words import lightskip
+from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error
+from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
-from ..evaluation.cleaning_choice import KEPT, CleaningChoice, cleaning_json, cleaning_table
+from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
 from .predictor import Predictor
 
-__all__ = ["Chosen", "choose_postprocessing", "chosen_text"]
+__all__ = ["PostprocessingChoice", "choice_text", "choose_postprocessing"]
 
 _KEY = "postprocessing"
 _REPORT = "docs/postprocessing.json"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What was chosen for a bundle.
+class PostprocessingChoice:
+    """The post-processing that was chosen for a bundle.
 
     Attributes:
-        choice: the steps, and everything that was tried.
-        fold: whose cases it was measured on.
-        weights: which they were, in one line; empty where the user named the file.
-        files: that were written; none in a dry run.
+        choice: the chosen steps, and all trials.
+        fold: fold whose cases were predicted.
+        weights: line that names the weights; empty if the user named their file.
+        files: the files that were written; none in a dry run.
     """
 
     choice: CleaningChoice
@@ -63,32 +63,32 @@ def choose_postprocessing(
     dataset_dir: str | Path | None = None,
     dry_run: bool = False,
     predictor: Callable[..., Any] = Predictor,
-) -> Chosen:
-    """Choose how a bundle's label maps are cleaned, by what it does to those of the validation fold.
+) -> PostprocessingChoice:
+    """Choose a bundle's post-processing by its effect on the label maps of the validation fold.
 
-    The fold is predicted without post-processing; see `choose_cleaning` for what is tried and kept. Then
-    ``postprocessing`` of ``plan.yaml`` is replaced, the configs are rendered, and ``docs/postprocessing.json`` gets all
-    numbers. Label maps wait in a temporary folder, one case is in memory at a time.
+    The fold is predicted without post-processing; `choose_cleaning` documents which steps are tried and kept. Then
+    ``postprocessing`` of ``plan.yaml`` is replaced, the configs are rendered, and all numbers are written to
+    ``docs/postprocessing.json``. Label maps are kept in a temporary folder, and one case is in memory at a time.
 
     Args:
         bundle: the bundle's folder, with plan and rendered configs.
-        checkpoint: file of the weights; they must not have been trained on the fold. None: what `find_weights` finds.
-        training: whose weights are taken instead, by name or path; its fold is taken where none is given.
-        fold: whose cases are taken; None: the config's.
-        dataset_dir: where the scans lie; None: the config's.
-        dry_run: whether nothing is written.
-        predictor: makes what predicts a scan: `Predictor`, or what is called as it is.
+        checkpoint: file of the weights, which must not have been trained on the fold. None: see `find_weights`.
+        training: training whose weights are used instead, by name or path; its fold is the default fold.
+        fold: fold whose cases are predicted; None: the config's.
+        dataset_dir: the dataset's folder; None: the config's.
+        dry_run: whether to write nothing.
+        predictor: `Predictor`, or a callable with the same arguments.
 
     Raises:
-        InputError: the bundle, its dataset or the weights cannot be used, the configs are not what the plan gives, or
-            a prediction does not lie in its reference's grid.
+        InputError: the bundle, its dataset or the weights cannot be used, the configs differ from the plan, or a
+            prediction and its reference have different grids.
     """
     bundle = Path(bundle).expanduser()
     plan = load_plan(bundle)
     _require_rendered(bundle)
     if training is not None and fold is None:
         fold = find_training(bundle, training).fold
-    cases, fold = _validation(bundle, fold, dataset_dir)
+    cases, fold = _validation_cases(bundle, fold, dataset_dir)
     checkpoint, weights = _weights(bundle, checkpoint, training, fold)
     check_cases(
         cases,
@@ -102,27 +102,27 @@ def choose_postprocessing(
             _store(ready(case["image"]).labels, case["label"], plan, Path(folder) / f"{number}.npz")
             for number, case in enumerate(tqdm(cases, desc="predicting", disable=None))
         ]
-        choice = choose_cleaning(lambda: _stored_cases(stored), plan.labels, clean_label_map)
+        choice = choose_cleaning(lambda: _read_cases(stored), plan.labels, clean_label_map)
     provenance = {
         "bundle": plan.name,
         "bundle_version": plan.version,
-        "checkpoint": [path.name for path in ready.parts.checkpoints],
-        "checkpoint_sha256": list(ready.parts.sha256),
+        "checkpoint": [path.name for path in ready.bundle.checkpoints],
+        "checkpoint_sha256": list(ready.bundle.sha256),
         "fold": fold,
-        "precision": ready.parts.precision,
-        "device": str(ready.parts.device),
+        "precision": ready.bundle.precision,
+        "device": str(ready.bundle.device),
     }
     written = () if dry_run else _write(bundle, choice, provenance)
-    return Chosen(choice, fold, weights, written)
+    return PostprocessingChoice(choice, fold, weights, written)
 
 
-def chosen_text(chosen: Chosen) -> str:
-    """Tell a choice to a person: the table, what is kept, the files."""
+def choice_text(chosen: PostprocessingChoice) -> str:
+    """Return a choice as text for people: the table, the steps that are kept, the files."""
     steps = chosen.choice.steps
     kept = yaml.safe_dump({_KEY: steps}, sort_keys=False) if steps else "kept: nothing\n"
     measured = f"{chosen.choice.cases} cases of fold {chosen.fold}"
     lines = [
-        cleaning_table(chosen.choice),
+        format_choice_table(chosen.choice),
         "",
         *([chosen.weights] if chosen.weights else []),
         f"measured on {measured}",
@@ -137,47 +137,49 @@ def _require_rendered(bundle: Path) -> None:
     if differing:
         raise InputError(
             bundle,
-            found=f"configs that are not what the plan gives: {', '.join(differing)}",
-            expected="a plan and the configs of it, which are rendered again at the end",
-            remedy=f"{lightskip('render', bundle)}, and see that the weights still fit",
+            found=f"configs that differ from the plan: {', '.join(differing)}",
+            expected="configs as the plan renders them: they are rendered again at the end",
+            remedy=f"{lightskip_command('render', bundle)}, and check that the weights still fit",
         )
 
 
-def _validation(bundle: Path, fold: int | None, dataset_dir: str | Path | None) -> tuple[list[dict[str, Any]], int]:
-    """Give the validation cases as the training config has them, and their fold."""
+def _validation_cases(
+    bundle: Path, fold: int | None, dataset_dir: str | Path | None
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the validation cases of the training config, and their fold."""
     folder = None if dataset_dir is None else Path(dataset_dir).expanduser().absolute()
     given = {key: str(value) for key, value in {"fold": fold, "dataset_dir": folder}.items() if value is not None}
     files = config_files("train", bundle)
     try:
-        return evaluated(files, bundle, given, "val_cases"), int(evaluated(files, bundle, given, "fold"))
+        return evaluate_key(files, bundle, given, "val_cases"), int(evaluate_key(files, bundle, given, "fold"))
     except RuntimeError as error:
-        # MONAI's, around what the config's own functions raise.
+        # MONAI wraps errors of the config's own functions.
         raise input_error_behind(error) or error from error
 
 
 def _weights(
     bundle: Path, checkpoint: str | Path | None, training: str | Path | None, fold: int
 ) -> tuple[str | Path | None, str]:
-    """Return the file of weights, None for those that the config names, and a line about them."""
+    """Return the file of the weights (None: the config's), and a line that names them."""
     if checkpoint is not None and training is not None:
         raise InputError(
             f"--training {training}",
-            found="--checkpoint, too",
-            expected="one of them: both say which weights are meant",
+            found="--checkpoint as well",
+            expected="one of the two: both choose the weights",
             remedy="leave one out",
         )
     if checkpoint is not None:
         return checkpoint, ""
     weights = choose_weights(bundle, named=training, fold=fold)
     if weights is None and list_trainings(bundle):
-        raise no_weights(bundle, fold=fold)
+        raise no_weights_error(bundle, fold=fold)
     if weights is None:
-        return None, ""
+        return checkpoint, ""
     return (None if weights.training is None else weights.file), weights.note
 
 
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:
-    """Put a case's label maps, in the network's values, and its affine into a file."""
+    """Write a case's two label maps, in the network's values, and its affine to a file."""
     image = LoadScand("label", ensure_channel_first=True)({"label": label})["label"]
     voxels = np.rint(np.asarray(image[0]))
     if voxels.shape != prediction.shape:
@@ -195,7 +197,7 @@ def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path
     return file
 
 
-def _stored_cases(files: Sequence[Path]) -> Iterator[Case]:
+def _read_cases(files: Sequence[Path]) -> Iterator[Case]:
     for file in files:
         with np.load(file) as case:
             yield case["prediction"], case["reference"], case["affine"]
@@ -207,23 +209,23 @@ def _product(shape: Sequence[int]) -> str:
 
 def _write(bundle: Path, choice: CleaningChoice, provenance: Mapping[str, Any]) -> tuple[Path, ...]:
     file, report = plan_file(bundle), bundle / _REPORT
-    before = file.read_bytes().decode()
-    after = with_block(file, _KEY, _block(choice))
+    old = file.read_bytes().decode()
+    new = replace_block(file, _KEY, _plan_block(choice))
     written = [report]
-    if after != before:
-        write_text(file, after)
+    if new != old:
+        write_text(file, new)
         try:
             written = [file, *write_rendered(bundle), report]
         except BaseException:
-            # Plan and configs belong together.
-            write_text(file, before)
+            # Plan and configs must match.
+            write_text(file, old)
             raise
-    write_text(report, cleaning_json(choice, provenance))
+    write_text(report, format_choice_json(choice, provenance))
     return tuple(written)
 
 
-def _block(choice: CleaningChoice) -> str:
-    """The lines of the plan: each step with its reason; none where nothing is kept."""
+def _plan_block(choice: CleaningChoice) -> str:
+    """Return the lines for the plan, each step with its reason; an empty text if no step is kept."""
     reasons: dict[str, list[str]] = {}
     for trial in choice.trials:
         if trial.verdict == KEPT:

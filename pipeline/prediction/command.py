@@ -1,4 +1,4 @@
-"""What ``lightskip predict`` does: scans of any kind into a folder or a file, and a report of how it went."""
+"""The work of ``lightskip predict``: segment scans into a folder or a file, and write a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import torch
 from ..files import write_text
 from ..labelmaps.label_files import write_label_files
 from ..labelmaps.statistics import write_table
-from .checks import REPORT, STATISTICS, check_apart, check_known, check_packages, check_single, check_writable
+from .checks import REPORT, STATISTICS, check_outputs
 from .inputs import read_inputs
 from .outputs import STATISTICS_OF_SCAN, Outputs, Wanted, is_output_file
 from .predictor import Predictor
@@ -29,7 +28,6 @@ from .ranks import Ranks
 from .records import Records
 from .result import Result, as_record
 from .run import predict_scans
-from .settings import runtime_device
 
 __all__ = ["Request", "Summary", "predict_files"]
 
@@ -38,21 +36,21 @@ _PACKAGES = ("lightskip", "monai", "torch", "numpy", "nibabel", "itk")
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of a prediction.
+    """The options of one call of ``lightskip predict``.
 
     Attributes:
         bundle: the bundle's folder.
         inputs: files, folders, datalists.
         output: a folder; or a file, for one scan.
-        wanted: what is to be written for every scan.
-        checkpoints: weights instead of the bundle's own; of several the probabilities are averaged.
+        wanted: the files to write for every scan.
+        checkpoints: weights instead of the bundle's own; the probabilities of several are averaged.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over mirrored inputs.
-        fast: fewer windows.
-        memory: bytes that the process may take; None: no bound.
-        threads: CPU threads; None: as PyTorch has them.
-        postprocessing: whether label maps are post-processed as the bundle declares.
-        overwrite: do again what was finished, and replace files.
+        fast: use fewer windows.
+        memory: bytes that the process may take; None: no limit.
+        threads: CPU threads; None: PyTorch's choice.
+        postprocessing: whether to post-process label maps as the bundle declares.
+        overwrite: repeat finished scans, and replace files.
         settings: overrides of the inference config, by id.
         runtime: ``"pytorch"`` or ``"openvino"``.
         progress: whether to draw a bar.
@@ -77,13 +75,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a prediction went.
+    """The results of one call of ``lightskip predict``.
 
     Attributes:
-        results: of all scans, those of other processes included, in the order of the inputs.
+        results: one per scan, in the order of the inputs, other processes' results included.
         report: the report's content.
-        report_file: where it was written; None for a single output file.
-        first: whether this process speaks for all.
+        report_file: the report's file; None for a single output file.
+        first: whether this process reports for all processes.
     """
 
     results: tuple[Result, ...]
@@ -93,47 +91,48 @@ class Summary:
 
     @property
     def status(self) -> int:
-        """Exit status: 0 all, 1 some failed, 2 all failed."""
+        """Exit status: 0 if all succeeded, 1 if some failed, 2 if all failed."""
         failed = sum(result.status == "failed" for result in self.results)
         return 0 if failed == 0 else 1 if failed < len(self.results) else 2
 
     @property
-    def words(self) -> str:
-        """One line for people."""
+    def text(self) -> str:
+        """The summary in one line."""
         counts = Counter(result.status for result in self.results)
         done = [f"{counts['done']} of {len(self.results)} segmented"]
-        done += [f"{counts[status]} {words}" for status, words in _STATUSES if counts[status]]
+        done += [f"{counts[status]} {text}" for status, text in _STATUSES if counts[status]]
         peak = self.report["peak_memory_bytes"]
         memory = f", at most {peak / 1e9:.2f} GB of memory" if peak else ""
         where = f"; report: {self.report_file}" if self.report_file else ""
         return f"{', '.join(done)} in {self.report['seconds']:.1f} s{memory}{where}"
 
 
-_STATUSES = (("skipped", "finished before"), ("failed", "failed"))
+_STATUSES = (("skipped", "finished earlier"), ("failed", "failed"))
 
 
-def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = None) -> Summary:
+def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None = None) -> Summary:
     """Segment scans into files.
 
-    Started by ``torchrun`` every process takes its share of the scans, the first one writes the report, and all return
-    the same.
+    Under ``torchrun`` every process takes its share of the scans, the first one writes the report, and all return the
+    same summary.
 
     Args:
-        request: what is asked for.
-        tell: called with every result of this process as soon as it is known.
+        request: the options.
+        on_result: called with every result of this process as soon as it is known.
 
     Raises:
-        InputError: nothing could be run: the bundle, the inputs as a whole, the output or a setting cannot be used.
-        KeyboardInterrupt: as it came; files that were begun are finished, and the report tells what is done.
+        InputError: nothing can be segmented: the bundle, the inputs as a whole, the output or a setting is unusable.
+        KeyboardInterrupt: the call was interrupted. Files that were started are finished, and the report is written.
     """
     start, began = time.perf_counter(), datetime.now(UTC)
-    # What the report says holds from any folder.
+    # Paths in the report have to hold from any folder.
     request = replace(request, output=request.output.expanduser().absolute())
     ranks = Ranks()
+    device = ranks.device(request.device) if request.runtime == "pytorch" else request.device
     predictor = Predictor(
         request.bundle,
         checkpoint=list(request.checkpoints),
-        device=ranks.device(runtime_device(request.runtime, request.device)),
+        device=device,
         tta=request.tta,
         fast=request.fast,
         memory=request.memory,
@@ -142,105 +141,98 @@ def predict_files(request: Request, *, tell: Callable[[Result], Any] | None = No
         settings=request.settings,
         runtime=request.runtime,
     )
-    scans = read_inputs(request.inputs, channels=predictor.parts.channels)
+    scans = read_inputs(request.inputs, channels=predictor.bundle.channels)
     single = is_output_file(request.output)
-    if single:
-        check_single(request.output, request.wanted, scans)
-    check_packages(request.wanted)
-    folder = request.output.parent if single else request.output
-    check_apart(scans, _place(request, single=single))
-    check_writable(folder)
-    if not single and not request.overwrite:
-        check_known(folder, request.wanted)
-    records = None if single else Records(folder, _settings(predictor, request))
+    outputs_for = _outputs_for(request, single=single)
+    check_outputs(request.output, request.wanted, scans, outputs_for, single=single, overwrite=request.overwrite)
+    settings = _settings(predictor, request)
+    records = None if single else Records(request.output, settings)
     results: list[Result] = []
     interrupted: KeyboardInterrupt | None = None
     try:
         for result in predict_scans(
             predictor,
             ranks.share(scans),
-            _place(request, single=single),
+            outputs_for,
             request.wanted,
             records=records,
             overwrite=request.overwrite,
             progress=request.progress and ranks.first,
-            tell=tell,
+            on_result=on_result,
         ):
             results.append(result)
     except KeyboardInterrupt as error:
         interrupted = error
-        # Another process may be gone already: each tells what it knows itself.
+        # Another process may have ended already: each reports its own results.
         gathered = [(results, predictor.watch.peak_bytes())]
     else:
-        gathered = ranks.gathered((results, predictor.watch.peak_bytes()))
+        gathered = ranks.gather((results, predictor.watch.peak_bytes()))
     order = {scan.name: number for number, scan in enumerate(scans)}
     everything = sorted((one for part, _ in gathered for one in part), key=lambda one: order[one.name])
     report = {
-        **_about(predictor, request, began),
+        "started": began.isoformat(timespec="seconds"),
+        **_environment(predictor),
+        "memory_budget_bytes": request.memory,
+        "checkpoints": [str(path) for path in predictor.bundle.checkpoints],
+        **settings,
+        "labels": {label.name: label.value for label in predictor.bundle.table},
         "processes": ranks.count,
         "interrupted": interrupted is not None,
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": max(peak for _, peak in gathered),
         "scans": [as_record(one) for one in everything],
     }
-    summary = Summary(tuple(everything), report, None if single else folder / REPORT, ranks.first)
-    if ranks.first:
-        _finish(summary, folder, predictor, request, records)
+    summary = Summary(tuple(everything), report, None if single else request.output / REPORT, ranks.first)
+    if ranks.first and records is not None:
+        _write_summary(summary, request, predictor, records)
     if interrupted is not None:
         raise interrupted
     ranks.leave()
     return summary
 
 
-def _finish(summary: Summary, folder: Path, predictor: Predictor, request: Request, records: Records | None) -> None:
-    """Write what belongs to all scans together; nothing for a single output file."""
-    if records is None:
-        return
-    if summary.report_file is not None:
-        write_text(summary.report_file, json.dumps(summary.report, indent=2) + "\n")
-    write_label_files(folder, predictor.parts.table)
-    if request.wanted.statistics:
-        # Of all scans in the folder, also those of earlier starts.
-        write_table(records.finished_files(STATISTICS_OF_SCAN), folder / STATISTICS)
+def _write_summary(summary: Summary, request: Request, predictor: Predictor, records: Records) -> None:
+    """Write the files about all scans together: the report, the label names, the statistics."""
+    # Of all scans in the folder, earlier calls' included.
+    statistics = records.finished_files(STATISTICS_OF_SCAN) if request.wanted.statistics else None
+    write_text(request.output / REPORT, json.dumps(summary.report, indent=2) + "\n")
+    write_label_files(request.output, predictor.bundle.table)
+    if statistics is not None:
+        write_table(statistics, request.output / STATISTICS)
 
 
-def _place(request: Request, *, single: bool) -> Callable[[str], Outputs]:
-    def place(name: str) -> Outputs:
-        named = Outputs.at if single else partial(Outputs.of, name)
-        return named(request.output, request.wanted)
-
-    return place
+def _outputs_for(request: Request, *, single: bool) -> Callable[[str], Outputs]:
+    """Return the function that returns a scan's outputs by the scan's name."""
+    if single:
+        return lambda _: Outputs.at(request.output, request.wanted)
+    return lambda name: Outputs.of(name, request.output, request.wanted)
 
 
 def _settings(predictor: Predictor, request: Request) -> dict[str, Any]:
-    """Return what label maps depend on besides the scan."""
-    parts = predictor.parts
+    """Return everything but the scan that label maps depend on."""
+    bundle = predictor.bundle
     return {
-        "bundle": parts.name,
-        "version": parts.version,
-        "config": hashlib.sha256((parts.bundle / "configs" / "inference.json").read_bytes()).hexdigest(),
-        "weights": list(parts.sha256),
+        "bundle": bundle.name,
+        "version": bundle.version,
+        "config": hashlib.sha256((bundle.folder / "configs" / "inference.json").read_bytes()).hexdigest(),
+        "weights": list(bundle.sha256),
         "tta": request.tta,
         "fast": request.fast,
         "post-processing": request.postprocessing,
-        "precision": parts.precision,
-        "runtime": parts.runtime,
+        "precision": bundle.precision,
+        "runtime": bundle.runtime,
         "settings": {key: str(value) for key, value in request.settings.items()},
     }
 
 
-def _about(predictor: Predictor, request: Request, began: datetime) -> dict[str, Any]:
-    parts = predictor.parts
+def _environment(predictor: Predictor) -> dict[str, Any]:
+    """Return versions, device and threads, and the time that converting the network took."""
+    bundle = predictor.bundle
     return {
-        "started": began.isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions(parts.runtime)},
-        "device": str(parts.device),
+        "versions": {"python": platform.python_version(), **_versions(bundle.runtime)},
+        "device": str(bundle.device),
         "threads": torch.get_num_threads(),
-        "conversion_seconds": round(parts.converting, 3),
-        "memory_budget_bytes": request.memory,
-        "checkpoints": [str(path) for path in parts.checkpoints],
-        **_settings(predictor, request),
-        "labels": {label.name: label.value for label in parts.table},
+        "conversion_seconds": round(bundle.converting, 3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Evaluating a bundle's config inside another program: quietly, and without a trace in it."""
+"""Evaluate a bundle's config inside another program, without changing that program's state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monai.bundle import create_workflow
 from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 
-__all__ = ["evaluated_config", "explained", "refuse_own", "same_program"]
+__all__ = ["evaluate_config", "explain_error", "preserve_global_state", "refuse_reserved"]
 
 _OWN = {
     "tta": "--tta, or tta=True from Python",
@@ -26,12 +26,12 @@ _OWN = {
     "output_dir": "-o",
     "dataset_dir": "the inputs",
     "datalist": "the inputs",
-    "check_data": "lightskip check: what is read is always checked",
+    "check_data": "lightskip check: prediction always checks each scan",
 }
 
 
-def refuse_own(settings: Mapping[str, Any]) -> None:
-    """Raise InputError for a key of the config that prediction sets itself."""
+def refuse_reserved(settings: Mapping[str, Any]) -> None:
+    """Raise InputError for a config key that prediction sets itself."""
     for key in settings:
         if key in _OWN:
             raise InputError(
@@ -42,31 +42,31 @@ def refuse_own(settings: Mapping[str, Any]) -> None:
             )
 
 
-def evaluated_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
-    """Return MONAI's workflow of config files with overrides, initialised.
+def evaluate_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
+    """Return MONAI's initialised workflow for config files with overrides.
 
     Raises:
-        InputError: a setting cannot work.
+        InputError: a setting does not work.
     """
-    # As `python -m` has it: a module that a config imports may lie in the working directory.
+    # As with `python -m`: a config may import a module from the working directory.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     with quiet_monai():
         try:
             return create_workflow(
-                # Without the bundle's log on the console: a library leaves logging to its user.
+                # A library leaves logging to its user.
                 config_file=[str(file) for file in files],
                 workflow_type="infer",
                 logging_file=False,
                 **settings,
             )
         except Exception as error:
-            raise explained(error) from error
+            raise explain_error(error) from error
 
 
 @contextmanager
-def same_program() -> Iterator[None]:
-    """Leave to the program what a config sets for a run of its own: random numbers, cuDNN, how errors are shown."""
+def preserve_global_state() -> Iterator[None]:
+    """Restore global state that a config sets: random numbers, cuDNN flags and the hook that shows errors."""
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
     cudnn, hook = torch.backends.cudnn, sys.excepthook
     flags = cudnn.deterministic, cudnn.benchmark
@@ -80,8 +80,8 @@ def same_program() -> Iterator[None]:
         sys.excepthook = hook
 
 
-def explained(error: Exception) -> Exception:
-    """Return the InputError that MONAI wrapped in errors of its own, or what a misnamed argument is, or the error."""
+def explain_error(error: Exception) -> Exception:
+    """Return the InputError behind MONAI's errors, or one for a misnamed argument, or else the error itself."""
     known = input_error_behind(error)
     if known is not None:
         return known
@@ -93,6 +93,6 @@ def explained(error: Exception) -> Exception:
     return InputError(
         "a setting of the inference config",
         found=str(cause),
-        expected="arguments that the component takes",
+        expected="arguments that the component accepts",
         remedy="correct the name: --set KEY=VALUE",
     )

@@ -1,4 +1,4 @@
-"""The networks that prediction asks: one for every file of weights, on the runtime that was chosen."""
+"""The networks of a prediction: one per file of weights, combined into one on the chosen runtime."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
 from ..bundle.trained_network import network_of_spec, read_spec_of
-from ..inference import Ensemble, check_weights, mirrored
-from ..inference.runtimes import on_runtime
-from ..inference.windows import window_size
+from ..inference import Ensemble, check_weights, mirror_network
+from ..inference.runtimes import load_on_runtime
+from ..inference.windows import find_window_size
 
-__all__ = ["loaded_members", "one_network"]
+__all__ = ["combine_members", "load_members"]
 
 
-def loaded_members(
+def load_members(
     network: nn.Module, paths: Sequence[Path], device: torch.device, *, given: Collection[str] = ()
 ) -> list[nn.Module]:
-    """Return the network of each file of weights, with them; weights without a spec are of the given network.
+    """Return one network per file of weights, with the weights loaded.
 
     Args:
-        network: the config's.
+        network: the config's network, which is used for weights without a spec.
         paths: files of weights.
-        device: where they are loaded to.
-        given: arguments of the network that the user gave, by name: see `network_of_spec`.
+        device: device to load them to.
+        given: names of the network's arguments that the user set: see `network_of_spec`.
 
     Raises:
-        InputError: a file is missing, holds other weights than its network's, or is of a network that contradicts what
-            the user gave.
+        InputError: a file is missing or does not fit its network, or its network contradicts the user's arguments.
     """
     members = []
     for path in paths:
@@ -44,7 +43,7 @@ def loaded_members(
     return members
 
 
-def one_network(
+def combine_members(
     members: Sequence[nn.Module],
     *,
     runtime: str,
@@ -53,21 +52,21 @@ def one_network(
     spatial_dims: int,
     axes: Sequence[int],
 ) -> nn.Module:
-    """Return the network whose logits are those of all members and mirrored inputs together, ready for inference.
+    """Return one network, ready for inference, that averages all members over all mirrored inputs.
 
     Args:
-        members: with their weights.
-        runtime: what they are to compute on, one of `RUNTIMES`.
-        inferer: whose windows they get, and in whose precision they compute.
-        channels: of a scan.
+        members: networks with their weights.
+        runtime: runtime to compute on, one of `RUNTIMES`.
+        inferer: inferer that sets the window and the precision.
+        channels: channels of a scan.
         spatial_dims: 2 or 3.
-        axes: spatial axes from 0 along which inputs are mirrored.
+        axes: spatial axes, from 0, to mirror inputs along.
 
     Raises:
         InputError: a member cannot be converted for the runtime.
     """
-    shape = (channels, *window_size(inferer, [64] * spatial_dims))
+    shape = (channels, *find_window_size(inferer, [64] * spatial_dims))
     precision = getattr(inferer, "precision", "float32")
-    members = [on_runtime(member, runtime, shape=shape, precision=precision) for member in members]
+    members = [load_on_runtime(member, runtime, shape=shape, precision=precision) for member in members]
     together = members[0] if len(members) == 1 else Ensemble(members)
-    return mirrored(together, axes).eval().requires_grad_(False)
+    return mirror_network(together, axes).eval().requires_grad_(False)

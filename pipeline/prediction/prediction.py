@@ -1,4 +1,4 @@
-"""A scan before and after the network: prepared, and predicted."""
+"""A scan before the network (`Prepared`) and after it (`Prediction`)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Prepared:
 
     Attributes:
         image: (C, *spatial) in the network's grid, float32.
-        affine: of that grid, 4x4, voxel to world (mm).
+        affine: voxel to world (mm) of that grid, 4x4.
         scan_shape: spatial shape of the scan as it was read.
-        scan_affine: its affine, 4x4.
-        seconds: that reading, checking and pre-processing took.
+        scan_affine: voxel to world (mm) of the scan, 4x4.
+        seconds: time of reading, checking and pre-processing.
         notes: what a user should know about this scan.
-        header: of the scan's (first) file; None for an array.
+        header: header of the scan's (first) file; None for an array.
     """
 
     image: Tensor
@@ -43,18 +43,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for one scan, in the scan's own grid.
+    """The prediction for one scan, in the scan's own grid.
 
     Attributes:
-        labels: label map, the scan's spatial shape, unsigned integers.
-        affine: of the scan, 4x4, voxel to world (mm, RAS).
+        labels: label map, unsigned integers, with the scan's spatial shape.
+        affine: voxel to world (mm, RAS) of the scan, 4x4.
         table: value, name and colour of each label.
-        probabilities: (X, Y[, Z], K), float32, the background first; None where not asked for.
-        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None where not asked for.
-        uncertainty: mean entropy of the voxels with a label, 0 to 1; NaN without any; None where not asked for.
-        seconds: by what they were spent on: preparing, network, windows (everything else).
+        probabilities: (X, Y[, Z], K), float32, the background first; None if not requested.
+        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None if not requested.
+        uncertainty: mean entropy of the labelled voxels, 0 to 1; NaN if there are none; None if not requested.
+        seconds: time by step: preparing, network, windows (everything else).
         notes: what a user should know about this scan.
-        header: of the scan's (first) file, whose geometry the label map's file gets; None for an array.
+        header: header of the scan's (first) file, whose geometry the label map's file gets; None for an array.
     """
 
     labels: NDArray[Any]
@@ -69,5 +69,5 @@ class Prediction:
 
     @property
     def metatensor(self) -> MetaTensor:
-        """The label map as MONAI has it: (1, X, Y[, Z]) with the affine."""
+        """The label map as a MetaTensor: (1, X, Y[, Z]) with the affine."""
         return MetaTensor(torch.as_tensor(self.labels)[None], affine=torch.as_tensor(self.affine))

@@ -10,12 +10,12 @@ __all__ = ["Bar"]
 
 
 class Bar:
-    """The progress of all scans together, in parts of one, with the time left."""
+    """The progress of all scans together, in fractions of a scan, with the time left."""
 
     def __init__(self, scans: int, *, silent: bool) -> None:
         self.scans = scans
-        self._given = 0.0
-        # None: nothing is drawn into a log file.
+        self._advanced = 0.0
+        # None: draw nothing into a log file.
         self._bar = tqdm(
             total=scans,
             desc="segmenting",
@@ -30,15 +30,15 @@ class Bar:
         self._bar.close()
 
     def begin(self, name: str) -> None:
-        """Start with a scan."""
-        self._given = 0.0
+        """Start a scan."""
+        self._advanced = 0.0
         self._bar.set_description_str(name)
 
     def advance(self, share: float) -> None:
-        """Say that a share of a scan is done."""
-        self._given += share
+        """Advance by a share of a scan."""
+        self._advanced += share
         self._bar.update(share)
 
     def end(self) -> None:
-        """Say that the scan is done, whatever was said of it before."""
-        self._bar.update(max(0.0, 1.0 - self._given))
+        """Complete the scan, whatever share was done."""
+        self._bar.update(max(0.0, 1.0 - self._advanced))

@@ -17,50 +17,50 @@ from ..data.errors import InputError
 __all__ = ["Ranks"]
 
 _Item = TypeVar("_Item")
-_LONGEST_START = timedelta(minutes=10)
-_PAUSE = 0.1  # seconds between two looks at what the others say
+_MAX_START = timedelta(minutes=10)
+_PAUSE = 0.1  # seconds between two looks into the store
 
 
 class Ranks:
-    """This process among those that ``torchrun`` started, or the only one.
+    """This process among those that ``torchrun`` started, or the only process.
 
-    They meet in the store that ``torchrun`` has for them and look into it again and again: a collective operation would
-    not let go of a process that waits for another one when it is interrupted.
+    The processes poll the store that ``torchrun`` provides: a collective operation would not release a waiting process
+    when it is interrupted.
 
     Attributes:
         rank: number of this process, from 0.
-        count: of processes.
+        count: number of processes.
         local: number of this process on its machine.
 
     Raises:
-        InputError: the environment speaks of several processes, but the others do not come.
+        InputError: the environment announces several processes, but the others do not start.
     """
 
     def __init__(self) -> None:
         self.rank = int(os.environ.get("RANK", "0"))
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.local = int(os.environ.get("LOCAL_RANK", "0"))
-        # torchrun may start all of them once more, and keeps the store.
+        # torchrun can restart all processes, and keeps the store.
         self._run = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._store = self._met() if self.count > 1 else None
+        self._store = self._join_store() if self.count > 1 else None
 
     @property
     def first(self) -> bool:
-        """Whether this process speaks for all."""
+        """Whether this process reports for all processes."""
         return self.rank == 0
 
     def share(self, items: Sequence[_Item]) -> list[_Item]:
-        """Return those of the items that are this process's."""
+        """Return this process's share of the items."""
         return list(items[self.rank :: self.count])
 
-    def device(self, asked: str) -> str:
-        """Return the device for this process: each takes a GPU of its own where GPUs are chosen by themselves."""
-        if self.count > 1 and asked in ("auto", "cuda") and torch.cuda.is_available():
+    def device(self, requested: str) -> str:
+        """Return the device for this process: a GPU of its own, unless the user named one."""
+        if self.count > 1 and requested in ("auto", "cuda") and torch.cuda.is_available():
             return f"cuda:{self.local % torch.cuda.device_count()}"
-        return asked
+        return requested
 
-    def gathered(self, item: Any) -> list[Any]:
-        """Return what each process gives here, in their order; all wait for the last. Once in a process's life."""
+    def gather(self, item: Any) -> list[Any]:
+        """Return every process's item, by rank, once all processes have called this. Call it once per process."""
         if self._store is None:
             return [item]
         self._store.set(self._key("result", self.rank), pickle.dumps(item))
@@ -69,9 +69,9 @@ class Ranks:
         return [pickle.loads(self._store.get(key)) for key in keys]
 
     def leave(self) -> None:
-        """Let the first process, which calls this when all is written, and then the others go.
+        """Wait until the first process has written everything; the first process then leaves last.
 
-        ``torchrun`` ends every process as soon as one has gone with a failure, and the store may live in the first.
+        ``torchrun`` ends all processes as soon as one fails, and the store can be in the first process.
         """
         if self._store is None:
             return
@@ -82,14 +82,14 @@ class Ranks:
             self._wait([self._key("written", 0)])
             self._store.set(self._key("gone", self.rank), "1")
 
-    def _met(self) -> Any:
+    def _join_store(self) -> Any:
         try:
-            store, *_ = next(rendezvous("env://", timeout=_LONGEST_START))
+            store, *_ = next(rendezvous("env://", timeout=_MAX_START))
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 "WORLD_SIZE",
                 found=f"{self.count} in the environment, but no other processes ({' '.join(str(error).split())[:200]})",
-                expected="processes that torchrun started",
+                expected=f"{self.count} processes that torchrun started",
                 remedy="start with torchrun --nproc_per_node N -m pipeline predict …, or unset WORLD_SIZE",
             ) from error
         return store

@@ -1,4 +1,4 @@
-"""What is known of scans that were predicted before, so that a prediction of many goes on where it ended."""
+"""Records of finished scans, so that an interrupted prediction continues where it stopped."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FOLDER = ".predicted"
 
 
 class Records:
-    """One small file per scan, hidden in the output's folder.
+    """One small file per scan, in a hidden folder of the output folder.
 
     Args:
-        folder: of the output.
-        settings: what the label maps depend on besides the scan; JSON.
+        folder: the output folder.
+        settings: everything but the scan that label maps depend on, as JSON types.
 
     Raises:
         OSError: the folder cannot be made.
@@ -35,19 +35,19 @@ class Records:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @staticmethod
-    def are_in(folder: Path) -> bool:
-        """Tell whether a prediction was begun in a folder before."""
+    def exist_in(folder: Path) -> bool:
+        """Return whether a prediction was started in a folder."""
         return (folder / _FOLDER).is_dir()
 
     def begin(self, name: str, files: Sequence[str], outputs: Outputs) -> None:
-        """Note that a scan's files are about to be written: whoever kills the process does not make them strangers."""
+        """Record that a scan's files are about to be written, so that they stay known if the process is killed."""
         earlier = self._read(name)
         now = {"settings": self.settings, "stamps": stamps(files)}
-        # Those of other settings are ours as well, but no longer what was asked for.
+        # Files of other settings are prediction's own as well, but out of date.
         same = earlier["outputs"] if all(earlier.get(key) == now[key] for key in now) else []
         wanted = _names(outputs.files)
         for stale in set(earlier["written"]) - set(same) - set(wanted):
-            # Statistics or a picture of another label map than the one that comes.
+            # Statistics or a preview of the label map that is about to be replaced.
             (self.folder.parent / stale).unlink(missing_ok=True)
         record = {
             **now,
@@ -59,40 +59,41 @@ class Records:
         write_text(self._file(name), json.dumps(record, indent=2) + "\n")
 
     def finish(self, name: str, outputs: Outputs, content: Mapping[str, Any]) -> None:
-        """Keep what there is to say of a scan, when its files are written."""
+        """Record a scan's result, after its files are written."""
         begun = self._read(name)
         names = sorted({*begun["outputs"], *_names(outputs.files)})
-        states = {**begun.get("states", {}), **{file.name: _state(file) for file in outputs.files}}
+        states = {**begun.get("states", {}), **{file.name: _size_and_time(file) for file in outputs.files}}
         record = {**begun, **content, "outputs": names, "states": states}
         write_text(self._file(name), json.dumps(record, indent=2) + "\n")
 
     def finished(self, name: str, files: Sequence[str], outputs: Outputs) -> dict[str, Any] | None:
-        """Return what was kept of a scan whose files are all there and up to date, or None where it is to be done.
+        """Return the record of a scan if all its files exist and are up to date, or None if it has to be segmented.
 
         Raises:
-            InputError: a file of it is there, but was made with other settings, or by nothing that left a record.
+            InputError: a file of the scan exists that was made with other settings, from another scan or without a
+                record, or that was changed since.
         """
         record = self._read(name)
-        there = [file for file in outputs.files if file.exists()]
-        refuse_existing(file for file in there if file.name not in record["written"])
-        changed = [key for key in self.settings if record.get("settings", {}).get(key) != self.settings[key]]
-        if there and changed:
-            before = record.get("settings", {})
-            told = ", ".join(f"{key} {_short(before.get(key))} (now {_short(self.settings[key])})" for key in changed)
-            _refuse(there[-1], f"a file of before, made with {told}")
+        existing = [file for file in outputs.files if file.exists()]
+        refuse_existing(file for file in existing if file.name not in record["written"])
+        earlier = record.get("settings", {})
+        changed = [key for key in self.settings if earlier.get(key) != self.settings[key]]
+        if existing and changed:
+            changes = [f"{key} {_short(earlier.get(key))} (now {_short(self.settings[key])})" for key in changed]
+            _refuse(existing[-1], f"an earlier file, made with {', '.join(changes)}")
         now, before = stamps(files), record.get("stamps", [])
         same = [stamp[1:] for stamp in now] == [stamp[1:] for stamp in before]
-        if there and not same and [stamp[0] for stamp in now] != [stamp[0] for stamp in before]:
-            _refuse(there[-1], f"a label map of another scan of this name, {before[0][0] if before else 'unknown'}")
+        if existing and not same and [stamp[0] for stamp in now] != [stamp[0] for stamp in before]:
+            _refuse(existing[-1], f"a label map of another scan of this name, {before[0][0] if before else 'unknown'}")
         states = record.get("states", {})
-        edited = [file for file in there if file.name in states and states[file.name] != _state(file)]
+        edited = [file for file in existing if file.name in states and states[file.name] != _size_and_time(file)]
         if edited and same:
             _refuse(edited[-1], "a file that was changed after it was made")
-        complete = len(there) == len(outputs.files) and set(_names(there)) <= set(record["outputs"])
+        complete = len(existing) == len(outputs.files) and set(_names(existing)) <= set(record["outputs"])
         return record if complete and same and record.get("status") == "done" else None
 
     def finished_files(self, ending: str) -> dict[str, Path]:
-        """Return the files with this ending, by their scans' names, of all scans that are done with these settings."""
+        """Return the files with this ending, by scan, of all scans that were finished with these settings."""
         found = {}
         for file in sorted(self.folder.glob("*.json")):
             name = file.stem
@@ -107,7 +108,7 @@ class Records:
         return self.folder / f"{name}.json"
 
     def _read(self, name: str) -> dict[str, Any]:
-        """Return what was kept of a scan, with no files where there is nothing, or nothing that can be read."""
+        """Return the record of a scan; a record without files if there is none or it cannot be read."""
         try:
             record = json.loads(self._file(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -117,11 +118,11 @@ class Records:
 
 
 def stamps(files: Sequence[str]) -> list[list[Any]]:
-    """Return each scan file's path, size and time of change, of all parts together where it has several.
+    """Return each scan file's path, number of parts, total size (bytes) and last time of change (ns).
 
     Raises:
-        OSError: one is not there any more.
-        InputError: a folder is empty now, or one file of a pair is missing.
+        OSError: a file no longer exists.
+        InputError: a folder is now empty.
     """
     found = []
     for file in files:
@@ -137,22 +138,22 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
 
 
 def _short(value: Any) -> str:
-    """Return a setting in few letters: of a checksum its beginning."""
+    """Return a setting as short text, with checksums cut to 12 letters."""
     values = value if isinstance(value, list) else [value]
     return " ".join(str(one)[:12] for one in values)
 
 
-def _state(file: Path) -> list[int]:
+def _size_and_time(file: Path) -> list[int]:
     """Return a file's size and time of change."""
     state = file.stat()
     return [state.st_size, state.st_mtime_ns]
 
 
 def refuse_existing(files: Iterable[Path]) -> None:
-    """Raise InputError for the last of the files that is there: nothing is known of it."""
-    there = [file for file in files if file.exists()]
-    if there:
-        _refuse(there[-1], "a file that is there already, without a record of how it was made")
+    """Raise InputError for the last of the files that exists: there is no record of it."""
+    existing = [file for file in files if file.exists()]
+    if existing:
+        _refuse(existing[-1], "an existing file without a record of how it was made")
 
 
 def _names(files: Iterable[Path]) -> list[str]:
@@ -163,6 +164,6 @@ def _refuse(path: Path, found: str) -> NoReturn:
     raise InputError(
         path,
         found=found,
-        expected="nothing that would be lost",
+        expected="no existing file at the output path",
         remedy="write into another folder, or replace it with --overwrite",
     )

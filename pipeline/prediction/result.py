@@ -1,4 +1,4 @@
-"""What became of one scan: done, skipped or failed, and why."""
+"""The result of one scan: done, skipped or failed, and why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
 
 @dataclass(frozen=True)
 class Job:
-    """A scan, where its files go, and which."""
+    """A scan and the files to write for it."""
 
     scan: ScanInput
     outputs: Outputs
@@ -29,18 +29,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one scan.
+    """The result of one scan.
 
     Attributes:
-        name: of the scan.
-        files: it was read from.
-        status: ``"done"``, ``"skipped"`` (finished before) or ``"failed"``.
-        outputs: files that are there now.
-        seconds: by what they were spent on: preparing, network, windows, writing.
-        uncertainty: mean entropy of the labelled voxels, where it was asked for.
+        name: the scan's name.
+        files: the scan's files.
+        status: ``"done"``, ``"skipped"`` (finished earlier) or ``"failed"``.
+        outputs: the files that exist now.
+        seconds: time by step: preparing, network, windows, writing.
+        uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
-        error: what went wrong.
-        traceback: of an error that nobody foresaw.
+        error: the error message.
+        traceback: traceback of an unexpected error.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Result:
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON has it, without what is not known."""
+    """Return a result as JSON types, without the fields that are None."""
     content = {key: value for key, value in asdict(result).items() if value is not None}
     if isinstance(content.get("uncertainty"), float):
-        # JSON has no NaN: nothing was found, so nothing has an entropy.
+        # JSON has no NaN, which means that no voxel is labelled.
         content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
     if "seconds" in content:
         content["seconds"] = {key: round(value, 3) for key, value in content["seconds"].items()}
@@ -66,25 +66,25 @@ def as_record(result: Result) -> dict[str, Any]:
 
 
 def failed(job: Job, error: Exception) -> Result:
-    """Say what went wrong with a scan."""
+    """Return the result of a scan that failed, with a message for people."""
     explained = input_error_behind(error)
     trace = None
     if explained is not None:
         message = str(explained)
         if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
-            # As of --memory, of which one scan has enough and another has not.
+            # Such as about --memory, which can be too small for one scan only.
             message = f"{job.scan.files[0]}: {message}"
     elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        message = f"{job.scan.files[0]}: found more than fits into memory; expected a scan that does. What to do: give "
-        message += "--memory what this machine has, or close other programs."
+        message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
+        message += "What to do: set --memory to what this machine has, or close other programs."
     elif isinstance(error, OSError) and error.strerror is not None:
-        # Without a name it is what comes of writing, such as a full disk.
+        # Errors without a file name come from writing, such as a full disk.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
-        message = f"{where}: found {str(error.strerror).lower()}; expected to read or write it. "
-        what = "see to its permissions and to the room on its disk"
+        message = f"{where}: found {str(error.strerror).lower()}; expected a file or folder to read or write. "
+        remedy = "check its permissions and the free space on its disk"
         if error.errno == errno.ENAMETOOLONG:
-            what = "give the scan a shorter name, or name one output file with -o"
-        message += f"What to do: {what}."
+            remedy = "give the scan a shorter name, or name one output file with -o"
+        message += f"What to do: {remedy}."
     else:
         message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
         trace = "".join(traceback.format_exception(error))

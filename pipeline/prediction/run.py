@@ -1,4 +1,4 @@
-"""Many scans: each in turn, the next one read and the last one written meanwhile; one that fails does not stop them."""
+"""Segment many scans in turn; meanwhile the next is read and the last is written. A failed scan does not stop them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tqdm import tqdm
 from ..data.errors import InputError
 from ..data.images.endings import is_store
 from ..data.reader import load_scan
-from ..labelmaps.dicom_series import series_slices
+from ..labelmaps.dicom_series import read_series
 from .inputs import ScanInput
-from .outputs import Outputs, Wanted, probability_room, write_outputs
+from .outputs import Outputs, Wanted, probability_buffer, write_outputs
 from .prediction import Prediction, Prepared
 from .predictor import Predictor
 from .progress import Bar
@@ -29,40 +29,40 @@ from .result import Job, Result, as_record, failed
 
 __all__ = ["predict_scans"]
 
-_Given = TypeVar("_Given")
+_Returned = TypeVar("_Returned")
 
-_OVERLAP_FROM = 2  # threads: with one, reading and writing would take it from the network
+_OVERLAP_FROM = 2  # threads: with one, reading and writing would slow the network down
 
 
 def predict_scans(
     predictor: Predictor,
     scans: Sequence[ScanInput],
-    place: Callable[[str], Outputs],
+    outputs_for: Callable[[str], Outputs],
     wanted: Wanted,
     *,
     records: Records | None = None,
     overwrite: bool = False,
     progress: bool = True,
-    tell: Callable[[Result], Any] | None = None,
+    on_result: Callable[[Result], Any] | None = None,
 ) -> Iterator[Result]:
-    """Segment scans and write their files; yield what became of each as soon as it is known.
+    """Segment scans and write their files; yield each result as soon as it is known.
 
     Args:
-        predictor: of a bundle.
-        scans: to segment.
-        place: gives the outputs of a scan by its name.
-        wanted: what is to be written.
-        records: of what was finished before, and where to keep what is finished now.
-        overwrite: do again what was finished before, and replace files.
+        predictor: predictor of a bundle.
+        scans: scans to segment.
+        outputs_for: returns the outputs of a scan by its name.
+        wanted: the files to write for every scan.
+        records: records of finished scans, which are read and updated.
+        overwrite: repeat finished scans, and replace files.
         progress: whether to draw a bar with the time left on stderr, if that is a terminal.
-        tell: called with every result, while the bar is out of the way.
+        on_result: called with every result, while the bar is hidden.
     """
     with Bar(len(scans), silent=not progress) as bar:
-        jobs = [Job(scan, place(scan.name), wanted) for scan in scans]
+        jobs = [Job(scan, outputs_for(scan.name), wanted) for scan in scans]
         for result in _results(predictor, jobs, records, bar, overwrite=overwrite):
-            if tell is not None:
+            if on_result is not None:
                 with tqdm.external_write_mode():
-                    tell(result)
+                    on_result(result)
             yield result
 
 
@@ -71,26 +71,26 @@ def _results(
 ) -> Iterator[Result]:
     left = []
     for job in jobs:
-        known = _settled(job, records, overwrite=overwrite)
+        known = _known_result(job, records, overwrite=overwrite)
         if known is None:
             left.append(job)
         else:
             bar.advance(1)
             yield known
-    with _Line(predictor, records, bar) as line:
+    with _Pipeline(predictor, records, bar) as line:
         yield from line.run(left)
 
 
-class _Line:
-    """Scans on their way: one is read, one segmented and one written at a time."""
+class _Pipeline:
+    """Reads, segments and writes scans: one of each at the same time."""
 
     def __init__(self, predictor: Predictor, records: Records | None, bar: Bar) -> None:
         self.predictor, self.records, self.bar = predictor, records, bar
         overlap = torch.get_num_threads() >= _OVERLAP_FROM
         self._reader = ThreadPoolExecutor(1) if overlap else None
         self._writer = ThreadPoolExecutor(1) if overlap else None
-        # MONAI's readers keep state while they read: what another thread reads needs one of its own.
-        self._loader = copy.deepcopy(predictor.parts.loader)
+        # MONAI's readers keep state while they read, so another thread needs its own.
+        self._loader = copy.deepcopy(predictor.bundle.loader)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class _Line:
         if self._reader is not None:
             self._reader.shutdown(cancel_futures=True)
         if self._writer is not None:
-            # What was handed over is written, also after Ctrl-C.
+            # Segmented scans are written, even after Ctrl-C.
             self._writer.shutdown()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Result]:
@@ -109,45 +109,46 @@ class _Line:
         try:
             for job, following in zip(jobs, [*jobs[1:], None], strict=False):
                 self.bar.begin(job.scan.name)
-                writing.append(self._do(job, following, ahead, writing))
+                writing.append(self._start_scan(job, following, ahead, writing))
                 if len(writing) > 1:
-                    # It leaves the list only when it is known, so that an interrupt meanwhile does not lose it.
+                    # Delete the result only once it is known, so that an interrupt does not lose it.
                     first = writing[0].result()
                     del writing[0]
                     yield first
                 self.bar.end()
         except KeyboardInterrupt:
-            # What was segmented before is written and told.
+            # Write and report the scans that were segmented before.
             yield from (written.result() for written in writing)
             raise
         yield from (written.result() for written in writing)
 
-    def _do(
+    def _start_scan(
         self, job: Job, following: Job | None, ahead: list[Future[Prepared]], writing: Sequence[Future[Result]]
     ) -> Future[Result]:
-        """Read and segment a scan, unless it was read `ahead`, and put there the one that is read meanwhile.
+        """Segment a scan, and start writing it and reading the next.
 
-        A method of its own, so that nothing of a scan that failed stays in memory while the next one is read.
+        The scan is in `ahead` if it was read already; the next one is put there. This is a method of its own so that a
+        failed scan does not stay in memory while the next one is read.
         """
         try:
             if not ahead:
-                # What the one before takes is counted as taken: reading waits for it where memory is bounded.
-                self._settle(writing)
+                # The scan before still takes memory: with a limit, reading waits until it is written.
+                self._wait_for_writing(writing)
             prepared = ahead.pop().result() if ahead else self.predictor.prepare(job.scan.files)
             busy = self._bytes_writing(job, prepared) if writing else 0
-            reserved = self._bytes_ahead(job, prepared, following, busy)
+            reserved = self._reading_ahead_bytes(job, prepared, following, busy)
             if reserved is None and busy:
-                self._settle(writing)
+                self._wait_for_writing(writing)
                 busy = 0
-                reserved = self._bytes_ahead(job, prepared, following, busy)
+                reserved = self._reading_ahead_bytes(job, prepared, following, busy)
             if reserved is not None and following is not None:
                 ahead.append(_submit(self._reader, self.predictor.prepare, following.scan.files))
             return self._segment(job, prepared, reserved=busy + (reserved or 0), writing=writing)
         except Exception as error:
             return _submit(None, failed, job, error)
 
-    def _settle(self, writing: Sequence[Future[Result]]) -> None:
-        """Wait until nothing is written any more, where memory has a bound."""
+    def _wait_for_writing(self, writing: Sequence[Future[Result]]) -> None:
+        """Wait until all is written, if memory is limited."""
         if self.predictor.budget.memory is not None:
             wait(writing)
 
@@ -156,17 +157,17 @@ class _Line:
         return job.wanted.statistics or job.wanted.preview
 
     def _bytes_writing(self, job: Job, prepared: Prepared) -> int:
-        """Return what the writer takes meanwhile, reading a scan of about this size for picture and statistics."""
-        return self.predictor.bytes_beside(prepared) if self._needs_voxels(job) else 0
+        """Return the bytes that writing takes meanwhile: it reads the scan again for preview and statistics."""
+        return self.predictor.rereading_bytes(prepared) if self._needs_voxels(job) else 0
 
     def _segment(
         self, job: Job, prepared: Prepared, *, reserved: int, writing: Sequence[Future[Result]]
     ) -> Future[Result]:
-        """Segment a prepared scan and hand it over for writing."""
-        with ExitStack() as room:
-            classes = self.predictor.parts.classes
-            probabilities = room.enter_context(
-                probability_room(job.outputs.probabilities, prepared.scan_shape, classes)
+        """Segment a prepared scan and start writing it."""
+        with ExitStack() as buffers:
+            classes = self.predictor.bundle.classes
+            probabilities = buffers.enter_context(
+                probability_buffer(job.outputs.probabilities, prepared.scan_shape, classes)
             )
             prediction = self.predictor.segment(
                 prepared,
@@ -175,15 +176,15 @@ class _Line:
                 reserved=reserved,
                 progress=self.bar.advance,
             )
-            # No more than one scan waits for the disk.
+            # At most one scan waits for the disk.
             wait(writing)
-            return _submit(self._writer, self._write, job, prediction, room.pop_all())
+            return _submit(self._writer, self._write, job, prediction, buffers.pop_all())
 
-    def _write(self, job: Job, prediction: Prediction, room: ExitStack) -> Result:
-        """Write a scan's files and its record; runs beside the next scan."""
+    def _write(self, job: Job, prediction: Prediction, buffers: ExitStack) -> Result:
+        """Write a scan's files and its record, while the next scan is segmented."""
         scan, start = job.scan, time.perf_counter()
         try:
-            with room:
+            with buffers:
                 if self.records is not None:
                     self.records.begin(scan.name, scan.files, job.outputs)
                 write_outputs(prediction, job.outputs, name=scan.name, read=self._voxels(scan))
@@ -209,28 +210,28 @@ class _Line:
 
         return read
 
-    def _bytes_ahead(self, job: Job, prepared: Prepared, following: Job | None, busy: int) -> int | None:
-        """Return the bytes to leave to reading the next scan meanwhile, or None where it has to wait."""
+    def _reading_ahead_bytes(self, job: Job, prepared: Prepared, following: Job | None, busy: int) -> int | None:
+        """Return the bytes to reserve for reading the next scan meanwhile, or None if it has to wait."""
         if self._reader is None or following is None:
             return None
         try:
-            needed = self.predictor.bytes_ahead(following.scan.files)
+            needed = self.predictor.preparation_bytes(following.scan.files)
         except InputError:
-            # What is wrong with that scan is told when it is its turn.
+            # That scan's problem is reported in its turn.
             return None
-        fits = self.predictor.holds(prepared, needed + busy, uncertainty=job.wanted.uncertainty)
+        fits = self.predictor.has_room(prepared, needed + busy, uncertainty=job.wanted.uncertainty)
         return needed if fits else None
 
 
-def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | None:
-    """Return what is known of a scan already, or None where it is to be done."""
+def _known_result(job: Job, records: Records | None, *, overwrite: bool) -> Result | None:
+    """Return the result of a scan that failed or was finished earlier, or None if it has to be segmented."""
     scan = job.scan
     if scan.problem is not None:
         return failed(job, scan.problem)
     try:
         if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
-            # It raises what writing would raise after all computing.
-            series_slices(scan.files[0])
+            # Raise now what writing would raise after all computing.
+            read_series(scan.files[0])
         if overwrite:
             return None
         if records is None:
@@ -247,11 +248,13 @@ def _settled(job: Job, records: Records | None, *, overwrite: bool) -> Result | 
     return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
 
 
-def _submit(workers: ThreadPoolExecutor | None, function: Callable[..., _Given], *arguments: Any) -> Future[_Given]:
-    """Have a function called by a worker, or here and now where there is none."""
+def _submit(
+    workers: ThreadPoolExecutor | None, function: Callable[..., _Returned], *arguments: Any
+) -> Future[_Returned]:
+    """Call a function in a worker, or right here if there is none, and return its future."""
     if workers is not None:
         return workers.submit(function, *arguments)
-    future: Future[_Given] = Future()
+    future: Future[_Returned] = Future()
     try:
         future.set_result(function(*arguments))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a user says about weights, memory, threads and runtime, as prediction takes it."""
+"""The settings of a prediction: weights, memory, threads, device and runtime, checked."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from ..data.errors import InputError
 from ..inference.runtimes import RUNTIMES
 from ..memory import free_bytes
 
-__all__ = ["budget", "checkpoints", "device_name", "runtime_device", "thread_count"]
+__all__ = ["check_device_name", "check_thread_count", "choose_checkpoints", "choose_device", "memory_budget"]
 
-_OF_FREE = 0.8
-_MOST_THREADS = 64  # or as many as the machine has CPUs; with very many more the system refuses to start them
+_FREE_SHARE = 0.8
+_MAX_THREADS = 64  # or the machine's CPUs, if more; the system refuses to start very many more
 
 
-def budget(text: str | None) -> int:
-    """Return the memory (bytes) that ``--memory`` allows; without it most of what is free.
+def memory_budget(text: str | None) -> int:
+    """Return the memory limit (bytes) of ``--memory``, by default 80% of the free memory.
 
     Raises:
-        InputError: the text is no size.
+        InputError: the text is not a size.
     """
-    return int(_OF_FREE * free_bytes()) if text is None else parse_memory(text)
+    return int(_FREE_SHARE * free_bytes()) if text is None else parse_memory(text)
 
 
-def checkpoints(
+def choose_checkpoints(
     bundle: Path, files: Sequence[str] = (), folds: Sequence[int] | None = None, trainings: Sequence[str] = ()
 ) -> tuple[list[str], str]:
     """Choose the weights to predict with.
 
     Args:
-        bundle: its folder.
-        files: of weights, as the user names them; several are averaged.
-        folds: whose trainings are averaged: ``fold_N`` in the bundle's ``runs``.
-        trainings: whose weights are averaged, by name or path.
+        bundle: the bundle's folder.
+        files: files of weights that the user names; several are averaged.
+        folds: folds whose trainings are averaged: ``fold_N`` in the bundle's ``runs``.
+        trainings: trainings whose weights are averaged, by name or path.
 
     Returns:
-        The files of the weights, none for the bundle's own, which its config names; and a line that says which they
-        are, where they are a training's.
+        The files of the weights, and a line that names their trainings. Both are empty for the bundle's own weights,
+        which its config names.
 
     Raises:
-        InputError: weights are named in two ways, a training is not there, or nothing is named and there are several
+        InputError: weights are named in two ways, a training does not exist, or nothing is named and there are several
             trainings.
     """
     named = {"--checkpoint": files, "--folds": folds, "--training": trainings}
     given = [word for word, value in named.items() if value]
     if len(given) > 1:
-        raise InputError(given[1], found=f"{given[0]}, too", expected="one of them", remedy="leave one out")
+        raise InputError(given[1], found=f"{given[0]} as well", expected="one of the two", remedy="leave one out")
     if files:
         return list(files), ""
     if folds or trainings:
-        names: list[str | Path] = [*_of_folds(bundle, folds or ()), *trainings]
+        names: list[str | Path] = [*_find_folds(bundle, folds or ()), *trainings]
         found = [find_training(bundle, name) for name in names]
         return [str(one.weights) for one in found], "\n".join(Weights(one.weights, one).note for one in found)
     weights = find_weights(bundle)
@@ -65,8 +65,8 @@ def checkpoints(
     return [str(weights.file)], weights.note
 
 
-def _of_folds(bundle: Path, folds: Sequence[int]) -> list[Path]:
-    """Return the folders of the folds' trainings."""
+def _find_folds(bundle: Path, folds: Sequence[int]) -> list[Path]:
+    """Return the folders of the folds' trainings; raise InputError if one has no weights."""
     folders = [bundle / "runs" / f"fold_{fold}" for fold in folds]
     for fold, folder in zip(folds, folders, strict=True):
         if not (folder / BEST).is_file():
@@ -79,11 +79,11 @@ def _of_folds(bundle: Path, folds: Sequence[int]) -> list[Path]:
     return folders
 
 
-def device_name(name: str) -> str:
-    """Return the name of a device, after making sure that it is one; whether it is here, the config tells.
+def check_device_name(name: str) -> str:
+    """Return the name of a device if it is valid. Evaluating the config checks that this machine has it.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not the name of a device.
     """
     try:
         known = name == "auto" or torch.device(name).type in ("cpu", "cuda", "mps", "xpu")
@@ -91,47 +91,50 @@ def device_name(name: str) -> str:
         known = False
     if not known:
         raise InputError(
-            "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or give one of these"
+            "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or choose one of these"
         )
     return name
 
 
-def runtime_device(runtime: str, device: str) -> str:
-    """Return the device for a runtime: the one asked for, or the CPU where ``"auto"`` is and the runtime has no other.
+def choose_device(runtime: str, device: str) -> str:
+    """Return the device to compute on: `device`, or the CPU for a runtime that only runs there.
 
     Raises:
-        InputError: there is no such runtime, it is not installed, or it does not compute on this device.
+        InputError: the runtime or the device is unknown, the runtime is not installed, or it needs another device.
     """
     if runtime not in RUNTIMES:
         raise InputError(
-            "--runtime", found=runtime, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or give another"
+            "--runtime", found=runtime, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or choose one"
         )
+    check_device_name(device)
     if runtime == "pytorch":
         return device
     if find_spec(runtime) is None:
         raise InputError(
             f"--runtime {runtime}",
-            found=f"no {runtime} to compute with",
+            found=f"no package {runtime}",
             expected="the package of this runtime",
             remedy="install it: pip install 'lightskip[runtime]'; or leave --runtime out",
         )
-    if device_name(device) != "auto" and torch.device(device).type != "cpu":
+    if device != "auto" and torch.device(device).type != "cpu":
         raise InputError(
             f"--runtime {runtime}",
-            found=f"--device {device}, too",
-            expected="a CPU, which is all that it is used for",
-            remedy="leave one of them out",
+            found=f"--device {device}",
+            expected="a CPU: LightSkip uses this runtime only there",
+            remedy="leave one of the two out",
         )
     return "cpu"
 
 
-def thread_count(count: int | None) -> int | None:
-    """Return the number of threads, after making sure that it is one.
+def check_thread_count(count: int | None) -> int | None:
+    """Return the number of threads if it is valid.
 
     Raises:
-        InputError: it is less than 1, or more than any machine like this has use for.
+        InputError: it is less than 1, or more than this machine can use.
     """
-    most = max(_MOST_THREADS, os.cpu_count() or 1)
-    if count is not None and not 1 <= count <= most:
-        raise InputError("--threads", found=str(count), expected=f"1 to {most}", remedy="leave it out, or give another")
+    limit = max(_MAX_THREADS, os.cpu_count() or 1)
+    if count is not None and not 1 <= count <= limit:
+        raise InputError(
+            "--threads", found=str(count), expected=f"1 to {limit}", remedy="leave it out, or choose another number"
+        )
     return count

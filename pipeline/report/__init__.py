@@ -1,4 +1,4 @@
-"""Pictures and reports: what a person looks at after a check, a training or a prediction.
+"""Pictures and reports of a check, a training or a prediction.
 
-Imports nothing by itself: `figures` needs matplotlib, which is an extra, and the page of a check does not.
+This file imports nothing: `curve` and `picture` need matplotlib, which is optional, and the page of a check does not.
 """

@@ -1,4 +1,4 @@
-"""The cases of a dataset check as cards for its page: a picture, the grid, the classes and what was found."""
+"""Make the cards of the check page, one per case: picture, grid, classes and findings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
 def list_cards(report: Report, groups: Sequence[Group], thumbnails: Mapping[str, bytes]) -> Iterator[Card]:
-    """Return a card for each case: those with problems, those with warnings, then all others, as listed.
+    """Yield a card for each case: first cases with problems, then with warnings, then others, each in listed order.
 
     Args:
         report: the content of ``check.json``.
         groups: its findings.
-        thumbnails: pictures by the case's name: PNG, JPEG or WebP; a case without one says so.
+        thumbnails: PNG, JPEG or WebP pictures by the case's name. A case without one is marked so.
     """
     worst = case_severities(groups)
     kinds: dict[str, dict[str, Group]] = {}
@@ -38,11 +38,11 @@ def list_cards(report: Report, groups: Sequence[Group], thumbnails: Mapping[str,
     listed.sort(key=lambda item: order.get(worst.get(item[1]["name"], ""), len(order)))
     for index, case in listed:
         name = case["name"]
-        yield _card(report, case, index, worst.get(name) or "clean", kinds.get(name, {}), thumbnails.get(name))
+        yield _make_card(report, case, index, worst.get(name) or "clean", kinds.get(name, {}), thumbnails.get(name))
 
 
 def card_anchor(index: int) -> str:
-    """Return the ``id`` of the card of the case at this place of the report."""
+    """Return the ``id`` of the card of the case at this index of the report."""
     return f"case-{index}"
 
 
@@ -52,11 +52,11 @@ def group_anchor(group: Group) -> str:
 
 
 def part_text(case: Mapping[str, Any]) -> str:
-    """Return where a case belongs, such as ``training, fold 0``."""
+    """Return the part and fold of a case, such as ``training, fold 0``."""
     return printable(case["part"] if case.get("fold") is None else f"{case['part']}, fold {case['fold']}")
 
 
-def _card(
+def _make_card(
     report: Report,
     case: Mapping[str, Any],
     index: int,
@@ -67,7 +67,7 @@ def _card(
     name, part = printable(case["name"]), part_text(case)
     words = [name, part, case.get("orientation") or "", case.get("subject") or ""]
     words += [f"{group.severity} {group.kind} {group.title}" for group in kinds.values()]
-    measures = _measures(report, case)
+    measures = _list_measures(report, case)
     more = len(measures or ()) - _MAX_CLASSES
     return Card(
         anchor=card_anchor(index),
@@ -75,19 +75,19 @@ def _card(
         style=severity,
         picture=embed_picture(picture, f"One slice of {name}"),
         badges=[Badge(group.title, group.severity, anchor) for anchor, group in kinds.items()],
-        facts=[part, *_facts(report, case)],
+        facts=[part, *_list_facts(report, case)],
         measures=measures[:_MAX_CLASSES] if measures is not None and more > 1 else measures,
         more=f"and {count_of(more, 'more label')}" if more > 1 else "",
         data={
             "severity": severity,
             "part": part,
-            "sizes": _sizes(report, case),
+            "sizes": _format_sizes(report, case),
             "words": " ".join(map(printable, words)).lower(),
         },
     )
 
 
-def _facts(report: Report, case: Mapping[str, Any]) -> Iterator[str]:
+def _list_facts(report: Report, case: Mapping[str, Any]) -> Iterator[str]:
     if case.get("subject") is not None and str(case["subject"]) != str(case["name"]):
         yield f"subject {case['subject']}"
     if case.get("shape"):
@@ -97,7 +97,7 @@ def _facts(report: Report, case: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_TIMES.join(map(amount, case['spacing']))} mm{code}"
 
 
-def _sizes(report: Report, case: Mapping[str, Any]) -> str:
+def _format_sizes(report: Report, case: Mapping[str, Any]) -> str:
     """Return the sizes of the first classes for the page's sorting, separated by spaces; ``-`` for an unknown one."""
     unit, classes = size_unit(report), case.get("classes") or {}
     names = list_structures(report)[:MAX_SORTABLE]
@@ -105,8 +105,8 @@ def _sizes(report: Report, case: Mapping[str, Any]) -> str:
     return " ".join("-" if size is None else f"{size:.6g}" for size in sizes)
 
 
-def _measures(report: Report, case: Mapping[str, Any]) -> list[Measure] | None:
-    """Return the sizes of a case's classes; None where they were not measured."""
+def _list_measures(report: Report, case: Mapping[str, Any]) -> list[Measure] | None:
+    """Return the sizes of a case's classes; None if they were not measured."""
     if case.get("classes") is None:
         return None
     unit = size_unit(report)

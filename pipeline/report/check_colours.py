@@ -1,4 +1,4 @@
-"""The colours of labels on a dataset check's page: those of the outlines in its pictures."""
+"""Label colours on the check page, the same as those of the outlines in its pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNDECLARED = "undeclared"
 
 
 def list_structures(report: Mapping[str, Any]) -> list[str]:
-    """Return the names of the labels without the background, whatever value that has."""
+    """Return the names of the labels without the background."""
     return [name for name in report["labels"] if name != "background"]
 
 

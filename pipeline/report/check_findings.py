@@ -1,4 +1,4 @@
-"""The findings of a dataset check for its page: by severity and kind, with what to do and a row for each."""
+"""Prepare the findings of a dataset check for its page: by severity and kind, with advice and a row for each."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Cell", "Findings", "Section", "list_sections"]
 
 _MEANINGS = {
     "problem": "Cannot be trained on, or the numbers would be wrong.",
-    "warning": "Have a person look: it may be an error or a rare case.",
+    "warning": "Look at these: each may be an error or a rare case.",
     "note": "Harmless, but good to know.",
 }
-_MAX_OPEN = 20  # findings of a kind that are shown without unfolding the rest
-_MAX_MORE = 5  # this many more are shown at once too
+_MAX_OPEN = 20  # findings of a kind that are shown at once if the rest is folded
+_MAX_MORE = 5  # so few more are not folded
 _NAMES = {"case": "Case", "file": "File", "found": "Found", "expected": "Expected", "remedy": "What to do"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a finding's row: its column, its text, whether that is a file's name, the ``id`` that it links to."""
+    """A cell of a finding's row: column, text, whether the text is a file name, and the ``id`` that it links to."""
 
     title: str
     text: str
@@ -40,8 +40,8 @@ class Findings:
         severity: ``problem``, ``warning`` or ``note``.
         title: the kind in words.
         kind: the kind as in ``check.json``.
-        number: of findings.
-        advice: what holds for all of them, by title.
+        number: the number of findings.
+        advice: texts that apply to all of them, by title.
         columns: the titles of the rows' cells, by their key.
         shown: rows that are shown at once.
         folded: rows that are shown on request.
@@ -60,7 +60,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Section:
-    """All findings of a severity, and what that means."""
+    """All findings of a severity, and its meaning."""
 
     severity: str
     meaning: str
@@ -68,7 +68,7 @@ class Section:
 
 
 def list_sections(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Section]:
-    """Return the findings by severity, worst first; severities without findings are left out.
+    """Return the findings by severity, worst first, without severities that have none.
 
     Args:
         report: the content of ``check.json``.
@@ -79,15 +79,15 @@ def list_sections(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Se
         anchors.setdefault(case["name"], card_anchor(index))
     sections = []
     for severity in SEVERITIES:
-        chosen = [_findings(group, anchors) for group in groups if group.severity == severity]
+        chosen = [_make_findings(group, anchors) for group in groups if group.severity == severity]
         if chosen:
             sections.append(Section(severity, _MEANINGS[severity], chosen))
     return sections
 
 
-def _findings(group: Group, anchors: Mapping[str, str]) -> Findings:
+def _make_findings(group: Group, anchors: Mapping[str, str]) -> Findings:
     number = len(group.findings)
-    # What all of them say is said once, above the rows.
+    # Texts that all findings share are shown once, above the rows.
     common = {key: group.common(key) for key in ("remedy", "expected")}
     keys = ["case", "file", "found", *(key for key in ("expected", "remedy") if common[key] is None)]
     if all(finding.get("file") is None for finding in group.findings):
@@ -99,27 +99,29 @@ def _findings(group: Group, anchors: Mapping[str, str]) -> Findings:
         title=group.title,
         kind=group.kind,
         number=number,
-        advice={_NAMES[key]: text for key, text in common.items() if text is not None} | _fixable(group),
+        advice={_NAMES[key]: text for key, text in common.items() if text is not None} | _describe_fixable(group),
         columns={key: _NAMES[key] for key in keys},
-        shown=_rows(group.findings[:shown], keys, anchors),
-        folded=_rows(group.findings[shown:], keys, anchors),
+        shown=_make_rows(group.findings[:shown], keys, anchors),
+        folded=_make_rows(group.findings[shown:], keys, anchors),
     )
 
 
-def _fixable(group: Group) -> dict[str, str]:
+def _describe_fixable(group: Group) -> dict[str, str]:
     number = len(group.findings)
     fixable = sum(bool(finding.get("fixable")) for finding in group.findings)
     if not fixable:
         return {}
-    which = "this" if number == 1 else "all of these" if fixable == number else f"{fixable:,} of these"
-    return {"Fixable": f"{which} can be put right automatically"}
+    fixables = "this" if number == 1 else "all of these" if fixable == number else f"{fixable:,} of these"
+    return {"Fixable": f"{fixables} can be repaired automatically with lightskip check --fix"}
 
 
-def _rows(findings: Iterable[Mapping[str, Any]], keys: Sequence[str], anchors: Mapping[str, str]) -> list[list[Cell]]:
-    return [[_cell(finding, key, anchors) for key in keys] for finding in findings]
+def _make_rows(
+    findings: Iterable[Mapping[str, Any]], keys: Sequence[str], anchors: Mapping[str, str]
+) -> list[list[Cell]]:
+    return [[_make_cell(finding, key, anchors) for key in keys] for finding in findings]
 
 
-def _cell(finding: Mapping[str, Any], key: str, anchors: Mapping[str, str]) -> Cell:
+def _make_cell(finding: Mapping[str, Any], key: str, anchors: Mapping[str, str]) -> Cell:
     value = finding.get(key)
     if value is None:
         return Cell(_NAMES[key], "whole dataset" if key == "case" else "")

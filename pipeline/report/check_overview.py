@@ -1,4 +1,4 @@
-"""The middle of a dataset check's page: parts, folds, geometry, labels and intensities, in tables with histograms."""
+"""Make the tables of the check page: parts, folds, geometry, labels and intensities, with histograms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from .check_colours import swatch_class
 from .check_summary import (
-    axis_spreads,
-    class_sizes,
-    intensity_values,
-    orientations,
-    part_counts,
+    count_orientations,
+    count_parts,
+    find_axis_spreads,
+    list_class_sizes,
+    list_intensities,
     sample_word,
     size_unit,
 )
@@ -28,7 +28,7 @@ _MEASURES = {"min": "lowest", "mean": "mean", "max": "highest"}
 
 
 def make_count_tables(report: Report) -> list[Table]:
-    """Return the small tables of how many cases there are of what; empty ones are left out.
+    """Return the small tables of case counts, without empty ones.
 
     Args:
         report: the content of ``check.json``.
@@ -37,69 +37,75 @@ def make_count_tables(report: Report) -> list[Table]:
         " + ".join(dict.fromkeys(map(str, case["dtypes"]))) for case in report["cases"] if case.get("dtypes")
     )
     tables = [
-        _counts("Parts and folds", ("part", "cases"), _parts(report)),
-        _counts("Orientation", ("axes point to", "cases"), orientations(report)),
-        _counts("Voxel types", ("image + label", "cases"), types.most_common()),
+        _make_count_table("Parts and folds", ("part", "cases"), _list_parts(report)),
+        _make_count_table("Orientation", ("axes point to", "cases"), count_orientations(report)),
+        _make_count_table("Voxel types", ("image + label", "cases"), types.most_common()),
     ]
     return [table for table in tables if table.rows]
 
 
 def make_measure_tables(report: Report) -> list[Table]:
-    """Return the wide tables of what was measured, with histograms; empty ones are left out.
+    """Return the wide tables of measured values with histograms, without empty ones.
 
     Args:
         report: the content of ``check.json``.
     """
-    return [table for table in (_geometry(report), _classes(report), _intensities(report)) if table.rows]
+    return [
+        table
+        for table in (_make_geometry_table(report), _make_label_table(report), _make_intensity_table(report))
+        if table.rows
+    ]
 
 
-def _parts(report: Report) -> list[tuple[str, int]]:
+def _list_parts(report: Report) -> list[tuple[str, int]]:
     rows = []
-    for part, folds in part_counts(report).items():
+    for part, folds in count_parts(report).items():
         rows += [(part if fold is None else f"{part}, fold {fold}", number) for fold, number in folds.items()]
     return rows
 
 
-def _counts(title: str, heads: tuple[str, str], rows: Sequence[tuple[str, int]]) -> Table:
+def _make_count_table(title: str, heads: tuple[str, str], rows: Sequence[tuple[str, int]]) -> Table:
     return Table(title, heads, [Row(name, [f"{number:,}"]) for name, number in rows])
 
 
-def _geometry(report: Report) -> Table:
+def _make_geometry_table(report: Report) -> Table:
     rows = []
     for title, key, unit in (("Spacing", "spacing", "mm"), ("Shape", "shape", sample_word(report))):
-        for axis, spread in enumerate(axis_spreads(report, key), start=1):
+        for axis, spread in enumerate(find_axis_spreads(report, key), start=1):
             values = [float(case[key][axis - 1]) for case in report["cases"] if len(case.get(key) or ()) >= axis]
             name = f"{title} along axis {axis}"
-            rows.append(Row(name, _cells(spread), unit, plot=make_histogram(values, title=name, unit=unit)))
+            rows.append(Row(name, _format_spread(spread), unit, plot=make_histogram(values, title=name, unit=unit)))
     return Table("Geometry", ("axis of the array", "smallest", "median", "largest"), rows, plots=True)
 
 
-def _classes(report: Report) -> Table:
+def _make_label_table(report: Report) -> Table:
     unit = size_unit(report).replace("2", "²")
     labelled = sum(bool(case.get("classes")) for case in report["cases"])
     rows = [
         Row(
             name,
-            [f"{len(sizes):,} of {labelled:,}", *_cells(Spread.of(sizes))],
+            [f"{len(sizes):,} of {labelled:,}", *_format_spread(Spread.of(sizes))],
             note=str(report["labels"][name]),
             swatch=swatch_class(report, name),
             plot=make_histogram(sizes, title=name, unit=unit),
         )
-        for name, sizes in class_sizes(report).items()
+        for name, sizes in list_class_sizes(report).items()
     ]
     heads = ("label and its value", "in cases", f"smallest, {unit}", f"median, {unit}", f"largest, {unit}")
     return Table("Labels", heads, rows, plots=True)
 
 
-def _intensities(report: Report) -> Table:
+def _make_intensity_table(report: Report) -> Table:
     rows = []
-    for name, channel in zip(report["channels"], intensity_values(report), strict=True):
+    for name, channel in zip(report["channels"], list_intensities(report), strict=True):
         for key, values in channel.items():
             if values:
                 title = f"{name}, {_MEASURES[key]}"
-                rows.append(Row(title, _cells(Spread.of(values)), plot=make_histogram(values, title=title, unit="")))
+                rows.append(
+                    Row(title, _format_spread(Spread.of(values)), plot=make_histogram(values, title=title, unit=""))
+                )
     return Table("Intensities", ("channel, voxel of each case", "smallest", "median", "largest"), rows, plots=True)
 
 
-def _cells(spread: Spread | None) -> list[str]:
+def _format_spread(spread: Spread | None) -> list[str]:
     return ["-", "-", "-"] if spread is None else [amount(spread.low), amount(spread.middle), amount(spread.high)]

@@ -1,4 +1,4 @@
-"""The report of a dataset check as one HTML file: the findings first, then the dataset as a whole, then every case."""
+"""Write the report of a dataset check as one HTML file: the findings, then the whole dataset, then each case."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Choices = list[tuple[str, str]]
 def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes], path: str | os.PathLike[str]) -> None:
     """Write the report of a dataset check as one self-contained HTML file.
 
-    The file needs no network and no scripts; with scripts the cases can be searched, filtered and sorted. Everything
-    that comes from the dataset, names of files above all, is shown as text and never as markup.
+    The file needs no network and no scripts. With scripts, cases can be searched, filtered and sorted. Text from the
+    dataset, such as file names, is always shown as text and never as markup.
 
     Args:
         report: the content of ``check.json``.
-        thumbnails: pictures by the case's name, see `pipeline.report.thumbnail`: PNG, JPEG or WebP.
-        path: the HTML file; it appears whole or not at all.
+        thumbnails: PNG, JPEG or WebP pictures by the case's name: see `pipeline.report.thumbnail`.
+        path: the HTML file, written completely or not at all.
 
     Raises:
         InputError: the file cannot be written.
@@ -43,30 +43,30 @@ def write_check_page(report: Mapping[str, Any], thumbnails: Mapping[str, bytes],
         write_page(
             path,
             "check_page.html",
-            _page(report),
+            _make_page(report),
             style=read_asset("check_page.css") + swatch_style(report),
             script=read_asset("check_page.js"),
             verdict=(worst, verdict(report)),
-            tiles=_tiles(report, groups),
+            tiles=_make_tiles(report, groups),
             sections=list_sections(report, groups),
             counts=make_count_tables(report),
             measures=make_measure_tables(report),
             number=count_of(len(report["cases"]), "case"),
-            choices=_choices(report, groups),
-            legend=_legend(report, groups),
+            choices=_make_choices(report, groups),
+            legend=_make_legend(report, groups),
             cards=list_cards(report, groups, thumbnails),
         )
     except OSError as error:
         raise InputError(
             os.fspath(path),
             found=f"a file that cannot be written ({error.strerror})",
-            expected="a folder with room for the report",
-            remedy="name another one, or make room",
+            expected="a writable folder with space for the report",
+            remedy="choose another folder, or free disk space",
         ) from error
 
 
-def _page(report: Mapping[str, Any]) -> Page:
-    made = _when(report)
+def _make_page(report: Mapping[str, Any]) -> Page:
+    made = _format_time(report)
     checked, listed = len(report["cases"]), sum(report["summary"].get(part, 0) for part in ("training", "test"))
     facts = [f"{checked:,} of {listed:,} cases checked"] if checked < listed else []
     facts += [f"{report['spatial_dims']}D", ", ".join(map(str, report["channels"])), made]
@@ -83,11 +83,11 @@ def _page(report: Mapping[str, Any]) -> Page:
         name=dataset_name(report),
         facts=[fact for fact in facts if fact],
         provenance={title: str(text) for title, text in provenance.items() if text},
-        note="The same for programs: check.json.",
+        note="The same content for programs is in check.json.",
     )
 
 
-def _tiles(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Tile]:
+def _make_tiles(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Tile]:
     cases = len(report["cases"])
     tiles = [Tile(f"{cases:,}", "case" if cases == 1 else "cases", anchor="cases")]
     for severity in SEVERITIES:
@@ -97,15 +97,15 @@ def _tiles(report: Mapping[str, Any], groups: Sequence[Group]) -> list[Tile]:
     return tiles
 
 
-def _legend(report: Mapping[str, Any], groups: Sequence[Group]) -> list[tuple[str, str]]:
-    """Return the class and the name of each spot of colour under the controls."""
+def _make_legend(report: Mapping[str, Any], groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """Return class and name of each spot of colour in the legend."""
     entries = [(swatch_class(report, name), name) for name in list_structures(report)[:MAX_SORTABLE]]
     undeclared = any(group.kind == "label-undeclared" for group in groups)
     return entries + [(UNDECLARED, "undeclared")] * undeclared
 
 
-def _choices(report: Mapping[str, Any], groups: Sequence[Group]) -> dict[str, Choices]:
-    """Return the options, value and text, of the controls that filter and sort the cases."""
+def _make_choices(report: Mapping[str, Any], groups: Sequence[Group]) -> dict[str, Choices]:
+    """Return the options (value and text) of the controls that filter and sort the cases."""
     worst = Counter(case_severities(groups).get(case["name"], "clean") for case in report["cases"])
     titles = {"problem": "with problems", "warning": "with warnings", "note": "with notes", "clean": "without findings"}
     places = sorted({part_text(case) for case in report["cases"]}, key=_natural_order)
@@ -122,7 +122,7 @@ def _choices(report: Mapping[str, Any], groups: Sequence[Group]) -> dict[str, Ch
     }
 
 
-def _when(report: Mapping[str, Any]) -> str:
+def _format_time(report: Mapping[str, Any]) -> str:
     made = str(report.get("made") or "")
     try:
         moment = datetime.fromisoformat(made)

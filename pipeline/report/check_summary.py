@@ -1,4 +1,4 @@
-"""A dataset as a whole, from the report of its check: spreads of spacing, shape, volume and intensity."""
+"""Summarise a whole dataset from the report of its check: spreads of spacing, shape, volume and intensity."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from .spread import Spread
 
 __all__ = [
-    "axis_spreads",
-    "class_sizes",
-    "intensity_values",
-    "orientations",
-    "part_counts",
+    "count_orientations",
+    "count_parts",
+    "find_axis_spreads",
+    "list_class_sizes",
+    "list_intensities",
     "sample_word",
     "size_unit",
 ]
@@ -22,11 +22,11 @@ __all__ = [
 Report = Mapping[str, Any]
 
 
-def axis_spreads(report: Report, key: str) -> list[Spread]:
+def find_axis_spreads(report: Report, key: str) -> list[Spread]:
     """Return the spread of ``shape`` (voxels) or ``spacing`` (mm) along each array axis, over the cases that were read.
 
     Returns:
-        One per spatial dimension, or none where no case with this many axes was read.
+        One spread per spatial dimension; empty if no case with this number of axes was read.
     """
     dims = int(report["spatial_dims"])
     read = [case[key] for case in report["cases"] if len(case.get(key) or ()) == dims]
@@ -34,13 +34,13 @@ def axis_spreads(report: Report, key: str) -> list[Spread]:
     return [spread for spread in spreads if spread is not None]
 
 
-def orientations(report: Report) -> list[tuple[str, int]]:
+def count_orientations(report: Report) -> list[tuple[str, int]]:
     """Return the number of cases of each orientation, such as ``("RAS", 200)``, most frequent first."""
     return Counter(case["orientation"] for case in report["cases"] if case.get("orientation")).most_common()
 
 
-def part_counts(report: Report) -> dict[str, dict[int | None, int]]:
-    """Return the number of cases of each part and in it of each fold, in order; None stands for a case without fold."""
+def count_parts(report: Report) -> dict[str, dict[int | None, int]]:
+    """Return the number of cases by part and fold, in order. The fold is None for cases without one."""
     counts: dict[str, Counter[int | None]] = {}
     for case in report["cases"]:
         counts.setdefault(case["part"], Counter())[case.get("fold")] += 1
@@ -55,12 +55,12 @@ def size_unit(report: Report) -> str:
 
 
 def sample_word(report: Report) -> str:
-    """Return the word for the smallest parts of an image: ``voxels`` in 3D, ``pixels`` in 2D."""
+    """Return ``voxels`` in 3D, ``pixels`` in 2D."""
     return "pixels" if report["spatial_dims"] == 2 else "voxels"
 
 
-def class_sizes(report: Report) -> dict[str, list[float]]:
-    """Return the sizes of each declared class but the background, in `size_unit`, of the cases that have it."""
+def list_class_sizes(report: Report) -> dict[str, list[float]]:
+    """Return the sizes of each declared class except the background, in `size_unit`, over the cases that have it."""
     unit = size_unit(report)
     sizes: dict[str, list[float]] = {name: [] for name in report["labels"] if name != "background"}
     for case in report["cases"]:
@@ -70,8 +70,8 @@ def class_sizes(report: Report) -> dict[str, list[float]]:
     return sizes
 
 
-def intensity_values(report: Report) -> list[dict[str, list[float]]]:
-    """Return for each channel the ``min``, ``mean`` and ``max`` of every case that was read and has finite ones."""
+def list_intensities(report: Report) -> list[dict[str, list[float]]]:
+    """Return each channel's finite ``min``, ``mean`` and ``max`` over the cases that were read."""
     channels: list[dict[str, list[float]]] = [{"min": [], "mean": [], "max": []} for _ in report["channels"]]
     for case in report["cases"]:
         for measured in case.get("intensity") or ():

@@ -1,4 +1,4 @@
-"""Words that the table and the page of a dataset check share: the findings' names, their order, and the verdict."""
+"""Texts that the table and the page of a dataset check share: the findings' titles, their order, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .text import count_of, printable
 
 __all__ = ["SEVERITIES", "Group", "case_severities", "dataset_name", "group_findings", "verdict"]
 
-# Worst first: the order of everything that is shown.
+# Worst first. Everything is shown in this order.
 SEVERITIES = ("problem", "warning", "note")
 
-# In the order in which they are shown, from the file to the dataset.
+# In the order in which they are shown: first kinds about files, last kinds about the dataset.
 _TITLES = {
     "missing": "File missing",
     "unreadable": "File that cannot be opened",
@@ -43,8 +43,8 @@ _TITLES = {
     "label-undeclared": "Undeclared label",
     "leakage": "Leakage between folds or parts",
     "check-failed": "Case that could not be checked",
-    "form-conflict": "Header says two places for one scan (qform, sform)",
-    "form-missing": "Header without a place in the patient (qform, sform)",
+    "form-conflict": "Header with two positions for one scan (qform, sform)",
+    "form-missing": "Header without a position in the patient (qform, sform)",
     "grid-rounding": "Grids differ by a rounding error",
     "label-empty": "Empty label map",
     "label-volume": "Unusual volume of a label",
@@ -76,13 +76,13 @@ class Group:
         return _TITLES.get(self.kind) or printable(self.kind).replace("-", " ").capitalize()
 
     def common(self, key: str) -> str | None:
-        """Return what all its findings say under this key, or None where they differ."""
+        """Return the text that all findings have under this key, or None if they differ."""
         said = {str(finding[key]) for finding in self.findings}
         return said.pop() if len(said) == 1 else None
 
 
 def group_findings(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Return the findings of a check report by severity, worst first, and kind; an unknown severity counts as worst."""
+    """Return the findings grouped by severity, worst first, and kind. An unknown severity counts as worst."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for finding in findings:
         severity = finding["severity"] if finding["severity"] in SEVERITIES else SEVERITIES[0]
@@ -102,16 +102,16 @@ def case_severities(groups: Sequence[Group]) -> dict[str, str]:
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """Return one sentence for a person: whether to train on this dataset, and the count of what was found."""
+    """Return one sentence: whether to train on this dataset, and the number of findings."""
     groups = group_findings(report["findings"])
     counts = {severity: sum(len(g.findings) for g in groups if g.severity == severity) for severity in SEVERITIES}
     counted = [count_of(number, severity) for severity, number in counts.items() if number]
     if not report["cases"]:
         return f"Nothing was checked: the datalist has no case{'; ' * bool(counted)}{', '.join(counted)}."
     if not counted:
-        return "Fit for training: nothing was found."
+        return "Fit for training: no findings."
     if not (counts["problem"] or counts["warning"]):
-        return f"Fit for training: nothing was found but {counted[0]}, harmless."
+        return f"Fit for training: only {counted[0]}, harmless."
     worst = SEVERITIES[0] if counts["problem"] else SEVERITIES[1]
     named = sum(severity == worst for severity in case_severities(groups).values())
     where = f" in {count_of(named, 'case')}" if named else " in the dataset as a whole"
@@ -120,6 +120,6 @@ def verdict(report: Mapping[str, Any]) -> str:
 
 
 def dataset_name(report: Mapping[str, Any]) -> str:
-    """Return the dataset's name: the one that the report has, otherwise that of the datalist's file."""
+    """Return the dataset's name from the report, otherwise from the datalist's file name."""
     file = str(report.get("datalist") or "dataset").replace("\\", "/").rpartition("/")[2]
     return printable(report.get("name") or file.removesuffix(".json"))

@@ -1,4 +1,4 @@
-"""The curve of a training: its loss and its Dice over the minutes. PNG, drawn without a display or pyplot."""
+"""Draw the curve of a training, its loss and Dice over time, as PNG. It needs no display and no pyplot."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _COLUMNS = ("epoch", "train_loss", "val_mean_dice", "elapsed_seconds")
 
 
 def draw_curve(history: FilePath, output: FilePath) -> Path:
-    """Draw the course of a training over the minutes it took: the loss above, the Dice on the validation cases below.
+    """Draw a training over time in minutes: the loss above, the Dice on the validation cases below.
 
     Args:
         history: A CSV file with a line per epoch and the columns ``epoch``, ``train_loss``, ``val_mean_dice`` (empty
-            on epochs without validation) and ``elapsed_seconds``; further columns ``val_dice_<label>`` are drawn too,
-            all others are ignored.
+            on epochs without validation) and ``elapsed_seconds``. Columns ``val_dice_<label>`` are drawn too; others
+            are ignored.
         output: The PNG to write.
 
     Returns:
         The path of the PNG.
 
     Raises:
-        InputError: If the file or a column is missing, there is no epoch in it, or an entry is not a number.
+        InputError: If the file or a column is missing, the file has no epoch, or an entry is not a number.
     """
     columns = _read_history(history)
     minutes, loss, mean = (columns[name] for name in ("elapsed_seconds", "train_loss", "val_mean_dice"))
@@ -61,7 +61,7 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
             color=hex_colour(value),
             label=name.removeprefix("val_dice_"),
             marker=".",
-            # Light colours have an edge on white.
+            # A grey edge makes light colours visible on white.
             path_effects=[withStroke(linewidth=2.5, foreground="#606060")],
         )
     lower.plot(minutes[validated], mean[validated], color="black", linewidth=2.2, label="mean", marker=".")
@@ -85,7 +85,9 @@ def _read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
     """Return the columns of the CSV, (epochs,) each; an empty entry is NaN."""
     path = Path(history)
     if not path.is_file():
-        raise InputError(path, found="no such file", expected="the history of a training", remedy="check the path")
+        raise InputError(
+            path, found="no such file", expected="the history.csv that a training writes", remedy="check the path"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         names = [name for name in reader.fieldnames or () if name in _COLUMNS or name.startswith("val_dice_")]
@@ -94,17 +96,19 @@ def _read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
     if missing or not lines:
         found = f"no column {', '.join(missing)}" if missing else "no epoch"
         expected = f"columns {', '.join(_COLUMNS)} and a line per epoch"
-        raise InputError(path, found=found, expected=expected, remedy="name the history.csv that training wrote")
-    return {name: np.array([_number(path, n, name, line[name]) for n, line in enumerate(lines, 2)]) for name in names}
+        raise InputError(path, found=found, expected=expected, remedy="pass the history.csv that a training wrote")
+    return {
+        name: np.array([_parse_number(path, n, name, line[name]) for n, line in enumerate(lines, 2)]) for name in names
+    }
 
 
-def _number(path: Path, line: int, column: str, entry: str | None) -> float:
-    """Return the entry as a number; NaN for an empty one, except in the columns that say when an epoch was."""
+def _parse_number(path: Path, line: int, column: str, entry: str | None) -> float:
+    """Return the entry as a number. An empty entry is NaN, and an error in the columns of epoch and time."""
     try:
         number = float(entry or "nan")
     except ValueError:
         number = None
     if number is None or (column in {"epoch", "elapsed_seconds"} and not np.isfinite(number)):
-        where, remedy = f"{path}, line {line}, column {column}", "correct the line, or take it out"
+        where, remedy = f"{path}, line {line}, column {column}", "correct or delete the line"
         raise InputError(where, found=repr(entry or ""), expected="a number", remedy=remedy)
     return number

@@ -1,4 +1,4 @@
-"""The preview of a label map: three slices through it over the scan, with its labels' names, colours and volumes."""
+"""Draw the preview of a label map: three slices over the scan, with the labels' names, colours and volumes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..labelmaps.palette import UNDECLARED_COLOUR, Colour, rgb
 from ..labelmaps.views import (
     PLANES,
     View,
+    find_fullest_slice,
+    find_grey_window,
     find_plane,
-    flat_view,
-    fullest_slice,
-    grey_pixels,
-    grey_window,
+    make_flat_view,
+    make_slice_view,
     paint_labels,
-    slice_view,
     thin,
+    to_grey_pixels,
 )
 from .preview_drawing import FAINT, TEXT, LabelRow, draw_row, draw_scale, load_font, make_legend, shorten
 from .text import amount
@@ -33,9 +33,9 @@ Box = tuple[int, int, int, int]  # left, upper, width, height
 
 _PLANES = ("coronal", "sagittal", "axial")  # in the order of the picture
 _WIDTH, _MAX_HEIGHT = 960, 1100  # pixels
-_MARGIN = 26  # around each view: a letter, or its caption
+_MARGIN = 26  # around each view, for letters and caption
 _TITLE = 40
-_MIN_WIDTH = 150  # of a column of views, so that captions fit
+_MIN_WIDTH = 150  # pixels of a column of views, so that captions fit
 _PAGE = (16, 17, 20)
 _FILL = 0.3
 _ROW = 21  # pixels
@@ -43,7 +43,7 @@ _MAX_COLUMN, _MIN_COLUMN = 300, 200  # pixels of the legend
 
 
 class _Panel(NamedTuple):
-    """A view, and the words above it."""
+    """A view and its caption."""
 
     view: View
     caption: str
@@ -54,26 +54,26 @@ def draw_preview(
 ) -> bytes:
     """Draw a label map over its scan.
 
-    A volume is seen in a coronal, a sagittal and an axial slice (of a grid that is turned, the nearest to them), each
-    the one with most labelled voxels or the middle one, in radiological convention: the patient's right on the left,
-    anterior or superior up, in the sagittal slice anterior on the left. All have one scale, which a bar shows. Where
-    the volume is one voxel thick only that slice is drawn. A 2D image is drawn as an image viewer does: the first axis
-    to the right, the second downwards.
+    A volume is shown in a coronal, a sagittal and an axial slice (in an oblique grid, the nearest to these). Each is
+    the slice with most labelled voxels, or the middle one. The convention is radiological: the patient's right on the
+    left, anterior or superior up, in the sagittal slice anterior on the left. All slices have the same scale, shown by
+    a bar. If the volume is one voxel thick, only that slice is drawn. A 2D image is drawn like in image viewers: the
+    first axis to the right, the second downwards.
 
-    For the greys see `grey_window`.
+    For the greys see `find_grey_window`.
 
     Args:
-        image: numbers, (x, y, z) or (x, y): one channel.
+        image: one channel of numbers, (x, y, z) or (x, y).
         labels: integers from 0, of the same shape.
         affine: voxel to world, 4x4 (mm, RAS).
-        table: value, name and colour (red, green and blue, 0 to 255) of each label; a value that it lacks is magenta.
+        table: value, name and colour (red, green and blue, 0 to 255) of each label. Other values are magenta.
         title: the scan's name.
 
     Returns:
-        A PNG file, 960 pixels wide. Text that its built-in font cannot write has the nearest letters, or "?".
+        A PNG file, 960 pixels wide. Characters that the built-in font lacks are replaced by similar ones, or "?".
 
     Raises:
-        ValueError: If shapes or types are others than these, or the affine has no three axes.
+        ValueError: If shapes or types differ from these, or the affine does not have independent axes.
     """
     if image.shape != labels.shape or image.ndim not in {2, 3} or image.size == 0 or labels.dtype.kind not in "iu":
         msg = f"image {image.shape}, labels {labels.shape} {labels.dtype}: expected one shape in 2D or 3D and integers"
@@ -89,14 +89,14 @@ def draw_preview(
         (int(value), "not declared", rgb(UNDECLARED_COLOUR)) for value in np.flatnonzero(voxels) if value not in known
     ]
     panels = _make_panels(image, labels, affine, [float(mm) for mm in spacing])
-    # A picture without a place in space is read with pixels of 1 mm; nobody measured them.
+    # Readers assume pixels of 1 mm for a picture without a spacing, so its scale is shown in pixels.
     in_pixels = image.ndim == 2 and bool((spacing == 1).all())
     unit = "px" if in_pixels else "ml" if image.ndim == 3 else "mm2"
     return _draw_page(panels, rows, _format_sizes(voxels, rows, affine, unit), title=title, in_pixels=in_pixels)
 
 
 def _count_voxels(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Count the voxels by value from 0, plane by plane; the background's count is 0."""
+    """Return the voxel counts by value from 0, counted plane by plane. The background's count is set to 0."""
     if labels.dtype.kind == "i" and labels.min() < 0:
         msg = f"labels from {labels.min()}: expected integers from 0"
         raise ValueError(msg)
@@ -110,7 +110,7 @@ def _count_voxels(labels: NDArray[Any]) -> NDArray[np.int64]:
 def _format_sizes(
     voxels: NDArray[np.int64], rows: Sequence[LabelRow], affine: NDArray[Any], unit: str
 ) -> list[str | None]:
-    """Return each label's size as the legend shows it; None where the label is absent."""
+    """Return the text of each label's size for the legend; None if the label is absent."""
     size = voxel_size(affine, 3) / MM3_PER_ML if unit == "ml" else voxel_size(affine, 2)
     counts = [int(voxels[value]) if value < len(voxels) else 0 for value, _, _ in rows]
     return [f"{amount(count * size)} {unit}" if count else None for count in counts]
@@ -120,13 +120,13 @@ def _make_panels(
     image: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any], spacing: Sequence[float]
 ) -> list[_Panel]:
     if image.ndim == 2:
-        return [_Panel(flat_view(image, labels, spacing), " x ".join(map(str, image.shape)))]
+        return [_Panel(make_flat_view(image, labels, spacing), " x ".join(map(str, image.shape)))]
     panels = []
     for name in _PLANES:
         plane = find_plane(affine, PLANES[name])
-        index = fullest_slice(labels, plane.through)
+        index = find_fullest_slice(labels, plane.through)
         caption = f"{name.capitalize()} {index + 1} of {image.shape[plane.through]}"
-        panels.append(_Panel(slice_view(plane, index, image, labels, spacing), caption))
+        panels.append(_Panel(make_slice_view(plane, index, image, labels, spacing), caption))
     thick = [panel for panel in panels if min(panel.view.grey.shape) > 1]
     return thick or [max(panels, key=lambda panel: panel.view.grey.size)]
 
@@ -143,7 +143,7 @@ def _draw_page(
     page = Image.new("RGB", (_WIDTH, max(bar, upper + length * _ROW) + 16), _PAGE)
     draw = ImageDraw.Draw(page)
     draw.text((_MARGIN, 12), shorten(title, _WIDTH - 2 * _MARGIN, 20), font=load_font(20), fill=TEXT)
-    window = grey_window(views)
+    window = find_grey_window(views)
     colours = {value: colour for value, _, colour in rows}
     for panel, box in zip(panels, boxes, strict=True):
         page.paste(_draw_view(panel.view, box[2:], window, colours), box[:2])
@@ -160,7 +160,7 @@ def _draw_page(
 
 
 def _place_legend(rows: int, boxes: Sequence[Box], bar: int) -> tuple[int, int, int, int]:
-    """Return left, upper, width and columns of the legend: the first free place that is large enough, or below."""
+    """Return left, upper, width and columns of the legend, in the first free area that fits, or below the views."""
     right = max(left + width for left, _, width, _ in boxes) + 2 * _MARGIN
     free = [(boxes[1][0], boxes[2][1])] if len(boxes) == 3 else []
     for left, upper in [*free, (right, boxes[0][1])]:
@@ -198,7 +198,7 @@ def _draw_view(
     view: View, size: tuple[int, int], window: tuple[float, float], colours: dict[int, Colour]
 ) -> Image.Image:
     """Return the slice in grey with its labels in colour, (width, height) pixels."""
-    grey = Image.fromarray(grey_pixels(thin(view.grey), window))
+    grey = Image.fromarray(to_grey_pixels(thin(view.grey), window))
     pixels = np.array(grey.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
     if view.labels is not None:
         paint_labels(pixels, view.labels, colours.__getitem__, fill=_FILL)
@@ -206,7 +206,7 @@ def _draw_view(
 
 
 def _annotate(draw: ImageDraw.ImageDraw, panel: _Panel, box: Box) -> None:
-    """Write the caption and the letters of the sides around a view at (left, upper, width, height)."""
+    """Draw the caption and the letters of the sides around a view at (left, upper, width, height)."""
     left, upper, width, height = box
     centre, middle = left + width / 2, upper + height / 2
     draw.text((left, upper - 5), panel.caption, font=load_font(13), fill=FAINT, anchor="ls")

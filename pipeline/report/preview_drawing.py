@@ -1,4 +1,4 @@
-"""The words of a preview: the scale's bar, the legend, and text in the font that Pillow has inside."""
+"""Draw the texts of a preview: the scale bar, the legend, and text in Pillow's built-in font."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["FAINT", "TEXT", "LabelRow", "draw_row", "draw_scale", "load_font", "
 LabelRow = tuple[int, str, Colour]
 
 TEXT, FAINT = (235, 235, 235), (150, 153, 160)
-_MAX_LETTERS = 250  # letters that any text on the page may have
+_MAX_LETTERS = 250  # characters of a text on the page
 _MAX_ROWS = 48  # labels in the legend
 _FONT_SIZE = 14  # pixels
 
@@ -27,7 +27,7 @@ _FONT_SIZE = 14  # pixels
 def draw_scale(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], scale: float, room: int, *, in_pixels: bool, note: str
 ) -> None:
-    """Draw a bar of 1, 2 or 5 times a power of ten mm, about half as long as the view above it at most."""
+    """Draw a scale bar of 1, 2 or 5 times a power of ten mm, at most about half as long as the view above it."""
     longest = max(room, 100) / 2 / scale
     power = 10.0 ** np.floor(np.log10(longest))
     mm = max(step * power for step in (1, 2, 5) if step * power <= longest)
@@ -42,7 +42,7 @@ def draw_scale(
 
 
 def make_legend(rows: Sequence[LabelRow], sizes: Sequence[str | None]) -> list[tuple[Colour | None, str, str]]:
-    """Return colour, name and size of each row: labels that are present, then absent ones, then how many more."""
+    """Return colour, name and size of each row: present labels, then absent ones, then the number of further ones."""
     named = [(colour, f"{value}  {name}", size or "-") for (value, name, colour), size in zip(rows, sizes, strict=True)]
     legend: list[tuple[Colour | None, str, str]] = [] if any(sizes) else [(None, "no voxel is labelled", "")]
     legend += sorted(named, key=lambda row: row[2] == "-")
@@ -66,7 +66,7 @@ def draw_row(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, row: tu
 
 
 def shorten(text: str, room: int, size: int) -> str:
-    """Return the text in letters of the built-in font, without its middle where it is wider than `room` pixels."""
+    """Return the text in characters of the built-in font, with its middle cut out if it is wider than `room` pixels."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", printable(text)) if not unicodedata.combining(c))
     plain = plain.encode("ascii", "replace").decode()
     letters = load_font(size)
@@ -82,5 +82,5 @@ def shorten(text: str, room: int, size: int) -> str:
 
 @cache
 def load_font(size: int) -> Any:
-    """Return the scalable font inside Pillow: a machine may have none."""
+    """Return Pillow's built-in scalable font, since the machine may have no fonts."""
     return ImageFont.load_default(size=size)

@@ -1,4 +1,4 @@
-"""The spread of numbers: smallest, median and largest, and a histogram small enough for the row of a table."""
+"""Compute the spread of numbers: smallest, median and largest, and a histogram that fits a table row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["Spread", "make_histogram"]
 
 _BINS = 24
 _WIDTH, _HEIGHT, _GAP = 192, 32, 1  # of the viewBox; bars stand on its lower edge
-_MIN_BAR = 1.5  # the height at which a bar is still seen
-_LOGARITHMIC_FROM = 50.0  # largest over smallest
+_MIN_BAR = 1.5  # height of a bar that is still visible
+_LOGARITHMIC_FROM = 50.0  # ratio of largest to smallest value
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,24 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Spread | None:
-        """Return the spread of those that are finite numbers; None where none is."""
+        """Return the spread of the finite numbers; None if there are none."""
         finite = [value for value in values if value is not None and math.isfinite(value)]
         return cls(min(finite), median(finite), max(finite)) if finite else None
 
 
 def make_histogram(values: Sequence[float], *, title: str, unit: str) -> Histogram | None:
-    """Return a histogram of how many cases have which value.
+    """Return a histogram of the cases' values.
 
-    The axis runs from the smallest to the largest value, logarithmic where they are positive and far apart; a mark
+    The axis runs from the smallest to the largest value. It is logarithmic if they are positive and far apart. A mark
     below it shows the median.
 
     Args:
         values: finite numbers, one per case.
-        title: what they are, for those who hear the page instead of seeing it.
-        unit: of the values; may be empty.
+        title: name of the values, for screen readers.
+        unit: unit of the values; may be empty.
 
     Returns:
-        The histogram, or None where fewer than two values differ.
+        The histogram, or None if all values are equal.
     """
     spread = Spread.of(values)
     if spread is None or spread.low == spread.high:
@@ -54,7 +54,7 @@ def make_histogram(values: Sequence[float], *, title: str, unit: str) -> Histogr
     low, high = (math.log(end) if logarithmic else end / 2 for end in (spread.low, spread.high))
 
     def place(value: float) -> float:
-        # Halves, because the distance of two finite numbers need not be finite.
+        # Halves, because the difference of two finite numbers can overflow.
         return ((math.log(value) if logarithmic else value / 2) - low) / (high - low)
 
     counts = [0] * _BINS

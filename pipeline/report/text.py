@@ -1,4 +1,4 @@
-"""Text for people: one line that is safe to show, numbers with three digits, counts with their noun."""
+"""Format text for people: safe single lines, numbers with three digits, counts with their noun."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["amount", "count_of", "printable"]
 
 
 def printable(value: object) -> str:
-    r"""Return one line of text that is safe to show: names of files are whatever somebody called them.
+    r"""Return one line of text that is safe to show, since file names may contain anything.
 
-    Runs of white space become one space. Characters that would steer a terminal, turn the direction of writing or not
-    encode as UTF-8 become their escape, such as ``\x1b``.
+    Runs of white space become one space. Characters that control a terminal, change the direction of writing or cannot
+    be encoded as UTF-8 become their escape, such as ``\x1b``.
     """
     line = " ".join(str(value).split())
     if line.isprintable():
@@ -20,7 +20,7 @@ def printable(value: object) -> str:
 
 
 def amount(value: float | None) -> str:
-    """Return a number with three digits that matter, in full up to ten millions; a dash where there is none."""
+    """Return a number with three significant digits, written in full up to ten millions; a dash for no number."""
     if value is None or not math.isfinite(value):
         return "-"
     size = abs(value)

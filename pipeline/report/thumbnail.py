@@ -1,4 +1,4 @@
-"""A small picture of a case for the check page: one slice as a radiologist holds it, with its labels' outlines."""
+"""Draw a small picture of a case for the check page: one slice with its labels' outlines."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..labelmaps.palette import UNDECLARED_COLOUR, Colour, label_colour, rgb
 from ..labelmaps.views import (
     PLANES,
     View,
+    find_fullest_slice,
+    find_grey_window,
     find_plane,
-    flat_view,
-    fullest_slice,
-    grey_pixels,
-    grey_window,
     has_axes,
+    make_flat_view,
+    make_slice_view,
     paint_labels,
-    slice_view,
     thin,
+    to_grey_pixels,
 )
 
 __all__ = ["draw_thumbnail"]
 
 _MAX_BYTES = 12_000
-_QUALITIES = (88, 75, 60, 45, 30, 15)  # of JPEG; noise needs the low ones to stay small
+_QUALITIES = (88, 75, 60, 45, 30, 15)  # of JPEG; noisy pictures need a low one to stay small
 
 
 def draw_thumbnail(
@@ -41,16 +41,16 @@ def draw_thumbnail(
     declared: Sequence[int] = (),
     background: int = 0,
 ) -> bytes:
-    """Draw one slice of a case, small.
+    """Draw one slice of a case as a small picture.
 
-    A volume shows the axial slice (of a grid that is turned, the nearest to it) with most labelled voxels, the middle
-    one where none is, in radiological convention: anterior up, the patient's right on the left. Where the volume is
-    one voxel thick along another axis, its only slice is shown: coronal with superior up, sagittal with anterior on
-    the left. A 2D image is shown as an image viewer does: the first axis to the right, the second downwards.
+    Of a volume, the axial slice with most labelled voxels is drawn (in an oblique grid, the nearest to axial), or the
+    middle one without labels. The convention is radiological: anterior up, the patient's right on the left. If the
+    volume is one voxel thick along another axis, its only slice is drawn: coronal with superior up, sagittal with
+    anterior on the left. A 2D image is drawn like in image viewers: the first axis to the right, the second downwards.
 
-    Pixels keep their proportions. For the greys see `grey_window`; what is not finite is black, except +inf. Only that
-    slice is ever copied. A faulty case has a picture all the same: spacing or affine that say nothing count as 1 mm
-    and as RAS, a label map of another shape than the image is left out.
+    Pixels keep their proportions. For the greys see `find_grey_window`; values that are not finite are black, except
+    +inf. Only the drawn slice is copied. Faulty cases get a picture too: an unusable spacing counts as 1 mm and an
+    unusable affine as RAS, and a label map of another shape than the image is left out.
 
     Args:
         image: numbers or booleans, (x, y, z) or (x, y).
@@ -58,11 +58,11 @@ def draw_thumbnail(
         spacing: mm along each axis of the image.
         affine: voxel to world (RAS, mm), 4x4; None counts as RAS. A 2D image needs none.
         size: the longer side of the picture, in pixels.
-        declared: the declared values; the outline of any other value is magenta. Without it every value is declared.
+        declared: the declared values. Others have a magenta outline. If empty, all values count as declared.
         background: the value that has no outline.
 
     Returns:
-        A JPEG file, of at most 12 kB at the usual size.
+        A JPEG file, at most 12 kB at the default size.
 
     Raises:
         ValueError: If the image has neither 2 nor 3 axes, or no voxel.
@@ -74,7 +74,7 @@ def draw_thumbnail(
         label = None
     view = _choose_view(image, label, _usable_spacing(spacing, image.ndim), affine, background)
     height, width = (max(1, round(size * side / max(view.extent))) for side in view.extent)
-    grey = Image.fromarray(grey_pixels(thin(view.grey), grey_window([view])))
+    grey = Image.fromarray(to_grey_pixels(thin(view.grey), find_grey_window([view])))
     picture = grey.resize((width, height), Image.Resampling.LANCZOS).convert("RGB")
     if view.labels is not None:
         pixels = np.array(picture)
@@ -96,7 +96,7 @@ def _choose_view(
     background: int,
 ) -> View:
     if image.ndim == 2:
-        return flat_view(image, label, spacing)
+        return make_flat_view(image, label, spacing)
     usable = affine if affine is not None and has_axes(affine) else np.eye(4)
     plane = find_plane(usable, PLANES["axial"])
     if image.shape[plane.through] > 1 and 1 in image.shape:
@@ -104,8 +104,8 @@ def _choose_view(
         plane = next(each for each in planes if each.through == image.shape.index(1))
     index = (image.shape[plane.through] - 1) // 2
     if label is not None:
-        index = fullest_slice(label, plane.through, background=background)
-    return slice_view(plane, index, image, label, spacing)
+        index = find_fullest_slice(label, plane.through, background=background)
+    return make_slice_view(plane, index, image, label, spacing)
 
 
 def _usable_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
@@ -117,7 +117,7 @@ def _usable_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
 def _encode(picture: Image.Image) -> bytes:
     for quality in _QUALITIES:
         stream = io.BytesIO()
-        # Full resolution of colour: the outlines are one pixel wide.
+        # No colour subsampling, because the outlines are one pixel wide.
         picture.save(stream, format="JPEG", quality=quality, subsampling=0, optimize=True)
         if stream.tell() <= _MAX_BYTES:
             break

@@ -1,4 +1,4 @@
-"""Random changes of a whole training batch, on the device that trains."""
+"""Augment a whole training batch, on the device that trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import augment_intensity as intensity
-from .augment_checks import Range, axes_of, check_batch, probability, require, rotation_ranges, spacing_of, value_range
+from .augment_checks import (
+    Range,
+    check_batch,
+    check_mirror_axes,
+    check_probability,
+    check_range,
+    check_rotation_ranges,
+    check_spacing,
+    require,
+)
 from .augment_spatial import affine_matrix, control_shape, elastic_field, read_linear, read_nearest, reading_positions
 
 __all__ = ["AugmentBatch"]
@@ -26,50 +35,51 @@ Change = Callable[..., Tensor]
 class AugmentBatch(PrepareBatch):
     """The ``prepare_batch`` of MONAI's trainer that augments: image and label go to the device and are changed there.
 
-    In this order: rotation, scale and elastic deformation, read in one go (linear, the label nearest voxel; zero
-    outside); mirroring; then, image only, noise, blur, brightness, shift, contrast, low resolution, gamma. A sample
-    draws each with its probability, and where it draws an intensity change, every channel draws a value of its own.
+    The order is fixed. Rotation, scale and elastic deformation come first, in a single interpolation (linear for the
+    image, nearest voxel for the label, zero outside). Then mirroring. Then, for the image only, noise, blur,
+    brightness, shift, contrast, low resolution and gamma. Each sample draws each change with its probability. Each
+    channel draws its own value of an intensity change.
 
-    What a sample draws is set by its own key and its shape: not by the rest of the batch, its order, the number of
-    processes, or the device. Noise alone is drawn on the device, and differs between kinds of devices. No global
-    random number generator is used.
+    A sample's draws depend only on its own key and its shape. They do not depend on the rest of the batch, its order,
+    the number of processes, or the device. The exception is noise: it is drawn on the device and differs between kinds
+    of devices. No global random number generator is used.
 
-    Probabilities are 0 to 1; 0 switches off, and what the others draw stays the same. Ranges are (low, high), values
-    uniform in between. The intensity changes and most of their ranges are nnU-Net's (Isensee et
-    al., Nature Methods 18, 203, 2021).
+    Probabilities are 0 to 1. Setting one to 0 switches its change off and leaves the draws of the others unchanged.
+    Ranges are (low, high), with values uniform in between. The intensity changes and most of their ranges are
+    nnU-Net's (Isensee et al., Nature Methods 18, 203, 2021).
 
     Args:
         spatial_dims: 2 or 3.
-        spacing: mm per voxel along each axis; rotations and elastic deformations are in mm.
-        mirror_axes: spatial axes, from 0, each mirrored with probability one half.
-        affine_prob: of rotation and scale together.
-        rotate_range: radians, a number for its negative to itself, or (low, high); for 3D about each of the three axes,
-            for 2D one in the plane. A single number holds for all.
+        spacing: mm per voxel along each axis. Rotations and elastic deformations are computed in mm.
+        mirror_axes: spatial axes, counted from 0. Each is mirrored with probability 0.5.
+        affine_prob: probability of rotation and scale together.
+        rotate_range: radians. A number n means (-n, n). In 3D: one entry for each of the three axes; in 2D: one entry,
+            in the plane. A single number holds for all axes.
         scale_range: factor of the anatomy's size, above 0, drawn uniformly in its logarithm.
-        scale_per_axis: every axis draws a factor of its own.
-        elastic_prob: of the elastic deformation, a cubic B-spline of random displacements.
-        elastic_spacing: distance of its control points, in edges of the voxel's shortest side (mm where that is 1 mm).
-        elastic_magnitude: largest displacement of a control point along an axis, in the same unit; no voxel moves
-            further. Up to half of ``elastic_spacing`` nothing folds along an axis.
-        noise_prob: of Gaussian noise.
+        scale_per_axis: draw a separate factor for each axis.
+        elastic_prob: probability of the elastic deformation, a cubic B-spline of random displacements.
+        elastic_spacing: distance between control points, in units of the voxel's shortest side (mm if that is 1 mm).
+        elastic_magnitude: maximum displacement of a control point along an axis, in the same unit. No voxel moves
+            further. Nothing folds along an axis up to half of ``elastic_spacing``.
+        noise_prob: probability of Gaussian noise.
         noise_std: its standard deviation, in units of the image (after normalisation, standard deviations).
-        blur_prob: of Gaussian smoothing.
+        blur_prob: probability of Gaussian smoothing.
         blur_sigma: its standard deviation in voxels, above 0.
-        brightness_prob: of a multiplication.
+        brightness_prob: probability of a multiplication.
         brightness_range: its factor.
-        shift_prob: of an addition.
-        shift_range: what is added, in units of the image.
-        contrast_prob: of a multiplication about the mean.
+        shift_prob: probability of an addition.
+        shift_range: the number added, in units of the image.
+        contrast_prob: probability of a multiplication about the mean.
         contrast_range: its factor.
-        contrast_keep_range: cut off what then leaves the range of before.
-        low_resolution_prob: of taking fewer voxels along each axis and going back.
-        low_resolution_range: how many times as many, above 0 to 1.
-        gamma_prob: of a power of the image brought to 0 to 1, which keeps mean and standard deviation.
+        contrast_keep_range: clip the result to the range that the channel had before.
+        low_resolution_prob: probability of downsampling along each axis and upsampling again.
+        low_resolution_range: the share of voxels kept along each axis, above 0, at most 1.
+        gamma_prob: probability of a power of the image scaled to 0 to 1. Mean and standard deviation are kept.
         gamma_range: its exponent, above 0.
-        gamma_inverted_prob: that a gamma is applied to the negative.
+        gamma_inverted_prob: probability that a gamma is applied to the negative image.
 
     Raises:
-        InputError: when an argument is not as said here.
+        InputError: an argument is out of its range.
     """
 
     def __init__(
@@ -104,34 +114,34 @@ class AugmentBatch(PrepareBatch):
     ) -> None:
         require(spatial_dims in (2, 3), "spatial_dims", spatial_dims, "2 or 3")
         self.spatial_dims = spatial_dims
-        self.spacing = spacing_of(spacing, spatial_dims)
-        self.mirror_axes = axes_of(mirror_axes, spatial_dims)
-        self.affine_prob = probability("affine_prob", affine_prob)
-        self.rotate_range = rotation_ranges(rotate_range, axes=1 if spatial_dims == 2 else 3)
-        self.scale_range = value_range("scale_range", scale_range, above=0)
+        self.spacing = check_spacing(spacing, spatial_dims)
+        self.mirror_axes = check_mirror_axes(mirror_axes, spatial_dims)
+        self.affine_prob = check_probability("affine_prob", affine_prob)
+        self.rotate_range = check_rotation_ranges(rotate_range, axes=1 if spatial_dims == 2 else 3)
+        self.scale_range = check_range("scale_range", scale_range, above=0)
         self.scale_per_axis = scale_per_axis
-        self.elastic_prob = probability("elastic_prob", elastic_prob)
+        self.elastic_prob = check_probability("elastic_prob", elastic_prob)
         require(0 < elastic_spacing < math.inf, "elastic_spacing", elastic_spacing, "a number above 0")
         # Between two control points, in voxels along each axis.
         self.control_distance = tuple(elastic_spacing * min(self.spacing) / mm for mm in self.spacing)
-        self.elastic_magnitude = value_range("elastic_magnitude", elastic_magnitude, least=0)
+        self.elastic_magnitude = check_range("elastic_magnitude", elastic_magnitude, minimum=0)
 
-        self.noise_prob = probability("noise_prob", noise_prob)
-        self.noise_std = value_range("noise_std", noise_std, least=0)
-        self.blur_prob = probability("blur_prob", blur_prob)
-        self.blur_sigma = value_range("blur_sigma", blur_sigma, above=0)
-        self.brightness_prob = probability("brightness_prob", brightness_prob)
-        self.brightness_range = value_range("brightness_range", brightness_range, least=0)
-        self.shift_prob = probability("shift_prob", shift_prob)
-        self.shift_range = value_range("shift_range", shift_range)
-        self.contrast_prob = probability("contrast_prob", contrast_prob)
-        self.contrast_range = value_range("contrast_range", contrast_range, least=0)
+        self.noise_prob = check_probability("noise_prob", noise_prob)
+        self.noise_std = check_range("noise_std", noise_std, minimum=0)
+        self.blur_prob = check_probability("blur_prob", blur_prob)
+        self.blur_sigma = check_range("blur_sigma", blur_sigma, above=0)
+        self.brightness_prob = check_probability("brightness_prob", brightness_prob)
+        self.brightness_range = check_range("brightness_range", brightness_range, minimum=0)
+        self.shift_prob = check_probability("shift_prob", shift_prob)
+        self.shift_range = check_range("shift_range", shift_range)
+        self.contrast_prob = check_probability("contrast_prob", contrast_prob)
+        self.contrast_range = check_range("contrast_range", contrast_range, minimum=0)
         self.contrast_keep_range = contrast_keep_range
-        self.low_resolution_prob = probability("low_resolution_prob", low_resolution_prob)
-        self.low_resolution_range = value_range("low_resolution_range", low_resolution_range, above=0, most=1)
-        self.gamma_prob = probability("gamma_prob", gamma_prob)
-        self.gamma_range = value_range("gamma_range", gamma_range, above=0)
-        self.gamma_inverted_prob = probability("gamma_inverted_prob", gamma_inverted_prob)
+        self.low_resolution_prob = check_probability("low_resolution_prob", low_resolution_prob)
+        self.low_resolution_range = check_range("low_resolution_range", low_resolution_range, above=0, maximum=1)
+        self.gamma_prob = check_probability("gamma_prob", gamma_prob)
+        self.gamma_range = check_range("gamma_range", gamma_range, above=0)
+        self.gamma_inverted_prob = check_probability("gamma_inverted_prob", gamma_inverted_prob)
 
     def __call__(
         self,
@@ -140,20 +150,20 @@ class AugmentBatch(PrepareBatch):
         non_blocking: bool = False,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Give the augmented batch; the one that came in stays as it was.
+        """Return the augmented batch. The batch passed in is not changed.
 
         Args:
             batchdata: "image" (N, C, *spatial), "label" (N, 1, *spatial), integer, and "key" (N,), integer: one random
                 number per sample, on the CPU.
             device: where to augment and train.
-            non_blocking: copy from pinned memory without waiting.
-            **kwargs: further ones of ``Tensor.to``.
+            non_blocking: copy from pinned memory asynchronously.
+            **kwargs: more arguments for ``Tensor.to``.
 
         Returns:
-            Image, float32, and label, of the dtype that came in, both on the device.
+            Image (float32) and label (its dtype is kept), both on the device.
 
         Raises:
-            InputError: when one of the three is missing, or does not have this shape.
+            InputError: one of the three is missing or has another shape.
         """
         check_batch(batchdata, self.spatial_dims)
         image = batchdata["image"].to(
@@ -175,16 +185,18 @@ class AugmentBatch(PrepareBatch):
     def _deform(
         self, image: Tensor, label: Tensor, matrix: NDArray[np.float64], control: NDArray[np.float64] | None
     ) -> tuple[Tensor, Tensor]:
-        """Read image (C, *spatial) and label (1, *spatial) at the same places."""
+        """Resample image (C, *spatial) and label (1, *spatial) at the same positions."""
         shape = image.shape[1:]
-        field = None if control is None else elastic_field(_on(image, control), shape, self.control_distance)
-        positions = reading_positions(_on(image, matrix), shape, field)
+        field = (
+            None if control is None else elastic_field(_to_image_device(image, control), shape, self.control_distance)
+        )
+        positions = reading_positions(_to_image_device(image, matrix), shape, field)
         return read_linear(image, positions), read_nearest(label, positions)
 
     def _draw(self, key: int, channels: int, shape: Sequence[int]) -> _Draw:
-        # The generator takes no negative seed.
+        # The generator does not accept a negative seed.
         generator = np.random.Generator(np.random.Philox(key % 2**64))
-        # Everything is drawn, wanted or not, so that what one change draws does not depend on another's probability.
+        # Draw the values of all changes, applied or not: then no draw depends on another change's probability.
         wants_affine, wants_elastic = generator.random(2) < (self.affine_prob, self.elastic_prob)
         angles = [generator.uniform(*limits) for limits in self.rotate_range]
         low, high = self.scale_range
@@ -230,13 +242,13 @@ class AugmentBatch(PrepareBatch):
 
 @dataclass(frozen=True)
 class _Draw:
-    """What one sample drew.
+    """The random changes of one sample.
 
     Args:
-        matrix: (spatial_dims, spatial_dims), mirroring included, or None where it is not sampled anew.
+        matrix: (spatial_dims, spatial_dims), mirroring included, or None if the sample is not resampled.
         control: displacements of the control points in voxels, or None.
         mirrored: spatial axes from 0.
-        changes: of the intensity, in order, with their values (C,).
+        changes: intensity changes, in order, with their values (C,).
     """
 
     matrix: NDArray[np.float64] | None
@@ -245,5 +257,5 @@ class _Draw:
     changes: list[tuple[Change, NDArray[np.float64]]]
 
 
-def _on(image: Tensor, array: NDArray[np.float64]) -> Tensor:
+def _to_image_device(image: Tensor, array: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(array).to(dtype=image.dtype).to(image.device)

@@ -1,6 +1,6 @@
-"""How an augmented sample looks: noise, blur, brightness, contrast, shift, low resolution and gamma, one sample each.
+"""Change the intensity of one sample: noise, blur, brightness, contrast, shift, low resolution and gamma.
 
-Every function takes an image (C, *spatial), float, and one value per channel (C,), and gives a new image.
+Every function takes an image (C, *spatial), float, and one value per channel (C,), and returns a new image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def add_noise(image: Tensor, std: Values, *, seed: int) -> Tensor:
 
 
 def blur(image: Tensor, sigma: Values) -> Tensor:
-    """Smooth by a Gaussian of ``sigma`` voxels, above 0; beyond the border is nothing, and the rest weighs more."""
+    """Smooth by a Gaussian of ``sigma`` voxels, above 0. At the border, the weights inside are normalised to 1."""
     width = _per_channel(sigma, image).reshape(-1, 1, 1)
     matrices = []
     for size in image.shape[1:]:
@@ -46,7 +46,7 @@ def change_brightness(image: Tensor, factor: Values) -> Tensor:
 def change_contrast(image: Tensor, factor: Values, *, keep_range: bool = True) -> Tensor:
     """Multiply the distance from the channel's mean by ``factor``.
 
-    With ``keep_range``, what leaves the channel's range before is cut off at its ends.
+    With ``keep_range``, the result is clipped to the range that the channel had before.
     """
     mean = image.mean(_spatial(image), keepdim=True)
     changed = (image - mean).mul_(_per_channel(factor, image)).add_(mean)
@@ -59,25 +59,25 @@ def add_shift(image: Tensor, offset: Values) -> Tensor:
 
 
 def lower_resolution(image: Tensor, zoom: Values) -> Tensor:
-    """Take ``zoom`` (above 0 to 1) times as many voxels along each axis, the nearest ones, and go back, linear."""
+    """Downsample each axis by ``zoom`` (above 0, at most 1; nearest voxel) and upsample it again (linear)."""
     matrices = []
     for size in image.shape[1:]:
         voxels = torch.eye(size, device=image.device, dtype=image.dtype)[None]
-        back = []
+        per_channel = []
         for share in zoom:
-            kept = F.interpolate(voxels, size=max(1, round(size * share)), mode="nearest-exact")
-            back.append(F.interpolate(kept, size=size, mode="linear", align_corners=False)[0].T)
-        matrices.append(torch.stack(back))
+            sampled = F.interpolate(voxels, size=max(1, round(size * share)), mode="nearest-exact")
+            per_channel.append(F.interpolate(sampled, size=size, mode="linear", align_corners=False)[0].T)
+        matrices.append(torch.stack(per_channel))
     return apply_along_axes(image, matrices)
 
 
 def change_gamma(image: Tensor, exponent: Values, *, inverted: bool = False) -> Tensor:
-    """Raise the channel, brought to 0 to 1, to the power of ``exponent``, above 0; mean and deviation stay.
+    """Scale the channel to 0 to 1 and raise it to the power of ``exponent``, above 0. Keep mean and deviation.
 
-    ``inverted`` does it to the negative: the other end of the range is spread.
+    ``inverted`` does this to the negative image, which spreads the other end of the range.
     """
     low, high = _range(image)
-    # The limits below matter to a constant channel alone, which stays what it is.
+    # The two clamps only affect a constant channel, which then stays as it is.
     width = (high - low).clamp_(min=torch.finfo(image.dtype).tiny)
     scaled = (high - image if inverted else image - low).div_(width).pow_(_per_channel(exponent, image))
     scaled.sub_(scaled.mean(_spatial(image), keepdim=True))

@@ -1,6 +1,6 @@
-"""Where an augmented sample is read from: rotation and scale in mm, an elastic field, and the reading itself.
+"""Deform one sample: rotation and scale in mm, an elastic field, and the interpolation itself.
 
-Everything is in the order of the array's axes, and for one sample.
+Everything is in the order of the array's axes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 
 
 def affine_matrix(angles: Sequence[float], scale: Sequence[float], spacing: Sequence[float]) -> NDArray[np.float64]:
-    """Give the map from a position in the augmented patch to the one to read in the original.
+    """Return the matrix that maps a position in the augmented patch to the position to read in the original.
 
-    Both are in voxels, from the centre of the patch.
+    Both positions are in voxels, from the centre of the patch.
 
-    The anatomy is scaled, then turned, in mm: with anisotropic voxels a rotation stays rigid.
+    The anatomy is scaled, then rotated, in mm, so a rotation stays rigid with anisotropic voxels.
 
     Args:
         angles: radians. 3D: about axis 0, 1 and 2, in this order; a positive angle about axis 0 turns axis 1 towards
@@ -57,7 +57,7 @@ def affine_matrix(angles: Sequence[float], scale: Sequence[float], spacing: Sequ
 
 
 def control_shape(shape: Sequence[int], distance: Sequence[float]) -> tuple[int, ...]:
-    """Give the number of control points along each axis that :func:`elastic_field` needs.
+    """Return the number of control points along each axis that :func:`elastic_field` needs.
 
     Args:
         shape: of the patch, voxels.
@@ -67,7 +67,7 @@ def control_shape(shape: Sequence[int], distance: Sequence[float]) -> tuple[int,
 
 
 def elastic_field(control: Tensor, shape: Sequence[int], distance: Sequence[float]) -> Tensor:
-    """Give the uniform cubic B-spline of random control points: smooth, and nowhere larger than the largest of them.
+    """Return the uniform cubic B-spline of random control points: smooth, and never larger than their maximum.
 
     Args:
         control: (C, *control_shape(shape, distance)).
@@ -79,7 +79,7 @@ def elastic_field(control: Tensor, shape: Sequence[int], distance: Sequence[floa
     """
     matrices = []
     for size, step, points in zip(shape, distance, control.shape[1:], strict=True):
-        # The points stick out by the same length on both sides.
+        # The control points extend beyond the patch by the same length on both sides.
         at = _centred(size, control) / step
         away = (at[:, None] - _centred(points, control)).abs()
         near = 2 / 3 - away**2 + away**3 / 2
@@ -88,10 +88,10 @@ def elastic_field(control: Tensor, shape: Sequence[int], distance: Sequence[floa
 
 
 def reading_positions(matrix: Tensor, shape: Sequence[int], field: Tensor | None = None) -> Tensor:
-    """Give where every voxel is read from: ``matrix @ position + field``, counted from the first voxel's centre.
+    """Return the position to read each voxel from: ``matrix @ position + field``, from the first voxel's centre.
 
     Args:
-        matrix: (spatial_dims, spatial_dims) as :func:`affine_matrix` gives it.
+        matrix: (spatial_dims, spatial_dims) from :func:`affine_matrix`.
         shape: of the patch, voxels.
         field: displacements (spatial_dims, *shape) in voxels, or None.
 
@@ -110,7 +110,7 @@ def reading_positions(matrix: Tensor, shape: Sequence[int], field: Tensor | None
 def read_linear(image: Tensor, positions: Tensor) -> Tensor:
     """Interpolate linearly between the nearest voxels; zero outside.
 
-    The same as PyTorch's ``grid_sample``, which takes two to three times as long in 3D on a CPU.
+    Equal to PyTorch's ``grid_sample``, and two to three times as fast in 3D on a CPU.
 
     Args:
         image: (C, *spatial), float.
@@ -120,7 +120,7 @@ def read_linear(image: Tensor, positions: Tensor) -> Tensor:
         Image (C, *shape).
     """
     shape = image.shape[1:]
-    # Zeros around the image stand for all that is outside; the upper neighbour of the last of them needs one more.
+    # Zeros around the image stand for everything outside. The upper neighbour of the last zero needs one more.
     padded = F.pad(image, (1, 2) * len(shape))
     strides = padded.stride()[1:]
     index = torch.full(positions.shape[1:], sum(strides), dtype=torch.int32, device=image.device)
@@ -144,7 +144,7 @@ def read_nearest(image: Tensor, positions: Tensor) -> Tensor:
     """Take the nearest voxel; zero outside.
 
     Args:
-        image: (C, *spatial), any dtype, which stays.
+        image: (C, *spatial), any dtype, which is kept.
         positions: (spatial_dims, *shape) in voxels.
 
     Returns:
@@ -160,9 +160,9 @@ def read_nearest(image: Tensor, positions: Tensor) -> Tensor:
 
 
 def apply_along_axes(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Multiply every spatial axis by a matrix: what a separable filter or a resampling of a grid is.
+    """Multiply every spatial axis by a matrix, as a separable filter or a resampling does.
 
-    A dense product: on patches of usual size faster than a convolution with few channels.
+    The product is dense. On patches of usual size that is faster than a convolution with few channels.
 
     Args:
         x: (C, *spatial), float.
@@ -174,7 +174,7 @@ def apply_along_axes(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     channels, *shape = x.shape
     for axis, matrix in enumerate(matrices):
         before, size, after = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-        # The last axis from the right: from the left it would be a matrix times many single columns.
+        # Multiply the last axis from the right: from the left it would be a matrix times many single columns.
         if after > 1:
             x = (matrix if matrix.ndim == 2 else matrix[:, None]) @ x.reshape(channels, before, size, after)
         else:
@@ -184,5 +184,5 @@ def apply_along_axes(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
 
 
 def _centred(size: int, like: Tensor) -> Tensor:
-    """Give the positions (size,) of points at distance 1 around zero."""
+    """Return ``size`` positions at distance 1, centred on zero."""
     return torch.arange(size, dtype=like.dtype, device=like.device) - (size - 1) / 2

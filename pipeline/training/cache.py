@@ -1,4 +1,4 @@
-"""A dataset that prepares each case once for all trainings, and augments sample by sample reproducibly."""
+"""A dataset that prepares each case once for all trainings and augments each sample reproducibly."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ KEY = "key"
 
 logger = logging.getLogger(__name__)
 
-_one_at_a_time = threading.Lock()
+_copy_lock = threading.Lock()
 
 
 class PreparedDataset(CacheDataset):
-    """MONAI's ``CacheDataset``, kept on disk too, with random transforms that depend on nothing but the sample.
+    """MONAI's ``CacheDataset`` with a second cache on disk and with random transforms that depend only on the sample.
 
-    On disk: the result of the deterministic transforms (those before the first random one) for a case is read from
-    ``cache_dir`` instead of computed, when an earlier training computed it with the same ``config``, versions and
-    scans. A changed setting of a transform, a changed own module, and a scan with another size or time are noticed: see
+    Disk cache: the deterministic transforms are those before the first random one. Their result for a case is read
+    from ``cache_dir`` if an earlier training computed it with the same ``config``, versions and scans. The dataset
+    notices a changed transform setting, a changed module of the user's, and a scan with another size or time: see
     :func:`~pipeline.training.config_text.config_text` and :class:`~pipeline.training.cache_files.CacheFiles`. Cases
-    beyond ``cache_num`` and ``cache_rate`` are read from disk each time. Without a ``config``, or where the folder
-    cannot be written to, a warning says so, and the dataset works as MONAI's.
+    beyond ``cache_num`` and ``cache_rate`` are read from disk each time. Without a ``config``, or if the folder is not
+    writable, the dataset logs a warning and works like MONAI's.
 
-    Random: sample i of epoch e is drawn from a stream that (seed, e, i) makes, whatever the order, batch, number of
-    worker processes or rank, and each item gets an integer of the same stream under ``"key"``, in [0, 2⁶³), for what
-    is drawn later on the device. Where the random transforms give several items, each has its own. Without a random
-    transform there is no key. It holds for transforms that draw from their own ``R``, as MONAI's do.
+    Random transforms: sample i of epoch e draws from a random stream seeded by (seed, e, i). The order, the batch, the
+    number of worker processes and the rank do not matter. Each item also gets an integer from this stream under
+    ``"key"``, in [0, 2⁶³), to seed random changes on the device. If the random transforms return several items, each
+    has its own key. Without a random transform there is no key. All this holds for transforms that draw from their own
+    ``R``, as MONAI's do.
 
-    :meth:`set_epoch` must be called before the epoch's iterator is made; persistent workers would not hear of it.
+    Call :meth:`set_epoch` before the epoch's iterator is made. Persistent workers do not receive it.
 
     Args:
-        data: cases, as a rule dicts of paths.
+        data: cases, usually dicts of paths.
         transform: MONAI transforms, or a ``Compose`` of them.
-        cache_dir: folder for prepared cases, made when missing; None keeps them in memory only.
-        config: text that is another one whenever the deterministic transforms are others, such as that of
-            ``config_text``.
-        seed: of the run, not negative.
-        options: of ``CacheDataset``: cache_num, cache_rate, num_workers (threads), progress, copy_cache, ...
+        cache_dir: folder for prepared cases, created if missing. None keeps them in memory only.
+        config: text that changes whenever the deterministic transforms change, such as that of ``config_text``.
+        seed: seed of the run, not negative.
+        options: arguments of ``CacheDataset``: cache_num, cache_rate, num_workers (threads), progress, copy_cache, ...
 
     Raises:
-        ValueError: for a negative seed.
+        ValueError: the seed is negative.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class PreparedDataset(CacheDataset):
         """Set the epoch that the next samples are for.
 
         Raises:
-            ValueError: for a negative epoch.
+            ValueError: the epoch is negative.
         """
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
         self.epoch = epoch
 
     def set_data(self, data: Sequence[Any]) -> None:
-        """Take other cases and prepare those that belong in memory."""
+        """Replace the cases and prepare those that are kept in memory."""
         self._files = self._open_files()
         super().set_data(data)
 
@@ -96,16 +96,16 @@ class PreparedDataset(CacheDataset):
             return None
         if self.config is None:
             logger.warning(
-                "prepared cases are not kept on disk: the dataset has no `config`, the text of their transforms; "
-                "`lightskip render BUNDLE` puts it into a bundle's configs"
+                "prepared cases are not cached on disk: the dataset has no `config` (the text of its transforms); "
+                "run `lightskip render BUNDLE` to add it to the bundle's configs"
             )
             return None
-        names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random()]]
+        names = [type(part).__qualname__ for part in self.transform.transforms[: self._first_random_index()]]
         lines = [library_text(), f"as_contiguous {self.as_contiguous}", " ".join(names), self.config]
         return CacheFiles(self.cache_dir, "\n".join(lines) + "\n")
 
-    def _first_random(self) -> int | None:
-        """Where the deterministic transforms end, as MONAI sees it; None when there is no end."""
+    def _first_random_index(self) -> int | None:
+        """Return the index of MONAI's first random transform, or None if all are deterministic."""
         first: int | None = self.transform.get_index_of_first(
             lambda t: isinstance(t, RandomizableTrait) or not isinstance(t, Transform)
         )
@@ -122,18 +122,18 @@ class PreparedDataset(CacheDataset):
         return item
 
     def _prepare(self, idx: int) -> Any:
-        """Prepare a case with transforms that no other thread uses: MONAI's readers keep what they read."""
-        own = copy(self)
+        """Prepare a case with a thread's own copy of the transforms: MONAI's readers keep state between reads."""
+        private = copy(self)
         lock: AbstractContextManager[object] = nullcontext()
         if threading.current_thread() is not threading.main_thread():
             try:
-                own.transform = deepcopy(self.transform)
+                private.transform = deepcopy(self.transform)
             except TypeError:
-                # What cannot be copied is used by one thread at a time.
-                lock = _one_at_a_time
+                # A transform that cannot be copied is used by one thread at a time.
+                lock = _copy_lock
         with lock:
-            item = CacheDataset._load_cache_item(own, idx)
-        # Metadata name the transforms by their addresses, which are others in a copy and in another process.
+            item = CacheDataset._load_cache_item(private, idx)
+        # Metadata name transforms by memory address, which differs in a copy and in another process.
         reset_ops_id(item)
         return item
 
@@ -141,20 +141,20 @@ class PreparedDataset(CacheDataset):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        first = self._first_random()
+        first = self._first_random_index()
         draws = first is not None and any(map(_is_random, self.transform.transforms[first:]))
         stream = np.random.PCG64((self.seed, self.epoch, position))
         if draws:
-            # Right before they are applied: loaders and handlers seed the transforms as well.
+            # Seed right before use: loaders and handlers seed the transforms as well.
             _draw_from(np.random.RandomState(stream), self.transform)
         if self._in_memory(position):
             item = super()._transform(position)
         else:
             item = self._load_cache_item(position)
             if first is not None:
-                # A case that is in memory from the start must not change either.
+                # Random transforms must not change a case that is kept in memory.
                 item = self.transform(deepcopy(item) if self.copy_cache else item, start=first)
-        return _with_keys(item, np.random.Generator(stream)) if draws else item
+        return _add_keys(item, np.random.Generator(stream)) if draws else item
 
     def _in_memory(self, position: int) -> bool:
         if self.hash_as_key:
@@ -163,14 +163,14 @@ class PreparedDataset(CacheDataset):
 
 
 def _is_random(transform: Any) -> bool:
-    # A Compose counts as random for MONAI whatever is in it.
+    # MONAI counts every Compose as random, whatever it contains.
     if type(transform) is Compose:
         return any(map(_is_random, transform.transforms))
     return isinstance(transform, RandomizableTrait)
 
 
 def _draw_from(state: np.random.RandomState, transform: Any) -> None:
-    """Let all transforms draw from one stream; a seed for each would cost a new generator for each: milliseconds."""
+    """Make all transforms draw from one stream. Seeding each would create a generator for each, which takes ms."""
     if isinstance(transform, Compose):
         transform.R = state
         for part in transform.transforms:
@@ -179,7 +179,7 @@ def _draw_from(state: np.random.RandomState, transform: Any) -> None:
         transform.set_random_state(state=state)
 
 
-def _with_keys(item: Any, stream: np.random.Generator) -> Any:
+def _add_keys(item: Any, stream: np.random.Generator) -> Any:
     if isinstance(item, list | tuple):
-        return [_with_keys(part, stream) for part in item]
+        return [_add_keys(part, stream) for part in item]
     return {**item, KEY: int(stream.integers(2**63))} if isinstance(item, Mapping) else item

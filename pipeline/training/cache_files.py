@@ -1,4 +1,4 @@
-"""Prepared cases on disk: one file per case, found again as long as neither its scans nor the transforms change."""
+"""Cache prepared cases on disk: one file per case, valid until its scans or the transforms change."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from .code_text import digest
 __all__ = ["CacheFiles"]
 
 DESCRIPTION = "transforms.txt"
-UNUSED_DAYS = 30
+MAX_UNUSED_DAYS = 30
 
 _DAY = 24 * 60 * 60  # seconds
 _DIGEST_LENGTH = 32
 
 logger = logging.getLogger(__name__)
 
-# Metadata of scans are NumPy arrays, which PyTorch takes from a file only when told what may build them: an array of
-# numbers runs no code, nor does a name of MONAI's for an operation in a scan's history. MONAI tells it other names.
+# A scan's metadata are NumPy arrays. PyTorch loads them only if the functions that build them are listed as safe.
+# Arrays of numbers run no code, nor do MONAI's enums for the operations in a scan's history. MONAI lists
+# its own classes.
 torch.serialization.add_safe_globals(
     [
         TraceKeys,
@@ -51,28 +52,28 @@ torch.serialization.add_safe_globals(
 class CacheFiles:
     """The prepared cases of one list of transforms, in a folder of their own.
 
-    ``FOLDER/DIGEST/transforms.txt`` says which transforms and versions the folder belongs to, and its time when it was
-    last opened; ``FOLDER/DIGEST/CASE.pt`` holds the result of the transforms for a case, and size and time of the scans
-    it was made from. The case that is made anew for changed scans replaces the old one. Folders that nobody has opened
-    for 30 days are removed, so that settings once tried do not fill the disk; a training that still reads one, or
-    any other loss of a file, merely makes its cases anew. All of it may be deleted at any time.
+    ``FOLDER/DIGEST/transforms.txt`` names the transforms and versions of the folder; its modification time is when the
+    folder was last opened. ``FOLDER/DIGEST/CASE.pt`` has the result of the transforms for a case, and the size and time
+    of its scans. If the scans change, the case is prepared again and replaces the old file. Folders that were not
+    opened for 30 days are removed, so that old settings do not fill the disk. A training that still reads such a folder
+    prepares its cases again, as after any other lost file. Everything may be deleted at any time.
 
-    Files are written under a temporary name and renamed: any number of processes may share a folder. They load with
-    ``weights_only=True``. MONAI's ``PersistentDataset`` is not used: it turns arrays and metadata to plain tensors,
-    looks at no scan, fails on many damaged files, and moves its files from another disk, which is not atomic.
+    Files are written under a temporary name and renamed, so any number of processes may share a folder. They load with
+    ``weights_only=True``. MONAI's ``PersistentDataset`` is not used: it converts arrays and metadata to plain tensors,
+    does not check the scans, fails on many damaged files, and moves its files from another disk, which is not atomic.
 
-    Whatever goes wrong is logged once, and the training goes on without that file.
+    A failure is logged, and the training continues without the file.
 
     Args:
-        folder: where the folders of all transforms lie; made when missing.
-        description: of the transforms, one line each, with all that their result depends on.
+        folder: the parent of the folders of all transforms, created if missing.
+        description: the transforms, one line each, with everything that their result depends on.
     """
 
     def __init__(self, folder: str | Path, description: str) -> None:
         root = Path(folder).expanduser().absolute()
         self.folder = root / digest(description)
-        self._write = True
-        self._told = False
+        self._can_write = True
+        self._warned = False
         try:
             _open(self.folder, description)
             _remove_unused(root)
@@ -80,28 +81,28 @@ class CacheFiles:
             self._stop_writing(error)
 
     def key(self, case: Any) -> tuple[Path, list[str]] | None:
-        """Find out where a case is kept.
+        """Return the cache file of a case and a description of its scans.
 
         Args:
             case: paths of files and folders and other plain values, nested in dicts and sequences. A text counts as a
-                path where something of that name is.
+                path if a file or folder of that name exists.
 
         Returns:
-            The path of its file, and one text per scan with its absolute path, size (bytes) and time (ns); None for a
-            case that cannot be described or whose files cannot be seen.
+            The path of its file, and one text per scan with its absolute path, size (bytes) and time (ns). None if the
+            case cannot be described or its files cannot be read.
         """
         try:
-            paths = [path.absolute() for path in _paths(case)]
-            files = [_facts(file) for path in paths for file in _files(path)]
-            return self.folder / f"{digest(json.dumps([case, paths], default=_plain))}.pt", files
+            paths = [path.absolute() for path in _find_paths(case)]
+            files = [_describe_file(file) for path in paths for file in _list_files(path)]
+            return self.folder / f"{digest(json.dumps([case, paths], default=_to_json))}.pt", files
         except (TypeError, ValueError, OSError) as error:
-            if not self._told:
-                self._told = True
-                logger.warning(f"a case that cannot be kept on disk: {_short(error)}")
+            if not self._warned:
+                self._warned = True
+                logger.warning(f"cannot cache a case on disk: {_summarise_error(error)}")
             return None
 
     def read(self, path: Path, files: list[str]) -> tuple[bool, Any]:
-        """Read a case: whether there is one of these files, and what the transforms gave."""
+        """Return (True, the cached result), or (False, None) if there is none for exactly these scans."""
         try:
             content = _load(path)
             if content["files"] == files:
@@ -109,36 +110,36 @@ class CacheFiles:
         except FileNotFoundError:
             pass
         except Exception as error:
-            # A damaged file shows in as many ways as there are places to damage.
-            logger.warning(f"making a case anew, its prepared file cannot be read ({_short(error)}): {path}")
+            # A damaged file can raise almost any exception.
+            logger.warning(f"cannot read a cached case, preparing it again ({_summarise_error(error)}): {path}")
         return False, None
 
     def write(self, path: Path, files: list[str], item: Any) -> None:
-        """Keep what the transforms gave for a case, if it can be kept."""
-        if not self._write:
+        """Write the result of the transforms for a case, unless an earlier write failed."""
+        if not self._can_write:
             return
-        # Processes of other machines and containers have the same numbers, so the process does not make a name unique.
+        # Not the process number: processes on other machines and in containers may have the same one.
         temporary = path.with_name(f".{uuid.uuid4().hex}.pt")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"files": files, "item": item}, temporary)
-            # Only what comes back is worth keeping: not every object that can be saved may be loaded.
+            # Check that it loads: not every object that can be saved may be loaded.
             _load(temporary)
             temporary.replace(path)
         except Exception as error:
-            # A full disk is a RuntimeError of PyTorch's; a lock among the values is a TypeError of pickle's.
+            # PyTorch raises RuntimeError for a full disk; pickle raises TypeError for a value such as a lock.
             self._stop_writing(error)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
     def _stop_writing(self, error: Exception) -> None:
-        self._write = False
-        logger.warning(f"no further prepared cases are written to {self.folder}: {_short(error)}")
+        self._can_write = False
+        logger.warning(f"writing no more prepared cases to {self.folder}: {_summarise_error(error)}")
 
 
 def _load(path: Path) -> Any:
-    # PyTorch writes checksums but does not look at them.
+    # PyTorch writes checksums but does not check them.
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:
@@ -154,11 +155,11 @@ def _open(folder: Path, description: str) -> None:
 
 
 def _remove_unused(root: Path) -> None:
-    """Remove folders that were not opened for long. Nothing is touched that does not look like one of ours."""
-    before = time.time() - UNUSED_DAYS * _DAY
+    """Remove folders that were not opened for ``MAX_UNUSED_DAYS``. Leave everything that LightSkip did not write."""
+    before = time.time() - MAX_UNUSED_DAYS * _DAY
     for description in root.glob(f"{'[0-9a-f]' * _DIGEST_LENGTH}/{DESCRIPTION}"):
         if _age_at_least(description, before):
-            logger.info(f"removing prepared cases that were not used for {UNUSED_DAYS} days: {description.parent}")
+            logger.info(f"removing prepared cases that were not used for {MAX_UNUSED_DAYS} days: {description.parent}")
             for path in (*description.parent.glob("*.pt"), *description.parent.glob(".*.pt"), description):
                 _remove(path)
             with suppress(OSError):
@@ -169,7 +170,7 @@ def _age_at_least(path: Path, before: float) -> bool:
     try:
         return path.stat().st_mtime < before
     except OSError:
-        return False  # another process was faster
+        return False  # another process removed it first
 
 
 def _remove(path: Path, before: float | None = None) -> None:
@@ -178,8 +179,8 @@ def _remove(path: Path, before: float | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def _plain(value: Any) -> Any:
-    """Return what JSON has for a path, an array or a tensor of a case."""
+def _to_json(value: Any) -> Any:
+    """Return a JSON value for a path, an array or a tensor of a case."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):
@@ -190,22 +191,22 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__}")
 
 
-def _paths(value: Any) -> Iterator[Path]:
-    """Files and folders that a case names, however deep; a text that is no path of anything is none."""
+def _find_paths(value: Any) -> Iterator[Path]:
+    """Yield the existing files and folders that a case names, at any depth."""
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser() if str(value) else None
-        if path is not None and os.path.exists(path):  # noqa: PTH110  Path.exists raises for texts that are no names
+        if path is not None and os.path.exists(path):  # noqa: PTH110  Path.exists raises for texts that are no file names
             yield path
     elif isinstance(value, Mapping):
         for entry in value.values():
-            yield from _paths(entry)
+            yield from _find_paths(entry)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         for entry in value:
-            yield from _paths(entry)
+            yield from _find_paths(entry)
 
 
-def _files(path: Path) -> list[Path]:
-    """The files whose content a path stands for: those in a folder of slices, header and data of a pair."""
+def _list_files(path: Path) -> list[Path]:
+    """Return the files behind a path: all files of a folder of slices, or header and data of a pair."""
     if path.is_dir():
         return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
     if is_detached(path) or is_pair(path):
@@ -215,12 +216,12 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _facts(file: Path) -> str:
-    facts = file.stat()
-    return f"{file} {facts.st_size} {facts.st_mtime_ns}"
+def _describe_file(file: Path) -> str:
+    status = file.stat()
+    return f"{file} {status.st_size} {status.st_mtime_ns}"
 
 
-def _short(error: Exception) -> str:
-    """The one line of an error that matters; PyTorch's refusal to load a class is a page long."""
+def _summarise_error(error: Exception) -> str:
+    """Return an error's relevant line. PyTorch's refusal to load a class is a page long."""
     refused = re.search(r"Unsupported \w+: GLOBAL (\S+)", str(error))
     return f"{type(error).__name__}: {refused[0] if refused else str(error).partition(chr(10))[0]}"

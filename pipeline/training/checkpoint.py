@@ -1,4 +1,4 @@
-"""Checkpoints that a training can be resumed from as if it had not been broken."""
+"""Save checkpoints, and resume a training from one as if it had never been interrupted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..data.errors import InputError
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
-from .identity import check_identity, plain
+from .identity import check_identity, to_json_values
 from .summary import SUMMARY, write_summary
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
@@ -38,30 +38,30 @@ logger = logging.getLogger(__name__)
 class ResumableCheckpoint:
     """Save the last state and the best weights after every epoch; on request, resume from the last state.
 
-    ``last.pt`` holds network, optimiser, schedule, gradient scaler, epoch, iteration, and the best metric with its
-    epoch, which MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` do not carry over a resume: after one, the first
-    validation would overwrite a better model. ``model.pt`` holds the weights of the best validation. Both are written
-    under a temporary name and renamed, so that a kill at any moment leaves whole files, and load with
-    ``weights_only=True``. With an average of the weights, that is what is validated, and what ``model.pt`` holds.
-    ``model.json`` next to it, and ``last.pt`` itself, say which network the weights are of: its spec.
+    ``last.pt`` holds the network, optimiser, schedule, gradient scaler, epoch, iteration, and the best metric with its
+    epoch. MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` do not restore the best metric, so the first validation
+    after a resume would overwrite a better model. ``model.pt`` holds the weights of the best validation, or their
+    average if there is one. Both files are written under a temporary name and renamed, so a kill leaves no partial
+    file. Both load with ``weights_only=True``. ``last.pt``, and ``model.json`` next to ``model.pt``, contain the spec
+    of the network.
 
-    ``training.json`` sums the training up for who chooses among several; see :func:`.summary.write_summary`.
+    ``training.json`` summarises the training, for choosing among several: see :func:`.summary.write_summary`.
 
-    A new training in a folder that holds an earlier one moves that one's files to ``previous_1``, ``previous_2``, ...,
-    its TensorBoard events among them.
+    A new training in the folder of an earlier one moves the earlier files, TensorBoard events included, to
+    ``previous_1``, ``previous_2``, ...
 
     Args:
-        folder: where the files go; made when missing.
+        folder: where to write the files; created if missing.
         network: the network in training.
         optimizer: its optimiser.
-        lr_scheduler: its schedule. A resume restores the position in it, not its length, so that ``epochs`` can be
-            raised for a resumed training.
-        validator: the evaluator whose key metric tells the best epoch.
-        average: the network with the averaged weights that the validator runs; None when it runs ``network``.
-        resume: go on from ``last.pt``.
-        identity: what makes this training another than others: fold, seed, skip, labels, names of its cases; values
-            that JSON can hold. Saved, and compared on a resume. The number of epochs and the learning rate may change
-            and do not belong here. Without it, or in a checkpoint without it, nothing is compared.
+        lr_scheduler: its schedule. A resume restores the position in it but not its length, so ``epochs`` can be
+            raised.
+        validator: the evaluator whose key metric decides the best epoch.
+        average: the network with averaged weights that the validator runs; None if it runs ``network``.
+        resume: continue from ``last.pt``.
+        identity: the settings that must not change on a resume: fold, seed, skip, labels, names of the cases. The
+            values must be JSON-able. They are saved, and compared on a resume. Leave out the number of epochs and the
+            learning rate, which may change. If this training or the checkpoint has none, nothing is compared.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ResumableCheckpoint:
         self.validator = validator
         self.average = average
         self.resume = resume
-        self.identity = None if identity is None else plain(identity)
+        self.identity = None if identity is None else to_json_values(identity)
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
@@ -92,26 +92,25 @@ class ResumableCheckpoint:
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, engine: Engine) -> None:
-        """Resume, or set an earlier training's files aside.
+        """Resume, or move an earlier training's files to another folder.
 
         Raises:
-            InputError: when there is nothing to resume from, it is not whole, or it was not made by this training or
-                this network.
+            InputError: the checkpoint to resume from is missing or damaged, or belongs to another training or network.
         """
         if engine.state.epoch > 0:
-            # A second run of the same trainer goes on by itself, as in federated learning.
+            # A second run of the same trainer, as in federated learning, continues by itself.
             return
         if self.resume:
             self._load(engine)
         elif _is_main(engine):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _set_aside(self.folder)
+            _move_earlier_files(self.folder)
 
     def save(self, engine: Engine) -> None:
-        """Write the state after this epoch, and the weights when this epoch's validation is the best so far."""
+        """Write the state after this epoch, and the weights if this epoch's validation is the best so far."""
         if not _is_main(engine):
             return
-        weights = _unwrapped(self.network).state_dict()
+        weights = _unwrap(self.network).state_dict()
         best_epoch = self.validator.state.best_metric_epoch
         state = {
             "network": weights,
@@ -123,8 +122,8 @@ class ResumableCheckpoint:
             "best_metric": float(self.validator.state.best_metric),
             "best_epoch": best_epoch,
         }
-        # None of a network of another make.
-        spec = getattr(_unwrapped(self.network), "spec", None)
+        # A network that is not LightSkip's has no spec.
+        spec = getattr(_unwrap(self.network), "spec", None)
         if spec is not None:
             state["network_spec"] = spec
         if self.identity is not None:
@@ -134,7 +133,7 @@ class ResumableCheckpoint:
         best = weights
         if self.average is not None:
             state["average"] = best = self.average.state_dict()
-        # The best weights first: a kill between the two files repeats this epoch rather than losing its weights.
+        # Best weights first: after a kill between the two writes this epoch is repeated, and its weights are not lost.
         if best_epoch == engine.state.epoch:
             save_weights(best, self.folder / BEST, spec)
         _save(state, self.folder / LAST)
@@ -154,28 +153,28 @@ class ResumableCheckpoint:
             raise InputError(
                 path,
                 found="no checkpoint to resume from",
-                expected=f"the {LAST} that a training leaves in its ckpt_dir",
-                remedy="check --ckpt_dir, or leave out --resume to start a new training",
+                expected=f"the {LAST} that a training writes to its ckpt_dir",
+                remedy="correct --ckpt_dir, or leave out --resume to start a new training",
             )
         state = _read(path, engine.state.device)
         if self.identity is not None and "identity" in state:
             check_identity(path, state["identity"], self.identity)
         try:
-            _unwrapped(self.network).load_state_dict(state["network"])
+            _unwrap(self.network).load_state_dict(state["network"])
             if self.average is not None:
                 self.average.load_state_dict(state.get("average", state["network"]))
         except RuntimeError as error:
             raise InputError(
                 path,
                 found="weights of a network with other layers or widths",
-                expected="those of the network that this config describes",
+                expected="weights of the network in this config",
                 remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
             ) from error
         self._check_optimizer(path, state)
         _advance(self.lr_scheduler, state["lr_scheduler"]["last_epoch"])
         self.optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
-            # The checkpoint's own rate is of the first run's schedule: 0 where that one had come to its end.
+            # The rate in the checkpoint is from the first run's schedule: 0 if that schedule had ended.
             group["lr"] = rate
         if engine.scaler is not None and "scaler" in state:
             engine.scaler.load_state_dict(state["scaler"])
@@ -187,23 +186,23 @@ class ResumableCheckpoint:
         known = f"best so far {best.best_metric:.4f}" if best.best_metric_epoch > 0 else "no validation so far"
         logger.info(f"resuming after epoch {engine.state.epoch}, {known}: {path}")
         if engine.state.epoch >= engine.state.max_epochs:
-            # Ignite sees for itself that no epoch is left, and ends the run in order.
+            # Ignite finds that no epoch is left and ends the run normally.
             logger.warning(
                 f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; raise --epochs"
             )
 
     def _check_optimizer(self, path: Path, state: dict[str, Any]) -> None:
-        mine = type(self.optimizer).__qualname__
-        theirs = state.get("optimizer_type", mine)
+        expected = type(self.optimizer).__qualname__
+        found = state.get("optimizer_type", expected)
         groups = [
             [len(group["params"]) for group in optimizer["param_groups"]]
             for optimizer in (state["optimizer"], self.optimizer.state_dict())
         ]
-        if theirs != mine or groups[0] != groups[1]:
+        if found != expected or groups[0] != groups[1]:
             raise InputError(
                 path,
-                found=f"the state of {theirs} with groups of {groups[0]} parameters",
-                expected=f"that of {mine} with groups of {groups[1]}, as this config has it",
+                found=f"the state of {found} with groups of {groups[0]} parameters",
+                expected=f"{expected} with groups of {groups[1]} parameters, as in this config",
                 remedy="resume with the first run's optimizer, or leave out --resume to start a new training",
             )
 
@@ -212,7 +211,7 @@ def _is_main(engine: Engine) -> bool:
     return bool(engine.state.rank == 0)
 
 
-def _unwrapped(network: nn.Module) -> nn.Module:
+def _unwrap(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
 
 
@@ -230,16 +229,17 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
     if missing:
         raise InputError(
             path,
-            found=f"no {missing[0]} in it" + (", as in a file of weights alone" if len(missing) == len(_STATE) else ""),
-            expected=f"the {LAST} that a training leaves in its ckpt_dir, with {', '.join(sorted(_STATE))}",
+            found=f"no {missing[0]} in it"
+            + (", as in a file that has only weights" if len(missing) == len(_STATE) else ""),
+            expected=f"the {LAST} that a training writes to its ckpt_dir, with {', '.join(sorted(_STATE))}",
             remedy="put that file there, or leave out --resume to start a new training",
         )
-    whole: dict[str, Any] = state
-    return whole
+    checked: dict[str, Any] = state
+    return checked
 
 
 def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
-    """Run a new schedule up to a position, which restores it whatever its length, if it steps without a metric."""
+    """Step a new schedule to a position. This restores a schedule of any length that steps without a metric."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step\\(\\)` before")
         for _ in range(steps):
@@ -251,7 +251,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
         torch.save(content, temporary)
 
 
-def _set_aside(folder: Path) -> None:
+def _move_earlier_files(folder: Path) -> None:
     names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY)
     earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
@@ -259,27 +259,28 @@ def _set_aside(folder: Path) -> None:
     number = 1
     while (folder / f"previous_{number}").exists():
         number += 1
-    aside = folder / f"previous_{number}"
-    aside.mkdir()
+    destination = folder / f"previous_{number}"
+    destination.mkdir()
     last_written = max(path.stat().st_mtime for path in earlier)
-    for path in _earlier_events(folder / CURVES, last_written=last_written):
-        (aside / CURVES).mkdir(exist_ok=True)
-        path.rename(aside / CURVES / path.name)
+    for path in _find_earlier_events(folder / CURVES, last_written=last_written):
+        (destination / CURVES).mkdir(exist_ok=True)
+        path.rename(destination / CURVES / path.name)
     for path in earlier:
-        path.rename(aside / path.name)
-    logger.info(f"an earlier training's files were moved to {aside}")
+        path.rename(destination / path.name)
+    logger.info(f"moved an earlier training's files to {destination}")
 
 
-def _earlier_events(folder: Path, *, last_written: float) -> list[Path]:
-    """TensorBoard files of other runs than this one, whose writers made theirs before a training starts.
+def _find_earlier_events(folder: Path, *, last_written: float) -> list[Path]:
+    """Return the TensorBoard files of earlier runs.
 
-    They open it by its name at every write: it must stay. A name tells the second, the host and the process; a process
-    in a container may have the number of an earlier one, but begins after that one last wrote.
+    This run's writers have already created their file and open it by name at every write, so it must stay. A file name
+    has the second, the host and the process. A process in a container may have the number of an earlier one, but it
+    starts after the earlier one last wrote.
     """
     own = f".{socket.gethostname()}.{os.getpid()}."
-    begun = {path: path.name.removeprefix(_EVENTS).partition(".")[0] for path in folder.glob(f"{_EVENTS}*")}
+    start_seconds = {path: path.name.removeprefix(_EVENTS).partition(".")[0] for path in folder.glob(f"{_EVENTS}*")}
     return [
         path
-        for path, second in begun.items()
+        for path, second in start_seconds.items()
         if own not in path.name or (second.isdecimal() and int(second) < int(last_written))
     ]

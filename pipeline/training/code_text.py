@@ -1,4 +1,4 @@
-"""Writes down which code a result depends on: libraries by their version, a user's own modules by their files."""
+"""Describe the code that a result depends on: libraries by version, a user's own modules by their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..version import __version__
 
 __all__ = ["code_text", "digest", "library_text"]
 
-# Libraries that read scans and resample them without being named by any transform.
+# Libraries that read or resample scans although no transform names them.
 _LIBRARIES = ("monai", "torch", "numpy", "nibabel", "itk", "SimpleITK", "pydicom", "scipy", "scikit-image")
 _INSTALLED = {"site-packages", "dist-packages"}
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
@@ -26,15 +26,15 @@ _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 def library_text() -> str:
     """Return the versions of Python, LightSkip and the libraries that read scans, and whether MONAI tracks metadata."""
     versions = [f"python {platform.python_version()}", f"lightskip {__version__}"]
-    versions += [f"{name} {version}" for name in _LIBRARIES if (version := _version(name))]
+    versions += [f"{name} {version}" for name in _LIBRARIES if (version := _find_version(name))]
     return ", ".join([*versions, f"track_meta {get_track_meta()}"])
 
 
 def code_text(modules: Iterable[str]) -> str:
-    """Return one line for each package or module that is not Python's own.
+    """Return one line for each package or module outside the standard library.
 
-    An installed one counts by its version. Any other, LightSkip in a checkout too, counts by the content of its Python
-    files, and those that it imports count as well. Nothing is imported.
+    An installed package has its version. Any other module, including LightSkip in a checkout, has the digest of its
+    Python files; the modules that a single file imports follow. Nothing is imported.
 
     Args:
         modules: dotted names.
@@ -45,21 +45,21 @@ def code_text(modules: Iterable[str]) -> str:
         name = waiting.pop()
         if name in lines or name in sys.stdlib_module_names:
             continue
-        files = _own_files(name)
-        lines[name] = _digest_of(files) if files else _version(name)
+        files = _find_own_files(name)
+        lines[name] = _digest_files(files) if files else _find_version(name)
         if len(files) == 1:
-            # A package imports what is in it, as a rule; a lone file imports its neighbours.
+            # A package usually imports its own modules; a single file imports its neighbours.
             waiting += _IMPORT.findall(files[0].read_text(encoding="utf-8", errors="replace"))
     return "\n".join(f"{name} {line}" for name, line in sorted(lines.items()))
 
 
 def digest(text: str) -> str:
-    """Shorten a text to 32 hexadecimal digits."""
+    """Return the first 32 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _own_files(name: str) -> list[Path]:
-    """Return the Python files of a module or package; none of what is installed, built in or not there."""
+def _find_own_files(name: str) -> list[Path]:
+    """Return the Python files of a module or package; nothing if it is installed, built in or missing."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
@@ -73,7 +73,7 @@ def _own_files(name: str) -> list[Path]:
     return sorted(file for folder in folders for file in folder.rglob("*.py")) if folders else origin
 
 
-def _digest_of(files: Sequence[Path]) -> str:
+def _digest_files(files: Sequence[Path]) -> str:
     content = hashlib.sha256()
     for file in files:
         data = file.read_bytes()
@@ -81,7 +81,7 @@ def _digest_of(files: Sequence[Path]) -> str:
     return f"sha256 {content.hexdigest()}"
 
 
-def _version(name: str) -> str:
+def _find_version(name: str) -> str:
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Writes down the part of a running config that transforms are made from, as text to recognise prepared cases by."""
+"""Return the text of the config that transforms are built from, which identifies the cases prepared with them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ _IMPORT = re.compile(r"\$\s*(?:import|from)\s+([\w.]+)")
 
 
 def config_text(id: str, *, without: str | None = None) -> str | None:
-    """Return the text of a part of the config that MONAI is evaluating, with all that it refers to.
+    """Return the text of a part of the config that MONAI is evaluating, with everything that it refers to.
 
     A config calls this in an expression: ``$config_text('train#preprocessing', without='train#random_transforms')``.
-    Overrides and files laid over the config count. The modules of the config's ``imports`` and those of each `_target_`
-    count by their version, or by the content of their files: see `code_text`. What an expression or a transform reads
-    by itself, such as a file or an environment variable, does not count.
+    The text includes overrides and files merged over the config. It has a line for each module in the config's
+    ``imports`` and in a `_target_`: its version, or a digest of its files (see `code_text`). It does not include what
+    an expression or a transform reads itself, such as a file or an environment variable.
 
     Args:
         id: the part.
-        without: a part that does not count where the first refers to it.
+        without: a part to leave out where the first refers to it.
 
     Returns:
-        A text that does not depend on the process; None where no config is being evaluated, or where it holds objects
-        instead of text, numbers, lists and mappings.
+        The text, which is the same in every process. None if no config is being evaluated, or if the part contains
+        objects other than text, numbers, lists and mappings.
     """
-    parser = _running_parser()
+    parser = _find_running_parser()
     if parser is None:
         return None
     left_out = None if without is None else ReferenceResolver.normalize_id(without)
-    parts = _with_references(parser, ReferenceResolver.normalize_id(id), left_out)
+    parts = _resolve_references(parser, ReferenceResolver.normalize_id(id), left_out)
     try:
         lines = [f"{part} {json.dumps(content)}" for part, content in sorted(parts.items())]
     except (TypeError, ValueError):
         return None
-    return "\n".join([*lines, code_text([*_imported(parser.get("imports")), *_targets(list(parts.values()))])])
+    return "\n".join(
+        [*lines, code_text([*_find_imports(parser.get("imports")), *_find_target_modules(list(parts.values()))])]
+    )
 
 
-def _running_parser() -> ConfigParser | None:
-    """Find the parser on the call stack: MONAI gives a config no handle on it."""
+def _find_running_parser() -> ConfigParser | None:
+    """Return the parser from the call stack. MONAI offers a config no other access to it."""
     frame = inspect.currentframe()
     while frame is not None:
         candidate = frame.f_locals.get("self")
@@ -56,8 +58,8 @@ def _running_parser() -> ConfigParser | None:
     return None
 
 
-def _with_references(parser: ConfigParser, id: str, left_out: str | None) -> dict[str, Any]:
-    """Return a part and all that it refers to, each by its id as it is configured."""
+def _resolve_references(parser: ConfigParser, id: str, left_out: str | None) -> dict[str, Any]:
+    """Return the configured content of a part and of everything that it refers to, by id."""
     found: dict[str, Any] = {}
     waiting = [id]
     while waiting:
@@ -67,25 +69,25 @@ def _with_references(parser: ConfigParser, id: str, left_out: str | None) -> dic
         found[part] = parser.get(part)
         inside = (other for other in found if part.startswith(f"{other}::"))
         if next(inside, None) is not None:
-            del found[part]  # a part of what is there already
+            del found[part]  # already included in another part
             continue
         waiting += ReferenceResolver.find_refs_in_config(found[part], part)
     return found
 
 
-def _imported(imports: Any) -> Iterator[str]:
+def _find_imports(imports: Any) -> Iterator[str]:
     for text in imports if isinstance(imports, list) else [imports]:
         match = _IMPORT.match(text) if isinstance(text, str) else None
         if match:
             yield match[1]
 
 
-def _targets(value: Any) -> Iterator[str]:
-    """Yield the modules of all classes and functions that a part names with their module."""
+def _find_target_modules(value: Any) -> Iterator[str]:
+    """Yield the modules of all classes and functions that a part names by a dotted path."""
     if isinstance(value, dict):
         target = value.get("_target_")
         if isinstance(target, str) and re.fullmatch(r"\w+(\.\w+)+", target):
             yield target.rpartition(".")[0]
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _targets(item)
+            yield from _find_target_modules(item)

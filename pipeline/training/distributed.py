@@ -1,8 +1,8 @@
-"""Training in several processes, one per GPU, that computes what one process with the same batch computes.
+"""Train in several processes, one per GPU, with the same result as one process with the same batch.
 
-PyTorch's ``DistributedDataParallel`` averages the gradients of the processes. That is the gradient of the whole batch
-for a loss that is a mean over samples. Dice over the batch is not: it is a ratio of sums. So every process computes the
-loss of the whole batch, from the predictions of all (:func:`gather_batch`).
+PyTorch's ``DistributedDataParallel`` averages the gradients of the processes. For a loss that is a mean over samples,
+that is the gradient of the whole batch. Dice over the batch is a ratio of sums, so for Dice it is not. Therefore every
+process computes the loss of the whole batch from the predictions of all processes (:func:`gather_batch`).
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ _ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"
 
 
 def local_device() -> torch.device:
-    """This process's GPU, the one with the number of the process on its machine; the CPU where there is none."""
+    """Return the GPU with this process's number on its machine, or the CPU if there is no GPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
 def start_ranks(device: torch.device | str, batch: int) -> None:
-    """Join the processes that ``torchrun`` started: over NCCL on GPUs, over Gloo on CPUs.
+    """Connect the processes that ``torchrun`` started: with NCCL on GPUs, with Gloo on CPUs.
 
-    Afterwards ``torch.distributed`` and ``ignite.distributed`` know the ranks, and only rank 0 logs what is no warning.
-    In a process that has joined already nothing is done.
+    Afterwards ``torch.distributed`` and ``ignite.distributed`` know the ranks. Ranks above 0 log no
+    messages below a warning.
+    A process that is already connected does nothing.
 
     Args:
-        device: where this process computes, as :func:`local_device` gives it.
-        batch: cases in the batch of all processes together; each takes its share.
+        device: where this process computes, from :func:`local_device`.
+        batch: cases in the batch of all processes together; each process takes an equal share.
 
     Raises:
-        InputError: when ``torchrun`` did not start this process, the processes do not divide the batch, or a machine
-            has fewer GPUs than processes.
+        InputError: ``torchrun`` did not start this process, the number of processes does not divide the batch, or a
+            machine has fewer GPUs than processes.
     """
     if dist.is_initialized():
         return
@@ -53,20 +54,20 @@ def start_ranks(device: torch.device | str, batch: int) -> None:
     if device.type == "cuda":
         _check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         torch.cuda.set_device(device)
-    # The others wait while the first one checks every file, which may take long for large scans on slow disks.
+    # The others wait while rank 0 checks every file, which can take hours for large scans on slow disks.
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=6))
-    # Ignite looks for the group when it is first asked, and then all ranks have to take part: here they do.
+    # Ignite looks for the group at its first use, in which all ranks have to take part: do it here, where they all are.
     idist.sync()
     if dist.get_rank() > 0:
         logging.getLogger(__name__.partition(".")[0]).setLevel(logging.WARNING)
 
 
 def leave_ranks() -> None:
-    """Wait for the other processes, and leave them; the last thing that a run does.
+    """Wait for the other processes and disconnect. Call it last in a run.
 
-    A thread of Gloo may hold the tensors of the last exchange for a moment longer than the exchange takes. Where Python
-    ends in that moment the thread ends the process, with status -6, after all was done. Exchanges without tensors, one
-    for each of its two threads, make them let go.
+    A Gloo thread may hold the tensors of the last exchange a moment longer than the exchange takes. If Python exits in
+    that moment, the thread aborts the process with status -6 although the work is done. One exchange without tensors
+    for each of Gloo's two threads releases them.
     """
     for _ in range(2):
         dist.barrier()
@@ -74,21 +75,21 @@ def leave_ranks() -> None:
 
 
 def gather_batch(prediction: Tensor | list[Tensor], target: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
-    """Put the batches of all ranks together, so that every rank computes the loss of the whole batch.
+    """Concatenate the batches of all ranks, so that every rank computes the loss of the whole batch.
 
-    Only the rank's own part carries a gradient, and that is the gradient times the number of ranks:
-    ``DistributedDataParallel`` divides by it when it averages. The average is then the gradient of the whole batch's
-    loss, and terms that depend on the weights alone come out of the average as they went in.
+    Only the rank's own part has a gradient. It is multiplied by the number of ranks, by which
+    ``DistributedDataParallel`` divides when it averages. The average is then the gradient of the whole batch's loss.
+    The average leaves terms that depend only on the weights unchanged.
 
-    All ranks must have the same shapes. PyTorch's ``DistributedSampler`` gives them equal numbers of cases, and patches
-    are of one size.
+    All ranks must have the same shapes. PyTorch's ``DistributedSampler`` assigns them equal numbers of cases, and all
+    patches have one size.
 
     Args:
-        prediction: this rank's logits (N, C, *spatial), or a list of them, as deep supervision gives.
+        prediction: this rank's logits (N, C, *spatial), or a list of them under deep supervision.
         target: this rank's label map (N, 1, *spatial).
 
     Returns:
-        Prediction and target with ``N * ranks`` samples, rank 0's first; in one process what was given.
+        Prediction and target with ``N * ranks`` samples, rank 0's first. In one process, the arguments themselves.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return prediction, target
@@ -99,7 +100,7 @@ def gather_batch(prediction: Tensor | list[Tensor], target: Tensor) -> tuple[Ten
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """The tensor itself; its gradient times a factor."""
+    """Return the tensor itself, and multiply its gradient by a factor."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, factor: int) -> Tensor:
@@ -112,7 +113,7 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 def _gather(tensor: Tensor) -> list[Tensor]:
-    """Every rank's tensor of this shape, in the order of ranks; without gradient."""
+    """Return every rank's tensor of this shape, in the order of ranks, without gradient."""
     tensor = tensor.detach().contiguous()
     parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, tensor)
@@ -130,21 +131,21 @@ def _check_environment() -> None:
     if missing:
         raise InputError(
             "multi_gpu_train",
-            found=f"no {missing[0]} in the environment: this process is not one of several",
-            expected="processes that torchrun started",
+            found=f"no {missing[0]} in the environment, so this process is not one of several",
+            expected="a process that torchrun started",
             remedy="start it with `torchrun --standalone --nproc_per_node 2 -m monai.bundle run training ...` "
             "in place of `python -m monai.bundle run training ...`, or leave multi_gpu_train.json out",
         )
 
 
 def _check_batch(batch: int, ranks: int) -> None:
-    # What is no number is told of by check_settings.
+    # `check_settings` reports a batch that is not a number.
     if isinstance(batch, int) and batch % ranks != 0:
         raise InputError(
             "batch",
             found=f"{batch} cases for {ranks} processes",
-            expected=f"a multiple of {ranks}: the batch is that of all processes together",
-            remedy=f"give --batch {-(-batch // ranks) * ranks}, or another --nproc_per_node to torchrun",
+            expected=f"a multiple of {ranks}, because all processes share the batch",
+            remedy=f"set --batch {-(-batch // ranks) * ranks}, or another --nproc_per_node of torchrun",
         )
 
 
@@ -154,6 +155,6 @@ def _check_gpus(ranks: int) -> None:
         raise InputError(
             "nproc_per_node",
             found=f"{ranks} processes and {gpus} GPU{'s' * (gpus != 1)} on this machine",
-            expected="a GPU for each process",
-            remedy=f"give --nproc_per_node {gpus} to torchrun, or hide the GPUs (CUDA_VISIBLE_DEVICES=) for the CPU",
+            expected="one GPU per process",
+            remedy=f"set --nproc_per_node {gpus} of torchrun, or train on the CPU (CUDA_VISIBLE_DEVICES=)",
         )

@@ -1,4 +1,4 @@
-"""What a training is of: a checkpoint is resumed by the training that wrote it, and by no other."""
+"""Check that a checkpoint is resumed by the training that wrote it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Any
 
 from ..data.errors import InputError
 
-__all__ = ["check_identity", "plain"]
+__all__ = ["check_identity", "to_json_values"]
 
 _MISSING = "nothing"
-_SHORT = 100  # characters of a value that a message holds whole
+_MAX_VALUE_LENGTH = 100  # characters; of a longer list a message names the first difference
 
 
-def plain(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the identity as JSON has it, tuples as lists, so that it equals itself after a checkpoint.
+def to_json_values(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity as JSON stores it, with tuples as lists, so that it equals its copy from a checkpoint.
 
     Raises:
-        TypeError: when a value is not a number, text, None, or a list or mapping of these.
+        TypeError: a value is not a number, text, None, or a list or mapping of these.
     """
     values: dict[str, Any] = json.loads(json.dumps(dict(identity)))
     return values
 
 
 def check_identity(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Make sure that a checkpoint is of the training that resumes it.
+    """Check that a checkpoint was written by the training that resumes it.
 
     Args:
         path: the checkpoint.
         before: the identity in it.
-        now: the identity of the running training; both as :func:`plain` gives them.
+        now: the identity of the running training. Both come from :func:`to_json_values`.
 
     Raises:
-        InputError: naming the first key that differs, with both values; of a long list, the first entry that differs.
+        InputError: a key differs. The message has both values, or the first difference of a long list.
     """
     for key in {**now, **before}:
-        theirs, ours = before.get(key, _MISSING), now.get(key, _MISSING)
-        if theirs == ours:
+        old, new = before.get(key, _MISSING), now.get(key, _MISSING)
+        if old == new:
             continue
-        found, expected = f"{key} {theirs!r}", f"{key} {ours!r}"
-        if isinstance(theirs, list) and isinstance(ours, list) and max(len(found), len(expected)) > _SHORT:
-            found, expected = _first_difference(key, theirs, ours)
+        found, expected = f"{key} {old!r}", f"{key} {new!r}"
+        if isinstance(old, list) and isinstance(new, list) and max(len(found), len(expected)) > _MAX_VALUE_LENGTH:
+            found, expected = _describe_difference(key, old, new)
         raise InputError(
             path,
             found=f"the checkpoint of a training with {found}",
@@ -52,11 +52,12 @@ def check_identity(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
         )
 
 
-def _first_difference(key: str, theirs: list[Any], ours: list[Any]) -> tuple[str, str]:
-    removed, added = [x for x in theirs if x not in ours], [x for x in ours if x not in theirs]
+def _describe_difference(key: str, old: list[Any], new: list[Any]) -> tuple[str, str]:
+    """Return what was found and expected of a long list: its first difference."""
+    removed, added = [x for x in old if x not in new], [x for x in new if x not in old]
     if not removed and not added:
-        position = next(i for i, (a, b) in enumerate(zip_longest(theirs, ours)) if a != b)
-        return f"{key} in another order, the first at entry {position + 1}", f"{key} in the same order"
+        position = next(i for i, (a, b) in enumerate(zip_longest(old, new)) if a != b)
+        return f"{key} in another order, from entry {position + 1}", f"{key} in the same order"
     differing = len(removed) + len(added)
     count = f"{differing} {'entry differs' if differing == 1 else 'entries differ'}"
     if removed:

@@ -1,4 +1,4 @@
-"""The training loss: a segmentation loss plus the sparsity term of the selecting skips."""
+"""Compute the training loss: a segmentation loss plus the sparsity term of the selecting skips."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ class SparseSkipLoss(nn.Module):
     """``loss(prediction, target) + weight * sparsity(network)``.
 
     The sparsity term is the sum over selecting skips of their mean absolute channel weight (Taghanaki et al., arXiv
-    1804.05181: selection "under a sparsity constraint"; the L1 form and its weight are our choice).
+    1804.05181: selection "under a sparsity constraint"; the L1 form and its weight are LightSkip's choice).
 
-    In several processes it is the loss of their batches together: see
+    In several processes it is the loss of all their batches together: see
     :func:`~pipeline.training.distributed.gather_batch`.
 
-    A list of predictions, as deep supervision gives, goes through MONAI's ``DeepSupervisionLoss``: the weighted sum of
-    the loss at every level, weights 1, 1/2, 1/4, ... but at least 1/16, with the label map brought to the level's grid
-    (nearest voxel).
+    Deep supervision returns a list of predictions, for which MONAI's ``DeepSupervisionLoss`` is used: the weighted sum
+    of the loss at every level, with weights 1, 1/2, 1/4, ... of at least 1/16. The label map is resampled to each
+    level's grid (nearest voxel).
 
     Args:
-        loss: segmentation loss taking ``(prediction, target)``; a ``DeepSupervisionLoss`` for weights of one's own.
+        loss: segmentation loss called with ``(prediction, target)``. Pass a ``DeepSupervisionLoss`` for other weights.
         network: the network whose skips are kept sparse.
-        weight: of the sparsity term, 0 or more; 0 leaves the loss as it is.
+        weight: weight of the sparsity term, 0 or more. 0 leaves the loss as it is.
 
     Raises:
-        ValueError: when the weight is negative.
+        ValueError: the weight is negative.
     """
 
     def __init__(self, loss: nn.Module, network: nn.Module, weight: float) -> None:
         super().__init__()
         if weight < 0:
-            msg = f"sparsity weight is {weight}; it must be 0 or more"
+            msg = f"sparsity weight is {weight}; expected 0 or more"
             raise ValueError(msg)
         self.loss = loss
         self.weight = weight
-        # In a tuple, so that the network's parameters are not taken for the loss's own.
+        # A tuple, so that PyTorch does not register the network's parameters as the loss's own.
         self._network = (network,)
 
     def forward(self, prediction: Tensor | list[Tensor], target: Tensor) -> Tensor:
-        """Give the scalar loss.
+        """Return the loss, a scalar.
 
         Args:
             prediction: logits (N, C, *spatial), or a list of them, finest first, under deep supervision.

@@ -11,34 +11,34 @@ from torch.optim import Optimizer
 
 from ..networks.precision import cpu_has_bfloat16
 
-__all__ = ["Muon", "orthogonalised"]
+__all__ = ["Muon", "orthogonalise"]
 
-# Odd polynomial whose repeated use brings singular values near 1 fastest (Jordan et al., 2024).
+# The odd polynomial that moves singular values towards 1 fastest when repeated (Jordan et al., 2024).
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-# A kernel with fewer rows or columns, such as that of the last layer or of one attention map, is all but a vector.
-_LEAST = 4
+# A kernel with fewer rows or columns, such as the last layer's or a single attention map's, is treated as a vector.
+_MIN_MATRIX_SIDE = 4
 
 
 class Muon(Optimizer):
-    """Momentum whose steps are orthogonalised, for kernels; AdamW for vectors and for kernels that are all but one.
+    """Muon for kernels, whose steps are orthogonalised momentum; AdamW for vectors and for very narrow kernels.
 
-    A kernel (C_out, C_in, *sizes) is taken as the matrix (C_out, C_in · sizes); a transposed convolution's, which
-    PyTorch keeps as (C_in, C_out, *sizes), as (C_in, C_out · sizes). Its momentum gives way to the nearest matrix with
-    singular values of about one: directions that the gradients seldom take are learned as fast as the others
+    A kernel (C_out, C_in, *sizes) is used as the matrix (C_out, C_in · sizes). A transposed convolution's kernel, which
+    PyTorch stores as (C_in, C_out, *sizes), is used as (C_in, C_out · sizes). Its momentum is replaced by the nearest
+    matrix with singular values of about one, so directions that are rare in the gradients are learned equally fast
     (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Steps are scaled to the root mean
     square of AdamW's, ``0.2 sqrt(max(rows, columns))``, so that both take the same learning rate and weight
     decay (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2). ``torch.optim.Muon`` takes
-    matrices only; for those, the steps here are the same. The products are in bfloat16 where the device has it.
+    matrices only; for those the steps are equal. The products are in bfloat16 if the device supports it.
 
     Args:
-        params: parameters or groups of them; a group may set what follows for itself.
+        params: parameters or groups of them. A group may override the arguments below.
         lr: learning rate.
         weight_decay: decoupled: a step shrinks weights by ``lr * weight_decay``.
-        momentum: of kernels, with Nesterov's look-ahead.
-        betas: AdamW's, for the rest.
+        momentum: for kernels, with Nesterov's look-ahead.
+        betas: AdamW's, for all other parameters.
 
     Raises:
-        ValueError: when a number is out of its range.
+        ValueError: a number is out of its range.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        for name, value, fits in (
+        for name, value, valid in (
             ("lr", lr, lr >= 0),
             ("weight_decay", weight_decay, weight_decay >= 0),
             ("momentum", momentum, 0 <= momentum < 1),
             ("betas", betas, all(0 <= beta < 1 for beta in betas)),
         ):
-            if not fits:
-                raise ValueError(f"{name} is {value!r}, out of its range")
+            if not valid:
+                raise ValueError(f"{name} is {value!r}, which is out of its range")
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas}
         super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; with a closure, compute the loss and its gradients first and give it back."""
+        """Take one step. With a closure, first compute the loss and its gradients, and return the loss."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -85,7 +85,7 @@ class Muon(Optimizer):
         momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
         scale = 0.2 * max(ahead.shape) ** 0.5
-        direction = orthogonalised(ahead, dtype=_product_type(parameter)).view_as(parameter)
+        direction = orthogonalise(ahead, dtype=_product_type(parameter)).view_as(parameter)
         parameter.add_(direction.to(parameter.dtype), alpha=-group["lr"] * scale)
 
     def _adam_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
@@ -102,15 +102,15 @@ class Muon(Optimizer):
         parameter.addcdiv_(mean, spread, value=-group["lr"] / (1 - first ** state["step"]))
 
 
-def orthogonalised(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Give a matrix of the same singular vectors, its singular values brought to between about 0.7 and 1.2.
+def orthogonalise(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a matrix with the same singular vectors and with singular values between about 0.7 and 1.2.
 
-    Newton-Schulz iterations; singular values far below the largest take more than five steps to get there.
+    It uses Newton-Schulz iterations. Singular values far below the largest need more than five steps.
 
     Args:
         matrix: shape (rows, columns).
         steps: iterations.
-        dtype: of the products.
+        dtype: dtype of the products.
 
     Returns:
         Shape (rows, columns), of that dtype.
@@ -118,7 +118,7 @@ def orthogonalised(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    # The norm in the matrix's own precision: it must not be below the largest singular value.
+    # Compute the norm in the matrix's own precision: it must not be below the largest singular value.
     x = (x / x.norm().clamp(min=1e-7)).to(dtype)
     for _ in range(steps):
         gram = x @ x.T
@@ -128,11 +128,11 @@ def orthogonalised(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch
 
 def _product_type(parameter: Tensor) -> torch.dtype:
     if parameter.is_cuda:
-        has = torch.cuda.is_bf16_supported(including_emulation=False)
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        has = parameter.device.type == "cpu" and cpu_has_bfloat16()
-    return torch.bfloat16 if has else torch.float32
+        has_bfloat16 = parameter.device.type == "cpu" and cpu_has_bfloat16()
+    return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
 def _is_matrix(parameter: Tensor) -> bool:
-    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= _LEAST
+    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= _MIN_MATRIX_SIDE

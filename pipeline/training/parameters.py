@@ -1,4 +1,4 @@
-"""Which weights decay."""
+"""Split parameters into those with and without weight decay."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["parameter_groups"]
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split a network's parameters into those that weight decay shrinks and those that it does not.
+    """Split a network's parameters into a group with weight decay and one without.
 
-    Kernels decay. Vectors do not: biases, the scales of normalisations, the slopes of activations, and the channel
-    weights of selecting skips, which have a sparsity term of their own and would be pulled to zero twice.
+    Kernels decay. Vectors do not: biases, scales of normalisations, slopes of activations, and the channel weights of
+    selecting skips. The channel weights have their own sparsity term and would be shrunk twice.
 
     Args:
         network: the network to train.
-        weight_decay: of the kernels, 0 or more.
+        weight_decay: weight decay of the kernels, 0 or more.
 
     Returns:
         Two groups for a PyTorch optimiser, kernels first.

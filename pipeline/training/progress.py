@@ -1,10 +1,11 @@
-"""What a person sees of a training: a bar, a line per epoch with the time left, and the curve as a CSV file."""
+"""Show a training's progress: a bar, a line per epoch with the time left, and the curve as a CSV file."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,7 +18,7 @@ from ignite.engine import Engine, Events
 from tqdm import tqdm
 
 from ..files import write_text
-from .checkpoint import HISTORY
+from .checkpoint import HISTORY, LAST
 
 __all__ = ["Progress"]
 
@@ -28,13 +29,13 @@ class Progress:
     """Report a training: a tqdm bar per epoch, one log line per epoch, and ``history.csv``.
 
     Columns of ``history.csv``, one row per epoch: epoch, train_loss (mean over the epoch's steps), val_mean_dice and
-    val_dice_<label> (empty without validation; nan for a label that counts in no case), learning_rate (used in the
-    epoch), seconds (of the epoch with its validation), elapsed_seconds (of the training, over resumes), samples_seen.
-    Written anew after each epoch and renamed into place; a resume drops rows of epochs that the checkpoint does not
-    hold.
+    val_dice_<label> (empty without validation; nan for a label that is in no case), learning_rate (of the epoch),
+    seconds (of the epoch with its validation), elapsed_seconds (of the training, resumes included), samples_seen.
+    The file is rewritten after each epoch and renamed into place. A resume drops the rows of epochs after the
+    checkpoint.
 
     Args:
-        folder: where ``history.csv`` goes.
+        folder: where to write ``history.csv``.
         validator: the evaluator that holds the validation's metrics.
         labels: name and value of every label, background (0) included.
         per_label_metric: name of the validator's metric that holds one Dice per foreground label.
@@ -52,10 +53,10 @@ class Progress:
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
+        for each in (engine, self.validator):
+            each.logger.addFilter(_is_not_interrupt)
         if engine.state.rank != 0:
             return
-        for each in (engine, self.validator):
-            each.logger.addFilter(_is_no_echo)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
@@ -80,8 +81,8 @@ class Progress:
         self._steps = 0
         self._samples = 0
         self._learning_rate = engine.optimizer.param_groups[0]["lr"]
-        title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
-        # Nothing is drawn into a log file, and a bar is gone once its epoch has its line.
+        # No bar in a log file (disable=None). The epoch's line replaces its bar (leave=False).
+        title = _epoch_text(engine)
         self._bar = tqdm(total=engine.state.epoch_length, desc=title, unit="step", leave=False, disable=None)
 
     def _step(self, engine: Engine) -> None:
@@ -97,15 +98,15 @@ class Progress:
         self._close_bar()
         epoch = engine.state.epoch
         seconds = time.monotonic() - self._epoch_started
-        before = self.rows[-1] if self.rows else {"elapsed_seconds": 0.0, "samples_seen": 0}
+        previous = self.rows[-1] if self.rows else {"elapsed_seconds": 0.0, "samples_seen": 0}
         row: dict[str, Any] = {
             "epoch": epoch,
             "train_loss": round(self._loss_sum / max(self._steps, 1), 6),
             **self._validation(epoch),
             "learning_rate": f"{self._learning_rate:.6g}",
             "seconds": round(seconds, 2),
-            "elapsed_seconds": round(float(before["elapsed_seconds"]) + seconds, 2),
-            "samples_seen": int(before["samples_seen"]) + self._samples,
+            "elapsed_seconds": round(float(previous["elapsed_seconds"]) + seconds, 2),
+            "samples_seen": int(previous["samples_seen"]) + self._samples,
         }
         self.rows.append(row)
         _write_rows(self.path, self.rows)
@@ -113,8 +114,7 @@ class Progress:
         per_epoch = (time.monotonic() - self._run_started) / self._epochs_of_this_run
         left = timedelta(seconds=round(per_epoch * (engine.state.max_epochs - epoch)))
         logger.info(
-            f"epoch {epoch}/{engine.state.max_epochs}  loss {row['train_loss']:.4f}  {self._dice_text(row)}"
-            f"{seconds:.1f} s  {left} left"
+            f"{_epoch_text(engine)}  loss {row['train_loss']:.4f}  {self._dice_text(row)}{seconds:.1f} s  {left} left"
         )
 
     def _validation(self, epoch: int) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Progress:
         if state.epoch != epoch or state.key_metric_name not in state.metrics:
             return dict.fromkeys(columns, "")
         values = [float(state.metrics[state.key_metric_name])]
-        # One foreground label gives a number instead of a vector.
+        # With one foreground label this is a number instead of a vector.
         values += torch.as_tensor(state.metrics[self.per_label_metric]).flatten().tolist()
         return {name: round(value, 6) for name, value in zip(columns, values, strict=True)}
 
@@ -142,15 +142,37 @@ class Progress:
                 f"best weights, last checkpoint and curve are in {self.path.parent}"
             )
 
-    def _fail(self, _: Engine, error: Exception) -> None:
+    def _fail(self, engine: Engine, error: BaseException) -> None:
         self._close_bar()
-        # Ignite takes an exception that has a handler for handled: not raised again, the run would end as if in order.
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning(self._interrupt_text(engine.state.epoch))
+        # Ignite assumes that a handler handles the exception: without this the run would end as if it had finished.
         raise error
+
+    def _interrupt_text(self, epoch: int) -> str:
+        checkpoint = self.path.parent / LAST
+        if not checkpoint.is_file():
+            return f"training interrupted in epoch {epoch}, before its first checkpoint: start it again"
+        return f"training interrupted in epoch {epoch}; resume with --resume True (last checkpoint: {checkpoint})"
 
     def _close_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _is_not_interrupt(_: logging.LogRecord) -> bool:
+    """Reject the error that Ignite logs for Ctrl-C: the exception has no text, and ``Progress`` reports it."""
+    return not isinstance(sys.exc_info()[1], KeyboardInterrupt)
+
+
+def _epoch_text(engine: Engine) -> str:
+    """Return the epoch and what is known of their number, such as "epoch 8/60" or "epoch 8, about 22 in 15 min"."""
+    state = engine.state
+    is_shortened = getattr(state, "is_shortened", False)
+    if is_shortened is False or state.epoch == state.max_epochs:
+        return f"epoch {state.epoch}/{state.max_epochs}"
+    return f"epoch {state.epoch}, {'about' if is_shortened else 'at most'} {state.max_epochs} in {state.minutes:g} min"
 
 
 def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
@@ -166,11 +188,3 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def _is_no_echo(record: logging.LogRecord) -> bool:
-    """Return whether a record is other than Ignite's line on an exception, which is raised and shown anyway.
-
-    Of Ctrl-C that line has no words.
-    """
-    return "run is terminating due to exception" not in str(record.msg)

@@ -9,7 +9,7 @@ from pipeline.bench.clock import PhaseClock
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> PhaseClock:
-    """A clock on which a second passes from one look at it to the next."""
+    """A clock that advances by a second each time it is read."""
     ticks = itertools.count()
     monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
     return PhaseClock(torch.device("cpu"))
@@ -37,7 +37,7 @@ def test_every_second_belongs_to_one_phase(clock: PhaseClock) -> None:
 def test_a_timed_function_gives_the_time_back_also_when_it_fails(clock: PhaseClock) -> None:
     clock.start("other")
     with pytest.raises(ZeroDivisionError):
-        clock.timed(lambda number: 1 / number, "division")(0)
-    assert clock.timed(lambda number: 1 / number, "division")(4) == 0.25
+        clock.time_calls(lambda number: 1 / number, "division")(0)
+    assert clock.time_calls(lambda number: 1 / number, "division")(4) == 0.25
     clock.stop()
     assert clock.steps == [{"other": 3, "division": 2}]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.bench.machine import MemoryPeak, cpu_model, matrix_rate
+from pipeline.bench.machine import MemoryPeak, cpu_model, measure_matrix_rate
 from pipeline.memory import give_back
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def test_the_rate_is_of_products_in_that_format(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(torch, "mm", product)
     monkeypatch.setattr("pipeline.bench.machine.time.perf_counter", lambda: float(next(times)))
     # One second for each product: the largest is the best.
-    assert matrix_rate(CPU, precision) == pytest.approx(2 * 2048**3 / 1e9)
+    assert measure_matrix_rate(CPU, precision) == pytest.approx(2 * 2048**3 / 1e9)
     assert seen == {getattr(torch, precision)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import monai
 import pytest
 
-from pipeline.bench import as_table, inference, training
+from pipeline.bench import format_bench, inference, training
 from pipeline.cli import main
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
@@ -19,7 +19,7 @@ SMALL = ["--set", "patch=[16,16,16]", "window=[16,16,32]", "skip=concat"]
 
 @pytest.fixture(scope="module", autouse=True)
 def own_process() -> Iterator[None]:
-    """What a run changes in its process is put back."""
+    """Restore what a run changes in its process."""
     hook, path = sys.excepthook, list(sys.path)
     yield
     sys.excepthook, sys.path[:] = hook, path
@@ -103,15 +103,15 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
         "training_machine_share": 0.256,
         "inference_voxels_per_second": 999.7,
     }
-    table = as_table(fixed)
+    table = format_bench(fixed)
     for text in ("9.12 G a step", "150 ms a step", "3 MiB", "25.6% of the limit over whole steps", "1 kvoxel/s"):
         assert text in table
     assert "skip=concat" in table
-    assert "not told" in as_table({**fixed, "training_peak_memory_bytes": None})
+    assert "not reported" in format_bench({**fixed, "training_peak_memory_bytes": None})
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("{tmp}/absent", "absent: found no such folder"),
         ("{tmp}", "found no configs/train.json in it"),
@@ -125,10 +125,10 @@ def test_the_table_has_the_numbers_with_units(measured: dict[str, Any]) -> None:
     ],
 )
 def test_mistakes_are_explained(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, told: str
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
 ) -> None:
     assert main(["bench", *words.format(bundle=bundle, tmp=tmp_path).split()]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/ import each other as Python finds them when it runs one: from their own folder."""
+"""Let tests import the scripts of benchmarks/, which import each other from their own folder."""
 
 import subprocess
 import sys

@@ -2,15 +2,15 @@ import json
 import sys
 
 import pytest
-from check import measured
+from check import run_verb
 
 
 def test_a_check_that_finds_something_is_measured_and_a_plan_that_fails_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr("check.VERB", (sys.executable, "-c", "raise SystemExit(1)"))
-    run = measured(["check"], tmp_path)
+    run = run_verb(["check"], tmp_path)
     assert run.keys() == {"wall", "cpu", "memory"}
     with pytest.raises(RuntimeError, match="exit status 1"):
-        measured(["plan"], tmp_path)
+        run_verb(["plan"], tmp_path)
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""The benchmark of the estimate runs through, and its numbers are those of the parts that it names."""
+"""Test that the benchmark of the memory estimate runs, and that its numbers are those of its parts."""
 
 import json
 from argparse import Namespace
@@ -19,12 +19,12 @@ def test_every_case_has_a_network_for_its_patch(name: str) -> None:
     case = CASES[name]
     plan = yaml.safe_load(PLAN.read_text())
     options = Namespace(precision="float32", threads=1)
-    told = estimate({**plan, **_changes(plan, case)}, case, options)
+    estimated = estimate({**plan, **_changes(plan, case)}, case, options)
     # At the least the cases, read, and the step's finest features, kept for the backward pass.
     count = 2 * case.get("batch", 2) + 1
-    assert told.cache > count * prod(case["scan"]) * (4 * case.get("inputs", 1) + 1)
+    assert estimated.cache > count * prod(case["scan"]) * (4 * case.get("inputs", 1) + 1)
     width = case.get("channels", [16])[0]
-    assert told.live > 2 * width * case.get("batch", 2) * prod(case["patch"])
+    assert estimated.live > 2 * width * case.get("batch", 2) * prod(case["patch"])
 
 
 def test_a_bundle_that_is_not_there_is_told(

@@ -3,9 +3,9 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from predict_cases import case_scores, telling
+from predict_cases import case_scores, rate_scores
 from predict_overhead import make_wide_scan
-from predict_parts import case_dice, differing, fold_cases, make_bundle, make_ct
+from predict_parts import case_dice, compare_label_maps, fold_cases, make_bundle, make_ct
 from predict_preparation import Preparation, measure_preparation
 
 from pipeline.bundle.render import check_rendered
@@ -39,10 +39,10 @@ def test_label_maps_are_compared_voxel_by_voxel(tmp_path):
         labels[0, 0, :changed] = 1
         nib.save(nib.Nifti1Image(labels, np.eye(4) * affine), file)
         labels[:] = 0
-    assert differing(files[0], files[1]) == {"voxels": 3, "of": 120, "bytes_equal": False}
-    assert differing(files[0], files[0]) == {"voxels": 0, "of": 120, "bytes_equal": True}
+    assert compare_label_maps(files[0], files[1]) == {"voxels": 3, "of": 120, "bytes_equal": False}
+    assert compare_label_maps(files[0], files[0]) == {"voxels": 0, "of": 120, "bytes_equal": True}
     with pytest.raises(RuntimeError, match="different grids"):
-        differing(files[0], files[2])
+        compare_label_maps(files[0], files[2])
 
 
 def test_scores_by_hand():
@@ -58,7 +58,7 @@ def test_scores_by_hand():
 def test_what_scores_tell():
     dice = np.linspace(0.9, 0.5, 21)
     perfect, useless = -dice, np.tile([0.0, 1.0], 11)[:21]
-    found = telling(dice, {"perfect": perfect, "useless": useless}, seed=0)
+    found = rate_scores(dice, {"perfect": perfect, "useless": useless}, seed=0)
     assert found["perfect"]["correlation"] == pytest.approx(1)
     assert found["perfect"]["dice_most_uncertain"] == pytest.approx(np.mean(dice[-10:]))
     assert found["perfect"]["dice_others"] == pytest.approx(np.mean(dice[:11]))

@@ -7,12 +7,12 @@ from processes import run_alone, stream
 
 def test_a_process_is_measured_alone(tmp_path):
     ballast = b"1" * 600_000_000
-    words = [sys.executable, "-c", "import time; held = bytes(200_000_000); time.sleep(0.3); print('told')"]
+    words = [sys.executable, "-c", "import time; held = bytes(200_000_000); time.sleep(0.3); print('done')"]
     run = run_alone(words, tmp_path / "log.txt")
     assert run.seconds >= 0.3
     # zeros that nothing touched are no memory, so `held` may count or not; this process's ballast must not.
     assert 1e6 < run.peak < len(ballast)
-    assert (tmp_path / "log.txt").read_text() == "told\n"
+    assert (tmp_path / "log.txt").read_text() == "done\n"
     with pytest.raises(RuntimeError, match="exit status 3"):
         run_alone([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log.txt")
 

@@ -1,4 +1,4 @@
-"""The runtimes that the benchmark compares compute the same."""
+"""Test that the compared runtimes compute the same."""
 
 import json
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from pipeline.networks.precision import cpu_has_bfloat16
 
 
 def test_every_way_gives_the_same_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {name for name in runtimes_ways.PACKAGES if runtimes_ways.installed(name)}
+    there = {name for name in runtimes_ways.PACKAGES if runtimes_ways.is_installed(name)}
     # Its exporter takes seconds to import: the long test has it.
-    monkeypatch.setattr(runtimes_ways, "installed", lambda name: name in there - {"ONNX Runtime"})
+    monkeypatch.setattr(runtimes_ways, "is_installed", lambda name: name in there - {"ONNX Runtime"})
     torch.manual_seed(0)
     network = VNet(3, in_channels=1, out_channels=3, channels=(4, 8), kernel_size=3, skip="sat").eval()
     network.requires_grad_(False)
-    ways = runtimes_ways.ways(network, (2, 1, 8, 8, 8), 1)
+    ways = runtimes_ways.build_ways(network, (2, 1, 8, 8, 8), 1)
     formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
     runtimes = ("PyTorch", *(("OpenVINO",) if "OpenVINO" in there else ()))
     assert {f"{runtime} {precision}" for runtime in runtimes for precision in formats} <= ways.keys()

@@ -1,4 +1,4 @@
-"""The short scripts run through, and write what they say."""
+"""Test that the short scripts run and write their results."""
 
 import json
 from collections.abc import Callable

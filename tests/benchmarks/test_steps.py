@@ -1,7 +1,7 @@
 import pytest
 import torch
 from arms import Arm
-from steps import Work, peaks, timed_rounds
+from steps import Work, measure_peaks, time_rounds
 
 SAT = Arm("sat", "sat")
 
@@ -29,7 +29,7 @@ def test_what_is_held_is_weights_and_batch(task):
 
 
 def test_peaks_of_training_contain_gradients_and_the_optimisers_state(task):
-    found = {phase: next(peaks(SAT, task, phase)) for phase in ("train", "infer")}
+    found = {phase: next(measure_peaks(SAT, task, phase)) for phase in ("train", "infer")}
     assert found["train"]["held"] == found["infer"]["held"]
     # Muon keeps a momentum for each weight of a kernel, and each has a gradient.
     assert found["train"]["live"] > found["infer"]["live"] + 1.9 * 4 * SAT.parameters(task)
@@ -38,12 +38,12 @@ def test_peaks_of_training_contain_gradients_and_the_optimisers_state(task):
 
 
 def test_rounds_time_both_phases_of_every_arm(task):
-    rounds = list(timed_rounds({"a": (SAT, task), "b": (Arm("none", "none"), task)}, minutes=0, repeats=1))
+    rounds = list(time_rounds({"a": (SAT, task), "b": (Arm("none", "none"), task)}, minutes=0, repeats=1))
     assert [set(one) for one in rounds] == [{"a", "b"}] * 3
     assert all(time > 0 for one in rounds for arm in one.values() for time in (arm["train"], arm["infer"]))
 
 
 @pytest.mark.parametrize("phase", ["train", "infer"])
 def test_live_peak_is_the_same_in_every_run(task, phase):
-    first, second = (next(peaks(SAT, task, phase))["live"] for _ in range(2))
+    first, second = (next(measure_peaks(SAT, task, phase))["live"] for _ in range(2))
     assert first == second

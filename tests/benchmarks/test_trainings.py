@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import trainings
-from trainings import Training, is_done, read_run, run_folder, train_missing
+from trainings import Training, is_done, name_run_folder, read_run, train_missing
 
 HISTORY = """\
 epoch,val_mean_dice,val_dice_shell,elapsed_seconds,samples_seen
@@ -57,11 +57,11 @@ def test_every_setting_has_a_folder_of_its_own(training: Training, tmp_path: Pat
         replace(training, device="cpu"),
         replace(training, dataset_dir=tmp_path / "other"),
     ]
-    folders = [run_folder(one, tmp_path / "runs") for one in others]
+    folders = [name_run_folder(one, tmp_path / "runs") for one in others]
     (training.config).write_text('{"epochs": 1}')
-    folders.append(run_folder(training, tmp_path / "runs"))
+    folders.append(name_run_folder(training, tmp_path / "runs"))
     assert len(set(folders)) == len(folders)
-    assert run_folder(replace(training), tmp_path / "runs") == folders[-1]
+    assert name_run_folder(replace(training), tmp_path / "runs") == folders[-1]
     assert folders[0].name.startswith("toy_concat_fold0_seed0_8min_")
 
 
@@ -71,8 +71,8 @@ def test_two_arms_of_one_fold_do_not_displace_each_other(training: Training, tmp
     for wanted in ([training], [other], [training, other, training]):
         assert train_missing(wanted, runs) == []
     for one in (training, other):
-        assert starts(run_folder(one, runs)) == [one.arm]
-        settings = json.loads((run_folder(one, runs) / "settings.json").read_text())
+        assert starts(name_run_folder(one, runs)) == [one.arm]
+        settings = json.loads((name_run_folder(one, runs) / "settings.json").read_text())
         assert (settings["arm"], settings["fold"], settings["minutes"]) == (one.arm, 0, 8.0)
 
 
@@ -85,12 +85,12 @@ def test_what_failed_is_done_again(
     assert train_missing([other], runs) == []
     (runs / "fail").touch()
     assert train_missing([training, other], runs) == [training]
-    assert not is_done(run_folder(training, runs))
+    assert not is_done(name_run_folder(training, runs))
     (runs / "fail").unlink()
     assert train_missing([training, other], runs, jobs=2) == []
     # With a limit of time it begins anew, and nothing of the first start is left.
-    assert starts(run_folder(training, runs)) == expected
-    assert starts(run_folder(other, runs)) == ["sum"]
+    assert starts(name_run_folder(training, runs)) == expected
+    assert starts(name_run_folder(other, runs)) == ["sum"]
 
 
 def test_the_command_is_that_of_monais_runner(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_run_is_read_from_its_history(tmp_path: Path) -> None:
 
 def test_jobs_have_cores_of_their_own(training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
-    monkeypatch.setattr(trainings, "cores", lambda: [3, 5, 7, 9])
+    monkeypatch.setattr(trainings, "list_cores", lambda: [3, 5, 7, 9])
     monkeypatch.setattr(trainings, "_train", lambda *words: given.append(tuple(words[2])) or True)
     train_missing([replace(training, threads=2, seed=seed) for seed in range(6)], tmp_path / "runs", jobs=2)
     assert len(given) == 6

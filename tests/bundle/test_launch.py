@@ -92,10 +92,10 @@ def test_settings_of_the_bundle_pass(words: str) -> None:
         ("--epochs many", "--epochs 'many'", "a number for epochs"),
         ("--epochs", "--epochs True", "a number for epochs"),
         ("--resume false", "--resume 'false'", "True or False (with a capital letter)"),
-        ("--skip None", "--skip None, which MONAI ignores", "Give --skip none"),
-        ("--config_file a.json", "--config_file", "which files and which run"),
-        ("--args_file a.json --run_id other", "--run_id", "which files and which run"),
-        ("epochs 3", "'epochs', which belongs to no key", "--KEY VALUE"),
+        ("--skip None", "--skip None, which MONAI ignores", "use --skip none"),
+        ("--config_file a.json", "--config_file", "sets this argument itself"),
+        ("--args_file a.json --run_id other", "--run_id", "sets this argument itself"),
+        ("epochs 3", "'epochs' without a key", "--KEY VALUE"),
         ("--processes 0", "found 0", "a whole number, 1 or more"),
         ("--processes two", "found two", "a whole number, 1 or more"),
         ("--dataset_dir nowhere", "nowhere: found no such folder", "set dataset_dir"),
@@ -146,14 +146,14 @@ def test_a_config_of_another_make_or_broken_is_an_error(bundle: Path) -> None:
     file.write_text("{")
     assert "cannot be read as a config" in refusal("")
     file.write_text("[]")
-    assert "no mapping" in refusal("")
+    assert "not a mapping" in refusal("")
 
 
 def test_configs_that_are_not_what_the_plan_gives_are_told(bundle: Path) -> None:
     plan = bundle / "plan.yaml"
     plan.write_text(re.sub(r"(?m)^  epochs: .*", "  epochs: 61", plan.read_text()))
     assert launched("--fold 1").warning == (
-        "not what shapes/plan.yaml gives: configs/train.json; to write anew: lightskip render shapes"
+        "configs/train.json differ from shapes/plan.yaml; to write them again: lightskip render shapes"
     )
     plan.write_text("epochs: 60")
     assert "cannot be compared with the plan" in launched("--fold 1").warning
@@ -218,8 +218,8 @@ def test_a_training_by_its_name_or_path_is_measured_on_its_own_fold(bundle: Path
         assert launch.command.endswith(" --fold 2 --checkpoint shapes/runs/long/model.pt")
     assert launched("--training long --fold 2", "evaluate").settings["fold"] == "2"
     assert "found a training of fold 2" in refusal("--training long --fold 0", "evaluate")
-    assert "found --checkpoint, too" in refusal("--training long --checkpoint m.pt", "evaluate")
-    assert "found --ckpt_dir, too" in refusal("--training long --ckpt_dir run", "evaluate")
+    assert "found --checkpoint as well" in refusal("--training long --checkpoint m.pt", "evaluate")
+    assert "found --ckpt_dir as well" in refusal("--training long --ckpt_dir run", "evaluate")
     assert "did you mean --training long?" in refusal("--training log", "evaluate")
     assert "--ckpt_dir DIR" in refusal("--training long", "train")
 
@@ -273,5 +273,5 @@ def test_an_interrupted_training_says_how_to_go_on() -> None:
     Path("run").mkdir()
     Path("run/last.pt").touch()
     assert launch.resume_hint() == (
-        "go on with: lightskip train shapes --ckpt_dir run --epochs 4 --resume True --processes 2\n"
+        "continue with: lightskip train shapes --ckpt_dir run --epochs 4 --resume True --processes 2\n"
     )

@@ -60,14 +60,14 @@ def test_vnet_is_the_network_of_a_plan_that_names_none(tmp_path: Path) -> None:
     [
         (
             settings_of(name="vnett"),
-            r"line \d+: network.name must be one of vnet, or .* word is vnet \(found 'vnett'",
+            r"line \d+: network.name must be one of vnet, or .* did you mean vnet\? \(found 'vnett'",
         ),
         (
             settings_of(name="MyNet"),
-            r"network.name must be one of vnet, or the class .*such as my_networks",
+            r"network.name must be one of vnet, or the import path .*such as my_networks",
         ),
         (settings_of(name=3), r"network.name should be a valid string \(found 3\)"),
-        (settings_of(name="vnet", chanels=[4]), r"network.chanels is not .*nearest known word is network.channels"),
+        (settings_of(name="vnet", chanels=[4]), r"network.chanels is not .*did you mean network.channels"),
         (settings_of(name="vnet", head="cone"), r"network.head should be 'pointwise' or 'conv' \(found 'cone'\)"),
         (settings_of(channels=...), r"network.channels is missing"),
         ("vnet", r"network should be a valid dict"),
@@ -95,6 +95,6 @@ def test_the_component_is_the_class_with_literal_arguments() -> None:
     assert component.pop("_target_") == "pipeline.networks.VNet"
     built = build_network({"name": "vnet", **component, "in_channels": 1, "out_channels": 2})
     assert built.channels == tuple(component["channels"])
-    # A whole spec gives the same: what is the task's stays a reference.
+    # A whole spec leads to the same: arguments that the task sets stay references.
     assert network_component("a.B", built.spec).keys() >= {"_target_", *references}
     assert "name" not in network_component("a.B", built.spec)

@@ -54,7 +54,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return tmp_path
 
 
-def edited(old: str, new: str) -> str:
+def edit_text(old: str, new: str) -> str:
     assert PLAN.count(old) == 1
     return PLAN.replace(old, new)
 
@@ -84,7 +84,7 @@ def test_two_axes(tmp_path: Path) -> None:
     assert load_plan(write(tmp_path, text)).spatial_dims == 2
     areas = load_plan(write(tmp_path, text + "postprocessing: {minimum_mm2: {anterior: 4}}\n"))
     assert areas.postprocessing.minimum_mm2 == {"anterior": 4.0}
-    with pytest.raises(InputError, match=r"postprocessing\.minimum_ml is not for 2 axes.*use minimum_mm2"):
+    with pytest.raises(InputError, match=r"postprocessing\.minimum_ml is not for the 2 axes.*use minimum_mm2"):
         load_plan(write(tmp_path, text + "postprocessing: {minimum_ml: {anterior: 4}}\n"))
 
 
@@ -97,11 +97,11 @@ def test_labels_are_cleaned_by_their_names(tmp_path: Path) -> None:
 
 def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
     thick = "kernel_size: [[3, 3, 1], 3, 3]\n  strides: [[2, 2, 1], 2]"
-    text = edited("kernel_size: 3", thick).replace("[40, 56, 40]", "[40, 56, 6]")
+    text = edit_text("kernel_size: 3", thick).replace("[40, 56, 40]", "[40, 56, 6]")
     plan = load_plan(write(tmp_path, text))
     assert (plan.network.kernel_size, plan.network.strides) == ([[3, 3, 1], 3, 3], [[2, 2, 1], 2])
     assert plan.size_divisor == (4, 4, 2)
-    plan = load_plan(write(tmp_path, edited("kernel_size: 3", "kernel_size: [3, 3, 1]\n  strides: [2, 2]")))
+    plan = load_plan(write(tmp_path, edit_text("kernel_size: 3", "kernel_size: [3, 3, 1]\n  strides: [2, 2]")))
     assert (plan.network.kernel_size, plan.size_divisor) == ([3, 3, 1], (4, 4, 4))
 
 
@@ -113,26 +113,27 @@ def test_kernels_and_strides_for_thick_slices(tmp_path: Path) -> None:
     ],
 )
 def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str, nearest: str) -> None:
-    text = edited("kernel_size: 3", "kernel_size: 3\n  strides: [2, [2, 2, 1]]").replace("[40, 56, 40]", size)
+    text = edit_text("kernel_size: 3", "kernel_size: 3\n  strides: [2, [2, 2, 1]]").replace("[40, 56, 40]", size)
     with pytest.raises(InputError) as raised:
         load_plan(write(tmp_path, text))
-    message = f"patch must be divisible by {divisor} (two per level below the finest of network.channels, but where "
-    message += f"network.strides has 1); the nearest sizes that are: {nearest} (found {size})"
+    message = f"patch must be divisible by {divisor} (a factor of two for each level of "
+    message += "network.channels below the finest, except where network.strides has 1); "
+    message += f"the nearest such sizes are {nearest} (found {size})"
     assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "start", "message"),
     [
-        ("skip: sat", "skp: sat", "skp", r"skp is not a key of a plan; the nearest known word is skip"),
+        ("skip: sat", "skp: sat", "skp", r"skp is not a key of a plan; did you mean skip\?"),
         (
             "  kernel_size",
             "  kernal_size",
             "  kernal",
-            r"network\.kernal_size .*nearest known word is network\.kernel_s",
+            r"network\.kernal_size .*did you mean network\.kernel_s",
         ),
-        ("batch: 2", "batch: 2\nepochs: 3", "epochs", r"epochs is not .*nearest known word is training\.epochs"),
-        ("batch: 2", "batch: 2\nxyzzy: 3", "xyzzy", r"xyzzy is not a key of a plan; known here: name, title"),
+        ("batch: 2", "batch: 2\nepochs: 3", "epochs", r"epochs is not .*did you mean training\.epochs\?"),
+        ("batch: 2", "batch: 2\nxyzzy: 3", "xyzzy", r"xyzzy is not a key of a plan; keys here: name, title"),
         ("batch: 2", 'batch: "2"', "batch", r"batch should be a valid integer \(found '2'\)"),
         ("batch: 2", "batch: true", "batch", r"batch should be a valid integer"),
         ("batch: 2", "batch: 0", "batch", r"batch should be greater than 0"),
@@ -173,15 +174,20 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
             "batch: 2",
             "batch: 2\nlabel_values: {background: 255, anterior: 0}",
             "label_values",
-            r"label_values must give e",
+            r"label_values must map e",
         ),
         (
             "batch: 2",
             "batch: 2\nlabel_values: {background: 0, anterior: 2, posterior: 2}",
             "label_v",
-            r"of its own, and",
+            r"to a different value, and",
         ),
-        ("batch: 2", "batch: 2\nlabel_values: {background: 0, anterior: 1, tail: 2}", "label_values", r"and no other"),
+        (
+            "batch: 2",
+            "batch: 2\nlabel_values: {background: 0, anterior: 1, tail: 2}",
+            "label_values",
+            r"and name no others",
+        ),
         ("batch: 2", "batch: 2\nclass_ratios: [1, 1]", "class_ratios", r"class_ratios needs 3 numbers, one per label"),
         ("batch: 2", "batch: 2\nclass_ratios: [0, 0, 0]", "class_ratios", r"one of them above 0"),
         (
@@ -227,28 +233,28 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
             "[40, 56, 40]",
             "[40, 57, 3]",
             "patch",
-            r"patch must be divisible by 4 .*nearest sizes that are: \[40, 56, 4\] and \[40, 60, 4\]",
+            r"patch must be divisible by 4 .*nearest such sizes are \[40, 56, 4\] and \[40, 60, 4\]",
         ),
         ("[48, 64, 48]", "[48, 64, 50]", "window", r"window must be divisible by 4"),
         ("batch: 2", "batch: 2\nwindow_overlap: 1.0", "window_overlap", r"window_overlap should be less than 1"),
-        ("mirror_axes: [0, 1]", "mirror_axes: [3]", "mirror", r"mirror_axes must be different axes out of 0 to 2"),
+        ("mirror_axes: [0, 1]", "mirror_axes: [3]", "mirror", r"mirror_axes must be different axes from 0 to 2"),
         ("mirror_axes: [0, 1]", "mirror_axes: [1, 1]", "mirror", r"mirror_axes must be different axes"),
         ("skip: sat", "skip: {skp: sat}", "skip", r"skip\.skp is not a key of a plan"),
         ("skip: sat", "skip: ../sat", "skip", r"skip .*found '\.\./sat'"),
-        ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval is longer than the training of 100"),
+        ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval must be at most the 100 epochs"),
         ("  seed: 0\n", "", "training", r"training\.seed is missing"),
         (
             "batch: 2",
             "batch: 2\npostprocessing: {largest_component: [anterio]}",
             "postprocessing",
-            r"postprocessing\.largest_component names anterio, but labels has anterior, posterior besides background; "
+            r"postprocessing\.largest_component names anterio, which is not one of the labels anterior, posterior; "
             r"did you mean anterior\? \(found \['anterio'\]\)",
         ),
         (
             "batch: 2",
             "batch: 2\npostprocessing:\n  fill_holes: [background]",
             "  fill_holes",
-            r"postprocessing\.fill_holes names background, but labels has anterior, posterior besides background \(",
+            r"postprocessing\.fill_holes names background, which is not one of the labels anterior, posterior \(",
         ),
         (
             "batch: 2",
@@ -272,19 +278,19 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
             "batch: 2",
             "batch: 2\npostprocessing: {minimum_mm2: {anterior: 3}}",
             "postprocessing",
-            r"postprocessing\.minimum_mm2 is not for 3 axes, as spacing has; use minimum_ml",
+            r"postprocessing\.minimum_mm2 is not for the 3 axes of spacing; use minimum_ml",
         ),
         (
             "batch: 2",
             "batch: 2\npostprocessing: {fill_hole: [anterior]}",
             "postprocessing",
-            r"postprocessing\.fill_hole is not a key of a plan; the nearest known word is postprocessing\.fill_holes",
+            r"postprocessing\.fill_hole is not a key of a plan; did you mean postprocessing\.fill_holes\?",
         ),
         ("task: Segmentation of the hippocampus\n", "", "name", r"task is missing"),
     ],
 )
 def test_names_the_key_the_line_and_what_is_wrong(tmp_path: Path, old: str, new: str, start: str, message: str) -> None:
-    text = edited(old, new)
+    text = edit_text(old, new)
     with pytest.raises(InputError) as raised:
         load_plan(write(tmp_path, text))
     assert re.search(rf"\n  line {line_of(text, start)}: .*{message}", str(raised.value))
@@ -302,8 +308,8 @@ def test_lists_every_problem_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (PLAN + "batch: 3\n", r"batch on line 40, and already on line 29"),
-        (PLAN.replace("  seed: 0", "  seed: 0\n  seed: 1"), r"training\.seed on line 40, and already on line 39"),
+        (PLAN + "batch: 3\n", r"batch twice, on lines 29 and 40"),
+        (PLAN.replace("  seed: 0", "  seed: 0\n  seed: 1"), r"training\.seed twice, on lines 39 and 40"),
         ("name: a\n  title: b\n", r"plan\.yaml, line 2, column 8: found text that is not YAML: mapping values"),
         ("name: [a\n", r"plan\.yaml, line 2, column 1: found text that is not YAML"),
         ("name: !!python/name:os.system x\n", r"plan\.yaml, line 1, column 7: found text that is not YAML: could not"),

@@ -117,7 +117,7 @@ def test_refuses_unknown_overrides_and_names_the_nearest(
 @pytest.mark.parametrize(
     ("overrides", "found", "told"),
     [
-        ({"skip": None}, "--skip None, which MONAI ignores", "did you mean none (the name of no skip)?"),
+        ({"skip": None}, "--skip None, which MONAI ignores", "for no skip connections, use --skip none"),
         ({"epochs": None}, "--epochs None, which MONAI ignores", "null in the config file"),
         ({"weights::dice": None, "epochs": None, "device": "cpu"}, "--weights#dice None, --epochs None", "null in"),
     ],

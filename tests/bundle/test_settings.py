@@ -99,8 +99,8 @@ def test_without_a_workflow_nothing_is_checked() -> None:
          "each a multiple of (4, 4, 2), such as [8, 12, 4] or [8, 12, 6]"),
         ({"network_def": {**NETWORK, "spatial_dims": 2}}, "patch [8, 12, 16]", "2 whole numbers"),
         ({"network_def": {**NETWORK, "strides": [2]}}, "strides has 1 entries; expected 2", "settings"),
-        ({"skip": "satt"}, "did you mean 'SAT'", "settings that the network takes"),
-        ({"network_def": {**NETWORK, "widht": 3}}, "widht", "settings that the network takes"),
+        ({"skip": "satt"}, "did you mean 'SAT'", "settings that the network accepts"),
+        ({"network_def": {**NETWORK, "widht": 3}}, "widht", "settings that the network accepts"),
         ({"network_def": {**NETWORK, "convs_per_level": [1]}}, "convs_per_level has 1 entries", "settings"),
     ],
 )  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_file_in_place_of_the_output_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(RuntimeError) as caught:
         initialize(tmp_path, ckpt_dir=str(tmp_path / "taken" / "run"))
-    assert "which is a file" in str(caught.value.__cause__)
+    assert "found a file among its parent folders" in str(caught.value.__cause__)
 
 
 def test_a_skip_in_the_bundles_folder_is_found_from_anywhere(

@@ -1,4 +1,4 @@
-"""The network that weights are of; tests/bundles/test_network_of_weights.py runs it."""
+"""The network of trained weights; tests/bundles/test_network_of_weights.py runs it."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from monai.bundle import ConfigWorkflow
 from torch import nn
 
-from pipeline.bundle.trained_network import given_arguments, network_of_spec, network_of_weights, network_to_resume
+from pipeline.bundle.trained_network import find_given_arguments, network_of_spec, network_of_weights, network_to_resume
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
 from pipeline.networks.spec_file import save_weights
@@ -76,7 +76,7 @@ def test_a_network_of_another_make_contradicts() -> None:
 def test_a_network_that_is_not_here_is_named() -> None:
     message = error(network(), {"name": "toy", "skip": "sum"}, FILE)
     assert message.startswith("run/model.pt: found weights of a network that cannot be built here: ")
-    assert "name their module in imports of plan.yaml" in message
+    assert "add their module to imports in plan.yaml" in message
     message = error(network(), spec() | {"skip": "my_skip"}, FILE)
     assert "MY_SKIP" in message
 
@@ -115,7 +115,7 @@ DEFINITION = {"_target_": "a.B", "in_channels": "@in_channels", "norm": ["group"
     ],
 )
 def test_what_overrides_change_of_the_network(overridden: list[str], given: set[str]) -> None:
-    assert given_arguments(DEFINITION, overridden) == given
+    assert find_given_arguments(DEFINITION, overridden) == given
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file")
@@ -123,7 +123,7 @@ def test_what_overrides_change_of_the_network(overridden: list[str], given: set[
 def test_a_workflow_in_python_says_what_differs_from_its_files(
     tmp_path: Path, overrides: dict[str, str], found: str | None
 ) -> None:
-    """Nobody can tell there that ``sum`` was said, as the files have it, too: the weights decide."""
+    """An override equal to the files' ``sum`` cannot be recognised there: the weights decide."""
     trained = "none" if found == "none" else "concat"
     save_weights(network(skip=trained).state_dict(), tmp_path / "model.pt", spec(skip=trained))
     arguments = {key: value for key, value in spec().items() if key not in ("name", "skip")}

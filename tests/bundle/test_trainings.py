@@ -15,7 +15,7 @@ from pipeline.bundle.trainings import (
     find_training,
     find_weights,
     list_trainings,
-    no_weights,
+    no_weights_error,
 )
 from pipeline.data.errors import InputError
 
@@ -122,9 +122,9 @@ def test_a_training_is_named_by_its_folder_or_a_path(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_error_names_what_there_is(tmp_path: Path) -> None:
-    assert "train first (lightskip train " in str(no_weights(tmp_path))
+    assert "train first (lightskip train " in str(no_weights_error(tmp_path))
     put(tmp_path, "fold_1", fold=1)
-    message = str(no_weights(tmp_path, fold=0))
+    message = str(no_weights_error(tmp_path, fold=0))
     assert "trainings: fold_1 (fold 1, " in message
     assert "--training fold_1" in message
 

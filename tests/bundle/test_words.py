@@ -5,7 +5,7 @@ from typing import Any
 import fire
 import pytest
 
-from pipeline.bundle.words import as_text, as_words, near, read_words, values_of
+from pipeline.bundle.words import as_text, as_words, parse_values, read_words, shorten_path
 from pipeline.data.errors import InputError
 
 WORDS = [
@@ -25,7 +25,7 @@ def test_reads_words_as_the_runner_does(words: list[str]) -> None:
     def run(**overrides: Any) -> dict[str, Any]:
         return overrides
 
-    assert values_of(read_words(words)) == fire.Fire(run, command=words, serialize=lambda _: "")
+    assert parse_values(read_words(words)) == fire.Fire(run, command=words, serialize=lambda _: "")
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
@@ -53,11 +53,11 @@ def test_writes_words_as_a_shell_reads_them(word: str, typed: str) -> None:
 
 @pytest.mark.parametrize("words", [["20"], ["--epochs", "20", "30"], ["--epochs=20", "30"], ["-"]])
 def test_a_word_without_a_key_is_an_error(words: list[str]) -> None:
-    with pytest.raises(InputError, match=f"found '{words[-1]}', which belongs to no key"):
+    with pytest.raises(InputError, match=f"found '{words[-1]}' without a key"):
         read_words(words)
 
 
 def test_paths_below_the_working_directory_are_shown_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert near(tmp_path / "run" / "model.pt") == Path("run/model.pt")
-    assert near(tmp_path.parent / "model.pt") == tmp_path.parent / "model.pt"
+    assert shorten_path(tmp_path / "run" / "model.pt") == Path("run/model.pt")
+    assert shorten_path(tmp_path.parent / "model.pt") == tmp_path.parent / "model.pt"

@@ -349,7 +349,7 @@ def test_settings_are_not_checked_without_a_run() -> None:
 SCAN_DEFECTS: dict[str, tuple[Spoil, str, str]] = {
     "no folder": (lambda folder: shutil.rmtree(folder / "imagesTs"), "imagesTs", "no such folder"),
     "empty folder": (emptied("imagesTs"), "imagesTs", "empty folder"),
-    "no scan": (renamed_to_text, "imagesTs", "no scan; the folder holds scan_000.txt, scan_001.txt"),
+    "no scan": (renamed_to_text, "imagesTs", "no scan; the folder contains scan_000.txt, scan_001.txt"),
     "truncated": (truncated(SCAN), SCAN, "truncated"),
     "4D": (changed(SCAN, four_axes), SCAN, "4 axes"),
     "NaN": (with_voxel(SCAN, np.nan), SCAN, "NaN"),

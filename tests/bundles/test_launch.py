@@ -48,7 +48,7 @@ def test_an_interrupted_training_goes_on_and_is_evaluated(
         patch.setattr(Progress, "_start_epoch", interrupted)
         assert main(train) == 130
     told = capsys.readouterr().err.splitlines()[-2:]
-    assert told[0].startswith("go on with: lightskip train shapes --dataset_dir data ")
+    assert told[0].startswith("continue with: lightskip train shapes --dataset_dir data ")
     assert told[0].endswith(" --epochs 3 --resume True")
     assert told[1] == "interrupted"
 

@@ -95,6 +95,7 @@ def test_the_first_rank_alone_tells_and_writes(trained: tuple[Path, str]) -> Non
         "model.json",
         "model.pt",
         "tensorboard",
+        "training.json",
     ]
 
 

@@ -116,7 +116,7 @@ DEFECTS = {
     "undeclared values": (
         {"label": with_voxels(a_label(), (0, 0, slice(2)), [7, 255])},
         "label",
-        "undeclared label values: 7, 255; expected only the declared ones: 0 (background), 1 (front), 2 (back)",
+        "undeclared label values: 7, 255; expected only declared values: 0 (background), 1 (front), 2 (back)",
     ),
     "negative value": ({"label": with_voxels(a_label(), (0, 0, 0), -1)}, "label", "undeclared label values: -1"),
     "complex image": ({"image": an_image().astype(np.complex64)}, "image", "complex voxels"),
@@ -212,8 +212,8 @@ def test_affines_may_differ_by_a_thousandth(tmp_path, spacing, shift, allowed):
         ([0, 1, 2], None),
         ((1, 2), None),  # the background needs no declaration
         ({"front": 1, "back": 2}, None),
-        ({"background": 0, "front": 1}, "values: 2; expected only the declared ones: 0 (background), 1 (front)"),
-        ([1], "values: 2; expected only the declared ones: 0, 1."),
+        ({"background": 0, "front": 1}, "values: 2; expected only declared values: 0 (background), 1 (front)"),
+        ([1], "values: 2; expected only declared values: 0, 1."),
     ],
 )
 def test_labels_may_be_declared_in_three_ways(tmp_path, labels, complaint):

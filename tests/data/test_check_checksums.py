@@ -29,7 +29,7 @@ def copied(drawn: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def told(folder: Path, output: Path | None = None) -> list[tuple[str, str, str]]:
+def checksum_findings(folder: Path, output: Path | None = None) -> list[tuple[str, str, str]]:
     report = check_dataset(folder / "list.json", output)
     return [
         (found["kind"], found["case"], found["file"]) for found in report["findings"] if found["kind"] == "checksum"
@@ -53,13 +53,13 @@ def test_the_datalist_has_what_sha256sum_tells(drawn: Path) -> None:
 
 
 def test_untouched_files_are_not_told(drawn: Path) -> None:
-    assert told(drawn) == []
+    assert checksum_findings(drawn) == []
 
 
 def test_a_changed_image_a_changed_label_and_a_changed_test_scan_are_told(copied: Path) -> None:
     for name in ("imagesTr/sample_001.nii.gz", "labelsTr/sample_002.nii.gz", "imagesTs/scan_000.nii.gz"):
         add_one(copied / "data" / name)
-    assert told(copied) == [
+    assert checksum_findings(copied) == [
         ("checksum", "sample_001", "imagesTr/sample_001.nii.gz"),
         ("checksum", "sample_002", "labelsTr/sample_002.nii.gz"),
         ("checksum", "scan_000", "imagesTs/scan_000.nii.gz"),
@@ -74,9 +74,9 @@ def test_a_missing_file_is_missing_only(copied: Path) -> None:
 
 def test_a_datalist_made_anew_is_believed_though_the_files_were_read_before(copied: Path) -> None:
     add_one(copied / "data" / "imagesTr" / "sample_001.nii.gz")
-    assert len(told(copied, copied / "report")) == 1
+    assert len(checksum_findings(copied, copied / "report")) == 1
     write_json(make_datalist(find(copied / "data"), relative_to=copied), copied / "list.json")
-    assert told(copied, copied / "report") == []
+    assert checksum_findings(copied, copied / "report") == []
 
 
 def test_a_slice_of_a_series_is_told_by_its_own_name(tmp_path: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_slice_of_a_series_is_told_by_its_own_name(tmp_path: Path) -> None:
     items = [{"image": "ct", "label": "ct/1.dcm", "fold": 0}]
     content = {"folder": "data", "training": items, "checksums": {"ct/1.dcm": "0" * 64}}
     (tmp_path / "list.json").write_text(json.dumps(content))
-    assert told(tmp_path) == [("checksum", "ct", "ct/1.dcm")]
+    assert checksum_findings(tmp_path) == [("checksum", "ct", "ct/1.dcm")]

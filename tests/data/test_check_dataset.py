@@ -46,7 +46,7 @@ def inspected(monkeypatch):
     return names, errors
 
 
-def told(report):
+def found_in(report):
     return [(f["kind"], f["case"], f["file"]) for f in report["findings"] if f["severity"] != "note"]
 
 
@@ -102,7 +102,7 @@ def test_a_changed_file_is_read_again_and_no_other(ten, tmp_path, inspected):
     (ten.folder / "labels" / "c7.nii.gz").unlink()
     report = check_dataset(ten.write(), tmp_path, workers=1)
     assert names == ["c3", "c5", "c7"]
-    assert told(report) == [("missing", "c7", "labels/c7.nii.gz")]
+    assert found_in(report) == [("missing", "c7", "labels/c7.nii.gz")]
     names.clear()
     check_dataset(ten.write(), tmp_path, resume=False, workers=1)
     assert len(names) == 10
@@ -130,10 +130,10 @@ def test_voxels_that_lie_in_a_file_of_another_name_are_watched_too(small, tmp_pa
     (small.folder / "0.raw").rename(small.folder / "voxels.dat")
     header = small.folder / "0.mhd"
     header.write_text(header.read_text().replace("0.raw", "voxels.dat"))
-    assert told(check_dataset(small.write(), tmp_path)) == []
+    assert found_in(check_dataset(small.write(), tmp_path)) == []
     names.clear()
     (small.folder / "voxels.dat").write_bytes(bytes(8))
-    assert [case for _, case, _ in told(check_dataset(small.write(), tmp_path))] == ["0"]
+    assert [case for _, case, _ in found_in(check_dataset(small.write(), tmp_path))] == ["0"]
     assert names == ["0"]
 
 
@@ -144,7 +144,7 @@ def test_other_labels_or_channels_are_another_check(ten, tmp_path, inspected):
     ten.described["labels"] = {"0": "background", "1": "front"}
     report = check_dataset(ten.write(), tmp_path)
     assert len(names) == 10
-    assert {kind for kind, *_ in told(report)} == {"label-undeclared"}
+    assert {kind for kind, *_ in found_in(report)} == {"label-undeclared"}
 
 
 def test_other_folds_subjects_and_names_are_not_read_anew_and_are_the_new_ones(ten, tmp_path, inspected):
@@ -156,13 +156,13 @@ def test_other_folds_subjects_and_names_are_not_read_anew_and_are_the_new_ones(t
     report = check_dataset(ten.write(), tmp_path)
     assert names == []
     assert [case["fold"] for case in report["cases"]] == list(range(10))
-    assert {kind for kind, *_ in told(report)} == {"leakage"}
+    assert {kind for kind, *_ in found_in(report)} == {"leakage"}
 
 
 def test_files_that_two_cases_name_leak_the_second_time_as_the_first(ten, tmp_path):
     ten.items["training"].append(ten.items["training"][0] | {"fold": 1})
     first = check_dataset(ten.write(), tmp_path)
-    assert [finding[0] for finding in told(first)] == ["duplicate", "leakage"] * 2
+    assert [finding[0] for finding in found_in(first)] == ["duplicate", "leakage"] * 2
     assert lasting(check_dataset(ten.write(), tmp_path)) == lasting(first)
 
 
@@ -199,13 +199,13 @@ def test_an_error_in_one_case_costs_only_that_case(ten, tmp_path, inspected, err
     names, errors = inspected
     errors["c4"] = error
     report = check_dataset(ten.write(), tmp_path)
-    assert told(report) == [("check-failed", "c4", "images/c4.nii.gz")]
+    assert found_in(report) == [("check-failed", "c4", "images/c4.nii.gz")]
     assert words in report["findings"][0]["found"]
     assert [case["shape"] is None for case in report["cases"]].count(True) == 1
     # It may have been the moment: the case is read again the next time.
     errors.clear()
     names.clear()
-    assert told(check_dataset(ten.write(), tmp_path)) == []
+    assert found_in(check_dataset(ten.write(), tmp_path)) == []
     assert names == ["c4"]
 
 
@@ -215,7 +215,7 @@ def test_too_little_memory_for_a_file_is_no_broken_file(ten, monkeypatch):
 
     monkeypatch.setattr("pipeline.data.images.nifti.NiftiImage.voxels", too_large)
     report = check_dataset(ten.write())
-    assert {kind for kind, *_ in told(report)} == {"check-failed", "label-unused"}
+    assert {kind for kind, *_ in found_in(report)} == {"check-failed", "label-unused"}
 
 
 def test_ctrl_c_gives_up_the_cases_that_are_being_read(ten, monkeypatch):
@@ -256,7 +256,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(ten, tmp_path):
     words = ["check", str(ten.write()), "-o", str(tmp_path / "report"), "--workers", "1"]
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 130
-    assert run.stderr == "the same command goes on from here\ninterrupted\n"
+    assert run.stderr == "to continue, run the same command again\ninterrupted\n"
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.jsonl"]
 
 
@@ -308,7 +308,7 @@ def test_what_would_never_end_is_not_read(ten, ending):
     places = [f"pipe{ending}", f"device{ending}", "series"]
     for item, place in zip(ten.items["training"], places, strict=False):
         item["image"] = place
-    assert told(check_dataset(ten.write())) == [("not-an-image", place.split(".")[0], place) for place in places]
+    assert found_in(check_dataset(ten.write())) == [("not-an-image", place.split(".")[0], place) for place in places]
 
 
 def test_a_file_that_the_system_refuses_is_a_finding_and_is_tried_again(ten, tmp_path, inspected):
@@ -317,7 +317,7 @@ def test_a_file_that_the_system_refuses_is_a_finding_and_is_tried_again(ten, tmp
     ten.items["training"][3]["image"] = "x" * 300 + ".nii.gz"
     ten.items["training"][5]["label"] = "null\0byte.nii.gz"
     report = check_dataset(ten.write(), tmp_path)
-    assert [(kind, file) for kind, _, file in told(report)] == [
+    assert [(kind, file) for kind, _, file in found_in(report)] == [
         ("unreadable", "x" * 300 + ".nii.gz"),
         ("missing", "null\0byte.nii.gz"),
     ]
@@ -441,7 +441,7 @@ def test_axes_and_channels_follow_from_the_files(small, make, dims, channels, mo
         image, label = make(small, number)
         small.add("", image=image, label=label)
     report = check_dataset(small.write())
-    assert told(report) == []
+    assert found_in(report) == []
     assert (report["spatial_dims"], len(report["channels"])) == (dims, channels)
     case = report["cases"][1]
     assert len(case["shape"]) == len(case["spacing"]) == dims
@@ -457,7 +457,7 @@ def test_a_background_of_255_is_no_structure(small):
         image = a_png(small.folder, f"{number}.png", seed=number)
         small.add("", image=image, label=png_label(small.folder, f"l{number}.png", background=255))
     report = check_dataset(small.write())
-    assert told(report) == []
+    assert found_in(report) == []
     assert [finding["kind"] for finding in report["findings"]] == ["labels-not-consecutive"]
     for case in report["cases"]:
         assert case["classes"].keys() == {"cell"}
@@ -486,7 +486,7 @@ def test_a_fill_value_in_a_label_map_does_not_fill_the_memory(ten, value, declar
     ten.save("labels/c2.nii.gz", label)
     if not declared:
         del ten.described["labels"]
-    kinds = {kind for kind, case, _ in told(check_dataset(ten.write())) if case == "c2"}
+    kinds = {kind for kind, case, _ in found_in(check_dataset(ten.write())) if case == "c2"}
     if abs(value) > 2**31:
         assert kinds == {"range"}
     else:

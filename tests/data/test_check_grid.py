@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from pipeline.data.check_file import Grid
-from pipeline.data.check_grid import grid_problems, header_problems, largest_distance
+from pipeline.data.check_grid import find_grid_problems, find_header_problems, largest_distance
 from pipeline.data.images.door import read_volume
 from pipeline.data.images.header import Forms, Header, Volume
 
@@ -49,7 +49,7 @@ def permuted(*order):
 
 
 def kinds(affine, reference=BASE, shape=SHAPE):
-    return [problem.kind for problem in grid_problems(Grid("b", shape, affine), Grid("a", shape, reference))]
+    return [problem.kind for problem in find_grid_problems(Grid("b", shape, affine), Grid("a", shape, reference))]
 
 
 # World matrix, voxel matrix, and what has to be said; the smallest spacing is 0.8 mm, the far corner at 99, 79, 39.
@@ -106,13 +106,13 @@ def test_slices_are_compared_in_their_plane(voxels, expected):
 
 def test_another_shape_is_said_and_the_place_besides():
     grid = Grid("b", (100, 80, 41), shift(0, 0, 3) @ BASE)
-    found = list(grid_problems(grid, Grid("a", SHAPE, BASE)))
+    found = list(find_grid_problems(grid, Grid("a", SHAPE, BASE)))
     assert [problem.kind for problem in found] == ["shape-differs", "origin-differs"]
     assert "origin 3 mm away" in found[1].found
 
 
 def test_what_is_said_shows_the_difference():
-    (problem,) = grid_problems(Grid("b", SHAPE, BASE @ scale(1, 1, 1.001)), Grid("a", SHAPE, BASE))
+    (problem,) = find_grid_problems(Grid("b", SHAPE, BASE @ scale(1, 1, 1.001)), Grid("a", SHAPE, BASE))
     assert "0.8 x 0.8 x 3.003 mm instead of 0.8 x 0.8 x 3 mm" in problem.found
 
 
@@ -157,7 +157,7 @@ def volume(qform=None, sform=None, shape=(512, 512, 300)):
 
 
 def said(volume, shape=(512, 512, 300)):
-    return [problem.kind for problem in header_problems("x", volume, shape)]
+    return [problem.kind for problem in find_header_problems("x", volume, shape)]
 
 
 def rotations(count):

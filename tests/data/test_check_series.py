@@ -87,7 +87,7 @@ def test_even_slices_in_any_order_pass(tmp_path: Path, places: list[float]) -> N
 )
 def test_a_missing_slice_and_one_that_is_there_twice_are_told(tmp_path: Path, places: list[float], apart: str) -> None:
     folder = write_series(tmp_path / "ct", places)
-    with pytest.raises(InputError, match=f"slices are {apart} apart; expected one distance") as raised:
+    with pytest.raises(InputError, match=f"slices are {apart} apart; expected equal distances") as raised:
         read_volume(str(folder))
     assert (raised.value.kind, raised.value.where) == ("spacing", str(folder))
 
@@ -130,19 +130,19 @@ MIXED = {
     "localizer": (
         [*stack(), {"place": (0, 0, 8), "direction": "1\\0\\0\\0\\0\\-1"}],
         "differ in orientation, as with a localizer",
-        "move what is not of the scan",
+        "move files that do not belong to the scan",
         "dimensions",
     ),
     "sizes": (
         [*stack(), {"place": (0, 0, 8), "size": (7, 6)}, {"place": (0, 0, 10), "size": (7, 6)}],
         "differ in size: 4 x 5 and 7 x 6 pixels",
-        "another folder",
+        "elsewhere",
         "dimensions",
     ),
     "spacings": (
         [*stack(), {"place": (0, 0, 8), "spacing": (2.0, 2.0)}],
         "differ in pixel spacing: 1 x 1 and 2 x 2 mm",
-        "another folder",
+        "elsewhere",
         "spacing",
     ),
     "thickness": (
@@ -158,8 +158,13 @@ MIXED = {
         "dimensions",
     ),
     "one slice": (stack(1), "one DICOM slice", "copy the rest of the series", "dimensions"),
-    "all in one place": ([*stack(1), *stack(1)], "slices are 0 to 0 mm apart", "1 lies where another does", "spacing"),
-    "each twice": ([*stack(3), *stack(3)], "slices are 0 to 2 mm apart", "3 lie where another does", "spacing"),
+    "all in one place": (
+        [*stack(1), *stack(1)],
+        "slices are 0 to 0 mm apart",
+        "1 is in the place of another",
+        "spacing",
+    ),
+    "each twice": ([*stack(3), *stack(3)], "slices are 0 to 2 mm apart", "3 are in the place of another", "spacing"),
     "sheared": (
         [{"place": (0, 0.3 * place, place)} for place in (0, 2, 4, 6)],
         "shift sideways, by up to 1.8 mm (a gantry tilt of 16.7 degrees)",

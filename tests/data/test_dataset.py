@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.dataset import located, read_dataset
+from pipeline.data.dataset import locate, read_dataset
 from pipeline.data.errors import InputError
 
 ITEM = {"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}
@@ -130,6 +130,6 @@ def test_the_folder_is_the_one_given_else_the_one_told_else_the_datalists(read, 
 
 def test_a_tilde_is_the_users_folder_only_before_a_slash(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert located(Path("/data"), "~/a.nii") == tmp_path / "a.nii"
-    assert located(Path("/data"), "~a.nii") == Path("/data/~a.nii")
-    assert located(Path("/data"), "/else/a.nii") == Path("/else/a.nii")
+    assert locate(Path("/data"), "~/a.nii") == tmp_path / "a.nii"
+    assert locate(Path("/data"), "~a.nii") == Path("/data/~a.nii")
+    assert locate(Path("/data"), "/else/a.nii") == Path("/else/a.nii")

@@ -26,13 +26,13 @@ def test_a_record_holds_what_the_report_promises():
 
 def test_an_error_of_a_file_becomes_a_finding_of_its_kind():
     error = InputError("/data/a.nii", found="x", expected="y", remedy="z", kind="nan")
-    assert Finding.of(error, case="a", file="a.nii") == Finding("nan", "x", "y", "z", "a", "a.nii")
+    assert Finding.from_error(error, case="a", file="a.nii") == Finding("nan", "x", "y", "z", "a", "a.nii")
 
 
 def test_what_ends_the_reading_of_a_file_is_a_problem_whatever_its_kind():
     error = InputError("/data/s/3.dcm", found="x", expected="y", remedy="z", kind="sheared")
-    assert not Finding.of(error, case="s", file="s").is_problem
-    unusable = Finding.unusable(error, case="s", file="s")
+    assert not Finding.from_error(error, case="s", file="s").is_problem
+    unusable = Finding.from_read_error(error, case="s", file="s")
     assert unusable.is_problem
     assert unusable.record()["severity"] == "problem"
     # As an error it names the slice, in the report the series.

@@ -217,9 +217,9 @@ def test_what_has_another_problem_or_is_not_nifti_is_left_as_it_is(small, tmp_pa
     fixed = fix(small, tmp_path / "fixed")
     assert list(fixed.repaired) == ["sound.nii"]
     assert fixed.unable == {
-        "undeclared.nii": "it has a problem besides",
+        "undeclared.nii": "it has another problem",
         "other.mha": "it is not NIfTI",
-        "beside.nii": "the header of its image is in doubt itself",
+        "beside.nii": "the header of its image has problems too",
     }
     assert sorted(path.name for path in (tmp_path / "fixed").rglob("*")) == ["datalist.json", "sound.nii"]
 
@@ -261,7 +261,7 @@ def test_nothing_is_left_where_something_goes_wrong_midway(small, tmp_path, monk
     datalist = small.write()
     dataset, report = read_dataset(datalist), check_dataset(datalist)
     small.save("b.nii", small.label() + np.float32(0.5))
-    with pytest.raises(InputError, match=r"b\.nii.*as it was when it was checked"):
+    with pytest.raises(InputError, match=r"b\.nii.*as it was during the check"):
         fix_dataset(dataset, report, tmp_path / "fixed")
     (small.folder / "b.nii").unlink()
     with pytest.raises(InputError, match=r"b\.nii.*cannot be read"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.data.folder_scans import group_channels, is_series, scans_in_folder, scans_of_folder
+from pipeline.data.folder_scans import find_folder_scans, group_channels, is_series, list_folder_scans
 
 DICOM = bytes(128) + b"DICM"
 
@@ -36,7 +36,7 @@ def put(folder: Path, *names: str) -> None:
 )
 def test_dicom_is_known_by_its_first_bytes(tmp_path: Path, names: list[str], scans: list[str]) -> None:
     put(tmp_path, *names)
-    assert scans_of_folder(tmp_path, channels=1) == [{"image": str(tmp_path / name)} for name in scans]
+    assert list_folder_scans(tmp_path, channels=1) == [{"image": str(tmp_path / name)} for name in scans]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_dicom_is_known_by_its_first_bytes(tmp_path: Path, names: list[str], sca
 def test_what_is_no_series_is_no_scan(tmp_path: Path, names: list[str]) -> None:
     put(tmp_path, *names)
     with pytest.raises(InputError, match="found no scan"):
-        scans_of_folder(tmp_path, channels=1)
+        list_folder_scans(tmp_path, channels=1)
 
 
 ENDINGS = [
@@ -68,7 +68,7 @@ def test_what_prediction_wrote_is_no_scan(tmp_path: Path, scan: str, ending: str
     if ending == "_seg.dcm":
         (tmp_path / f"a{ending}").write_bytes(DICOM)
     channels = len(scan.split())
-    found = scans_in_folder(tmp_path, channels=channels)
+    found = find_folder_scans(tmp_path, channels=channels)
     expected = ["a"] if scan == "a/IM1" else scan.split()
     assert [one.files for one in found] == [tuple(str(tmp_path / name) for name in expected)]
 
@@ -89,10 +89,10 @@ NAMES = [
 def test_a_second_run_finds_the_scans_of_the_first(tmp_path: Path, files: str, names: str, ending: str) -> None:
     folder = tmp_path / "in"
     put(folder, *files.split())
-    before = scans_in_folder(folder, channels=1)
+    before = find_folder_scans(folder, channels=1)
     for name in names.split():
         (folder / f"{name}{ending}").write_bytes(DICOM if ending == "_seg.dcm" else b"")
-    assert scans_in_folder(folder, channels=1) == before
+    assert find_folder_scans(folder, channels=1) == before
 
 
 def test_what_the_records_list_is_no_scan(tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_what_the_records_list_is_no_scan(tmp_path: Path) -> None:
     ):
         (records / f"broken{number}.json").write_text(broken)
     (records / "bytes.json").write_bytes(b"\xff\xfe\x00")
-    assert [Path(scan.files[0]).name for scan in scans_in_folder(tmp_path, channels=1)] == [
+    assert [Path(scan.files[0]).name for scan in find_folder_scans(tmp_path, channels=1)] == [
         *("b_seg.nii.gz", "c_seg.nii.gz"),
     ]
     for name in "bc":
         (tmp_path / f"{name}_seg.nii.gz").unlink()
-    assert [Path(scan.files[0]).name for scan in scans_in_folder(tmp_path, channels=1)] == ["a.png"]
+    assert [Path(scan.files[0]).name for scan in find_folder_scans(tmp_path, channels=1)] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_what_is_left_out_is_told(
     tmp_path: Path, names: str, note: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, *names.split())
-    first, *more = scans_in_folder(tmp_path, channels=1)
+    first, *more = find_folder_scans(tmp_path, channels=1)
     assert not any(scan.notes for scan in more)
-    scans_of_folder(tmp_path, channels=1)
+    list_folder_scans(tmp_path, channels=1)
     if note is None:
         assert first.notes == ()
         assert caplog.text == ""
@@ -147,7 +147,7 @@ def test_what_is_left_out_is_told(
 @pytest.mark.parametrize("ending", [".seg.nrrd", "_seg.nrrd"])
 def test_a_file_of_such_a_name_alone_is_a_scan(tmp_path: Path, ending: str) -> None:
     put(tmp_path, f"a{ending}")
-    assert len(scans_in_folder(tmp_path, channels=1)) == 1
+    assert len(find_folder_scans(tmp_path, channels=1)) == 1
 
 
 def test_a_segmentation_in_dicom_makes_no_series_of_its_folder(tmp_path: Path) -> None:

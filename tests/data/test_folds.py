@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.data.folds import classes, make_folds
+from pipeline.data.folds import make_classes, make_folds
 
 NAMES = [f"case_{number:02d}" for number in range(17)]
 
@@ -103,7 +103,7 @@ def test_every_fold_has_a_case_where_groups_and_folds_are_as_many():
 
 def test_many_numbers_are_cut_at_their_quartiles():
     ages = [str(age) for age in range(20, 60)]
-    made = classes([*ages, "n/a"])
+    made = make_classes([*ages, "n/a"])
     assert Counter(made[:-1]) == {f"quarter {quarter}": 10 for quarter in (1, 2, 3, 4)}
     assert made[0] == "quarter 1"
     assert made[39] == "quarter 4"
@@ -112,4 +112,4 @@ def test_many_numbers_are_cut_at_their_quartiles():
 
 @pytest.mark.parametrize("values", [["1", "2", "1"], [str(n) for n in range(10)], [f"site {n}" for n in range(30)]])
 def test_few_numbers_and_words_are_classes_as_they_stand(values):
-    assert classes(values) == values
+    assert make_classes(values) == values

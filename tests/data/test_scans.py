@@ -21,9 +21,9 @@ def test_find_scans_takes_the_nifti_files_of_the_folder_alone(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["imagesTr/a.nii.gz", "dataset.json"], "the folder holds dataset.json, imagesTr/;"),
+        (["imagesTr/a.nii.gz", "dataset.json"], "the folder contains dataset.json, imagesTr/;"),
         ([f"{number}.txt" for number in range(8)], "0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more"),
-        ([".DS_Store"], "hidden files only"),
+        ([".DS_Store"], "only hidden files"),
     ],
 )
 def test_find_scans_says_what_a_folder_without_scans_holds(tmp_path, names, message):

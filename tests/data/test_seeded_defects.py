@@ -16,7 +16,7 @@ from scipy.ndimage import label as components
 
 from pipeline.data.check import check_cases
 from pipeline.data.check_dataset import check_dataset
-from pipeline.data.datalist import resolved
+from pipeline.data.datalist import resolve_paths
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.findings import SEVERITIES
@@ -264,7 +264,7 @@ def test_what_is_called_clean_is_so_to_simpleitk(seeded):
 # --- what the check says of them -------------------------------------------------------------------------------------
 
 
-def told(findings):
+def describe(findings):
     return "\n".join(f"{f['severity']} {f['kind']} {f['file']} ({f['case']}): {f['found']}" for f in findings)
 
 
@@ -283,7 +283,7 @@ def test_the_report_holds_numbers_alone_whatever_the_voxels_held(written):
 
 def test_nothing_else_is_a_problem_or_a_warning(report, seeded):
     _, extra = judge(report, seeded)
-    assert not extra, told(extra)
+    assert not extra, describe(extra)
 
 
 def test_sound_cases_have_no_problem_and_no_warning_however_oddly_they_are_written(report, seeded):
@@ -294,7 +294,7 @@ def test_sound_cases_have_no_problem_and_no_warning_however_oddly_they_are_writt
         for found in report["findings"]
         if found["severity"] != "note" and (found["file"] in seeded.clean or found["case"] in names)
     ]
-    assert not wrong, told(wrong)
+    assert not wrong, describe(wrong)
 
 
 # --- the gate of training --------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def training(seeded, tmp_path_factory):
     datalist = tmp_path_factory.mktemp("training") / "training.json"
     datalist.write_text(json.dumps(content))
     report = check_dataset(datalist, dataset_dir=folder)
-    items = [{key: resolved(folder, item[key]) for key in ("image", "label")} for item in content["training"]]
+    items = [{key: resolve_paths(folder, item[key]) for key in ("image", "label")} for item in content["training"]]
     options = {
         "labels": read_dataset(datalist, folder).labels,
         "channels": len(report["channels"]),
@@ -364,7 +364,7 @@ def test_defects_are_found_among_real_scans(real_data, tmp_path, name):
     )
     missed, extra = judge(check_dataset(seeded.datalist), seeded)
     assert not missed, f"{len(missed)} of {len(seeded.expected)} missed:\n{shown(missed)}"
-    assert not extra, told(extra)
+    assert not extra, describe(extra)
 
 
 @pytest.mark.real
@@ -375,5 +375,5 @@ def test_real_scans_have_no_problem_and_no_warning(real_data, request, listed):
     datalist = real_data / "hippocampus" / "dataset.json" if "own" in listed else manifest
     report = check_dataset(datalist, dataset_dir=real_data / "hippocampus")
     assert report["summary"]["checked"] == 208
-    assert (report["summary"]["problems"], report["summary"]["warnings"]) == (0, 0), told(report["findings"])
+    assert (report["summary"]["problems"], report["summary"]["warnings"]) == (0, 0), describe(report["findings"])
     assert {found["severity"] for found in report["findings"]} <= {"note"}

@@ -15,7 +15,7 @@ from monai.inferers import SimpleInferer
 from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
 
 from pipeline.evaluation.case_report import CaseReport
-from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.present_dice import PresentDice
 
 LABELS = {"background": 0, "anterior": 1, "posterior": 2}
@@ -87,7 +87,7 @@ def test_an_evaluator_writes_every_case_sorted_and_their_summary(tmp_path, caplo
     for seed, case in enumerate(["zebra", "ape.v2", "bear"]):
         image, label = volumes(seed)
         predicted = (image >= 0.5).astype(int) + (image >= 1.5)
-        expected = case_metrics(predicted, label, spacing=SPACING, labels=LABELS, tolerance_mm=0.5)
+        expected = measure_case(predicted, label, spacing=SPACING, labels=LABELS, tolerance_mm=0.5)
         got = [row for row in rows if row["case"] == case]
         for row, wanted in zip(got, expected, strict=True):
             assert 0 < wanted["dice"] < 1

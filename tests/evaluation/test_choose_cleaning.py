@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from pipeline.evaluation.choose_cleaning import choose_cleaning
-from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, cleaning_json, cleaning_table
-from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, format_choice_json, format_choice_table
+from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.summary import summarise
 from pipeline.labelmaps.clean import clean_label_map
 
@@ -49,7 +49,7 @@ def mean_dice(maps: list[tuple[Map, Map]]) -> dict[str, float]:
     rows = [
         row
         for prediction, reference in maps
-        for row in case_metrics(prediction, reference, spacing=SPACING, labels=LABELS)
+        for row in measure_case(prediction, reference, spacing=SPACING, labels=LABELS)
     ]
     return {name: entry["dice"]["mean"] for name, entry in summarise(rows)["labels"].items()}
 
@@ -119,7 +119,7 @@ def test_a_gain_that_nobody_sees_is_not_kept() -> None:
 
 
 def test_the_best_of_several_minimums_is_kept_in_the_pictures_unit() -> None:
-    # Pieces of 4 mm2 that are false beside two true ones of 30 and 100: a tenth and a half of the least are tried.
+    # False components of 4 mm2, and true ones of 30 and 100: a tenth and a half of the smallest are tried.
     reference = np.zeros((20, 30), dtype=np.uint8)
     reference[0:10, 0:10] = reference[12:18, 12:17] = 1
     cases = []
@@ -270,7 +270,7 @@ def test_cases_that_cannot_be_measured_are_named(change: Callable[..., Any], mes
 
 def test_table_and_json_tell_the_same() -> None:
     choice = choose([speckled(number) for number in range(10)])
-    lines = cleaning_table(choice).splitlines()
+    lines = format_choice_table(choice).splitlines()
     assert re.split("  +", lines[0]) == [
         "label",
         "step",
@@ -286,7 +286,7 @@ def test_table_and_json_tell_the_same() -> None:
     cells = ["organ", "largest", "component", f"{organ.dice_before:.4f}", "1.0000", "10", "0", f"{organ.p:.2g}", "kept"]
     assert lines[1].split() == cells
     assert any("minimum 0.0307 ml" in line for line in lines)
-    content: Mapping[str, Any] = json.loads(cleaning_json(choice, {"fold": 0}))
+    content: Mapping[str, Any] = json.loads(format_choice_json(choice, {"fold": 0}))
     assert content["kept"] == {"largest_component": ["organ"]}
     assert content["provenance"] == {"fold": 0}
     assert [Trial(**row) for row in content["trials"]] == choice.trials

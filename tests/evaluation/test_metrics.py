@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from scipy.spatial.distance import cdist
 
 from pipeline.evaluation import metrics
-from pipeline.evaluation.metrics import METRICS, case_metrics
+from pipeline.evaluation.metrics import METRICS, measure_case
 from pipeline.evaluation.summary import summarise
 
 LABELS = {"background": 0, "anterior": 1, "posterior": 2}
@@ -64,7 +64,7 @@ def surface_metrics(prediction, reference, spacing, tolerance):
 def test_shifted_cubes_have_the_dice_and_hd95_of_arithmetic(shift, dice, hd95_mm):
     reference = cube((16, 16, 16), (3, 3, 3), 5)
     prediction = cube((16, 16, 16), tuple(3 + s for s in shift), 5)
-    (row,) = case_metrics(prediction, reference, spacing=(0.5, 1.0, 2.5), labels={"cube": 1})
+    (row,) = measure_case(prediction, reference, spacing=(0.5, 1.0, 2.5), labels={"cube": 1})
     assert row["dice"] == pytest.approx(dice)
     assert row["hd95_mm"] == pytest.approx(hd95_mm)
     assert row["outcome"] == "found"
@@ -74,7 +74,7 @@ def test_shifted_cubes_have_the_dice_and_hd95_of_arithmetic(shift, dice, hd95_mm
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.0, 3.0)])
 def test_metrics_agree_with_simpleitk_and_with_brute_force(seed, spacing):
     prediction, reference = blobs(2 * seed), blobs(2 * seed + 1)
-    rows = case_metrics(prediction, reference, spacing=spacing, labels=LABELS, tolerance_mm=1.5)
+    rows = measure_case(prediction, reference, spacing=spacing, labels=LABELS, tolerance_mm=1.5)
     overlap = sitk.LabelOverlapMeasuresImageFilter()
     overlap.Execute(sitk.GetImageFromArray(reference), sitk.GetImageFromArray(prediction))
     assert [row["label"] for row in rows] == ["anterior", "posterior"]
@@ -90,7 +90,7 @@ def test_metrics_agree_with_simpleitk_and_with_brute_force(seed, spacing):
 
 def test_two_dimensions_give_areas_and_agree_with_brute_force():
     prediction, reference = blobs(5, (24, 30)), blobs(6, (24, 30))
-    rows = case_metrics(prediction, reference, spacing=(0.5, 2.0), labels=LABELS, tolerance_mm=1.0)
+    rows = measure_case(prediction, reference, spacing=(0.5, 2.0), labels=LABELS, tolerance_mm=1.0)
     for row, value in zip(rows, (1, 2), strict=True):
         hd95, nsd = surface_metrics(prediction == value, reference == value, (0.5, 2.0), 1.0)
         assert row["hd95_mm"] == pytest.approx(hd95, rel=1e-5)
@@ -105,10 +105,10 @@ def test_cropping_changes_nothing(monkeypatch, seed, shape):
     prediction, reference = blobs(seed, shape), blobs(seed + 10, shape)
     prediction[0] = 1
     options = {"spacing": (0.7, 1.0, 3.0)[: len(shape)], "labels": LABELS}
-    cropped = case_metrics(prediction, reference, **options)
+    cropped = measure_case(prediction, reference, **options)
     boxes = []
     monkeypatch.setattr(metrics, "_joint_box", lambda *pair: boxes.append(pair) or (slice(None),) * len(shape))
-    assert case_metrics(prediction, reference, **options) == cropped
+    assert measure_case(prediction, reference, **options) == cropped
     assert len(boxes) == 2
 
 
@@ -125,7 +125,7 @@ def test_each_outcome_has_its_scores(in_reference, in_prediction, outcome, score
     # The diagonal of 6 x 8 x 6 voxels of 0.5 x 0.5 x 2 mm is that of a 3 x 4 x 12 mm box: 13 mm.
     shape = (6, 8, 6)
     full, empty = cube(shape, (2, 2, 2), 2), np.zeros(shape, dtype=np.uint8)
-    (row,) = case_metrics(
+    (row,) = measure_case(
         full if in_prediction else empty,
         full if in_reference else empty,
         spacing=(0.5, 0.5, 2.0),
@@ -143,8 +143,8 @@ def test_missing_more_cases_never_improves_a_mean():
     cases.append((cube((18, 20, 16), (17, 19, 15), 1), cube((18, 20, 16), (0, 0, 0), 1)))
 
     options = {"spacing": (1, 1, 2), "labels": {"anterior": 1, "posterior": 2}}
-    shown = [case_metrics(prediction, reference, **options) for prediction, reference in cases]
-    hidden = [case_metrics(np.zeros_like(reference), reference, **options) for _, reference in cases]
+    shown = [measure_case(prediction, reference, **options) for prediction, reference in cases]
+    hidden = [measure_case(np.zeros_like(reference), reference, **options) for _, reference in cases]
 
     def means(missed):
         rows = [row for number in range(len(cases)) for row in (hidden if number in missed else shown)[number]]
@@ -165,13 +165,13 @@ def test_missing_more_cases_never_improves_a_mean():
 )
 def test_tensors_and_a_leading_channel_give_the_same_rows(wrap):
     prediction, reference = blobs(1), blobs(2)
-    plain = case_metrics(prediction, reference, spacing=(1, 1, 1), labels=LABELS)
-    assert case_metrics(wrap(prediction), wrap(reference), spacing=(1, 1, 1), labels=LABELS) == plain
+    plain = measure_case(prediction, reference, spacing=(1, 1, 1), labels=LABELS)
+    assert measure_case(wrap(prediction), wrap(reference), spacing=(1, 1, 1), labels=LABELS) == plain
 
 
 def test_a_first_axis_of_one_voxel_is_an_axis_in_three_dimensions():
     slab = np.ones((1, 4, 4), dtype=np.uint8)
-    (row,) = case_metrics(slab, slab, spacing=(10, 1, 1), labels={"slab": 1})
+    (row,) = measure_case(slab, slab, spacing=(10, 1, 1), labels={"slab": 1})
     assert row["size_unit"] == "ml"
     assert row["reference_size"] == pytest.approx(0.16)
 
@@ -199,6 +199,6 @@ GOOD = np.zeros((4, 4, 4), dtype=np.int64)
 def test_wrong_input_is_named(change, words):
     arguments = {"prediction": GOOD, "reference": GOOD, "spacing": (1, 1, 1), "labels": LABELS, **change}
     with pytest.raises(ValueError, match=r".") as caught:
-        case_metrics(arguments.pop("prediction"), arguments.pop("reference"), **arguments)
+        measure_case(arguments.pop("prediction"), arguments.pop("reference"), **arguments)
     for word in words:
         assert word in str(caught.value)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.present_dice import PresentDice
 from pipeline.evaluation.summary import summarise
 
@@ -45,7 +45,7 @@ def test_the_means_are_those_of_an_evaluation():
     for prediction, reference in CASES:
         mean(prediction, reference)
         by_label(prediction, reference)
-        rows += case_metrics(prediction[0, 0], reference[0, 0], spacing=(1, 1), labels=LABELS)
+        rows += measure_case(prediction[0, 0], reference[0, 0], spacing=(1, 1), labels=LABELS)
     assert by_label.aggregate().tolist() == pytest.approx([0.6, 0.0])
     assert mean.aggregate().item() == pytest.approx(0.3)
     summary = summarise(rows)

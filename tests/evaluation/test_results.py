@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.evaluation.metrics import case_metrics
+from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.results import build_report, format_rows, name_rows, write_results
 
 LABELS = {"background": 0, "organ": 1, "lesion": 2}
 
 
 def measure(prediction, reference):
-    return case_metrics(np.array([prediction]), np.array([reference]), spacing=(2.0, 0.5), labels=LABELS)
+    return measure_case(np.array([prediction]), np.array([reference]), spacing=(2.0, 0.5), labels=LABELS)
 
 
-# A folder of predictions beside one of references, as two lines of pixels each; no engine, no tensors, no files.
+# Predictions and references as two lines of pixels each, without engine, tensors or files.
 MEASURED = {
     "out/zebra_seg.nii.gz": measure([1, 1, 0, 2], [1, 1, 1, 0]),
     "out/ape_seg.nii.gz": measure([1, 0, 0, 0], [1, 0, 0, 0]),

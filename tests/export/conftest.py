@@ -14,7 +14,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from pipeline.data.sample import make_sample
-from pipeline.export.export import Made, export_bundle
+from pipeline.export.export import ExportResult, export_bundle
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 _HIDE = """
@@ -31,14 +31,14 @@ sys.meta_path.insert(0, Hidden())
 
 
 @pytest.fixture(scope="session")
-def hippocampus(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def hippocampus(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     """The shipped bundle with everything."""
     return export_bundle(BUNDLES / "hippocampus_mri", tmp_path_factory.mktemp("exported"))
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory, hippocampus: Made) -> Made:
-    """Another network, with random weights, beside the first one; without the other formats."""
+def shapes(tmp_path_factory: pytest.TempPathFactory, hippocampus: ExportResult) -> ExportResult:
+    """Another network with random weights, next to the first one, without the other formats."""
     checkpoint = tmp_path_factory.mktemp("weights") / "model.pt"
     parser = ConfigParser()
     parser.read_config(str(BUNDLES / "synthetic_shapes" / "configs" / "inference.json"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.export.archive import CHECKSUMS, files_of, sha256, write_checksums, write_large_files, write_zip
+from pipeline.export.archive import CHECKSUMS, file_sha256, list_files, write_checksums, write_large_files, write_zip
 
 CONTENTS = {
     "configs/train.json": b"{}\n",
@@ -35,11 +35,11 @@ def folder(tmp_path: Path) -> Path:
 def test_files_are_listed_by_name_without_compiled_ones(folder):
     (folder / "scripts" / "__pycache__").mkdir()
     (folder / "scripts" / "__pycache__" / "c.pyc").touch()
-    assert [name for name, _ in files_of(folder)] == sorted(CONTENTS)
-    assert all(path == folder / name for name, path in files_of(folder))
-    # What the folder itself lies in is of no interest.
+    assert [name for name, _ in list_files(folder)] == sorted(CONTENTS)
+    assert all(path == folder / name for name, path in list_files(folder))
+    # The folder's own location does not matter.
     moved = shutil.copytree(folder, folder.parent / "__pycache__" / "phantom")
-    assert [name for name, _ in files_of(moved)] == sorted(CONTENTS)
+    assert [name for name, _ in list_files(moved)] == sorted(CONTENTS)
 
 
 def test_zip_has_the_folder_as_its_one_root(folder, tmp_path):
@@ -84,19 +84,19 @@ def test_sha256sum_accepts_the_checksums(folder):
 def test_sha256_of_known_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
-    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_large_files_are_listed_with_their_checksums(folder):
-    assert write_large_files(folder, least=25_599) == ["models/model.pt"]
+    assert write_large_files(folder, max_bytes=25_599) == ["models/model.pt"]
     content = yaml.safe_load((folder / "large_files.yml").read_text(encoding="utf-8"))
     (entry,) = content["large_files"]
     assert (entry["path"], entry["hash_type"]) == ("models/model.pt", "sha256")
-    assert entry["hash_val"] == sha256(folder / "models" / "model.pt")
+    assert entry["hash_val"] == file_sha256(folder / "models" / "model.pt")
     assert entry["url"].startswith("TO FILL IN")
 
 
-@pytest.mark.parametrize("options", [{}, {"least": 25_600}])
+@pytest.mark.parametrize("options", [{}, {"max_bytes": 25_600}])
 def test_no_list_where_no_file_is_large(folder, options):
     assert write_large_files(folder, **options) == []
     assert not (folder / "large_files.yml").exists()

@@ -20,8 +20,8 @@ from pipeline.bundle.schema import Postprocessing
 from pipeline.data.errors import InputError
 from pipeline.export.configs import CONFIGS, export_configs
 from pipeline.export.layout import Layout
-from pipeline.export.scripts import carry
-from pipeline.export.targets import retarget, targets
+from pipeline.export.scripts import carry_code
+from pipeline.export.targets import list_targets, retarget
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = REPOSITORY / "configs"
@@ -63,8 +63,8 @@ def exported(
     plan = load_plan(bundle) if plan is None else plan
     network = {"target": plan.network.target, "spec": {**plan.network.settings(), "skip": skip}}
     configs = export_configs(plan, bundle / "plan.yaml", RECIPES, **network, layout=layout, with_datalist=listed)
-    named = {module for config in configs.values() for module, _ in targets(config)}
-    names = carry(plan.name, named, []).names
+    named = {module for config in configs.values() for module, _ in list_targets(config)}
+    names = carry_code(plan.name, named, []).names
     return {name: retarget(config, names) for name, config in configs.items()}
 
 
@@ -342,10 +342,10 @@ def recipes(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("drop: [tolerance]\n", "drop: found tolerance, which evaluate.yaml does not have"),
-        ("drop: ['validate#dataset#nothing']\n", "found validate#dataset#nothing"),
+        ("drop: [tolerance]\n", "drop: found the key tolerance, which evaluate.yaml does not have"),
+        ("drop: ['validate#dataset#nothing']\n", "found the key validate#dataset#nothing"),
         ("validate#dataset#x: 1\n", ""),
-        ("checkpoint#file#name: 1\n", "checkpoint#file#name: found no place for it"),
+        ("checkpoint#file#name: 1\n", "checkpoint#file#name: found a key whose parent does not exist"),
         ("output_dir: !plan nothing\n", "!plan nothing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Exported bundles where they land: LightSkip is not installed there, and no bundle lies in the working directory."""
+"""Exported bundles in use: LightSkip is not installed, and the working directory has no bundle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import torch
 from monai.bundle import ConfigParser
 from PIL import Image
 
-from pipeline.export.export import Made, export_bundle
+from pipeline.export.export import ExportResult, export_bundle
 from pipeline.prediction import predict
 
 pytestmark = pytest.mark.export
@@ -28,15 +28,15 @@ _FEW = "$[{{'image': i, 'label': l}} for i, l in list(zip(@images, @labels))[{}:
 
 
 @pytest.fixture(scope="module")
-def landed(hippocampus: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def landed(hippocampus: ExportResult, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     """A copy: MONAI makes folders in a bundle as soon as its handlers are made."""
     folder = shutil.copytree(hippocampus.folder, tmp_path_factory.mktemp("landed") / hippocampus.folder.name)
     return replace(hippocampus, folder=folder)
 
 
 @pytest.fixture(scope="module")
-def landed_shapes(shapes: Made, landed: Made) -> Made:
-    """A copy of the other bundle, beside the first one."""
+def landed_shapes(shapes: ExportResult, landed: ExportResult) -> ExportResult:
+    """A copy of the other bundle, next to the first one."""
     return replace(shapes, folder=shutil.copytree(shapes.folder, landed.folder.with_name(shapes.folder.name)))
 
 
@@ -49,7 +49,7 @@ def consumer(alone: Alone, *words: object) -> dict[str, Any]:
     return result
 
 
-def configs(made: Made, *names: str) -> str:
+def configs(made: ExportResult, *names: str) -> str:
     files = [str(made.folder / "configs" / f"{name}.json") for name in names]
     return str(files) if len(files) > 1 else files[0]
 
@@ -121,7 +121,7 @@ def test_a_folder_without_scans_is_told(alone, landed_shapes, tmp_path):
         alone, "run", "--config_file", configs(landed_shapes, "inference"), "--dataset_dir", tmp_path, check=False
     )
     assert done.returncode == 1
-    assert "no scans: give --dataset_dir" in done.stderr
+    assert "found no scans: set --dataset_dir" in done.stderr
 
 
 @pytest.mark.parametrize("what", ["train", "evaluate"])
@@ -137,7 +137,7 @@ def test_a_dataset_that_is_not_there_is_told(alone, landed_shapes, tmp_path, wha
         check=False,
     )
     assert done.returncode == 1
-    assert "no training cases: give --dataset_dir" in done.stderr or "no cases to evaluate: give" in done.stderr
+    assert "no training cases: set --dataset_dir" in done.stderr or "no cases to evaluate: set" in done.stderr
 
 
 def test_a_fold_without_cases_is_told(alone, landed_shapes, scans, tmp_path):
@@ -146,11 +146,11 @@ def test_a_fold_without_cases_is_told(alone, landed_shapes, scans, tmp_path):
         "--fold", 77, "--epochs", 1, "--ckpt_dir", tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "no cases to validate with: give another --fold" in done.stderr
+    assert "no cases for validation: set another --fold" in done.stderr
 
 
 def test_pictures_and_channels_go_through(alone, tmp_path):
-    """A 2D bundle of pictures, and one of two channels: the label maps are those of ours."""
+    """A 2D bundle of pictures, and one of two channels: the label maps equal LightSkip's."""
     for name in ("em_membrane", "left_right"):
         bundle = Path(__file__).resolve().parents[2] / "bundles" / name
         parser = ConfigParser()

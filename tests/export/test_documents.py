@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.bundle.plan import Plan, load_plan
 from pipeline.bundle.schema import Postprocessing
-from pipeline.export.archive import sha256
-from pipeline.export.documents import metadata_of, readme, results_of, section
+from pipeline.export.archive import file_sha256
+from pipeline.export.documents import fill_readme, find_section, make_metadata, read_results
 from pipeline.export.layout import Layout
-from pipeline.export.network import Exported
+from pipeline.export.network import ExportedNetwork
 from pipeline.networks.prune import Pruned
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def rendered(bundle: Path) -> dict[str, Any]:
 
 
 def metadata(bundle: Path = HIPPOCAMPUS, **options: Any) -> dict[str, Any]:
-    return metadata_of(
+    return make_metadata(
         rendered(bundle), **{"scripts": ["import torch\n"], "layout": Layout(), "results": None, **options}
     )
 
@@ -65,24 +65,24 @@ def text(bundle: Path = HIPPOCAMPUS, plan: Plan | None = None, **options: Any) -
         "results": None,
         **options,
     }
-    network = Exported(
+    network = ExportedNetwork(
         pruned=Pruned({"name": "vnet", "skip": given.pop("skip", "sat")}, {}, given.pop("left_out", {})),
         target="pipeline.networks.VNet",
         title="V-Net",
         publication="Milletari et al., arXiv 1606.04797",
         channels=(16, 32, 64, 128),
         parameters=given.pop("parameters", 1234567),
-        registering=[],
-        own=[],
+        skip_modules=[],
+        user_modules=[],
         source=bundle / "models" / "model.pt",
     )
     plan = load_plan(bundle) if plan is None else plan
-    return readme(TEMPLATE, plan, metadata(bundle), bundle, network=network, **given)
+    return fill_readme(TEMPLATE, plan, metadata(bundle), bundle, network=network, **given)
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """A bundle whose README nobody has filled in."""
+    """A bundle whose README is not filled in."""
     shutil.copytree(HIPPOCAMPUS / "configs", tmp_path / "bundle" / "configs")
     shutil.copyfile(HIPPOCAMPUS / "plan.yaml", tmp_path / "bundle" / "plan.yaml")
     (tmp_path / "bundle" / "docs").mkdir()
@@ -144,10 +144,10 @@ def test_packages_of_ones_own_module_have_the_installed_version():
 
 def test_results_count_only_for_the_very_weights(tmp_path):
     weights = HIPPOCAMPUS / "models" / "model.pt"
-    summary = results_of(HIPPOCAMPUS, sha256(weights))
+    summary = read_results(HIPPOCAMPUS, file_sha256(weights))
     assert summary == json.loads((HIPPOCAMPUS / "docs" / "results" / "summary.json").read_text())
-    assert results_of(HIPPOCAMPUS, "0" * 64) is None
-    assert results_of(tmp_path, sha256(weights)) is None
+    assert read_results(HIPPOCAMPUS, "0" * 64) is None
+    assert read_results(tmp_path, file_sha256(weights)) is None
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
@@ -166,7 +166,7 @@ def test_readme_is_filled_in_and_in_the_zoos_order(bundle, results):
 
 
 def test_readme_has_the_numbers_of_the_very_weights():
-    summary = results_of(HIPPOCAMPUS, sha256(HIPPOCAMPUS / "models" / "model.pt"))
+    summary = read_results(HIPPOCAMPUS, file_sha256(HIPPOCAMPUS / "models" / "model.pt"))
     words = text(results=summary)
     for numbers in (*summary["labels"].values(), summary["overall"]):
         assert f"{numbers['dice']['mean']:.4f}" in words
@@ -201,7 +201,10 @@ def test_readme_tells_what_the_network_is():
     assert "A 3D V-Net" in words
     assert "widths 16-32-64-128 and light skip connections after Select-Attend-Transfer" in words
     assert "1,234,567 parameters" in words
-    assert "the same output up to rounding: 16 of 16 at level 0, 5 of 32 at level 1 (level 0 is the finest)." in words
+    assert (
+        "the output is the same up to rounding: 16 of 16 at level 0, 5 of 32 at level 1 (level 0 is the finest)."
+        in words
+    )
     assert "`models/` has `model.pt` (weights)." in words
     assert "1 channel(s) (T1 MRI), windows of 40 x 56 x 40 voxels" in words
     assert "3 channels (0 background, 1 anterior, 2 posterior)" in words
@@ -212,7 +215,7 @@ def test_readme_tells_what_the_network_is():
     pictures = text(layout=PICTURES, listed="")
     assert "every `*.png` in a folder" in pictures
     assert (
-        "`DATASET` is the folder that has `images/` and `labels/`: a label map has the name of its image." in pictures
+        "`DATASET` is the folder that has `images/` and `labels/`. A label map has the name of its image." in pictures
     )
     assert metadata(layout=PICTURES)["data_type"] == "png"
     assert metadata()["data_type"] == "nibabel"
@@ -233,7 +236,7 @@ def test_other_skip_connections_are_not_called_light(skip, names):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({}, "Turned to RAS, resampled to 1 x 1 x 1 mm (linear), normalised: each channel of a scan by its own mean"),
         ({"normalisation": "zscore_nonzero"}, "deviation of the voxels that are not zero."),
@@ -251,18 +254,18 @@ def test_other_skip_connections_are_not_called_light(skip, names):
         ({"postprocessing": Postprocessing()}, "in the scan's own grid.\n"),
         (
             {"postprocessing": Postprocessing(largest_component=["anterior"], minimum_ml={"posterior": 0.1})},
-            "It is cleaned: the largest component of anterior alone is kept, components of posterior below 0.1 ml are "
+            "Cleaning: only the largest component of anterior is kept, components of posterior below 0.1 ml are "
             "removed.\n",
         ),
     ],
 )  # fmt: skip
-def test_readme_tells_what_is_done_to_scans(changes, told):
-    assert told in text(plan=load_plan(HIPPOCAMPUS).model_copy(update=changes))
+def test_readme_tells_what_is_done_to_scans(changes, expected):
+    assert expected in text(plan=load_plan(HIPPOCAMPUS).model_copy(update=changes))
 
 
 def test_section_of_a_readme():
     code = "```sh\n## no heading\nls\n```"
     words = f"# T\n\n## Data\n\nfirst\n\n### Splits\n\n{code}\n\n## Data sheet\n\nother\n\n## Use\n\nTO FILL IN: x\n"
-    assert section(words, "Data") == f"first\n\n### Splits\n\n{code}"
-    assert section(words, "Data sheet") == "other"
-    assert section(words, "Use") == section(words, "Training") == section("", "Data") == ""
+    assert find_section(words, "Data") == f"first\n\n### Splits\n\n{code}"
+    assert find_section(words, "Data sheet") == "other"
+    assert find_section(words, "Use") == find_section(words, "Training") == find_section("", "Data") == ""

@@ -15,18 +15,18 @@ from monai.bundle import ConfigParser
 from monai.data import load_net_with_metadata
 
 from pipeline.data.errors import InputError
-from pipeline.export.compare import LARGEST, load_form
-from pipeline.export.export import Made
+from pipeline.export.compare import MAX_DIFFERENCE, load_form
+from pipeline.export.export import ExportResult
 from pipeline.export.formats import FORMATS, write_formats
-from pipeline.export.norms import with_exact_norms
-from pipeline.inference.runtimes import _silent_openvino
-from pipeline.inference.signal_stack import own_signal_stack
+from pipeline.export.norms import make_norms_exact
+from pipeline.inference.runtimes import _import_openvino
+from pipeline.inference.signal_stack import keep_signal_stack
 
 pytestmark = pytest.mark.export
 
 
 @pytest.fixture(scope="module")
-def network(hippocampus: Made) -> torch.nn.Module:
+def network(hippocampus: ExportResult) -> torch.nn.Module:
     """Ours, not the exported code, with the shipped weights."""
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri"
     parser = ConfigParser()
@@ -42,7 +42,7 @@ def test_takes_every_batch_and_size_and_gives_the_same_logits(hippocampus, netwo
     window = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         logits, expected = load_form(hippocampus.folder / "models" / name)(window), network(window)
-    assert float((logits - expected).abs().max()) < LARGEST
+    assert float((logits - expected).abs().max()) < MAX_DIFFERENCE
 
 
 @pytest.mark.real
@@ -58,22 +58,22 @@ def test_label_maps_of_real_scans_are_the_same(hippocampus, network, real_data):
             expected = inferer(image, network)
             for form in forms:
                 logits = inferer(image, form)
-                assert float((logits - expected).abs().max()) < LARGEST
+                assert float((logits - expected).abs().max()) < MAX_DIFFERENCE
                 assert torch.equal(logits.argmax(1), expected.argmax(1))
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 def test_openvino_reads_the_onnx(hippocampus, network):
-    # Its import would tell its maker.
-    openvino = _silent_openvino()
+    # Importing OpenVINO directly would start its telemetry.
+    openvino = _import_openvino()
     settings = {"INFERENCE_PRECISION_HINT": openvino.Type.f32}
-    with own_signal_stack():
+    with keep_signal_stack():
         compiled = openvino.Core().compile_model(str(hippocampus.folder / "models" / "model.onnx"), "CPU", settings)
     window = torch.randn(2, 1, 40, 56, 40, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(window)
     logits = torch.from_numpy(compiled({"image": window.numpy()})["pred"])
-    assert float((logits - expected).abs().max()) < 10 * LARGEST
+    assert float((logits - expected).abs().max()) < 10 * MAX_DIFFERENCE
     assert float((logits.argmax(1) != expected.argmax(1)).float().mean()) < 1e-5
 
 
@@ -84,7 +84,7 @@ def test_onnx_runtimes_own_normalisation_is_worse(tmp_path):
     window = torch.randn(1, 8, 40, 56, 40) + 3
     expected = torch.nn.InstanceNorm3d(8).double()(window.double())
     worst = {}
-    for name, network in (("own", layer), ("ours", with_exact_norms(layer))):
+    for name, network in (("own", layer), ("ours", make_norms_exact(layer))):
         made = torch.onnx.export(network, (window,), dynamo=True, verbose=False)
         assert made is not None
         made.save(tmp_path / f"{name}.onnx")
@@ -138,7 +138,7 @@ def test_what_is_stated_is_what_was_found(hippocampus):
     stated = json.loads((hippocampus.folder / "docs" / "formats.json").read_text())
     assert set(stated["largest_logit_difference_at_most"]) == set(FORMATS)
     for name, most in stated["largest_logit_difference_at_most"].items():
-        assert hippocampus.differences[name] <= most <= LARGEST
+        assert hippocampus.differences[name] <= most <= MAX_DIFFERENCE
 
 
 def test_a_missing_exporter_is_told_before_anything_is_made(tmp_path, monkeypatch):

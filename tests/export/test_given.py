@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.export.given import require_ours, require_rendered, weights_file
+from pipeline.export.given import require_lightskip_bundle, require_rendered, weights_file
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
 
 
 def test_a_bundle_of_ours_and_its_plan_may_be_exported():
-    require_ours(BUNDLE)
-    require_ours(BUNDLE / "plan.yaml")
+    require_lightskip_bundle(BUNDLE)
+    require_lightskip_bundle(BUNDLE / "plan.yaml")
     require_rendered(BUNDLE)
 
 
@@ -21,13 +21,13 @@ def test_what_has_no_plan_is_told_apart(tmp_path):
     (tmp_path / "bundle.zip").touch()
     (tmp_path / "empty").mkdir()
     for path, found in [
-        (exported, "an exported one, or one of another make"),
+        (exported, "an exported one, or another project's"),
         (tmp_path / "bundle.zip", "found a file"),
         (tmp_path / "empty", "found no plan.yaml in it"),
         (tmp_path / "nowhere", "found no such folder"),
     ]:
         with pytest.raises(InputError, match=found):
-            require_ours(path)
+            require_lightskip_bundle(path)
 
 
 def test_weights_are_the_given_ones_or_the_bundles(tmp_path):
@@ -37,7 +37,7 @@ def test_weights_are_the_given_ones_or_the_bundles(tmp_path):
     assert file == tmp_path / "models" / "model.pt"
     assert note.endswith("the bundle's own")
     assert weights_file(tmp_path, tmp_path / "mine.pt") == (tmp_path / "mine.pt", "")
-    with pytest.raises(InputError, match="--checkpoint, too"):
+    with pytest.raises(InputError, match="--checkpoint as well"):
         weights_file(tmp_path, tmp_path / "mine.pt", "fold_0")
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.export.layout import Layout, layout_of
+from pipeline.export.layout import Layout, find_layout
 
 
 @pytest.mark.parametrize(
@@ -12,11 +12,11 @@ from pipeline.export.layout import Layout, layout_of
     ],
 )
 def test_the_first_case_tells(image, label, expected):
-    assert layout_of({"training": [{"image": image, "label": label}]}) == expected
+    assert find_layout({"training": [{"image": image, "label": label}]}) == expected
 
 
 def test_without_a_datalist_it_is_the_decathlons():
-    assert layout_of(None) == layout_of({"training": []}) == Layout()
+    assert find_layout(None) == find_layout({"training": []}) == Layout()
 
 
 def test_pictures():

@@ -12,7 +12,7 @@ import yaml
 from pipeline.bundle.plan import load_plan
 from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
-from pipeline.export.network import Exported, load_network
+from pipeline.export.network import ExportedNetwork, load_network
 from pipeline.networks import Skip, VNet
 from pipeline.networks.spec_file import save_weights
 
@@ -49,7 +49,7 @@ def make_bundle(folder: Path, skip: Any, imports: list[str] | None = None) -> Pa
     return folder
 
 
-def load(bundle: Path, checkpoint: Path | None = None) -> Exported:
+def load(bundle: Path, checkpoint: Path | None = None) -> ExportedNetwork:
     return load_network(bundle, load_plan(bundle), checkpoint)
 
 
@@ -81,8 +81,8 @@ def test_weights_are_the_bundles_own(tmp_path):
     assert not made.is_pruned
     assert made.parameters == sum(parameter.numel() for parameter in network.parameters())
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in made.pruned.weights.items())
-    assert made.registering == ["pipeline.networks.select_attend_transfer"]
-    assert made.own == []
+    assert made.skip_modules == ["pipeline.networks.select_attend_transfer"]
+    assert made.user_modules == []
 
 
 def test_other_weights_may_be_named(tmp_path):
@@ -92,8 +92,8 @@ def test_other_weights_may_be_named(tmp_path):
     made = load(bundle, save(other, tmp_path / "other.pt"))
     assert torch.equal(made.pruned.weights["head.weight"], other.head.weight)
     assert made.source == tmp_path / "other.pt"
-    # Both kinds of skip are registered by a module of ours.
-    assert made.registering == ["pipeline.networks.select_attend_transfer", "pipeline.networks.skips"]
+    # A module of LightSkip registers both kinds of skip.
+    assert made.skip_modules == ["pipeline.networks.select_attend_transfer", "pipeline.networks.skips"]
 
 
 def test_weights_say_which_network_they_are_of(tmp_path):
@@ -104,14 +104,14 @@ def test_weights_say_which_network_they_are_of(tmp_path):
     assert made.pruned.spec == other.spec
     assert (made.title, made.channels) == ("V-Net", (4, 6, 8))
     assert made.target == "pipeline.networks.vnet.VNet"
-    assert made.registering == ["pipeline.networks.skips"]
+    assert made.skip_modules == ["pipeline.networks.skips"]
 
 
 def test_a_window_that_their_network_does_not_take_is_refused(tmp_path):
     bundle = make_bundle(tmp_path / "bundle", "sat")
     deep = VNet(3, 1, 4, (2,) * 8, kernel_size=3, norm="instance")
     save_weights(deep.state_dict(), tmp_path / "model.pt", deep.spec)
-    with pytest.raises(InputError, match=r"window: found .* does not take; expected multiples of \(128, 128, 128\)"):
+    with pytest.raises(InputError, match=r"window: found .* does not accept; expected multiples of \(128, 128, 128\)"):
         load(bundle, tmp_path / "model.pt")
 
 
@@ -151,8 +151,8 @@ def test_ones_own_skip_connection_is_found_beside_the_plan(tmp_path, clean):
     (bundle / "skips_of_a_test.py").write_text(OWN)
     weights = save(network_of(["concat", "none"]), tmp_path / "model.pt")
     made = load(bundle, weights)
-    assert made.own == [bundle / "skips_of_a_test.py"]
-    assert made.registering == ["pipeline.networks.skips"]
+    assert made.user_modules == [bundle / "skips_of_a_test.py"]
+    assert made.skip_modules == ["pipeline.networks.skips"]
 
 
 def test_a_module_from_elsewhere_cannot_be_carried(tmp_path, clean, monkeypatch):
@@ -168,9 +168,9 @@ def test_a_module_from_elsewhere_cannot_be_carried(tmp_path, clean, monkeypatch)
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (None, r"missing_of_a_test cannot be imported \(ModuleNotFoundError: .*put missing_of_a_test.py there"),
-        ("1 / 0\n", r"missing_of_a_test cannot be imported \(ZeroDivisionError: division by zero\)"),
-        ("x = \n", r"missing_of_a_test cannot be imported \(SyntaxError: "),
+        (None, r"missing_of_a_test, which cannot be imported \(ModuleNotFoundError: .*put missing_of_a_test.py there"),
+        ("1 / 0\n", r"missing_of_a_test, which cannot be imported \(ZeroDivisionError: division by zero\)"),
+        ("x = \n", r"missing_of_a_test, which cannot be imported \(SyntaxError: "),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named(tmp_path, clean, text, found):
@@ -184,7 +184,9 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path, clean, text, found)
 @pytest.mark.parametrize("skip", ["satt", ["sat", {"mapps": 4}]])
 def test_a_network_that_cannot_be_built_is_told(tmp_path, skip):
     bundle = make_bundle(tmp_path / "bundle", skip)
-    with pytest.raises(InputError, match=r"inference\.json: found a network that cannot be built: .*(SATT|mapps)"):
+    with pytest.raises(
+        InputError, match=r"inference\.json: found settings from which the network cannot be built: .*(SATT|mapps)"
+    ):
         load(bundle, save(network_of("sat"), tmp_path / "model.pt"))
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.export.norms import with_exact_norms
+from pipeline.export.norms import make_norms_exact
 from pipeline.networks import VNet
 
 
@@ -17,12 +17,12 @@ def test_it_is_the_same_normalisation(norm, shape, affine):
     x = torch.randn(2, 3, *shape) * 5 + 100
     # Against PyTorch's own in double precision.
     expected = layer.double()(x.double())
-    torch.testing.assert_close(with_exact_norms(layer.float())(x).double(), expected, rtol=0, atol=2e-5)
+    torch.testing.assert_close(make_norms_exact(layer.float())(x).double(), expected, rtol=0, atol=2e-5)
 
 
 def test_means_are_taken_axis_by_axis():
-    # Added up in one go, in float32, small numbers vanish beside a large sum: 1e8 + 1 is 1e8.
-    layer = with_exact_norms(nn.InstanceNorm2d(1))
+    # In one float32 sum, small numbers are lost next to a large sum: 1e8 + 1 is 1e8.
+    layer = make_norms_exact(nn.InstanceNorm2d(1))
     exported = torch.export.export(layer, (torch.zeros(1, 1, 4, 4),), strict=False)
     means = [node.args[1] for node in exported.graph.nodes if "mean" in str(node.target)]
     assert means == [[3], [2], [3], [2]]
@@ -31,7 +31,7 @@ def test_means_are_taken_axis_by_axis():
 def test_a_network_keeps_its_output_and_stays_as_it_was():
     torch.manual_seed(0)
     network = VNet(3, 1, 3, (4, 8), norm=("instance", {"affine": True})).eval()
-    changed = with_exact_norms(network)
+    changed = make_norms_exact(network)
     x = torch.randn(1, 1, 8, 8, 8)
     torch.testing.assert_close(changed(x), network(x), rtol=0, atol=1e-5)
     assert any(isinstance(part, nn.InstanceNorm3d) for part in network.modules())
@@ -40,4 +40,4 @@ def test_a_network_keeps_its_output_and_stays_as_it_was():
 
 def test_running_statistics_stay():
     layer = nn.InstanceNorm3d(2, track_running_stats=True)
-    assert isinstance(with_exact_norms(nn.Sequential(layer))[0], nn.InstanceNorm3d)
+    assert isinstance(make_norms_exact(nn.Sequential(layer))[0], nn.InstanceNorm3d)

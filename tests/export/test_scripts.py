@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.export.scripts import Carried, carry, defining_module
+from pipeline.export.scripts import CarriedCode, carry_code, find_defining_module
 from pipeline.networks import VNet
 
 MODULES = [
@@ -83,8 +83,8 @@ REWRITTEN = {
 
 
 @pytest.fixture(scope="module")
-def carried() -> Carried:
-    return carry("phantom", MODULES, [], registering=REGISTERING)
+def carried() -> CarriedCode:
+    return carry_code("phantom", MODULES, [], skip_modules=REGISTERING)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def imported(tmp_path: Path) -> Iterator[object]:
     """Writes a carried package and imports it; forgets it after the test."""
     before = set(sys.modules)
 
-    def write_and_import(package: Carried) -> ModuleType:
+    def write_and_import(package: CarriedCode) -> ModuleType:
         for path, text in package.files.items():
             file = tmp_path / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -159,11 +159,11 @@ def test_carried_network_computes_the_same(carried, imported):
 
 
 def test_two_packages_live_beside_each_other(imported):
-    first = carry("phantom", ["pipeline.networks.vnet"], [], registering=REGISTERING)
-    second = carry("phantom", ["pipeline.networks.vnet", "pipeline.training.muon"], [], registering=REGISTERING)
+    first = carry_code("phantom", ["pipeline.networks.vnet"], [], skip_modules=REGISTERING)
+    second = carry_code("phantom", ["pipeline.networks.vnet", "pipeline.training.muon"], [], skip_modules=REGISTERING)
     assert first.package != second.package
-    assert first == carry("phantom", ["pipeline.networks.vnet"], [], registering=REGISTERING)
-    assert carry("other", ["pipeline.networks.vnet"], []).package.startswith("other_")
+    assert first == carry_code("phantom", ["pipeline.networks.vnet"], [], skip_modules=REGISTERING)
+    assert carry_code("other", ["pipeline.networks.vnet"], []).package.startswith("other_")
     imported(first)
     imported(second)
     skips = [importlib.import_module(f"{each.package}.networks.skips").Skip for each in (first, second)]
@@ -175,7 +175,7 @@ def test_own_skip_connection_is_carried(tmp_path, imported):
     file = tmp_path / "plan" / "my_skips.py"
     # As some editors write it.
     file.write_text("\ufeff" + OWN, encoding="utf-8")
-    package = carry("phantom", ["pipeline.networks.vnet"], [file], registering=["pipeline.networks.skips"])
+    package = carry_code("phantom", ["pipeline.networks.vnet"], [file], skip_modules=["pipeline.networks.skips"])
     text = package.files[f"{package.package}/my_skips.py"]
     expected = OWN
     for before, after in REWRITTEN.items():
@@ -193,7 +193,7 @@ def test_own_skip_connection_is_carried(tmp_path, imported):
 def test_several_homes_of_one_import_get_a_line_each(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def late():\n    from pipeline.networks import VNet, Skip as S\n    return VNet, S\n")
-    package = carry("phantom", [], [file])
+    package = carry_code("phantom", [], [file])
     assert package.files[f"{package.package}/mine.py"].splitlines()[1:3] == [
         "    from .networks.vnet import VNet",
         "    from .networks.skips import Skip as S",
@@ -203,7 +203,7 @@ def test_several_homes_of_one_import_get_a_line_each(tmp_path):
 def test_what_lightskip_imports_in_turn_is_carried(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from pipeline.networks import selected_channels\n")
-    package = carry("phantom", [], [file])
+    package = carry_code("phantom", [], [file])
     networks = {path.rpartition("/")[2] for path in package.files if "/networks/" in path}
     assert networks >= {"select_attend_transfer.py", "skips.py", "blocks.py", "levels.py"}
 
@@ -211,14 +211,14 @@ def test_what_lightskip_imports_in_turn_is_carried(tmp_path):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("import pipeline.networks\n", "line 1: found an import of pipeline.networks as a whole"),
-        ("\nimport math, pipeline\n", "line 2: found an import of pipeline as a whole"),
-        ("from pipeline import networks\n", "line 1: found an import of pipeline.networks as a whole"),
-        ("from pipeline.networks import *\n", "line 1: found an import of pipeline.networks as a whole"),
-        ("import helper\n", "line 1: found an import of helper, a module beside it"),
-        ("def f():\n    from helper.x import y\n", "line 2: found an import of helper.x, a module beside it"),
-        ("from folder.inner import y\n", "line 1: found an import of folder.inner, a module beside it"),
-        ("from pipeline.networks.nothing import y\n", "found no module of LightSkip of that name"),
+        ("import pipeline.networks\n", "line 1: found an import of the whole package pipeline.networks"),
+        ("\nimport math, pipeline\n", "line 2: found an import of the whole package pipeline"),
+        ("from pipeline import networks\n", "line 1: found an import of the whole package pipeline.networks"),
+        ("from pipeline.networks import *\n", "line 1: found an import of the whole package pipeline.networks"),
+        ("import helper\n", "line 1: found an import of helper, a module in the same folder"),
+        ("def f():\n    from helper.x import y\n", "line 2: found an import of helper.x, a module in the same folder"),
+        ("from folder.inner import y\n", "line 1: found an import of folder.inner, a module in the same folder"),
+        ("from pipeline.networks.nothing import y\n", "found no LightSkip module of that name"),
     ],
 )
 def test_imports_that_cannot_be_carried_are_refused(tmp_path, text, found):
@@ -228,7 +228,7 @@ def test_imports_that_cannot_be_carried_are_refused(tmp_path, text, found):
     file = tmp_path / "mine.py"
     file.write_text(text)
     with pytest.raises(InputError) as error:
-        carry("phantom", ["pipeline.networks.vnet"], [file])
+        carry_code("phantom", ["pipeline.networks.vnet"], [file])
     assert found in str(error.value)
 
 
@@ -236,15 +236,15 @@ def test_imports_that_cannot_be_carried_are_refused(tmp_path, text, found):
 def test_own_module_must_not_be_called_as_a_package_of_ours(tmp_path, name):
     file = tmp_path / f"{name}.py"
     file.write_text("from pipeline.networks import Skip\n")
-    with pytest.raises(InputError, match=f"a module called {name}, as one of"):
-        carry("phantom", ["pipeline.training.muon"], [file])
+    with pytest.raises(InputError, match=f"a module called {name}, like a LightSkip package"):
+        carry_code("phantom", ["pipeline.training.muon"], [file])
 
 
 def test_a_package_of_ours_is_no_module_to_carry():
     with pytest.raises(InputError, match="a package of LightSkip"):
-        carry("phantom", ["pipeline.networks"], [])
-    with pytest.raises(InputError, match="no module of LightSkip of that name"):
-        carry("phantom", ["pipeline.networks.unet"], [])
+        carry_code("phantom", ["pipeline.networks"], [])
+    with pytest.raises(InputError, match="no LightSkip module of that name"):
+        carry_code("phantom", ["pipeline.networks.unet"], [])
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,6 @@ def test_a_package_of_ours_is_no_module_to_carry():
     ],
 )
 def test_defining_module(module, name, home):
-    assert defining_module(module, name) == home
+    assert find_defining_module(module, name) == home
     # By Python itself.
     assert getattr(importlib.import_module(module), name) is not None

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.export.targets import retarget, targets
+from pipeline.export.targets import list_targets, retarget
 
 CONFIG = {
     "network_def": {"_target_": "pipeline.networks.VNet", "skip": "@skip"},
@@ -23,12 +23,12 @@ NAMES = {
 
 
 def test_targets_are_led_to_the_modules_that_define_them():
-    assert set(targets(CONFIG)) == {
+    assert set(list_targets(CONFIG)) == {
         ("pipeline.networks.vnet", "VNet"),
         ("pipeline.training.muon", "Muon"),
         ("pipeline.training.parameters", "parameter_groups"),
     }
-    assert list(targets({"a": [1, None, "pipeline.networks.VNet"]})) == []
+    assert list(list_targets({"a": [1, None, "pipeline.networks.VNet"]})) == []
 
 
 def test_parts_of_ours_get_the_bundles_names_and_wait_for_the_path_to_them():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.inference import Ensemble, Mirrored, mirrored
+from pipeline.inference import Ensemble, Mirrored, mirror_network
 
 
 def network(spatial_dims: int = 3, seed: int = 0) -> nn.Module:
@@ -54,14 +54,14 @@ def test_an_axis_counts_once_however_often_it_is_named() -> None:
 
 def test_without_axes_it_is_the_network_itself() -> None:
     net = network()
-    assert mirrored(net, ()) is net
-    assert isinstance(mirrored(net, [1]), Mirrored)
+    assert mirror_network(net, ()) is net
+    assert isinstance(mirror_network(net, [1]), Mirrored)
 
 
 def test_the_inner_network_keeps_its_weights_and_their_names() -> None:
     net = network()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    wrapped = mirrored(net, (0, 1, 2))
+    wrapped = mirror_network(net, (0, 1, 2))
     with torch.no_grad():
         wrapped(image())
     assert net.state_dict().keys() == before.keys()

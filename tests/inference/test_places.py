@@ -1,11 +1,11 @@
-"""Places by hand: what index of the scan lies where in the network's grid."""
+"""Positions of a scan's voxels in the network's grid, computed by hand."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from pipeline.inference.places import grid_change, leaning_places, straight_axes
+from pipeline.inference.places import compute_grid_change, find_leaning_places, find_straight_axes
 
 
 def change(*rows: tuple[float, float, float, float]) -> np.ndarray:
@@ -22,13 +22,15 @@ def test_the_change_goes_from_the_scan_to_the_network() -> None:
     # The scan: x runs to the left from 10 mm in steps of 2 mm. The network's grid: to the right from 0, 1 mm.
     scan = np.array([[-2, 0, 0, 10], [0, 3, 0, 0], [0, 0, 1, -4], [0, 0, 0, 1]], dtype=float)
     network = np.diag([1.0, 1.5, 1.0, 1.0])
-    # Index 3 of the scan lies at 10 - 6 = 4 mm, at 6 mm and at -3 mm: voxel (4, 4, -3).
-    np.testing.assert_allclose(grid_change(network, scan) @ [3, 2, 1, 1], [4, 4, -3, 1])
+    # Index 3 of the scan is at 10 - 6 = 4 mm, at 6 mm and at -3 mm: voxel (4, 4, -3).
+    np.testing.assert_allclose(compute_grid_change(network, scan) @ [3, 2, 1, 1], [4, 4, -3, 1])
 
 
 def test_axes_that_are_swapped_and_flipped_are_straight() -> None:
     # Network axis 0 runs against scan axis 2 at half its spacing, axis 1 along scan axis 0 with a shift of a quarter.
-    axes = straight_axes(change((0, 0, -2, 4), (1, 0, 0, 0.25), (0, 1, 0, 0)), shape=(3, 2, 3), network_shape=(5, 4, 2))
+    axes = find_straight_axes(
+        change((0, 0, -2, 4), (1, 0, 0, 0.25), (0, 1, 0, 0)), shape=(3, 2, 3), network_shape=(5, 4, 2)
+    )
     assert axes is not None
     first, second, third = axes
     assert [axis.scan_axis for axis in axes] == [2, 0, 1]
@@ -39,7 +41,9 @@ def test_axes_that_are_swapped_and_flipped_are_straight() -> None:
 
 
 def test_beyond_the_border_its_voxel_goes_on() -> None:
-    axes = straight_axes(change((1, 0, 0, -0.75), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(5, 1, 1), network_shape=(3, 1, 1))
+    axes = find_straight_axes(
+        change((1, 0, 0, -0.75), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(5, 1, 1), network_shape=(3, 1, 1)
+    )
     assert axes is not None
     # Places -0.75, 0.25, 1.25, 2.25, 3.25 in a grid of three voxels.
     assert axes[0].lower.tolist() == [0, 0, 1, 2, 2]
@@ -48,7 +52,7 @@ def test_beyond_the_border_its_voxel_goes_on() -> None:
 
 
 def test_rounding_of_affines_is_no_reason_to_interpolate() -> None:
-    axes = straight_axes(
+    axes = find_straight_axes(
         change((1 + 1e-7, 1e-9, 0, -3e-6), (0, 1, 0, 5e-5), (0, 0, 1, 2e-3)), shape=(9, 9, 9), network_shape=(9, 9, 9)
     )
     assert axes is not None
@@ -57,9 +61,11 @@ def test_rounding_of_affines_is_no_reason_to_interpolate() -> None:
 
 
 def test_what_a_range_of_the_grid_is_enough_for() -> None:
-    axes = straight_axes(change((0.5, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(9, 1, 1), network_shape=(5, 1, 1))
+    axes = find_straight_axes(
+        change((0.5, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)), shape=(9, 1, 1), network_shape=(5, 1, 1)
+    )
     assert axes is not None
-    # Index i lies at i / 2: 2 at voxel 1, 5 between 2 and 3.
+    # Index i is at i / 2: 2 at voxel 1, 5 between 2 and 3.
     assert axes[0].between(0, 4) == slice(0, 9)
     assert axes[0].between(1, 2) == slice(2, 5)
     assert axes[0].between(1, 1) == slice(2, 3)
@@ -68,7 +74,7 @@ def test_what_a_range_of_the_grid_is_enough_for() -> None:
 
 def test_ranges_that_share_a_voxel_leave_no_index_out() -> None:
     for factor, shift in ((0.37, 0.1), (-0.83, 8.9), (1.7, -2.0), (1.0, 0.0)):
-        axes = straight_axes(change((factor, 0, 0, shift), (0, 1, 0, 0), (0, 0, 1, 0)), (30, 1, 1), (10, 1, 1))
+        axes = find_straight_axes(change((factor, 0, 0, shift), (0, 1, 0, 0), (0, 0, 1, 0)), (30, 1, 1), (10, 1, 1))
         assert axes is not None
         found = {index for low in range(9) for index in range(30)[axes[0].between(low, low + 1)]}
         assert found == set(range(30))
@@ -84,11 +90,11 @@ def test_ranges_that_share_a_voxel_leave_no_index_out() -> None:
     ],
 )
 def test_what_leans_has_no_straight_axes(leaning: np.ndarray) -> None:
-    assert straight_axes(leaning, (11, 11, 11), (11, 11, 11)) is None
+    assert find_straight_axes(leaning, (11, 11, 11), (11, 11, 11)) is None
 
 
 def test_an_axis_of_one_voxel_cannot_lean() -> None:
-    assert straight_axes(change((1, 0, 0.3, 0), (0, 1, 0, 0), (0, 0, 1, 0)), (4, 4, 1), (4, 4, 1))
+    assert find_straight_axes(change((1, 0, 0.3, 0), (0, 1, 0, 0), (0, 0, 1, 0)), (4, 4, 1), (4, 4, 1))
 
 
 @pytest.mark.parametrize("first", [(0, 0, 0), (2, 1, 0)])
@@ -117,7 +123,7 @@ def test_leaning_places_are_those_of_the_box_and_no_others(
             expected[index] = (*lower, *upper, *(place - lower))
     found = {
         tuple(index): numbers
-        for places in leaning_places(matrix, shape, network_shape, first, last)
+        for places in find_leaning_places(matrix, shape, network_shape, first, last)
         for index, numbers in zip(
             places.index.T.tolist(), np.vstack([places.lower, places.upper, places.weight]).T.tolist(), strict=True
         )
@@ -129,7 +135,7 @@ def test_leaning_places_are_those_of_the_box_and_no_others(
 
 
 def test_leaning_places_come_once_and_plane_by_plane() -> None:
-    planes = list(leaning_places(turned(30), (5, 6, 3), (9, 9, 3), (0, 0, 0), (8, 8, 2)))
+    planes = list(find_leaning_places(turned(30), (5, 6, 3), (9, 9, 3), (0, 0, 0), (8, 8, 2)))
     # The network's first axis runs mostly along the scan's first.
     assert [set(places.index[0].tolist()) for places in planes] == [{number} for number in range(5)]
     indices = np.concatenate([places.index.T for places in planes])

@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from pipeline.inference import restore
-from pipeline.inference.places import grid_change
-from pipeline.inference.restore import Restored
+from pipeline.inference.places import compute_grid_change
+from pipeline.inference.restore import ScanGridLabels
 
 CLASSES = 4
 # Scan's shape, its affine's axes, spacing of the network's grid (mm).
@@ -54,7 +54,7 @@ class Case:
         data = preprocessing({"image": MetaTensor(torch.rand(1, *self.shape), affine=torch.as_tensor(affine))})
         image = data["image"]
         self.network_shape = tuple(image.shape[1:])
-        self.change = grid_change(np.asarray(image.affine), affine)
+        self.change = compute_grid_change(np.asarray(image.affine), affine)
         self.logits = blurred((classes, *self.network_shape))
         self.logits[-1] += favoured
         probabilities = torch.softmax(self.logits, dim=0)
@@ -66,9 +66,9 @@ class Case:
         places = np.tensordot(self.change[:3, :3], np.indices(self.shape), 1) + self.change[:3, 3].reshape(3, 1, 1, 1)
         self.expected_entropy = ndimage.map_coordinates(entropy, places, order=1, mode="nearest")
 
-    def restored(self, *, strips: int = 1, rows: int = 100, everything: bool = False) -> Restored:
+    def restored(self, *, strips: int = 1, rows: int = 100, everything: bool = False) -> ScanGridLabels:
         classes = len(self.logits)
-        result = Restored(
+        result = ScanGridLabels(
             self.shape,
             self.network_shape,
             self.change,
@@ -159,7 +159,7 @@ def test_the_probabilities_sum_to_one_and_entropy_lies_between_0_and_1() -> None
 
 def test_entropy_of_one_sure_class_is_0_and_of_all_alike_1() -> None:
     entropy = np.full((2, 1, 1), np.nan, np.float32)
-    result = Restored((2, 1, 1), (2, 1, 1), np.eye(4), classes=3, entropy=entropy)
+    result = ScanGridLabels((2, 1, 1), (2, 1, 1), np.eye(4), classes=3, entropy=entropy)
     logits = torch.zeros(3, 2, 1, 1)
     logits[1, 0] = 200  # e^-200 is 0 in float32, and 0 log 0 is 0
     result.add(0, logits)
@@ -169,7 +169,7 @@ def test_entropy_of_one_sure_class_is_0_and_of_all_alike_1() -> None:
 def test_entropy_halfway_is_the_mean() -> None:
     # Three indices on two voxels, the middle one halfway; two classes with 0.5 and 0.5, and with 0.9 and 0.1.
     entropy = np.empty((3, 1, 1), np.float32)
-    result = Restored((3, 1, 1), (2, 1, 1), np.diag([0.5, 1, 1, 1]), classes=2, entropy=entropy)
+    result = ScanGridLabels((3, 1, 1), (2, 1, 1), np.diag([0.5, 1, 1, 1]), classes=2, entropy=entropy)
     result.add(0, torch.tensor([[0.5, 0.9], [0.5, 0.1]]).log().view(2, 2, 1, 1))
     of_second = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
     np.testing.assert_allclose(entropy.ravel(), [1, (1 + of_second) / 2, of_second], atol=1e-6)
@@ -178,7 +178,7 @@ def test_entropy_halfway_is_the_mean() -> None:
 @pytest.mark.parametrize(("classes", "dtype"), [(2, np.uint8), (256, np.uint8), (257, np.uint16), (300, np.uint16)])
 @pytest.mark.parametrize("name", ["finer", "its own", "sheared"])
 def test_the_labels_are_the_smallest_integers_that_hold_all(name: str, classes: int, dtype: type) -> None:
-    # The last class, whose number is the largest, shall be found somewhere.
+    # The last class, whose number is the largest, must be found somewhere.
     case = Case(name, classes, favoured=4)
     result = case.restored(rows=4)
     assert result.labels.dtype == dtype
@@ -196,26 +196,26 @@ def test_of_equally_probable_classes_the_first_is_taken(
     # second axis, so that leaning along it changes nothing.
     change = np.diag([0.5, 1, 1, 1])
     change[1, 0] = lean
-    result = Restored((3, 3, 1), (2, 3, 1), change, classes=4)
+    result = ScanGridLabels((3, 3, 1), (2, 3, 1), change, classes=4)
     logits = torch.zeros(4, 2, 3, 1)
     logits[2, 0], logits[1, 1] = 200, 200
     result.add(0, logits)
     assert result.labels[..., 0].T.tolist() == [[2, 1, 1]] * 3
-    everywhere = Restored((3, 3, 1), (2, 3, 1), change, classes=4)
+    everywhere = ScanGridLabels((3, 3, 1), (2, 3, 1), change, classes=4)
     everywhere.add(0, torch.zeros(4, 2, 3, 1))
     assert not everywhere.labels.any()
 
 
 def test_the_best_class_between_two_may_be_a_third() -> None:
     """Why voxels around a place that do not agree are looked into: 0.6 and 0 against 0 and 0.6, but twice 0.4."""
-    result = Restored((3, 1, 1), (2, 1, 1), np.diag([0.5, 1, 1, 1]), classes=3)
+    result = ScanGridLabels((3, 1, 1), (2, 1, 1), np.diag([0.5, 1, 1, 1]), classes=3)
     result.add(0, torch.tensor([[0.6, 1e-9], [1e-9, 0.6], [0.4, 0.4]]).log().view(3, 2, 1, 1))
     assert result.labels.ravel().tolist() == [0, 2, 1]
 
 
 def test_a_picture_has_one_voxel_in_depth() -> None:
     logits = blurred((3, 12, 10))
-    result = Restored((23, 10, 1), (12, 10, 1), np.diag([0.5, 1, 1, 1]), classes=3)
+    result = ScanGridLabels((23, 10, 1), (12, 10, 1), np.diag([0.5, 1, 1, 1]), classes=3)
     for start, second, part in parts(logits, strips=2, rows=5):
         result.add(start, part, second=second)
     x, y = np.indices((23, 10))
@@ -228,5 +228,5 @@ def test_the_paths_are_the_ones_meant() -> None:
     """That grids called leaning take the leaning path, and the others the straight one."""
     for name in GRIDS:
         case = case_of(name)
-        result = Restored(case.shape, case.network_shape, case.change, classes=CLASSES)
+        result = ScanGridLabels(case.shape, case.network_shape, case.change, classes=CLASSES)
         assert (result._axes is None) == (name in LEANING)

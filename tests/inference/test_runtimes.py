@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.errors import InputError
-from pipeline.inference import Ensemble, mirrored
+from pipeline.inference import Ensemble, mirror_network
 from pipeline.inference import runtimes as module
-from pipeline.inference.runtimes import OpenVINONetwork, on_runtime
-from pipeline.inference.signal_stack import signal_stack
+from pipeline.inference.runtimes import OpenVINONetwork, load_on_runtime
+from pipeline.inference.signal_stack import read_signal_stack
 from pipeline.networks import VNet
 from pipeline.networks.precision import cpu_has_bfloat16
 
-# Not by importing it: that would tell its maker.
+# Not by importing it, which would start its telemetry.
 pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 
 SPATIAL = (16, 24, 12)
@@ -46,7 +46,7 @@ def differing(found: Tensor, expected: Tensor) -> float:
 
 def test_pytorch_s_is_the_network_itself() -> None:
     network = vnet()
-    assert on_runtime(network, "pytorch", shape=(2, *SPATIAL), precision="float32") is network
+    assert load_on_runtime(network, "pytorch", shape=(2, *SPATIAL), precision="float32") is network
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_pytorch_s_is_the_network_itself() -> None:
 )
 def test_the_logits_are_pytorch_s_for_any_number_of_windows(dims: int, changed: dict[str, Any]) -> None:
     network, spatial = vnet(dims, **changed), SPATIAL[:dims]
-    there = on_runtime(network, "openvino", shape=(2, *spatial), precision="float32")
+    there = load_on_runtime(network, "openvino", shape=(2, *spatial), precision="float32")
     for number in (1, 3):
         x = windows(number, spatial)
         assert differing(there(x), network(x)) < 1e-5
@@ -87,9 +87,9 @@ def test_mirrored_inputs_and_several_networks_are_averaged() -> None:
     networks = [vnet(seed=seed) for seed in (0, 1)]
     there = [OpenVINONetwork(network, shape=(2, *SPATIAL)) for network in networks]
     x = windows(2)
-    expected = mirrored(Ensemble(networks), (0, 2))(x)
+    expected = mirror_network(Ensemble(networks), (0, 2))(x)
     assert differing(expected, networks[0](x)) > 0.1
-    assert differing(mirrored(Ensemble(there), (0, 2))(x), expected) < 1e-5
+    assert differing(mirror_network(Ensemble(there), (0, 2))(x), expected) < 1e-5
     # Not contiguous.
     turned = windows(1, (24, 16, 12)).transpose(2, 3)
     assert differing(there[0](turned), networks[0](turned)) < 1e-5
@@ -114,8 +114,8 @@ def test_it_takes_the_threads_that_pytorch_has() -> None:
     asked = []
 
     class Spied(OpenVINONetwork):
-        def _compiled(self, model: Any, shape: Any) -> Any:
-            compiled = super()._compiled(model, shape)
+        def _compile(self, model: Any, shape: Any) -> Any:
+            compiled = super()._compile(model, shape)
             asked.append(compiled.get_property("INFERENCE_NUM_THREADS"))
             return compiled
 
@@ -131,8 +131,8 @@ def test_it_takes_the_threads_that_pytorch_has() -> None:
 def test_nothing_is_told_to_its_maker() -> None:
     OpenVINONetwork(vnet(), shape=(2, *SPATIAL))
     assert "openvino_telemetry" not in sys.modules
-    told = sys.modules["openvino.tools.ovc.telemetry_utils"]
-    assert told.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+    utils = sys.modules["openvino.tools.ovc.telemetry_utils"]
+    assert utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
 
 
 class _Function(nn.Module):
@@ -151,8 +151,8 @@ class _Function(nn.Module):
         # A number that Python makes of the first window becomes a constant.
         (lambda y: y * float(y.std()) ** 8 / 3 ** float(y[0, 0, 0, 0, 0]), "other logits"),
         (lambda y: y * float("nan"), "other logits"),
-        (lambda y: [y, y], "gives a list"),
-        (lambda y: (y, y), "gives a tuple"),
+        (lambda y: [y, y], "returns a list"),
+        (lambda y: (y, y), "returns a tuple"),
         (lambda y: torch.linalg.eigvalsh(y @ y.transpose(3, 4))[..., None] + y, "cannot convert"),
     ],
 )
@@ -165,11 +165,11 @@ def test_a_network_that_it_cannot_compute_is_refused(function: Callable[[Tensor]
 
 
 def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    openvino = module._silent_openvino()
+    openvino = module._import_openvino()
     # As on a CPU without bfloat16, where OpenVINO takes float32 without a word.
     compiled = SimpleNamespace(get_property=lambda _: openvino.Type.f32)
     core = SimpleNamespace(compile_model=lambda *_: compiled)
-    monkeypatch.setattr(module, "_silent_openvino", lambda: SimpleNamespace(Type=openvino.Type, Core=lambda: core))
+    monkeypatch.setattr(module, "_import_openvino", lambda: SimpleNamespace(Type=openvino.Type, Core=lambda: core))
     with pytest.raises(InputError, match="does not compute in bfloat16") as raised:
         OpenVINONetwork(vnet(), shape=(2, *SPATIAL), precision="bfloat16")
     assert "--set precision=float32" in raised.value.remedy
@@ -177,15 +177,15 @@ def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.Mon
 
 def test_a_signal_still_finds_its_stack_when_two_networks_are_gone() -> None:
     # Each one's plug-in puts back what it found: the second one must not have found the first one's.
-    before = signal_stack()
-    first, second = (on_runtime(vnet(), "openvino", shape=(2, *SPATIAL), precision="float32") for _ in range(2))
+    before = read_signal_stack()
+    first, second = (load_on_runtime(vnet(), "openvino", shape=(2, *SPATIAL), precision="float32") for _ in range(2))
     first(windows(1))
-    assert signal_stack() == before
+    assert read_signal_stack() == before
     del first
     gc.collect()
     second(windows(1))
     del second
     gc.collect()
-    assert signal_stack() == before
+    assert read_signal_stack() == before
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)

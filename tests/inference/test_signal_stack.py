@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pipeline.inference.signal_stack import own_signal_stack, signal_stack
+from pipeline.inference.signal_stack import keep_signal_stack, read_signal_stack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stack for signals of Linux")
 
@@ -13,10 +13,10 @@ class Stack(ctypes.Structure):
 
 
 def test_what_a_library_sets_is_put_back():
-    before = signal_stack()
+    before = read_signal_stack()
     room = ctypes.create_string_buffer(65536)
-    with own_signal_stack():
+    with keep_signal_stack():
         other = Stack(ctypes.addressof(room), 0, len(room))
         assert ctypes.CDLL(None).sigaltstack(ctypes.byref(other), None) == 0
-        assert signal_stack() == (ctypes.addressof(room), 0, len(room))
-    assert signal_stack() == before
+        assert read_signal_stack() == (ctypes.addressof(room), 0, len(room))
+    assert read_signal_stack() == before

@@ -13,7 +13,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.inference import PrecisionSlidingWindowInferer, windows
-from pipeline.inference.windows import Windows, window_size
+from pipeline.inference.windows import Windows, find_window_size
 
 CLASSES = 3
 CPU = torch.device("cpu")
@@ -205,7 +205,7 @@ def test_a_scan_of_one_value_is_one_window() -> None:
 
 def test_the_size_of_a_window() -> None:
     def size(roi: Any) -> tuple[int, ...]:
-        return window_size(SlidingWindowInferer(roi_size=roi), (40, 30, 20))
+        return find_window_size(SlidingWindowInferer(roi_size=roi), (40, 30, 20))
 
     assert size((16, 16, 8)) == (16, 16, 8)
     assert size(16) == (16, 16, 16)
@@ -245,7 +245,7 @@ def test_a_slab_takes_no_more_than_is_said(
     peaks = []
     for strip in some.strips(strips):
         with Memory(some.image, some.weights, output) as memory:
-            # Rows that nobody keeps.
+            # The rows are discarded.
             deque(some.rows(lambda _: output, strip), maxlen=0)
         peaks.append(memory.peak)
     # Besides there is what belongs to one window: its voxels, twice while they are stacked, and its weighted logits.

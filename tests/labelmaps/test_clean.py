@@ -192,7 +192,7 @@ def test_a_minimum_of_a_picture_is_in_mm2() -> None:
     affine = np.diag([0.5, 3.0, 1.0, 1.0])
     cleaned = CleanLabelMapd("pred", minimum_mm2={1: 2.9})(case(label_map, affine))["pred"]
     np.testing.assert_array_equal(cleaned[0].numpy(), picture("11..", "....", "..11"))
-    with pytest.raises(ValueError, match="has 2 axes: expected minimum_ml for three, and minimum_mm2 for two"):
+    with pytest.raises(ValueError, match="has 2 axes: expected minimum_ml for three axes, and minimum_mm2 for two"):
         CleanLabelMapd("pred", minimum_ml={1: 1.0})(case(label_map, affine))
 
 

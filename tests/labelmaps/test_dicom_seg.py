@@ -9,7 +9,7 @@ from monai.transforms import LoadImage
 
 from pipeline import __version__
 from pipeline.data.errors import InputError
-from pipeline.labelmaps.label_table import Label, label_table
+from pipeline.labelmaps.label_table import Label, make_label_table
 from pipeline.labelmaps.save import save_label_map
 
 HAS_HIGHDICOM = importlib.util.find_spec("highdicom") is not None
@@ -262,11 +262,11 @@ OBLIQUE = AFFINE @ np.array([[0.7, 0.7, 0, 0], [-0.7, 0.7, 0, 0], [0, 0, 1, 0], 
 @pytest.mark.parametrize(
     ("change", "matrix", "words"),
     [
-        (None, SHIFTED, "not all where"),
-        (None, OBLIQUE, "not all where"),
-        (None, AFFINE @ np.diag([1, 1, 1.5, 1]), "not all where"),
-        (twice, AFFINE, "not all where"),
-        (turned, AFFINE, "not all where"),
+        (None, SHIFTED, "that do not match the label map"),
+        (None, OBLIQUE, "that do not match the label map"),
+        (None, AFFINE @ np.diag([1, 1, 1.5, 1]), "that do not match the label map"),
+        (twice, AFFINE, "that do not match the label map"),
+        (turned, AFFINE, "that do not match the label map"),
         (other_series, AFFINE, "2 series"),
         (without("PixelSpacing"), AFFINE, "0 series"),
         (without("PatientID"), AFFINE, "PatientID"),
@@ -321,7 +321,7 @@ def test_a_real_series_as_gdcm_reads_it(real_data, tmp_path):
     # Regions that the scan itself gives: air, soft tissue, bone.
     label_map = np.digitize(scan.numpy(), [-500, 150]).astype(np.uint8)
     label_map[:, :, 3] = 0
-    table = label_table({"air": 0, "soft tissue": 1, "bone": 2})
+    table = make_label_table({"air": 0, "soft tissue": 1, "bone": 2})
     save_label_map(label_map, tmp_path / "a.dcm", scan=folder, affine=scan.affine.numpy(), table=table)
 
     _, found = masks(tmp_path / "a.dcm")

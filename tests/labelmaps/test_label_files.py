@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from pipeline.labelmaps.label_files import one_line, write_label_files
+from pipeline.labelmaps.label_files import to_one_line, write_label_files
 from pipeline.labelmaps.label_table import Label
 
 TABLE = [Label(1, "left lung", (255, 0, 51)), Label(300, 'lobe "upper"\n#2', (0, 128, 255))]
@@ -46,4 +46,4 @@ def test_both_files_are_the_same_again_and_nothing_else_is_there(tmp_path):
     [(" a  b ", "a b"), ("a\r\nb\x00c", "a b c"), ("Ärm", "Ärm"), ("", ""), ("a\u2028b", "a b")],
 )
 def test_a_name_is_one_line(name, expected):
-    assert one_line(name) == expected
+    assert to_one_line(name) == expected

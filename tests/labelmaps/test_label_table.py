@@ -1,19 +1,19 @@
-from pipeline.labelmaps.label_table import Label, label_table
+from pipeline.labelmaps.label_table import Label, make_label_table
 from pipeline.labelmaps.palette import label_colour
 
 
 def test_rows_follow_the_values_and_leave_the_background_out():
-    table = label_table({"posterior": 7, "nothing": 0, "anterior": 2})
+    table = make_label_table({"posterior": 7, "nothing": 0, "anterior": 2})
     assert [(row.value, row.name) for row in table] == [(2, "anterior"), (7, "posterior")]
     assert all(isinstance(row, Label) for row in table)
 
 
 def test_no_labels_give_no_rows():
-    assert label_table({}) == label_table({"background": 0}) == []
+    assert make_label_table({}) == make_label_table({"background": 0}) == []
 
 
 def test_a_colour_follows_from_the_value_alone():
-    few = label_table({"a": 1, "b": 5})
-    many = label_table({"x": 1, "y": 2, "z": 5})
+    few = make_label_table({"a": 1, "b": 5})
+    many = make_label_table({"x": 1, "y": 2, "z": 5})
     assert few[0].colour == many[0].colour == label_colour(1)
     assert few[1].colour == many[2].colour == label_colour(5)

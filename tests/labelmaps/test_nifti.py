@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from pipeline.data.errors import InputError
 from pipeline.data.images.door import read_header
 from pipeline.labelmaps.label_table import Label
-from pipeline.labelmaps.nifti import affine_3d, check_grid, scan_grid, write_nifti
+from pipeline.labelmaps.nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
 
 TABLE = [Label(1, "anterior & <left>", (255, 0, 51)), Label(7, "übrig\n\tx", (0, 128, 255))]
 AFFINE = np.diag([1.0, 2, 3, 1])
@@ -75,7 +75,7 @@ def test_names_change_neither_geometry_nor_voxels(tmp_path):
 def test_a_big_endian_scan_has_a_big_endian_extension(tmp_path):
     image = nib.Nifti1Image(np.zeros((5, 4, 3), np.int16), AFFINE)
     nib.save(nib.Nifti1Image(image.dataobj, AFFINE, image.header.as_byteswapped(">")), tmp_path / "scan.nii")
-    scan, shape, affine = scan_grid(tmp_path / "scan.nii")
+    scan, shape, affine = read_scan_grid(tmp_path / "scan.nii")
     assert shape == (5, 4, 3)
     np.testing.assert_array_equal(affine, AFFINE)
     write_nifti(volume(), tmp_path / "a.nii", dtype=np.uint16, scan=scan, affine=affine, table=TABLE)
@@ -97,13 +97,13 @@ def test_an_axis_too_long_for_nifti_1_gives_nifti_2(tmp_path):
 
 @pytest.mark.parametrize("name", ["scan.nrrd", "folder", "missing.hdr", None])
 def test_what_is_no_nifti_tells_nothing(tmp_path, name):
-    assert scan_grid(name and tmp_path / name) == (None, None, None)
+    assert read_scan_grid(name and tmp_path / name) == (None, None, None)
 
 
 def test_a_header_of_another_format_tells_nothing(tmp_path):
     (tmp_path / "scan.hdr").write_text("ENVI\nsamples = 3\n" * 40)
     (tmp_path / "scan.img").write_bytes(bytes(100))
-    assert scan_grid(tmp_path / "scan.hdr") == (None, None, None)
+    assert read_scan_grid(tmp_path / "scan.hdr") == (None, None, None)
 
 
 def test_the_grid_is_compared_at_the_corners():
@@ -120,5 +120,5 @@ def test_the_grid_is_compared_at_the_corners():
 
 def test_an_affine_of_a_picture_becomes_one_of_space():
     np.testing.assert_array_equal(
-        affine_3d([[2, 0, 5], [0, 3, 6], [0, 0, 1]]), [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 1, 0], [0, 0, 0, 1]]
+        to_affine_3d([[2, 0, 5], [0, 3, 6], [0, 0, 1]]), [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 1, 0], [0, 0, 0, 1]]
     )

@@ -25,7 +25,7 @@ from scipy.spatial.transform import Rotation
 
 import pipeline.inference
 from pipeline.data.errors import InputError
-from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.label_table import make_label_table
 from pipeline.labelmaps.save import SaveLabelMapd, SaveProbabilitiesd, save_label_map, save_volume
 
 SHAPE = (7, 9, 5)
@@ -439,7 +439,7 @@ def test_the_transform_tells_names_where_it_knows_them(tmp_path):
 def test_the_ending_decides_on_the_format(tmp_path, ending):
     label_map = labels(highest=400).astype(np.float32)
     path = tmp_path / f"out{ending}"
-    save_label_map(label_map, path, scan=None, affine=np.diag([2.0, 3, 4, 1]), table=label_table({"a": 1}))
+    save_label_map(label_map, path, scan=None, affine=np.diag([2.0, 3, 4, 1]), table=make_label_table({"a": 1}))
     saved = sitk.ReadImage(str(path))
     assert saved.GetPixelID() == sitk.sitkUInt16
     assert saved.GetSpacing() == (2, 3, 4)
@@ -512,7 +512,7 @@ def test_a_volume_in_a_file_needs_little_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert volume.nbytes == 96 << 20
-    # 16 MB at least are one block, without which nothing was measured.
+    # A block is at least 16 MB. With less, nothing was measured.
     assert 16 << 20 < of_volume < 64 << 20
     assert of_labels < 64 << 20
     saved = np.asarray(nib.load(tmp_path / "volume.nii.gz").dataobj)
@@ -533,7 +533,7 @@ def test_blocks_come_in_the_order_of_the_file(tmp_path, monkeypatch, order):
 
 
 def test_the_same_label_map_gives_the_same_file(tmp_path):
-    table = label_table({"a": 1, "b": 2})
+    table = make_label_table({"a": 1, "b": 2})
     for name in ("out.nii.gz", "out.seg.nrrd"):
         save_label_map(labels(), tmp_path / "1" / name, scan=None, affine=affine(), table=table)
         save_label_map(np.asfortranarray(labels()), tmp_path / "2" / name, scan=None, affine=affine(), table=table)

@@ -13,10 +13,10 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 
 from pipeline.data.structures import measure_structures
 from pipeline.evaluation.case_report import CaseReport
-from pipeline.evaluation.cleaning_cases import survey
+from pipeline.evaluation.cleaning_cases import survey_cases
 from pipeline.labelmaps.clean import CleanLabelMapd
-from pipeline.labelmaps.label_table import label_table
-from pipeline.labelmaps.statistics import label_statistics, write_table
+from pipeline.labelmaps.label_table import make_label_table
+from pipeline.labelmaps.statistics import measure_labels, write_table
 from pipeline.report import preview
 
 LABELS = {"background": 0, "liver": 1}
@@ -48,7 +48,7 @@ def test_cases_csv_and_statistics_csv_agree(label_map, tmp_path):
     (row,) = rows_of(tmp_path / "cases.csv")
     assert (float(row["reference_size"]), row["size_unit"]) == (pytest.approx(ML), "ml")
     assert float(row["prediction_size"]) == pytest.approx(ML)
-    statistics = label_statistics(label_map, None, LEANING, label_table(LABELS))
+    statistics = measure_labels(label_map, None, LEANING, make_label_table(LABELS))
     write_table({"case": statistics}, tmp_path / "statistics.csv")
     (row,) = rows_of(tmp_path / "statistics.csv")
     assert float(row["volume_ml"]) == pytest.approx(ML)
@@ -56,7 +56,7 @@ def test_cases_csv_and_statistics_csv_agree(label_map, tmp_path):
 
 def test_check_survey_and_cleaning_agree(label_map):
     assert measure_structures(label_map, LEANING, background=0)["1"]["ml"] == pytest.approx(ML)
-    surveyed = survey(lambda: [(label_map, label_map, LEANING)], LABELS)
+    surveyed = survey_cases(lambda: [(label_map, label_map, LEANING)], LABELS)
     assert (surveyed.unit, surveyed.voxel, surveyed.smallest[1]) == ("ml", pytest.approx(0.024), pytest.approx(ML))
     stored = MetaTensor(torch.from_numpy(label_map[None]), affine=torch.from_numpy(LEANING))
     for minimum, kept in ((ML - 0.01, VOXELS), (ML + 0.01, 0)):
@@ -68,5 +68,5 @@ def test_the_preview_agrees(label_map, monkeypatch):
     shown = []
     rows = preview.make_legend
     monkeypatch.setattr(preview, "make_legend", lambda table, sizes: shown.append(sizes) or rows(table, sizes))
-    preview.draw_preview(np.zeros(label_map.shape), label_map, LEANING, label_table(LABELS), title="a")
+    preview.draw_preview(np.zeros(label_map.shape), label_map, LEANING, make_label_table(LABELS), title="a")
     assert shown == [["2.88 ml"]]

@@ -7,15 +7,15 @@ import pytest
 from pipeline.labelmaps.views import (
     PLANES,
     View,
+    find_fullest_slice,
+    find_grey_window,
     find_plane,
-    flat_view,
-    fullest_slice,
-    grey_pixels,
-    grey_window,
     has_axes,
+    make_flat_view,
+    make_slice_view,
     paint_labels,
-    slice_view,
     thin,
+    to_grey_pixels,
 )
 
 RED, BLUE = (220, 40, 30), (40, 60, 230)
@@ -75,12 +75,12 @@ def test_an_affine_without_three_axes_is_refused(affine):
 def test_views_are_slices_with_the_size_of_their_pixels():
     image = np.random.default_rng(0).normal(size=(5, 6, 7))
     labels = (image > 0).astype(np.uint8)
-    view = slice_view(find_plane(np.eye(4), PLANES["coronal"]), 4, image, labels, (0.5, 2.0, 3.0))
+    view = make_slice_view(find_plane(np.eye(4), PLANES["coronal"]), 4, image, labels, (0.5, 2.0, 3.0))
     np.testing.assert_array_equal(view.grey, image[::-1, 4, ::-1].T)
     np.testing.assert_array_equal(view.labels, labels[::-1, 4, ::-1].T)
     assert view.mm == (3.0, 0.5)
     assert view.extent == (7 * 3.0, 5 * 0.5)
-    flat = flat_view(image[:, :, 0], None, (0.5, 2.0))
+    flat = make_flat_view(image[:, :, 0], None, (0.5, 2.0))
     np.testing.assert_array_equal(flat.grey, image[:, :, 0].T)
     assert (flat.labels, flat.mm, flat.letters) == (None, (2.0, 0.5), ())
 
@@ -99,28 +99,28 @@ def test_views_are_slices_with_the_size_of_their_pixels():
 def test_the_fullest_slice_of_a_box(box, expected, order, background):
     labels = np.full((5, 6, 8), background, np.uint8, order=order)
     labels[box] = 7
-    assert tuple(fullest_slice(labels, axis, background=background) for axis in range(3)) == expected
+    assert tuple(find_fullest_slice(labels, axis, background=background) for axis in range(3)) == expected
 
 
 def test_the_fullest_slice_counts_voxels_and_not_label_values():
     labels = np.zeros((4, 4, 4), int)
     labels[0, 0, 0] = 100
     labels[3, 3, :2] = 1
-    assert [fullest_slice(labels, axis) for axis in (0, 1)] == [3, 3]
+    assert [find_fullest_slice(labels, axis) for axis in (0, 1)] == [3, 3]
     rng = np.random.default_rng(0)
     for order in "CF":
         volume = np.array(rng.integers(0, 3, (7, 5, 6)), np.int16, order=order)
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
             counts = (volume > 0).sum(axis=others)
-            assert counts[fullest_slice(volume, axis)] == counts.max()
+            assert counts[find_fullest_slice(volume, axis)] == counts.max()
 
 
 def test_looking_for_the_fullest_slice_copies_a_plane_at_most():
     labels = np.zeros((200, 200, 200), np.uint8, order="F")
     labels[100:120, 50:60, 20:30] = 1
     tracemalloc.start()
-    found = [fullest_slice(labels, axis) for axis in range(3)]
+    found = [find_fullest_slice(labels, axis) for axis in range(3)]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found == [109, 54, 24]  # 100 to 119, 50 to 59, 20 to 29
@@ -135,22 +135,24 @@ def test_the_window_goes_by_percentiles_of_all_views_above_their_lowest_value():
     first, second = np.arange(400.0).reshape(20, 20), np.full((20, 20), -50.0)
     second[3, 4], second[5, 6] = np.nan, np.inf
     # -50 fills half of the two views, and takes nothing from the contrast.
-    assert grey_window([view(first), view(second)]) == pytest.approx(tuple(np.percentile(np.arange(400), (1, 99.5))))
+    assert find_grey_window([view(first), view(second)]) == pytest.approx(
+        tuple(np.percentile(np.arange(400), (1, 99.5)))
+    )
 
 
 @pytest.mark.parametrize("value", [7.5, -3.0, 0.0])
 def test_the_window_of_an_even_view_has_no_width(value):
-    assert grey_window([view(np.full((4, 5), value))]) == (value, value)
+    assert find_grey_window([view(np.full((4, 5), value))]) == (value, value)
 
 
 def test_a_window_of_nothing_finite_is_zero():
-    assert grey_window([view(np.full((4, 5), np.nan))]) == (0.0, 0.0)
+    assert find_grey_window([view(np.full((4, 5), np.nan))]) == (0.0, 0.0)
 
 
 def test_a_few_bright_voxels_on_an_even_ground_are_white():
     grey = np.zeros((50, 50))
     grey[20:23, 20:23] = 3.0
-    assert grey_window([view(grey)]) == (0.0, 3.0)
+    assert find_grey_window([view(grey)]) == (0.0, 3.0)
 
 
 def test_a_ct_has_the_window_of_soft_tissue_widened_for_what_is_labelled():
@@ -159,30 +161,30 @@ def test_a_ct_has_the_window_of_soft_tissue_widened_for_what_is_labelled():
     grey[10:20, 10:20] = -850
     grey[30, 30] = 1500
     grey[6:9, 6:9] = -900
-    assert grey_window([view(grey)]) == (-160.0, 240.0)
+    assert find_grey_window([view(grey)]) == (-160.0, 240.0)
     labels = np.zeros(grey.shape, np.uint8)
     labels[10:20, 10:20] = 1
-    assert grey_window([view(grey, labels)]) == (-850.0, 240.0)
+    assert find_grey_window([view(grey, labels)]) == (-850.0, 240.0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-300, 1e305])
 def test_greys_run_straight_from_black_to_white(scale):
     values = np.array([-400.0, -200.0, 0.0, 200.0, 400.0, 600.0, np.nan, np.inf, -np.inf]) * scale
-    shown = grey_pixels(values, (-200.0 * scale, 400.0 * scale))
+    shown = to_grey_pixels(values, (-200.0 * scale, 400.0 * scale))
     # (v + 200) / 600 of 255, rounded.
     assert shown.tolist() == [0, 0, 85, 170, 255, 255, 0, 255, 0]
 
 
 def test_a_window_of_no_width_is_one_grey():
-    assert grey_pixels(np.array([5, 7, np.nan, np.inf, -np.inf]), (5.0, 5.0)).tolist() == [96, 96, 0, 255, 0]
+    assert to_grey_pixels(np.array([5, 7, np.nan, np.inf, -np.inf]), (5.0, 5.0)).tolist() == [96, 96, 0, 255, 0]
 
 
 def test_windows_of_extreme_values_do_not_overflow():
     largest = np.finfo(np.float64).max
     grey = np.linspace(-1, 1, 101).reshape(1, -1) * largest
     with np.errstate(all="raise"):
-        window = grey_window([view(grey)])
-        shown = grey_pixels(grey, window)
+        window = find_grey_window([view(grey)])
+        shown = to_grey_pixels(grey, window)
     assert (shown[0, 0], shown[0, 50], shown[0, -1]) == (0, pytest.approx(127, abs=2), 255)
 
 

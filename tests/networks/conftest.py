@@ -5,7 +5,7 @@ from pipeline.networks import Skip
 
 @pytest.fixture
 def registry():
-    """The registry, with what a test adds to it taken out again."""
+    """Return the registry, and afterwards remove what a test added to it."""
     before = dict(Skip.components)
     yield Skip
     Skip.components.clear()

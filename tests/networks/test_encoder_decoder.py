@@ -9,7 +9,7 @@ from pipeline.networks import EncoderDecoder, Skip, SkipConnection
 
 
 class Down(nn.Module):
-    """Halves the grid, and appends a channel of ones: a level is as wide as it is deep."""
+    """Halve the grid and append a channel of ones, so that a level's width is its depth."""
 
     def __init__(self, level, log):
         super().__init__()
@@ -24,7 +24,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the grid, leaves the last channel out, and merges."""
+    """Double the grid, drop the last channel, and merge."""
 
     def __init__(self, level, in_channels, skip, log):
         super().__init__()
@@ -39,7 +39,7 @@ class Up(nn.Module):
 
 
 class Watched(SkipConnection):
-    """Concatenates the first channel, and notes when it is kept."""
+    """Concatenate the first channel, and record when it is kept."""
 
     def __init__(self, spatial_dims, encoder_channels, decoder_channels, *, log):  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=1)

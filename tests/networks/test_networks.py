@@ -1,4 +1,4 @@
-"""What holds for every network and every skip: a network joins with a row of NETWORKS, a skip by being registered."""
+"""Test every network and every skip. A new network needs a row in NETWORKS, a new skip only its registration."""
 
 import io
 import json
@@ -17,7 +17,7 @@ STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per
 
 
 def thick(spatial_dims):
-    """Kernel size and stride of the finest level for slices that are twice as thick as a voxel is wide."""
+    """Return the finest level's kernel size and stride for slices twice as thick as a voxel is wide."""
     in_plane = [1] * (spatial_dims - 1)
     return {"kernel_size": [[3 * n for n in in_plane] + [1], 3, 3], "strides": [[2 * n for n in in_plane] + [1], 2]}
 
@@ -58,7 +58,7 @@ def arranged(request):
 
 @pytest.fixture
 def make(arranged):
-    """Construct the network under test from a fixed seed, in 2D unless told."""
+    """Construct the network under test from a fixed seed, in 2D by default."""
     network_type, small, _ = NETWORKS[arranged[0]]
     skip = SKIPS[arranged[1]]
 

@@ -16,7 +16,7 @@ WEIGHTS = {0: [0.7, 0.0, -0.05, 0.049], 1: [1.0, -0.3, 0.02, 0.2, 2.0, 0.1]}
 
 
 def trained(skip, *, spatial_dims=2, weights=WEIGHTS, **options):
-    """A network with random weights and these selection weights by level, in evaluation mode."""
+    """Return a network in evaluation mode with random weights and these selection weights by level."""
     torch.manual_seed(0)
     network = VNet(spatial_dims, 2, 3, **{**SMALL, "skip": skip, **options})
     with torch.no_grad():
@@ -177,5 +177,5 @@ def test_a_class_that_is_not_registered_has_no_spec_to_prune():
     class Own(VNet):
         pass
 
-    with pytest.raises(ValueError, match="Own does not know its spec: its class is not registered"):
+    with pytest.raises(ValueError, match="Own has no spec, because its class is not registered"):
         prune_skips(Own(2, 2, 3, **SMALL, skip=HARD))

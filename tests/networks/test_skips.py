@@ -130,7 +130,7 @@ def test_channels_of_attention_are_no_weights():
 
 @pytest.mark.parametrize("channels", [[], [0, 0], [3], [-1], [0, 1, 2, 3]])
 def test_channels_that_are_not_there_are_refused(channels):
-    with pytest.raises(ValueError, match="must hold different indices of the encoder's 3 channels, from 0"):
+    with pytest.raises(ValueError, match="expected different indices of the encoder's 3 channels, from 0"):
         build(("at", {"channels": channels}))
 
 
@@ -147,9 +147,9 @@ def test_folded_kernel_equals_weighting_the_features(spatial_dims):
     weight = torch.linspace(-1, 2, 8)
     set_weights(skip, select=weight.tolist())
     encoder = features(spatial_dims, channels=8)
-    weighted = encoder * weight.reshape(1, 8, *[1] * spatial_dims)
+    forward_weighted = encoder * weight.reshape(1, 8, *[1] * spatial_dims)
     convolve = {2: F.conv2d, 3: F.conv3d}[spatial_dims]
-    expected = torch.sigmoid(convolve(weighted, skip.attend.conv.weight, skip.attend.conv.bias))
+    expected = torch.sigmoid(convolve(forward_weighted, skip.attend.conv.weight, skip.attend.conv.bias))
     torch.testing.assert_close(skip.transfer(skip.keep(encoder), encoder), expected, rtol=0, atol=1e-6)
 
 
@@ -290,15 +290,15 @@ def test_an_unknown_option_is_refused(skip):
 
 
 def test_an_unknown_way_of_selecting_is_refused():
-    with pytest.raises(ValueError, match="select is 'firm'; it is 'soft' or 'hard'"):
+    with pytest.raises(ValueError, match="select is 'firm'; expected 'soft' or 'hard'"):
         build(("sat", {"select": "firm"}))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"merge": "multiply"}, "merge is 'multiply'; it is 'concat' or 'sum'"),
-        ({"merge": "sum"}, "hands over 3 to 2"),
+        ({"merge": "multiply"}, "merge is 'multiply'; expected 'concat' or 'sum'"),
+        ({"merge": "sum"}, "transfers 3 channels; expected 2"),
     ],
 )
 def test_a_merge_that_cannot_be_is_refused(options, message):
@@ -316,8 +316,8 @@ def test_several_maps_are_projected_and_added(spatial_dims, gate):
         skip.select.weight.copy_(torch.tensor([0.5, -1.0, 2.0]))
     encoder, decoder = features(spatial_dims), features(spatial_dims, channels=5, seed=1)
     attend, project = skip.attend.conv.weight.flatten(1), skip.project.weight.flatten(1)
-    weighted = torch.einsum("nc...,c->nc...", encoder, skip.select.weight)
-    maps = torch.einsum("nc...,mc->nm...", weighted, attend)
+    forward_weighted = torch.einsum("nc...,c->nc...", encoder, skip.select.weight)
+    maps = torch.einsum("nc...,mc->nm...", forward_weighted, attend)
     maps = maps + skip.attend.conv.bias.reshape(1, 2, *[1] * spatial_dims)
     maps = torch.sigmoid(maps) if gate == "sigmoid" else maps
     expected = decoder + torch.einsum("nm...,dm->nd...", maps, project)

@@ -22,7 +22,7 @@ UP["up_tr32"] = ("decoder.3", 1)
 
 
 def name_of_monais_modules():
-    """Our module name to MONAI's, for every module that holds weights."""
+    """Map LightSkip's module names to MONAI's, for every module with weights."""
     names = {
         "encoder.0.convs.0.0": "in_tr.conv_block.conv",
         "encoder.0.convs.0.1": "in_tr.conv_block.adn.N",
@@ -274,21 +274,21 @@ def test_dropout_per_level_sits_at_the_input_of_its_stage():
         ({"convs_per_level": (1, 1)}, "convs_per_level has 2 entries; expected 3"),
         ({"decoder_convs_per_level": (1, 1, 1)}, "decoder_convs_per_level has 3 entries; expected 2"),
         ({"dropout": (0.1, 0.1)}, "dropout has 2 entries; expected 3"),
-        ({"kernel_size": 4}, "kernel_size is 4; sizes must be odd"),
-        ({"kernel_size": [3, 3, 2]}, r"kernel_size is \[3, 3, 2\]; sizes must be odd"),
-        ({"kernel_size": [[3, 3, 0], 3, 3]}, r"kernel_size is \[\[3, 3, 0\], 3, 3\]; sizes must be odd"),
-        ({"kernel_size": [3, 3]}, r"kernel_size is \[3, 3\]; .* a list of 3, one per axis, or a list"),
-        ({"kernel_size": [[3, 3], 3, 3]}, r"kernel_size is \[\[3, 3\], 3, 3\]; it is a whole number"),
-        ({"kernel_size": 3.0}, r"kernel_size is 3\.0; it is a whole number"),
+        ({"kernel_size": 4}, "kernel_size is 4; expected odd sizes"),
+        ({"kernel_size": [3, 3, 2]}, r"kernel_size is \[3, 3, 2\]; expected odd sizes"),
+        ({"kernel_size": [[3, 3, 0], 3, 3]}, r"kernel_size is \[\[3, 3, 0\], 3, 3\]; expected odd sizes"),
+        ({"kernel_size": [3, 3]}, r"kernel_size is \[3, 3\]; .* a list of 3 \(one per axis\), or a list"),
+        ({"kernel_size": [[3, 3], 3, 3]}, r"kernel_size is \[\[3, 3\], 3, 3\]; expected a whole number"),
+        ({"kernel_size": 3.0}, r"kernel_size is 3\.0; expected a whole number"),
         ({"kernel_size": [[3, 3, 1], 3]}, "kernel_size has 2 entries; expected 3, one per level"),
-        ({"strides": 2}, "strides is 2; it is None or a list with an entry per transition"),
+        ({"strides": 2}, "strides is 2; expected None, or a list with an entry per transition"),
         ({"strides": [2]}, "strides has 1 entries; expected 2, one per transition between levels, finest first"),
-        ({"strides": [2, 1]}, "strides has the entry 1; each is 2, or a list of 3"),
+        ({"strides": [2, 1]}, "strides has the entry 1; expected 2, or a list of 3"),
         ({"strides": [2, [1, 1, 1]]}, r"strides has the entry \[1, 1, 1\]; .* with at least one 2"),
         ({"strides": [2, [2, 2, 3]]}, r"strides has the entry \[2, 2, 3\]"),
-        ({"strides": [[2, 2], 2]}, r"strides has the entry \[2, 2\]; each is 2, or a list of 3, one per axis"),
-        ({"head": "linear"}, "head is 'linear'; it is one of conv, pointwise"),
-        ({"residual": "none"}, "residual is 'none'; it is one of merged, decoder"),
+        ({"strides": [[2, 2], 2]}, r"strides has the entry \[2, 2\]; expected 2, or a list of 3, one per axis"),
+        ({"head": "linear"}, "head is 'linear'; expected one of conv, pointwise"),
+        ({"residual": "none"}, "residual is 'none'; expected one of merged, decoder"),
         (
             {"channels": (4,), "convs_per_level": (1,), "decoder_convs_per_level": ()},
             "at least two levels",
@@ -326,11 +326,11 @@ def test_another_depth_needs_its_channels_only():
 def test_another_form_of_skip_is_answered_with_the_three_that_exist(skip):
     with pytest.raises(ValueError, match=r"a name .* a pair of a name and its options .* or a list") as error:
         VNet(3, 1, 2, channels=(4, 6, 8), skip=skip)
-    assert f"skip is {skip!r}; it can be" in str(error.value)
+    assert f"skip is {skip!r}; expected a name" in str(error.value)
 
 
 class _Merge(SkipConnection):
-    """Merges in a join of its own."""
+    """Overrides join."""
 
     def __init__(self, spatial_dims, encoder_channels, decoder_channels):  # noqa: ARG002
         super().__init__(decoder_channels=decoder_channels, transferred_channels=encoder_channels)
@@ -343,7 +343,7 @@ class _Merge(SkipConnection):
 
 
 class _Forward(_Merge):
-    """Merges in a forward of its own."""
+    """Overrides forward."""
 
     def forward(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
         return torch.cat((encoder, decoder), dim=1)
@@ -355,10 +355,10 @@ def test_a_skip_that_merges_by_itself_needs_the_merged_residual():
     try:
         x = torch.zeros(1, 1, 8, 8)
         assert VNet(2, 1, 2, **SMALL, skip="merge", residual="merged")(x).shape == (1, 2, 8, 8)
-        with pytest.raises(ValueError, match="_Merge merges in a join of its own"):
+        with pytest.raises(ValueError, match="_Merge overrides join, which residual 'decoder' does not call"):
             VNet(2, 1, 2, **SMALL, skip="merge", residual="decoder")
         Skip.register("forward")(_Forward)
-        with pytest.raises(ValueError, match="_Forward merges in a forward of its own, which no network calls"):
+        with pytest.raises(ValueError, match="_Forward overrides forward, which no network calls"):
             VNet(2, 1, 2, **SMALL, skip="forward")
     finally:
         Skip.components.clear()

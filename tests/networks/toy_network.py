@@ -1,4 +1,4 @@
-"""A network that is none of LightSkip's, in one file, as a user writes it next to plan.yaml.
+"""A network that is not part of LightSkip, in one file, as a user writes it next to plan.yaml.
 
 Its stages are dense: each adds to the channels that it gets, so that widths are what comes out and no argument says
 them. What it transfers is recalibrated after each stage.
@@ -15,7 +15,7 @@ from pipeline.networks import EncoderDecoder, Networks, SkipConnection
 
 
 class DenseStage(nn.Module):
-    """Appends ``growth`` channels; a convolution of stride 2 comes before where the stage is below another."""
+    """Append ``growth`` channels, after a convolution of stride 2 in all but the finest stage."""
 
     def __init__(self, spatial_dims: int, in_channels: int, growth: int, stride: int, **layers: object) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class DenseStage(nn.Module):
 
 
 class UpStage(nn.Module):
-    """Comes up with a width of its own, merges, and goes on from what was merged."""
+    """Upsample, merge, and convolve to a width other than the merged one."""
 
     def __init__(self, spatial_dims: int, in_channels: int, skip: SkipConnection, **layers: object) -> None:
         super().__init__()

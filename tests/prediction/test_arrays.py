@@ -16,7 +16,7 @@ OWN = np.diag([1.0, 2.0, 3.0, 1.0])
 VOXELS = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 
-def parts(channels: int = 1, spatial_dims: int = 3) -> Any:
+def bundle(channels: int = 1, spatial_dims: int = 3) -> Any:
     return SimpleNamespace(channels=channels, spatial_dims=spatial_dims, own_affine=OWN)
 
 
@@ -49,7 +49,7 @@ KINDS: dict[str, Any] = {
 def test_voxels_of_any_type_and_order_are_taken(kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scan = as_scan(KINDS[kind], None, parts())
+        scan = as_scan(KINDS[kind], None, bundle())
     assert type(scan) is MetaTensor
     assert (scan.dtype, tuple(scan.shape)) == (torch.float32, (1, 2, 3, 4))
     np.testing.assert_array_equal(scan.numpy()[0], VOXELS)
@@ -57,26 +57,26 @@ def test_voxels_of_any_type_and_order_are_taken(kind: str) -> None:
 
 
 def test_axes_that_run_backwards_stay_so() -> None:
-    np.testing.assert_array_equal(as_scan(VOXELS[:, ::-1], None, parts()).numpy()[0], VOXELS[:, ::-1])
+    np.testing.assert_array_equal(as_scan(VOXELS[:, ::-1], None, bundle()).numpy()[0], VOXELS[:, ::-1])
 
 
 def test_truth_values_are_numbers() -> None:
-    scan = as_scan(VOXELS > 5, None, parts())
+    scan = as_scan(VOXELS > 5, None, bundle())
     np.testing.assert_array_equal(scan.numpy()[0], VOXELS > 5)
 
 
 def test_channels_and_planes() -> None:
-    assert tuple(as_scan(np.stack([VOXELS, -VOXELS]), None, parts(channels=2)).shape) == (2, 2, 3, 4)
-    assert tuple(as_scan(VOXELS[0], None, parts(spatial_dims=2)).shape) == (1, 3, 4)
+    assert tuple(as_scan(np.stack([VOXELS, -VOXELS]), None, bundle(channels=2)).shape) == (2, 2, 3, 4)
+    assert tuple(as_scan(VOXELS[0], None, bundle(spatial_dims=2)).shape) == (1, 3, 4)
 
 
 def test_the_affine_is_the_given_one_or_the_tensor_s() -> None:
     own, other = np.diag([2.0, 2, 2, 1]), np.diag([3.0, 3, 3, 1])
     tensor = MetaTensor(torch.as_tensor(VOXELS), affine=torch.as_tensor(own))
-    np.testing.assert_array_equal(as_scan(tensor, None, parts()).affine, own)
-    np.testing.assert_array_equal(as_scan(tensor, other, parts()).affine, other)
+    np.testing.assert_array_equal(as_scan(tensor, None, bundle()).affine, own)
+    np.testing.assert_array_equal(as_scan(tensor, other, bundle()).affine, other)
     # A plane has an affine of its own kind, with which the third axis stays.
-    flat = as_scan(VOXELS[0], np.array([[2.0, 0, 5], [0, 3, 6], [0, 0, 1]]), parts(spatial_dims=2))
+    flat = as_scan(VOXELS[0], np.array([[2.0, 0, 5], [0, 3, 6], [0, 0, 1]]), bundle(spatial_dims=2))
     np.testing.assert_array_equal(flat.affine, [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 
@@ -120,6 +120,6 @@ def test_what_is_no_scan_is_refused(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(InputError, match=words) as raised:
-            as_scan(voxels, affine, parts(**given))
+            as_scan(voxels, affine, bundle(**given))
     assert raised.value.where == "scan"
     assert raised.value.remedy

@@ -11,7 +11,7 @@ from pipeline.bundle.plan import load_plan
 from pipeline.bundle.render import check_rendered, write_rendered
 from pipeline.data.errors import InputError
 from pipeline.prediction import choose
-from pipeline.prediction.choose import choose_postprocessing, chosen_text
+from pipeline.prediction.choose import choice_text, choose_postprocessing
 
 REPOSITORY = Path(__file__).parents[2]
 PLAN = """\
@@ -93,7 +93,7 @@ class StandIn:
         self.value, self.shape = value, shape
         self.given: dict[str, Any] = {}
         self.scans: list[str] = []
-        self.parts = SimpleNamespace(
+        self.bundle = SimpleNamespace(
             checkpoints=[Path("a/model.pt")], sha256=("ab",), precision="float32", device="cpu"
         )
 
@@ -108,7 +108,7 @@ class StandIn:
         return SimpleNamespace(labels=labels[tuple(slice(n) for n in self.shape)])
 
 
-def run(bundle: Path, stand_in: StandIn, **given: Any) -> choose.Chosen:
+def run(bundle: Path, stand_in: StandIn, **given: Any) -> choose.PostprocessingChoice:
     return choose_postprocessing(bundle, dataset_dir=bundle.parent / "data", predictor=stand_in.make, **given)
 
 
@@ -143,7 +143,7 @@ def test_what_helps_is_written_into_plan_configs_and_docs(tmp_path: Path) -> Non
     assert report["provenance"]["fold"] == 0
     assert len(report["trials"]) == len(chosen.choice.trials) == 9
     assert set(chosen.files) >= {bundle / "plan.yaml", bundle / "docs" / "postprocessing.json"}
-    assert "largest_component:\n  - ball" in chosen_text(chosen)
+    assert "largest_component:\n  - ball" in choice_text(chosen)
 
 
 def test_a_second_choice_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_second_choice_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert load_plan(bundle).postprocessing.largest_component == ["cube"]
     chosen = run(bundle, StandIn(value=0))
     assert chosen.choice.steps == {}
-    assert "kept: nothing" in chosen_text(chosen)
+    assert "kept: nothing" in choice_text(chosen)
     assert (bundle / "plan.yaml").read_text() == PLAN
     assert check_rendered(bundle) == {}
     assert json.loads((bundle / "docs" / "postprocessing.json").read_text())["kept"] == {}
@@ -204,7 +204,7 @@ def test_a_reference_in_another_grid_is_named(tmp_path: Path) -> None:
 def test_configs_must_be_those_of_the_plan(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     (bundle / "plan.yaml").write_text(PLAN.replace("window: [16", "window: [32"))
-    with pytest.raises(InputError, match=r"not what the plan gives: configs/train\.json.*lightskip render"):
+    with pytest.raises(InputError, match=r"differ from the plan: configs/train\.json.*lightskip render"):
         run(bundle, StandIn())
 
 
@@ -239,7 +239,7 @@ def test_trainings_of_other_folds_are_named(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "model.pt").touch()
         (folder / "training.json").write_text(json.dumps({"fold": fold}))
-    with pytest.raises(InputError, match="name a training that there is") as raised:
+    with pytest.raises(InputError, match="fold_1") as raised:
         run(bundle, StandIn(), fold=0)
     assert "fold_1" in str(raised.value)
     assert "fold_2" in str(raised.value)

@@ -307,7 +307,7 @@ def test_a_second_start_skips_what_is_finished(start: Start, scans: Path, tmp_pa
     uncertainty = [scan["uncertainty"] for scan in report(out)["scans"]]
     again = start(scans, "-o", out, "--uncertainty", "--threads", "2")
     assert (again.status, again.said) == (0, "")
-    assert again.printed.startswith("0 of 2 segmented, 2 finished before in ")
+    assert again.printed.startswith("0 of 2 segmented, 2 finished earlier in ")
     assert statuses(out) == {"a": "skipped", "b": "skipped"}
     assert [scan["uncertainty"] for scan in report(out)["scans"]] == uncertainty
     assert {
@@ -339,11 +339,11 @@ def test_other_settings_are_refused_until_overwritten(
     before = (out / "a_seg.nii.gz").read_bytes()
     refused = start(scans / "a.nii.gz", "-o", out, *words)
     assert refused.status == 2
-    assert "a file of before, made with " in refused.said
+    assert "an earlier file, made with " in refused.said
     assert "--overwrite" in refused.said
     assert (out / "a_seg.nii.gz").read_bytes() == before
     assert start(scans / "a.nii.gz", "-o", out, *words, "--overwrite").status == 0
-    assert start(scans / "a.nii.gz", "-o", out, *words).printed.startswith("0 of 1 segmented, 1 finished before")
+    assert start(scans / "a.nii.gz", "-o", out, *words).printed.startswith("0 of 1 segmented, 1 finished earlier")
 
 
 def test_another_bundle_is_refused(start: Start, scans: Path, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_files_of_unknown_origin_stay(stranger: str, start: Start, scans: Path, 
     file.write_bytes(b"mine")
     done = start(scans, "-o", file.parent, "--probabilities")
     assert done.status == 1
-    assert f"{file}: found a file that is there already" in done.said
+    assert f"{file}: found an existing file without a record" in done.said
     assert file.read_bytes() == b"mine"
     assert statuses(file.parent) == {"a": "failed", "b": "done"}
     assert start(scans, "-o", file.parent, "--probabilities", "--overwrite").status == 0
@@ -511,7 +511,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(words: list[str], start: Start, sc
     assert done.status == 2
     assert "found file too large" in done.said
     assert str(out / "x") in done.said
-    assert "room on its disk" in done.said
+    assert "free space on its disk" in done.said
     assert files(out) == []
 
 
@@ -572,7 +572,7 @@ def test_an_interrupt_stops_cleanly_and_the_next_start_goes_on(
     assert [scan["name"] for scan in content["scans"]] == [file[0] for file in kept if "_seg" in file]
     again = start(scans, "-o", out, "--probabilities", "--threads", threads)
     assert again.status == 0
-    assert f"{len(kept) // 2} finished before" in again.printed or not kept
+    assert f"{len(kept) // 2} finished earlier" in again.printed or not kept
     assert report(out)["interrupted"] is False
     assert len(files(out)) == 8 + len(TABLES)
 
@@ -685,7 +685,7 @@ def test_the_report_tells_the_runtime(start: Start, scans: Path, tmp_path: Path)
     [
         (("--runtime", "onnxruntime"), "one of pytorch, openvino"),
         (("--runtime", "openvino"), "pip install 'lightskip[runtime]'"),
-        (("--runtime", "openvino", "--device", "cuda"), "leave one of them out"),
+        (("--runtime", "openvino", "--device", "cuda"), "leave one of the two out"),
     ],
 )
 def test_a_runtime_that_cannot_be_is_told_before_anything_is_read(

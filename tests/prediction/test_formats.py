@@ -66,7 +66,7 @@ def test_the_label_map_is_that_of_the_same_scan_in_nifti(
     assert set(np.unique(nifti.dataobj)) == {0, 1, 2}
     np.testing.assert_array_equal(np.asarray(ours.dataobj), np.asarray(nifti.dataobj))
     np.testing.assert_allclose(ours.affine, AFFINE, atol=1e-5)
-    guessed = any("where left and right are is a guess" in note for note in summary.results[0].notes)
+    guessed = any("left and right are a guess" in note for note in summary.results[0].notes)
     assert guessed == (ending == ".ome.zarr")
 
 

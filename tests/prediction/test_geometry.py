@@ -340,7 +340,7 @@ def test_in_the_networks_own_grid_the_labels_are_what_the_network_says(
         image = torch.as_tensor((voxels - voxels.mean()) / voxels.std())[None, None]
         with torch.no_grad():
             logits = sliding_window_inference(
-                image, (16, 16, 16), 1, predictor.parts.network, overlap=0.5, mode="gaussian"
+                image, (16, 16, 16), 1, predictor.bundle.network, overlap=0.5, mode="gaussian"
             )
         probabilities = np.moveaxis(torch.softmax(logits[0], dim=0).numpy(), 0, -1)
         for found in (predictor(voxels), predictor(voxels, affine=grid(name)[0])):
@@ -459,7 +459,7 @@ def test_strips_are_voxel_by_voxel_the_same(
 
     whole = predict()
     asked = []
-    monkeypatch.setattr(predictor.budget, "strips", lambda *_, **__: asked.append(strips) or strips)
+    monkeypatch.setattr(predictor.budget, "strip_count", lambda *_, **__: asked.append(strips) or strips)
     cut = predict()
     assert asked == [strips]
     assert_same(cut.labels, whole.probabilities)
@@ -475,7 +475,7 @@ def test_memory_that_is_short_cuts_a_scan_into_strips(
     whole = predictor.segment(prepared)
     monkeypatch.setattr(windows, "CHUNK_BYTES", 1)
     monkeypatch.setattr(memory, "resident_bytes", lambda: 0)
-    slab = Windows(predictor.parts.inferer, prepared.image, classes=3, device=torch.device("cpu"))
+    slab = Windows(predictor.bundle.inferer, prepared.image, classes=3, device=torch.device("cpu"))
     cuts: list[int] = []
     strips = Windows.strips
     monkeypatch.setattr(Windows, "strips", lambda self, most: cuts.append(most) or strips(self, most))
@@ -526,7 +526,7 @@ def test_a_picture(
     values = picture[as_the_network, as_the_network].astype(np.float32)
     image = torch.as_tensor((values - values.mean()) / values.std())[None, None]
     with torch.no_grad():
-        network = flat_predictor.parts.network
+        network = flat_predictor.bundle.network
         logits = sliding_window_inference(image, (16, 16), 1, network, overlap=0.5, mode="gaussian")
     probabilities = np.moveaxis(torch.softmax(logits[0], dim=0).numpy(), 0, -1)[as_the_network, as_the_network]
     for folder in (tmp_path / "ours", tmp_path / "monai"):
@@ -547,7 +547,7 @@ def test_a_picture_in_strips(
 ) -> None:
     affine = np.diag([-0.7, 0.9, 1.0, 1.0])
     whole = flat_predictor(picture, affine=affine, probabilities=True)
-    monkeypatch.setattr(flat_predictor.budget, "strips", lambda *_, **__: strips)
+    monkeypatch.setattr(flat_predictor.budget, "strip_count", lambda *_, **__: strips)
     cut = flat_predictor(picture, affine=affine, probabilities=True)
     assert_same(cut.labels, whole.probabilities)
     np.testing.assert_allclose(cut.probabilities, whole.probabilities, atol=1e-5)

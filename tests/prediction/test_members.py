@@ -9,7 +9,7 @@ import torch
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
 from pipeline.networks.spec_file import save_weights
-from pipeline.prediction.members import loaded_members
+from pipeline.prediction.members import load_members
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ def test_weights_of_different_networks_are_averaged(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.pt" for number in range(3)]
     for one, path in zip(trained, paths, strict=True):
         save_weights(one.state_dict(), path, one.spec)
-    members = loaded_members(network(0), paths, CPU)
+    members = load_members(network(0), paths, CPU)
     x = torch.randn(1, 1, 8, 8)
     with torch.inference_mode():
         for member, one in zip(members, trained, strict=True):
@@ -38,7 +38,7 @@ def test_weights_that_say_nothing_share_the_configs_network(tmp_path: Path) -> N
     for one, path in zip(trained, paths, strict=True):
         torch.save(one.state_dict(), path)
     config = network(0)
-    members = loaded_members(config, paths, CPU)
+    members = load_members(config, paths, CPU)
     assert members[-1] is config
     for member, one in zip(members, trained, strict=True):
         assert all(torch.equal(value, one.state_dict()[name]) for name, value in member.state_dict().items())
@@ -49,6 +49,6 @@ def test_what_the_user_said_contradicts_any_of_them(tmp_path: Path) -> None:
         one = network(1, skip=skip)
         save_weights(one.state_dict(), tmp_path / f"{name}.pt", one.spec)
     paths = [tmp_path / "first.pt", tmp_path / "second.pt"]
-    assert len(loaded_members(network(0), paths, CPU)) == 2
+    assert len(load_members(network(0), paths, CPU)) == 2
     with pytest.raises(InputError, match=r"second\.pt: found .* with skip 'concat'; expected skip 'sum'"):
-        loaded_members(network(0), paths, CPU, given={"skip"})
+        load_members(network(0), paths, CPU, given={"skip"})

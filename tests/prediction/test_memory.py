@@ -30,8 +30,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_bound_nothing_is_cut(windows: Windows) -> None:
     budget = Budget(None, CPU, window=10**12)
-    assert budget.strips(windows, SHAPE) == 1
-    assert budget.holds(windows, 10**15)
+    assert budget.strip_count(windows, SHAPE) == 1
+    assert budget.has_room(windows, 10**15)
     budget.require(10**15, SHAPE)
 
 
@@ -41,11 +41,11 @@ def test_the_fewest_strips_that_fit_are_taken(windows: Windows) -> None:
     overhead = plenty - TAKEN - 123 - _room(room, windows, plenty)
     for count in (1, 2, 5, 20):
         needed = windows.slab_bytes(count) + TAKEN + 123 + overhead
-        assert Budget(needed, CPU, window=123).strips(windows, SHAPE) == count
-        assert Budget(needed - 1, CPU, window=123).strips(windows, SHAPE) > count
+        assert Budget(needed, CPU, window=123).strip_count(windows, SHAPE) == count
+        assert Budget(needed - 1, CPU, window=123).strip_count(windows, SHAPE) > count
         # What something else takes meanwhile counts as well.
-        assert Budget(needed + 999, CPU, window=123).strips(windows, SHAPE, reserved=999) == count
-        assert Budget(needed + 999, CPU, window=123).strips(windows, SHAPE, reserved=1000) > count
+        assert Budget(needed + 999, CPU, window=123).strip_count(windows, SHAPE, reserved=999) == count
+        assert Budget(needed + 999, CPU, window=123).strip_count(windows, SHAPE, reserved=1000) > count
 
 
 def _room(budget: Budget, windows: Windows, memory: int) -> int:
@@ -53,7 +53,7 @@ def _room(budget: Budget, windows: Windows, memory: int) -> int:
     low, high = 0, memory
     while low < high - 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if budget.holds(windows, middle) else (low, middle)
+        low, high = (middle, high) if budget.has_room(windows, middle) else (low, middle)
     return low + windows.slab_bytes()
 
 
@@ -64,7 +64,7 @@ def test_strips_take_less_memory(windows: Windows) -> None:
 
 def test_what_does_not_fit_at_all_is_told(windows: Windows) -> None:
     with pytest.raises(InputError, match=r"--memory: found 1\.01 GB; expected about ") as raised:
-        Budget(TAKEN + 10**7, CPU, window=0).strips(windows, SHAPE)
+        Budget(TAKEN + 10**7, CPU, window=0).strip_count(windows, SHAPE)
     assert "400 x 400 x 300 voxels" in raised.value.expected
 
 
@@ -81,10 +81,10 @@ def test_a_gpu_bounds_the_slab_by_its_own_memory(windows: Windows, monkeypatch: 
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 0)
     gpu = torch.device("cuda")
     free = 10**12
-    assert Budget(None, gpu, window=0).strips(windows, SHAPE) == 1
+    assert Budget(None, gpu, window=0).strip_count(windows, SHAPE) == 1
     free = int(1.1 * windows.slab_bytes(4))
     # A part of it is left to others.
-    assert Budget(None, gpu, window=0).strips(windows, SHAPE) > 4
+    assert Budget(None, gpu, window=0).strip_count(windows, SHAPE) > 4
 
 
 def test_on_a_gpu_what_is_read_meanwhile_counts_against_the_process(
@@ -93,18 +93,18 @@ def test_on_a_gpu_what_is_read_meanwhile_counts_against_the_process(
     for name, value in (("mem_get_info", (10**12, 10**12)), ("memory_reserved", 0), ("memory_allocated", 0)):
         monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
     gpu = Budget(4 * TAKEN, torch.device("cuda"), window=10**11)
-    assert gpu.holds(windows, 2 * TAKEN)
-    assert not gpu.holds(windows, 3 * TAKEN)
-    assert gpu.strips(windows, SHAPE, reserved=2 * TAKEN) == 1
+    assert gpu.has_room(windows, 2 * TAKEN)
+    assert not gpu.has_room(windows, 3 * TAKEN)
+    assert gpu.strip_count(windows, SHAPE, reserved=2 * TAKEN) == 1
     with pytest.raises(InputError, match="--memory: found 4 GB"):
-        gpu.strips(windows, SHAPE, reserved=10 * TAKEN)
+        gpu.strip_count(windows, SHAPE, reserved=10 * TAKEN)
 
 
 def test_a_gpu_that_is_too_small_is_told(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("mem_get_info", (10**7, 10**12)), ("memory_reserved", 0), ("memory_allocated", 0)):
         monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
     with pytest.raises(InputError, match=r"cuda:1: found 0\.008 GB of memory free"):
-        Budget(None, torch.device("cuda:1"), window=0).strips(windows, SHAPE)
+        Budget(None, torch.device("cuda:1"), window=0).strip_count(windows, SHAPE)
 
 
 def test_preparation_grows_with_what_is_read_and_resampled() -> None:

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.label_table import make_label_table
 from pipeline.prediction import outputs as module
-from pipeline.prediction.outputs import Outputs, Wanted, is_output_file, probability_room, write_outputs
+from pipeline.prediction.outputs import Outputs, Wanted, is_output_file, probability_buffer, write_outputs
 from pipeline.prediction.prediction import Prediction
 
 EVERYTHING = Wanted(probabilities=True, uncertainty=True, statistics=True, preview=True)
@@ -70,7 +70,7 @@ def test_a_file_is_told_from_a_folder_by_its_name(name: str, single: bool, tmp_p
 
 def test_room_for_probabilities_is_on_the_disk_and_given_back(tmp_path: Path) -> None:
     target = tmp_path / "new" / "a_prob.nii.gz"
-    with probability_room(target, SHAPE, 3) as room:
+    with probability_buffer(target, SHAPE, 3) as room:
         assert room is not None
         assert (room.shape, room.dtype) == ((*SHAPE, 3), np.float32)
         assert not room.any()
@@ -79,12 +79,12 @@ def test_room_for_probabilities_is_on_the_disk_and_given_back(tmp_path: Path) ->
         # All of it is there: a disk that is full later on would end the process.
         assert file.stat().st_blocks * 512 >= room.nbytes
     assert list(target.parent.iterdir()) == []
-    with probability_room(None, SHAPE, 3) as nothing:
+    with probability_buffer(None, SHAPE, 3) as nothing:
         assert nothing is None
 
 
 def test_room_is_given_back_after_an_interrupt(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), probability_room(tmp_path / "a_prob.nii.gz", SHAPE, 3):
+    with pytest.raises(KeyboardInterrupt), probability_buffer(tmp_path / "a_prob.nii.gz", SHAPE, 3):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_told_before_the_probabilities_are_there(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     target = tmp_path / "a_prob.nii.gz"
-    with pytest.raises(OSError, match="No space") as raised, probability_room(target, SHAPE, 3):
+    with pytest.raises(OSError, match="No space") as raised, probability_buffer(target, SHAPE, 3):
         pytest.fail("there is no room")
     assert raised.value.filename == str(target)
     assert list(tmp_path.iterdir()) == []
@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_before_the_probabilities_are_there(
 def prediction() -> Prediction:
     labels = np.zeros(SHAPE, np.uint8)
     labels[2:4, 1:4, 1:3] = 1
-    table = label_table({"background": 0, "core": 1})
+    table = make_label_table({"background": 0, "core": 1})
     probabilities = np.stack([labels == 0, labels == 1], axis=-1).astype(np.float32)
     return Prediction(labels, np.eye(4), table, probabilities, np.zeros(SHAPE, np.float32), 0.0)
 

@@ -16,6 +16,7 @@ import torch
 
 from pipeline.data.errors import InputError
 from pipeline.prediction import predictor as module
+from pipeline.prediction import segment
 from pipeline.prediction.memory import resident_bytes
 from pipeline.prediction.predictor import Predictor
 
@@ -67,7 +68,7 @@ def test_of_several_weights_the_probabilities_are_averaged(
     assert np.abs(single[0] - single[1]).max() > 0.1
     together = Predictor(tiny_bundle, checkpoint=others, device="cpu")
     np.testing.assert_allclose(probabilities(together, voxels), np.mean(single, axis=0), atol=1e-5)
-    assert len(set(together.parts.sha256)) == 3
+    assert len(set(together.bundle.sha256)) == 3
 
 
 def test_mirrored_scans_are_averaged(tiny_bundle: Path, predictor: Predictor, voxels: np.ndarray) -> None:
@@ -84,12 +85,12 @@ def test_mirrored_scans_are_averaged(tiny_bundle: Path, predictor: Predictor, vo
 def test_fast_runs_fewer_windows(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
 
-    class Counted(module.Windows):
+    class Counted(segment.Windows):
         def count(self, strips: int = 1) -> int:
             counts.append(super().count(strips))
             return counts[-1]
 
-    monkeypatch.setattr(module, "Windows", Counted)
+    monkeypatch.setattr(segment, "Windows", Counted)
     scan = sampled(phantom, (40, 40, 40))
     for fast in (False, True):
         Predictor(tiny_bundle, device="cpu", fast=fast)(scan)
@@ -107,7 +108,7 @@ def test_strips_give_the_same(tiny_bundle: Path, phantom: Phantom, monkeypatch: 
         taken.append(5)
         return 5
 
-    monkeypatch.setattr(predictor.budget, "strips", strips)
+    monkeypatch.setattr(predictor.budget, "strip_count", strips)
     cut = predictor(scan, probabilities=True, uncertainty=True)
     assert taken == [5]
     np.testing.assert_array_equal(cut.labels, whole.labels)
@@ -192,9 +193,9 @@ def test_on_another_runtime_the_label_map_is_the_same(
     weights = others[:2] if tta else others[1]
     expected = Predictor(tiny_bundle, checkpoint=weights, tta=tta, device="cpu")
     there = Predictor(tiny_bundle, checkpoint=weights, tta=tta, runtime="openvino")
-    assert (there.parts.runtime, there.parts.device.type) == ("openvino", "cpu")
-    assert there.parts.converting > expected.parts.converting == 0
-    assert there.parts.sha256 == expected.parts.sha256
+    assert (there.bundle.runtime, there.bundle.device.type) == ("openvino", "cpu")
+    assert there.bundle.converting > expected.bundle.converting == 0
+    assert there.bundle.sha256 == expected.bundle.sha256
     found = there(scan, probabilities=True)
     wanted = expected(scan, probabilities=True)
     np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-5)

@@ -39,7 +39,7 @@ def test_one_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = Ranks()
     assert (alone.rank, alone.count, alone.first) == (0, 1, True)
     assert alone.share([1, 2, 3]) == [1, 2, 3]
-    assert alone.gathered("mine") == ["mine"]
+    assert alone.gather("mine") == ["mine"]
     alone.leave()
 
 
@@ -54,7 +54,7 @@ def test_every_item_has_one_process(count: int, make: Make) -> None:
 def test_all_get_what_all_give(make: Make) -> None:
     members = [make(rank, 3) for rank in range(3)]
     with ThreadPoolExecutor(3) as workers:
-        given = [workers.submit(member.gathered, {"rank": member.rank, "text": "é" * 9}) for member in members]
+        given = [workers.submit(member.gather, {"rank": member.rank, "text": "é" * 9}) for member in members]
         results = [future.result(timeout=300) for future in given]
     assert results == [[{"rank": rank, "text": "é" * 9} for rank in range(3)]] * 3
     assert [member.first for member in members] == [True, False, False]
@@ -82,7 +82,7 @@ def test_waiting_can_be_interrupted(make: Make, monkeypatch: pytest.MonkeyPatch)
     member = make(0, 2)
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        member.gathered("mine")
+        member.gather("mine")
 
 
 def test_a_second_start_by_torchrun_does_not_see_the_first(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_second_start_by_torchrun_does_not_see_the_first(make: Make, monkeypat
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", start)
         members = [make(rank, 2) for rank in range(2)]
         with ThreadPoolExecutor(2) as workers:
-            futures = [workers.submit(member.gathered, start) for member in members]
+            futures = [workers.submit(member.gather, start) for member in members]
             assert [future.result(timeout=300) for future in futures] == [[start, start]] * 2
 
 

@@ -44,9 +44,9 @@ def finished(tmp_path: Path, scan: str, wanted: Wanted = PLAIN, **changed: objec
 
 
 def test_nothing_is_known_at_first(tmp_path: Path, scan: str) -> None:
-    assert not Records.are_in(tmp_path / "out")
+    assert not Records.exist_in(tmp_path / "out")
     assert finished(tmp_path, scan) is None
-    assert Records.are_in(tmp_path / "out")
+    assert Records.exist_in(tmp_path / "out")
 
 
 @pytest.mark.parametrize("wanted", [PLAIN, ALL])

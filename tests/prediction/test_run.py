@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.labelmaps.label_table import label_table
+from pipeline.labelmaps.label_table import make_label_table
 from pipeline.prediction import run as module
 from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted
@@ -39,7 +39,7 @@ class Stub:
     """A predictor that computes nothing, and does what a test says at each step."""
 
     def __init__(self) -> None:
-        self.parts = SimpleNamespace(classes=2, loader=None)
+        self.bundle = SimpleNamespace(classes=2, loader=None)
         self.before: dict[tuple[str, str], Callable[[], Any]] = {}
         self.seen: list[tuple[str, str]] = []
         self.threads: dict[tuple[str, str], threading.Thread] = {}
@@ -62,13 +62,13 @@ class Stub:
         self.scans.append(weakref.ref(scan))
         return scan
 
-    def bytes_ahead(self, *_: Any) -> int:
+    def preparation_bytes(self, *_: Any) -> int:
         return self.ahead
 
-    def bytes_beside(self, _: Scan) -> int:
+    def rereading_bytes(self, _: Scan) -> int:
         return self.beside
 
-    def holds(self, *_: Any, **__: Any) -> bool:
+    def has_room(self, *_: Any, **__: Any) -> bool:
         return self.fits
 
     def segment(self, prepared: Scan, *, reserved: int, **_: Any) -> Prediction:
@@ -76,7 +76,7 @@ class Stub:
         self.step("segment", prepared.name)
         labels = np.zeros(SHAPE, np.uint8)
         labels[1:3, 1:3, 1:3] = 1
-        return Prediction(labels, np.eye(4), label_table({"background": 0, "core": 1}), seconds={"network": 1.0})
+        return Prediction(labels, np.eye(4), make_label_table({"background": 0, "core": 1}), seconds={"network": 1.0})
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
@@ -150,7 +150,7 @@ def fails(error: BaseException) -> Callable[[], None]:
 
 def test_results_come_in_order(stub: Stub, threads: int, tmp_path: Path) -> None:
     told: list[str] = []
-    results = list(start(stub, tmp_path, "cabd", tell=lambda result: told.append(result.name)))
+    results = list(start(stub, tmp_path, "cabd", on_result=lambda result: told.append(result.name)))
     assert [result.name for result in results] == told == list("cabd")
     assert {result.status for result in results} == {"done"}
     assert written(tmp_path) == [f"{name}_seg.nii.gz" for name in "abcd"]
@@ -232,9 +232,9 @@ def test_one_that_fails_stops_no_other(step: str, which: str, stub: Stub, thread
 
 MESSAGES: dict[str, tuple[Exception, str, bool]] = {
     "bug": (RuntimeError("dimension 3"), "a: RuntimeError: dimension 3", True),
-    "memory": (MemoryError(), "more than fits into memory", False),
-    "NumPy's memory": (RuntimeError("Unable to allocate 3 GiB"), "more than fits into memory", False),
-    "a GPU's memory": (RuntimeError("CUDA out of memory"), "more than fits into memory", False),
+    "memory": (MemoryError(), "does not fit into memory", False),
+    "NumPy's memory": (RuntimeError("Unable to allocate 3 GiB"), "does not fit into memory", False),
+    "a GPU's memory": (RuntimeError("CUDA out of memory"), "does not fit into memory", False),
     "no right": (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: found permission denied", False),
     "full": (OSError(errno.ENOSPC, "No space left on device"), "out: found no space left on device", False),
     "no file": (InputError("--memory", found="1", expected="2", remedy="3"), "a: --memory: found 1", False),

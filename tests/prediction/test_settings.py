@@ -6,23 +6,29 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.prediction import settings
-from pipeline.prediction.settings import budget, checkpoints, device_name, runtime_device, thread_count
+from pipeline.prediction.settings import (
+    check_device_name,
+    check_thread_count,
+    choose_checkpoints,
+    choose_device,
+    memory_budget,
+)
 
 
 def test_memory_is_read_with_its_unit() -> None:
-    assert budget("4GB") == 4 * 10**9
-    assert budget("1.5GiB") == 3 * 2**29
+    assert memory_budget("4GB") == 4 * 10**9
+    assert memory_budget("1.5GiB") == 3 * 2**29
 
 
 @pytest.mark.parametrize("text", ["5", "0GB", "-1GB", "much", "4 quarts", ""])
 def test_memory_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--memory"):
-        budget(text)
+        memory_budget(text)
 
 
 def test_memory_is_most_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "free_bytes", lambda: 10**10)
-    assert budget(None) == 8 * 10**9
+    assert memory_budget(None) == 8 * 10**9
 
 
 def test_folds_name_the_weights_of_their_trainings(tmp_path: Path) -> None:
@@ -30,24 +36,24 @@ def test_folds_name_the_weights_of_their_trainings(tmp_path: Path) -> None:
     for file in files:
         file.parent.mkdir(parents=True)
         file.touch()
-    found, note = checkpoints(tmp_path, folds=[3, 0])
+    found, note = choose_checkpoints(tmp_path, folds=[3, 0])
     assert found == [str(files[1]), str(files[0])]
     assert [line.split(" (")[0] for line in note.splitlines()] == [
         f"weights: {files[1]}, of training fold_3",
         f"weights: {files[0]}, of training fold_0",
     ]
     with pytest.raises(InputError, match="weights of fold 1") as raised:
-        checkpoints(tmp_path, folds=[0, 1])
+        choose_checkpoints(tmp_path, folds=[0, 1])
     assert "--fold 1" in raised.value.remedy
 
 
 def test_files_of_weights_stay_as_they_are(tmp_path: Path) -> None:
-    assert checkpoints(tmp_path, ["b.pt", "a.pt"]) == (["b.pt", "a.pt"], "")
-    assert checkpoints(tmp_path) == ([], "")
+    assert choose_checkpoints(tmp_path, ["b.pt", "a.pt"]) == (["b.pt", "a.pt"], "")
+    assert choose_checkpoints(tmp_path) == ([], "")
     with pytest.raises(InputError, match="--folds"):
-        checkpoints(tmp_path, ["a.pt"], [0])
-    with pytest.raises(InputError, match="--training: found --folds, too"):
-        checkpoints(tmp_path, folds=[0], trainings=["fold_0"])
+        choose_checkpoints(tmp_path, ["a.pt"], [0])
+    with pytest.raises(InputError, match="--training: found --folds as well"):
+        choose_checkpoints(tmp_path, folds=[0], trainings=["fold_0"])
 
 
 def test_the_only_training_is_taken_and_of_several_the_named_ones(tmp_path: Path) -> None:
@@ -56,52 +62,52 @@ def test_the_only_training_is_taken_and_of_several_the_named_ones(tmp_path: Path
         file.parent.mkdir(parents=True)
         file.touch()
         if number == 0:
-            found, note = checkpoints(tmp_path)
+            found, note = choose_checkpoints(tmp_path)
             assert found == [str(file)]
             assert "of the only training fold_0" in note
     with pytest.raises(InputError, match=r"2 trainings: fold_0 \(.*; long \("):
-        checkpoints(tmp_path)
-    assert checkpoints(tmp_path, trainings=["long", "fold_0"])[0] == [str(files[1]), str(files[0])]
+        choose_checkpoints(tmp_path)
+    assert choose_checkpoints(tmp_path, trainings=["long", "fold_0"])[0] == [str(files[1]), str(files[0])]
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "model.pt").touch()
-    assert checkpoints(tmp_path) == ([], "")
+    assert choose_checkpoints(tmp_path) == ([], "")
 
 
 def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [thread_count(count) for count in (None, 1, 64)] == [None, 1, 64]
+    assert [check_thread_count(count) for count in (None, 1, 64)] == [None, 1, 64]
     monkeypatch.setattr("os.cpu_count", lambda: 96)
-    assert thread_count(96) == 96
+    assert check_thread_count(96) == 96
     for count in (0, -1, 97, 10**6):
         with pytest.raises(InputError, match="1 to 96"):
-            thread_count(count)
+            check_thread_count(count)
 
 
 def test_devices_are_known_by_name() -> None:
     # Whether they are here is another question, which the bundle's config answers.
-    assert [device_name(name) for name in ("auto", "cpu", "cuda", "cuda:1")] == ["auto", "cpu", "cuda", "cuda:1"]
+    assert [check_device_name(name) for name in ("auto", "cpu", "cuda", "cuda:1")] == ["auto", "cpu", "cuda", "cuda:1"]
     for name in ("gpu0", "", "cuda:x", "meta", "Cpu "):
         with pytest.raises(InputError, match="cuda:N"):
-            device_name(name)
+            check_device_name(name)
 
 
 def test_a_runtime_for_cpus_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for device in ("auto", "cpu", "cuda:1"):
-        assert runtime_device("pytorch", device) == device
+        assert choose_device("pytorch", device) == device
     monkeypatch.setattr(settings, "find_spec", lambda _: object())
-    assert [runtime_device("openvino", device) for device in ("auto", "cpu", "cpu:0")] == ["cpu"] * 3
+    assert [choose_device("openvino", device) for device in ("auto", "cpu", "cpu:0")] == ["cpu"] * 3
     for device in ("cuda", "cuda:1", "mps"):
         with pytest.raises(InputError, match=f"--device {device}"):
-            runtime_device("openvino", device)
+            choose_device("openvino", device)
     with pytest.raises(InputError, match="cuda:N"):
-        runtime_device("openvino", "gpu0")
+        choose_device("openvino", "gpu0")
 
 
 def test_a_runtime_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OpenVINO", "onnxruntime", ""):
         with pytest.raises(InputError, match="one of pytorch, openvino"):
-            runtime_device(name, "auto")
+            choose_device(name, "auto")
     monkeypatch.setattr(settings, "find_spec", lambda _: None)
-    assert runtime_device("pytorch", "auto") == "auto"
-    with pytest.raises(InputError, match="no openvino") as raised:
-        runtime_device("openvino", "auto")
+    assert choose_device("pytorch", "auto") == "auto"
+    with pytest.raises(InputError, match="no package openvino") as raised:
+        choose_device("openvino", "auto")
     assert "pip install 'lightskip[runtime]'" in raised.value.remedy

@@ -17,7 +17,7 @@ UNREADABLE = {"missing", "empty-file", "lfs-pointer", "misnamed", "truncated", "
 
 
 def finding(kind, case, number=0, **changed):
-    """A finding of this kind with a text of its own, so that a test can tell that it is there once."""
+    """A finding of this kind with a unique text, so that a test can check that it is shown once."""
     file = None if case is None else f"{'labelsTr' if 'label' in kind else 'imagesTr'}/{case}.nii.gz"
     return {
         "kind": kind,
@@ -122,7 +122,7 @@ def reports():
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures behind the files: their texts and places are what the pixels of a PNG no longer tell."""
+    """The figures behind the PNG files, for tests of their texts and positions."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     drawn, save = [], Figure.savefig

@@ -177,8 +177,8 @@ def test_a_card_says_grid_part_sizes_and_findings(page, reports):
     root = page(report)
     [card] = [card for card in cards_of(root) if name_of(card) == "liver_0001"]
     text = card.text.replace(TIMES, "x")
-    for told in ("training, fold 3", "512 x 340 x 60 voxels", "0.7 x 0.7 x 5 mm, LAS", "1,502 ml", "tumour0 ml"):
-        assert told in text
+    for fact in ("training, fold 3", "512 x 340 x 60 voxels", "0.7 x 0.7 x 5 mm, LAS", "1,502 ml", "tumour0 ml"):
+        assert fact in text
     badges = list(card.every("a", of_class="badge"))
     assert [badge["href"] for badge in badges] == ["#problem-nan", "#warning-label-volume"]
     assert card["data-sizes"].split() == ["1502.4", "0"]

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.report.check_table import as_table
+from pipeline.report.check_table import format_check
 
 
 def block(table, title):
@@ -20,7 +20,7 @@ def test_the_dataset_is_told_in_a_few_lines(reports):
         case["intensity"] = [{"channel": 0, "min": -ml, "max": 1000 * ml, "mean": 1}]
     for key in ("shape", "spacing", "orientation", "intensity"):
         del report["cases"][5][key]
-    assert block(as_table(report), "dataset") == [
+    assert block(format_check(report), "dataset") == [
         "dataset       liver, 3D (lists/liver.json)",
         "cases         5 training in 5 folds (1 + 1 + 1 + 1 + 1), 1 test",
         "channels      CT",
@@ -36,7 +36,7 @@ def test_the_dataset_is_told_in_a_few_lines(reports):
 
 def test_findings_stand_under_their_kind_with_problems_first(reports):
     report = reports.every_kind()
-    lines = as_table(report).splitlines()
+    lines = format_check(report).splitlines()
     heads = [line.partition(":")[0] for line in lines if line.isupper() or line.startswith(("PROB", "WARN", "NOTES"))]
     assert heads == ["PROBLEMS", "WARNINGS", "NOTES"]
     kinds = [line.partition("[")[2].partition("]")[0] for line in lines if line.startswith("  ") and line[2] != " "]
@@ -57,7 +57,7 @@ def test_findings_stand_under_their_kind_with_problems_first(reports):
 )
 def test_ten_findings_of_a_kind_are_shown(reports, number, shown, more):
     findings = [reports.finding("constant", f"liver_{n:04d}", n) for n in range(number)]
-    lines = as_table(reports.report(2000, findings)).splitlines()
+    lines = format_check(reports.report(2000, findings)).splitlines()
     assert sum("what constant is" in line and "number" in line for line in lines) == shown
     assert [line.strip() for line in lines if line.strip().startswith("and ")] == ([more] if more else [])
     assert f"  Constant image [constant]: {number:,}" in lines
@@ -65,7 +65,7 @@ def test_ten_findings_of_a_kind_are_shown(reports, number, shown, more):
 
 def test_what_differs_within_a_kind_stands_with_its_finding(reports):
     findings = [reports.finding("nan", f"liver_{n:04d}", n, expected=f"e{n}", remedy=f"r{n}") for n in (1, 2)]
-    lines = [line.strip() for line in as_table(reports.report(3, findings)).splitlines()]
+    lines = [line.strip() for line in format_check(reports.report(3, findings)).splitlines()]
     assert "imagesTr/liver_0001.nii.gz: what nan is, number 1; expected e1; to do: r1" in lines
     assert not any(line.startswith(("expected:", "to do:")) for line in lines)
 
@@ -75,7 +75,7 @@ def test_a_case_is_named_where_its_file_does_not_tell(reports):
         reports.finding("nan", "patient 7", file="imagesTr/scan.nii.gz"),
         reports.finding("leakage", "patient 8", file=None),
     ]
-    table = as_table(reports.report(3, findings))
+    table = format_check(reports.report(3, findings))
     assert "    patient 7 imagesTr/scan.nii.gz: what nan is" in table
     assert "    patient 8: what leakage is" in table
 
@@ -83,8 +83,8 @@ def test_a_case_is_named_where_its_file_does_not_tell(reports):
 @pytest.mark.parametrize(
     ("findings", "verdict"),
     [
-        ([], "Fit for training: nothing was found."),
-        ([("label-float", 1)], "Fit for training: nothing was found but 1 note, harmless."),
+        ([], "Fit for training: no findings."),
+        ([("label-float", 1)], "Fit for training: only 1 note, harmless."),
         (
             [("label-float", 1), ("label-empty", 1), ("label-empty", 2)],
             "Look before training: 2 warnings in 2 cases; 1 note.",
@@ -99,11 +99,11 @@ def test_a_case_is_named_where_its_file_does_not_tell(reports):
 )
 def test_the_last_line_is_the_verdict(reports, findings, verdict):
     found = [reports.finding(kind, None if case is None else f"liver_{case:04d}") for kind, case in findings]
-    assert as_table(reports.report(5, found)).splitlines()[-1] == verdict
+    assert format_check(reports.report(5, found)).splitlines()[-1] == verdict
 
 
 def test_an_empty_datalist_is_not_called_fit(reports):
-    table = as_table(reports.report(0))
+    table = format_check(reports.report(0))
     assert table.splitlines()[-1] == "Nothing was checked: the datalist has no case."
     assert "cases         none" in table
 
@@ -111,7 +111,7 @@ def test_an_empty_datalist_is_not_called_fit(reports):
 def test_cases_that_were_not_checked_are_counted(reports):
     report = reports.report(5)
     report["summary"] |= {"training": 200, "checked": 5}
-    assert "; 5 of 200 checked" in as_table(report)
+    assert "; 5 of 200 checked" in format_check(report)
 
 
 def test_lines_are_at_most_120_characters_wide_and_names_are_whole(reports):
@@ -122,13 +122,13 @@ def test_lines_are_at_most_120_characters_wide_and_names_are_whole(reports):
         reports.finding("truncated", "liver_0001", found=long, expected=long, remedy=long),
         reports.finding("nan", "liver_0002", file=f"imagesTr/{name}.nii.gz"),
     ]
-    lines = as_table(reports.report(50, findings, labels=labels)).splitlines()
+    lines = format_check(reports.report(50, findings, labels=labels)).splitlines()
     assert [line.strip() for line in lines if len(line) > 120] == [f"imagesTr/{name}.nii.gz: what"[: len(name) + 17]]
     assert all(line == line.rstrip() for line in lines)
 
 
 def test_2d_datasets_are_measured_in_square_millimetres(reports):
-    table = as_table(reports.report(3, dims=2, channels=("EM",), labels={"background": 0, "cell": 255}))
+    table = format_check(reports.report(3, dims=2, channels=("EM",), labels={"background": 0, "cell": 255}))
     assert "mm²" in table
     assert " ml" not in table
     assert "shape         512 x 512 pixels, the same in all cases" in table
@@ -140,7 +140,7 @@ def test_names_of_files_cannot_steer_the_terminal(reports):
     shown = "a\\x1b[2J b\\u202ec\\udcff"
     finding = reports.finding("truncated", evil, file=evil, found=evil, expected=evil, remedy=evil)
     report = reports.report(1, [finding], channels=(evil,), labels={"background": 0, evil: 1}) | {"name": evil}
-    table = as_table(report)
+    table = format_check(report)
     table.encode()
     assert all(character.isprintable() or character == "\n" for character in table)
     assert f"    {shown}: {shown}" in table

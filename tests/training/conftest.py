@@ -20,7 +20,7 @@ LABELS = {"large": 2, "background": 0, "small": 1}  # not in the order of their 
 
 
 class PlannedMetric(Metric):
-    """A validation metric that gives a planned value in each epoch."""
+    """A validation metric with a planned value for each epoch."""
 
     def __init__(self, values):
         super().__init__()
@@ -72,7 +72,7 @@ def _dice(reduction):
 
 @pytest.fixture
 def make_training(tmp_path):
-    """Function that builds a training in ``tmp_path``; ``planned`` replaces the validation Dice of each epoch."""
+    """Return a function that builds a training in ``tmp_path``. ``planned`` replaces each epoch's validation Dice."""
 
     def build(
         *,

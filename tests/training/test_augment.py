@@ -19,7 +19,7 @@ NAMES = ("affine", "elastic", "noise", "blur", "brightness", "shift", "contrast"
 
 
 def augmentation(*, spatial_dims=3, spacing=None, **wanted):
-    """One that does nothing but what is wanted."""
+    """Return an augmentation with only the given changes."""
     off = {f"{name}_prob": 0.0 for name in NAMES}
     return AugmentBatch(**{"spatial_dims": spatial_dims, "spacing": spacing or [1.0] * spatial_dims, **off, **wanted})
 
@@ -443,7 +443,7 @@ def test_a_wrong_argument_is_named(argument, value):
 def test_a_batch_without_one_of_the_three_is_refused(name):
     batch = random_batch([1])
     del batch[name]
-    with pytest.raises(InputError, match=rf"without '{name}'.*give every sample its '{name}'"):
+    with pytest.raises(InputError, match=rf"without '{name}'.*return '{name}' for every sample"):
         augmentation()(batch)
 
 

@@ -7,7 +7,7 @@ from pipeline.training import AverageWeights
 
 
 def average_of(values, momentum, *, first=1):
-    """The average of a network whose one weight has these values after steps ``first``, ``first + 1``, ..."""
+    """Return the average of a network whose only weight has these values after steps ``first``, ``first + 1``, ..."""
     network = nn.Linear(1, 1, bias=False)
     nn.init.constant_(network.weight, 100.0)
     handler = AverageWeights(network, momentum)

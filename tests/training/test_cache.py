@@ -55,7 +55,7 @@ def write_scan(path, voxels):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """The images that were loaded from their files, in order."""
+    """List the images loaded from files, in order."""
     names = []
     original = LoadImaged.__call__
 
@@ -68,7 +68,7 @@ def loads(monkeypatch):
 
 
 def deterministic(**changes):
-    """The recipe's transforms, or some of them with other settings."""
+    """Return the recipe's transforms, optionally with other settings."""
     steps = {
         "load": LoadImaged(KEYS, ensure_channel_first=True),
         "orient": Orientationd(KEYS, axcodes="RAS", labels=None),
@@ -129,7 +129,7 @@ CONFIG = {
 
 
 def configured(cases, folder, overrides=None):
-    """The dataset of a config, as MONAI's runner makes it, and the config's deterministic transforms."""
+    """Return the dataset of a config as MONAI's runner builds it, and the config's deterministic transforms."""
     parser = ConfigParser(deepcopy(CONFIG))
     for id, value in {"train#dataset#data": cases, "train#dataset#cache_dir": str(folder), **(overrides or {})}.items():
         parser[id] = value
@@ -138,7 +138,7 @@ def configured(cases, folder, overrides=None):
 
 
 def assert_same(found, expected):
-    """Equal in content and type, however deep."""
+    """Return whether two items are equal in content and type, at any depth."""
     assert type(found) is type(expected)
     if isinstance(expected, dict):
         assert found.keys() == expected.keys()
@@ -249,7 +249,7 @@ def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
     damaged.write_bytes(damaged.read_bytes()[:-40])
     loads.clear()
     assert_as_monais(make(cases, folder=folder), cases, deterministic())
-    assert "making a case anew" in caplog.text
+    assert "cannot read a cached case" in caplog.text
     loads.clear()
     make(cases, folder=folder)
     assert loads == []
@@ -258,14 +258,14 @@ def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
 def test_without_the_text_of_a_config_nothing_is_kept(cases, tmp_path, caplog):
     dataset = make(cases, folder=tmp_path / "cache", config=None)
     assert_as_monais(dataset, cases, deterministic())
-    assert caplog.text.count("prepared cases are not kept on disk") == 1
+    assert caplog.text.count("prepared cases are not cached on disk") == 1
     assert not (tmp_path / "cache").exists()
 
 
 def test_without_a_writable_folder_all_goes_on_in_memory(cases, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     assert_as_monais(make(cases, folder=tmp_path / "file"), cases, deterministic())
-    assert caplog.text.count("no further prepared cases are written") == 1
+    assert caplog.text.count("writing no more prepared cases") == 1
 
 
 def test_metadata_come_back_and_can_be_inverted(cases, tmp_path):
@@ -301,7 +301,7 @@ def test_another_process_finds_the_same_files(cases, tmp_path):
 
 
 def draws(dataset, *, num_workers=0, epochs=(1, 2), shuffle=False):
-    """Per epoch, the samples by their keys."""
+    """Return the samples of each epoch by their keys."""
     drawn = []
     loader = DataLoader(dataset, batch_size=2, num_workers=num_workers, shuffle=shuffle)
     for epoch in epochs:
@@ -416,7 +416,7 @@ def test_negative_numbers_are_refused(cases):
 
 
 class Forgetful(MapTransform):
-    """Keeps what it is called with in itself, as MONAI's readers do, and waits for another thread to call it."""
+    """Store the argument in itself, as MONAI's readers do, and wait until another thread calls it."""
 
     def __init__(self, meeting: "Meeting") -> None:
         super().__init__("image")
@@ -430,7 +430,7 @@ class Forgetful(MapTransform):
 
 
 class Meeting(threading.Barrier):
-    """A barrier that copies share, as it is about threads and not about transforms."""
+    """A barrier that all copies share, because it synchronises threads."""
 
     def __deepcopy__(self, memo):
         return self

@@ -181,20 +181,20 @@ def test_a_folder_that_cannot_be_made_is_told_once(tmp_path, case, caplog):
     files = CacheFiles(tmp_path / "file" / "cache", "Spacingd\n")
     files.write(*files.key(case), ITEM)
     assert not kept(files, case)
-    assert caplog.text.count("no further prepared cases are written") == 1
+    assert caplog.text.count("writing no more prepared cases") == 1
 
 
 def test_what_cannot_be_loaded_again_is_not_kept(files, case, caplog):
     files.write(*files.key(case), {"image": Path("a")})
     assert not kept(files, case)
     assert not list(files.folder.glob("*.pt"))
-    assert "no further prepared cases are written" in caplog.text
+    assert "writing no more prepared cases" in caplog.text
 
 
 def test_a_case_with_hidden_state_is_not_kept(files, case, caplog):
     assert files.key({**case, "function": iter([]), "generator": (x for x in [])}) is None
     assert files.key({**case, "generator": (x for x in [])}) is None
-    assert caplog.text.count("cannot be kept on disk") == 1
+    assert caplog.text.count("cannot cache a case on disk") == 1
 
 
 def test_only_what_nobody_opened_for_long_is_removed(tmp_path, case, caplog):

@@ -50,7 +50,7 @@ def learning_rates(training):
 
 
 def schedule_of(epochs):
-    """The learning rate of each epoch of an unbroken training, from MONAI's schedule alone."""
+    """Return the learning rates of an uninterrupted training by epoch, from MONAI's schedule alone."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     schedule = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=epochs, warmup_multiplier=0.1)
     return [0.01 * schedule.lr_lambda(epoch) for epoch in range(epochs)]
@@ -297,7 +297,7 @@ def test_a_checkpoint_that_is_not_whole_is_refused(make_training, tmp_path, part
 
 @pytest.mark.parametrize(
     ("without", "found"),
-    [(KEYS, "no best_epoch in it, as in a file of weights alone"), ({"optimizer"}, "no optimizer in it")],
+    [(KEYS, "no best_epoch in it, as in a file that has only weights"), ({"optimizer"}, "no optimizer in it")],
 )
 def test_a_file_that_is_no_checkpoint_is_refused(make_training, tmp_path, without, found):
     training = make_training(epochs=1)
@@ -354,5 +354,5 @@ def test_a_checkpoint_of_another_optimiser_is_refused(make_training, tmp_path):
     state = load(path)
     assert state["optimizer_type"] == "AdamW"
     torch.save(state | {"optimizer_type": "Muon"}, path)
-    with pytest.raises(InputError, match=r"the state of Muon .* expected that of AdamW .* first run's optimizer"):
+    with pytest.raises(InputError, match=r"the state of Muon .* expected AdamW .* first run's optimizer"):
         make_training(epochs=2, resume=True).trainer.run()

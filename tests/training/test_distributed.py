@@ -24,7 +24,7 @@ def network(*, deep_supervision):
 
 
 def batch():
-    """Four samples, the structures large in two and small in the others: the mean of the ranks' Dice is another."""
+    """Return four samples, two with large structures: their Dice differs from the mean of the ranks' Dice."""
     generator = torch.Generator().manual_seed(1)
     image = torch.randn(4, 1, 16, 16, generator=generator)
     label = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
@@ -40,14 +40,14 @@ def criterion(prediction, target):
 
 
 def step(net, image, label, gather=gather_batch):
-    """Loss and gradients of a step of training, the sparsity term included."""
+    """Return loss and gradients of a training step, sparsity term included."""
     value = criterion(*gather(net(image), label)) + 0.1 * sparsity(net)
     value.backward()
     return value.item(), [parameter.grad for parameter in net.parameters()]
 
 
 def shard_dice(values, rank):
-    """The mean that MONAI's metric gives when the cases are shared out."""
+    """Return the mean of MONAI's metric over cases that the ranks share."""
     metric = DiceMetric()
     for value in values[rank::RANKS]:
         metric.append(torch.tensor([value]))
@@ -77,7 +77,7 @@ def work(rank, folder):
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory) -> list[dict]:
-    """What every rank computed."""
+    """Return the results of every rank."""
     folder = tmp_path_factory.mktemp("ranks")
     # Two fresh processes: forked ones, from here or from one that imported all this, have waited for locks for ever.
     started = [subprocess.Popen([sys.executable, __file__, str(rank), str(folder)]) for rank in range(RANKS)]
@@ -135,7 +135,7 @@ def test_a_process_takes_the_gpu_of_its_number(monkeypatch):
 
 @pytest.fixture
 def torchrun(monkeypatch):
-    """The environment of the first of four processes that torchrun starts on a machine."""
+    """Set the environment of the first of four processes that torchrun starts."""
     for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "4")
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):

@@ -54,7 +54,7 @@ def test_parameters_of_the_network_are_not_the_losss():
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match=r"sparsity weight is -0.1; it must be 0 or more"):
+    with pytest.raises(ValueError, match=r"sparsity weight is -0.1; expected 0 or more"):
         SparseSkipLoss(nn.MSELoss(), network("sat"), -0.1)
 
 

@@ -56,7 +56,7 @@ def dice_per_label(network, cases):
 
 
 def train_in_plain_pytorch(network, train_cases, val_cases, epochs):
-    """The same training as a loop; gives the rows' train_loss, then the Dice of the small and of the large label."""
+    """The same training as a loop. Return rows of train_loss, Dice of the small and Dice of the large label."""
     optimizer = torch.optim.AdamW(network.parameters())
     rows = []
     for epoch in range(epochs):
@@ -98,7 +98,7 @@ def test_no_validation_leaves_its_columns_empty(make_training, history):
 
 
 class BrightIsSmall(torch.nn.Module):
-    """What is bright is the small label; the large one is never found."""
+    """Predict the small label for bright voxels, and never the large one."""
 
     def forward(self, x):
         return torch.cat([x < 0, x > 0, torch.zeros_like(x) > 0], dim=1).float()
@@ -154,18 +154,54 @@ def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_pa
     assert lines[4].endswith(str(tmp_path))
 
 
-def test_ctrl_c_ends_the_training_without_an_empty_error(make_training, caplog):
-    training = make_training(epochs=2)
+@pytest.mark.parametrize("part", ["trainer", "validator"])
+def test_ctrl_c_is_one_line_that_says_how_to_resume(make_training, caplog, tmp_path, part):
+    training = make_training(epochs=3)
 
-    @training.trainer.on("ITERATION_COMPLETED")
+    def interrupt():
+        if training.trainer.state.epoch == 2:
+            raise KeyboardInterrupt
+
+    getattr(training, part).add_event_handler("ITERATION_STARTED", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        training.trainer.run()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line == (
+        f"training interrupted in epoch 2; resume with --resume True (last checkpoint: {tmp_path / 'last.pt'})"
+    )
+
+
+def test_ctrl_c_before_the_first_checkpoint_offers_no_resume(make_training, caplog):
+    training = make_training(epochs=3)
+
     def interrupt():
         raise KeyboardInterrupt
 
+    training.trainer.add_event_handler("ITERATION_STARTED", interrupt)
     with pytest.raises(KeyboardInterrupt):
         training.trainer.run()
-    training.trainer.logger.warning("a warning of Ignite's")
-    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == [
-        "a warning of Ignite's"
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line == "training interrupted in epoch 1, before its first checkpoint: start it again"
+
+
+def test_with_minutes_the_number_of_epochs_is_called_an_estimate(make_training, caplog):
+    caplog.set_level(logging.INFO, logger="pipeline.training.progress")
+    training = make_training(epochs=5)
+    # As EndInTime sets it: not known yet, all epochs seem to fit, then four, and the fourth is the last.
+    found = {1: (5, None), 2: (5, False), 3: (4, True), 4: (4, True)}
+
+    def shorten(engine):
+        engine.state.minutes = 15.0
+        engine.state.max_epochs, engine.state.is_shortened = found[engine.state.epoch]
+
+    training.trainer.add_event_handler("EPOCH_STARTED", shorten)
+    training.trainer.run()
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch ")]
+    assert [line.partition("  ")[0] for line in lines] == [
+        "epoch 1, at most 5 in 15 min",
+        "epoch 2/5",
+        "epoch 3, about 4 in 15 min",
+        "epoch 4/4",
     ]
 
 

@@ -45,10 +45,12 @@ def start(sample, ckpt_dir):
     )
 
 
-def kill_after_epoch(epoch, process, history):
+def kill_after_epoch(epoch, process, folder):
+    history, last = folder / "history.csv", folder / "last.pt"
     deadline = time.monotonic() + LIMIT_S
     while process.poll() is None and time.monotonic() < deadline:
-        if history.is_file() and len(rows_of(history)) >= epoch:
+        # The first checkpoint is written after the first row: without one there is nothing to resume from.
+        if last.is_file() and history.is_file() and len(rows_of(history)) >= epoch:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.005)
@@ -81,7 +83,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(sample, tmp_path, warm_sta
     finish(unbroken)
 
     # After the first of four epochs: a busy machine may look seconds later, when the training is further on.
-    kill_after_epoch(1, start(sample, broken), broken / "history.csv")
+    kill_after_epoch(1, start(sample, broken), broken)
     assert load(broken / "last.pt")["epoch"] in (1, 2, 3)
     assert len(rows_of(broken / "history.csv")) < 4
     assert "resuming after epoch" in finish(broken, resume="true")

@@ -16,7 +16,7 @@ NUMBER = "number"
 
 
 def batches_of_epoch(epoch, *, seed=0, num_workers=0, before=0):
-    """What a training draws in an epoch, after ``before`` other random numbers have been drawn: one row per sample."""
+    """Return an epoch's random numbers, one row per sample, after drawing ``before`` other numbers."""
     cases = [{NUMBER: torch.full((1, 2), float(i))} for i in range(6)]
     noise = Compose([RandGaussianNoised(NUMBER, prob=0.5), RandScaleIntensityd(NUMBER, factors=0.1, prob=0.5)])
     loader = DataLoader(Dataset(cases, noise), batch_size=2, shuffle=True, num_workers=num_workers)
@@ -127,7 +127,7 @@ def test_patience_goes_on_over_a_resume(make_training):
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """A clock that only the test moves."""
 
     def __init__(self):
         self.now = 100.0
@@ -137,7 +137,7 @@ class Clock:
 
 
 def epochs_in(minutes, *, asked=50, step=10.0, first=10.0, validation=5.0, interval=2, monkeypatch):
-    """Epochs trained, seconds taken and the schedule's length: two steps an epoch, a validation every ``interval``."""
+    """Train with two steps an epoch. Return the epochs trained, the seconds taken and the schedule's length."""
     clock = Clock()
     monkeypatch.setattr(schedule, "time", clock)
 
@@ -193,18 +193,18 @@ def test_at_least_one_epoch_is_trained(monkeypatch):
 
 @pytest.mark.parametrize("minutes", [0, -1])
 def test_minutes_above_zero(minutes):
-    with pytest.raises(ValueError, match="must be above 0, or None"):
+    with pytest.raises(ValueError, match="expected a number above 0, or None"):
         EndInTime(minutes, None)
 
 
 def test_what_seeds_itself_is_told_the_epoch():
-    told = []
+    calls = []
     sampler = DistributedSampler(range(4), num_replicas=1, rank=0)
-    sampler.set_epoch = lambda epoch: told.append(("sampler", epoch))
+    sampler.set_epoch = lambda epoch: calls.append(("sampler", epoch))
     cases = Dataset([{NUMBER: torch.zeros(1)}] * 4)
-    cases.set_epoch = lambda epoch: told.append(("dataset", epoch))
+    cases.set_epoch = lambda epoch: calls.append(("dataset", epoch))
     engine = Engine(lambda *_: None)
     engine.data_loader = DataLoader(cases, batch_size=2, sampler=sampler)
     EpochSeed(0).attach(engine)
     engine.run(engine.data_loader, max_epochs=2)
-    assert told == [("dataset", 1), ("sampler", 1), ("dataset", 2), ("sampler", 2)]
+    assert calls == [("dataset", 1), ("sampler", 1), ("dataset", 2), ("sampler", 2)]

@@ -1,4 +1,4 @@
-"""From what the dataset check measured to a plan: every choice with its reason."""
+"""Make a plan from the dataset check's measurements, with a reason for every choice."""
 
 from .plan_bundle import plan_bundle
 

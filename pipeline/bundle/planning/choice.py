@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Choice", "listed"]
+__all__ = ["Choice", "format_numbers"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a plan's key is set to, and why, in words that stand beside it."""
+    """The value of a plan's key, and the reason that is written next to it."""
 
     value: Any
     reason: str
 
 
-def listed(numbers: Any, *, by: str = " x ") -> str:
-    """Give numbers as text, such as 1 x 1 x 4.5."""
+def format_numbers(numbers: Any, *, by: str = " x ") -> str:
+    """Return numbers as text, such as 1 x 1 x 4.5."""
     return by.join(f"{number:.4g}" for number in numbers)

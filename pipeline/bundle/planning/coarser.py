@@ -1,4 +1,4 @@
-"""A coarser spacing, where the scans' own is more than memory and time allow."""
+"""Choose a coarser spacing where memory or time do not allow the scans' own."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .choice import Choice, listed
+from .choice import Choice, format_numbers
 from .fingerprint import Fingerprint
 from .geometry import shape_at
 from .resources import GIB, Resources
 from .size import Size
 
-__all__ = ["coarsened"]
+__all__ = ["choose_coarser_spacing"]
 
-# A scan is worked at the spacing at which it has at most so many patches; else a network never sees enough of it.
-_MOST_PATCHES_PER_SCAN = 64
-# Where not even the smallest network fits into memory, spacing is made coarser by this factor, so many times at most.
-_COARSER, _MOST_TIMES = 1.25, 6
+# Above this number of patches per scan a network sees too little of each scan.
+_MAX_PATCHES_PER_SCAN = 64
+# Where even the smallest network does not fit in memory, the spacing becomes coarser by this factor, several times if
+# necessary.
+_COARSER_FACTOR, _MAX_TIMES = 1.25, 6
 
 
-def coarsened(
+def choose_coarser_spacing(
     chosen: Choice,
     fingerprint: Fingerprint,
     size: Size,
-    sized: Callable[[list[float]], Size],
+    size_at: Callable[[list[float]], Size],
     resources: Resources,
 ) -> tuple[Choice, Size]:
     """Choose a coarser spacing where no network fits into memory, or where a scan has too many patches.
@@ -32,41 +33,41 @@ def coarsened(
     Args:
         chosen: spacing (mm) so far.
         fingerprint: the dataset.
-        size: what was chosen at that spacing.
-        sized: chooses one at another.
-        resources: what there is to train with.
+        size: the size that was chosen for that spacing.
+        size_at: chooses a size for another spacing.
+        resources: memory, device and hours.
 
     Returns:
-        Spacing and size; those given where they will do.
+        Spacing and size; unchanged where they fit.
     """
-    first, reason = listed(chosen.value), ""
+    first, reason = format_numbers(chosen.value), ""
     spacing, needed = chosen.value, resources.memory_of(size)
-    for _ in range(_MOST_TIMES):
+    for _ in range(_MAX_TIMES):
         if needed <= resources.memory:
             break
-        spacing = _times(spacing, _COARSER)
-        size = sized(spacing)
+        spacing = _multiply(spacing, _COARSER_FACTOR)
+        size = size_at(spacing)
         before, needed = needed, resources.memory_of(size)
-        reason = f"at which no network fits into {resources.memory / GIB:.3g} GiB"
+        reason = f"at that spacing no network fits in {resources.memory / GIB:.3g} GiB"
         if needed > 0.99 * before:
-            # It is reading the scans that takes so much.
+            # Reading the scans takes most of the memory: a coarser spacing does not help.
             break
     patches = float(np.prod(shape_at(fingerprint, spacing)) / size.voxels)
-    if patches > _MOST_PATCHES_PER_SCAN and needed <= resources.memory:
-        spacing = _times(spacing, (patches / _MOST_PATCHES_PER_SCAN) ** (1 / len(_fine_axes(spacing))))
-        size = sized(spacing)
+    if patches > _MAX_PATCHES_PER_SCAN and needed <= resources.memory:
+        spacing = _multiply(spacing, (patches / _MAX_PATCHES_PER_SCAN) ** (1 / len(_find_fine_axes(spacing))))
+        size = size_at(spacing)
         reason = reason or (
-            f"at which a scan would have {patches:.0f} patches: in the given time and memory the network would see too "
-            "little of each"
+            f"at that spacing a scan has {patches:.0f} patches, and in the given time and memory the network would see "
+            "too little of each scan"
         )
-    return (Choice(spacing, f"mm; coarser than the scans' ({first}), {reason}"), size) if reason else (chosen, size)
+    return (Choice(spacing, f"mm; coarser than the scans' {first} mm: {reason}"), size) if reason else (chosen, size)
 
 
-def _fine_axes(spacing: list[float]) -> list[int]:
-    # A thick axis stays as it is: there is nothing to throw away.
+def _find_fine_axes(spacing: list[float]) -> list[int]:
+    # A thick axis has no resolution to spare.
     return [axis for axis, side in enumerate(spacing) if side < 2 * min(spacing)]
 
 
-def _times(spacing: list[float], factor: float) -> list[float]:
-    fine = _fine_axes(spacing)
+def _multiply(spacing: list[float], factor: float) -> list[float]:
+    fine = _find_fine_axes(spacing)
     return [float(f"{side * factor:.3g}") if axis in fine else side for axis, side in enumerate(spacing)]

@@ -1,4 +1,4 @@
-"""The words of a plan: what the datalist says of itself, and what only a person can say."""
+"""Write the texts of a plan, from the datalist where it has them; a person fills in the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...networks import Network
 from .choice import Choice
 from .fingerprint import Fingerprint
 
-__all__ = ["TO_FILL_IN", "Words", "describe"]
+__all__ = ["TO_FILL_IN", "PlanTexts", "describe"]
 
 TO_FILL_IN = "TO FILL IN"
 _SKIPS = (
@@ -27,13 +27,13 @@ _MODALITIES = {
 
 
 @dataclass(frozen=True)
-class Words:
-    """Texts of a plan.
+class PlanTexts:
+    """The texts of a plan.
 
     Args:
         head: the plan's first keys, in order.
         data: ``source`` and ``licence`` of its ``data``.
-        to_fill_in: dotted keys that hold `TO_FILL_IN`.
+        to_fill_in: dotted keys whose value is `TO_FILL_IN`.
     """
 
     head: dict[str, Any]
@@ -41,28 +41,30 @@ class Words:
     to_fill_in: list[str]
 
 
-def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: type[Network]) -> Words:
-    """Write the texts of a plan, from the datalist's where it has them.
+def describe(
+    name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: type[Network]
+) -> PlanTexts:
+    """Return the texts of a plan, from the datalist where it has them.
 
     Args:
-        name: of the bundle.
+        name: the bundle's name.
         dataset: the datalist; its entries description, reference, source, licence and citation are used.
-        fingerprint: its labels and channels are named.
-        modality: the plan's word for what the images are.
+        fingerprint: the source of the labels and channels.
+        modality: the plan's modality.
         network: the plan's network.
     """
-    told = dataset.described
+    described = dataset.described
     structures = [structure.name for structure in fingerprint.structures]
     images = _MODALITIES.get(modality, "images")
     shown = ", ".join(structures[:6]) + (f" and {len(structures) - 6} more" if len(structures) > 6 else "")
-    told_name = _one_line(dataset.name)
-    title = told_name if told_name not in ("", "dataset", "datalist") else name.replace("_", " ")
+    datalist_name = _one_line(dataset.name)
+    title = datalist_name if datalist_name not in ("", "dataset", "datalist") else name.replace("_", " ")
     dims = f"{fingerprint.dims}D"
-    citation = told.get("citation") or []
+    citation = described.get("citation") or []
     references = [_SKIPS, *filter(None, [network.reference])]
     references += [_one_line(each) for each in (citation if isinstance(citation, list) else [citation])]
-    source = next(filter(None, (_one_line(told.get(key) or "") for key in _SOURCES)), title)
-    licence = _one_line(told.get("licence") or told.get("license") or "")
+    source = next(filter(None, (_one_line(described.get(key) or "") for key in _SOURCES)), title)
+    licence = _one_line(described.get("licence") or described.get("license") or "")
     to_fill_in = ["authors", "copyright", "intended_use"]
     if not licence:
         to_fill_in.append("data.licence")
@@ -81,17 +83,18 @@ def describe(name: str, dataset: Dataset, fingerprint: Fingerprint, modality: st
     }
     data: dict[str, Any] = {
         "source": source,
-        "licence": Choice(licence, "as the datalist says; see that the weights may be shared under it")
+        "licence": Choice(licence, "from the datalist; check that it allows sharing the weights")
         if licence
         else Choice(
-            f"{TO_FILL_IN}: the licence of the data", "the datalist names none; without one weights must not be shared"
+            f"{TO_FILL_IN}: the licence of the data",
+            "the datalist names no licence; without one, do not share the weights",
         ),
     }
-    return Words(head, data, to_fill_in)
+    return PlanTexts(head, data, to_fill_in)
 
 
 def _one_line(text: Any) -> str:
-    """Give what a datalist says as text on one line; it may be anything."""
+    """Return a datalist's value, of any type, as text on one line."""
     line = " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
-    # With one of these MONAI's configs begin an expression, a reference or a macro.
+    # In MONAI's configs these characters start an expression, a reference or a macro.
     return line.lstrip("$@% ")

@@ -1,4 +1,4 @@
-"""How to normalise intensities, by what the images are."""
+"""Choose the modality and the normalisation of intensities."""
 
 from __future__ import annotations
 
@@ -17,57 +17,56 @@ _WORDS = {
     "EM": r"em|sem|tem|fib|electron microscopy",
     "synthetic": r"synthetic",
 }
-# Air, which only a CT has at so low a number.
+# Hounsfield units of air; other modalities have no values this low.
 _AIR = -800.0
 _MOSTLY_ZERO = 0.25
 
 
 def choose_modality(channels: Sequence[str], fingerprint: Fingerprint) -> Choice:
-    """Choose the plan's word for what the images are, from the channels' names, else from air in Hounsfield units."""
-    kinds = [_kind(name) for name in channels]
+    """Choose the modality from the channels' names, else from air in Hounsfield units."""
+    kinds = [_find_modality(name) for name in channels]
     known = {kind for kind in kinds if kind is not None}
     names = ", ".join(channels)
     if len(known) == 1 and None not in kinds:
-        return Choice(known.pop(), f"by the channels' names: {names}")
+        return Choice(known.pop(), f"from the channel names: {names}")
     if not known and fingerprint.whole and all(low <= _AIR for low in fingerprint.lowest):
         return Choice(
-            "CT", f"no channel says so, but the lowest values (median {fingerprint.lowest[0]:g}) are air's in HU"
+            "CT",
+            f"{fingerprint.lowest[0]:g} HU, the median lowest value, is air; no channel name says what the images are",
         )
     if known:
-        return Choice("other", f"the channels ({names}) are of different kinds, or some are unknown")
-    return Choice("other", f"the channels' names ({names}) tell nothing; --modality CT or MRI says it")
+        return Choice("other", f"the channel names ({names}) do not all name one modality")
+    return Choice("other", f"the channel names ({names}) do not name one; set it with --modality CT or MRI")
 
 
 def choose_normalisation(modality: str, fingerprint: Fingerprint) -> dict[str, Choice]:
-    """Choose normalisation and, for a CT, the range, mean and standard deviation that go with it."""
+    """Choose the normalisation and, for a CT, its range, mean and standard deviation."""
     if modality == "CT" and fingerprint.quantiles is not None:
-        # One range for all channels: in a CT they all are Hounsfield units.
+        # One range for all channels, since all are in Hounsfield units.
         low, high = float(fingerprint.quantiles[:, 1].min()), float(fingerprint.quantiles[:, -2].max())
         mean, std = float(sum(fingerprint.mean) / len(fingerprint.mean)), max(fingerprint.std)
         if low < high and std > 0:
             return {
                 "intensity_range": Choice(
                     [round(low, 2), round(high, 2)],
-                    "HU; clipped to the 0.5th and 99.5th percentile of what is labelled, over all cases",
+                    "HU; intensities are clipped to the 0.5th and 99.5th percentile of all labelled voxels",
                 ),
-                "intensity_mean": Choice(
-                    round(mean, 2), "HU; of what is labelled: the same number means the same tissue"
-                ),
-                "intensity_std": Choice(round(std, 2), "HU; likewise"),
-                "normalisation": Choice("ct", "Hounsfield units are absolute: every scan is scaled alike"),
+                "intensity_mean": Choice(round(mean, 2), "HU; mean of all labelled voxels"),
+                "intensity_std": Choice(round(std, 2), "HU; standard deviation of all labelled voxels"),
+                "normalisation": Choice("ct", "Hounsfield units are absolute, so all scans are scaled the same way"),
             }
     zeros = min(fingerprint.zeros)
     if zeros >= _MOSTLY_ZERO:
         return {
             "normalisation": Choice(
                 "zscore_nonzero",
-                f"{zeros:.0%} of a scan is exactly 0, cut out or masked: mean and deviation are those of the rest",
+                f"{zeros:.0%} of a scan is exactly 0 (cropped or masked): mean and deviation are those of the rest",
             )
         }
-    return {"normalisation": Choice("zscore", "each scan by its own mean and deviation: its units are arbitrary")}
+    return {"normalisation": Choice("zscore", "each scan by its own mean and deviation, as its units are arbitrary")}
 
 
-def _kind(name: str) -> str | None:
+def _find_modality(name: str) -> str | None:
     for kind, words in _WORDS.items():
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", name.lower()):
             return kind

@@ -1,4 +1,4 @@
-"""Following a computation on PyTorch's meta device: what it would hold in memory, and in which number formats."""
+"""Follow a computation on PyTorch's meta device: how much memory it would hold, and in which number formats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONVOLUTIONS = (torch.conv2d, torch.conv3d, torch.conv_transpose2d, torch.conv_
 
 
 class Autocast(TorchFunctionMode):
-    """What ``torch.autocast`` does with convolutions, which is not there for the meta device."""
+    """Cast convolutions as ``torch.autocast`` does; the meta device has no autocast."""
 
     def __init__(self, precision: str) -> None:
         super().__init__()
@@ -32,20 +32,20 @@ class Autocast(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _lower(self, value: Tensor) -> Tensor:
-        # As autocast has it; the address of a view, which soon ends, may be another one's later.
+        # As autocast does. A short-lived view's address may be reused by another tensor.
         if not (value.is_leaf and value.requires_grad) or value._is_view():
             return value.to(self._dtype)
-        # Weights are converted once in a step.
+        # Weights are converted once per step.
         if id(value) not in self._cast:
             self._cast[id(value)] = value.to(self._dtype)
         return self._cast[id(value)]
 
 
 class Ledger(TorchDispatchMode):
-    """Adds up the bytes of all storages that are alive, and what convolutions need while they run.
+    """Add up the bytes of all live storages, and the scratch memory of running convolutions.
 
     Args:
-        threads: of the convolutions on a CPU; 0 leaves their scratch out.
+        threads: threads of the convolutions on a CPU; 0 leaves their scratch memory out.
     """
 
     def __init__(self, threads: int) -> None:
@@ -68,7 +68,7 @@ class Ledger(TorchDispatchMode):
         return made
 
     def _follow(self, storage: torch.UntypedStorage) -> None:
-        # Views share a storage, whose address is its own as long as it lives.
+        # Views share a storage. Its address is unique while it lives.
         address = storage._cdata
         if address not in self._alive:
             self._alive.add(address)

@@ -1,4 +1,4 @@
-"""Writes a planned bundle: the plan, its configs, the documents and the licence of the code."""
+"""Write a planned bundle: the plan, its configs, the documents and the licence of the code."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from ...networks import Networks
 from ..plan import load_plan
 from ..render import recipes_folder, write_rendered
 from ..schema import Plan
-from .choice import listed
+from .choice import format_numbers
 from .fingerprint import Fingerprint
-from .make_plan import Planned
+from .make_plan import PlannedBundle
 from .write import plan_text
 
 __all__ = ["require_new", "write_bundle"]
 
 _HEADING = (
-    "What is particular to this task. Written by `lightskip plan`, with the reason of each choice; yours from now on: "
-    "edit here, then `lightskip render` this bundle."
+    "The settings of this task, written by `lightskip plan` with a reason for each choice. This file is yours now: "
+    "edit it, then run `lightskip render` on this bundle."
 )
 
 
 def require_new(bundle: Path) -> None:
-    """Raise InputError where the folder of a bundle that is to be made holds something."""
+    """Raise InputError where the folder of the new bundle is not empty."""
     if bundle.exists() and (not bundle.is_dir() or any(bundle.iterdir())):
         raise InputError(
             bundle,
             found="a bundle or another folder with files" if bundle.is_dir() else "a file",
-            expected="no such folder yet: a plan that was edited is not overwritten",
-            remedy="give another --name or -o, or move the old one away",
+            expected="no existing bundle: an edited plan is not overwritten",
+            remedy="choose another --name or -o, or move the existing folder away",
         )
 
 
-def write_bundle(bundle: Path, planned: Planned) -> list[Path]:
+def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     """Write a new bundle, whole or not at all.
 
     Args:
-        bundle: its folder, which does not exist yet or is empty.
+        bundle: the bundle's folder, missing or empty.
         planned: the plan.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: the folder holds something, or cannot be written to.
+        InputError: the folder is not empty, or cannot be written to.
     """
     require_new(bundle)
-    # Beside its place: the plan names datalist and scans by how they lie from there.
+    # In the same parent folder, since the plan's paths of datalist and scans are relative to the bundle.
     partial = bundle.with_name(f".{bundle.name}.{uuid.uuid4().hex}")
     try:
         write_text(partial / "plan.yaml", plan_text(planned.content, heading=_HEADING))
         write_rendered(partial)
-        words = _words(load_plan(partial), planned.fingerprint)
+        words = _document_values(load_plan(partial), planned.fingerprint)
         templates = recipes_folder() / "templates"
         for name in ("README.md", "data_license.txt"):
             write_text(partial / "docs" / name, (templates / name).read_text(encoding="utf-8").format(**words))
@@ -70,18 +70,18 @@ def write_bundle(bundle: Path, planned: Planned) -> list[Path]:
         raise InputError(
             bundle,
             found=f"a folder that cannot be written ({error.strerror})",
-            expected="a place for the new bundle",
-            remedy="give another folder: -o FOLDER",
+            expected="a writable folder for the new bundle",
+            remedy="choose another folder with -o FOLDER",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return sorted(path for path in bundle.rglob("*") if path.is_file())
 
 
-def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
+def _document_values(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
     unit = "ml" if plan.spatial_dims == 3 else "mm²"
     rows = [
-        f"| {_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
+        f"| {_escape_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
         for each in fingerprint.structures
     ]
     channels, network = plan.data.channels, Networks[plan.network.name]
@@ -93,15 +93,15 @@ def _words(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         "channels": "-".join(map(str, plan.network.settings()["channels"])),
         "skip": plan.skip if isinstance(plan.skip, str) else "of its own",
         "inputs": f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})",
-        "spacing": listed(plan.spacing),
-        "patch": listed(plan.patch),
+        "spacing": format_numbers(plan.spacing),
+        "patch": format_numbers(plan.patch),
         "labels": ", ".join(f"{value} {name}{_in_files(plan, name)}" for name, value in plan.labels.items()),
         "source": plan.data.source,
         "licence": plan.data.licence,
         "cases": fingerprint.cases,
         "folds": fingerprint.folds,
-        "spacings": _range(fingerprint.spacings),
-        "shapes": _range(fingerprint.shapes),
+        "spacings": _format_range(fingerprint.spacings),
+        "shapes": _format_range(fingerprint.shapes),
         "structures": "\n".join(rows),
         "intended_use": plan.intended_use,
     }
@@ -111,11 +111,15 @@ def _in_files(plan: Plan, name: str) -> str:
     return f" ({plan.label_values[name]} in the dataset's files)" if plan.label_values else ""
 
 
-def _cell(text: str) -> str:
-    """Give a text as a table's cell may hold it."""
+def _escape_cell(text: str) -> str:
+    """Return a text that is safe in a table's cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _range(values: np.ndarray) -> str:
+def _format_range(values: np.ndarray) -> str:
     low, middle, high = values.min(axis=0), np.median(values, axis=0), values.max(axis=0)
-    return listed(middle) if (low == high).all() else f"{listed(middle)}, {listed(low)} to {listed(high)}"
+    return (
+        format_numbers(middle)
+        if (low == high).all()
+        else f"{format_numbers(middle)}, {format_numbers(low)} to {format_numbers(high)}"
+    )

@@ -1,4 +1,4 @@
-"""How long a patch takes in training, measured on this machine with a small one."""
+"""Measure how long a patch takes in training, with a small patch on this machine."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from ...networks.precision import cpu_has_bfloat16
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
-# Enough voxels, at a width of 16, that what a step costs besides them no longer shows, few enough that a plan need not
-# wait; of a wider network fewer do.
+# Voxels of the timed patch at a width of 16: enough that a step's fixed costs do not matter, few enough to be quick. A
+# wider network needs fewer.
 _VOXELS, _WIDTH, _MIN_VOXELS = 40_000, 16, 16_000
-# What a training takes against forward, loss and backward of a small patch: optimiser, augmentation, averages, loading.
-# 0.095 s against 0.084 s per patch were measured with the hippocampus bundle on one core, and up to 0.141 s while the
-# other core computed.
+# Time of a training step, with optimiser, augmentation, averaging and loading, over that of forward, loss and backward
+# of a small patch. Measured with the hippocampus bundle on one core: 0.095 s and 0.084 s per patch; up to 0.141 s while
+# the other core was busy.
 _WHOLE_STEP = 1.15
-# Of a GPU against this machine's CPU, where a plan is made for one that is not here. The hours are kept all the same.
+# Assumed speed of a GPU over this machine's CPU, for planning without the GPU. `minutes` keeps the hours in any case.
 ASSUMED_SPEEDUP = 40.0
 
 
 def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: str) -> float:
-    """Time a step of training: forward, loss and backward, in the precision that training uses.
+    """Time a training step: forward, loss and backward, in the precision of training.
 
     Args:
-        network: its spec, see `build_network`.
-        divisor: what each side of a patch divides by.
+        network: the network's spec, see `build_network`.
+        divisor: the number that divides each side of a patch, per axis.
         device: "cpu", "cuda", ...; a GPU that this machine lacks counts as `ASSUMED_SPEEDUP` times its CPU.
 
     Returns:
-        Seconds per voxel of a patch, in a whole training.
+        Seconds per voxel of a patch, for a whole training step.
     """
     present = device == "cpu" or torch.cuda.is_available()
     on = torch.device(device if present else "cpu")
@@ -55,7 +55,7 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
             logits = model(image)
         loss(logits.float(), label).backward()
         seconds.append(_now(on) - started)
-    # The first one also makes kernels; of the others the fastest.
+    # The first step also compiles kernels; the fastest of the others counts.
     return _WHOLE_STEP * min(seconds[1:]) / image[0, 0].numel() / (1.0 if present else ASSUMED_SPEEDUP)
 
 
@@ -71,5 +71,5 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return time.perf_counter()
-    # Not the wall's clock: something else that runs for this second will not run for all the hours.
+    # CPU time, not wall time: another process that runs now will not run for all of the training.
     return time.process_time() / torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Patch, width, batch and depth: as large as memory and time allow."""
+"""Choose patch, width, batch and depth: as large as memory and time allow."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from .levels import Levels, make_levels
 
 __all__ = ["PATCHES", "Size", "choose_size", "network_spec"]
 
-# What a training should see: after so many patches the hippocampus bundle was within .002 of its best (docs/speed.md).
-# Not more, as a plan should not change its mind where a machine is a little slower today.
+# Patches that a training should see: after these the hippocampus bundle was within 0.002 of its best (docs/speed.md).
+# Not more, so that a plan does not change where the machine is a little slower.
 PATCHES = 12_000
-# Of the given time; a machine does other things too.
+# Share of the given time for the training: a machine does other things, too.
 TIME_SHARE = 0.9
 _WIDTHS = (32, 24, 16, 8)
-_WIDEST = 320
-# A wider network takes longer at least in proportion; so it need not be timed where that is too long even for the
-# smallest patch that is worth it.
+_MAX_WIDTH = 320
+# A network's time grows at least in proportion to its width. So a wider network is not timed where this estimate is too
+# long even for the smallest useful patch.
 _TIMED_FIRST = 16
-# A larger patch costs more than it shows.
-_MOST = {2: 512**2, 3: 192**3}
-# A wider network is not worth a patch below this.
-_FLOOR = {2: 192**2, 3: 48**3}
-# Below this a network sees too little to learn from, however short the time.
-_LEAST_SIDE = {2: 64, 3: 32}
-# Voxels of one step, at least: two patches of the hippocampus bundle.
-_STEP = 180_000
-_MOST_PATCHES_PER_STEP = 16
+# Voxels; a larger patch costs more than it adds.
+_MAX_VOXELS = {2: 512**2, 3: 192**3}
+# Voxels; a wider network is not worth a smaller patch.
+_MIN_VOXELS = {2: 192**2, 3: 48**3}
+# Voxels per side; a smaller patch has too little to learn from, however short the time.
+_MIN_SIDE = {2: 64, 3: 32}
+# Voxels per step to aim for: two patches of the hippocampus bundle.
+_VOXELS_PER_STEP = 180_000
+_MAX_PATCHES_PER_STEP = 16
 
-# Bytes that a training takes, and seconds that it takes per patch.
+# The bytes of a training, and its seconds per patch.
 Memory = Callable[["Size"], int]
 Seconds = Callable[["Size"], float]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a network and its patches are.
+    """The size of a network and its patches.
 
     Args:
         width: channels of the finest level; they double from level to level, up to 320.
-        levels: strides and kernels, and with them the patch.
+        levels: patch, strides and kernels.
         batch: patches per step, a power of two.
-        limited_by: what kept the patch from being the median scan: "nothing", "worth", "memory" or "time".
+        limited_by: why the patch is smaller than the median scan: "nothing" (it is not), "worth", "memory" or "time".
     """
 
     width: int
@@ -56,8 +56,8 @@ class Size:
 
     @property
     def channels(self) -> list[int]:
-        """Width of every level, finest first."""
-        return [min(self.width * 2**level, _WIDEST) for level in range(len(self.levels.kernels))]
+        """Channels of every level, finest first."""
+        return [min(self.width * 2**level, _MAX_WIDTH) for level in range(len(self.levels.kernels))]
 
     @property
     def voxels(self) -> int:
@@ -75,60 +75,60 @@ def choose_size(
     seconds_limit: float,
     uncut: Sequence[int] = (),
 ) -> Size:
-    """Choose the widest network whose patch still covers enough, and for it the largest patch.
+    """Choose the widest network whose patch is large enough, and the largest patch for it.
 
     Args:
-        shape: of the median scan at the spacing to work at, voxels per axis.
-        spacing: mm per voxel along each axis.
-        memory: estimates the bytes that training with a size takes.
-        memory_limit: bytes that it may take.
-        seconds: estimates the seconds that a patch takes in training with a size.
-        seconds_limit: seconds that training may take.
-        uncut: axes along which a patch should cover the scan, where others can be cut instead.
+        shape: voxels per axis of the median scan at the chosen spacing.
+        spacing: mm per axis.
+        memory: estimates the bytes of a training with a size.
+        memory_limit: bytes.
+        seconds: estimates the seconds per patch of a training with a size.
+        seconds_limit: seconds of the whole training.
+        uncut: axes along which a patch should cover the scan, as long as others can be cut instead.
 
     Returns:
-        The size; where not even the smallest network on the smallest patch fits, that one, with the smallest batch.
+        The size. Where even the smallest network and patch do not fit, these, with the smallest batch.
     """
     dims = len(shape)
-    worth = _MOST[dims] / math.prod(shape)
-    start = list(shape) if worth >= 1 else _shrunk(shape, worth, spacing, uncut)
+    worth = _MAX_VOXELS[dims] / math.prod(shape)
+    start = list(shape) if worth >= 1 else _shrink(shape, worth, spacing, uncut)
 
     def in_time(size: Size, factor: float = 1.0) -> bool:
-        floor = min(1.0, _FLOOR[dims] / size.voxels) if factor > 1 else 1.0
+        floor = min(1.0, _MIN_VOXELS[dims] / size.voxels) if factor > 1 else 1.0
         return seconds(size) * factor * floor * PATCHES <= seconds_limit * TIME_SHARE
 
     def in_memory(size: Size) -> bool:
         return memory(size) <= memory_limit
 
     for width in _WIDTHS:
-        if width > _TIMED_FIRST and not in_time(_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
+        if width > _TIMED_FIRST and not in_time(_make_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
             continue
-        whole = _size(width, start, spacing, "nothing" if worth >= 1 else "worth")
-        in_hours = _largest(whole, start, spacing, in_time, "time", uncut)
+        whole = _make_size(width, start, spacing, "nothing" if worth >= 1 else "worth")
+        in_hours = _find_largest(whole, start, spacing, in_time, "time", uncut)
         last = width == _WIDTHS[-1]
-        # Time is asked first: it costs less to tell.
-        if not last and not _enough(in_hours, dims):
+        # Time comes first, since it is quicker to estimate.
+        if not last and not _is_large_enough(in_hours, dims):
             continue
-        # From the same start, so that more memory or time never ends at a smaller patch.
+        # From the same start, so that more memory or time never leads to a smaller patch.
         size = in_hours
         if not in_memory(size):
-            size = _largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
-        if last or (_enough(size, dims) and in_memory(size) and in_time(size)):
+            size = _find_largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
+        if last or (_is_large_enough(size, dims) and in_memory(size) and in_time(size)):
             break
     if in_memory(size):
         return size
-    return replace(_size(_WIDTHS[-1], _shrunk(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
+    return replace(_make_size(_WIDTHS[-1], _shrink(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
 
 
-def _enough(size: Size, dims: int) -> bool:
-    """Tell whether a patch is as large as the scan, or large enough for a wider network to be worth it."""
-    return size.limited_by in ("nothing", "worth") or size.voxels >= _FLOOR[dims]
+def _is_large_enough(size: Size, dims: int) -> bool:
+    """Return whether a patch covers the scan, or is large enough for a wider network."""
+    return size.limited_by in ("nothing", "worth") or size.voxels >= _MIN_VOXELS[dims]
 
 
 def network_spec(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
-    """Return the spec of a plan's network, its skip connections aside: see `pipeline.networks.build_network`."""
+    """Return the spec of a plan's network without its skip connections: see `pipeline.networks.build_network`."""
     levels = size.levels
-    convs, decoder_convs = convolutions(len(size.channels))
+    convs, decoder_convs = convolutions_per_level(len(size.channels))
     return {
         "name": "vnet",
         "spatial_dims": dims,
@@ -147,12 +147,12 @@ def network_spec(size: Size, *, dims: int, in_channels: int, out_channels: int) 
     }
 
 
-def convolutions(levels: int) -> tuple[list[int], list[int]]:
-    """Give the convolutions per level: one at the finest, where they cost most, two below, in the decoder one less."""
+def convolutions_per_level(levels: int) -> tuple[list[int], list[int]]:
+    """Return the convolutions per level of encoder and decoder: one at the finest levels, where they cost most."""
     return [1] + [2] * (levels - 1), [1] * min(2, levels - 1) + [2] * max(levels - 3, 0)
 
 
-def _largest(
+def _find_largest(
     whole: Size,
     start: Sequence[int],
     spacing: Sequence[float],
@@ -160,16 +160,16 @@ def _largest(
     limit: str,
     uncut: Sequence[int],
 ) -> Size:
-    """Return the size itself where it fits, else with the largest patch cut from `start` that fits, or the smallest."""
+    """Return the size where it fits, else the same with the largest patch within `start` that fits, or the smallest."""
     if fits(whole):
         return whole
     low, high = 0.0, 1.0
-    best = _size(whole.width, _shrunk(start, low, spacing, uncut), spacing, limit)
+    best = _make_size(whole.width, _shrink(start, low, spacing, uncut), spacing, limit)
     if not fits(best):
         return best
     for _ in range(7):
         middle = (low + high) / 2
-        tried = _size(whole.width, _shrunk(start, middle, spacing, uncut), spacing, limit)
+        tried = _make_size(whole.width, _shrink(start, middle, spacing, uncut), spacing, limit)
         if fits(tried):
             low, best = middle, tried
         else:
@@ -177,28 +177,28 @@ def _largest(
     return best
 
 
-def _size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_by: str) -> Size:
+def _make_size(width: int, wanted: Sequence[int], spacing: Sequence[float], limited_by: str) -> Size:
     levels = make_levels(wanted, spacing)
-    batch = int(np.clip(2 ** round(math.log2(_STEP / np.prod(levels.patch))), 2, _MOST_PATCHES_PER_STEP))
+    batch = int(np.clip(2 ** round(math.log2(_VOXELS_PER_STEP / np.prod(levels.patch))), 2, _MAX_PATCHES_PER_STEP))
     return Size(width, levels, batch, limited_by)
 
 
-def _shrunk(start: Sequence[int], volume: float, spacing: Sequence[float], uncut: Sequence[int]) -> list[int]:
-    """Shrink a patch to this share of its volume, its longest sides (in mm) first, down to 32 voxels (64 in 2D).
+def _shrink(start: Sequence[int], volume: float, spacing: Sequence[float], uncut: Sequence[int]) -> list[int]:
+    """Return a patch of this share of the volume: the longest sides (mm) shrink first, down to 32 voxels (64 in 2D).
 
-    Axes that should stay uncut are cut when the others are as short as can be.
+    The `uncut` axes are cut only when the others are at their minimum.
     """
     dims = len(start)
     mm = np.asarray(start) * np.asarray(spacing)
     target = max(volume * np.prod(mm), 1.0)
     longest = np.full(dims, np.inf)
     longest[[axis for axis in range(dims) if axis not in uncut]] = 0.0
-    least = np.minimum(start, _LEAST_SIDE[dims]) * np.asarray(spacing)
+    least = np.minimum(start, _MIN_SIDE[dims]) * np.asarray(spacing)
     if np.minimum(mm, np.maximum(longest, least)).prod() > target:
-        # The others are as short as can be: now all are cut.
+        # The other axes are at their minimum: now all are cut.
         longest[:] = 0.0
     low, high = 0.0, float(mm.max())
-    # Sides above a common length are cut to it: a cube of tissue, where the scan is not thinner.
+    # Longer sides are cut to a common length, which gives a cube of tissue where the scan is large enough.
     for _ in range(40):
         side = (low + high) / 2
         low, high = (side, high) if np.minimum(mm, np.maximum(longest, side)).prod() < target else (low, side)

@@ -1,4 +1,4 @@
-"""Writes a plan as YAML, with the reason for each value in a comment next to it or above it."""
+"""Write a plan as YAML, with the reason for each value in a comment next to it or above it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _COLUMN = 40
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a text with line ends on one line, quoted."""
+    """Write a text with line ends quoted, on one line."""
 
 
-def _one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None)
 
 
-_Dumper.add_representer(str, _one_line)
+_Dumper.add_representer(str, _represent_text)
 
 
 def plan_text(content: Mapping[str, Any], *, heading: str) -> str:
@@ -44,55 +44,55 @@ def _lines(content: Mapping[str, Any], *, indent: int) -> Iterator[str]:
             yield f"{' ' * indent}{key}:"
             yield from _lines(item, indent=indent + 2)
         elif isinstance(item, Choice):
-            yield from _explained(key, item, indent)
+            yield from _lines_with_reason(key, item, indent)
         else:
-            yield from _plain(key, item, indent)
+            yield from _lines_of_value(key, item, indent)
 
 
-def _explained(key: str, choice: Choice, indent: int) -> Iterator[str]:
-    """Put the reason behind a short value, or above it where it does not fit on the line."""
-    lines = list(_plain(key, choice.value, indent))
-    # Names of labels and channels may hold anything.
+def _lines_with_reason(key: str, choice: Choice, indent: int) -> Iterator[str]:
+    """Yield the lines of a value with its reason: on the same line where it fits, else above it."""
+    lines = list(_lines_of_value(key, choice.value, indent))
+    # Names of labels and channels may contain line ends and other control characters.
     reason = " ".join("".join(each if each.isprintable() else " " for each in choice.reason).split())
-    beside = f"{lines[0]:<{_COLUMN}}  # {reason}"
-    if len(lines) == 1 and len(beside) <= _WIDTH:
-        yield beside
+    with_reason = f"{lines[0]:<{_COLUMN}}  # {reason}"
+    if len(lines) == 1 and len(with_reason) <= _WIDTH:
+        yield with_reason
         return
     for line in textwrap.wrap(reason, _WIDTH - indent - 2, break_on_hyphens=False):
         yield f"{' ' * indent}# {line}"
     yield from lines
 
 
-def _plain(key: str, value: Any, indent: int) -> Iterator[str]:
+def _lines_of_value(key: str, value: Any, indent: int) -> Iterator[str]:
     margin = " " * indent
     if isinstance(value, str) and len(value) + len(key) + indent > _WIDTH - 4 and _is_plain_text(value):
         yield f"{margin}{key}: >-"
-        # A line is broken at spaces only, of which folding makes one again.
+        # Lines break at spaces only: folding turns each line end into one space again.
         lines = textwrap.wrap(value, _WIDTH - indent - 2, break_long_words=False, break_on_hyphens=False)
         yield from (f"{margin}  {line}" for line in lines)
         return
     if isinstance(value, list) and all(isinstance(each, str) for each in value) and len(str(value)) > _WIDTH:
         yield f"{margin}{key}:"
-        yield from (f"{margin}- {_flow(each)}" for each in value)
+        yield from (f"{margin}- {_format_flow(each)}" for each in value)
         return
     if isinstance(value, Mapping) and sum(len(str(each)) for each in value.items()) > _WIDTH - 20:
         yield f"{margin}{key}:"
-        # YAML wants a ? before a long key.
+        # YAML requires a ? before a long key.
         yield from (
-            f"{margin}  {_flow(name)}: {_flow(each)}"
-            if len(_flow(name)) < _WIDTH
-            else f"{margin}  ? {_flow(name)}\n{margin}  : {_flow(each)}"
+            f"{margin}  {_format_flow(name)}: {_format_flow(each)}"
+            if len(_format_flow(name)) < _WIDTH
+            else f"{margin}  ? {_format_flow(name)}\n{margin}  : {_format_flow(each)}"
             for name, each in value.items()
         )
         return
-    yield f"{margin}{key}: {_flow(value)}"
+    yield f"{margin}{key}: {_format_flow(value)}"
 
 
 def _is_plain_text(value: str) -> bool:
     return value.isprintable() and " ".join(value.split()) == value
 
 
-def _flow(value: Any) -> str:
+def _format_flow(value: Any) -> str:
     """Return a value on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
     return str(text).removesuffix("\n").removesuffix("\n...").strip()

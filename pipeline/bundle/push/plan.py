@@ -1,4 +1,4 @@
-"""Chooses what of an exported bundle goes to the Hugging Face Hub, and tells it, without network."""
+"""Plan the upload of an exported bundle to the Hugging Face Hub, without network."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any
 
 from ...data.errors import InputError
 from ..unpack.reading import nodes_of, read_config
-from .files import Upload, files_with_tokens, is_config_file, private_notes, sort_files
+from .files import Upload, find_private_notes, find_tokens, is_config_file, sort_files
 
 __all__ = ["CARD", "PushPlan", "plan_push", "push_text"]
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _VERSION = re.compile(r"[0-9][A-Za-z0-9]*([.+-][A-Za-z0-9]+)*")
-_OURS = re.compile(r"^pipeline\.|\b(?:from|import)\s+pipeline\b")
+_LIGHTSKIP_CODE = re.compile(r"^pipeline\.|\b(?:from|import)\s+pipeline\b")
 CARD, _SOURCE = "README.md", "docs/README.md"
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What an upload would be.
+    """The plan of an upload.
 
     Attributes:
-        folder: the bundle's.
+        folder: the bundle's folder.
         repo: ``owner/name`` on the hub.
-        version: the bundle's, and the tag.
-        private: whether a new repository is made private.
-        message: of the commit.
-        uploads: the files that go.
-        left_out: those that do not.
-        card: what becomes of the model card, in words.
-        notes: what to look at before, in words.
+        version: the bundle's version, and the tag.
+        private: whether a new repository is private.
+        message: the commit message.
+        uploads: the files to upload.
+        left_out: the files that are not uploaded.
+        card: the source of the model card, in words.
+        notes: what the user should check first, in words.
     """
 
     folder: Path
@@ -49,35 +49,38 @@ class PushPlan:
 
 
 def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | None = None) -> PushPlan:
-    """Choose what goes to the hub, without network and without huggingface_hub.
+    """Return the plan of an upload, without network and without huggingface_hub.
 
     Raises:
-        InputError: it is no exported bundle, lacks its version or licence, holds what may be somebody's data, or the
-            repository's name is none.
+        InputError: the folder is not an exported bundle, has no version or licence, or contains what may be data; or
+            the repository's name is not valid.
     """
     if not _REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96 or repo.endswith((".", "-", ".git")):
         raise InputError(
             "--repo",
             found=repo,
             expected="OWNER/NAME: letters and digits, with - _ . between them",
-            remedy="give the hub's own form",
+            remedy="correct the name",
         )
     folder = folder.resolve()
-    told = _metadata(folder)
-    version = _version(folder, told)
+    metadata = _read_metadata(folder)
+    version = _read_version(folder, metadata)
     uploads, left_out, refused = sort_files(folder)
     names = [one.file for one in uploads]
     _check_exported(folder, [file for file in names if is_config_file(file)])
     if "LICENSE" not in names:
         raise InputError(
-            folder, found="no LICENSE", expected="the licence that others may use it under", remedy="put it there"
+            folder,
+            found="no LICENSE",
+            expected="a licence under which others may use the bundle",
+            remedy="add a file LICENSE to the folder",
         )
     if refused:
         raise InputError(
             folder,
-            found=f"what may be data or results of yours: {', '.join(refused[:10])}"
+            found=f"files that may be your data or results: {', '.join(refused[:10])}"
             + f" and {len(refused) - 10} more" * (len(refused) > 10),
-            expected="nothing but the bundle, since what is uploaded cannot be taken back for certain",
+            expected="only files of the bundle, since an upload cannot be undone with certainty",
             remedy="move them out of the folder, or export the bundle into a new one",
         )
     _check_no_token(folder, uploads)
@@ -86,41 +89,41 @@ def plan_push(folder: Path, repo: str, *, private: bool = True, message: str | N
         repo=repo,
         version=version,
         private=private,
-        message=message or f"{told.get('name') or folder.name} {version}",
+        message=message or f"{metadata.get('name') or folder.name} {version}",
         uploads=tuple(uploads),
         left_out=tuple(left_out),
-        card=_card(folder, names),
-        notes=tuple(private_notes(folder, names)),
+        card=_describe_card(folder, names),
+        notes=tuple(find_private_notes(folder, names)),
     )
 
 
 def push_text(plan: PushPlan) -> str:
-    """Return what would go, for the terminal."""
+    """Return the plan of an upload for the terminal."""
     total = sum(one.size for one in plan.uploads)
     width = len(f"{total:,}")
     lines = [
         f"{plan.folder.name} {plan.version} to https://huggingface.co/{plan.repo}",
-        f"a new repository is made {'private' if plan.private else 'public'}; one that is there stays as it is",
+        f"a new repository becomes {'private' if plan.private else 'public'}; an existing one keeps its setting",
         f"commit: {plan.message}; tag: {plan.version}",
         f"model card: {plan.card}",
         *(f"  {one.size:>{width},} bytes  {'LFS' if one.large else '   '}  {one.file}" for one in plan.uploads),
         f"  {total:>{width},} bytes in {len(plan.uploads)} files, "
-        f"{sum(one.large for one in plan.uploads)} of them by LFS, as the hub does by default",
+        f"{sum(one.large for one in plan.uploads)} of them by LFS, the hub's default",
         *(f"left out: {file}" for file in plan.left_out),
-        *(f"look at: {note}" for note in plan.notes),
+        *(f"check: {note}" for note in plan.notes),
     ]
     return "\n".join(lines)
 
 
-def _metadata(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> dict[str, Any]:
     file = folder / "configs" / "metadata.json"
-    content = _read(file)
+    content = _read_json(file)
     if not isinstance(content, dict):
         raise _unreadable(file, f"a {type(content).__name__}")
     return content
 
 
-def _read(file: Path) -> Any:
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except OSError as error:
@@ -130,56 +133,55 @@ def _read(file: Path) -> Any:
 
 
 def _unreadable(file: Path, found: str) -> InputError:
-    remedy = "give the folder that `lightskip export` made"
+    remedy = "name the folder that `lightskip export` wrote"
     return InputError(file, found=found, expected="a config of an exported bundle", remedy=remedy)
 
 
-def _version(folder: Path, told: dict[str, Any]) -> str:
-    version = str(told.get("version") or "")
+def _read_version(folder: Path, metadata: dict[str, Any]) -> str:
+    version = str(metadata.get("version") or "")
     if not _VERSION.fullmatch(version):
         raise InputError(
             folder / "configs" / "metadata.json",
             found=f"the version {version[:60]!r}" if version else "no version",
-            expected="a version, such as 0.1.0: it becomes the tag",
-            remedy="write it there",
+            expected="a version, such as 0.1.0, which becomes the tag",
+            remedy="add it to that file",
         )
     return version
 
 
 def _check_exported(folder: Path, files: Sequence[str]) -> None:
-    """A bundle that calls this package's code runs for nobody who has not installed it."""
+    """Refuse a bundle that calls LightSkip's code: it runs only where LightSkip is installed."""
     for file in files:
         try:
             texts = [node.value for node in nodes_of(file, read_config(folder / file)) if isinstance(node.value, str)]
         except ValueError as error:
             raise _unreadable(folder / file, str(error)) from error
-        if any(_OURS.search(text) for text in texts):
+        if any(_LIGHTSKIP_CODE.search(text) for text in texts):
             raise InputError(
                 folder,
-                found=f"configs that call LightSkip's own code ({PurePosixPath(file).name}): the bundle as it is "
-                "worked on",
-                expected="an exported bundle, which brings the code that it needs",
+                found=f"configs that call LightSkip's own code ({PurePosixPath(file).name}), as before an export",
+                expected="an exported bundle, which contains the code that it needs",
                 remedy=f"export it first: lightskip export {folder}",
             )
 
 
 def _check_no_token(folder: Path, uploads: Sequence[Upload]) -> None:
-    told = files_with_tokens(folder, uploads)
-    if told:
+    files = find_tokens(folder, uploads)
+    if files:
         raise InputError(
             folder,
-            found=f"what looks like a token of the hub in {', '.join(told)}",
-            expected="nothing that lets others act in your name",
-            remedy="take it out, and revoke the token on the hub if others have seen it",
+            found=f"something like an access token of the hub in {', '.join(files)}",
+            expected="no token, since it lets others act in your name",
+            remedy="remove it, and revoke the token on the hub if others have seen it",
         )
 
 
-def _card(folder: Path, names: list[str]) -> str:
+def _describe_card(folder: Path, names: list[str]) -> str:
     if _SOURCE not in names:
-        return f"{CARD}, as it is" if CARD in names else f"none: write {_SOURCE}"
+        return f"{CARD}, unchanged" if CARD in names else f"none: write {_SOURCE}"
     licence = (folder / "LICENSE").read_text(encoding="utf-8", errors="replace")
     apache = "Apache License" in licence and "Version 2.0" in licence
     kind = "apache-2.0" if apache else "mit" if "MIT License" in licence else "unknown"
-    card = f"{CARD}, which MONAI makes of {PurePosixPath(_SOURCE)} with the tags monai, medical and license: {kind}"
+    card = f"{CARD}, which MONAI makes from {PurePosixPath(_SOURCE)} with the tags monai, medical and license: {kind}"
     started = (folder / _SOURCE).read_text(encoding="utf-8", errors="replace").startswith("---")
-    return card + "; its own heading (---) comes after MONAI's and is shown as text" * started
+    return card + "; its own header (---) follows MONAI's and is shown as text" * started

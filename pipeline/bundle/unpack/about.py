@@ -1,4 +1,4 @@
-"""Reads what a bundle says of itself, and compares the packages that it was made with to those here."""
+"""Read a bundle's metadata, and compare the packages that it was made with to the installed ones."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Package:
     """A package that a bundle names.
 
     Attributes:
-        name: as it is installed.
+        name: the package's name for installers.
         wanted: the version that the bundle was made with.
-        installed: the version here; None where it is not.
+        installed: the installed version; None if it is not installed.
         needed: whether the bundle requires it; otherwise it is optional.
     """
 
@@ -38,7 +38,7 @@ class Package:
 
     @property
     def words(self) -> str:
-        """How the two versions stand to each other."""
+        """The comparison of the two versions, in words."""
         if self.installed is None:
             return "not installed"
         here, there = _numbers(self.installed), _numbers(self.wanted)
@@ -49,16 +49,16 @@ class Package:
 
 @dataclass(frozen=True)
 class About:
-    """What a bundle says of itself; "" where it does not.
+    """A bundle's metadata; missing texts are "".
 
     Attributes:
-        name: of the task.
-        version: of the bundle.
-        task: what it is for, in words.
-        intended_use: what it may be used for.
+        name: the task's name.
+        version: the bundle's version.
+        task: the task, in words.
+        intended_use: the intended use, in words.
         licence: the first line of its LICENSE.
-        data_licence: whether there is one for its data.
-        packages: what it was made with, and what is here.
+        data_licence: whether there is a licence for its data.
+        packages: the packages that it was made with, next to the installed ones.
     """
 
     name: str
@@ -74,20 +74,22 @@ def read_about(folder: Path, files: Sequence[str]) -> About:
     """Read a bundle's metadata and licences.
 
     Raises:
-        InputError: ``configs/metadata.json`` is not there or is not what MONAI writes.
+        InputError: ``configs/metadata.json`` is missing or is not a JSON object.
     """
-    metadata = _metadata(folder)
-    packages = [Package(name, str(metadata[key]), _installed(name)) for key, name in _ITSELF.items() if key in metadata]
+    metadata = _read_metadata(folder)
+    packages = [
+        Package(name, str(metadata[key]), _installed_version(name)) for key, name in _ITSELF.items() if key in metadata
+    ]
     for key in ("required_packages_version", "optional_packages_version"):
         listed = metadata.get(key)
         for name, wanted in listed.items() if isinstance(listed, Mapping) else ():
-            packages.append(Package(str(name), str(wanted), _installed(str(name)), key.startswith("required")))
+            packages.append(Package(str(name), str(wanted), _installed_version(str(name)), key.startswith("required")))
     words = {key: " ".join(str(metadata.get(key) or "").split()) for key in ("name", "version", "task", "intended_use")}
-    licence, data_licence = _licence(folder, files), "docs/data_license.txt" in files
+    licence, data_licence = _read_licence(folder, files), "docs/data_license.txt" in files
     return About(**words, licence=licence, data_licence=data_licence, packages=tuple(packages))
 
 
-def _metadata(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> dict[str, Any]:
     file = folder / "configs" / "metadata.json"
     found = ""
     try:
@@ -104,13 +106,13 @@ def _metadata(folder: Path) -> dict[str, Any]:
         raise InputError(
             "configs/metadata.json",
             found=found,
-            expected="what a MONAI bundle says of itself: version, task, monai_version and more",
-            remedy="give a MONAI bundle's zip or folder",
+            expected="the metadata of a MONAI bundle: version, task, monai_version and more",
+            remedy="name the zip or folder of a MONAI bundle",
         )
     return dict(content)
 
 
-def _licence(folder: Path, files: Sequence[str]) -> str:
+def _read_licence(folder: Path, files: Sequence[str]) -> str:
     licence = next(
         (file for file in files if file.upper() in ("LICENSE", "LICENSE.TXT", "LICENSE.MD", "LICENCE")), None
     )
@@ -120,7 +122,7 @@ def _licence(folder: Path, files: Sequence[str]) -> str:
     return next((line.strip() for line in lines if line.strip()), "an empty file")
 
 
-def _installed(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return version(name)
     except (PackageNotFoundError, ValueError):
@@ -128,7 +130,7 @@ def _installed(name: str) -> str | None:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Return a version's numbers before any letter: 2.13.0+cpu is 2.13.0, 1.4.0rc1 is 1.4.0; zeros at the end go."""
+    """Return a version's numbers before any letter, without zeros at the end: 2.13.0+cpu and 2.13.0 are equal."""
     match = re.match(r"\D*(\d+(?:\.\d+)*)", text)
     numbers = [int(part) for part in match[1].split(".")] if match else []
     while numbers and numbers[-1] == 0:

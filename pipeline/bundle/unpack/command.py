@@ -1,4 +1,4 @@
-"""The work of ``lightskip import``: unpack a zip next to its place, examine it there, then move or remove it."""
+"""Run ``lightskip import``: unpack a zip next to its target, examine it there, then move or remove it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["OpenedBundle", "open_bundle"]
 
 @dataclass(frozen=True)
 class OpenedBundle:
-    """A bundle that was looked at and is not in place yet.
+    """An examined bundle that is not installed yet.
 
     Attributes:
-        examination: what is known of it.
-        folder: where it is now.
-        target: where it would go; None for what is only looked at.
+        examination: the result of the examination.
+        folder: its current folder.
+        target: the folder to install it in; None if it is only examined.
     """
 
     examination: Examination
@@ -33,26 +33,26 @@ class OpenedBundle:
     target: Path | None
 
     def check(self) -> None:
-        """Raise an InputError where the bundle cannot be taken."""
+        """Raise an InputError if the bundle is refused."""
         problems = self.examination.problems
         if problems:
             raise InputError(
                 self.examination.source,
                 found="; ".join(printable(problem) for problem in problems),
-                expected="files that match their checksums, and weights that are weights alone",
-                remedy="ask who made the bundle: for the files as they were published, and for weights as a state dict "
-                "saved with torch.save(network.state_dict(), FILE)",
+                expected="files that match their checksums, and weights without code",
+                remedy="ask the bundle's author for the published files, and for weights saved with "
+                "torch.save(network.state_dict(), FILE)",
             )
 
     def place(self) -> Path:
-        """Move the bundle to its place, whole, and return it.
+        """Move the bundle to its target folder in one step, and return that.
 
         Raises:
-            InputError: it was refused, or something else is there meanwhile.
+            InputError: the bundle is refused, or the target exists by now.
         """
         self.check()
         if self.target is None:
-            raise ValueError("a bundle that was opened to look at it has no place to go to")
+            raise ValueError("a bundle that is only examined has no target folder")
         _require_free(self.target)
         self.target.parent.mkdir(parents=True, exist_ok=True)
         self.folder.rename(self.target)
@@ -63,27 +63,27 @@ class OpenedBundle:
 def open_bundle(
     source: Path, *, output: Path | None = None, look: bool = False, max_bytes: int | None = None
 ) -> Iterator[OpenedBundle]:
-    """Look at a bundle, in a folder that goes away with the block.
+    """Examine a bundle, in a folder that is removed at the end of the block.
 
     Args:
-        source: a bundle's zip; or its folder, which is only looked at.
-        output: the folder to make of the zip; by default the bundle's name in the working directory.
-        look: only look; the zip is unpacked where temporary files go.
-        max_bytes: what the zip may take unpacked; see `read_members`.
+        source: a bundle's zip; or its folder, which is only examined.
+        output: the target folder; by default the bundle's name in the working directory.
+        look: only examine; the zip is unpacked in the folder for temporary files.
+        max_bytes: limit for the unpacked size; see `read_members`.
 
     Yields:
-        The bundle, to be put in place while the block lasts.
+        The bundle, which can be installed within the block.
 
     Raises:
-        InputError: there is none, the zip is refused, or the folder to make is there already.
+        InputError: there is no bundle, the zip is refused, or the target folder exists.
     """
     if source.is_dir():
         if output is not None:
             raise InputError(
                 source,
                 found="a folder, with -o",
-                expected="a zip to unpack",
-                remedy="leave -o out, and copy the folder",
+                expected="a zip to unpack with -o",
+                remedy="leave -o out, and copy the folder yourself",
             )
         folder = source.resolve()
         if not (folder / METADATA).is_file():
@@ -91,7 +91,7 @@ def open_bundle(
                 source,
                 found=f"a folder without {METADATA}",
                 expected="a MONAI bundle's zip or folder",
-                remedy="give the folder of one bundle",
+                remedy="name the folder of one bundle",
             )
         yield OpenedBundle(examine(folder, source=source, name=folder.name), folder, None)
         return
@@ -101,19 +101,19 @@ def open_bundle(
         if output is None or any(member.path == "__init__.py" for member in members):
             _require_own_name(source, target)
         _require_free(target)
-    # On the same disk as the place, so that moving it there is one step.
-    beside = None if target is None else next(one for one in target.parents if one.is_dir())
+    # On the same disk as the target, so that moving it there is one step.
+    parent = None if target is None else next(one for one in target.parents if one.is_dir())
     try:
-        staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=beside))
+        staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=parent))
     except OSError as error:
-        # The user named the target, and not what is made beside it for a while.
+        # The user knows the target, not the temporary folder next to it.
         error.filename = str(target or error.filename)
         raise
     try:
-        # The staging folder is closed to others; what is moved out of it has the permissions that new folders have.
+        # Other users cannot read the staging folder. A new folder inside has the usual permissions.
         folder = staging / "bundle"
         folder.mkdir()
-        with _named_by(folder, target):
+        with _name_target_in_errors(folder, target):
             extract(source, members, folder)
         yield OpenedBundle(examine(folder, source=source, name=name, left_out=left_out), folder, target)
     finally:
@@ -121,8 +121,8 @@ def open_bundle(
 
 
 @contextmanager
-def _named_by(folder: Path, target: Path | None) -> Iterator[None]:
-    """Make an error name the place that the user named, and not the temporary one."""
+def _name_target_in_errors(folder: Path, target: Path | None) -> Iterator[None]:
+    """Replace the temporary folder in an error by the target that the user named."""
     try:
         yield
     except OSError as error:
@@ -132,15 +132,15 @@ def _named_by(folder: Path, target: Path | None) -> Iterator[None]:
 
 
 def _require_own_name(source: Path, target: Path) -> None:
-    """A folder that is called like a module is imported in its place by programs that are started beside it."""
+    """Refuse a folder with a module's name: programs started next to it would import it instead of the module."""
     name = target.name
     what = "a hidden name" if name.startswith(".") else f"the name of the module {name}" if is_installed(name) else ""
     if what:
         raise InputError(
             source,
             found=f"a bundle whose folder would be {target}: {what}",
-            expected="a name that means nothing to the system or to Python",
-            remedy="name another folder with -o",
+            expected="a folder name that is not hidden and not the name of a module",
+            remedy="choose another folder with -o",
         )
 
 
@@ -148,7 +148,7 @@ def _require_free(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise InputError(
             target,
-            found="something there already",
-            expected="a folder that is still to be made: nothing is mixed with what is there, or replaced",
-            remedy="name another with -o, or move that away",
+            found="an existing file or folder",
+            expected="no existing file or folder: nothing is overwritten or merged",
+            remedy="choose another folder with -o, or move the existing one away",
         )

@@ -1,4 +1,4 @@
-"""Lists every text of a bundle's configs that makes MONAI run something. The configs are read as data."""
+"""List every text in a bundle's configs that makes MONAI run code. The configs are read as data."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 
 from .reading import Node, nodes_of, read_config
 
-__all__ = ["Text", "list_config_code"]
+__all__ = ["CodeText", "list_config_code"]
 
 _CONFIG_FILE = re.compile(r"%.*\.(?:json|ya?ml)(?:$|::|#)", re.IGNORECASE | re.DOTALL)
-# MONAI looks up a reader, writer or merger by its name, and imports that name where it has none of its own.
+# MONAI looks up a reader, writer or merger by its name, and imports that name if it is not one of its own.
 _HELPERS = ("reader", "writer", "merger_cls")
 _USUAL_MODES = ("default", "callable")
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text that makes something run.
+class CodeText:
+    """A text that makes code run.
 
     Attributes:
-        file: its file, from the bundle's folder.
+        file: its file, relative to the bundle's folder.
         id: its place in the file, such as `train#trainer#max_epochs`.
         kind: ``"expression"``, ``"class"`` (a `_target_`, or a reader, writer or merger by its name), ``"file"`` (a
             config that a `%` macro reads), ``"mode"`` (a `_mode_` that starts the debugger), ``"logging"`` or
-            ``"unreadable"`` (the text is then the reason).
+            ``"unreadable"`` (the text is the reason).
         text: the text as written.
     """
 
@@ -36,31 +36,31 @@ class Text:
     text: str
 
 
-def list_config_code(folder: Path, files: Iterable[str]) -> list[Text]:
-    """List every expression, class and other config that a bundle's configs name.
+def list_config_code(folder: Path, files: Iterable[str]) -> list[CodeText]:
+    """List every expression, class and further config in a bundle's configs.
 
-    A text in a plain argument can also be the name of a function: MONAI and the libraries look some of them up. Only
-    those of readers, writers and mergers are listed.
+    A plain argument can also be the name of a function that MONAI or a library looks up. Of these only readers, writers
+    and mergers are listed.
 
     Args:
         folder: the bundle's folder.
-        files: its configs, from that folder.
+        files: its configs, relative to that folder.
 
     Returns:
-        The texts in the order of the files. A file that cannot be read is one text of the kind ``"unreadable"``.
+        The texts in the order of the files. An unreadable file is one text of the kind ``"unreadable"``.
     """
     return [text for file in files for text in _list_file(folder, file)]
 
 
-def _list_file(folder: Path, file: str) -> Iterator[Text]:
+def _list_file(folder: Path, file: str) -> Iterator[CodeText]:
     try:
         content = read_config(folder / file)
     except (ValueError, OSError) as error:
-        yield Text(file, "", "unreadable", str(error))
+        yield CodeText(file, "", "unreadable", str(error))
         return
     for node in nodes_of(file, content):
         if kind := _kind(node):
-            yield Text(file, node.id, kind, node.value if isinstance(node.value, str) else "(not a text)")
+            yield CodeText(file, node.id, kind, node.value if isinstance(node.value, str) else "(not a text)")
 
 
 def _kind(node: Node) -> str:

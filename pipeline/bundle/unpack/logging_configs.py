@@ -1,4 +1,4 @@
-"""Lists what Python evaluates when it reads a logging config: classes of handlers and formatters, their arguments."""
+"""List the code that Python evaluates in a logging config: classes of handlers and formatters, and arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import configparser
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .config_code import Text
+from .config_code import CodeText
 from .starts import read_start
 
 __all__ = ["list_logging_code"]
@@ -15,12 +15,12 @@ _MAX_BYTES = 2**20
 _EVALUATED = ("class", "args", "kwargs", "defaults")
 
 
-def list_logging_code(folder: Path, files: Iterable[str]) -> list[Text]:
-    """List the settings of logging configs that Python evaluates, as written: ``%(name)s`` is not filled in."""
+def list_logging_code(folder: Path, files: Iterable[str]) -> list[CodeText]:
+    """Return the settings of logging configs that Python evaluates, unchanged: ``%(name)s`` is not filled in."""
     return [text for file in files if file.endswith((".conf", ".ini", ".cfg")) for text in _list_file(folder, file)]
 
 
-def _list_file(folder: Path, file: str) -> Iterator[Text]:
+def _list_file(folder: Path, file: str) -> Iterator[CodeText]:
     parser = configparser.RawConfigParser(strict=False)
     try:
         content = read_start(folder / file, _MAX_BYTES + 1)
@@ -28,7 +28,7 @@ def _list_file(folder: Path, file: str) -> Iterator[Text]:
             raise ValueError("more than 1 MiB: too large for a logging config")
         parser.read_string(content.decode())
     except (configparser.Error, ValueError) as error:
-        yield Text(file, "", "unreadable", " ".join(str(error).split()))
+        yield CodeText(file, "", "unreadable", " ".join(str(error).split()))
         return
     for section in parser.sections():
         if not section.startswith(("handler_", "formatter_")):
@@ -36,8 +36,8 @@ def _list_file(folder: Path, file: str) -> Iterator[Text]:
         for key in _EVALUATED:
             text = parser.get(section, key, fallback=None)
             if text is not None:
-                yield Text(file, f"{section}#{key}", "logging", text)
+                yield CodeText(file, f"{section}#{key}", "logging", text)
         if any("%(" in (parser.get(section, key, fallback=None) or "") for key in _EVALUATED):
-            # What is filled in can be in any setting of the section.
+            # The inserted text can come from any setting of the section.
             others = [key for key in parser[section] if key not in _EVALUATED]
-            yield from (Text(file, f"{section}#{key}", "logging", str(parser.get(section, key))) for key in others)
+            yield from (CodeText(file, f"{section}#{key}", "logging", str(parser.get(section, key))) for key in others)

@@ -1,4 +1,4 @@
-"""A limit on the memory that a stranger's weights may take while they are read."""
+"""Limit the memory for reading someone else's weights."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _TIMES = 3
 
 @contextmanager
 def limit_memory(size: int) -> Iterator[None]:
-    """Let this process take little more memory than a file has bytes, while the block lasts.
+    """Limit this process's memory within the block to little more than a file's size.
 
-    A pickle of 30 bytes can ask for as much as there is. Where the system knows no such limit (Windows, and macOS in
-    effect), nothing is limited.
+    A pickle of 30 bytes can ask for any amount of memory. On systems without such a limit (Windows, and in effect
+    macOS) this does nothing.
 
     Args:
-        size: bytes of the file; three times as many are allowed, and 256 MiB besides.
+        size: bytes of the file; three times as many plus 256 MiB are allowed.
     """
     if sys.platform != "linux":
         yield
         return
-    import resource  # noqa: PLC0415 - not there on Windows
+    import resource  # noqa: PLC0415 - missing on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = psutil.Process().memory_info().vms + _TIMES * size + _BESIDE

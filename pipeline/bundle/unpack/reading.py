@@ -1,4 +1,4 @@
-"""Reads configs as data, with the ids that MONAI gives their parts. MONAI evaluates nothing here."""
+"""Read configs as data, with MONAI's ids for their parts. MONAI evaluates nothing here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A mapping as it is written: a key that stands there twice is there twice."""
+    """A mapping as written, as key-value pairs: repeated keys are kept."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Node:
     """A value in a config.
 
     Attributes:
-        file: the config, from the bundle's folder.
-        path: its id's parts, as MONAI splits them: ``x#_target_`` at a config's top is `_target_` in `x`.
-        value: a text, number, truth value, None, list or `Pairs`.
+        file: the config, relative to the bundle's folder.
+        path: the parts of its id, as MONAI splits them: ``x#_target_`` at a config's top is `_target_` in `x`.
+        value: a text, number, boolean, None, list or `Pairs`.
     """
 
     file: str
@@ -38,20 +38,20 @@ class Node:
 
     @property
     def id(self) -> str:
-        """The id in the form that people write."""
+        """The id as users write it."""
         return "#".join(self.path)
 
 
 def is_config(name: str) -> bool:
-    """Return whether a file's name is that of a config which MONAI can read."""
+    """Return whether a file has the name of a config that MONAI can read."""
     return name.lower().endswith(_ENDINGS)
 
 
 def read_config(file: Path) -> Any:
-    """Read a config as data: mappings as `Pairs`, lists, texts; of YAML every scalar as its text.
+    """Read a config as data: mappings as `Pairs`, lists, texts; YAML's scalars as their text.
 
     Raises:
-        ValueError: it is no JSON or YAML, or larger than 64 MiB; the message says what is wrong.
+        ValueError: the file is not JSON or YAML, or larger than 64 MiB; the message says which.
     """
     if file.stat().st_size > _MAX_BYTES:
         raise ValueError("larger than 64 MiB: too large for a config")
@@ -59,7 +59,7 @@ def read_config(file: Path) -> Any:
         text = file.read_bytes().decode("utf-8-sig")
         if file.suffix.lower() == ".json":
             return json.loads(text, object_pairs_hook=Pairs)
-        return _of_node(yaml.compose(text, yaml.SafeLoader), {}, [0])
+        return _read_node(yaml.compose(text, yaml.SafeLoader), {}, [0])
     except UnicodeDecodeError as error:
         raise ValueError("text that is not UTF-8") from error
     except RecursionError as error:
@@ -68,28 +68,28 @@ def read_config(file: Path) -> Any:
         raise ValueError(f"not {file.suffix[1:].upper()}: {' '.join(str(error).split())}") from error
 
 
-def _of_node(node: yaml.Node | None, done: dict[int, Any], merged: list[int]) -> Any:
-    """Turn YAML's nodes into data; an alias becomes the same object again, so that a bomb of aliases stays small."""
+def _read_node(node: yaml.Node | None, done: dict[int, Any], merged: list[int]) -> Any:
+    """Return a YAML node as data. An alias becomes the same object again, so that nested aliases cannot explode."""
     if node is None or id(node) in done:
         return None if node is None else done[id(node)]
     if isinstance(node, yaml.MappingNode):
         mapping = done[id(node)] = Pairs()
-        pairs = [(key, _of_node(value, done, merged)) for key, value in node.value]
-        taken_in = [value for key, value in pairs if key.tag == _MERGE]
-        mapping += _merged(taken_in, merged)
+        pairs = [(key, _read_node(value, done, merged)) for key, value in node.value]
+        merged_in = [value for key, value in pairs if key.tag == _MERGE]
+        mapping += _merge_pairs(merged_in, merged)
         mapping += [(str(key.value), value) for key, value in pairs if key.tag != _MERGE]
         return mapping
     if isinstance(node, yaml.SequenceNode):
         items: list[Any] = []
         done[id(node)] = items
-        items += [_of_node(item, done, merged) for item in node.value]
+        items += [_read_node(item, done, merged) for item in node.value]
         return items
-    # Numbers stay as they are written: a checksum of digits alone is none. Tags make nothing here.
+    # Numbers stay text, since a checksum may consist of digits only. Tags have no effect.
     return None if node.tag == "tag:yaml.org,2002:null" else node.value
 
 
-def _merged(values: list[Any], count: list[int]) -> list[tuple[str, Any]]:
-    """Return what ``<<`` takes in, where the mapping's own pairs come after it; the first of a list counts most."""
+def _merge_pairs(values: list[Any], count: list[int]) -> list[tuple[str, Any]]:
+    """Return the pairs that ``<<`` merges; the mapping's own pairs follow, and the first of a list wins."""
     flat = [one for value in values for one in ([value] if isinstance(value, Pairs) else reversed(value or []))]
     pairs = {(key, id(item)): (key, item) for one in flat if isinstance(one, Pairs) for key, item in one}
     count[0] += len(pairs)
@@ -99,12 +99,12 @@ def _merged(values: list[Any], count: list[int]) -> list[tuple[str, Any]]:
 
 
 def parts_of(key: str) -> tuple[str, ...]:
-    """Split an id as MONAI does; ``+``, which merges with what is there, is no part of it."""
+    """Split an id as MONAI does, without the ``+`` that means merging."""
     return tuple(key.removeprefix("+").replace("#", "::").split("::"))
 
 
 def nodes_of(file: str, content: Any) -> Iterator[Node]:
-    """Yield all that stands in a config, from its top. A list or mapping that is there by alias is entered once."""
+    """Yield every value in a config, from its top. A list or mapping with aliases is entered once."""
     seen: set[int] = set()
     stack = [Node(file, (), content)]
     while stack:

@@ -1,4 +1,4 @@
-"""The report on a bundle that ``lightskip import`` prints, and the same as JSON."""
+"""Write the report on a bundle for ``lightskip import``, as text or JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .checksums import ELSEWHERE, MATCHES
 from .examination import Examination
-from .report_code import code_paragraphs, count_of
+from .report_code import code_paragraphs, format_count
 from .scripts import Script
 from .terminal import printable
 
@@ -30,13 +30,13 @@ def as_text(found: Examination) -> str:
         _weights(found),
         _scripts(found.scripts),
         *code_paragraphs(found.texts),
-        _in_short(found),
+        _summarise(found),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def as_json(found: Examination) -> str:
-    """Return the same as JSON, with every place of every text."""
+    """Return the report as JSON, with every place of every text."""
     content: dict[str, Any] = asdict(found)
     content["problems"] = found.problems
     content["files"] = [{"file": file, "size": size} for file, size in found.files]
@@ -50,7 +50,7 @@ def _head(found: Examination) -> str:
     size = sum(size for _, size in found.files)
     lines = [
         f"{printable(found.name)} {printable(about.version) or '(no version)'}: {len(found.files)} files, "
-        f"{_size(size)}, of {printable(found.source)}",
+        f"{_format_size(size)}, of {printable(found.source)}",
         *(f"{printable(text)}" for text in (about.name, about.task) if text),
         f"intended use: {printable(about.intended_use) or 'not stated'}",
         f"licence: {printable(about.licence) or 'none: no LICENSE'}"
@@ -69,7 +69,7 @@ def _packages(found: Examination) -> str:
         )
         for one in found.about.packages
     ]
-    return _titled("Made with, and here", _table([("package", "made with", "here", ""), *rows])) if rows else ""
+    return _with_title("Packages", _table([("package", "made with", "installed", ""), *rows])) if rows else ""
 
 
 def _files(found: Examination) -> str:
@@ -87,7 +87,7 @@ def _files(found: Examination) -> str:
         lines.append("   none: the bundle has no list of checksums")
     lines += [f"   {printable(one)}" for one in found.odd]
     lines += [f"   left out: {printable(one)}" for one in found.left_out]
-    return _titled("Checksums and files", lines)
+    return _with_title("Checksums and files", lines)
 
 
 def _weights(found: Examination) -> str:
@@ -95,44 +95,44 @@ def _weights(found: Examination) -> str:
     lines = []
     for one in order:
         mark = "!!" if one.problem else "  "
-        lines.append(f"{mark} {printable(one.file)} ({_size(one.size)}): {printable(one.problem or one.what)}")
-    return _titled("Weights", lines or ["   none in the bundle"])
+        lines.append(f"{mark} {printable(one.file)} ({_format_size(one.size)}): {printable(one.problem or one.what)}")
+    return _with_title("Weights", lines or ["   none in the bundle"])
 
 
 def _scripts(scripts: Sequence[Script]) -> str:
     total = sum(one.lines or 0 for one in scripts)
     lines = []
     for one in scripts:
-        length = _size(one.size) if one.lines is None else count_of(one.lines, "line")
+        length = _format_size(one.size) if one.lines is None else format_count(one.lines, "line")
         imports = f", imports {printable(', '.join(one.imports))}" if one.imports else ""
         lines.append(f"   {printable(one.file)}: {one.kind}, {length}{imports}")
         lines += [f"      {printable(note)}" for note in one.notes]
-    title = f"Scripts and other programs: {count_of(len(scripts), 'file')}, {count_of(total, 'line')}"
-    return _titled(title if scripts else "Scripts and other programs: none", lines)
+    title = f"Scripts and other programs: {format_count(len(scripts), 'file')}, {format_count(total, 'line')}"
+    return _with_title(title if scripts else "Scripts and other programs: none", lines)
 
 
-def _in_short(found: Examination) -> str:
-    """Return the last paragraph, which is printed above the question: what would run, and what was checked."""
+def _summarise(found: Examination) -> str:
+    """Return the last paragraph, above the question: the code that would run, and the checks."""
     different = {(one.kind, one.text) for one in found.texts}
     kinds = Counter(kind for kind, _ in different)
     programs = len(found.scripts) + sum(one.program for one in found.weights)
-    unreadable = f" {count_of(kinds['unreadable'], 'file')} could not be read." if kinds["unreadable"] else ""
+    unreadable = f" {format_count(kinds['unreadable'], 'file')} could not be read." if kinds["unreadable"] else ""
     whole = (
-        f"In short: {count_of(kinds['expression'], 'expression')}, {count_of(kinds['class'], 'class', 'classes')} "
-        f"(_target_), {count_of(programs, 'program')} and "
-        f"{count_of(kinds['file'] + kinds['mode'] + kinds['logging'], 'other setting')} run, or can run, with the "
-        f"bundle.{unreadable} Read them: nothing here says that they are harmless. None of them has run so far."
+        f"In short: {format_count(kinds['expression'], 'expression')}, "
+        f"{format_count(kinds['class'], 'class', 'classes')} (_target_), {format_count(programs, 'program')} and "
+        f"{format_count(kinds['file'] + kinds['mode'] + kinds['logging'], 'other setting')} run, or can run, with the "
+        f"bundle.{unreadable} Read them before you run it: this report does not judge them. None has run so far."
     )
     matching = len({one.file for one in found.checksums if one.status == MATCHES})
     checked = (
-        f"weights loaded as data alone: {sum(one.loaded for one in found.weights)} of {len(found.weights)} files; "
-        f"checksums that match: {matching} of {len(found.files)} files; to be downloaded: {len(found.to_download)}; "
+        f"weights loaded as data only: {sum(one.loaded for one in found.weights)} of {len(found.weights)} files; "
+        f"matching checksums: {matching} of {len(found.files)} files; to be downloaded: {len(found.to_download)}; "
         f"reasons to refuse it: {len(found.problems)}"
     )
     return "\n".join([*textwrap.wrap(whole, _WIDTH), checked])
 
 
-def _titled(title: str, lines: Iterable[str]) -> str:
+def _with_title(title: str, lines: Iterable[str]) -> str:
     return "\n".join([title, *lines])
 
 
@@ -143,5 +143,5 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count:,} bytes"

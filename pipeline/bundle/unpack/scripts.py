@@ -1,4 +1,4 @@
-"""Lists the programs of a bundle besides its configs: Python, shell scripts, machine code, pickles."""
+"""List a bundle's programs, besides its configs: Python, shell scripts, machine code, pickles."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Script:
     """A file that is, or can be, a program.
 
     Attributes:
-        file: its path, from the bundle's folder.
+        file: its path, relative to the bundle's folder.
         kind: the kind of program, in words.
         size: bytes.
-        lines: lines of text; None for what is no UTF-8 text, or more than 4 MiB.
+        lines: lines of text; None if it is not UTF-8 text, or larger than 4 MiB.
         sha256: hexadecimal digits.
-        imports: packages and modules that a Python script imports, their first names.
-        notes: whether it can be imported in place of another module, or is not Python although its name says so.
+        imports: top-level packages and modules that a Python script imports.
+        notes: whether it can be imported instead of another module, or is not Python in spite of its name.
     """
 
     file: str
@@ -75,7 +75,7 @@ def list_scripts(folder: Path, files: Iterable[str]) -> list[Script]:
 
     Args:
         folder: the bundle's folder.
-        files: all its files, from that folder.
+        files: all its files, relative to that folder.
     """
     found = []
     for file in files:
@@ -86,8 +86,8 @@ def list_scripts(folder: Path, files: Iterable[str]) -> list[Script]:
         size = path.stat().st_size
         content = path.read_bytes() if size <= _MAX_BYTES else None
         imports, notes = _read_python(content) if kind == "Python" else ((), ())
-        shadowed = _shadowed(file)
-        notes = (f"can be imported in place of the {shadowed}", *notes) if shadowed else notes
+        shadowed = _find_shadowed_module(file)
+        notes = (f"can be imported instead of the {shadowed}", *notes) if shadowed else notes
         found.append(Script(file, kind, size, _count_lines(content), _sha256(path), imports, notes))
     return found
 
@@ -99,7 +99,7 @@ def _kind(path: Path) -> str | None:
         return _KINDS[path.suffix.lower()]
     start = read_start(path, 4)
     known = next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
-    # Weights are loaded as weights alone, or refused, and are reported with the weights.
+    # Files of weights are reported with the weights.
     return known or (None if is_weights(path) else describe_pickle(path))
 
 
@@ -111,23 +111,23 @@ def _count_lines(content: bytes | None) -> int | None:
 
 
 def _read_python(content: bytes | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a script imports, and why that is not known."""
+    """Return a script's imports, and notes on why they are unknown."""
     if content is None:
         return (), ("more than 4 MiB: its imports are not read",)
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return (), (f"not Python as it stands ({type(error).__name__})",)
+        return (), (f"not valid Python ({type(error).__name__})",)
     imports = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     imports |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
     return tuple(sorted({name.partition(".")[0] for name in imports} - {"__future__"})), ()
 
 
-def _shadowed(file: str) -> str:
-    """Return the module whose place a script takes once its folder comes first on Python's path; "" for none."""
+def _find_shadowed_module(file: str) -> str:
+    """Return the module that a script replaces when its folder is first on Python's path; "" for none."""
     parts = PurePosixPath(file).parts
     if parts == ("__init__.py",):
-        return "module that has the name of the bundle's folder"
+        return "module with the name of the bundle's folder"
     if parts[0] == _SCRIPTS and len(parts) > 1:
         parts = parts[1:]
     name = parts[0].partition(".")[0]
@@ -137,12 +137,12 @@ def _shadowed(file: str) -> str:
 
 
 def is_installed(name: str) -> bool:
-    """Return whether a module of this name is Python's own, or installed."""
-    return name in sys.stdlib_module_names or name in _installed()
+    """Return whether a module of this name is part of Python or installed."""
+    return name in sys.stdlib_module_names or name in _installed_modules()
 
 
 @cache
-def _installed() -> frozenset[str]:
+def _installed_modules() -> frozenset[str]:
     return frozenset(packages_distributions())
 
 

@@ -1,4 +1,4 @@
-"""What a file of somebody's is by its first bytes, whatever it is called: a pickle, a zip, an array."""
+"""Recognise a file by its first bytes, whatever its name: a pickle, a zip, an array."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CALLS = ("REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "STOP")
 
 
 def read_start(file: Path, count: int) -> bytes:
-    """Return at most so many bytes."""
+    """Return at most ``count`` bytes from the start of a file."""
     with file.open("rb") as stream:
         return stream.read(count)
 
 
 def is_zip(file: Path) -> bool:
-    """Return whether the first bytes are a zip's: PyTorch and NumPy decide so. A pickle with a zip after it is none."""
+    """Return whether a file starts as a zip does, as PyTorch and NumPy decide; a pickle followed by a zip does not."""
     return read_start(file, 4) == _ZIP
 
 
 def inner_names(file: Path) -> list[str]:
-    """Return the names in a zip; none of what is no whole one."""
+    """Return the names in a zip; none if the file is not a complete zip."""
     if not is_zip(file):
         return []
     try:
@@ -47,10 +47,10 @@ def inner_names(file: Path) -> list[str]:
 
 
 def starts_pickle(start: bytes) -> bool:
-    """Return whether bytes begin as pickles do.
+    """Return whether bytes start as pickles do.
 
-    Those since protocol 2 name their protocol. Older ones are text: they are followed to the first call, as Python's
-    own `pickletools` reads them, and nothing is run.
+    Since protocol 2 pickles name their protocol. Older ones are text: Python's `pickletools` reads them up to the first
+    call, without running anything.
     """
     if start[:1] == b"\x80":
         return start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
@@ -63,47 +63,47 @@ def starts_pickle(start: bytes) -> bool:
                 named = True
             if named and operation.name in _CALLS:
                 return True
-    except Exception:  # what is no pickle can break off in any way
+    except Exception:  # data that is not a pickle can raise anything
         return False
     return False
 
 
 def describe_pickle(file: Path) -> str | None:
-    """Say in which way a file is a pickle, or an archive of such, in words; None where it is none."""
+    """Return how a file is a pickle, or an archive of pickles, in words; None if it is not."""
     start = read_start(file, 16)
     if start.startswith(_ZIP):
-        return _zipped(file)
+        return _describe_zip(file)
     if start.startswith(_ARRAY):
         with file.open("rb") as stream:
-            return _array(stream)
+            return _describe_array(stream)
     if file.suffix.lower() in (".npy", ".npz"):
-        return "a file that is called an array of NumPy and is none"
+        return "not a NumPy array, in spite of its name"
     return _PICKLE if starts_pickle(read_start(file, _MAX_PICKLE)) else None
 
 
-def _zipped(file: Path) -> str | None:
-    """Look at the start of every member: NumPy goes by that, too, and not by their names."""
+def _describe_zip(file: Path) -> str | None:
+    """Check the start of every member, as NumPy does, rather than its name."""
     try:
         with zipfile.ZipFile(file) as archive:
             infos: Sequence[zipfile.ZipInfo] = archive.infolist()
             if len(infos) > _MAX_MEMBERS:
-                return f"a zip of {len(infos):,} files: not looked into"
-            kinds = [_member(archive, info) for info in infos]
-    except Exception:  # each way of packing breaks off in its own
-        return "a damaged zip: could not be looked into"
+                return f"a zip of {len(infos):,} files: not examined"
+            kinds = [_describe_member(archive, info) for info in infos]
+    except Exception:  # every compression method raises its own errors
+        return "a damaged zip: could not be examined"
     return next((kind for kind in kinds if kind), None)
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
+def _describe_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
     with archive.open(info) as stream:
         start = stream.read(_MAX_HEADER)
     if start.startswith(_ARRAY):
-        return _array(io.BytesIO(start))
+        return _describe_array(io.BytesIO(start))
     return f"a zip with {_PICKLE}" if starts_pickle(start) else None
 
 
-def _array(stream: IO[bytes]) -> str | None:
-    """An array of Python objects is a pickle; its header says so, and no more than that is read."""
+def _describe_array(stream: IO[bytes]) -> str | None:
+    """Return whether an array is one of Python objects, and so a pickle, in words; only its header is read."""
     from numpy.lib import format as npy  # noqa: PLC0415
 
     start = stream.read(12)
@@ -111,9 +111,9 @@ def _array(stream: IO[bytes]) -> str | None:
     try:
         (length,) = struct.unpack("<I" if wide else "<H", start[8 : 12 if wide else 10])
         if length > _MAX_HEADER:
-            return "an array of NumPy with too long a header: could not be judged"
+            return "a NumPy array with too long a header: could not be examined"
         header = io.BytesIO(start[8:] + stream.read(length))
         read = npy.read_array_header_2_0 if wide else npy.read_array_header_1_0
         return _OF_OBJECTS if read(header)[2].hasobject else None
-    except Exception:  # the header is Python text, and a stranger's
-        return "a file that is called an array of NumPy and is none"
+    except Exception:  # the header is someone else's Python text
+        return "not a NumPy array, in spite of its name"

@@ -1,4 +1,4 @@
-"""Makes a stranger's text safe to print in a terminal."""
+"""Make someone else's text safe to print in a terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _MAX_LENGTH = 600
 
 
 def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
-    """Return text on one line, with nothing in it that moves the cursor, changes colours or turns the direction.
+    """Return text on one line, without anything that moves the cursor, changes colours or the text direction.
 
     Args:
-        text: any.
-        max_length: characters; the number of those that are left out is added.
+        text: any text.
+        max_length: characters; the number of omitted characters is added.
     """
     plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
     if len(plain) <= max_length:

@@ -1,4 +1,4 @@
-"""A bundle's weights, loaded as weights and nothing else; programs among them are named, and not loaded."""
+"""Examine a bundle's weights. They are loaded as data only; programs among them are named and not loaded."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Weights:
     """A file of weights.
 
     Attributes:
-        file: from the bundle's folder.
+        file: path relative to the bundle's folder.
         size: bytes.
-        what: what is in it, in words.
-        problem: why the bundle cannot be taken for it; "" when it can.
-        program: whether it is a program, which was not loaded.
-        loaded: whether it was loaded, as weights alone.
+        what: its content, in words.
+        problem: why the bundle is refused because of it; "" if it is not.
+        program: whether it is a program, which is not loaded.
+        loaded: whether it was loaded, as data only.
     """
 
     file: str
@@ -51,52 +51,51 @@ class Weights:
 
 
 def examine_weights(folder: Path, files: Iterable[str]) -> list[Weights]:
-    """Look at every file of weights: those that hold nothing else are loaded, into no network.
+    """Examine every file of weights; files without code are loaded, but not into a network.
 
     Args:
         folder: the bundle's folder.
-        files: all its files, from that folder.
+        files: all its files, relative to that folder.
     """
-    return [_look(folder, file) for file in files if is_weights(folder / file)]
+    return [_examine(folder, file) for file in files if is_weights(folder / file)]
 
 
 def is_weights(path: Path) -> bool:
-    """Decide by the ending, and where that says nothing by the content."""
+    """Return whether a file has weights, by its ending, otherwise by its content."""
     if path.suffix.lower() in _ENDINGS:
         return True
     return any(PurePosixPath(name).name == "data.pkl" for name in inner_names(path))
 
 
-def _look(folder: Path, file: str) -> Weights:
+def _examine(folder: Path, file: str) -> Weights:
     path, ending = folder / file, PurePosixPath(file).suffix.lower()
     size = path.stat().st_size
     if size == 0 or is_lfs_pointer(path):
         what = "an empty file" if size == 0 else "a Git LFS pointer instead of the weights"
         return Weights(file, size, what, problem=what)
     if ending == ".onnx":
-        return _onnx(folder, file, size)
+        return _examine_onnx(folder, file, size)
     if ending == ".safetensors":
-        problem = _safetensors_fault(path, size)
-        return Weights(file, size, "tensors alone (safetensors); not loaded", problem=problem)
-    return _program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
+        problem = _find_safetensors_fault(path, size)
+        return Weights(file, size, "tensors only (safetensors); not loaded", problem=problem)
+    return _examine_program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
 
 
-def _program(path: Path, file: str, size: int) -> Weights | None:
-    """Say what kind of program a file is; None where it neither is one nor called one."""
+def _examine_program(path: Path, file: str, size: int) -> Weights | None:
+    """Return the kind of program that a file is or is named as; None if neither."""
     ending = path.suffix.lower()
     if ending in (".engine", ".plan") and read_start(path, 4) in _ENGINES:
         return Weights(file, size, "a program of TensorRT; not loaded", program=True)
-    if kind := _kind(inner_names(path)):
+    if kind := _program_kind(inner_names(path)):
         return Weights(file, size, f"{_RUNS} ({kind}); not loaded", program=True)
     if ending in _PROGRAMS:
-        return Weights(file, size, "no program", problem=f"called {_PROGRAMS[ending]}, and not written as such")
+        return Weights(file, size, "not a program", problem=f"not {_PROGRAMS[ending]}, in spite of its name")
     return None
 
 
-def _kind(inner: Sequence[str]) -> str:
-    """Recognise PyTorch's programs by their content rather than by their name; "" where it is none."""
-    # As PyTorch tells them apart itself, in the folder of the first file: another mark must not keep a pickle from
-    # being looked at.
+def _program_kind(inner: Sequence[str]) -> str:
+    """Return the kind of PyTorch's program by its content, not its name; "" if it is none."""
+    # As PyTorch does, in the folder of the first file: a mark elsewhere must not keep a pickle from being examined.
     root = inner[0].partition("/")[0] if inner else ""
     top = {name.removeprefix(f"{root}/") for name in inner if name.startswith(f"{root}/")}
     if "constants.pkl" in top:
@@ -105,8 +104,8 @@ def _kind(inner: Sequence[str]) -> str:
     return "torch.export" if exported and "data.pkl" not in top else ""
 
 
-def _safetensors_fault(path: Path, size: int) -> str:
-    """Check the length, and the list of tensors with their places; "" where all is well."""
+def _find_safetensors_fault(path: Path, size: int) -> str:
+    """Return what is wrong with the header's length or its list of tensors; "" if nothing is."""
     length = int.from_bytes(read_start(path, 8), "little")
     if size < 10 or length > min(size - 8, _MAX_HEADER):
         return "not safetensors: its header is longer than the file"
@@ -115,13 +114,13 @@ def _safetensors_fault(path: Path, size: int) -> str:
         ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
         whole = max(ends, default=0) == size - 8 - length
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return "not safetensors: its header is none"
+        return "not safetensors: its header is not valid"
     return "" if whole else "not safetensors: its tensors do not end where the file does"
 
 
 def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
-    if zipped and _packed(path):
-        problem = "compressed tensors, which torch.save does not write: they could fill the memory"
+    if zipped and _is_compressed(path):
+        problem = "compressed tensors, which torch.save does not write and which could fill the memory"
         return Weights(file, size, "weights", problem=problem)
     import torch  # noqa: PLC0415
 
@@ -129,10 +128,10 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
         with limit_memory(size):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except MemoryError:
-        return Weights(file, size, "not weights alone", problem="takes far more memory than the file has bytes")
-    except Exception as error:  # a file of a stranger can make PyTorch raise anything
-        return Weights(file, size, "not weights alone", problem=_reason(path, error))
-    tensors = list(_tensors(content))
+        return Weights(file, size, "not only weights", problem="takes far more memory than the file has bytes")
+    except Exception as error:  # someone else's file can make PyTorch raise anything
+        return Weights(file, size, "not only weights", problem=_explain_refusal(path, error))
+    tensors = list(_iterate_tensors(content))
     if not tensors:
         return Weights(file, size, f"a {type(content).__name__} without a tensor", loaded=True)
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
@@ -141,16 +140,16 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
     return Weights(file, size, what, loaded=True)
 
 
-def _packed(path: Path) -> bool:
+def _is_compressed(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False  # PyTorch says what is wrong with it
+        return False  # PyTorch reports what is wrong
 
 
-def _reason(path: Path, error: Exception) -> str:
-    """Name all that a checkpoint wants to call, where PyTorch can tell without running it; else what it says."""
+def _explain_refusal(path: Path, error: Exception) -> str:
+    """Return the functions that a checkpoint calls, if PyTorch can list them without running it; else its error."""
     from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415
 
     try:
@@ -158,13 +157,13 @@ def _reason(path: Path, error: Exception) -> str:
     except Exception:
         wanted = []
     if wanted:
-        return f"a pickle that wants to call {', '.join(wanted)} when it is loaded"
+        return f"a pickle that calls {', '.join(wanted)} when it is loaded"
     first = str(error).strip().splitlines()
     said = next((line.strip() for line in first if "GLOBAL" in line or "global" in line), first[0] if first else "")
     return f"not loaded with weights_only=True ({type(error).__name__}: {said[:300]})"
 
 
-def _tensors(content: Any) -> Iterable[Any]:
+def _iterate_tensors(content: Any) -> Iterable[Any]:
     import torch  # noqa: PLC0415
 
     stack, seen = [content], set()
@@ -177,22 +176,22 @@ def _tensors(content: Any) -> Iterable[Any]:
             stack += list(one.values()) if isinstance(one, Mapping) else list(one)
 
 
-def _onnx(folder: Path, file: str, size: int) -> Weights:
-    """Say where an ONNX model keeps its tensors: a path out of the bundle would read another file of the machine."""
+def _examine_onnx(folder: Path, file: str, size: int) -> Weights:
+    """Examine an ONNX model; refuse tensors outside the bundle, which would read another file of the machine."""
     if starts_pickle(read_start(folder / file, _START)):
-        return Weights(file, size, "not ONNX", problem="a pickle that is called ONNX")
+        return Weights(file, size, "not ONNX", problem="a pickle with the name of an ONNX model")
     try:
         places = find_external_paths(folder / file)
     except ValueError as error:
         return Weights(file, size, "not ONNX", problem=f"not ONNX ({error})")
-    outside = sorted(place for place in places if _leaves(place))
+    outside = sorted(place for place in places if _is_outside(place))
     if outside:
-        problem = f"its tensors are said to be in {', '.join(outside)}, outside of the bundle"
+        problem = f"its tensors are in {', '.join(outside)}, outside the bundle"
         return Weights(file, size, "a network as ONNX", problem=problem)
-    beside = f"; tensors in {', '.join(sorted(places))}" if places else ""
-    return Weights(file, size, f"a network as ONNX{beside}; not loaded")
+    external = f"; tensors in {', '.join(sorted(places))}" if places else ""
+    return Weights(file, size, f"a network as ONNX{external}; not loaded")
 
 
-def _leaves(place: str) -> bool:
+def _is_outside(place: str) -> bool:
     pure = PurePosixPath(place.replace("\\", "/"))
     return pure.is_absolute() or ":" in place or ".." in pure.parts

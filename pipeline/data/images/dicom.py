@@ -1,4 +1,4 @@
-"""DICOM series, a file per slice or one file with all of them: headers with pydicom, voxels with ITK."""
+"""DICOM series, with one file per slice or one file for all: headers are read with pydicom, voxels with ITK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..check_series import check_one_file, check_slices
 from ..errors import InputError
 from .dicom_slices import Slice, read_slice, read_slices, slice_order
 from .header import Header, spacing_of
-from .itk_files import array_of, place_of, ras_affine, read_with_itk
+from .itk_files import itk_affine, itk_array, ras_affine, read_with_itk
 
 __all__ = ["DicomImage"]
 
@@ -27,8 +27,8 @@ class DicomImage:
         stream: of the file; closed, because pydicom and ITK open files themselves. None for a folder.
 
     Raises:
-        InputError: the folder holds DICOM that is no image.
-        ValueError: there is no DICOM that can be read.
+        InputError: the folder contains DICOM files, but no images.
+        ValueError: there is no readable DICOM file.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -43,34 +43,34 @@ class DicomImage:
             self._slices = [] if one is None else [one]
         images = [one for one in self._slices if one.is_image]
         if not images:
-            # It says why.
+            # This raises an error with the reason, if there is one.
             check_slices(path, self._slices, self._damaged)
-            msg = "no DICOM that can be read"
+            msg = "no readable DICOM file"
             raise ValueError(msg)
         self.header = _header(path, images)
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse what `check_slices` or, of one file, `check_one_file` refuses."""
+        """Check the series with `check_slices`, or one file with `check_one_file`."""
         if self._folder:
             check_slices(self._path, self._slices, self._damaged)
         else:
             check_one_file(self._path, self._slices[0])
 
     def voxels(self) -> np.ndarray:
-        """Read all slices, in the order of their places."""
+        """Return the voxels of all slices, in the order of their places."""
         self.native = read_with_itk(self._files(), _CLASS)
-        voxels = array_of(self.native)
+        voxels = itk_array(self.native)
         check_voxel_type(self._path, voxels.dtype)
-        self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
+        self.header = replace(self.header, shape=voxels.shape, affine=itk_affine(self.native), dtype=voxels.dtype)
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read slices from `start` to before `stop`, and no other files of a series."""
+        """Return slices from `start` to before `stop`; of a series no other files are read."""
         files = self._files()
         if isinstance(files, str) or len(files) == 1:
             return self.voxels()[:, :, start:stop]
-        return array_of(read_with_itk(files[start:stop], _CLASS))
+        return itk_array(read_with_itk(files[start:stop], _CLASS))
 
     def close(self) -> None:
         """Do nothing: pydicom and ITK close their files."""
@@ -96,7 +96,7 @@ def _header(path: str, slices: list[Slice]) -> Header:
 
 
 def _monai_files(folder: str) -> list[str]:
-    """Return the files of a folder that MONAI's ITKReader takes, in its order; of several series the first."""
+    """Return the files of a folder that MONAI's ITKReader reads, in its order; of several series the first."""
     import itk  # noqa: PLC0415
 
     names = itk.GDCMSeriesFileNames.New()

@@ -1,4 +1,4 @@
-"""The headers of DICOM files, read with pydicom: one look at every file of a series."""
+"""The headers of a series' DICOM files, read with pydicom, each once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .dicom_files import dicom_files
 
 __all__ = ["SPLITTING", "Slice", "read_slice", "read_slices", "slice_order"]
 
-# By these MONAI's reader splits a series, of which it takes the first part without a word.
+# MONAI's reader splits a series by these, and silently takes the first part.
 SPLITTING: Mapping[str, int] = {
     "series number": 0x00200011,
     "sequence name": 0x00180024,
@@ -41,16 +41,16 @@ class Slice:
         series: the unique identifier of its series.
         storage: its storage class.
         syntax: its transfer syntax.
-        modality: such as "CT"; "" if it does not say.
-        size: columns and rows; (0, 0) of what is no image.
+        modality: such as "CT"; "" if the file does not say.
+        size: columns and rows; (0, 0) if it is no image.
         frames: number of frames.
         spacing: between columns and between rows (mm).
         thickness: between frames, or the slice's thickness (mm).
-        direction: cosines, 3x3: the columns are the ways along a row, along a column, and from slice to slice.
+        direction: cosines, 3x3: the columns are the directions along a row, along a column, and from slice to slice.
         origin: centre of the first pixel (mm, LPS).
         dtype: of the stored values.
         tags: the values of `SPLITTING`.
-        whole: whether the file holds all of its pixels.
+        is_complete: whether the file has all of its pixels.
     """
 
     file: str
@@ -66,7 +66,7 @@ class Slice:
     origin: np.ndarray
     dtype: np.dtype[Any]
     tags: tuple[str, ...]
-    whole: bool
+    is_complete: bool
 
     @property
     def is_image(self) -> bool:
@@ -75,15 +75,15 @@ class Slice:
 
     @property
     def height(self) -> float:
-        """Where the slice is along its normal (mm)."""
+        """Position of the slice along its normal (mm)."""
         return float(self.direction[:, 2] @ self.origin)
 
 
 def read_slices(folder: str) -> tuple[list[Slice], list[str]]:
-    """Read the headers of the DICOM files directly in a folder.
+    """Return the headers of the DICOM files directly in a folder.
 
     Returns:
-        The headers, by file name, and the names of files that cannot be read as DICOM.
+        The headers, sorted by file name, and the names of files that cannot be read as DICOM.
     """
     found, damaged = [], []
     for file in dicom_files(Path(folder)):
@@ -96,23 +96,23 @@ def read_slices(folder: str) -> tuple[list[Slice], list[str]]:
 
 
 def slice_order(slices: Sequence[Slice]) -> list[Slice]:
-    """Return slices in the order of their places along the normal of the first, as GDCM sorts them."""
+    """Return slices in the order of their positions along the normal of the first, as GDCM sorts them."""
     normal = slices[0].direction[:, 2]
     return sorted(slices, key=lambda one: float(normal @ one.origin))
 
 
 def read_slice(file: str) -> Slice | None:
-    """Read the header of a DICOM file; None if it cannot be read as one."""
+    """Return the header of a DICOM file; None if it cannot be read as DICOM."""
     # Imported here, because NIfTI files do not need it.
     import pydicom  # noqa: PLC0415
 
     try:
-        # Forced, because GDCM reads files without DICOM's mark, too.
+        # Forced, because GDCM also reads files without DICOM's magic bytes.
         dataset = pydicom.dcmread(file, defer_size=_DEFER, force=True)
         return _slice(file, dataset)
     except OSError:
         raise
-    except Exception:  # on damaged or foreign bytes it raises anything
+    except Exception:  # for damaged or foreign bytes pydicom may raise any error
         return None
 
 
@@ -120,8 +120,8 @@ def _slice(file: str, dataset: Any) -> Slice | None:
     values = _Values(dataset)
     meta = dataset.file_meta
     storage = str(meta.get("MediaStorageSOPClassUID", "")) or values.text(_STORAGE_CLASS)
-    size = (values.whole(_COLUMNS), values.whole(_ROWS))
-    # Anonymisers empty identifiers.
+    size = (values.whole_number(_COLUMNS), values.whole_number(_ROWS))
+    # Anonymisers may empty identifiers, so a file with a size is kept.
     if not storage and min(size) == 0:
         return None
     groups = _frame_groups(dataset)
@@ -150,14 +150,14 @@ def _slice(file: str, dataset: Any) -> Slice | None:
         thickness=float(thickness[0]),
         direction=np.stack([along, down, np.cross(along, down)], axis=1),
         origin=np.asarray(origin, dtype=float),
-        dtype=np.dtype(f"{'i' if values.whole(_SIGNED) else 'u'}{max(1, values.whole(_BITS) // 8)}"),
+        dtype=np.dtype(f"{'i' if values.whole_number(_SIGNED) else 'u'}{max(1, values.whole_number(_BITS) // 8)}"),
         tags=tuple(values.text(tag) for tag in SPLITTING.values()),
-        whole=_has_all_pixels(file, dataset, size),
+        is_complete=_has_all_pixels(file, dataset, size),
     )
 
 
 def _has_all_pixels(file: str, dataset: Any, size: Sequence[int]) -> bool:
-    """Return whether the file is as long as its pixels say; also True of what has no pixels."""
+    """Return whether the file is long enough for its pixels; also True if it is no image."""
     if _PIXELS not in dataset:
         return min(size) == 0
     element = dataset.get_item(_PIXELS)
@@ -166,7 +166,7 @@ def _has_all_pixels(file: str, dataset: Any, size: Sequence[int]) -> bool:
 
 
 def _frame_groups(dataset: Any) -> dict[str, list[float]]:
-    """Return what an enhanced multi-frame file says of its first frame."""
+    """Return the values that an enhanced multi-frame file has for its first frame, by keyword."""
     found: dict[str, list[float]] = {}
     for sequence in (_SHARED, _PER_FRAME):
         if sequence not in dataset or not len(dataset[sequence].value):
@@ -181,7 +181,7 @@ def _frame_groups(dataset: Any) -> dict[str, list[float]]:
 
 
 class _Values:
-    """A data set's plain values as the file has them: pydicom would warn of each that breaks a rule of its type."""
+    """A data set's raw values. pydicom's own access would warn about each value that breaks a rule of its type."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
@@ -190,15 +190,15 @@ class _Values:
         return self._bytes(tag).decode("latin-1").strip("\0 ")
 
     def numbers(self, tag: int, count: int) -> list[float] | None:
-        """Return so many decimal numbers, or None if there are none or others."""
+        """Return `count` decimal numbers, or None if there is another number of them or one is not finite."""
         try:
             found = [float(part) for part in self.text(tag).split("\\")]
         except ValueError:
             return None
         return found if len(found) == count and np.isfinite(found).all() else None
 
-    def whole(self, tag: int) -> int:
-        """Return a binary whole number, 0 if there is none."""
+    def whole_number(self, tag: int) -> int:
+        """Return a binary whole number; 0 if there is none."""
         content = self._bytes(tag)
         little = getattr(self._dataset, "original_encoding", (None, True))[1] is not False
         return int.from_bytes(content[:2], "little" if little else "big")

@@ -1,4 +1,4 @@
-"""The one door to images: opening a path of any format, its header or its whole content, with errors for people."""
+"""The one way to read images: open a path of any format, for its header or its whole content, with clear errors."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from ..check_header import check_affine
 from ..errors import InputError
 from .dicom_files import dicom_files
 from .endings import format_name, is_store
-from .file_start import check_place, check_start, unreadable
+from .file_start import check_path, check_start, unreadable_error
 from .files import parts_of
-from .formats import OpenImage, format_of, opener
+from .formats import OpenImage, format_class, format_of
 from .header import Header, Volume
 
 __all__ = ["check_parts", "open_image", "read_header", "read_volume"]
 
-# What shows that a file of the right kind is not whole: gzip's errors, and what nibabel and Pillow say.
-_CUT = (EOFError, zlib.error, gzip.BadGzipFile)
-_CUT_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
-# Before it stand the line of ITK's source and its own or SimpleITK's word, in it an object's address in memory.
+# Signs of a truncated file: gzip's errors, and words in nibabel's and Pillow's errors.
+_TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+_TRUNCATION_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
+# The start of ITK's and SimpleITK's errors: a line of its source, and an object's address in memory.
 _ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR): \w+\(0x[0-9a-f]+\): *(?:ReadImageInformation: *)?")
 
 
 @contextmanager
 def open_image(path: str) -> Iterator[OpenImage]:
-    """Open an image of any format and read its header; errors until the block ends are explained.
+    """Open an image of any format and read its header; errors inside the block become InputErrors.
 
-    Of a file that LightSkip reads itself this is the only time that it is opened.
+    A file that LightSkip reads itself is opened only here.
 
     Args:
         path: the file, or the folder of a DICOM series or a Zarr store.
 
     Raises:
-        InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image
-            (a pipe or a device neither, which would never end).
+        InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image;
+            or it is a pipe or a device, which might never end.
         MemoryError: the voxels do not fit into memory.
     """
     image: OpenImage | None = None
     try:
-        check_place(path)
+        check_path(path)
         stream, start = _open_file(path)
         try:
-            image = opener(format_of(path, start))(path, stream)
+            image = format_class(format_of(path, start))(path, stream)
         except BaseException:
             if stream is not None:
                 stream.close()
@@ -55,7 +55,7 @@ def open_image(path: str) -> Iterator[OpenImage]:
         yield image
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # on a damaged file readers raise anything from zlib.error to EOFError
+    except Exception as error:  # for a damaged file readers raise any error, from zlib.error to EOFError
         _explain(error, path)
     finally:
         if image is not None:
@@ -63,22 +63,22 @@ def open_image(path: str) -> Iterator[OpenImage]:
 
 
 def read_header(path: str | Path) -> Header:
-    """Read the header of an image, unchecked and without the voxels; arguments and errors are those of `open_image`."""
+    """Return the header of an image, unchecked; arguments and errors are those of `open_image`."""
     with open_image(str(path)) as image:
         return image.header
 
 
 def read_volume(path: str) -> Volume:
-    """Read an image whole, up to the checksum at a compressed file's end.
+    """Return an image, read whole, up to the checksum at a compressed file's end.
 
     Args:
         path: the file, or the folder of a DICOM series or a Zarr store.
 
     Raises:
-        InputError: as `open_image`; or its voxels are complex or RGB, its spacing is in metres or micrometres (which
-            neither nibabel nor MONAI would convert) or outside 0.01 to 100 mm along an axis with more than one voxel,
-            its spacing or affine is zero or not finite, or a folder holds several DICOM series or one with uneven
-            slices.
+        InputError: as in `open_image`; or its voxels are complex or RGB, its spacing is in metres or micrometres
+            (which neither nibabel nor MONAI converts) or outside 0.01 to 100 mm along an axis with more than one
+            voxel, its spacing or affine is zero or not finite, or a folder contains several DICOM series or one with
+            uneven slices.
         MemoryError: the voxels do not fit into memory.
     """
     with open_image(path) as image:
@@ -90,7 +90,7 @@ def read_volume(path: str) -> Volume:
 
 
 def _open_file(path: str) -> tuple[BinaryIO | None, bytes]:
-    """Return a file, open at its start, and its first bytes; of a folder None."""
+    """Return a file, open at its start, and its first bytes; None and no bytes for a folder."""
     if Path(path).is_dir():
         _check_folder(path)
         return None, b""
@@ -103,11 +103,11 @@ def _open_file(path: str) -> tuple[BinaryIO | None, bytes]:
 
 
 def _check_folder(path: str) -> None:
-    """Refuse a folder that readers would take for a file, and one without DICOM."""
+    """Refuse a folder that readers would take for a file, and a folder without DICOM files."""
     if is_store(path):
         return
     if format_name(path) not in (None, "dicom", "itk"):
-        found, remedy = "a folder named like a file", "give the file in it, or rename the folder of a DICOM series"
+        found, remedy = "a folder named like a file", "give the file in it, or rename the folder of a series"
     elif not any(dicom_files(Path(path))):
         found, remedy = "a folder without DICOM files", "give the scan itself: a file, or the folder of its series"
     else:
@@ -116,42 +116,42 @@ def _check_folder(path: str) -> None:
 
 
 def _explain(error: Exception, path: str) -> NoReturn:
-    """Raise an InputError for what a reader raised."""
+    """Raise a reader's error as an InputError."""
     if isinstance(error, FileNotFoundError):
         check_parts(path)
     if isinstance(error, OSError) and error.errno is not None:
-        raise unreadable(path, error) from error
+        raise unreadable_error(path, error) from error
     check_parts(path)
     reason = _reason(error, path)
-    cut = isinstance(error, _CUT) or any(word in reason for word in _CUT_WORDS)
+    is_truncated = isinstance(error, _TRUNCATION_ERRORS) or any(word in reason for word in _TRUNCATION_WORDS)
     raise InputError(
         path,
-        found=f"a truncated or corrupt file{'' if cut else ', or no image'} ({reason})",
+        found=f"a truncated or corrupt file{'' if is_truncated else ', or no image'} ({reason})",
         expected="an image that can be read to its end",
-        remedy="copy or download the file again, or leave it out",
-        kind="truncated" if cut else "not-an-image",
+        remedy="copy or download the file again, or remove it from the dataset",
+        kind="truncated" if is_truncated else "not-an-image",
     ) from error
 
 
 def check_parts(path: str) -> None:
-    """Raise an InputError if another file belongs to this one and is not there."""
+    """Raise an InputError if another file that belongs to this one is missing."""
     missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
     if missing:
         half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(
             path,
-            found=f"{half}: no {missing[0]} beside it",
-            expected="an image",
-            remedy="copy that file there, too; where it was renamed, correct its name in the header",
+            found=f"{half}: no {missing[0]} next to it",
+            expected="an image with both of its files",
+            remedy="copy that file there; if it was renamed, correct its name in the header",
             kind="missing",
         )
 
 
 def _reason(error: Exception, path: str) -> str:
-    """Return what a reader says, in one line; of ITK's without the line of its source and the address in memory."""
+    """Return a reader's message in one line; ITK's without the line of its source and the address in memory."""
     text = " ".join(str(error).replace(path, Path(path).name).split())
     if isinstance(error, KeyError):
-        text = f"its header says {text}, which is not known"
+        text = f"unknown value {text} in its header"
     text = _ITK.sub("", text)
     if not text and str(error):
         return "ITK cannot read its header"

@@ -1,4 +1,4 @@
-"""The one table of what a path's ending means: the format of an image, and the image's name without the ending."""
+"""The one table of file endings: the format of an image by its ending, and the image's name without it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
 
 COMPRESSED_NIFTI = ".nii.gz"
 DICOM = ".dcm"
-# The list of a medium's files: DICOM by its first bytes, and no image.
+# The index of a medium's files: DICOM by its first bytes, but no image.
 DICOM_DIRECTORY = "DICOMDIR"
 
-# The format of each ending, without a `.gz` that may follow it. Names of formats are those of the classes in `formats`.
+# The format of each ending; `.gz` may follow it. The names of formats are the keys of the table in `formats`.
 ENDINGS: Mapping[str, str] = {
     ".nii": "nifti",
     ".hdr": "pair",
@@ -52,17 +52,17 @@ ENDINGS: Mapping[str, str] = {
     ".tiff": "picture",
 }
 _STORES = ("zarr", "nifti-zarr")
-# Of these MONAI takes up to three axes as those in space, and a fourth as the channels.
+# In these MONAI takes up to three axes as those in space, and a fourth as the channels.
 _NIFTI_LIKE = ("nifti", "pair", "mgz", *_STORES)
 # Headers that name the file with the voxels.
 _DETACHED = (".mhd", ".nhdr")
 
 
 def split_ending(path: str | PurePath) -> tuple[str, str]:
-    """Return a path's name without its known ending, and this ending as it is written (`.gz` included), or ""."""
+    """Return a path's name without its known ending, and that ending (with `.gz`), or "" if there is none."""
     name = PurePath(path).name
     stem = name[:-3] if name.lower().endswith(".gz") else name
-    # A name that consists of an ending alone has none.
+    # A name that is only an ending, such as ".nii", has no ending.
     parts = [-len(ending) for ending in ENDINGS if stem.lower().endswith(ending) and len(stem) > len(ending)]
     if not parts:
         return name, ""
@@ -71,7 +71,7 @@ def split_ending(path: str | PurePath) -> tuple[str, str]:
 
 
 def scan_name(path: str | PurePath) -> str:
-    """Return the name of a scan, as outputs are named after it: the file's, without a known ending (`.gz` included)."""
+    """Return the name of a scan, which its outputs get: the file's name without a known ending (with `.gz`)."""
     return split_ending(path)[0]
 
 
@@ -87,7 +87,7 @@ def endings_of(*formats: str) -> tuple[str, ...]:
 
 
 def is_image(path: str | PurePath) -> bool:
-    """Return whether a path has the ending of an image that the pipeline can read."""
+    """Return whether a path has the ending of an image that LightSkip can read."""
     return split_ending(path)[1] != ""
 
 
@@ -102,7 +102,7 @@ def is_pair(path: str | PurePath) -> bool:
 
 
 def is_picture(path: str | PurePath) -> bool:
-    """Return whether a path has the ending of a picture: 2D, perhaps in colour, without a place in space."""
+    """Return whether a path has the ending of a picture: 2D, perhaps in colour, without a world coordinate system."""
     return format_name(path) == "picture"
 
 
@@ -117,10 +117,10 @@ def is_volume(path: str | PurePath) -> bool:
 
 
 def is_nifti_like(path: str | PurePath) -> bool:
-    """Return whether the first axes of an image, up to three, are those in space whatever their lengths."""
+    """Return whether the first axes of an image, up to three, are in space whatever their lengths."""
     return format_name(path) in _NIFTI_LIKE
 
 
 def is_detached(path: str | PurePath) -> bool:
-    """Return whether a path has the ending of a header that names the file with its voxels."""
+    """Return whether a path has the ending of a header whose voxels are in another file that it names."""
     return PurePath(path).suffix.lower() in _DETACHED

@@ -1,4 +1,4 @@
-"""What a path and its first bytes say: whether a file is there, empty, a Git LFS pointer, or misnamed."""
+"""Checks of a path and its first bytes: whether the file exists, is empty, a Git LFS pointer, or misnamed."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from ..errors import InputError
 from .endings import is_nifti, is_pair
 from .nifti_header import START_BYTES, nifti_class
 
-__all__ = ["check_place", "check_start", "is_lfs_pointer", "unreadable"]
+__all__ = ["check_path", "check_start", "is_lfs_pointer", "unreadable_error"]
 
 _LFS_START = b"version https://git-lfs"
 _GZIP_START = b"\x1f\x8b"
 
 
-def check_place(path: str) -> None:
-    """Raise an InputError if a path is not there, or is a pipe or a device; of a folder also if it holds one.
+def check_path(path: str) -> None:
+    """Raise an InputError if a path is missing, a pipe or a device, or a folder that contains one.
 
     Raises:
-        OSError: the system does not answer.
+        OSError: the file system does not answer.
     """
     file = Path(path)
     if file.is_dir():
         _require_files(path, file.iterdir())
         return
     if not file.exists():
-        found, remedy = "no such file", "check dataset_dir and the datalist, or copy the file there"
+        found, remedy = "no such file", "correct dataset_dir or the datalist, or copy the file there"
         raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
     _require_files(path, [file])
     if is_pair(path) and file.suffix == ".hdr" and not file.with_suffix(".img").exists():
-        found, remedy = f"a header without its voxels: no {file.stem}.img beside it", "copy that file there as well"
+        found, remedy = f"a header without its voxels: no {file.stem}.img next to it", "copy that file there as well"
         raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
 
 
 def check_start(path: str, stream: BinaryIO) -> bytes:
-    """Return the first bytes of a file that is open at its start, or raise an InputError for what they say.
+    """Return the first bytes of an open file, or raise an InputError if they show that it is no image.
 
-    The stream is at its start again afterwards.
+    The stream is at its start before and after.
     """
     start = stream.read(START_BYTES)
     stream.seek(0)
@@ -60,32 +60,32 @@ def check_start(path: str, stream: BinaryIO) -> bytes:
 
 
 def is_lfs_pointer(path: str | Path) -> bool:
-    """Return whether a file is only Git LFS's note of where the real one is, by its first bytes."""
+    """Return whether a file is a Git LFS pointer instead of its content, by its first bytes."""
     with Path(path).open("rb") as stream:
         return stream.read(len(_LFS_START)) == _LFS_START
 
 
-def unreadable(path: str, error: OSError) -> InputError:
-    """Return the error for a file, or a second one that it points to, that the system does not let be read."""
+def unreadable_error(path: str, error: OSError) -> InputError:
+    """Return the InputError for a system error while reading a file, or another file that belongs to it."""
     other = error.filename if error.filename is not None and str(error.filename) != path else None
-    beside = "" if other is None else f": {Path(str(other)).name}, which belongs to it"
+    detail = "" if other is None else f": {Path(str(other)).name}, which belongs to it"
     return InputError(
         path,
-        found=f"a file that cannot be read ({error.strerror}{beside})",
+        found=f"a file that cannot be read ({error.strerror}{detail})",
         expected="an image that can be read to its end",
-        remedy="see that the file is whole, that you may read it, and that the disk or the network answers",
+        remedy="check the file, your permission to read it, and the disk or network",
         kind="unreadable",
     )
 
 
 def _require_files(path: str, files: Iterable[Path]) -> None:
-    """Refuse what is no file: reading from a pipe or a device waits for ever, or never ends."""
+    """Refuse pipes and devices, because reading from them may never end."""
     for file in files:
         if not file.is_file() and not file.is_dir() and file.exists():
             raise InputError(
                 path,
                 found="a pipe or a device" if str(file) == path else f"a pipe or a device: {file.name}",
                 expected="an image",
-                remedy="put the image itself there",
+                remedy="replace it with the image file",
                 kind="not-an-image",
             )

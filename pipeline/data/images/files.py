@@ -1,4 +1,4 @@
-"""Which files of a folder are images, in which order people expect them, and what files one image consists of."""
+"""The images of a folder, in natural order, and the files that one image consists of."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_HEADER = 1 << 20
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Return whether a file is hidden, as the `._NAME` is that macOS leaves next to a NAME."""
+    """Return whether a file is hidden, such as macOS's `._NAME`."""
     return path.name.startswith(".")
 
 
@@ -39,12 +39,12 @@ def natural_order(text: str | PurePath) -> tuple[tuple[int, int, str], ...]:
 
 
 def is_image_here(path: Path) -> bool:
-    """Return whether a path is there and has the ending of an image: a file, or the folder of a Zarr store."""
+    """Return whether a path exists and has the ending of an image: a file, or the folder of a Zarr store."""
     return is_image(path) and (path.is_dir() if is_store(path) else path.is_file())
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return a folder's images in natural order, without hidden ones; none if there is no such folder."""
+    """Return a folder's images in natural order, without hidden files; none if the folder does not exist."""
     if not folder.is_dir():
         return []
     files = (path for path in folder.iterdir() if not is_hidden(path) and is_image_here(path))
@@ -52,14 +52,14 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def one_per_pair(files: Iterable[Path]) -> list[Path]:
-    """Leave out each `.img` whose `.hdr` is among the files, because the two are one image."""
+    """Return the files without each `.img` whose `.hdr` is among them, because the two are one image."""
     files = list(files)
     headers = {path.with_name(scan_name(path)) for path in files if is_pair(path) and not _has_voxels(path)}
     return [path for path in files if not (_has_voxels(path) and path.with_name(scan_name(path)) in headers)]
 
 
 def is_second_half(path: Path) -> bool:
-    """Return whether a path is the `.img` of a pair whose `.hdr` is there."""
+    """Return whether a path is the `.img` of a pair whose `.hdr` exists."""
     return _has_voxels(path) and _other_half(path).exists()
 
 
@@ -68,13 +68,13 @@ def _has_voxels(path: PurePath) -> bool:
 
 
 def pair_of(path: str | PurePath) -> tuple[str, str]:
-    """Return the header and the file of the voxels of a pair, by the path of either."""
+    """Return the header file and the voxel file of a pair, from the path of either."""
     first, second = sorted([PurePath(path), _other_half(PurePath(path))])
     return str(first), str(second)
 
 
 def _other_half(path: _Path) -> _Path:
-    """Return the other file of a pair, with an ending in the same case: HDR comes before IMG in any order."""
+    """Return the other file of a pair; its ending keeps upper and lower case."""
     ending = path.name[-7:] if path.suffix.lower() == ".gz" else path.name[-4:]
     exchanged = ending.translate(str.maketrans("hdrHDRimgIMG", "imgIMGhdrHDR"))
     return path.with_name(path.name[: -len(ending)] + exchanged[:4] + ending[4:])
@@ -84,11 +84,10 @@ def parts_of(image: Path) -> list[Path]:
     """Return the files that an image consists of, whether or not they exist.
 
     Args:
-        image: a file; a Zarr store, to which all files below it belong; or the folder of a DICOM series, whose
-            subfolders do not belong to it.
+        image: a file; a Zarr store, with all files below it; or the folder of a DICOM series, without its subfolders.
 
     Raises:
-        InputError: the folder holds no file.
+        InputError: the folder contains no file.
     """
     if image.is_dir():
         return _files_of_store(image) if is_store(image) else _files_of_series(image)
@@ -112,7 +111,7 @@ def _files_of_series(folder: Path) -> list[Path]:
             folder,
             found="a folder without files",
             expected="an image, or a folder with the files of one DICOM series",
-            remedy="give the folder that holds the DICOM files themselves",
+            remedy="give the folder that directly contains the DICOM files",
         )
     return sorted(files, key=natural_order)
 
@@ -128,19 +127,19 @@ def _data_files(header: Path) -> list[Path]:
         names = [line.strip() for line in text[match.end() :].splitlines() if line.strip()]
     elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d+)\s+(\d+)(?:\s+(\d+))?.*", named):
         pattern, first, last, step = numbered.groups(default="1")
-        names = [_filled(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
+        names = [_fill_pattern(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
     else:
         names = [named]
     return [header.parent / name for name in names]
 
 
-def _filled(pattern: str, number: int, header: Path) -> str:
+def _fill_pattern(pattern: str, number: int, header: Path) -> str:
     try:
         return pattern % number
     except (TypeError, ValueError) as error:
         raise InputError(
             header,
-            found=f"a data file pattern {pattern!r} that takes no number",
+            found=f"a data file pattern {pattern!r} without a place for a number",
             expected="a pattern such as slice%03d.raw",
-            remedy="correct the header, or make the file again",
+            remedy="correct the header, or write the file again",
         ) from error

@@ -1,6 +1,6 @@
-"""What a format of images has to provide, and which format a path is of.
+"""The interface of an image format, and the format of a path.
 
-A new format is one class here: an ending in `endings.ENDINGS`, and a class with `open` in the table of `format_of`.
+A new format needs a class with this interface, an ending in `endings.ENDINGS`, and an entry in the table at the end.
 """
 
 from __future__ import annotations
@@ -14,67 +14,67 @@ from .dicom_files import starts_dicom
 from .endings import format_name
 from .header import Header
 
-__all__ = ["ImageFormat", "OpenImage", "format_of", "opener"]
+__all__ = ["ImageFormat", "OpenImage", "format_class", "format_of"]
 
 
 class OpenImage(Protocol):
-    """An image whose header was read and whose voxels can be."""
+    """An open image: its header is read, its voxels can be read."""
 
     @property
     def header(self) -> Header:
         """The header."""
 
     def check(self) -> None:
-        """Raise an InputError for what a reader would pass over: a unit, types of voxels, a series that is none."""
+        """Raise an InputError for problems that readers ignore: units, voxel types, folders that are no series."""
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels, scaled, up to the last byte of the file, so that damage anywhere is noticed.
+        """Return all voxels, scaled; the file is read to its last byte, so that any damage is noticed.
 
-        Raises anything on a damaged file; the door explains it.
+        It may raise any error for a damaged file; `open_image` explains it.
         """
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read the voxels from `start` to before `stop` along the last axis in space, and no others if possible."""
+        """Return the voxels from `start` to before `stop` along the last axis in space; if possible, read no others."""
 
     @property
     def native(self) -> Any:
-        """The image as its library has it, for MONAI's reader, once the voxels were read."""
+        """The library's own image object, for MONAI's reader, once the voxels were read."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close open files."""
 
 
 class ImageFormat(Protocol):
-    """The class of a format; to make one is to open an image and to read its header."""
+    """The class of a format; its constructor opens an image and reads its header."""
 
     def __call__(self, path: str, stream: BinaryIO | None) -> OpenImage:
         """Open an image.
 
         Args:
             path: the file or folder.
-            stream: the file, open at its start, which the image takes over; None for a folder.
+            stream: the file, open at its start, which the image will close; None for a folder.
         """
 
 
 def format_of(path: str, start: bytes = b"") -> str:
-    """Return the name of a path's format: by its ending, or of a folder or by the first bytes of a file "dicom".
+    """Return the name of a path's format, by its ending; "dicom" for a folder or by the first bytes of a file.
 
     Args:
         path: of the image.
         start: the first bytes of a file.
 
     Returns:
-        A name in `endings.ENDINGS`; "itk" if nothing else is known, because ITK knows more formats than the table.
+        A name in `endings.ENDINGS`; "itk" for unknown endings, because ITK knows more formats than the table.
     """
     name = format_name(path) or "itk"
     is_series = name == "itk" and (Path(path).is_dir() or starts_dicom(start))
     return "dicom" if is_series else name
 
 
-def opener(name: str) -> ImageFormat:
+def format_class(name: str) -> ImageFormat:
     """Return the class of a format by its name.
 
-    Classes are imported here, because each brings a library of its own, and few are needed at a time.
+    Classes are imported on demand, because each needs its own library, and few are used at a time.
     """
     return _CLASSES[name]()
 

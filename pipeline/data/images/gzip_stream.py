@@ -1,4 +1,4 @@
-"""A gzip-compressed file as a stream, read in large pieces and up to the checksum at its end."""
+"""A gzip-compressed file as a stream, read in large pieces and to the checksum at its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["GzipStream"]
 
 _COMPRESSED_PIECE = 1 << 18  # bytes
 _PIECE = 1 << 20
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's word for: a gzip header in front, length and checksum compared at the end
+_GZIP = 16 + zlib.MAX_WBITS  # zlib's code for a gzip header at the start, and length and checksum at the end
 
 
 class GzipStream(io.RawIOBase):
@@ -20,7 +20,7 @@ class GzipStream(io.RawIOBase):
     Python's own `gzip.GzipFile` reads 8 KB at a time and computes the checksum in a second pass.
 
     Args:
-        raw: the file, open at its start; it stays the caller's.
+        raw: the file, open at its start; the caller closes it.
     """
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -33,23 +33,23 @@ class GzipStream(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Return True: forward by reading on, back by reading again."""
+        """Return True: forward by reading, back by reading again from the start."""
         return True
 
     def write(self, _: object) -> int:
-        """Refuse: nibabel takes for a file what has this method."""
+        """Refuse to write; the method exists because nibabel needs it to recognise a file."""
         msg = "not writable"
         raise io.UnsupportedOperation(msg)
 
     def tell(self) -> int:
-        """Return the place in the decompressed content."""
+        """Return the position in the decompressed content."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place in the decompressed content, counted from its start.
+        """Go to a position in the decompressed content, counted from its start.
 
         Raises:
-            io.UnsupportedOperation: it is counted from elsewhere.
+            io.UnsupportedOperation: `whence` is not the start.
         """
         if whence != io.SEEK_SET:
             msg = "a compressed stream has no known end"
@@ -62,12 +62,12 @@ class GzipStream(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Fill a buffer, unless the content ends; return the number of bytes.
+        """Fill a buffer, or as much as the content allows, and return the number of bytes.
 
         Raises:
             EOFError: the file ends in the middle of a member.
-            zlib.error: the content is damaged, or its length or checksum is another.
-            gzip.BadGzipFile: something else follows a member.
+            zlib.error: the content is damaged, or its length or checksum is wrong.
+            gzip.BadGzipFile: other bytes follow a member.
         """
         view = memoryview(buffer).cast("B")
         filled = 0
@@ -80,7 +80,7 @@ class GzipStream(io.RawIOBase):
         return filled
 
     def check_rest(self) -> None:
-        """Read on to the end, where length and checksum are compared; errors are those of `readinto`."""
+        """Read to the end, where length and checksum are compared; errors are those of `readinto`."""
         while self._next(_PIECE):
             pass
 
@@ -90,7 +90,7 @@ class GzipStream(io.RawIOBase):
         self._decoder = zlib.decompressobj(_GZIP)
 
     def _next(self, limit: int) -> bytes:
-        """Return some bytes, at most so many; none at the end."""
+        """Return the next bytes, at most `limit`; none at the end."""
         while True:
             if self._decoder.eof and not self._next_member():
                 return b""
@@ -106,7 +106,7 @@ class GzipStream(io.RawIOBase):
                 return piece
 
     def _next_member(self) -> bool:
-        """Begin the next member; return False if there is none. Zeros may pad the file, as with Python's gzip."""
+        """Start the next member; return False if there is none. Zeros may pad the file, as in Python's gzip."""
         rest = self._left.lstrip(b"\0")
         while not rest:
             rest = self._raw.read(_COMPRESSED_PIECE)

@@ -1,4 +1,4 @@
-"""What an image's header says, read once: shape, place in space, type of voxels, modality."""
+"""An image's header, read once: shape, place in space, type of voxels, modality."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Forms", "Header", "Volume", "spacing_of"]
 
 @dataclass(frozen=True, eq=False)
 class Forms:
-    """What a NIfTI header says about an image's place, in its two or three places for it.
+    """The forms in which a NIfTI header places an image.
 
     Attributes:
         qform: 4x4 (mm), or None if its code is 0.
         sform: 4x4 (mm), or None if its code is 0.
-        pixdim: spacing (mm) along the axes in space, which only some readers use.
+        pixdim: spacing (mm) along the axes in space; only some readers use it.
     """
 
     qform: np.ndarray | None
@@ -31,9 +31,9 @@ class Header:
     """The header of one image.
 
     Attributes:
-        path: the file or the folder, as it was given.
+        path: the file or the folder, as given.
         format: name of its format, as in `endings.ENDINGS`.
-        shape: of the voxels as they are read: (x, y[, z]), perhaps with channels last.
+        shape: of the voxels when read: (x, y[, z]), perhaps with channels last.
         axes: number of axes in space: 2 or 3 (1 in a file without a second axis).
         affine: voxel to world, 4x4 (mm, RAS).
         spacing: along the axes in space (mm), as the header states it.
@@ -41,8 +41,8 @@ class Header:
         unit: of spacing and affine; "mm" also where the file does not say.
         forms: of a NIfTI header.
         modality: of a DICOM image, such as "CT"; otherwise "".
-        placed: whether the file says where left and right are.
-        raw: the header's bytes as the file has them, for NIfTI and NRRD: label maps take the geometry from it.
+        has_orientation: whether the file distinguishes left from right.
+        raw: the header's bytes, for NIfTI and NRRD: label maps copy the geometry from them.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Header:
     unit: str = "mm"
     forms: Forms | None = None
     modality: str = ""
-    placed: bool = True
+    has_orientation: bool = True
     raw: bytes = b""
 
     @property
@@ -69,18 +69,18 @@ class Header:
         return self.shape[: self.axes]
 
     def with_affine(self, affine: np.ndarray) -> Header:
-        """Return the same header with another affine, such as the one that a loader made of it."""
+        """Return the header with another affine, such as a loader's."""
         return replace(self, affine=affine)
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An image as it was read.
+    """An image with its voxels.
 
     Attributes:
         header: of the image.
         voxels: scaled as the header says, (x, y, z), (x, y) or one of these with channels last.
-        native: the image as its library has it, for MONAI's reader of the same library.
+        native: the library's own image object, for MONAI's reader of the same library.
     """
 
     header: Header

@@ -1,4 +1,4 @@
-"""Images in the formats that ITK knows: NRRD and MetaImage above all, in one file or with their voxels in another."""
+"""Images in the formats that ITK knows, mainly NRRD and MetaImage, with voxels in the same or another file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .endings import split_ending
 from .header import Header
 from .nrrd_header import nrrd_header
 
-__all__ = ["ItkImage", "array_of", "place_of", "ras_affine", "read_with_itk"]
+__all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 
 _AXES = 3  # in space, at most
-# ITK's and SimpleITK's classes by ending: without one, each of some twenty opens a file to see if it is its own.
+# ITK's and SimpleITK's classes by ending. Without a class, ITK lets some twenty classes open the file in turn.
 _CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 
@@ -59,20 +59,20 @@ class ItkImage:
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse types of voxels for which ITK in Python, and so MONAI, has no reader."""
+        """Refuse voxel types that ITK in Python, and so MONAI, cannot read."""
         header = self.header
         check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels."""
+        """Return all voxels."""
         self.native = read_with_itk(self.header.path, self._class)
-        voxels = array_of(self.native)
+        voxels = itk_array(self.native)
         check_voxel_type(self.header.path, voxels.dtype)
-        self.header = replace(self.header, shape=voxels.shape, affine=place_of(self.native), dtype=voxels.dtype)
+        self.header = replace(self.header, shape=voxels.shape, affine=itk_affine(self.native), dtype=voxels.dtype)
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Return the slab; the file is read whole, as ITK does it for most formats."""
+        """Return the slab; the file is read whole, as ITK does for most formats."""
         return self.voxels()[(slice(None),) * (self.header.axes - 1) + (slice(start, stop),)]
 
     def close(self) -> None:
@@ -80,26 +80,26 @@ class ItkImage:
 
 
 def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
-    """Read a file, or the slices of a series in this order, as MONAI's ITKReader does.
+    """Return ITK's image of a file, or of the slices of a series in this order, as MONAI's ITKReader reads it.
 
     Args:
         files: a path, or several of one volume.
-        class_name: the class of ITK for their format; None: whichever says that it can read them.
+        class_name: ITK's class for their format; None to let ITK choose one.
     """
     import itk  # noqa: PLC0415
 
     return itk.imread(files, imageio=None if class_name is None else getattr(itk, class_name).New())
 
 
-def array_of(image: Any) -> np.ndarray:
-    """Return the voxels of an ITK image, x first and channels last, without a copy, as MONAI has them."""
+def itk_array(image: Any) -> np.ndarray:
+    """Return the voxels of an ITK image without a copy, x first and channels last, as in MONAI."""
     import itk  # noqa: PLC0415
 
     array: np.ndarray = itk.array_view_from_image(image, keep_axes=False).T
     return array if image.GetNumberOfComponentsPerPixel() == 1 else np.moveaxis(array, 0, -1)
 
 
-def place_of(image: Any) -> np.ndarray:
+def itk_affine(image: Any) -> np.ndarray:
     """Return the affine of an ITK image, 4x4 (mm, RAS)."""
     import itk  # noqa: PLC0415
 
@@ -107,10 +107,10 @@ def place_of(image: Any) -> np.ndarray:
 
 
 def ras_affine(direction: Any, spacing: Any, origin: Any) -> np.ndarray:
-    """Return the affine, 4x4 (mm, RAS), of a grid that is described as ITK does it, in LPS.
+    """Return the affine, 4x4 (mm, RAS), of a grid in ITK's terms, which are LPS.
 
     Args:
-        direction: cosines, n x n; axes beyond the third are left out, a missing third is one of 1 mm.
+        direction: cosines, n x n; axes beyond the third are left out, a missing third axis has 1 mm.
         spacing: mm.
         origin: centre of the first voxel, mm.
     """
@@ -122,7 +122,7 @@ def ras_affine(direction: Any, spacing: Any, origin: Any) -> np.ndarray:
 
 
 def _dtype(words: str) -> np.dtype[Any]:
-    """Return NumPy's type for SimpleITK's words, such as "vector of 16-bit signed integer"."""
+    """Return NumPy's type for SimpleITK's name of a type, such as "vector of 16-bit signed integer"."""
     bits, _, kind = words.removeprefix("vector of ").removeprefix("complex of ").partition("-bit ")
     if words.startswith("complex"):
         return np.dtype(f"complex{2 * int(bits)}")

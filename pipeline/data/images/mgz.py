@@ -1,4 +1,4 @@
-"""FreeSurfer's volumes, `.mgz` and `.mgh`, with nibabel."""
+"""FreeSurfer's volumes, `.mgz` and `.mgh`, read with nibabel."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class MgzImage:
 
     Its header places voxels in FreeSurfer's scanner coordinates, x to the right, y to the front, z up, in mm
     (https://surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat): RAS, as in NIfTI. A header without a place
-    (goodRASFlag 0) means a coronal volume of 1 mm, as FreeSurfer takes it. Frames are channels.
+    (goodRASFlag 0) means a coronal volume of 1 mm, as in FreeSurfer. Frames are channels.
 
     Args:
         path: the file.
-        stream: the file, open at its start; taken over.
+        stream: the file, open at its start; `close` closes it.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -42,15 +42,15 @@ class MgzImage:
         affine = np.asarray(self._image.affine, dtype=float)
         dtype = fields.get_data_dtype().newbyteorder("=")
         self.header = Header(path, "mgz", shape, min(3, len(shape)), affine, spacing_of(affine, 3), dtype)
-        # MONAI has no reader for it, and gets a NIfTI image.
+        # MONAI has no reader for this format, and gets a NIfTI image.
         self.native = None
 
     def check(self) -> None:
-        """Refuse what `check_header` refuses."""
+        """Check the header with `check_header`."""
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels, and what follows them up to the file's checksum."""
+        """Return all voxels; the file is read to its end and its checksum."""
         require_bytes(self.header, self.header.path, compressed=isinstance(self._stream, GzipStream))
         voxels = _native_order(np.asanyarray(self._image.dataobj))
         if isinstance(self._stream, GzipStream):
@@ -58,7 +58,7 @@ class MgzImage:
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read a slab; of a compressed file what follows it is not looked at."""
+        """Return a slab; the rest of a compressed file is not read."""
         return _native_order(np.asanyarray(self._image.dataobj[:, :, start:stop]))
 
     def close(self) -> None:

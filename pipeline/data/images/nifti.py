@@ -1,4 +1,4 @@
-"""NIfTI images in one file, `.nii` or `.nii.gz`, with nibabel."""
+"""NIfTI images in one file, `.nii` or `.nii.gz`, read with nibabel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .nifti_header import START_BYTES, nifti_class, nifti_header
 
 __all__ = ["NiftiImage", "require_bytes"]
 
-_BEST_DEFLATE = 1032  # bytes that deflate packs into one, at best
+_MAX_DEFLATE_RATIO = 1032  # the largest number of bytes that deflate can pack into one
 
 
 class NiftiImage:
@@ -23,7 +23,7 @@ class NiftiImage:
 
     Args:
         path: the file.
-        stream: the file, open at its start; taken over.
+        stream: the file, open at its start; `close` closes it.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -35,11 +35,11 @@ class NiftiImage:
         self.native: Any = nifti_class(start).from_stream(self._stream)
 
     def check(self) -> None:
-        """Refuse what `check_header` refuses."""
+        """Check the header with `check_header`."""
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels, and what follows them up to the file's checksum."""
+        """Return all voxels; the file is read to its end and its checksum."""
         require_bytes(self.header, self.header.path)
         voxels: np.ndarray = np.asanyarray(self.native.dataobj)
         if isinstance(self._stream, GzipStream):
@@ -47,7 +47,7 @@ class NiftiImage:
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read a slab; of a compressed file what follows it is not looked at."""
+        """Return a slab; the rest of a compressed file is not read."""
         before = (slice(None),) * (self.header.axes - 1)
         slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
         return slab
@@ -58,20 +58,20 @@ class NiftiImage:
 
 
 def require_bytes(header: Header, file: str, *, compressed: bool | None = None) -> None:
-    """Refuse a header that promises more voxels than its file can hold, before memory is asked for them.
+    """Check that a file is large enough for the voxels in its header, before memory is allocated for them.
 
     Args:
         header: of the image.
-        file: with the voxels.
-        compressed: whether the file is; None: by its ending.
+        file: the file with the voxels.
+        compressed: whether the file is compressed; None to decide by its ending.
 
     Raises:
-        EOFError: it promises more.
+        EOFError: the file is too small.
     """
     if compressed is None:
         compressed = file.lower().endswith(".gz")
     promised = prod(header.shape) * header.dtype.itemsize
-    held = Path(file).stat().st_size * (_BEST_DEFLATE if compressed else 1)
+    held = Path(file).stat().st_size * (_MAX_DEFLATE_RATIO if compressed else 1)
     if promised > held:
         msg = f"Expected {promised} bytes of voxels, got at most {held}"
         raise EOFError(msg)

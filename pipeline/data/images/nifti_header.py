@@ -1,4 +1,4 @@
-"""Headers of NIfTI files, from their bytes alone."""
+"""Headers of NIfTI files, from their bytes."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["START_BYTES", "affine_pixdim", "header_image", "nifti_class", "nifti
 START_BYTES = nibabel.Nifti2Header.sizeof_hdr  # of a NIfTI-2 header; one of NIfTI-1 is shorter
 _NO_EXTENSIONS = bytes(4)
 _UNIT_OF_SPACE = 0b111
-# NIfTI's codes of units that are not mm; 0, unknown, is what most tools leave for mm.
+# NIfTI's codes of units other than mm. Code 0, unknown, means mm: most tools leave it unset.
 _UNITS = {1: "metres", 3: "micrometres"}
 
 
 def nifti_class(start: bytes) -> Any:
-    """Return nibabel's class for a file that starts like this: NIfTI-1, NIfTI-2, or None."""
+    """Return nibabel's class for a file's first bytes: NIfTI-1, NIfTI-2, or None."""
     kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
     return next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
 
 
 def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
-    """Return what a NIfTI header says.
+    """Return the header in these bytes.
 
     Args:
         path: of the image.
-        start: the header's bytes; what follows them does not matter.
+        start: the header's bytes; further bytes are ignored.
         format: of the file.
 
     Raises:
@@ -66,7 +66,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         fields.get_data_dtype(),
         unit=_UNITS.get(int(fields["xyzt_units"]) & _UNIT_OF_SPACE, "mm"),
         forms=forms,
-        placed=forms.qform is not None or forms.sform is not None,
+        has_orientation=forms.qform is not None or forms.sform is not None,
         raw=raw,
     )
 
@@ -77,12 +77,12 @@ def affine_pixdim(fields: Any) -> np.ndarray:
 
 
 def header_image(raw: bytes) -> Any:
-    """Return nibabel's image of a NIfTI header, checked and repaired as nibabel does it for a file, without voxels."""
+    """Return nibabel's image of a NIfTI header without voxels, checked and repaired as nibabel does for a file."""
     return nifti_class(raw).from_stream(BytesIO(raw + _NO_EXTENSIONS))
 
 
 def read_nifti_header(path: str | Path) -> Header | None:
-    """Read the header of a NIfTI image, in one file or two; None for an image that is none by its ending or content.
+    """Return the header of a NIfTI image, in one file or two; None if ending or content are not NIfTI's.
 
     Raises:
         OSError: a file named `.nii` or `.nii.gz` cannot be read.
@@ -92,7 +92,7 @@ def read_nifti_header(path: str | Path) -> Header | None:
     if is_nifti(name):
         return nifti_header(name, _first_bytes(name))
     if is_pair(name):
-        # What is named so may be of another format, or not exist.
+        # A file with this ending may have another format, or not exist.
         try:
             return nifti_header(name, _first_bytes(pair_of(name)[0]), format="pair")
         except (OSError, ValueError, EOFError):

@@ -1,4 +1,4 @@
-"""NIfTI images in two files, a header (`.hdr`) and its voxels (`.img`), with nibabel."""
+"""NIfTI images in two files, a header (`.hdr`) and its voxels (`.img`), read with nibabel."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["NiftiPair"]
 class NiftiPair:
     """A NIfTI pair, by the path of either half.
 
-    nibabel reads its geometry, as it does for the same image in one file. ITK, to which MONAI leaves pairs, turns x and
-    y round without a qform and an sform, mirrors the affine for negative voxel sizes, drops a shear or refuses the
-    file, and converts units. NIfTI-2, int8 and int64 it does not read.
+    nibabel reads its geometry, as for the same image in one file. MONAI would use ITK, which flips x and y if there is
+    neither a qform nor an sform, mirrors the affine for negative voxel sizes, drops a shear or refuses the file, and
+    converts units. ITK cannot read NIfTI-2, int8 and int64.
 
     Args:
         path: either half.
-        stream: of it; closed, because nibabel opens both.
+        stream: of that half; closed, because nibabel opens both.
 
     Raises:
-        InputError: it is Analyze 7.5, of which no reader knows how its axes run.
+        InputError: the file is Analyze 7.5, which does not define the directions of its axes.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -42,21 +42,21 @@ class NiftiPair:
         with opener(header_file, "rb") as opened:
             start = opened.read(START_BYTES)
         if nifti_class(start) is None and nibabel.AnalyzeHeader.may_contain_header(start):
-            raise _analyze_refused(path)
+            raise _analyze_error(path)
         self.header: Header = nifti_header(path, start, format="pair")
         self.native: Any = nibabel.load(Path(path))
 
     def check(self) -> None:
-        """Refuse what `check_header` refuses."""
+        """Check the header with `check_header`."""
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels."""
+        """Return all voxels."""
         require_bytes(self.header, self._voxels_file)
         return np.asanyarray(self.native.dataobj)
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read a slab."""
+        """Return a slab."""
         before = (slice(None),) * (self.header.axes - 1)
         return np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
 
@@ -64,11 +64,11 @@ class NiftiPair:
         """Do nothing: nibabel closes its files."""
 
 
-def _analyze_refused(path: str) -> InputError:
+def _analyze_error(path: str) -> InputError:
     return InputError(
         path,
-        found="an Analyze 7.5 file, which does not say how its axes run",
-        expected="a NIfTI file: readers mirror Analyze in different ways",
-        remedy="convert it to NIfTI with the orientation that it was written in, and look at left and right",
+        found="an Analyze 7.5 file, which does not define the directions of its axes",
+        expected="a NIfTI file: readers mirror Analyze files in different ways",
+        remedy="convert it to NIfTI with its original orientation, and check left and right",
         kind="form-missing",
     )

@@ -1,4 +1,4 @@
-"""NIfTI-Zarr stores: OME-Zarr with the bytes of a NIfTI header, through the package zarr."""
+"""NIfTI-Zarr stores: OME-Zarr with the bytes of a NIfTI header, read with the package zarr."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from .ome_zarr import OmeZarrImage, finest_level, open_store
 
 __all__ = ["NiftiZarrImage"]
 
-# Drafts of the format have a magic of their own, at the places of NIfTI-1 and NIfTI-2.
+# Drafts of the format have other magic bytes, in the places of NIfTI-1 and NIfTI-2.
 _DRAFT_MAGIC, _MAGIC = b"nz", b"n+"
 _MAGIC_PLACES = (344, 4)
 
 
 class NiftiZarrImage(OmeZarrImage):
-    """The finest level of a NIfTI-Zarr store, placed and scaled by its NIfTI header.
+    """The finest level of a NIfTI-Zarr store, with place and scaling from its NIfTI header.
 
-    The header is an array of bytes called `nifti` and counts where it and the OME metadata disagree; the order of axes
-    is that of OME-Zarr (https://github.com/neuroscales/nifti-zarr, sections 2.4 and 1). World coordinates are RAS.
-    A store without a header is read as OME-Zarr.
+    The header is an array of bytes called `nifti`, and takes precedence over the OME metadata; the order of axes is
+    that of OME-Zarr (https://github.com/neuroscales/nifti-zarr, sections 2.4 and 1). World coordinates are RAS. A
+    store without a header is read as OME-Zarr.
 
     Args:
         path: the folder.
         stream: of a file, which is no store; closed.
 
     Raises:
-        InputError: as `OmeZarrImage`.
-        ValueError: the header is none, or of an image of another size.
+        InputError: as in `OmeZarrImage`.
+        ValueError: the header is not NIfTI's, or its image has another size.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -41,20 +41,22 @@ class NiftiZarrImage(OmeZarrImage):
             super().__init__(path, stream)
             return
         self._level = finest_level(group, path)
-        header = nifti_header(path, _usual_magic(np.asarray(group["nifti"][...]).tobytes()), format="nifti-zarr")
-        shape, said = self._level.shape, tuple(size for size in header.shape if size != 1)
-        if tuple(size for size in shape if size != 1) != said:
+        header = nifti_header(
+            path, _replace_draft_magic(np.asarray(group["nifti"][...]).tobytes()), format="nifti-zarr"
+        )
+        shape, header_shape = self._level.shape, tuple(size for size in header.shape if size != 1)
+        if tuple(size for size in shape if size != 1) != header_shape:
             msg = f"a NIfTI header of shape {header.shape} with an array of shape {shape}"
             raise ValueError(msg)
         self.header: Header = replace(header, shape=shape, axes=self._level.spatial)
         self.native: Any = header_image(header.raw)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels, scaled as the NIfTI header says."""
+        """Return all voxels, scaled by the NIfTI header."""
         return self._scaled(super().voxels())
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read the chunks of a slab."""
+        """Return a slab; only its chunks are read."""
         return self._scaled(super().slab(start, stop))
 
     def _scaled(self, voxels: np.ndarray) -> np.ndarray:
@@ -68,7 +70,7 @@ class NiftiZarrImage(OmeZarrImage):
         return scaled
 
 
-def _usual_magic(raw: bytes) -> bytes:
+def _replace_draft_magic(raw: bytes) -> bytes:
     for place in _MAGIC_PLACES:
         if raw[place : place + 2] == _DRAFT_MAGIC:
             return raw[:place] + _MAGIC + raw[place + 2 :]

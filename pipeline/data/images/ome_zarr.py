@@ -1,4 +1,4 @@
-"""OME-Zarr stores, versions 0.4 (Zarr 2) and 0.5 (Zarr 3), through the package zarr."""
+"""OME-Zarr stores, versions 0.4 (Zarr 2) and 0.5 (Zarr 3), read with the package zarr."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Level:
         return sum(_kind(self.axes[axis]) == "space" for axis in self.order)
 
     def along(self, axis: int) -> SpatialAxis:
-        """Return what the store says of an axis in space, x first."""
+        """Return the metadata of an axis in space, x first."""
         number = self.order[axis]
         return SpatialAxis(self.axes[number], float(self.scale[number]), float(self.translation[number]))
 
@@ -54,7 +54,7 @@ class Level:
         return tuple(int(self.array.shape[axis]) for axis in self.order)
 
     def read(self, part: slice | None = None) -> np.ndarray:
-        """Return the voxels, or those of a part along the last axis in space."""
+        """Return all voxels, or a part along the last axis in space."""
         index: list[slice | int] = [slice(None)] * self.array.ndim
         if part is not None:
             index[self.order[self.spatial - 1]] = part
@@ -64,7 +64,7 @@ class Level:
         voxels = np.asarray(self.array[tuple(index)]).transpose([left.index(axis) for axis in self.order])
         if voxels.dtype == bool:
             return voxels.astype(np.uint8)
-        # What NIfTI, in whose form MONAI gets the voxels, cannot hold.
+        # MONAI gets the voxels as NIfTI, which has no float16.
         kind = np.dtype(np.float32) if voxels.dtype == np.float16 else voxels.dtype.newbyteorder("=")
         return voxels.astype(kind, copy=False)
 
@@ -72,43 +72,46 @@ class Level:
 class OmeZarrImage:
     """The finest level of the first image of an OME-Zarr store.
 
-    Axes are found by their names and types (https://ngff.openmicroscopy.org/0.5, "axes" metadata), usually t, c, z, y,
-    x; scales and translations of the level and then of the image give the coordinates of voxels' centres
-    ("coordinateTransformations"), which are converted to mm. An axis without a unit is in mm, as in NIfTI.
+    Axes are identified by their names and types (https://ngff.openmicroscopy.org/0.5, "axes" metadata), usually t, c,
+    z, y, x. Scales and translations of the level, then of the image ("coordinateTransformations"), give the
+    coordinates of voxels' centres, which are converted to mm. An axis without a unit is in mm, as in NIfTI.
 
-    Where coordinates lead in the body the axes' `orientation` says, for example "right-to-left" (RFC-4 of OME-NGFF,
-    https://ngff.openmicroscopy.org/rfc/4: the direction in which coordinates grow). Without it there is no default, so
-    `Header.placed` is False, and x, y, z are taken as LPS, as ITK's and DICOM's tools take coordinates: x to the left,
-    y to the back, z up. Chunks that are not there are the array's fill value, as Zarr has it.
+    The axes' `orientation` gives the direction in the body in which coordinates grow, for example "right-to-left"
+    (RFC-4 of OME-NGFF, https://ngff.openmicroscopy.org/rfc/4). There is no default: without it
+    `Header.has_orientation` is False, and x, y, z are taken as LPS, as in ITK's and DICOM's coordinates: x to the left,
+    y to the back, z up. Missing chunks have the array's fill value, as Zarr defines it.
 
     Args:
         path: the folder.
         stream: of a file, which is no store; closed.
 
     Raises:
-        InputError: zarr is not installed, there are no OME metadata, several points of time, an unknown axis or unit.
+        InputError: zarr is not installed, or the store has no OME metadata, several points of time, or an unknown axis
+            or unit.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
         if stream is not None:
             stream.close()
         self._level = finest_level(open_store(path), path)
-        affine, placed = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
+        affine, has_orientation = affine_of([self._level.along(axis) for axis in range(self._level.spatial)], path)
         shape, axes = self._level.shape, self._level.spatial
         dtype = np.dtype(self._level.array.dtype)
-        self.header = Header(path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, placed=placed)
+        self.header = Header(
+            path, "zarr", shape, axes, affine, spacing_of(affine, axes), dtype, has_orientation=has_orientation
+        )
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse what `check_header` refuses."""
+        """Check the header with `check_header`."""
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
-        """Read all voxels."""
+        """Return all voxels."""
         return self._level.read()
 
     def slab(self, start: int, stop: int) -> np.ndarray:
-        """Read the chunks of a slab."""
+        """Return a slab; only its chunks are read."""
         return self._level.read(slice(start, stop))
 
     def close(self) -> None:
@@ -116,38 +119,38 @@ class OmeZarrImage:
 
 
 def open_store(path: str) -> Any:
-    """Open a Zarr store of either version.
+    """Return the root group of a Zarr store of either version.
 
     Raises:
-        InputError: zarr is not installed, or the store is no group.
+        InputError: zarr is not installed, or the folder is no group.
     """
     try:
-        # Imported here, because it is an extra, and only this format needs it.
+        # Imported here, because zarr is an extra that only this format needs.
         import zarr  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
             path,
-            found="a Zarr store, and no package zarr to read it with",
+            found="a Zarr store, but the package zarr is not installed",
             expected="the packages for Zarr stores",
-            remedy="install them: pip install 'lightskip[zarr]'",
+            remedy="run pip install 'lightskip[zarr]'",
         ) from error
     try:
         return zarr.open_group(path, mode="r")
     except (FileNotFoundError, ValueError, TypeError) as error:
-        raise _no_image(path, f"a folder that is no group of Zarr arrays ({type(error).__name__})") from error
+        raise _not_an_image(path, f"a folder that is no group of Zarr arrays ({type(error).__name__})") from error
 
 
 def finest_level(group: Any, path: str) -> Level:
-    """Return the finest level of a group's first image: by the specification it is the first.
+    """Return the finest level of a group's first image, by the specification its first level.
 
     Raises:
-        InputError: there is none, it has several points of time, or axes that are neither space, time nor channel.
+        InputError: there is no image, it has several points of time, or an axis is neither space, time nor channel.
     """
     attributes = group.attrs.asdict()
-    # Version 0.5 has them below "ome".
+    # Version 0.5 has the metadata below "ome".
     images = attributes.get("ome", attributes).get("multiscales")
     if not images or not images[0].get("datasets") or not images[0].get("axes"):
-        raise _no_image(path, "a Zarr store without OME metadata of an image (multiscales with axes and datasets)")
+        raise _not_an_image(path, "a Zarr store without OME metadata of an image (multiscales with axes and datasets)")
     image, dataset = images[0], images[0]["datasets"][0]
     array = group[dataset["path"]]
     axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image["axes"]]
@@ -159,13 +162,13 @@ def finest_level(group: Any, path: str) -> Level:
     order = (*in_space, *channels)
     if len(axes) != array.ndim or len(order) + len(times) != array.ndim or len(in_space) < 2 or len(times) > 1:
         shown = ", ".join(f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True))
-        raise _no_image(path, f"an array of {array.ndim} axes that are called {shown}")
+        raise _not_an_image(path, f"an array of {array.ndim} axes with the names {shown}")
     if times and array.shape[times[0]] != 1:
         raise InputError(
             path,
             found=f"{array.shape[times[0]]} points of time",
-            expected="one scan",
-            remedy="write each point of time as a store of its own",
+            expected="one point of time",
+            remedy="write each point of time to its own store",
             kind="dimensions",
         )
     scale, translation = np.ones(array.ndim), np.zeros(array.ndim)
@@ -175,7 +178,7 @@ def finest_level(group: Any, path: str) -> Level:
         elif step.get("type") == "translation" and "translation" in step:
             translation = translation + step["translation"]
         elif step.get("type") != "identity":
-            raise _no_image(path, f"a transformation of the type {step.get('type')!r}")
+            raise _not_an_image(path, f"a transformation of type {step.get('type')!r}")
     return Level(array, order, times[0] if times else None, axes, scale, translation)
 
 
@@ -184,7 +187,7 @@ def _kind(axis: Mapping[str, Any]) -> str:
     return str(axis.get("type") or usual.get(str(axis.get("name", "")).lower(), "unknown"))
 
 
-def _no_image(path: str, found: str) -> InputError:
+def _not_an_image(path: str, found: str) -> InputError:
     return InputError(
         path,
         found=found,

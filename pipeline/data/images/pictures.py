@@ -1,4 +1,4 @@
-"""Pictures: PNG, JPEG and BMP with Pillow; TIFF, which may hold a stack, with ITK, as in MONAI."""
+"""Pictures: PNG, JPEG and BMP are read with Pillow; TIFF, which may be a stack, with ITK, as in MONAI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Picture:
 
     Args:
         path: the file.
-        stream: the file, open at its start; taken over.
+        stream: the file, open at its start; `close` closes it.
     """
 
     def __init__(self, path: str, stream: BinaryIO | None) -> None:
@@ -41,12 +41,12 @@ class Picture:
         return self._picture if self._itk is None else self._itk.native
 
     def check(self) -> None:
-        """Refuse pixels of several numbers that are no channels."""
+        """Refuse pixels of a type that is no real number."""
         check_voxel_type(self.header.path, self.header.dtype)
 
     def voxels(self) -> np.ndarray:
         """Return all pixels, (x, y) or (x, y, channels)."""
-        # Pillow notices damage in a TIFF that ITK reads without a word.
+        # Pillow notices damage in a TIFF that ITK ignores.
         self._picture.load()
         if self._itk is None:
             return np.moveaxis(np.asarray(self._picture), 0, 1)
@@ -65,6 +65,6 @@ class Picture:
 
 
 def _header(path: str, picture: Image.Image) -> Header:
-    # One pixel of its kind tells how Pillow gives pixels to NumPy.
+    # A single pixel of the same mode has NumPy's type and number of channels.
     pixel = np.asarray(Image.new(picture.mode, (1, 1)))
     return Header(path, "picture", (*picture.size, *pixel.shape[2:]), 2, np.eye(4), (1.0, 1.0), pixel.dtype)

@@ -1,4 +1,4 @@
-"""Where an OME-Zarr image is: units in mm, and axes that run along those of the body."""
+"""The place of an OME-Zarr image: units converted to mm, and axes mapped to those of the body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InputError
 
 __all__ = ["SpatialAxis", "affine_of"]
 
-# Of the units that OME-Zarr takes from UDUNITS-2 those that images have, in mm.
+# The units that images have, out of those that OME-Zarr allows (UDUNITS-2), in mm.
 _MM = {
     "": 1.0,
     "millimeter": 1.0,
@@ -27,7 +27,7 @@ _MM = {
     "cm": 10.0,
     "m": 1e3,
 }
-# The world's axis (RAS) along which coordinates of an axis grow, and in which sense.
+# The world axis (RAS) along which an axis's coordinates grow, and the sign.
 _ORIENTATIONS = {
     "left-to-right": (0, 1),
     "right-to-left": (0, -1),
@@ -55,30 +55,30 @@ class SpatialAxis:
 
 
 def affine_of(axes: Sequence[SpatialAxis], path: str) -> tuple[np.ndarray, bool]:
-    """Return the affine, 4x4 (mm, RAS), and whether the store says where left and right are.
+    """Return the affine, 4x4 (mm, RAS), and whether the store distinguishes left from right.
 
     Args:
         axes: x, y and perhaps z.
         path: of the store, for messages.
 
     Raises:
-        InputError: a unit is not known.
+        InputError: a unit is unknown.
     """
     known = [_ORIENTATIONS.get(_orientation(axis.described)) for axis in axes]
-    ways = [way for way in known if way is not None]
-    placed = len({world for world, _ in ways}) == len(axes)
+    directions = [direction for direction in known if direction is not None]
+    has_orientation = len({world for world, _ in directions}) == len(axes)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-    if placed:
+    if has_orientation:
         affine[:3, : len(axes)] = 0
-        left = sorted({0, 1, 2} - {world for world, _ in ways})
+        left = sorted({0, 1, 2} - {world for world, _ in directions})
         for column, world in zip(range(len(axes), 3), left, strict=True):
             affine[:3, column] = np.eye(3)[world]
-    for column, (axis, (world, sense)) in enumerate(zip(axes, ways if placed else _LPS, strict=False)):
+    for column, (axis, (world, sense)) in enumerate(zip(axes, directions if has_orientation else _LPS, strict=False)):
         unit = _mm(axis.described, path)
         affine[world, column] = sense * axis.scale * unit
         affine[world, 3] = sense * axis.translation * unit
-    # Adding 0 makes -0 plain 0.
-    return affine + 0.0, placed
+    # Adding 0 turns -0 into 0.
+    return affine + 0.0, has_orientation
 
 
 def _mm(axis: Mapping[str, Any], path: str) -> float:
@@ -95,6 +95,6 @@ def _mm(axis: Mapping[str, Any], path: str) -> float:
 
 
 def _orientation(axis: Mapping[str, Any]) -> str:
-    # Under its earlier name, too, which tools have written.
+    # Also under its earlier name, which some tools have written.
     found = axis.get("orientation") or axis.get("anatomicalOrientation") or {}
     return str(found.get("value", "") if isinstance(found, Mapping) else found).lower()

@@ -1,4 +1,4 @@
-"""Layouts of datasets, one module each: every one gives the same `Found`."""
+"""Layouts of datasets, one module each; each module's `find_…` returns a `Found`."""
 
 from .bids import find_bids
 from .find import Layout, find, layout_of

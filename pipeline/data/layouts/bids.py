@@ -1,4 +1,4 @@
-"""The Brain Imaging Data Structure: `sub-XX/anat/sub-XX_T1w.nii.gz`, and label maps in `derivatives/` or beside."""
+"""BIDS datasets: `sub-XX/anat/sub-XX_T1w.nii.gz`, with label maps in `derivatives/` or next to the scans."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..datalist import existing_folder, read_json
+from ..datalist import read_json, require_folder
 from ..errors import InputError
-from .bids_files import BidsFile, Key, files_below, is_label_map, is_probability, key_order, key_words, paired
+from .bids_files import BidsFile, Key, files_below, is_label_map, is_probability, key_order, key_words, pair_label_maps
 from .bids_labels import label_names
-from .found import Found, Item, Unlabelled, listed, sort_out
+from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .table import read_table
 
 __all__ = ["find_bids"]
@@ -28,66 +28,66 @@ def find_bids(
     derivatives: str | None = None,
     unlabelled: Unlabelled = "refuse",
 ) -> Found:
-    """Find the scans of a BIDS dataset that have a label map.
+    """Return the scans of a BIDS dataset with their label maps.
 
-    A case is what has the same subject, session and run. Label maps are the files below `derivatives/`, or beside the
-    scans, whose suffix is dseg, mask, seg or roi or whose name has `label-…`. Columns of `participants.tsv` become
-    columns of the cases. Names of labels come from a `*_dseg.tsv` (index, name) or a JSON sidecar's `LabelMap`; a
-    mask's are background and what its `label-…` says.
+    Files of the same subject, session and run are one case. Label maps are in `derivatives/` or next to the scans;
+    their suffix is dseg, mask, seg or roi, or their name has `label-…`. Columns of `participants.tsv` become columns
+    of the cases. Label names come from a `*_dseg.tsv` (index, name) or a JSON sidecar's `LabelMap`. A mask's labels
+    are background and the value of its `label-…`.
 
     Args:
         folder: the dataset's root.
-        suffixes: what the names of the channels' files end in, such as T1w FLAIR, or acq-high_T1w; by default the
-            one suffix that every scan with a label map has.
-        label_suffix: what the label maps' names end in, such as label-lesion_mask, where there are several.
-        derivatives: folder in `derivatives/` with the label maps; by default all of them, and those beside the scans.
-        unlabelled: what becomes of scans without a label map; see `sort_out`.
+        suffixes: the end of the file names, one per channel, such as T1w FLAIR, or acq-high_T1w; by default the one
+            suffix that every scan with a label map has.
+        label_suffix: the end of the label maps' names, such as label-lesion_mask, if there are several kinds.
+        derivatives: folder in `derivatives/` with the label maps; by default all folders, and the scans' own.
+        unlabelled: how to treat scans without a label map; see `split_by_label`.
 
     Raises:
-        InputError: there is no scan or no label map, the suffix is not clear, a scan lacks a channel or has two files
-            for one, or several label maps.
+        InputError: there is no scan or no label map, the suffix is ambiguous, a scan lacks a channel, has two files
+            for one channel, or has several label maps.
     """
-    root = existing_folder(folder)
-    labels = _label_maps(root, label_suffix, derivatives)
-    scans = _scans(root, labels)
+    root = require_folder(folder)
+    labels = _find_label_maps(root, label_suffix, derivatives)
+    scans = _find_scans(root, labels)
     if not scans or not labels:
         raise InputError(
             root,
             found=f"{len(scans)} scans and {len(labels)} label maps",
             expected="sub-XX/[ses-YY/]anat/sub-XX_T1w.nii.gz, and label maps such as "
             f"derivatives/{derivatives or 'NAME'}/sub-XX/anat/sub-XX_{label_suffix or 'dseg'}.nii.gz",
-            remedy="give the dataset's root; label maps of other names are found with --label-suffix",
+            remedy="give the dataset's root; for label maps with other names, use --label-suffix",
         )
-    wanted = list(suffixes) or [_only_suffix(scans, set(paired(labels, scans, root)), root)]
+    wanted = list(suffixes) or [_shared_suffix(scans, set(pair_label_maps(labels, scans, root)), root)]
     scans = [file for file in scans if any(file.ends_with(suffix) for suffix in wanted)]
     if any("run-" in suffix for suffix in wanted):
         scans, labels = _without_runs(scans), _without_runs(labels)
-    label_of = paired(labels, scans, root, wanted)
-    chosen = _chosen(scans, wanted, root)
-    people = _participants(root / "participants.tsv")
+    label_of = pair_label_maps(labels, scans, root, wanted)
+    chosen = _choose_files(scans, wanted, root)
+    participants = _read_participants(root / "participants.tsv")
     items = [
         Item(
             images=images,
             label=label_of[key].path if key in label_of else None,
             subject=f"sub-{key[0]}",
-            columns=people.get(f"sub-{key[0]}", {}),
+            columns=participants.get(f"sub-{key[0]}", {}),
         )
         for key, images in chosen.items()
     ]
-    training, test = sort_out(items, unlabelled, root)
-    described = _described(root) | {"modality": [suffix.rpartition("_")[2] for suffix in wanted]}
+    training, test, left_out = split_by_label(items, unlabelled, root)
+    described = _read_description(root) | {"modality": [suffix.rpartition("_")[2] for suffix in wanted]}
     named = label_names([item.label for item in training if item.label is not None], root)
-    return Found(root, root, training, test, described | ({"labels": named} if named else {}))
+    return Found(root, root, training, test, described | ({"labels": named} if named else {}), left_out)
 
 
-def _label_maps(root: Path, label_suffix: str | None, derivatives: str | None) -> list[BidsFile]:
+def _find_label_maps(root: Path, label_suffix: str | None, derivatives: str | None) -> list[BidsFile]:
     start = root if derivatives is None else root / "derivatives" / derivatives
     if not start.is_dir():
         there = sorted(path.name for path in (root / "derivatives").glob("*") if path.is_dir())
         raise InputError(
             start,
             found="no such folder",
-            expected=f"one of those in derivatives/: {listed(there) or 'there is none'}",
+            expected=f"one of the folders in derivatives/: {join_names(there) or 'none'}",
             remedy="correct --derivatives",
         )
     files = files_below(start, skip=_NO_SCANS)
@@ -96,7 +96,7 @@ def _label_maps(root: Path, label_suffix: str | None, derivatives: str | None) -
     return [file for file in files if file.ends_with(label_suffix)]
 
 
-def _scans(root: Path, labels: Sequence[BidsFile]) -> list[BidsFile]:
+def _find_scans(root: Path, labels: Sequence[BidsFile]) -> list[BidsFile]:
     files = files_below(root, skip={"derivatives", *_NO_SCANS})
     no_scans = {label.path for label in labels}
     return [file for file in files if not (file.path in no_scans or is_label_map(file) or is_probability(file))]
@@ -106,7 +106,7 @@ def _without_runs(files: Iterable[BidsFile]) -> list[BidsFile]:
     return [replace(file, key=(*file.key[:2], "")) for file in files]
 
 
-def _only_suffix(scans: Sequence[BidsFile], keys: set[Key], root: Path) -> str:
+def _shared_suffix(scans: Sequence[BidsFile], keys: set[Key], root: Path) -> str:
     with_suffix = {(file.suffix, file.key) for file in scans if file.key in keys}
     counts = Counter(suffix for suffix, _ in with_suffix)
     everywhere = [suffix for suffix, count in counts.items() if count == len(keys)]
@@ -114,16 +114,16 @@ def _only_suffix(scans: Sequence[BidsFile], keys: set[Key], root: Path) -> str:
         shown = ", ".join(f"{suffix} ({count})" for suffix, count in sorted(counts.items()))
         raise InputError(
             root,
-            found=f"{len(everywhere) or 'no'} suffixes that all {len(keys)} scans with a label map have; "
-            f"there are {shown or 'none'}",
-            expected="the suffix of each channel",
-            remedy="choose with --suffix, in the channels' order, such as --suffix T1w FLAIR",
+            found=f"{len(everywhere) or 'no'} suffixes shared by all {len(keys)} scans with a label map "
+            f"(suffixes found: {shown or 'none'})",
+            expected="one shared suffix, or --suffix",
+            remedy="name the channels in their order, such as --suffix T1w FLAIR",
         )
     return everywhere[0]
 
 
-def _chosen(scans: Sequence[BidsFile], suffixes: Sequence[str], root: Path) -> dict[Key, tuple[Path, ...]]:
-    """Return the files of each scan, one per suffix."""
+def _choose_files(scans: Sequence[BidsFile], suffixes: Sequence[str], root: Path) -> dict[Key, tuple[Path, ...]]:
+    """Return the files of each scan, one per suffix, in the order of subject, session and run."""
     by_key: dict[Key, list[BidsFile]] = {}
     for file in scans:
         by_key.setdefault(file.key, []).append(file)
@@ -132,25 +132,25 @@ def _chosen(scans: Sequence[BidsFile], suffixes: Sequence[str], root: Path) -> d
         files = [[file.path for file in by_key[key] if file.ends_with(suffix)] for suffix in suffixes]
         for suffix, found in zip(suffixes, files, strict=True):
             if len(found) != 1:
-                names = f": {listed(path.name for path in found)}" if found else ""
+                names = f": {join_names(path.name for path in found)}" if found else ""
                 raise InputError(
                     root,
                     found=f"{len(found) or 'no'} files that end in _{suffix} for {key_words(key)}{names}",
-                    expected="one",
-                    remedy="choose with a longer --suffix, such as acq-high_T1w" if found else "choose other suffixes",
+                    expected="one file",
+                    remedy="give a longer --suffix, such as acq-high_T1w" if found else "give other suffixes",
                 )
         chosen[key] = tuple(found[0] for found in files)
     return chosen
 
 
-def _participants(file: Path) -> dict[str, dict[str, str]]:
+def _read_participants(file: Path) -> dict[str, dict[str, str]]:
     if not file.is_file():
         return {}
     columns, rows = read_table(file)
     if "participant_id" not in columns:
         raise InputError(
             file,
-            found=f"the columns {listed(columns)}",
+            found=f"the columns {join_names(columns)}",
             expected="a column participant_id",
             remedy="correct this table",
         )
@@ -158,14 +158,14 @@ def _participants(file: Path) -> dict[str, dict[str, str]]:
     return {name if name.startswith("sub-") else f"sub-{name}": row for name, row in named}
 
 
-def _described(root: Path) -> dict[str, Any]:
+def _read_description(root: Path) -> dict[str, Any]:
     file = root / "dataset_description.json"
     content = read_json(file) if file.is_file() else {}
     content = content if isinstance(content, Mapping) else {}
     links = content.get("ReferencesAndLinks") or []
-    told = {
+    entries = {
         "name": content.get("Name") or root.name,
         "reference": "; ".join(map(str, [links] if isinstance(links, str) else links)) or content.get("DatasetDOI"),
         "licence": content.get("License"),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in entries.items() if value}

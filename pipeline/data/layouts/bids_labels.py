@@ -1,4 +1,4 @@
-"""Names of the labels in a BIDS dataset: a table (index, name) or a JSON file that applies to the label maps."""
+"""Label names in a BIDS dataset: from a table (index, name) or a JSON file that applies to the label maps."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ __all__ = ["label_names"]
 
 
 def label_names(labels: Sequence[Path], root: Path) -> dict[str, Any]:
-    """Return value -> name, or name -> value, of label maps; empty where nothing tells.
+    """Return value -> name, or name -> value, of label maps; empty if no sidecar has names.
 
-    A sidecar applies, by BIDS's inheritance principle, to the label maps in its folder and below whose names have all
-    the words of its own; the nearest counts.
+    By BIDS's inheritance principle a sidecar applies to the label maps in its folder and below whose names have all
+    words of its own name. The nearest one counts.
 
     Args:
         labels: the label maps.
-        root: the dataset's root, where sidecars end.
+        root: the dataset's root; no sidecar above it is read.
 
     Raises:
         InputError: label maps have different names for their values, or a table lacks its columns.
     """
     read = cache(_read)
     listing = cache(_sidecars)
-    every = [_of_one(label, root, read, listing) for label in labels]
+    every = [_names_for(label, root, read, listing) for label in labels]
     differing = next((number for number, named in enumerate(every) if named != every[0]), None)
     if differing is not None:
         raise InputError(
             labels[differing],
             found=f"the labels {every[differing]}",
-            expected=f"those of {labels[0].name}: {every[0]}",
+            expected=f"the labels of {labels[0].name}: {every[0]}",
             remedy="make the sidecar files agree, or choose label maps of one kind with --label-suffix",
         )
     return every[0] if every else {}
 
 
-def _of_one(label: Path, root: Path, read: Any, listing: Any) -> dict[str, Any]:
+def _names_for(label: Path, root: Path, read: Any, listing: Any) -> dict[str, Any]:
     words = scan_name(label).split("_")
     for folder in label.parents:
         for sidecar in listing(folder):
@@ -56,7 +56,7 @@ def _of_one(label: Path, root: Path, read: Any, listing: Any) -> dict[str, Any]:
 
 
 def _sidecars(folder: Path) -> list[Path]:
-    """Return a folder's tables, then its JSON files, of label maps; the longest name, which is nearest, first."""
+    """Return a folder's sidecars of label maps: the longest name, which is the nearest, first; tables before JSON."""
     found = [path for kind in ("dseg.tsv", "dseg.json", "mask.json") for path in folder.glob(f"*{kind}")]
     return sorted(found, key=lambda path: (-len(path.stem), path.suffix != ".tsv", path.name))
 
@@ -71,8 +71,8 @@ def _read(sidecar: Path) -> dict[str, Any]:
         raise InputError(
             sidecar,
             found=f"the columns {', '.join(columns)}",
-            expected="index and name",
+            expected="the columns index and name",
             remedy="correct this table",
         )
-    # Tables begin with the first structure, or call 0 unknown.
+    # Tables start with the first structure, or call 0 "unknown".
     return {row["index"]: row["name"] for _, row in rows} | {"0": "background"}

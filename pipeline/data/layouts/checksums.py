@@ -20,7 +20,7 @@ _SECONDS_WITHOUT_BAR = 2.0
 def checksums_of(files: Mapping[str, Path]) -> dict[str, str]:
     """Return the SHA-256, as hexadecimal digits, of each file, under the same name and in the same order.
 
-    A bar appears where it takes longer than two seconds.
+    A progress bar appears after two seconds.
     """
     total = sum(path.stat().st_size for path in files.values())
     with (

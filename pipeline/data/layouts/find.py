@@ -1,4 +1,4 @@
-"""Finding the cases of a dataset in whichever layout it has."""
+"""Find the cases of a dataset in any supported layout."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ..datalist import existing_folder, read_json
+from ..datalist import read_json, require_folder
 from ..errors import InputError
 from .bids import find_bids
-from .found import Found, Unlabelled, listed
+from .found import Found, Unlabelled, join_names
 from .globs import find_globs
 from .msd import find_msd
 from .nnunet import find_nnunet, has_channel_files
@@ -33,74 +33,80 @@ def find(
     unlabelled: Unlabelled = "refuse",
     keep_folds: bool = True,
 ) -> Found:
-    """Find the cases of a dataset: in a folder, in a table, in a JSON file, or by patterns.
+    """Return the cases of a dataset: from a folder, a table, a JSON file, or patterns.
 
     Args:
         source: a folder in MSD's, nnU-Net's or BIDS's layout, a CSV or TSV, or a datalist; None with patterns.
         images: patterns of the images, one per channel, instead of a source; see `find_globs`.
         labels: pattern of the label maps.
-        layout: how to read the source; by default as `layout_of` recognises it.
-        dataset_dir: where the paths of a table, a datalist or patterns start.
+        layout: how to read the source; by default the result of `layout_of`.
+        dataset_dir: folder that the paths of a table, a datalist or patterns start from.
         suffixes: channels of a BIDS dataset; see `find_bids`.
-        label_suffix: the same of its label maps.
-        derivatives: where in a BIDS dataset the label maps are.
-        unlabelled: what becomes of cases without a label map; see `sort_out`.
-        keep_folds: whether to read the folds that the source has.
+        label_suffix: end of the names of its label maps.
+        derivatives: folder of its label maps.
+        unlabelled: how to treat cases without a label map; see `split_by_label`.
+        keep_folds: whether to read the source's folds.
 
     Raises:
-        InputError: an option does not belong to this layout, the layout is not recognised, or what its reader says.
+        InputError: an option does not belong to this layout, the layout is not recognised, or its reader found a
+            mistake.
     """
     options = {"dataset_dir": dataset_dir, "suffixes": tuple(suffixes) or None}
     options |= {"label_suffix": label_suffix, "derivatives": derivatives}
     given = {name for name, value in options.items() if value is not None}
     if images or labels is not None:
         if source is not None:
-            raise _misused(source, "a source and patterns", "one of the two", "leave out the source or the patterns")
-        _refuse_others(given, "patterns", {"dataset_dir"})
+            raise _usage_error(
+                source, "a source and patterns", "either a source or patterns", "leave out one of the two"
+            )
+        _check_options(given, "patterns", {"dataset_dir"})
         return find_globs(images, labels, dataset_dir=dataset_dir, unlabelled=unlabelled)
     if source is None:
-        remedy = "say where the dataset is"
-        raise _misused("source", "none", "a folder, a table, or patterns (--images, --labels)", remedy)
+        remedy = "name the dataset's folder or table, or give patterns"
+        raise _usage_error("source", "none", "a folder, a table, or patterns (--images, --labels)", remedy)
     chosen = layout or layout_of(source)
     if chosen == "msd":
-        _refuse_others(given, "MSD", {"dataset_dir"})
+        _check_options(given, "MSD", {"dataset_dir"})
         return find_msd(source, dataset_dir=dataset_dir, keep_folds=keep_folds)
     if chosen == "table":
-        _refuse_others(given, "table", {"dataset_dir"})
+        _check_options(given, "table", {"dataset_dir"})
         return find_table(source, dataset_dir=dataset_dir, unlabelled=unlabelled, keep_folds=keep_folds)
     if chosen == "nnunet":
-        _refuse_others(given, "nnU-Net", set())
+        _check_options(given, "nnU-Net", set())
         return find_nnunet(source, unlabelled=unlabelled, keep_folds=keep_folds)
     if chosen == "bids":
-        _refuse_others(given, "BIDS", {"suffixes", "label_suffix", "derivatives"})
+        _check_options(given, "BIDS", {"suffixes", "label_suffix", "derivatives"})
         return find_bids(
             source, suffixes=suffixes, label_suffix=label_suffix, derivatives=derivatives, unlabelled=unlabelled
         )
-    raise _misused("layout", repr(chosen), " or ".join(get_args(Layout)), "choose one of these")
+    raise _usage_error("layout", repr(chosen), " or ".join(get_args(Layout)), "choose one of these")
 
 
 def layout_of(source: str | Path) -> Layout:
-    """Tell the layout of a source: a table or datalist by its ending, a folder by what lies in it.
+    """Return the layout of a source: of a table or datalist by its ending, of a folder by its content.
 
-    A `dataset.json` with `channel_names`, or beside files named CASE_0000 that it does not name, is nnU-Net's; any
-    other is MSD's. A `dataset_description.json`, or folders sub-XX, make a BIDS dataset. A folder `imagesTr` with
-    files named CASE_0000 is nnU-Net's even without a `dataset.json`.
+    nnU-Net's: a `dataset.json` with `channel_names`, or files named CASE_0000 that `dataset.json` does not name, or
+    a folder `imagesTr` with such files and no `dataset.json`. MSD's: any other `dataset.json`. BIDS: a
+    `dataset_description.json`, or folders sub-XX.
 
     Raises:
-        InputError: it is none of these; the message says what was looked for.
+        InputError: it is none of these; the message names what was looked for.
     """
     path = Path(source).expanduser()
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".json"):
         return "msd" if path.suffix.lower() == ".json" else "table"
     if path.is_file():
         expected = "a folder, a table (.csv, .tsv) or a datalist (.json)"
-        raise _misused(path, "a file of another kind", expected, "give one of these, or patterns: --images, --labels")
-    found = _layout_of_folder(existing_folder(path))
+        raise _usage_error(
+            path, "a file of another kind", expected, "give one of these, or patterns with --images and --labels"
+        )
+    found = _layout_of_folder(require_folder(path))
     if found is None:
         inside = next((sub for sub in sorted(path.iterdir()) if sub.is_dir() and _layout_of_folder(sub)), None)
         raise InputError(
             path,
-            found=f"no known layout; the folder holds {listed(sorted(_shown(sub) for sub in path.iterdir()))}",
+            found=f"no known layout; the folder contains "
+            f"{join_names(sorted(_shown_name(sub) for sub in path.iterdir()))}",
             expected="a dataset.json (MSD or nnU-Net), imagesTr with files CASE_0000 (nnU-Net), or a "
             "dataset_description.json or folders sub-XX (BIDS)",
             remedy=f"give the folder {inside}"
@@ -125,7 +131,7 @@ def _describes_nnunet(folder: Path) -> bool:
         return False
     if "channel_names" in content:
         return True
-    # In version 1 the list names imagesTr/CASE.nii.gz, which only its channels exist for.
+    # In version 1 the list names imagesTr/CASE.nii.gz, but only the files of its channels exist.
     items = content.get("training")
     if items is None:
         return has_channel_files(folder)
@@ -133,29 +139,29 @@ def _describes_nnunet(folder: Path) -> bool:
     return isinstance(first, str) and not (folder / first).exists() and has_channel_files(folder)
 
 
-def _shown(path: Path) -> str:
+def _shown_name(path: Path) -> str:
     return path.name + "/" * path.is_dir()
 
 
-# As they are typed.
+# Options as users type them.
 _OPTIONS = {"suffixes": "--suffix", "label_suffix": "--label-suffix", "derivatives": "--derivatives"}
 _OPTIONS |= {"dataset_dir": "--dataset_dir"}
 
 
-def _typed(names: Iterable[str], between: str) -> str:
+def _option_names(names: Iterable[str], between: str) -> str:
     return between.join(_OPTIONS.get(name, name) for name in names)
 
 
-def _refuse_others(given: set[str], layout: str, known: set[str]) -> None:
+def _check_options(given: set[str], layout: str, known: set[str]) -> None:
     strange = sorted(given - known)
     if strange:
-        raise _misused(
+        raise _usage_error(
             layout,
-            f"the option {_typed(strange, ' and ')}, which says nothing in this layout",
-            _typed(sorted(known), " or ") or "none of these options",
+            f"the option {_option_names(strange, ' and ')}, which this layout does not use",
+            _option_names(sorted(known), " or ") or "none of these options",
             "leave it out",
         )
 
 
-def _misused(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
+def _usage_error(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
     return InputError(where, found=found, expected=expected, remedy=remedy)

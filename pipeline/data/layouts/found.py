@@ -1,4 +1,4 @@
-"""What a layout gives: the cases of a dataset as they lie on the disk, before folds and checksums."""
+"""The cases of a dataset as they are on the disk, before folds and checksums: the result of every layout."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 
-__all__ = ["Found", "Item", "Unlabelled", "listed", "sort_out"]
+__all__ = ["Found", "Item", "Unlabelled", "join_names", "short_names", "split_by_label"]
 
 Unlabelled = Literal["refuse", "test", "ignore"]
 
-_MOST_LISTED = 10
+_MAX_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Item:
 
     Args:
         images: its files, or folders of DICOM series, one per channel in the channels' order; absolute.
-        label: its label map; None where it has none.
-        subject: whose scan it is, where the source tells.
-        fold: number of its fold, where the source tells.
-        columns: what the source says about it besides, by name: site, sex, age.
-        place: where the source names it, such as "line 3"; empty where the files themselves are the source.
+        label: its label map; None if it has none.
+        subject: whose scan it is; None if the source does not say.
+        fold: number of its fold; None if the source does not say.
+        columns: further facts from the source, by name: site, sex, age.
+        place: where the source names it, such as "line 3"; empty if the files themselves are the source.
     """
 
     images: tuple[Path, ...]
@@ -42,12 +42,13 @@ class Found:
     """A dataset as a layout describes it.
 
     Args:
-        source: the file or folder that says so; errors name it.
+        source: the file or folder that was read; errors name it.
         folder: the dataset folder, absolute: paths of a datalist start there.
         training: cases with label maps.
         test: cases to predict.
-        described: what the source says about the whole: name, description, licence, reference, release, `modality`
-            (names of the channels) and `labels`, both as they stand there.
+        described: facts about the whole dataset: name, description, licence, reference, release, `modality` (names of
+            the channels) and `labels`, both in the source's own form.
+        left_out: the files that were found but not taken as cases, and why: one line for each reason.
     """
 
     source: Path
@@ -55,19 +56,25 @@ class Found:
     training: Sequence[Item]
     test: Sequence[Item] = ()
     described: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
 
-def sort_out(items: Iterable[Item], unlabelled: Unlabelled, source: Path) -> tuple[list[Item], list[Item]]:
-    """Part the cases into those for training and those for the test.
+def split_by_label(
+    items: Iterable[Item], unlabelled: Unlabelled, source: Path
+) -> tuple[list[Item], list[Item], list[str]]:
+    """Split cases into training cases and test cases.
 
     Args:
         items: the cases.
-        unlabelled: what becomes of cases without a label map: "refuse" raises an error that names them, "test" makes
-            them test items, "ignore" leaves them out.
-        source: who names the cases.
+        unlabelled: how to treat cases without a label map: "refuse" raises an error that names them, "test" makes
+            them test cases, "ignore" leaves them out.
+        source: the file or folder that names the cases.
+
+    Returns:
+        The training cases, the test cases, and a line for `Found.left_out` if cases were left out.
 
     Raises:
-        InputError: there are unlabelled cases and they are refused.
+        InputError: there are unlabelled cases, and `unlabelled` is "refuse".
     """
     if unlabelled not in get_args(Unlabelled):
         words = " or ".join(f'"{word}"' for word in get_args(Unlabelled))
@@ -75,19 +82,32 @@ def sort_out(items: Iterable[Item], unlabelled: Unlabelled, source: Path) -> tup
     items = list(items)
     training = [item for item in items if item.label is not None]
     without = [item for item in items if item.label is None]
+    names, places = short_names([item.images[0] for item in without]), [_shown_place(item) for item in without]
     if without and unlabelled == "refuse":
         raise InputError(
             source,
             found=f"{len(without)} of {len(items)} cases without a label map: "
-            + listed(f"{item.images[0].name}{item.place and f' ({item.place})'}" for item in without),
+            + join_names(f"{name}{place}" for name, place in zip(names, places, strict=True)),
             expected="a label map for every case",
-            remedy="add the label maps, or say what shall become of these cases: --unlabelled test, or ignore",
+            remedy="add the label maps, or use --unlabelled test (predict these cases) or --unlabelled ignore",
         )
-    return training, without if unlabelled == "test" else []
+    if unlabelled == "test" or not without:
+        return training, without, []
+    return training, [], [f"{len(without)} without a label map ({join_names(names)})"]
 
 
-def listed(names: Iterable[str]) -> str:
-    """Join names for a message, ten at most."""
+def _shown_place(item: Item) -> str:
+    return f" ({item.place})" if item.place else ""
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the names of files for a message; whole paths if two names are equal, as in a folder per case."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def join_names(names: Iterable[str]) -> str:
+    """Return names joined for a message: the first ten, and the number of the rest."""
     names = list(names)
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

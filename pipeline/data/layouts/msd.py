@@ -1,4 +1,4 @@
-"""The Medical Segmentation Decathlon's layout: a `dataset.json` that names every file; a datalist is one too."""
+"""The Medical Segmentation Decathlon's layout: a `dataset.json` that names every file. A datalist has the same form."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datalist import as_list, existing_folder, read_json, require_paths, training_items
+from ..datalist import as_list, read_json, require_folder, require_paths, training_items
 from ..errors import InputError
 from .found import Found, Item
 
-__all__ = ["find_msd", "kept"]
+__all__ = ["find_msd", "kept_entries"]
 
 _KEPT = ("name", "description", "reference", "licence", "release", "modality", "labels")
 _OTHER_SPELLINGS = {"license": "licence"}
@@ -18,21 +18,21 @@ _READ = {"image", "label", "fold", "subject"}
 
 
 def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
-    """Find the cases that a JSON file in the MSD/MONAI form names.
+    """Return the cases that a JSON file in the MSD/MONAI form names.
 
-    Test items may be bare paths. Folds and subjects are taken over; further entries of an item become its columns.
-    Entries that name macOS's hidden `._` files are left out.
+    Test items may be bare paths. Folds and subjects are kept; further entries of an item become its columns. Entries
+    that name macOS's hidden `._` files are left out.
 
     Args:
         source: a folder with `dataset.json`, or such a file itself, for instance a datalist to make new folds for.
-        dataset_dir: where its paths start; by default what it says under "folder", else the folder that it lies in.
-        keep_folds: whether to read the folds that it gives.
+        dataset_dir: folder that its paths start from; by default its entry "folder", else the folder that it is in.
+        keep_folds: whether to read its folds.
 
     Raises:
-        InputError: the file is missing or malformed, or has a list "validation", which would belong to no fold.
+        InputError: the file is missing or malformed, or has a list "validation", whose cases have no fold.
     """
     path = Path(source).expanduser()
-    file = path if path.is_file() else existing_folder(path) / "dataset.json"
+    file = path if path.is_file() else require_folder(path) / "dataset.json"
     training = training_items(file)
     content = read_json(file)
     if content.get("validation"):
@@ -40,11 +40,11 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
             file,
             found='a list "validation"',
             expected='the lists "training", with or without folds, and "test"',
-            remedy='move its cases into "training"; "fold" says which of them validate',
+            remedy='move its cases into "training", and mark them by their "fold"',
         )
-    told = content.get("folder")
-    folder = file.parent / Path(told).expanduser() if isinstance(told, str) else file.parent
-    folder = existing_folder(folder if dataset_dir is None else dataset_dir)
+    named = content.get("folder")
+    folder = file.parent / Path(named).expanduser() if isinstance(named, str) else file.parent
+    folder = require_folder(folder if dataset_dir is None else dataset_dir)
     test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
     test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
     for number, entry in enumerate(test):
@@ -57,11 +57,13 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         ]
         for part, entries in (("training", training), ("test", test))
     ]
-    return Found(file, folder, cases, scans, kept(content))
+    hidden = len(training) + len(test) - len(cases) - len(scans)
+    left_out = [f"{hidden} hidden {'file' if hidden == 1 else 'files'} of macOS (._*)"] if hidden else []
+    return Found(file, folder, cases, scans, kept_entries(content), left_out)
 
 
-def kept(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a datalist keeps of a `dataset.json`."""
+def kept_entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a `dataset.json` that a datalist keeps."""
     renamed = {_OTHER_SPELLINGS.get(key, key): value for key, value in content.items()}
     return {key: renamed[key] for key in _KEPT if key in renamed}
 

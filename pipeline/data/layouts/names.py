@@ -1,4 +1,4 @@
-"""Names of labels and channels, in the forms that datasets give them, brought into the datalist's form."""
+"""Names of labels and channels, converted from the forms that datasets have to the datalist's form."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["channels_by_index", "given_labels", "labels_by_value"]
+__all__ = ["channels_by_index", "labels_by_value", "parse_label_names"]
 
 _BOTH_FORMS = '{"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one whole number per name'
 
 
 def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
-    """Bring names of labels into the form {"0": "background", "1": "liver"}: value in the files -> name.
+    """Return label names in the form {"0": "background", "1": "liver"}: value in the files -> name.
 
     Args:
         named: that form, or nnU-Net's {"background": 0, "liver": 1}; values need not be consecutive.
-        where: the file or option that they are from.
+        where: the file or option that they are from; errors name it.
 
     Raises:
         InputError: a label is a region (several values) or marks voxels to ignore, a name or a value occurs twice,
-            or the value 0 belongs to something else than the background.
+            or the value 0 is not the background.
     """
     if not isinstance(named, Mapping) or not named:
-        raise _wrong(where, f"labels {named!r}", _BOTH_FORMS)
+        raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
     regions = [str(name) for name, value in named.items() if isinstance(value, list | tuple)]
     if regions:
         raise InputError(
             where,
             found=f"labels that are regions of several values: {', '.join(regions)}",
-            expected="one value per label: each voxel is trained as one class, so that regions cannot overlap",
+            expected="one value per label: each voxel belongs to one class, so regions cannot overlap",
             remedy="name the values themselves with --label-names, such as 0=background 1=edema 2=core",
         )
     if all(_is_whole(key) and not _is_whole(value) for key, value in named.items()):
@@ -39,28 +39,28 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
     elif all(_is_whole(value) for value in named.values()):
         pairs = [(int(value), str(name)) for name, value in named.items()]
     else:
-        raise _wrong(where, f"labels {named!r}", _BOTH_FORMS)
+        raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
     _check_pairs(pairs, where)
     return {str(value): name for value, name in sorted(pairs)}
 
 
-def given_labels(words: Sequence[str]) -> dict[str, str]:
-    """Read the words of --label-names: names of the values 0, 1, 2 …, or VALUE=NAME for each.
+def parse_label_names(words: Sequence[str]) -> dict[str, str]:
+    """Return the label names of --label-names: names of the values 0, 1, 2 …, or VALUE=NAME for each.
 
     Raises:
-        InputError: the two forms are mixed, or what `labels_by_value` refuses.
+        InputError: the two forms are mixed, or `labels_by_value` would refuse the names.
     """
     parted = [word.partition("=") for word in words]
     named = [bool(equals) for _, equals, _ in parted]
     if any(named) != all(named) or any(equals and not _is_whole(value) for value, equals, _ in parted):
-        raise _wrong("--label-names", " ".join(words), "background liver, or 0=background 255=liver")
+        raise _entry_error("--label-names", " ".join(words), "background liver, or 0=background 255=liver")
     pairs = [(int(value), name) for value, _, name in parted] if all(named) else list(enumerate(words))
     _check_pairs(pairs, "--label-names")
     return {str(value): name for value, name in sorted(pairs)}
 
 
 def channels_by_index(named: Any, where: str | Path) -> dict[str, str]:
-    """Bring names of channels, {"0": "CT"} or ["CT"] or "CT", into the form {"0": "CT"}.
+    """Return channel names, given as {"0": "CT"}, ["CT"] or "CT", in the form {"0": "CT"}.
 
     Raises:
         InputError: they have another form, or the indices are not 0, 1, 2 ….
@@ -71,7 +71,7 @@ def channels_by_index(named: Any, where: str | Path) -> dict[str, str]:
         pairs = dict(enumerate(names))
     indices = sorted(int(key) for key in pairs or {} if _is_whole(key))
     if not pairs or indices != list(range(len(pairs))):
-        raise _wrong(where, f"channels {named!r}", '{"0": "CT", "1": "PET"}, with an entry for each channel')
+        raise _entry_error(where, f"channels {named!r}", '{"0": "CT", "1": "PET"}, with an entry for each channel')
     return {str(int(index)): str(name) for index, name in sorted(pairs.items(), key=lambda pair: int(pair[0]))}
 
 
@@ -79,24 +79,24 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
     for what, seen in (("value", [str(value) for value, _ in pairs]), ("name", [name for _, name in pairs])):
         twice = next((entry for entry in seen if seen.count(entry) > 1), None)
         if twice is not None:
-            raise _wrong(where, f"the label {what} {twice} twice", "every name once and every value once")
+            raise _entry_error(where, f"the label {what} {twice} twice", "every name once and every value once")
     names = dict(pairs)
     if "" in names.values():
-        raise _wrong(where, "a label without a name", "a name for every value")
-    # Where another value is the background, 0 may be anything.
+        raise _entry_error(where, "a label without a name", "a name for every value")
+    # If another value is the background, 0 may be anything.
     if not any(name.lower() == "background" for name in names.values()) and 0 in names:
         raise InputError(
             where,
             found=f'the label value 0 with the name "{names[0]}"',
-            expected='0 for "background", whatever is not to be found',
-            remedy="name the labels with --label-names, beginning with background",
+            expected='the name "background" for 0',
+            remedy="name the labels with --label-names, starting with background",
         )
     if "ignore" in names.values():
         raise InputError(
             where,
-            found='a label "ignore", whose voxels are not to be trained on',
+            found='a label "ignore", for voxels without a class',
             expected="a class for every voxel",
-            remedy="give these voxels the value of a class, then name the labels with --label-names",
+            remedy="set these voxels to the value of a class, then name the labels with --label-names",
         )
 
 
@@ -106,5 +106,5 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _wrong(where: str | Path, found: str, expected: str) -> InputError:
+def _entry_error(where: str | Path, found: str, expected: str) -> InputError:
     return InputError(where, found=found, expected=expected, remedy="correct this entry")

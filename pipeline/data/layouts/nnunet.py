@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..datalist import existing_folder, read_json
+from ..datalist import read_json, require_folder
 from ..errors import InputError
 from ..images.endings import is_image, scan_name
 from ..images.files import image_files, is_hidden, natural_order
-from .found import Found, Item, Unlabelled, listed, sort_out
-from .msd import kept
+from .found import Found, Item, Unlabelled, join_names, split_by_label
+from .msd import kept_entries
 
 __all__ = ["find_nnunet", "has_channel_files"]
 
@@ -22,56 +22,61 @@ _SPLITS = "splits_final.json"
 
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
-    """Find the cases of a folder in nnU-Net's layout, of version 1 or 2.
+    """Return the cases of a folder in nnU-Net's layout, version 1 or 2.
 
-    With a `dataset.json` its `channel_names` (version 1: `modality`), `labels`, `file_ending` and `numTraining` count;
-    its `dataset`, which names files elsewhere, too. Without one the file names alone tell cases and channels.
-    `imagesTs` are the test items, with label maps where `labelsTs` has them. Folds are those of `splits_final.json`,
-    where it lies in the folder.
+    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
+    `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
+    names. `imagesTs` has the test cases, with label maps if `labelsTs` has them. Folds come from `splits_final.json`
+    in the folder, if there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.
-        unlabelled: what becomes of training images without a label map; see `sort_out`.
+        unlabelled: how to treat training images without a label map; see `split_by_label`.
         keep_folds: whether to read `splits_final.json`.
 
     Raises:
         InputError: a case lacks a channel, a label map has no image, there are more or fewer cases than
-            `numTraining`, a file has an ending that the pipeline cannot read, or the splits are no partition.
+            `numTraining`, a file has an ending that LightSkip cannot read, or the splits are no partition.
     """
-    root = existing_folder(folder)
+    root = require_folder(folder)
     file = root / "dataset.json"
     content = read_json(file) if file.exists() else {}
     if not isinstance(content, Mapping):
-        raise InputError(file, found="no object", expected='{"channel_names": …}', remedy="correct this file")
+        raise InputError(
+            file,
+            found="JSON that is no object",
+            expected='an object such as {"channel_names": …}',
+            remedy="correct this file",
+        )
     source = file if content else root
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
     if isinstance(content.get("dataset"), Mapping):
-        training, test = [_named_item(root, file, name, entry) for name, entry in content["dataset"].items()], []
+        training, test = [_item_of_entry(root, file, name, entry) for name, entry in content["dataset"].items()], []
     else:
         training, test = (
             _cases(root, "Tr", ending, len(named_channels)),
             _cases(root, "Ts", ending, len(named_channels)),
         )
-    told = content.get("numTraining")
-    if told is not None and told != len(training):
+    count = content.get("numTraining")
+    if count is not None and count != len(training):
         raise InputError(
             root / "imagesTr",
             found=f"{len(training)} cases",
-            expected=f"the {told} of numTraining in dataset.json",
+            expected=f"{count} cases, the numTraining in dataset.json",
             remedy="copy the folder again, or correct numTraining",
         )
-    labelled, more = sort_out(training, unlabelled, root / "labelsTr")
+    labelled, more, left_out = split_by_label(training, unlabelled, root / "labelsTr")
     if keep_folds and (root / _SPLITS).is_file():
-        labelled = _with_folds(labelled, root / _SPLITS)
-    described = {"name": re.sub(r"^(Dataset|Task)[0-9]{3}_", "", root.name)} | kept(content)
+        labelled = _add_folds(labelled, root / _SPLITS)
+    described = {"name": re.sub(r"^(Dataset|Task)[0-9]{3}_", "", root.name)} | kept_entries(content)
     if named_channels:
         described["modality"] = named_channels
-    return Found(source, root, labelled, [*more, *test], described)
+    return Found(source, root, labelled, [*more, *test], described, left_out)
 
 
 def has_channel_files(folder: Path) -> bool:
-    """Tell whether a folder's `imagesTr` holds files named in nnU-Net's way, CASE_0000 and an ending."""
+    """Return whether a folder's `imagesTr` has files named as nnU-Net names them, CASE_0000 and an ending."""
     return any(_CHANNEL.fullmatch(path.name) for path in image_files(folder / "imagesTr"))
 
 
@@ -88,10 +93,10 @@ def _ending(content: Mapping[str, Any], file: Path) -> str | None:
 
 
 def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Item]:
-    """Find the cases of imagesTr or imagesTs; `channels` is 0 where their number is not known."""
+    """Return the cases of imagesTr or imagesTs; `channels` is 0 if their number is not known."""
     images = root / f"images{part}"
-    files = _with_ending(images, ending)
-    labels = {_stem(path, ending): path for path in _with_ending(root / f"labels{part}", ending)}
+    files = _files_with_ending(images, ending)
+    labels = {_stem(path, ending): path for path in _files_with_ending(root / f"labels{part}", ending)}
     by_case: dict[str, dict[int, Path]] = {}
     for path in files:
         match = _CHANNEL.fullmatch(path.name)
@@ -113,14 +118,14 @@ def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Ite
     if without:
         raise InputError(
             root / f"labels{part}",
-            found=f"label maps without an image: {listed(without)}",
+            found=f"label maps without an image: {join_names(without)}",
             expected=f"CASE_0000 in images{part} for each",
             remedy="copy the images, or take these label maps away",
         )
     return [Item(tuple(found[channel] for channel in wanted), labels.get(case)) for case, found in by_case.items()]
 
 
-def _with_ending(folder: Path, ending: str | None) -> list[Path]:
+def _files_with_ending(folder: Path, ending: str | None) -> list[Path]:
     if ending is None:
         return image_files(folder)
     found = sorted(folder.glob(f"*{ending}"), key=natural_order) if folder.is_dir() else []
@@ -140,13 +145,13 @@ def _check_complete(folder: Path, by_case: Mapping[str, Mapping[int, Path]], wan
     if wrong:
         raise InputError(
             folder,
-            found=f"{len(wrong)} of {len(by_case)} cases with other channels: {listed(wrong)}",
-            expected=f"the channels {', '.join(f'{channel:04d}' for channel in wanted)} of every case",
-            remedy="copy the missing files, or take these cases away",
+            found=f"{len(wrong)} of {len(by_case)} cases with other channels: {join_names(wrong)}",
+            expected=f"the channels {', '.join(f'{channel:04d}' for channel in wanted)} for every case",
+            remedy="copy the missing files, or remove these cases",
         )
 
 
-def _named_item(root: Path, file: Path, name: str, entry: Any) -> Item:
+def _item_of_entry(root: Path, file: Path, name: str, entry: Any) -> Item:
     images = entry.get("images") if isinstance(entry, Mapping) else None
     if not isinstance(images, list) or not images or not isinstance(entry.get("label", ""), str):
         raise InputError(
@@ -159,23 +164,23 @@ def _named_item(root: Path, file: Path, name: str, entry: Any) -> Item:
     return Item(tuple(root / path for path in images), root / label if label else None, place=f'dataset "{name}"')
 
 
-def _with_folds(items: Iterable[Item], file: Path) -> list[Item]:
-    """Give each case the number of the split that validates on it."""
+def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
+    """Return the cases with their folds: the number of the split that validates on the case."""
     items = list(items)
     splits = read_json(file)
     try:
         parts = [(set(split["train"]), list(split["val"])) for split in splits]
     except (TypeError, KeyError) as error:
-        raise _no_partition(file, "splits of another form") from error
+        raise _splits_error(file, "splits of another form") from error
     names = {_case_name(item) for item in items}
     fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
     if set(fold_of) != names:
         odd = sorted(set(fold_of) ^ names, key=natural_order)
-        raise _no_partition(file, f"cases that are only in the splits or only in the folder: {listed(odd)}")
+        raise _splits_error(file, f"cases that are in the splits or in the folder, but not in both: {join_names(odd)}")
     if sum(len(validated) for _, validated in parts) > len(names):
-        raise _no_partition(file, "a case that several splits validate on")
+        raise _splits_error(file, "a case that several splits validate on")
     if any(trained != names - set(validated) for trained, validated in parts):
-        raise _no_partition(file, "a split that does not train on all cases that it does not validate on")
+        raise _splits_error(file, 'a split whose "train" is not all cases outside its "val"')
     return [replace(item, fold=fold_of[_case_name(item)]) for item in items]
 
 
@@ -184,10 +189,10 @@ def _case_name(item: Item) -> str:
     return match["case"] if match else _stem(item.images[0], None)
 
 
-def _no_partition(file: Path, found: str) -> InputError:
+def _splits_error(file: Path, found: str) -> InputError:
     return InputError(
         file,
         found=found,
-        expected='[{"train": […], "val": […]}, …], where each case is in "val" once and in all other "train"',
+        expected='[{"train": […], "val": […]}, …], with each case in "val" of one split and in "train" of all others',
         remedy="correct the splits, or make new folds with --folds 5",
     )

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..datalist import existing_folder
+from ..datalist import require_folder
 from ..errors import InputError
-from .found import Found, Item, Unlabelled, listed, sort_out
+from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_table", "read_table"]
 
@@ -25,42 +25,43 @@ def find_table(
     unlabelled: Unlabelled = "refuse",
     keep_folds: bool = True,
 ) -> Found:
-    """Find the cases that a table lists, one per row.
+    """Return the cases that a table lists, one per row.
 
     Columns: `image`, or `image_0`, `image_1` … in the channels' order; `label`, empty for a case without one;
-    `subject` or `group`, whose rows stay in one fold; `fold`, whole numbers from 0; `part`, training or test. All
-    other columns are kept for stratifying. An image may be the folder of a DICOM series.
+    `subject` or `group`, whose rows stay in one fold; `fold`, whole numbers from 0; `part`, training or test. Other
+    columns are kept for stratifying. An image may be the folder of a DICOM series.
 
     Args:
-        file: the table, in UTF-8 with or without a byte order mark. Its cells are separated by commas, semicolons or
-            tabs, whichever its first line has.
-        dataset_dir: where relative paths start; by default the table's own folder.
-        unlabelled: what becomes of rows without a label map that are not said to be test; see `sort_out`.
+        file: the table, in UTF-8 with or without a byte order mark. The separator is the one that its first line
+            uses: comma, semicolon or tab.
+        dataset_dir: folder that relative paths start from; by default the table's own.
+        unlabelled: how to treat rows without a label map whose `part` is not test; see `split_by_label`.
         keep_folds: whether to read the column `fold`.
 
     Raises:
-        InputError: the table cannot be read, lacks a column, or a row is wrong; its line is named.
+        InputError: the table cannot be read or lacks a column, or a row is wrong; the message names its line.
     """
     path = Path(file).expanduser().absolute()
     columns, rows = read_table(path)
     images = _image_columns(path, columns)
     if "subject" in columns and "group" in columns:
-        raise _wrong(path, 1, "both columns subject and group", "one of the two")
-    folder = path.parent if dataset_dir is None else existing_folder(dataset_dir)
+        raise _line_error(path, 1, "both columns subject and group", "only one of the two")
+    folder = path.parent if dataset_dir is None else require_folder(dataset_dir)
     parts: dict[str, list[Item]] = {"": [], "training": [], "test": []}
     for line, row in rows:
         part, item = _item(row, images, path, line, folder, keep_folds)
         parts[part].append(item)
-    training, test = sort_out(parts[""], unlabelled, path)
-    return Found(path, folder, [*parts["training"], *training], [*parts["test"], *test], {"name": path.stem})
+    training, test, left_out = split_by_label(parts[""], unlabelled, path)
+    cases, scans = [*parts["training"], *training], [*parts["test"], *test]
+    return Found(path, folder, cases, scans, {"name": path.stem}, left_out)
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table's columns, in lower case, and its rows, each with its line number; empty rows are left out.
+    """Return a table's columns, in lower case, and its rows, each with its line number, without empty rows.
 
     Raises:
-        InputError: it is no text, has no row, a column has no name or the name of another, or a row has more or fewer
-            cells than there are columns.
+        InputError: the file is no text, has no row, a column has no name or the name of another, or a row has more or
+            fewer cells than there are columns.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -69,22 +70,31 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
         raise InputError(path, found=found, expected="a table", remedy="give the path of a CSV or TSV file") from error
     except UnicodeDecodeError as error:
         remedy = "save the table as text in UTF-8"
-        raise InputError(path, found="no text in UTF-8", expected="a CSV or TSV file", remedy=remedy) from error
+        raise InputError(path, found="a file that is not UTF-8", expected="a CSV or TSV file", remedy=remedy) from error
     first = text.partition("\n")[0]
     separator = max("\t;,", key=lambda sign: (first.count(sign), sign == ","))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     lines = [(number, cells) for number, cells in lines if any(cells)]
     if len(lines) < 2:
-        found = "no row" if lines else "nothing"
-        raise InputError(path, found=found, expected="a line with columns and a row per case", remedy="fill the table")
+        raise InputError(
+            path,
+            found="no row below the column names" if lines else "an empty table",
+            expected="a line with column names and a row per case",
+            remedy="fill the table",
+        )
     header = [name.lower() for name in lines[0][1]]
     if len(set(header)) < len(header) or "" in header:
         odd = next(name for name in header if name == "" or header.count(name) > 1)
-        raise _wrong(path, lines[0][0], f'the column "{odd}" twice' if odd else "a column without a name", "names")
+        raise _line_error(
+            path,
+            lines[0][0],
+            f'the column "{odd}" twice' if odd else "a column without a name",
+            "a different name for each column",
+        )
     for number, cells in lines[1:]:
         if len(cells) != len(header):
-            raise _wrong(path, number, f"{len(cells)} cells", f"{len(header)}, one for each column")
+            raise _line_error(path, number, f"{len(cells)} cells", f"{len(header)}, one for each column")
     return header, [(number, dict(zip(header, cells, strict=True))) for number, cells in lines[1:]]
 
 
@@ -93,7 +103,9 @@ def _image_columns(path: Path, columns: Sequence[str]) -> list[str]:
     wanted = [f"image_{index}" for index in range(len(numbered))]
     if ("image" in columns) != bool(numbered) and numbered == wanted:
         return numbered or ["image"]
-    raise _wrong(path, 1, f"the columns {listed(columns)}", "a column image, or image_0, image_1 … for the channels")
+    raise _line_error(
+        path, 1, f"the columns {join_names(columns)}", "a column image, or image_0, image_1 … for the channels"
+    )
 
 
 def _item(
@@ -101,15 +113,15 @@ def _item(
 ) -> tuple[str, Item]:
     empty = [name for name in images if not row[name]]
     if empty:
-        raise _wrong(path, line, f"nothing under {', '.join(empty)}", "a file, or the folder of a DICOM series")
+        raise _line_error(path, line, f"an empty {' and '.join(empty)}", "a file, or the folder of a DICOM series")
     part = _PARTS.get(row.get("part", "").lower())
     fold = row.get("fold", "") if keep_fold and part != "test" else ""
     if part is None:
-        raise _wrong(path, line, f'the part "{row["part"]}"', "training or test")
+        raise _line_error(path, line, f'the part "{row["part"]}"', "training or test")
     if part == "training" and not row.get("label"):
-        raise _wrong(path, line, "a training case without a label map", "a file under label")
+        raise _line_error(path, line, "a training case without a label map", "a file under label")
     if fold and not fold.isdecimal():
-        raise _wrong(path, line, f'the fold "{fold}"', "a whole number from 0")
+        raise _line_error(path, line, f'the fold "{fold}"', "a whole number from 0")
     return part, Item(
         images=tuple(_path(folder, row[name]) for name in images),
         label=_path(folder, row["label"]) if row.get("label") else None,
@@ -121,9 +133,9 @@ def _item(
 
 
 def _path(folder: Path, cell: str) -> Path:
-    # A table written on Windows is read elsewhere too.
+    # A table written on Windows has backslashes.
     return folder / Path(cell.replace("\\", "/")).expanduser()
 
 
-def _wrong(path: Path, line: int, found: str, expected: str) -> InputError:
+def _line_error(path: Path, line: int, found: str, expected: str) -> InputError:
     return InputError(path, found=f"{found} in line {line}", expected=expected, remedy="correct this line")

@@ -33,7 +33,7 @@
       ? `${total} case${left === 1 ? "" : "s"}` : `${left.toLocaleString("en")} of ${total} cases`;
   };
 
-  // What a link leads to must be seen: unfold what it is in, and lift the filter that hides it.
+  // Show the target of a link: open the blocks around it, and reset a filter that hides it.
   const reveal = () => {
     const target = by(location.hash.slice(1));
     if (!target) return;

@@ -1,4 +1,4 @@
-"""Writing a page: a Jinja2 template that extends ``base.html``, as one HTML file that loads nothing."""
+"""Write a page, a Jinja2 template that extends ``base.html``, as one HTML file that loads nothing."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def write_page(
 ) -> None:
     """Write a page as one self-contained HTML file, piece by piece.
 
-    Values are escaped by Jinja2 and pass `printable`, so text from a dataset is always text and never markup. The
-    content security policy refuses everything that the page would load, and every style and script but its own.
+    Jinja2 escapes values and `printable` cleans them, so text from a dataset is never markup. The content security
+    policy blocks all loading, and all styles and scripts except the page's.
 
     Args:
-        path: the HTML file; it appears whole or not at all.
+        path: the HTML file, written completely or not at all.
         template: name of the template, which extends ``base.html``.
-        page: what the base template says about the page.
-        style: the page's own CSS, which follows ``base.css``. It is trusted: never put text from a dataset in it.
-        script: the page's own JavaScript, trusted too.
+        page: head and foot of the page, for the base template.
+        style: the page's CSS, which follows ``base.css``. It is trusted: never put text from a dataset in it.
+        script: the page's JavaScript, trusted too.
         content: further values for the template. Iterators are read while the file is written.
 
     Raises:
         OSError: If the file cannot be written.
-        jinja2.TemplateError: If the template uses a value that is not there.
+        jinja2.TemplateError: If the template uses a missing value.
     """
     style = read_asset("base.css") + style
     policy = ["default-src 'none'", "img-src data:", f"style-src '{_hash(style)}'"]
     policy += [f"script-src '{_hash(script)}'"] if script else []
     pieces = (
-        _environment()
+        _make_environment()
         .get_template(template)
         .generate(page=page, policy="; ".join(policy), style=Markup(style), script=Markup(script), **content)
     )
@@ -57,7 +57,7 @@ def read_asset(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     return Environment(
         loader=PackageLoader(__package__, ""),
         autoescape=True,
@@ -69,7 +69,7 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Return a value as a template shows it; markup that a macro made stays as it is."""
+    """Return a value as a template shows it. A macro's markup is not changed."""
     return value if isinstance(value, Markup) else printable(value)
 
 

@@ -1,4 +1,4 @@
-"""The parts of pages, as plain data; ``macros.html`` has a macro for each."""
+"""The parts of pages, as plain data. ``macros.html`` has a macro for each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Page:
     """The head and the foot of a page.
 
     Attributes:
-        kind: what the page is, such as ``dataset check``.
-        name: what it is about; the heading.
+        kind: the kind of page, such as ``dataset check``.
+        name: the heading.
         facts: short facts under the heading.
-        provenance: what the page was made from, for its foot, by title.
+        provenance: sources of the page's content, by title, for the foot.
         note: the last sentence.
     """
 
@@ -36,7 +36,7 @@ class Tile:
 
     Attributes:
         number: the number as text.
-        noun: what it counts.
+        noun: noun for the counted things.
         style: the tile's class, such as ``problem``.
         anchor: the ``id`` that the tile links to; None for no link.
     """
@@ -52,12 +52,12 @@ class Histogram:
     """Bars in the row of a table, in the units of its ``viewBox``.
 
     Attributes:
-        text: what it shows, for those who hear the page instead of seeing it.
-        width: of the axis.
-        height: of the highest bar.
+        text: description for screen readers.
+        width: width of the axis.
+        height: height of the highest bar.
         bars: x, y, width and height of each bar.
         median: x of the median.
-        logarithmic: whether the axis is.
+        logarithmic: whether the axis is logarithmic.
     """
 
     text: str
@@ -76,7 +76,7 @@ class Row:
         name: the row's name.
         cells: the other cells.
         note: small print after the name, such as its unit.
-        swatch: the class of a spot of colour before the name; None for none.
+        swatch: class of the spot of colour before the name; None for no spot.
         plot: the histogram in the last column.
     """
 
@@ -92,8 +92,8 @@ class Table:
     """A table of numbers; wide ones scroll by themselves.
 
     Attributes:
-        title: its heading.
-        heads: of the columns, that of the rows' names first.
+        title: the heading.
+        heads: headings of the columns, starting with the column of row names.
         rows: the rows.
         plots: whether there is a last column for histograms.
     """
@@ -106,7 +106,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded picture: its data URI, and what it shows in words."""
+    """An embedded picture: its data URI, and a description of what it shows."""
 
     source: str
     text: str
@@ -135,11 +135,11 @@ class Card:
     """A case on a page.
 
     Attributes:
-        anchor: its ``id``.
-        name: its heading.
-        style: its class, such as ``problem``.
-        picture: the picture; None says that there is none.
-        badges: links to what was found.
+        anchor: the ``id``.
+        name: the heading.
+        style: the class, such as ``problem``.
+        picture: the picture, or None.
+        badges: links to findings.
         facts: short facts.
         measures: measured values; None where nothing was measured.
         more: the line after them, such as ``and 98 more labels``.
@@ -158,11 +158,11 @@ class Card:
 
 
 def embed_picture(picture: bytes | None, text: str) -> Picture | None:
-    """Return a PNG, JPEG or WebP file for embedding, byte for byte; None where it is none of these.
+    """Return a PNG, JPEG or WebP file for embedding, byte for byte; None if it is none of these.
 
     Args:
         picture: the content of the file.
-        text: what it shows.
+        text: description of what it shows.
     """
     form = next((form for start, form in _SIGNATURES if (picture or b"").startswith(start)), None)
     if picture is None or form is None:

@@ -78,8 +78,8 @@ def make_report(
     }
 
 
-def make_dataset(place: Path, report: Report, **told: Any) -> Dataset:
-    """Write the datalist that a report is of, beside an almost empty folder of scans."""
+def make_dataset(place: Path, report: Report, **entries: Any) -> Dataset:
+    """Write the datalist of a report, next to an almost empty folder of scans."""
     (place / "scans").mkdir(parents=True, exist_ok=True)
     (place / "scans" / "readme.txt").write_text("no scans")
     items = [
@@ -96,7 +96,7 @@ def make_dataset(place: Path, report: Report, **told: Any) -> Dataset:
         "licence": "CC0-1.0",
         "modality": {str(index): name for index, name in enumerate(report["channels"])},
         "labels": {str(value): name for name, value in report["labels"].items()},
-        **told,
+        **entries,
         "training": items,
     }
     content = {key: value for key, value in content.items() if value is not None}

@@ -134,11 +134,11 @@ def test_a_label_map_that_cannot_be_read_does_not_count_as_empty(make_report: Ma
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda report: report["cases"][1].update(shape=None), "1 training cases"),
+        (lambda report: report["cases"][1].update(shape=None), "1 usable training cases"),
         (lambda report: report.update(labels={"background": 0}), "0 labels"),
         (lambda report: [case.update(classes={}, foreground=[]) for case in report["cases"]], "no labelled voxel"),
         (lambda report: report["cases"][0].update(fold=None), "without a fold"),
-        (lambda report: [case.update(fold=3) for case in report["cases"]], "all in one"),
+        (lambda report: [case.update(fold=3) for case in report["cases"]], "all cases in one fold"),
         (lambda report: report.update(labels={"background": 0, "$x": 1}), r"'\$x'"),
         (lambda report: report.update(channels=["_target_"]), "'_target_'"),
     ],

@@ -1,4 +1,4 @@
-"""Spacing and shapes to work at, with numbers worked out by hand, and windows as MONAI makes them."""
+"""Spacing and shapes, computed by hand, and the number of windows as in MONAI."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers.utils import _get_scan_interval
 
 from pipeline.bundle.planning.fingerprint import Fingerprint, make_fingerprint
-from pipeline.bundle.planning.geometry import choose_spacing, given_spacing, shape_at, windows_of
+from pipeline.bundle.planning.geometry import check_spacing, choose_spacing, count_windows, shape_at
 from pipeline.data.errors import InputError
 
 Make = Callable[..., dict[str, Any]]
@@ -26,7 +26,7 @@ def test_one_spacing_is_kept(make_report: Make) -> None:
     made = with_spacings(make_report, [[0.7, 0.7, 2.0], [0.702, 0.7, 2.0], [0.7, 0.699, 2.01]])
     chosen = choose_spacing(made)
     assert chosen.value == [0.7, 0.7, 2.0]
-    assert "nothing is resampled" in chosen.reason
+    assert "all scans have this spacing" in chosen.reason
 
 
 def test_different_spacings_give_their_median(make_report: Make) -> None:
@@ -39,9 +39,9 @@ def test_different_spacings_give_their_median(make_report: Make) -> None:
 # 40 x 50 x 30 mm: at 25, 25 and 15 mm 2 x 2 x 2 voxels.
 def test_a_given_spacing_is_taken_as_long_as_it_leaves_voxels(make_report: Make) -> None:
     made = with_spacings(make_report, [[1.0, 1.0, 1.0]] * 2)
-    assert given_spacing([25.0, 25.0, 15.0], made).value == [25.0, 25.0, 15.0]
+    assert check_spacing([25.0, 25.0, 15.0], made).value == [25.0, 25.0, 15.0]
     with pytest.raises(InputError, match=r"^--spacing: found 25 x 25 x 25 mm, .* 2 x 2 x 1 voxels; .* is 1 x 1 x 1"):
-        given_spacing([25.0, 25.0, 25.0], made)
+        check_spacing([25.0, 25.0, 25.0], made)
 
 
 @pytest.mark.parametrize("thick", [0, 1, 2])
@@ -96,4 +96,4 @@ def test_windows_are_as_many_as_monai_makes(shape: tuple[int, ...], window: tupl
     # MONAI pads a scan that is smaller than the window.
     padded = [max(sizes) for sizes in zip(shape, window, strict=True)]
     interval = _get_scan_interval(padded, window, len(shape), [overlap] * len(shape))
-    assert windows_of(shape, window, overlap) == len(dense_patch_slices(padded, window, interval))
+    assert count_windows(shape, window, overlap) == len(dense_patch_slices(padded, window, interval))

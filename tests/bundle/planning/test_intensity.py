@@ -1,4 +1,4 @@
-"""Which normalisation a dataset gets, and from which numbers."""
+"""The normalisation of a dataset, and its numbers."""
 
 from collections.abc import Callable
 from typing import Any

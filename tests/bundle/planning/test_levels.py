@@ -1,4 +1,4 @@
-"""Depth, strides and kernels: by hand, and by a network that is built and run."""
+"""Depth, strides and kernels, by hand and with a network that runs."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Whole plans of hand-made datasets: what an expert would expect of them, and the form that they have."""
+"""Plans of hand-made datasets: an expert's expectations, and their form."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 
 from pipeline.bundle.plan import load_plan
 from pipeline.bundle.planning.choice import Choice
-from pipeline.bundle.planning.make_plan import Planned, make_plan
+from pipeline.bundle.planning.make_plan import PlannedBundle, make_plan
 from pipeline.bundle.planning.new_bundle import write_bundle
 from pipeline.bundle.planning.resources import Resources
 from pipeline.bundle.planning.write import plan_text
@@ -34,13 +34,13 @@ def planned(
     make_report: Callable[..., dict[str, Any]],
     make_dataset: Callable[..., Dataset],
     steady: Callable[..., Resources],
-) -> Callable[..., Planned]:
+) -> Callable[..., PlannedBundle]:
     def make(
-        *, memory: float = 8, device: str = "cpu", hours: float = 1, told: Any = None, options: Any = None, **of: Any
-    ) -> Planned:
+        *, memory: float = 8, device: str = "cpu", hours: float = 1, entries: Any = None, options: Any = None, **of: Any
+    ) -> PlannedBundle:
         report = make_report(**of)
         resources = steady(memory=int(memory * GB), device=device, hours=hours)
-        dataset = make_dataset(tmp_path, report, **(told or {}))
+        dataset = make_dataset(tmp_path, report, **(entries or {}))
         return make_plan(dataset, report, "odd", tmp_path / "bundles" / "odd", resources=resources, **(options or {}))
 
     return make
@@ -79,14 +79,14 @@ HARD = {
 }
 
 
-_made: dict[str, Planned] = {}
+_made: dict[str, PlannedBundle] = {}
 
 
 @pytest.fixture
-def hard(planned: Callable[..., Planned]) -> Callable[[str], Planned]:
+def hard(planned: Callable[..., PlannedBundle]) -> Callable[[str], PlannedBundle]:
     """Plans of `HARD`, each made once for all tests: they only look at it."""
 
-    def make(case: str) -> Planned:
+    def make(case: str) -> PlannedBundle:
         if case not in _made:
             _made[case] = planned(**HARD[case])
         return _made[case]
@@ -95,7 +95,7 @@ def hard(planned: Callable[..., Planned]) -> Callable[[str], Planned]:
 
 
 @pytest.mark.parametrize("case", HARD)
-def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str], Planned]) -> None:
+def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     made = hard(case)
     text = plan_text(made.content, heading="A plan.")
     content = yaml.safe_load(text)
@@ -110,7 +110,7 @@ def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str],
 
 
 @pytest.mark.parametrize("case", HARD)
-def test_every_choice_has_a_reason(case: str, hard: Callable[[str], Planned]) -> None:
+def test_every_choice_has_a_reason(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     def without(content: dict[str, Any]) -> list[str]:
         chosen = {key: item for key, item in content.items() if key not in WORDS}
         below = [key for item in chosen.values() if isinstance(item, dict) for key in without(item)]
@@ -120,12 +120,12 @@ def test_every_choice_has_a_reason(case: str, hard: Callable[[str], Planned]) ->
 
 
 @pytest.mark.parametrize("case", HARD)
-def test_plans_keep_memory_and_hours(case: str, hard: Callable[[str], Planned]) -> None:
+def test_plans_keep_memory_and_hours(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     assert hard(case).memory <= HARD[case].get("memory", 8) * GB
     assert hard(case).hours <= HARD[case].get("hours", 1)
 
 
-def test_hippocampus_is_planned_as_its_bundle_was(hard: Callable[[str], Planned]) -> None:
+def test_hippocampus_is_planned_as_its_bundle_was(hard: Callable[[str], PlannedBundle]) -> None:
     content = values(hard("hippocampus").content)
     assert content["patch"] == content["window"] == [40, 56, 40]
     assert content["network"]["channels"] == [16, 32, 64, 128]
@@ -140,7 +140,7 @@ def test_hippocampus_is_planned_as_its_bundle_was(hard: Callable[[str], Planned]
     assert content["class_ratios"] == [1, 1]
 
 
-def test_thick_slices_stay_whole_and_unmixed(hard: Callable[[str], Planned]) -> None:
+def test_thick_slices_stay_whole_and_unmixed(hard: Callable[[str], PlannedBundle]) -> None:
     for case in ("thick MR", "thick MR, GPU"):
         content = values(hard(case).content)
         assert content["spacing"] == [0.6, 0.6, 6]
@@ -151,14 +151,14 @@ def test_thick_slices_stay_whole_and_unmixed(hard: Callable[[str], Planned]) -> 
     assert content["patch"] == [320, 320, 12]
 
 
-def test_brains_without_skulls_are_normalised_by_what_is_left(hard: Callable[[str], Planned]) -> None:
+def test_brains_without_skulls_are_normalised_by_what_is_left(hard: Callable[[str], PlannedBundle]) -> None:
     content = values(hard("BraTS").content)
     assert content["normalisation"] == "zscore_nonzero"
     assert content["data"]["modality"] == "MRI"
     assert content["data"]["channels"] == ["FLAIR", "T1w", "t1gd", "T2w"]
 
 
-def test_a_ct_on_a_gpu_is_worked_at_its_own_spacing(hard: Callable[[str], Planned]) -> None:
+def test_a_ct_on_a_gpu_is_worked_at_its_own_spacing(hard: Callable[[str], PlannedBundle]) -> None:
     content = values(hard("CT, GPU").content)
     assert content["spacing"] == [0.8, 0.8, 1.5]
     assert content["normalisation"] == "ct"
@@ -168,16 +168,16 @@ def test_a_ct_on_a_gpu_is_worked_at_its_own_spacing(hard: Callable[[str], Planne
     assert len(content["class_ratios"]) == 21
 
 
-def test_a_ct_that_does_not_fit_is_worked_a_little_coarser(hard: Callable[[str], Planned]) -> None:
+def test_a_ct_that_does_not_fit_is_worked_a_little_coarser(hard: Callable[[str], PlannedBundle]) -> None:
     made = hard("CT, too little memory")
     spacing = made.content["spacing"]
     # As coarse as has to be: logits of 21 classes are what takes memory, not ten times coarser than the scans.
     assert 0.8 < spacing.value[0] <= 1.6
     assert spacing.value[2] / spacing.value[0] == pytest.approx(1.5 / 0.8, rel=0.01)
-    assert "no network fits into 7.45 GiB" in spacing.reason
+    assert "no network fits in 7.45 GiB" in spacing.reason
 
 
-def test_a_scan_of_too_many_patches_is_worked_coarser(planned: Callable[..., Planned]) -> None:
+def test_a_scan_of_too_many_patches_is_worked_coarser(planned: Callable[..., PlannedBundle]) -> None:
     made = planned(**CT, memory=64, hours=1)
     spacing = made.content["spacing"]
     assert spacing.value[0] > 0.8
@@ -187,29 +187,29 @@ def test_a_scan_of_too_many_patches_is_worked_coarser(planned: Callable[..., Pla
     assert shape[0] * shape[1] * shape[2] / (patch[0] * patch[1] * patch[2]) <= 64 * 1.3
 
 
-def test_what_cannot_fit_at_any_spacing_is_an_error(planned: Callable[..., Planned]) -> None:
+def test_what_cannot_fit_at_any_spacing_is_an_error(planned: Callable[..., PlannedBundle]) -> None:
     with pytest.raises(InputError, match="--memory"):
         planned(memory=0.1)
 
 
-def test_what_is_given_is_taken(planned: Callable[..., Planned]) -> None:
+def test_what_is_given_is_taken(planned: Callable[..., PlannedBundle]) -> None:
     options = {"spacing": [2.0, 2.0, 3.0], "modality": "CT", "skip": "concat"}
     content = planned(options=options, **CT, memory=64).content
-    assert content["spacing"] == Choice([2.0, 2.0, 3.0], "mm; as given")
-    assert content["data"]["modality"] == Choice("CT", "as given")
-    assert content["skip"] == Choice("concat", "as given")
+    assert content["spacing"] == Choice([2.0, 2.0, 3.0], "mm; set by --spacing")
+    assert content["data"]["modality"] == Choice("CT", "set by --modality")
+    assert content["skip"] == Choice("concat", "set by --skip")
     with pytest.raises(InputError, match="nonesuch"):
         planned(options={"skip": "nonesuch"})
 
 
-def test_values_in_the_files_are_kept_apart_from_the_networks(planned: Callable[..., Planned]) -> None:
+def test_values_in_the_files_are_kept_apart_from_the_networks(planned: Callable[..., PlannedBundle]) -> None:
     content = values(planned(labels={"background": 0, "liver": 3, "tumour": 7}).content)
     assert content["labels"] == {"background": 0, "liver": 1, "tumour": 2}
     assert content["label_values"] == {"background": 0, "liver": 3, "tumour": 7}
     assert "label_values" not in planned(labels={"background": 0, "liver": 1}).content
 
 
-def test_sided_labels_are_not_mirrored_and_not_cut(planned: Callable[..., Planned]) -> None:
+def test_sided_labels_are_not_mirrored_and_not_cut(planned: Callable[..., PlannedBundle]) -> None:
     content = values(
         planned(labels={"background": 0, "left_lung": 1, "right_lung": 2}, shape=(160, 160, 160), hours=4).content
     )
@@ -218,7 +218,7 @@ def test_sided_labels_are_not_mirrored_and_not_cut(planned: Callable[..., Planne
     assert content["patch"][1] < 160
 
 
-def test_mostly_labelled_scans_give_every_label_its_turn(planned: Callable[..., Planned]) -> None:
+def test_mostly_labelled_scans_give_every_label_its_turn(planned: Callable[..., PlannedBundle]) -> None:
     labels = {"background": 0, "a": 1, "b": 2, "c": 3}
     assert values(planned(labels=labels, share=0.2).content)["class_ratios"] == [1, 1, 1, 1]
     assert values(planned(labels=labels, share=0.01).content)["class_ratios"] == [3, 1, 1, 1]
@@ -235,14 +235,14 @@ def test_a_label_that_no_case_has_is_not_named_the_smallest(
         del case["classes"]["absent"]
     resources = steady(memory=8 * GB, device="cpu")
     made = make_plan(make_dataset(tmp_path, report), report, "odd", tmp_path / "b" / "odd", resources=resources)
-    assert "organ is 3.00%" in made.content["class_ratios"].reason
+    assert "the smallest, organ, is 3.00%" in made.content["class_ratios"].reason
 
 
-def test_paths_are_those_from_the_bundle(planned: Callable[..., Planned], tmp_path: Path) -> None:
+def test_paths_are_those_from_the_bundle(planned: Callable[..., PlannedBundle], tmp_path: Path) -> None:
     data = values(planned().content)["data"]
     assert data["manifest"] == "../../list.json"
     assert data["folder"] == "../../scans"
-    assert "folder" not in values(planned(told={"folder": None}).content)["data"]
+    assert "folder" not in values(planned(entries={"folder": None}).content)["data"]
 
 
 def test_a_folder_given_by_hand_goes_before_the_datalists(
@@ -298,11 +298,11 @@ NAMES = [
 
 
 def test_odd_names_break_neither_plan_nor_configs_nor_documents(
-    planned: Callable[..., Planned], tmp_path: Path
+    planned: Callable[..., PlannedBundle], tmp_path: Path
 ) -> None:
     labels = {name: value for value, name in enumerate(["background", *NAMES])}
-    told = {key: " ".join(NAMES) for key in ("name", "licence", "reference")}
-    made = planned(labels=labels, channels=NAMES[:3], told=told)
+    entries = {key: " ".join(NAMES) for key in ("name", "licence", "reference")}
+    made = planned(labels=labels, channels=NAMES[:3], entries=entries)
     bundle = tmp_path / "bundles" / "odd"
     write_bundle(bundle, made)
     plan = load_plan(bundle)

@@ -1,4 +1,4 @@
-"""The estimate against arithmetic, and against what real steps of the recipe hold."""
+"""The estimate against arithmetic, and against the memory of real steps of the recipe."""
 
 import math
 import os
@@ -51,8 +51,8 @@ SAT4 = ("sat", {"maps": 4, "gate": "linear", "merge": "sum"})
 
 
 def test_one_convolution_by_hand() -> None:
-    # Without the scratch of convolutions: the input, what the convolution gives and its square stay for the backward
-    # pass, which makes the gradient of the square's argument beside that of a sum, spread without a copy.
+    # Without the scratch memory of convolutions. The input, the convolution's result and its square stay for the
+    # backward pass. That adds the gradient of the square's argument; the sum's gradient is expanded without a copy.
     conv = nn.Conv3d(1, 5, 3, padding=1, bias=False, device="meta")
     ledger = Ledger(threads=0)
     with ledger:
@@ -163,10 +163,10 @@ def test_the_traced_step_holds_what_a_real_step_of_the_recipe_holds(changes: dic
         real = live_peak(step)
     finally:
         torch.set_num_threads(threads)
-    told = estimate_memory(NETWORK | changes, **SIZES, precision=precision)
+    estimate = estimate_memory(NETWORK | changes, **SIZES, precision=precision)
     # The estimate has the loader's batch as well; that and the one in use are there before the real step.
     batches = 2 * 2 * math.prod(SIZES["patch"]) * (FLOAT + 1)
-    assert told.live - batches == pytest.approx(real, rel=0.2)
+    assert estimate.live - batches == pytest.approx(real, rel=0.2)
 
 
 def test_the_network_is_weights_gradients_states_and_average() -> None:
@@ -184,7 +184,7 @@ def test_the_network_is_weights_gradients_states_and_average() -> None:
 
 
 def test_more_of_anything_takes_more() -> None:
-    told = estimate_memory(NETWORK, **SIZES)
+    estimate = estimate_memory(NETWORK, **SIZES)
     assert (
         estimate_memory(NETWORK, **SIZES, precision="float32").step
         > estimate_memory(NETWORK, **SIZES, precision="bfloat16").step
@@ -200,16 +200,16 @@ def test_more_of_anything_takes_more() -> None:
         ({"cases_voxels": [40 * 40 * 32] * 6}, "cache"),
     ]:
         more = estimate_memory(NETWORK, **SIZES | change)
-        assert getattr(more, part) > getattr(told, part), change
-        assert more.total >= told.total
+        assert getattr(more, part) > getattr(estimate, part), change
+        assert more.total >= estimate.total
     wider = estimate_memory(NETWORK | {"channels": [32, 64, 128]}, **SIZES)
-    assert wider.network > 3.9 * told.network
-    assert wider.step > told.step
+    assert wider.network > 3.9 * estimate.network
+    assert wider.step > estimate.step
 
 
 def test_the_cache_is_image_label_and_places() -> None:
-    told = estimate_memory(NETWORK | {"in_channels": 2}, **SIZES | {"cases_voxels": [1000, 3000]})
-    assert told.cache == 4000 * (2 * FLOAT + 1) + 2 * 3 * 20000 * 8
+    estimate = estimate_memory(NETWORK | {"in_channels": 2}, **SIZES | {"cases_voxels": [1000, 3000]})
+    assert estimate.cache == 4000 * (2 * FLOAT + 1) + 2 * 3 * 20000 * 8
 
 
 def test_a_gpu_holds_the_network_and_the_machine_the_cases() -> None:
@@ -237,9 +237,9 @@ def test_the_number_format_is_the_one_that_a_training_would_choose() -> None:
 
 
 def test_every_part_is_in_whole_bytes() -> None:
-    told = estimate_memory(NETWORK, **SIZES | {"largest_native": [44, 40, 32]})
-    assert all(isinstance(getattr(told, part.name), int) for part in fields(told) if part.name != "device")
-    assert isinstance(told.total, int)
+    estimate = estimate_memory(NETWORK, **SIZES | {"largest_native": [44, 40, 32]})
+    assert all(isinstance(getattr(estimate, part.name), int) for part in fields(estimate) if part.name != "device")
+    assert isinstance(estimate.total, int)
 
 
 def test_a_patch_that_does_not_fit_the_network_is_an_error() -> None:

@@ -1,4 +1,4 @@
-"""A new bundle is whole or not there."""
+"""A new bundle is written completely or not at all."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.bundle.planning import new_bundle
-from pipeline.bundle.planning.make_plan import Planned, make_plan
+from pipeline.bundle.planning.make_plan import PlannedBundle, make_plan
 from pipeline.bundle.planning.new_bundle import require_new, write_bundle
 from pipeline.bundle.planning.resources import Resources
 from pipeline.bundle.render import check_rendered
@@ -36,7 +36,7 @@ def planned(
     make_report: Callable[..., dict[str, Any]],
     make_dataset: Callable[..., Dataset],
     steady: Callable[..., Resources],
-) -> Planned:
+) -> PlannedBundle:
     report = make_report(labels={"background": 0, "a|b": 1})
     resources = steady(memory=8 * 10**9, device="cpu")
     dataset = make_dataset(tmp_path, report, licence=None)
@@ -48,7 +48,7 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "bundles" / "new"
 
 
-def test_a_bundle_has_all_its_files(bundle: Path, planned: Planned) -> None:
+def test_a_bundle_has_all_its_files(bundle: Path, planned: PlannedBundle) -> None:
     written = write_bundle(bundle, planned)
     assert {path.relative_to(bundle).as_posix() for path in written} == FILES
     assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == FILES
@@ -56,7 +56,7 @@ def test_a_bundle_has_all_its_files(bundle: Path, planned: Planned) -> None:
     assert [path.name for path in bundle.parent.iterdir()] == ["new"]
 
 
-def test_documents_say_what_is_in_the_plan_and_what_is_missing(bundle: Path, planned: Planned) -> None:
+def test_documents_say_what_is_in_the_plan_and_what_is_missing(bundle: Path, planned: PlannedBundle) -> None:
     write_bundle(bundle, planned)
     readme = (bundle / "docs" / "README.md").read_text()
     assert "10 training cases in 5 folds, spacing 1 x 1 x 1 mm, shape 40 x 50 x 36 voxels" in readme
@@ -67,13 +67,13 @@ def test_documents_say_what_is_in_the_plan_and_what_is_missing(bundle: Path, pla
     assert "licence: 'TO FILL IN: the licence of the data'" in (bundle / "plan.yaml").read_text()
 
 
-def test_an_empty_folder_is_as_good_as_none(bundle: Path, planned: Planned) -> None:
+def test_an_empty_folder_is_as_good_as_none(bundle: Path, planned: PlannedBundle) -> None:
     bundle.mkdir(parents=True)
     assert len(write_bundle(bundle, planned)) == len(FILES)
 
 
 @pytest.mark.parametrize("as_file", [True, False])
-def test_what_is_there_is_not_overwritten(as_file: bool, bundle: Path, planned: Planned) -> None:
+def test_what_is_there_is_not_overwritten(as_file: bool, bundle: Path, planned: PlannedBundle) -> None:
     mine = bundle if as_file else bundle / "plan.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -86,7 +86,7 @@ def test_what_is_there_is_not_overwritten(as_file: bool, bundle: Path, planned: 
 
 @pytest.mark.parametrize("failing", ["write_rendered", "copyfile", "replace", "interrupted"])
 def test_nothing_is_left_where_the_disk_is_full(
-    failing: str, bundle: Path, planned: Planned, monkeypatch: pytest.MonkeyPatch
+    failing: str, bundle: Path, planned: PlannedBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error: BaseException = OSError(28, "No space left on device")
 
@@ -109,7 +109,7 @@ def test_nothing_is_left_where_the_disk_is_full(
     assert list(bundle.parent.iterdir()) == []
 
 
-def test_a_place_that_is_no_folder_is_an_error_without_a_trace(tmp_path: Path, planned: Planned) -> None:
+def test_a_place_that_is_no_folder_is_an_error_without_a_trace(tmp_path: Path, planned: PlannedBundle) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="give another folder"):
+    with pytest.raises(InputError, match="choose another folder"):
         write_bundle(tmp_path / "file" / "new", planned)

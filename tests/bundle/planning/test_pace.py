@@ -1,4 +1,4 @@
-"""What is timed: a step of the right network on a patch that it takes. How long it takes is the machine's."""
+"""The timed step: the right network, on a patch that it takes. Its duration depends on the machine."""
 
 from collections.abc import Iterable
 from math import prod

@@ -1,4 +1,4 @@
-"""`lightskip plan` from beginning to end on the built-in sample, and what MONAI says of the bundle."""
+"""`lightskip plan` on the built-in sample, and MONAI's checks of the bundle."""
 
 import json
 import shutil
@@ -51,15 +51,15 @@ def plan(root: Path, *, name: str = "shapes", memory: str | None = "4GB", hours:
 
 
 def test_what_was_made_is_told_and_what_is_left_to_do(root: Path) -> None:
-    told = plan(root)
+    summary = plan(root)
     bundle = root / "bundles" / "shapes"
     made = load_plan(bundle)
-    assert str(bundle / "plan.yaml") in told
-    assert " x ".join(map(str, made.patch)) in told
-    assert "to fill in by hand: authors, copyright, intended_use, data.licence" in told
-    assert f"lightskip train {bundle}" in told
-    assert "--dataset_dir" not in told
-    assert "too few" not in told
+    assert str(bundle / "plan.yaml") in summary
+    assert " x ".join(map(str, made.patch)) in summary
+    assert "fill in by hand: authors, copyright, intended_use, data.licence" in summary
+    assert f"lightskip train {bundle}" in summary
+    assert "--dataset_dir" not in summary
+    assert "too few" not in summary
     assert made.data.licence.startswith("TO FILL IN")
     assert made.training.minutes == 6
 
@@ -71,8 +71,8 @@ def test_too_little_time_is_told(root: Path) -> None:
 
 def test_the_kinds_of_a_datasets_problems_are_told(root: Path) -> None:
     (root / "data" / "imagesTr" / "sample_003.nii.gz").write_bytes(b"")
-    told = plan(root)
-    assert "the dataset has problems: empty-file (1)" in told
+    summary = plan(root)
+    assert "problems in the dataset: empty-file (1)" in summary
     assert load_plan(root / "bundles" / "shapes").labels["tube"] == 3
 
 
@@ -98,8 +98,8 @@ def test_a_datalist_without_a_folder_asks_for_it(root: Path) -> None:
     content = json.loads(file.read_text())
     del content["folder"]
     file.write_text(json.dumps(content))
-    told = plan(root, dataset_dir=root / "data")
-    assert f"--dataset_dir {root / 'data'}" in told
+    summary = plan(root, dataset_dir=root / "data")
+    assert f"--dataset_dir {root / 'data'}" in summary
     assert load_plan(root / "bundles" / "shapes").data.folder is None
 
 
@@ -166,7 +166,7 @@ def test_monai_verifies_the_metadata_at_once(
     root: Path, metadata_schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(root)
-    # A proxy that leads nowhere: what is verified must lie here.
+    # With a dead proxy, verification must use local files.
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://localhost:9")
     metadata = root / "bundles" / "shapes" / "configs" / "metadata.json"

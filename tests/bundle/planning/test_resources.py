@@ -1,4 +1,4 @@
-"""Memory, device and hours: how they are read, and what is made of them."""
+"""Memory, device and hours: reading them, and the estimates from them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +57,7 @@ def at(made: Any, **options: Any) -> Resources:
     def arguments(size: Size) -> dict[str, Any]:
         return network_spec(size, dims=3, in_channels=1, out_channels=2) | {"skip": "sum"}
 
-    resources.at(made, [1.0, 1.0, 2.0], arguments)
+    resources.plan_for(made, [1.0, 1.0, 2.0], arguments)
     return resources
 
 

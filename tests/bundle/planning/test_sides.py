@@ -1,4 +1,4 @@
-"""Which names and places tell left from right."""
+"""Names and positions that distinguish left from right."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.bundle.planning.choice import Choice
 from pipeline.bundle.planning.fingerprint import make_fingerprint
-from pipeline.bundle.planning.sides import choose_mirror_axes, sided_axes, sided_names
+from pipeline.bundle.planning.sides import choose_mirror_axes, find_sided_axes, find_sided_names
 
 Make = Callable[..., dict[str, Any]]
 
@@ -32,8 +32,8 @@ Make = Callable[..., dict[str, Any]]
     ],
 )
 def test_names_that_know_their_side(names: list[str]) -> None:
-    assert sided_names(names) == names
-    assert sided_names(["liver", *names, "spleen"]) == names
+    assert find_sided_names(names) == names
+    assert find_sided_names(["liver", *names, "spleen"]) == names
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_names_that_know_their_side(names: list[str]) -> None:
     ],
 )
 def test_names_that_do_not(names: list[str]) -> None:
-    assert sided_names(names) == []
+    assert find_sided_names(names) == []
 
 
 def test_sided_names_keep_left_and_right_apart(make_report: Make) -> None:
@@ -59,19 +59,19 @@ def test_sided_names_keep_left_and_right_apart(make_report: Make) -> None:
     chosen = choose_mirror_axes(make_fingerprint(make_report(labels=labels)))
     assert chosen.value == [1, 2]
     assert "left_kidney, right_kidney" in chosen.reason
-    assert sided_axes(chosen, 3) == [0]
+    assert find_sided_axes(chosen, 3) == [0]
     picture = choose_mirror_axes(make_fingerprint(make_report(labels=labels, shape=(64, 64), spacing=(1, 1))))
     assert picture.value == []
-    assert sided_axes(picture, 2) == []
+    assert find_sided_axes(picture, 2) == []
 
 
 def test_without_sides_all_axes_are_mirrored(make_report: Make) -> None:
     assert choose_mirror_axes(make_fingerprint(make_report())).value == [0, 1, 2]
     assert choose_mirror_axes(make_fingerprint(make_report(shape=(64, 64), spacing=(1, 1)))).value == [0, 1]
-    assert sided_axes(Choice([0, 1, 2], ""), 3) == []
+    assert find_sided_axes(Choice([0, 1, 2], ""), 3) == []
 
 
-def placed(
+def choose_for_centroids(
     make_report: Make, offset: tuple[float, float, float], *, cases: int = 20, wrong: int = 0, size: float = 1.0
 ) -> Choice:
     """Two labels, the second this far (mm, RAS) from the first, in so many cases the other way round."""
@@ -87,11 +87,11 @@ def placed(
 
 
 def test_twins_are_found_by_where_they_lie(make_report: Make) -> None:
-    assert placed(make_report, (90, 10, 20)).value == [1, 2]
-    assert placed(make_report, (-90, 10, 20)).value == [1, 2]
+    assert choose_for_centroids(make_report, (90, 10, 20)).value == [1, 2]
+    assert choose_for_centroids(make_report, (-90, 10, 20)).value == [1, 2]
     # 19 of 20 cases are 95 %: one may be turned.
-    assert placed(make_report, (90, 10, 20), wrong=1).value == [1, 2]
-    assert "one and two" in placed(make_report, (90, 10, 20)).reason
+    assert choose_for_centroids(make_report, (90, 10, 20), wrong=1).value == [1, 2]
+    assert "one and two" in choose_for_centroids(make_report, (90, 10, 20)).reason
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_twins_are_found_by_where_they_lie(make_report: Make) -> None:
     ],
 )
 def test_labels_that_are_no_twins(case: dict[str, Any], make_report: Make) -> None:
-    assert placed(make_report, **case).value == [0, 1, 2]
+    assert choose_for_centroids(make_report, **case).value == [0, 1, 2]

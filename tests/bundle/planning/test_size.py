@@ -1,11 +1,11 @@
-"""Patch, width and batch under limits, with a memory and a speed that are known."""
+"""Patch, width and batch within limits, with known memory and speed."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 
-from pipeline.bundle.planning.size import PATCHES, TIME_SHARE, Size, choose_size, convolutions
+from pipeline.bundle.planning.size import PATCHES, TIME_SHARE, Size, choose_size, convolutions_per_level
 
 HOUR = 3600
 SHAPES = [
@@ -148,6 +148,6 @@ def test_small_patches_come_in_larger_batches() -> None:
 
 
 def test_convolutions_of_four_levels_are_those_of_the_hippocampus() -> None:
-    assert convolutions(4) == ([1, 2, 2, 2], [1, 1, 2])
-    assert convolutions(2) == ([1, 2], [1])
-    assert convolutions(6) == ([1, 2, 2, 2, 2, 2], [1, 1, 2, 2, 2])
+    assert convolutions_per_level(4) == ([1, 2, 2, 2], [1, 1, 2])
+    assert convolutions_per_level(2) == ([1, 2], [1])
+    assert convolutions_per_level(6) == ([1, 2, 2, 2, 2, 2], [1, 1, 2, 2, 2])

@@ -1,11 +1,11 @@
-"""A plan's text: what is read back is what was meant, and every reason is a comment."""
+"""A plan's text: it reads back unchanged, and every reason is a comment."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from pipeline.bundle.planning.choice import Choice, listed
+from pipeline.bundle.planning.choice import Choice, format_numbers
 from pipeline.bundle.planning.write import plan_text
 
 ODD = [
@@ -116,5 +116,5 @@ def test_short_reasons_stand_beside_and_long_ones_above() -> None:
 
 
 def test_numbers_are_listed_as_people_write_them() -> None:
-    assert listed([1.0, 0.80000001, 4.5]) == "1 x 0.8 x 4.5"
-    assert listed([32, 64], by="-") == "32-64"
+    assert format_numbers([1.0, 0.80000001, 4.5]) == "1 x 0.8 x 4.5"
+    assert format_numbers([32, 64], by="-") == "32-64"

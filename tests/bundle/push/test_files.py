@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle.push.files import private_notes, sort_files
+from pipeline.bundle.push.files import find_private_notes, sort_files
 
 Make = Callable[..., Path]
 
@@ -67,10 +67,10 @@ def test_binary_and_large_files_go_by_lfs(bundle: Make) -> None:
 def test_texts_and_configs_in_yaml_are_told_as_well(bundle: Make) -> None:
     cases = "training: [{image: DOE_1.nii}, {image: DOE_2.nii}, {image: DOE_3.nii}]\nx: {y: [/home/me/data]}\n"
     files = {"patients.txt": "x", "docs/data_license.txt": "x", "configs/sub/a.yaml": cases}
-    assert list(private_notes(bundle(files), list(files))) == [
-        "patients.txt: see that no text tells of a patient",
-        "configs/sub/a.yaml names 3 cases: see that no name tells of a patient",
-        "configs/sub/a.yaml names places of a machine: /home/me/data",
+    assert list(find_private_notes(bundle(files), list(files))) == [
+        "patients.txt: check that no text identifies a patient",
+        "configs/sub/a.yaml names 3 cases: check that no name identifies a patient",
+        "configs/sub/a.yaml names paths on a machine: /home/me/data",
     ]
 
 
@@ -78,8 +78,8 @@ def test_names_of_cases_places_of_a_machine_and_tables_are_told(bundle: Make) ->
     datalist = {"training": [{"image": f"DOE_JOHN_{number}.nii"} for number in range(3)]}
     train = {"dataset_dir": "/home/me/data", "x": ["C:\\data"], "url": "https://x/home"}
     files = {"configs/datalist.json": json.dumps(datalist), "configs/train.json": json.dumps(train), "docs/a.csv": "x"}
-    assert list(private_notes(bundle(files), list(files))) == [
-        "docs/a.csv: see that no table tells of a patient",
-        "configs/datalist.json names 3 cases: see that no name tells of a patient",
-        "configs/train.json names places of a machine: /home/me/data, C:\\data",
+    assert list(find_private_notes(bundle(files), list(files))) == [
+        "docs/a.csv: check that no table identifies a patient",
+        "configs/datalist.json names 3 cases: check that no name identifies a patient",
+        "configs/train.json names paths on a machine: /home/me/data, C:\\data",
     ]

@@ -15,7 +15,7 @@ Make = Callable[..., Path]
 
 
 class Hub:
-    """Stands in for the hub: remembers what it was told, and the files that it was given."""
+    """Replace the hub: record the calls, and the files that are uploaded."""
 
     def __init__(self, tags: list[str] | None = None, error: Exception | None = None) -> None:
         self.tags, self.error = tags, error

@@ -19,9 +19,9 @@ def test_everything_is_told_without_network_and_without_the_hubs_client(
     folder = bundle({".DS_Store": "x"})
     assert push_text(plan_push(folder, "me/spleen")).splitlines() == [
         "spleen 0.2.0 to https://huggingface.co/me/spleen",
-        "a new repository is made private; one that is there stays as it is",
+        "a new repository becomes private; an existing one keeps its setting",
         "commit: Spleen 0.2.0; tag: 0.2.0",
-        "model card: README.md, which MONAI makes of docs/README.md with the tags monai, medical and "
+        "model card: README.md, which MONAI makes from docs/README.md with the tags monai, medical and "
         "license: apache-2.0",
         "   27 bytes       LICENSE",
         "   54 bytes       configs/inference.json",
@@ -29,7 +29,7 @@ def test_everything_is_told_without_network_and_without_the_hubs_client(
         "    9 bytes       docs/README.md",
         "    4 bytes  LFS  models/model.pt",
         "    0 bytes       scripts/__init__.py",
-        "  132 bytes in 6 files, 1 of them by LFS, as the hub does by default",
+        "  132 bytes in 6 files, 1 of them by LFS, the hub's default",
         "left out: .DS_Store",
     ]
 
@@ -43,15 +43,15 @@ def test_everything_is_told_without_network_and_without_the_hubs_client(
         ({"configs/metadata.json": "{}"}, "no version"),
         ({"configs/metadata.json": '{"version": "a b"}'}, "the version 'a b'"),
         ({"LICENSE": None}, "no LICENSE"),
-        ({"docs/scan.nii.gz": "x", "runs/a": "x"}, "data or results of yours: docs/scan.nii.gz, runs/"),
+        ({"docs/scan.nii.gz": "x", "runs/a": "x"}, "your data or results: docs/scan.nii.gz, runs/"),
         ({"configs/a.json": '{"n": [{"_target_": "pipeline.networks.VNet"}]}'}, "export it first: lightskip export"),
         ({"configs/a.json": '{"n": "$from pipeline.data import x"}'}, "export it first: lightskip export"),
         ({"configs/a.json": "{"}, "not JSON"),
         ({"configs/sub/a.json": "{"}, "not JSON"),
         ({"configs/a.yaml": "n: {_target_: pipeline.networks.VNet}"}, "export it first: lightskip export"),
         ({"configs/sub/a.yml": "n: $import pipeline.data"}, "export it first: lightskip export"),
-        ({"configs/a.json": json.dumps({"token": "hf_" + "a" * 34})}, "a token of the hub in configs/a.json"),
-        ({"scripts/a.py": "x = 'hf_" + "a" * 34 + "'"}, "a token of the hub in scripts/a.py"),
+        ({"configs/a.json": json.dumps({"token": "hf_" + "a" * 34})}, "an access token of the hub in configs/a.json"),
+        ({"scripts/a.py": "x = 'hf_" + "a" * 34 + "'"}, "an access token of the hub in scripts/a.py"),
         ({"configs/metadata.json": json.dumps({"version": "1" * 5000 + "!"})}, "the version '1"),
         ({"configs/metadata.json": '{"version": "\\u0661.0"}'}, "the version"),
     ],
@@ -76,7 +76,7 @@ def test_a_repository_that_the_hub_would_refuse(bundle: Make, repo: str) -> None
         ({"LICENSE": "ours"}, "license: unknown"),
         ({"docs/README.md": "---\nlicense: mit\n---\n"}, "shown as text"),
         ({"docs/README.md": None}, "none: write docs/README.md"),
-        ({"docs/README.md": None, "README.md": "x"}, "README.md, as it is"),
+        ({"docs/README.md": None, "README.md": "x"}, "README.md, unchanged"),
     ],
 )
 def test_what_becomes_of_the_model_card(bundle: Make, changed: dict[str, str | None], card: str) -> None:

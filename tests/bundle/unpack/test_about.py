@@ -12,10 +12,10 @@ Make = Callable[..., Path]
 
 
 def test_what_a_bundle_says_of_itself_and_what_is_here(bundle: Make) -> None:
-    told = read_about(bundle(), ["LICENSE", "configs/metadata.json"])
-    assert (told.name, told.version, told.task) == ("Spleen", "0.2.0", "Segmentation of the spleen")
-    assert (told.licence, told.data_licence, told.intended_use) == ("Apache License", False, "")
-    found = {one.name: (one.wanted, one.installed, one.words) for one in told.packages}
+    about = read_about(bundle(), ["LICENSE", "configs/metadata.json"])
+    assert (about.name, about.version, about.task) == ("Spleen", "0.2.0", "Segmentation of the spleen")
+    assert (about.licence, about.data_licence, about.intended_use) == ("Apache License", False, "")
+    found = {one.name: (one.wanted, one.installed, one.words) for one in about.packages}
     assert found == {
         "monai": ("1.0.0", version("monai"), "newer here"),
         "nibabel": ("99.1", version("nibabel"), "older here"),

@@ -15,7 +15,7 @@ from pipeline.data.errors import InputError
 Make = Callable[..., Path]
 
 
-def special(archive: Path, name: str, mode: int) -> None:
+def add_special_file(archive: Path, name: str, mode: int) -> None:
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16
@@ -23,7 +23,7 @@ def special(archive: Path, name: str, mode: int) -> None:
         opened.writestr(info, "/etc/passwd")
 
 
-def patched(archive: Path, offset: int, value: bytes, *, name: bytes = b"spleen/configs/inference.json") -> None:
+def patch_entry(archive: Path, offset: int, value: bytes, *, name: bytes = b"spleen/configs/inference.json") -> None:
     """Change bytes of a member's entry in the list at the zip's end, counted from the entry's start."""
     content = bytearray(archive.read_bytes())
     entry = content.rindex(b"PK\x01\x02", 0, content.rindex(name))
@@ -42,7 +42,7 @@ def test_a_bundle_comes_out_as_python_unzips_it(zipped: Make, tmp_path: Path, ro
         opened.extractall(theirs)
     files = {path.relative_to(ours): path.read_bytes() for path in ours.rglob("*") if path.is_file()}
     assert files == {p.relative_to(theirs / root): p.read_bytes() for p in theirs.rglob("*") if p.is_file()}
-    # Without a folder in it, the zip gives its own name.
+    # A zip without a folder is the source of the name.
     assert (name, left_out) == ("spleen" if root else "download", [])
 
 
@@ -66,7 +66,7 @@ def test_names_are_checked_as_the_zip_has_them(zipped: Make, name: str) -> None:
 def test_a_name_with_a_null_byte_is_not_cut_there(zipped: Make) -> None:
     archive = zipped({"spleen/a.jsonX.exe": "x"})
     archive.write_bytes(archive.read_bytes().replace(b"a.jsonX.exe", b"a.json\0.exe"))
-    with pytest.raises(InputError, match="a character that is not shown"):
+    with pytest.raises(InputError, match="an invisible character"):
         read_members(archive)
 
 
@@ -75,14 +75,14 @@ def test_a_name_with_a_null_byte_is_not_cut_there(zipped: Make) -> None:
 )
 def test_links_and_devices_are_refused(zipped: Make, mode: int, what: str) -> None:
     archive = zipped()
-    special(archive, "spleen/models", mode | 0o777)
+    add_special_file(archive, "spleen/models", mode | 0o777)
     with pytest.raises(InputError, match=what):
         read_members(archive)
 
 
 def test_encrypted_files_are_refused(zipped: Make) -> None:
     archive = zipped()
-    patched(archive, 8, struct.pack("<H", 1))
+    patch_entry(archive, 8, struct.pack("<H", 1))
     with pytest.raises(InputError, match="encrypted"):
         read_members(archive)
 
@@ -99,7 +99,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked_and_may_be_allowed(zipped: Make
 @pytest.mark.parametrize("declared", [5, 10_000])
 def test_bytes_are_those_that_are_declared(zipped: Make, tmp_path: Path, declared: int) -> None:
     archive = zipped()
-    patched(archive, 24, struct.pack("<I", declared))
+    patch_entry(archive, 24, struct.pack("<I", declared))
     _, members, _ = read_members(archive)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="a damaged zip"):
@@ -131,7 +131,7 @@ def test_many_files_are_refused_at_once(zipped: Make, monkeypatch: pytest.Monkey
 
 def test_another_byte_within_a_file_is_told(zipped: Make, tmp_path: Path) -> None:
     archive = zipped()
-    patched(archive, 16, b"\0\0\0\0")
+    patch_entry(archive, 16, b"\0\0\0\0")
     _, members, _ = read_members(archive)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="Bad CRC-32"):
@@ -144,7 +144,7 @@ def test_another_byte_within_a_file_is_told(zipped: Make, tmp_path: Path) -> Non
         (b"", "an empty file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
         (b"\n<!DOCTYPE html><html>", "a web page"),
-        (b"\x1f\x8b\x08 a tar.gz", "a file that is no zip"),
+        (b"\x1f\x8b\x08 a tar.gz", "a file that is not a zip"),
     ],
 )
 def test_what_is_no_zip_is_told_apart(tmp_path: Path, content: bytes, found: str) -> None:
@@ -171,7 +171,10 @@ def test_a_mistyped_path_names_the_nearest(zipped: Make) -> None:
 
 @pytest.mark.parametrize(
     ("root", "more", "found"),
-    [("deep/spleen/", {}, "deep/spleen/configs/metadata.json"), ("spleen/", {"other/x": ""}, "not all files in one")],
+    [
+        ("deep/spleen/", {}, "deep/spleen/configs/metadata.json"),
+        ("spleen/", {"other/x": ""}, "not all files in its folder"),
+    ],
 )
 def test_what_is_no_bundle_or_more_than_one(zipped: Make, root: str, more: dict[str, str], found: str) -> None:
     with pytest.raises(InputError, match=found):
@@ -181,7 +184,7 @@ def test_what_is_no_bundle_or_more_than_one(zipped: Make, root: str, more: dict[
 def test_a_zip_of_something_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
         opened.writestr("photos/1.jpg", "x")
-    with pytest.raises(InputError, match=r"1 files, and no configs/metadata\.json"):
+    with pytest.raises(InputError, match=r"1 file, but no configs/metadata\.json"):
         read_members(tmp_path / "a.zip")
 
 
@@ -198,5 +201,5 @@ def test_a_disk_that_is_or_becomes_full(zipped: Make, tmp_path: Path, monkeypatc
         with pytest.raises(InputError, match="a disk that became full"):
             extract(archive, members, tmp_path / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))
-    with pytest.raises(InputError, match="5 bytes of room"):
+    with pytest.raises(InputError, match="5 bytes free"):
         extract(archive, members, tmp_path / "out")

@@ -72,7 +72,7 @@ def test_no_path_of_a_list_leaves_the_bundle(folder: Path, path: str) -> None:
 def test_what_monai_would_mix_into_the_list_is_refused(folder: Path, more: dict[str, object]) -> None:
     entries = [{"path": "models/model.pt", "url": "https://x/y", "hash_val": "", "hash_type": ""}]
     (folder / "large_files.json").write_text(json.dumps({"large_files": entries, **more}))
-    with pytest.raises(InputError, match="the list large_files alone"):
+    with pytest.raises(InputError, match="only the list large_files"):
         verify_checksums(folder, ["large_files.json"])
 
 

@@ -42,7 +42,7 @@ def test_a_name_that_means_something_is_not_taken_by_itself(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     archive = zipped(root=root)
-    with pytest.raises(InputError, match="name another folder with -o"), open_bundle(archive):
+    with pytest.raises(InputError, match="choose another folder with -o"), open_bundle(archive):
         pass
     with open_bundle(archive, output=tmp_path / "mine") as found:
         assert found.examination.problems == []
@@ -111,7 +111,7 @@ def test_what_is_there_is_neither_replaced_nor_mixed_with(zipped: Make, tmp_path
         target.write_text("mine")
     else:
         target.mkdir()
-    with pytest.raises(InputError, match="something there already"), open_bundle(archive, output=target):
+    with pytest.raises(InputError, match="an existing file or folder"), open_bundle(archive, output=target):
         pass
     assert entries(tmp_path) == ["download.zip", "spleen"]
 
@@ -119,7 +119,7 @@ def test_what_is_there_is_neither_replaced_nor_mixed_with(zipped: Make, tmp_path
 def test_what_came_meanwhile_is_not_replaced(zipped: Make, tmp_path: Path) -> None:
     with open_bundle(zipped(), output=tmp_path / "b") as found:
         (tmp_path / "b").mkdir()
-        with pytest.raises(InputError, match="something there already"):
+        with pytest.raises(InputError, match="an existing file or folder"):
             found.place()
     assert entries(tmp_path) == ["b", "download.zip"]
 
@@ -144,7 +144,7 @@ def test_a_look_unpacks_where_temporary_files_go(zipped: Make, tmp_path: Path, m
     with open_bundle(archive, look=True) as found:
         assert found.target is None
         assert entries(scratch) == [found.folder.parent.name]
-        with pytest.raises(ValueError, match="no place"):
+        with pytest.raises(ValueError, match="no target folder"):
             found.place()
     assert entries(scratch) == []
 

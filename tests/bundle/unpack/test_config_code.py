@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from pipeline.bundle.unpack.config_code import Text, list_config_code
+from pipeline.bundle.unpack.config_code import CodeText, list_config_code
 from pipeline.bundle.unpack.reading import nodes_of, read_config
 
 YAML = """\
@@ -23,7 +23,7 @@ def write(folder: Path, content: object, name: str = "train.json") -> Path:
     return folder
 
 
-def listed(folder: Path, content: object, *, name: str = "train.json") -> dict[str, Text]:
+def list_texts(folder: Path, content: object, *, name: str = "train.json") -> dict[str, CodeText]:
     return {one.id: one for one in list_config_code(write(folder, content, name), [name])}
 
 
@@ -43,7 +43,7 @@ def test_everything_that_runs_is_found_where_monai_finds_it(tmp_path: Path) -> N
         "+added": {"_target_": "UNet"},
         "hidden": "$[1, 2][0#__import__('os').system('id') or 1\n]",
     }
-    found = listed(tmp_path, content)
+    found = list_texts(tmp_path, content)
     parser = ConfigParser()
     with pytest.warns(UserWarning, match="Can't merge"):
         parser.read_config(tmp_path / "train.json")
@@ -62,7 +62,7 @@ def test_a_key_that_stands_twice_hides_nothing(tmp_path: Path) -> None:
 
 
 def test_yaml_is_read_as_text_and_its_aliases_once(tmp_path: Path) -> None:
-    found = listed(tmp_path, YAML, name="train.yaml")
+    found = list_texts(tmp_path, YAML, name="train.yaml")
     assert {key: one.text for key, one in found.items()} == {
         "imports#0": "$import glob",
         "base#x": "$1 + 1",
@@ -93,7 +93,7 @@ def test_a_bomb_of_aliases_stays_small(tmp_path: Path) -> None:
     ],
 )
 def test_configs_that_a_macro_reads_are_listed(tmp_path: Path, macro: str, kind: str | None) -> None:
-    assert [one.kind for one in listed(tmp_path, {"a": macro}).values()] == ([] if kind is None else [kind])
+    assert [one.kind for one in list_texts(tmp_path, {"a": macro}).values()] == ([] if kind is None else [kind])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_configs_that_a_macro_reads_are_listed(tmp_path: Path, macro: str, kind:
     ],
 )
 def test_other_settings_that_run_something(tmp_path: Path, content: object, places: dict[str, str]) -> None:
-    assert {key: one.kind for key, one in listed(tmp_path, content).items()} == places
+    assert {key: one.kind for key, one in list_texts(tmp_path, content).items()} == places
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "\ufeff{]"])

@@ -25,11 +25,11 @@ def test_a_folder_is_looked_at_whole_and_its_links_are_told(bundle: Make, tmp_pa
         "scripts/a.py",
     ]
     assert sorted(found.odd) == [
-        ".git: not looked at",
-        "docs/link.txt: a link to ../../outside.txt, outside of the bundle",
+        ".git: not examined",
+        "docs/link.txt: a link to ../../outside.txt, outside the bundle",
         "docs/within.txt: a link to ../LICENSE",
         "round: a link to round",
-        "up: a link to .., outside of the bundle",
+        "up: a link to .., outside the bundle",
     ]
     assert found.problems == ["models/model.pt: an empty file"]
 

@@ -43,7 +43,7 @@ def test_a_script_is_listed_with_its_lines_imports_and_checksum(bundle: Make) ->
         ("docs/README.md", b"# a", None),
         (".vscode/tasks.json", b"{}", "settings of a tool"),
         ("docs/.ENVRC", b"", "settings of a tool"),
-        # A pickle is one by its first bytes, whatever it is called.
+        # Pickles are recognised by their first bytes, not their name.
         ("models/weights.bin", pickle.dumps({}, protocol=2), "a pickle"),
         ("docs/table.dat", pickle.dumps({}, protocol=5), "a pickle"),
         ("docs/table", pickle.dumps(os.getcwd, protocol=0), "a pickle"),
@@ -64,15 +64,15 @@ def test_programs_are_found_by_name_and_content(tmp_path: Path, file: str, conte
     ("file", "note"),
     [
         # With the bundle's folder on Python's path these come before the installed ones.
-        ("numpy.py", "can be imported in place of the installed module numpy"),
-        ("torch/__init__.py", "can be imported in place of the installed module torch"),
-        ("json.py", "can be imported in place of the installed module json"),
-        ("scripts/json.py", "can be imported in place of the installed module json"),
-        ("json.cpython-311-x86_64-linux-gnu.so", "can be imported in place of the installed module json"),
+        ("numpy.py", "can be imported instead of the installed module numpy"),
+        ("torch/__init__.py", "can be imported instead of the installed module torch"),
+        ("json.py", "can be imported instead of the installed module json"),
+        ("scripts/json.py", "can be imported instead of the installed module json"),
+        ("json.cpython-311-x86_64-linux-gnu.so", "can be imported instead of the installed module json"),
         ("scripts/a/json.py", None),
         ("torch/other.py", None),
         ("mine.py", None),
-        ("__init__.py", "can be imported in place of the module that has the name of the bundle's folder"),
+        ("__init__.py", "can be imported instead of the module with the name of the bundle's folder"),
     ],
 )
 def test_a_module_that_takes_the_place_of_another_is_noted(tmp_path: Path, file: str, note: str | None) -> None:
@@ -84,9 +84,9 @@ def test_a_module_that_takes_the_place_of_another_is_noted(tmp_path: Path, file:
 @pytest.mark.parametrize(
     ("content", "lines", "note"),
     [
-        (b"x = = 1", 1, "not Python as it stands (SyntaxError)"),
-        (b"x = '\0'", None, "not Python as it stands"),
-        (b"(" * 500, 1, "not Python as it stands"),
+        (b"x = = 1", 1, "not valid Python (SyntaxError)"),
+        (b"x = '\0'", None, "not valid Python"),
+        (b"(" * 500, 1, "not valid Python"),
         (b"#" * (4 * 2**20 + 1), None, "more than 4 MiB"),
     ],
 )

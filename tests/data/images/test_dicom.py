@@ -53,7 +53,7 @@ def series(tmp_path: Path) -> Path:
 
 def test_the_header_has_the_place_that_the_voxels_get(series: Path) -> None:
     header, volume = read_header(series), read_volume(str(series))
-    assert (header.shape, header.modality, header.axes, header.placed) == (SHAPE, "CT", 3, True)
+    assert (header.shape, header.modality, header.axes, header.has_orientation) == (SHAPE, "CT", 3, True)
     np.testing.assert_array_equal(volume.voxels, VOXELS)
     for one in (header, volume.header):
         np.testing.assert_allclose(one.affine, affine(), atol=1e-5)

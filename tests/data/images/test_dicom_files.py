@@ -21,7 +21,7 @@ def test_a_slice_is_known_without_its_ending(written: Path) -> None:
     one = read_slice(str(written))
     assert one is not None
     assert (other_content(one.storage), unreadable_packing(one.syntax)) == (None, None)
-    assert (one.size, one.frames, one.dtype, one.whole) == ((4, 5), 1, "int16", True)
+    assert (one.size, one.frames, one.dtype, one.is_complete) == ((4, 5), 1, "int16", True)
 
 
 @pytest.mark.parametrize("content", [b"", b"DICM", bytes(128) + b"DIC", bytes(129) + b"DICM"])
@@ -46,6 +46,6 @@ def test_a_folder_gives_its_dicom_files_sorted(written: Path) -> None:
 def test_a_real_series_in_jpeg_2000_can_be_read(real_data: Path) -> None:
     slices, damaged = read_slices(str(real_data / "ct_dicom"))
     assert (len(slices), damaged) == (20, [])
-    assert {(other_content(one.storage), unreadable_packing(one.syntax), one.whole) for one in slices} == {
+    assert {(other_content(one.storage), unreadable_packing(one.syntax), one.is_complete) for one in slices} == {
         (None, None, True)
     }

@@ -114,7 +114,7 @@ def test_notices_a_truncated_uncompressed_file(tmp_path, kept):
         ("a.png", b"plain" * 200, "no image"),
         ("a.nrrd", b"plain" * 200, "no image"),
         ("a.mha", b"plain" * 200, "no image"),
-        ("a.dcm", b"plain" * 200, "no DICOM that can be read"),
+        ("a.dcm", b"plain" * 200, "no readable DICOM file"),
     ],
 )
 def test_names_what_is_no_image(tmp_path, name, content, message):
@@ -272,7 +272,7 @@ def test_a_header_without_its_voxels_is_told_by_their_name(tmp_path, header):
     read_volume(str(tmp_path / header))
     (voxels,) = (path for path in tmp_path.iterdir() if path.name != header)
     voxels.unlink()
-    with pytest.raises(InputError, match=f"without its voxels: no {voxels.name} beside it") as raised:
+    with pytest.raises(InputError, match=f"without its voxels: no {voxels.name} next to it") as raised:
         read_volume(str(tmp_path / header))
     assert raised.value.kind == "missing"
 
@@ -315,6 +315,6 @@ def test_a_folder_that_is_no_series_is_told(tmp_path, folder, found):
 
 def test_the_voxels_of_a_pair_without_their_header_are_told(tmp_path):
     (tmp_path / "a.img").write_bytes(b"voxels")
-    with pytest.raises(InputError, match=r"voxels without their header: no a\.hdr beside it") as raised:
+    with pytest.raises(InputError, match=r"voxels without their header: no a\.hdr next to it") as raised:
         read_volume(str(tmp_path / "a.img"))
     assert raised.value.kind == "missing"

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pipeline.data.check_grid import header_problems
+from pipeline.data.check_grid import find_header_problems
 from pipeline.data.errors import InputError
 from pipeline.data.images.door import open_image, read_header, read_volume
 from pipeline.data.images.files import image_files, parts_of
@@ -84,8 +84,8 @@ def test_axes_scale_and_translation_give_the_place(tmp_path: Path, name: str, ve
     volume = read_volume(path)
     np.testing.assert_array_equal(volume.voxels, VOXELS)
     np.testing.assert_allclose(volume.affine, LPS_AFFINE)
-    assert (volume.header.spacing, volume.stored, volume.header.placed) == ((1.5, 2.0, 3.0), "int16", False)
-    assert [one.kind for one in header_problems(path, volume, VOXELS.shape)] == ["form-missing"]
+    assert (volume.header.spacing, volume.stored, volume.header.has_orientation) == ((1.5, 2.0, 3.0), "int16", False)
+    assert [one.kind for one in find_header_problems(path, volume, VOXELS.shape)] == ["form-missing"]
     with open_image(path) as image:
         np.testing.assert_array_equal(image.slab(1, 3), VOXELS[:, :, 1:3])
 
@@ -98,8 +98,8 @@ def test_the_axes_orientation_counts(tmp_path: Path, key: str) -> None:
     volume = read_volume(write_store(tmp_path / "a.ome.zarr", axes=axes))
     expected = np.array([[0, 2, 0, 20], [0, 0, 3, 30], [-1.5, 0, 0, -10], [0, 0, 0, 1]])
     np.testing.assert_allclose(volume.affine, expected)
-    assert volume.header.placed
-    assert list(header_problems("a", volume, VOXELS.shape)) == []
+    assert volume.header.has_orientation
+    assert list(find_header_problems("a", volume, VOXELS.shape)) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_is_no_single_image_is_refused(tmp_path: Path) -> None:
         "times": (write_store(tmp_path / "t.zarr", times, axes=axes, steps=()), "2 points of time"),
         "unit": (write_store(tmp_path / "u.zarr", axes=[*AXES[:2], AXES[2] | {"unit": "parsec"}]), "in parsec"),
         "axes": (write_store(tmp_path / "x.zarr", axes=[*AXES[:2], {"name": "w"}]), r"w \(unknown\)"),
-        "affine": (write_store(tmp_path / "f.zarr", steps=[{"type": "affine"}]), "the type 'affine'"),
+        "affine": (write_store(tmp_path / "f.zarr", steps=[{"type": "affine"}]), "of type 'affine'"),
     }
     for path, found in cases.values():
         with pytest.raises(InputError, match=found) as raised:
@@ -192,7 +192,7 @@ def test_the_nifti_header_of_a_store_counts(tmp_path: Path, kind: Any, version: 
     volume = read_volume(path)
     np.testing.assert_allclose(volume.voxels, VOXELS * 0.5 - 10)
     np.testing.assert_allclose(volume.affine, affine, atol=1e-6)
-    assert volume.header.placed
+    assert volume.header.has_orientation
     scan = LoadScand(keys="image", ensure_channel_first=True)({"image": path})["image"]
     np.testing.assert_allclose(scan.numpy()[0], VOXELS * 0.5 - 10)
     np.testing.assert_allclose(scan.affine, affine, atol=1e-6)

@@ -106,8 +106,8 @@ def test_a_label_map_without_scan_is_named(tmp_path):
 def test_participants_and_description_are_read(tmp_path):
     two_subjects(tmp_path)
     (tmp_path / "participants.tsv").write_text("participant_id\tSite\tage\nsub-01\tnorth\t7\n2\tsouth\tn/a\n")
-    told = {"Name": "Brains", "License": "CC0", "ReferencesAndLinks": ["one", "two"], "BIDSVersion": "1.8.0"}
-    (tmp_path / "dataset_description.json").write_text(json.dumps(told))
+    entries = {"Name": "Brains", "License": "CC0", "ReferencesAndLinks": ["one", "two"], "BIDSVersion": "1.8.0"}
+    (tmp_path / "dataset_description.json").write_text(json.dumps(entries))
     found = find_bids(tmp_path)
     assert [dict(case.columns) for case in found.training] == [
         {"site": "north", "age": "7"},
@@ -144,7 +144,9 @@ def test_malformed_tables_and_empty_trees_are_explained(tmp_path):
         find_bids(tmp_path)
     make(tmp_path, "sub-1/anat/sub-1_dseg.nii.gz")
     (tmp_path / "dseg.tsv").write_text("value\tname\n1\tx\n")
-    with pytest.raises(InputError, match=r"dseg\.tsv: found the columns value, name; expected index and name"):
+    with pytest.raises(
+        InputError, match=r"dseg\.tsv: found the columns value, name; expected the columns index and name"
+    ):
         find_bids(tmp_path)
     (tmp_path / "participants.tsv").write_text("id\tage\nsub-1\t7\n")
     with pytest.raises(InputError, match=r"participants\.tsv: .*a column participant_id"):

@@ -48,7 +48,7 @@ def test_a_file_is_recognised_by_its_ending(tmp_path, name, expected):
 
 def test_an_unknown_folder_is_told_what_was_looked_for(tmp_path):
     make(tmp_path, "images/a.png", "labels/a.png")
-    with pytest.raises(InputError, match=r"holds images/, labels/; .*dataset_description.json.*--images"):
+    with pytest.raises(InputError, match=r"contains images/, labels/; .*dataset_description.json.*--images"):
         layout_of(tmp_path)
     make(tmp_path, "Task04/imagesTr/a_0000.nii.gz")
     with pytest.raises(InputError, match=f"give the folder {tmp_path / 'Task04'}"):
@@ -77,8 +77,11 @@ def test_patterns_and_tables_are_found(tmp_path):
         ({}, "source: found none"),
         ({"source": "nowhere"}, "nowhere: found no such folder"),
         ({"source": Path(__file__)}, "a file of another kind"),
-        ({"source": ".", "layout": "msd", "suffixes": ["T1w"]}, "the option --suffix, which says nothing"),
-        ({"source": ".", "layout": "nnunet", "dataset_dir": "."}, "the option --dataset_dir, which says nothing"),
+        ({"source": ".", "layout": "msd", "suffixes": ["T1w"]}, "the option --suffix, which this layout does not use"),
+        (
+            {"source": ".", "layout": "nnunet", "dataset_dir": "."},
+            "the option --dataset_dir, which this layout does not use",
+        ),
         ({"source": ".", "layout": "coco"}, "'coco'; expected msd or nnunet or bids or table"),
         ({"images": ["*.png"], "derivatives": "x"}, "the option --derivatives"),
     ],

@@ -96,11 +96,28 @@ def test_images_without_label_map_are_refused_by_name_or_become_what_was_asked(t
     ]
 
 
+def test_files_with_equal_names_are_refused_by_their_paths(tmp_path):
+    make(tmp_path, *(f"{case}/{name}.png" for case in ("p1", "p2") for name in ("ct", "seg")), "p3/seg.png")
+    with pytest.raises(InputError, match=r"1 file without a partner: p3/seg\.png \(no image p3/ct\.png\);"):
+        find_globs(["*/ct.png"], "*/seg.png", dataset_dir=tmp_path)
+    make(tmp_path, "p3/ct.png", "p4/ct.png", "p5/ct.png")
+    with pytest.raises(InputError, match=rf"without a label map: {tmp_path}/p4/ct\.png, {tmp_path}/p5/ct\.png;"):
+        find_globs(["*/ct.png"], "*/seg.png", dataset_dir=tmp_path)
+    found = find_globs(["*/ct.png"], "*/seg.png", dataset_dir=tmp_path, unlabelled="ignore")
+    assert found.left_out == [f"2 without a label map ({tmp_path}/p4/ct.png, {tmp_path}/p5/ct.png)"]
+
+
+def test_a_filled_pattern_names_the_missing_file(tmp_path):
+    make(tmp_path, "a/x/y/l.png", "b/x/i.png")
+    with pytest.raises(InputError, match=r"no image b/x/y/i\.\*"):
+        find_globs(["b/**/i.*"], "a/**/l.*", dataset_dir=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (["i/*.png"], "l/*.png", r"1 files without a partner: lonely\.png"),
-        (["i/*.png", "j/*.png"], None, r"1 files without a partner: b\.png"),
+        (["i/*.png"], "l/*.png", r"1 file without a partner: l/lonely\.png \(no image i/lonely\.png\)"),
+        (["i/*.png", "j/*.png"], None, r"1 file without a partner: i/b\.png \(no image j/b\.png\)"),
         (["i/*.png"], "x/*.png", r"x/\*\.png: found no file in"),
         (["i/*.png"], "l/*_*.png", "different numbers of wildcards"),
         (["i/*.png"], "i/*.png", "the same pattern twice"),
@@ -108,7 +125,7 @@ def test_images_without_label_map_are_refused_by_name_or_become_what_was_asked(t
         (["notes/*.txt"], None, r"files of unknown formats: a\.txt"),
         (["two/*.*"], None, "the same case as .*two/a.nii.gz"),
         ([], "l/*.png", "no pattern"),
-        (["i/[z-yab].png"], None, "a pattern with a mistake"),
+        (["i/[z-yab].png"], None, "a malformed pattern"),
     ],
 )
 def test_patterns_that_do_not_fit_are_explained(tmp_path, images, labels, message):

@@ -29,9 +29,9 @@ def test_folds_subjects_columns_and_both_kinds_of_test_items_are_read(tmp_path):
 
 
 def test_what_the_source_says_of_itself_is_kept_and_the_rest_is_not(tmp_path):
-    told = {"name": "Toy", "reference": "r", "release": "1", "modality": {"0": "CT"}, "labels": {"0": "background"}}
-    write(tmp_path, **told, license="CC0", numTraining=99, tensorImageSize="3D")
-    assert find_msd(tmp_path).described == told | {"licence": "CC0"}
+    entries = {"name": "Toy", "reference": "r", "release": "1", "modality": {"0": "CT"}, "labels": {"0": "background"}}
+    write(tmp_path, **entries, license="CC0", numTraining=99, tensorImageSize="3D")
+    assert find_msd(tmp_path).described == entries | {"licence": "CC0"}
 
 
 def test_entries_for_hidden_files_of_macos_are_left_out(tmp_path):

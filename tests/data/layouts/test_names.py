@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.data.layouts.names import channels_by_index, given_labels, labels_by_value
+from pipeline.data.layouts.names import channels_by_index, labels_by_value, parse_label_names
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_both_directions_become_value_to_name_by_value(named):
     ("named", "message"),
     [
         ({"background": 0, "whole": [1, 2], "core": [2]}, r"regions of several values: whole, core.*--label-names"),
-        ({"background": 0, "liver": 1, "ignore": 2}, "not to be trained on"),
+        ({"background": 0, "liver": 1, "ignore": 2}, "voxels without a class"),
         ({"0": "background", "1": "a", "2": "a"}, "the label name a twice"),
         ({"a": 1, "b": 1}, "the label value 1 twice"),
         ({"0": "membrane", "1": "cell"}, 'value 0 with the name "membrane"'),
@@ -38,8 +38,8 @@ def test_labels_that_are_no_classes_are_explained(named, message):
 
 
 def test_given_labels_are_numbered_or_have_their_values():
-    assert given_labels(["background", "liver"]) == {"0": "background", "1": "liver"}
-    assert given_labels(["255=cell", "0=background"]) == {"0": "background", "255": "cell"}
+    assert parse_label_names(["background", "liver"]) == {"0": "background", "1": "liver"}
+    assert parse_label_names(["255=cell", "0=background"]) == {"0": "background", "255": "cell"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_given_labels_are_numbered_or_have_their_values():
 )
 def test_given_labels_of_no_sense_are_refused(words):
     with pytest.raises(InputError, match=r"^--label-names: "):
-        given_labels(words)
+        parse_label_names(words)
 
 
 @pytest.mark.parametrize("named", [{"1": "PET", "0": "CT"}, {0: "CT", 1: "PET"}, ["CT", "PET"]])

@@ -74,17 +74,17 @@ def test_folds_are_those_that_validate_and_can_be_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ([{"train": ["liver_1"], "val": ["liver_2", "liver_10"]}], "only in the folder: liver_1"),
+        ([{"train": ["liver_1"], "val": ["liver_2", "liver_10"]}], "not in both: liver_1"),
         (
             [
                 {"train": ["liver_1", "liver_2"], "val": ["liver_10"]},
                 {"train": ["liver_10"], "val": ["liver_1"]},
                 {"train": ["liver_1", "liver_10"], "val": ["liver_2"]},
             ],
-            "does not train on all cases",
+            "not all cases outside",
         ),
         ([{"train": [], "val": ["liver_1", "liver_2", "liver_10"]}] * 2, "several splits validate on"),
-        ([{"train": ["liver_1"], "val": ["liver_1", "liver_2", "liver_10", "other"]}], "only in the splits.*other"),
+        ([{"train": ["liver_1"], "val": ["liver_1", "liver_2", "liver_10", "other"]}], "not in both: other"),
         ({"a": 1}, "splits of another form"),
     ],
 )
@@ -120,7 +120,7 @@ def test_unlabelled_training_images_become_test_items_when_asked(tmp_path):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (V2 | {"numTraining": 4}, "imagesTr: found 3 cases; expected the 4 of numTraining"),
+        (V2 | {"numTraining": 4}, "imagesTr: found 3 cases; expected 4 cases, the numTraining"),
         (V2 | {"file_ending": ".b2nd"}, r"dataset\.json: .*b2nd"),
         (["x"], "no object"),
         (V2 | {"dataset": {"a": {"images": "x"}}}, 'dataset "a"'),

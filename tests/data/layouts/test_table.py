@@ -68,8 +68,8 @@ def test_folds_can_be_left_alone(tmp_path):
         ("image,label,fold\na,l,-1\n", 'the fold "-1" in line 2'),
         ("image,label,part\na,l,val\n", 'the part "val" in line 2'),
         ("image,label,part\na,,training\n", "a training case without a label map in line 2"),
-        ("image,label\na,l\n,m\n", "nothing under image in line 3"),
-        ("image_0,image_1,label\na,,l\n", "nothing under image_1 in line 2"),
+        ("image,label\na,l\n,m\n", "an empty image in line 3"),
+        ("image_0,image_1,label\na,,l\n", "an empty image_1 in line 2"),
         ('image,label\n"a\nb",l\nc\n', "1 cells in line 4; expected 2"),
         ("image,label\na,l,x\n", "3 cells in line 2; expected 2"),
         ("image_0,image_2,label\na,b,l\n", "the columns image_0, image_2, label in line 1"),
@@ -79,7 +79,7 @@ def test_folds_can_be_left_alone(tmp_path):
         ("image,label,\na,l,x\n", "a column without a name"),
         ("image,label,subject,group\na,l,s,g\n", "both columns subject and group"),
         ("image,label\n", "found no row"),
-        ("", "found nothing"),
+        ("", "found an empty table"),
     ],
 )
 def test_mistakes_are_named_with_their_line(tmp_path, text, message):
@@ -88,7 +88,7 @@ def test_mistakes_are_named_with_their_line(tmp_path, text, message):
 
 
 def test_files_that_are_no_table_are_explained(tmp_path):
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="a file that is not UTF-8"):
         find_table(write(tmp_path, "image,label\nZoë,l\n", encoding="latin-1"))
     with pytest.raises(InputError, match="no readable file"):
         find_table(tmp_path / "nowhere.csv")

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
-from pipeline.prediction.parts import read_parts
+from pipeline.prediction.loaded_bundle import load_bundle
 
 
 @pytest.fixture
@@ -28,42 +28,42 @@ def change(bundle: Path, **keys: Any) -> None:
 
 
 def test_the_parts_are_the_plan_s(tiny_bundle: Path) -> None:
-    parts = read_parts(tiny_bundle, device="cpu")
-    assert (parts.channels, parts.spatial_dims, parts.classes) == (1, 3, 3)
-    assert parts.labels == {"background": 0, "core": 1, "rim": 2}
-    assert [(label.value, label.name) for label in parts.table] == [(1, "core"), (2, "rim")]
-    assert tuple(parts.inferer.roi_size) == (16, 16, 16)
-    assert parts.inferer.overlap == 0.5
-    assert parts.device == torch.device("cpu")
-    assert parts.sha256 == (hashlib.sha256((tiny_bundle / "models" / "model.pt").read_bytes()).hexdigest(),)
-    assert not parts.network.training
-    assert not any(parameter.requires_grad for parameter in parts.network.parameters())
+    bundle = load_bundle(tiny_bundle, device="cpu")
+    assert (bundle.channels, bundle.spatial_dims, bundle.classes) == (1, 3, 3)
+    assert bundle.labels == {"background": 0, "core": 1, "rim": 2}
+    assert [(label.value, label.name) for label in bundle.table] == [(1, "core"), (2, "rim")]
+    assert tuple(bundle.inferer.roi_size) == (16, 16, 16)
+    assert bundle.inferer.overlap == 0.5
+    assert bundle.device == torch.device("cpu")
+    assert bundle.sha256 == (hashlib.sha256((tiny_bundle / "models" / "model.pt").read_bytes()).hexdigest(),)
+    assert not bundle.network.training
+    assert not any(parameter.requires_grad for parameter in bundle.network.parameters())
 
 
 def test_the_grid_of_voxels_without_an_affine_is_the_bundle_s(bundle: Path) -> None:
-    np.testing.assert_array_equal(read_parts(bundle).own_affine, np.eye(4))
+    np.testing.assert_array_equal(load_bundle(bundle).own_affine, np.eye(4))
     config = bundle / "configs" / "inference.json"
     config.write_text(config.read_text().replace('"RAS"', '"LPS"'))
     content = json.loads(config.read_text())
     (resample,) = [one for one in content["preprocessing"]["transforms"] if one["_target_"] == "Spacingd"]
     resample["pixdim"] = [1.0, 2.0, 3.0]
     config.write_text(json.dumps(content))
-    np.testing.assert_array_equal(read_parts(bundle).own_affine, np.diag([-1.0, -2, 3, 1]))
+    np.testing.assert_array_equal(load_bundle(bundle).own_affine, np.diag([-1.0, -2, 3, 1]))
 
 
 def test_fast_lets_windows_overlap_by_a_quarter(tiny_bundle: Path) -> None:
-    assert read_parts(tiny_bundle, fast=True).inferer.overlap == 0.25
+    assert load_bundle(tiny_bundle, fast=True).inferer.overlap == 0.25
 
 
 def test_settings_reach_the_config(tiny_bundle: Path) -> None:
-    parts = read_parts(tiny_bundle, settings={"inferer#sw_batch_size": 7})
-    assert parts.inferer.sw_batch_size == 7
+    bundle = load_bundle(tiny_bundle, settings={"inferer#sw_batch_size": 7})
+    assert bundle.inferer.sw_batch_size == 7
 
 
 def test_logging_and_warnings_stay_as_they_were(tiny_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     loggers = [logging.getLogger(name) for name in (None, "monai", "monai.bundle.workflows", "pipeline")]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]
-    read_parts(tiny_bundle)
+    load_bundle(tiny_bundle)
     assert [(logger.level, logger.handlers) for logger in loggers] == before
     assert capfd.readouterr() == ("", "")
 
@@ -80,19 +80,19 @@ def test_logging_and_warnings_stay_as_they_were(tiny_bundle: Path, capfd: pytest
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], words: str, tiny_bundle: Path) -> None:
     with pytest.raises(InputError, match=words):
-        read_parts(tiny_bundle, **given)
+        load_bundle(tiny_bundle, **given)
 
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no configs/inference\.json"):
-        read_parts(tmp_path)
+        load_bundle(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "inference.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read as a config"):
-        read_parts(tmp_path)
+        load_bundle(tmp_path)
     (tmp_path / "configs" / "inference.json").write_text("{}")
     with pytest.raises(InputError, match="no key in_channels"):
-        read_parts(tmp_path)
+        load_bundle(tmp_path)
 
 
 def spoil_state(bundle: Path) -> None:
@@ -119,7 +119,7 @@ def train_on(bundle: Path) -> None:
 def test_weights_that_are_not_the_network_s_are_refused(spoil: Any, bundle: Path) -> None:
     spoil(bundle)
     with pytest.raises(InputError) as raised:
-        read_parts(bundle)
+        load_bundle(bundle)
     assert str(raised.value.where).endswith("models/model.pt")
 
 
@@ -128,15 +128,15 @@ def test_post_processing_of_another_make_is_refused(bundle: Path) -> None:
     post = content["postprocessing"]
     change(bundle, postprocessing=post | {"transforms": post["transforms"][1:]})
     with pytest.raises(InputError, match="post-processing by") as raised:
-        read_parts(bundle)
+        load_bundle(bundle)
     assert "monai.bundle run" in raised.value.remedy
 
 
 def test_mirroring_without_axes_is_refused(bundle: Path) -> None:
     change(bundle, mirror_axes=[])
-    read_parts(bundle)
+    load_bundle(bundle)
     with pytest.raises(InputError, match="--tta"):
-        read_parts(bundle, tta=True)
+        load_bundle(bundle, tta=True)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ def test_mirroring_without_axes_is_refused(bundle: Path) -> None:
 )
 def test_keys_that_prediction_sets_itself_are_refused(key: str, option: str, tiny_bundle: Path) -> None:
     with pytest.raises(InputError, match=f"--set {key}: .*use {option}"):
-        read_parts(tiny_bundle, settings={key: True})
+        load_bundle(tiny_bundle, settings={key: True})
 
 
 def test_a_misnamed_argument_is_told(tiny_bundle: Path) -> None:
     with pytest.raises(InputError, match="unexpected keyword argument 'sw_batchsize'"):
-        read_parts(tiny_bundle, settings={"inferer#sw_batchsize": 1})
+        load_bundle(tiny_bundle, settings={"inferer#sw_batchsize": 1})
 
 
 def test_the_program_keeps_what_is_its_own(tiny_bundle: Path) -> None:
@@ -161,7 +161,7 @@ def test_the_program_keeps_what_is_its_own(tiny_bundle: Path) -> None:
     np.random.seed(5)  # noqa: NPY002
     torch.backends.cudnn.deterministic = True
     try:
-        read_parts(tiny_bundle)
+        load_bundle(tiny_bundle)
         assert (torch.rand(1).item(), np.random.rand()) == expected  # noqa: NPY002
         assert torch.backends.cudnn.deterministic
         assert sys.excepthook is before[1]

@@ -1,4 +1,4 @@
-"""The parts of a bundle that prediction runs, from its own inference config, evaluated by MONAI."""
+"""A bundle loaded for prediction: its inference config evaluated by MONAI, and the network with its weights."""
 
 from __future__ import annotations
 
@@ -24,46 +24,47 @@ from nibabel.orientations import axcodes2ornt
 from numpy.typing import NDArray
 from torch import nn
 
-from ..bundle.launch_checks import check_given, config_files, read
-from ..bundle.trained_network import given_arguments
+from ..bundle.launch_checks import check_overrides_given, config_files, read
+from ..bundle.trained_network import find_given_arguments
 from ..data.errors import InputError
-from ..labelmaps.label_table import Label, label_table
-from .chains import REMEDY, cleaning, reading
-from .config import evaluated_config, explained, refuse_own, same_program
-from .members import loaded_members, one_network
-from .settings import device_name
+from ..labelmaps.label_table import Label, make_label_table
+from .chains import REMEDY, cleaning_transforms, split_preprocessing
+from .config import evaluate_config, explain_error, preserve_global_state, refuse_reserved
+from .members import combine_members, load_members
+from .settings import choose_device
 
-__all__ = ["Parts", "read_parts"]
+__all__ = ["LoadedBundle", "load_bundle"]
 
 _FAST_OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What prediction takes from a bundle.
+class LoadedBundle:
+    """A bundle, ready for prediction.
 
     Attributes:
-        bundle: its folder.
-        name: of the bundle, by its metadata.
-        version: likewise.
-        labels: value by name, 0 the background.
-        channels: of a scan.
+        folder: the bundle's folder.
+        name: the bundle's name in its metadata.
+        version: the bundle's version in its metadata.
+        labels: value by name; 0 is the background.
+        channels: channels of a scan.
         spatial_dims: 2 or 3.
-        device: where the network runs.
-        network: with its weights, ready for inference; averaged over mirrored inputs and checkpoints where asked.
-        loader: reads files, ``image`` of a case.
-        preprocessing: what the config does after reading.
-        inferer: sliding windows.
-        clean: post-processing of the label map, ``pred`` of a case.
+        device: device of the network.
+        network: the network with its weights, ready for inference; it averages over mirrored inputs and checkpoints if
+            requested.
+        loader: transform that reads the files in ``image`` of a case.
+        preprocessing: transforms after reading.
+        inferer: the config's sliding windows.
+        clean: post-processing of the label map in ``pred`` of a case.
         checkpoints: the files of the weights.
-        sha256: of each of these files.
+        sha256: checksum of each of these files.
         precision: number format of the network.
-        modality: of the scans, by the metadata.
-        runtime: what the network computes on, one of `RUNTIMES`.
-        converting: seconds that its conversion for another runtime than PyTorch took.
+        modality: modality of the scans in the metadata.
+        runtime: runtime of the network, one of `RUNTIMES`.
+        converting: seconds that converting the network for another runtime than PyTorch took.
     """
 
-    bundle: Path
+    folder: Path
     name: str
     version: str
     labels: dict[str, int]
@@ -85,11 +86,11 @@ class Parts:
     @property
     def table(self) -> list[Label]:
         """The foreground labels with their colours."""
-        return label_table(self.labels)
+        return make_label_table(self.labels)
 
     @property
     def own_affine(self) -> NDArray[np.float64]:
-        """Voxel to world (mm, RAS) of a scan that has the orientation and spacing of the network's grid already."""
+        """Voxel to world (mm, RAS), 4x4, of a scan with the orientation and spacing of the network's grid."""
         affine = np.eye(4)
         for transform in self.preprocessing.transforms:
             if isinstance(transform, Orientationd):
@@ -101,23 +102,23 @@ class Parts:
 
     @property
     def own_spacing(self) -> tuple[float, ...] | None:
-        """Spacing of the network's grid (mm); None where the config does not resample."""
+        """Spacing of the network's grid (mm); None if the config does not resample."""
         spacings = [t.spacing_transform.pixdim for t in self.preprocessing.transforms if isinstance(t, Spacingd)]
         return tuple(np.ravel(spacings[0]).tolist()) if spacings else None
 
     @property
     def masked(self) -> bool:
-        """Whether a scan is normalised by its voxels that are not zero."""
+        """Whether scans are normalised by their voxels that are not zero."""
         found = (t for t in self.preprocessing.transforms if isinstance(t, NormalizeIntensityd))
         return any(transform.normalizer.nonzero for transform in found)
 
     @property
     def classes(self) -> int:
-        """Channels that the network gives: one per label, the background's included."""
+        """Channels of the network's output: one per label, including the background."""
         return len(self.labels)
 
 
-def read_parts(
+def load_bundle(
     bundle: str | Path,
     *,
     checkpoints: Sequence[str | Path] = (),
@@ -127,61 +128,69 @@ def read_parts(
     postprocessing: bool = True,
     settings: Mapping[str, Any] | None = None,
     runtime: str = "pytorch",
-) -> Parts:
+) -> LoadedBundle:
     """Evaluate a bundle's inference config, as MONAI's runner does, and load the network's weights.
 
     Args:
         bundle: the bundle's folder, with rendered configs.
-        checkpoints: weights instead of the bundle's own; of several the probabilities are averaged.
-        device: ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        checkpoints: weights instead of the bundle's own; the probabilities of several are averaged.
+        device: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over the mirror axes that training used.
-        fast: windows overlap by a quarter instead of what the config says.
-        postprocessing: whether the label map is post-processed as the bundle declares.
+        fast: let windows overlap by a quarter, whatever the config says.
+        postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the config, by id.
-        runtime: what the network is to compute on, one of `RUNTIMES`; another than PyTorch needs ``device="cpu"``.
+        runtime: runtime to compute on, one of `RUNTIMES`; others than PyTorch need a CPU.
 
     Raises:
-        InputError: the folder is no bundle, a setting is not known or cannot work, weights are missing or others than
-            the network's, it cannot be converted for the runtime, or the config's post-processing is not what
-            `lightskip render` writes.
+        InputError: the folder is not a bundle, a setting is unknown or does not work, weights are missing or do not fit
+            the network, the network cannot be converted for the runtime, or the config's post-processing is not one
+            that `lightskip render` writes.
     """
-    bundle = Path(bundle).expanduser()
-    files = config_files("predict", bundle)
-    refuse_own(settings or {})
-    # An exported bundle has neither of the two: MONAI's runner would do nothing with them there.
+    device = choose_device(runtime, device)
+    refuse_reserved(settings or {})
+    folder = Path(bundle).expanduser()
+    overrides = {**_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
+    files = config_files("predict", folder)
     config = read(files[0])
-    given = {**_settings(device, tta and "tta" in config, fast), **(settings or {})}
-    if checkpoints:
-        given["checkpoint"] = str(Path(checkpoints[0]).expanduser())
-    check_given("predict", files, given)
-    with same_program():
-        # The scans come later, one by one.
-        workflow = evaluated_config(files, {**given, "dataset#data": [], **_unread(config)})
+    if "tta" not in config:
+        # An exported bundle has no such key; MONAI's runner would ignore it.
+        overrides.pop("tta", None)
+    check_overrides_given("predict", files, overrides)
+    network_given = find_given_arguments(_network_def(config), overrides)
+    # The scans come later, one by one, and each is checked then.
+    overrides["dataset#data"] = []
+    if "check_data" in config:
+        overrides["check_data"] = False
+    with preserve_global_state():
+        workflow = evaluate_config(files, overrides)
         try:
-            return _parts(
+            return _load(
                 workflow.parser,
-                bundle,
+                folder,
                 checkpoints,
                 tta=tta,
                 postprocessing=postprocessing,
                 runtime=runtime,
-                network_given=given_arguments(_network_def(config), given),
+                network_given=network_given,
             )
         except Exception as error:
-            raise explained(error) from error
+            raise explain_error(error) from error
         finally:
             workflow.finalize()
 
 
-def _settings(device: str, tta: bool, fast: bool) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+def _overrides(checkpoints: Sequence[str | Path], device: str, *, tta: bool, fast: bool) -> dict[str, Any]:
+    """Return the overrides of the config for prediction's own options."""
+    overrides: dict[str, Any] = {}
+    if checkpoints:
+        overrides["checkpoint"] = str(Path(checkpoints[0]).expanduser())
     if device != "auto":
-        settings["device"] = f"$torch.device({device_name(device)!r})"
+        overrides["device"] = f"$torch.device({device!r})"
     if tta:
-        settings["tta"] = True
+        overrides["tta"] = True
     if fast:
-        settings["inferer#overlap"] = _FAST_OVERLAP
-    return settings
+        overrides["inferer#overlap"] = _FAST_OVERLAP
+    return overrides
 
 
 def _network_def(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,16 +198,16 @@ def _network_def(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return definition if isinstance(definition, Mapping) else {}
 
 
-def _parts(
+def _load(
     parser: Any,
-    bundle: Path,
+    folder: Path,
     checkpoints: Sequence[str | Path],
     *,
     tta: bool,
     postprocessing: bool,
     runtime: str,
     network_given: Collection[str],
-) -> Parts:
+) -> LoadedBundle:
     network = parser.get_parsed_content("network")
     device = parser.get_parsed_content("device")
     paths = [Path(path).expanduser() for path in checkpoints] or [Path(parser.get_parsed_content("checkpoint"))]
@@ -206,34 +215,34 @@ def _parts(
     if tta and not axes:
         raise InputError(
             "--tta",
-            found=f"no mirror axes in {bundle}",
+            found=f"no mirror axes in {folder}",
             expected="a bundle that was trained with mirrored patches (mirror_axes of its plan)",
-            remedy="leave --tta out: mirrored scans are new to this network",
+            remedy="leave --tta out: this network has not seen mirrored scans",
         )
-    members = loaded_members(network, paths, device, given=network_given)
+    members = load_members(network, paths, device, given=network_given)
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
     start = time.perf_counter()
-    together = one_network(
+    network = combine_members(
         members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
     )
-    # PyTorch needs no conversion: not even the time of this call counts as one.
+    # PyTorch needs no conversion, so the time of the call does not count.
     converting = 0.0 if runtime == "pytorch" else time.perf_counter() - start
-    loader, preprocessing = reading(parser)
+    loader, preprocessing = split_preprocessing(parser)
     metadata = parser.get("_meta_", {})
-    return Parts(
-        bundle=bundle,
-        name=str(metadata.get("name", bundle.resolve().name)),
+    return LoadedBundle(
+        folder=folder,
+        name=str(metadata.get("name", folder.resolve().name)),
         version=str(metadata.get("version", "")),
         labels=_labels(parser, metadata),
         channels=channels,
         spatial_dims=spatial_dims,
         device=device,
-        network=together.to(device),
+        network=network.to(device),
         loader=loader,
         preprocessing=preprocessing,
         inferer=inferer,
-        clean=cleaning(parser, bundle) if postprocessing else Compose([]),
+        clean=cleaning_transforms(parser, folder) if postprocessing else Compose([]),
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision=str(parser.get_parsed_content("used_precision", default=ConfigItem("float32"))),
@@ -243,13 +252,8 @@ def _parts(
     )
 
 
-def _unread(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The override that leaves the config's own check of all scans out, where it has one."""
-    return {"check_data": False} if "check_data" in config else {}
-
-
 def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
-    """Values by name: the config's, or those that the metadata of an exported bundle give the network's channels."""
+    """Return the value of each label by name: from the config, or from the metadata of an exported bundle."""
     if "labels" in parser.get():
         return dict(parser.get_parsed_content("labels"))
     outputs = metadata.get("network_data_format", {}).get("outputs", {})

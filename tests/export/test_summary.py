@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.export.export import Made
-from pipeline.export.words import told
+from pipeline.export.export import ExportResult
+from pipeline.export.summary import summary_text
 
 SIZES = {"model.pt": 6_400_000, "model.ts": 1_250_000, "model.onnx": 40_000}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path: Path) -> ExportResult:
     models = tmp_path / "out" / "phantom" / "models"
     models.mkdir(parents=True)
     for name, size in SIZES.items():
@@ -21,11 +21,11 @@ def made(tmp_path: Path) -> Made:
     (models / "model.json").write_bytes(bytes(1_000))
     archive = tmp_path / "out" / "phantom_v1.0.0.zip"
     archive.write_bytes(bytes(3_000_000))
-    return Made(models.parent, archive, {1: (5, 32), 0: (16, 16)}, {"model.ts": 3.21e-6})
+    return ExportResult(models.parent, archive, {1: (5, 32), 0: (16, 16)}, {"model.ts": 3.21e-6})
 
 
 def test_sizes_differences_and_what_was_pruned(made):
-    lines = told(made).splitlines()
+    lines = summary_text(made).splitlines()
     # 6.4 + 1.25 + 0.04 + 0.01 + 0.001 MB.
     assert lines[0] == f"{made.folder}: 5 files, 7.7 MB"
     assert [" ".join(line.split()) for line in lines[1:5]] == [
@@ -40,17 +40,17 @@ def test_sizes_differences_and_what_was_pruned(made):
 
 
 def test_next_command_can_be_copied(made, monkeypatch):
-    last = told(made).splitlines()[-1]
+    last = summary_text(made).splitlines()[-1]
     words = shlex.split(last.removeprefix("next: "))
     assert words[:5] == ["python", "-m", "monai.bundle", "run", "--config_file"]
     assert words[5] == str(made.folder / "configs" / "inference.json")
     # As near as the shell sees it.
     monkeypatch.chdir(made.folder.parent)
-    assert told(made).splitlines()[0].startswith("phantom: ")
-    assert " phantom/configs/inference.json " in told(made)
+    assert summary_text(made).splitlines()[0].startswith("phantom: ")
+    assert " phantom/configs/inference.json " in summary_text(made)
 
 
 def test_less_is_said_where_less_was_made(made):
-    text = told(Made(made.folder, None, {}))
+    text = summary_text(ExportResult(made.folder, None, {}))
     assert "zip" not in text
     assert "pruned" not in text

@@ -1,0 +1,55 @@
+"""The text that `lightskip datalist` prints: what was found, what was left out, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .layouts.found import Found
+
+__all__ = ["format_summary"]
+
+
+def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str:
+    """Return what a new datalist contains, in aligned lines, then its path and the next command.
+
+    Args:
+        datalist: the datalist, as `make_datalist` returns it.
+        found: the cases that it was made from.
+        path: the file that it was written to.
+    """
+    training, test = datalist["training"], datalist.get("test", [])
+    rows = [
+        ("dataset", f"{datalist.get('name', found.folder.name)}, in {found.folder}"),
+        ("cases", f"{len(training)} training, {len(test)} test"),
+        ("folds", _fold_words(training)),
+        ("subjects", _subject_words([*training, *test])),
+        ("channels", _channel_words(datalist, training[0])),
+        ("labels", ", ".join(f"{value} {name}" for value, name in datalist.get("labels", {}).items()) or "no names"),
+        ("left out", "; ".join(found.left_out) or "nothing"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:{width}}  {words}" for name, words in rows]
+    return "\n".join([*lines, "", f"datalist: {path}", f"next: lightskip check {shlex.quote(str(path))}"])
+
+
+def _fold_words(training: Sequence[Mapping[str, Any]]) -> str:
+    sizes = Counter(item["fold"] for item in training)
+    return f"{len(sizes)}, with {', '.join(str(sizes[fold]) for fold in sorted(sizes))} cases"
+
+
+def _subject_words(items: Sequence[Mapping[str, Any]]) -> str:
+    subjects = [item["subject"] for item in items if "subject" in item]
+    if not subjects:
+        return "not known: each case counts as a subject of its own"
+    without = len(items) - len(subjects)
+    return f"{len(set(subjects))}" + (f", and {without} cases without a subject" if without else "")
+
+
+def _channel_words(datalist: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    files = len(item["image"]) if isinstance(item["image"], list) else 1
+    names = ", ".join(datalist.get("modality", {}).values()) or "no names"
+    return f"{names} ({files} {'file' if files == 1 else 'files'} per case)"

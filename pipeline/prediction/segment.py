@@ -1,0 +1,122 @@
+"""Segment a prepared scan window by window, so that memory does not grow with the number of classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..inference.places import compute_grid_change
+from ..inference.restore import ScanGridLabels
+from ..inference.windows import Windows
+from .loaded_bundle import LoadedBundle
+from .memory import Budget
+from .prediction import Prediction, Prepared
+
+__all__ = ["segment_scan"]
+
+
+def segment_scan(
+    bundle: LoadedBundle,
+    budget: Budget,
+    prepared: Prepared,
+    *,
+    probabilities: NDArray[np.float32] | None,
+    uncertainty: bool,
+    reserved: int,
+    progress: Callable[[float], Any] | None,
+) -> Prediction:
+    """Segment a prepared scan.
+
+    Args:
+        bundle: the loaded bundle.
+        budget: the memory that the prediction may take.
+        prepared: the scan in the network's grid.
+        probabilities: float32 array (*scan's shape, K) to fill with the probabilities, or None.
+        uncertainty: whether to return the entropy and its mean.
+        reserved: bytes of the memory that other work takes at the same time.
+        progress: called with the share of the windows that were done since the last call.
+
+    Raises:
+        InputError: the scan needs more memory than allowed.
+    """
+    start = time.perf_counter()
+    windows = Windows(bundle.inferer, prepared.image, classes=bundle.classes, device=bundle.device)
+    shape = _to_3d(prepared.scan_shape)
+    entropy = np.zeros(shape, np.float32) if uncertainty else None
+    restored = ScanGridLabels(
+        shape,
+        _to_3d(prepared.image.shape[1:]),
+        compute_grid_change(prepared.affine, prepared.scan_affine),
+        classes=bundle.classes,
+        probabilities=None if probabilities is None else probabilities.reshape(*shape, bundle.classes),
+        entropy=entropy,
+    )
+    timed = _TimedNetwork(bundle.network)
+    # The system counts these only once they are written to.
+    own = restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
+    strips = windows.strips(budget.strip_count(windows, prepared.scan_shape, reserved=reserved + own))
+    total = windows.count(len(strips))
+
+    def done(count: int) -> None:
+        if progress is not None:
+            progress(count / total)
+
+    for strip in strips:
+        for rows in windows.rows(timed, strip, done=done):
+            restored.add(rows.start, rows.logits, second=strip[0])
+    labels = _clean(bundle, restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
+    spent = time.perf_counter() - start
+    return Prediction(
+        labels,
+        prepared.scan_affine,
+        bundle.table,
+        probabilities,
+        None if entropy is None else entropy.reshape(prepared.scan_shape),
+        None if entropy is None else _mean_entropy(entropy, labels),
+        {"preparing": prepared.seconds, "network": timed.seconds, "windows": spent - timed.seconds},
+        prepared.notes,
+        prepared.header,
+    )
+
+
+def _clean(bundle: LoadedBundle, labels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
+    if not bundle.clean.transforms:
+        return labels
+    case = {"pred": MetaTensor(torch.as_tensor(labels)[None], affine=torch.as_tensor(affine))}
+    cleaned: NDArray[Any] = np.asarray(bundle.clean(case)["pred"].as_tensor()[0])
+    return cleaned.astype(labels.dtype, copy=False)
+
+
+def _to_3d(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape with three axes."""
+    return (*shape, 1, 1)[:3]
+
+
+def _mean_entropy(entropy: NDArray[np.float32], labels: NDArray[Any]) -> float:
+    inside = entropy.reshape(labels.shape)[labels > 0]
+    return float(inside.mean(dtype=np.float64)) if inside.size else float("nan")
+
+
+class _TimedNetwork:
+    """A network that counts the seconds that it computes."""
+
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+        self.network = network
+        self.seconds = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        start = time.perf_counter()
+        # As with MONAI's runner, whose configs set a seed: the output of a scan is always byte-identical.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            output = self.network(x)
+        if output.is_cuda:
+            torch.cuda.synchronize(output.device)
+        self.seconds += time.perf_counter() - start
+        return output
