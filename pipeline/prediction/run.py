@@ -91,6 +91,7 @@ class _Pipeline:
         self._writer = ThreadPoolExecutor(1) if overlap else None
         # MONAI's readers keep state while they read, so another thread needs its own.
         self._loader = copy.deepcopy(predictor.bundle.loader)
+        self._written: list[Result] = []
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +107,7 @@ class _Pipeline:
         """Yield the results, in the order of the jobs."""
         ahead: list[Future[Prepared]] = []
         writing: list[Future[Result]] = []
+        reported: set[str] = set()
         try:
             for job, following in zip(jobs, [*jobs[1:], None], strict=False):
                 self.bar.begin(job.scan.name)
@@ -114,11 +116,15 @@ class _Pipeline:
                     # Delete the result only once it is known, so that an interrupt does not lose it.
                     first = writing[0].result()
                     del writing[0]
+                    reported.add(first.name)
                     yield first
                 self.bar.end()
         except KeyboardInterrupt:
-            # Write and report the scans that were segmented before.
-            yield from (written.result() for written in writing)
+            # Write and report the scans that were segmented before. The interrupt may have come before `writing` had one.
+            if self._writer is not None:
+                self._writer.shutdown()
+            known = {result.name: result for result in (*self._written, *(future.result() for future in writing))}
+            yield from (result for name, result in known.items() if name not in reported)
             raise
         yield from (written.result() for written in writing)
 
@@ -200,7 +206,8 @@ class _Pipeline:
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))
         except Exception as error:
-            return failed(job, error)
+            result = failed(job, error)
+        self._written.append(result)
         return result
 
     def _voxels(self, scan: ScanInput) -> Callable[[], NDArray[Any]]:

@@ -98,7 +98,7 @@ def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path
 
 
 def test_bundles_without_weights_say_how_to_get_them(bundle, tmp_path):
-    with pytest.raises(InputError, match=r"no weights of its own yet.*--checkpoint RUN/model\.pt"):
+    with pytest.raises(InputError, match=r"no such file, and no training.*train first.*--checkpoint FILE"):
         export_bundle(bundle, tmp_path / "out", without=_QUICK)
     assert _left(tmp_path / "out") == []
 
@@ -114,7 +114,7 @@ def test_weights_of_another_network_are_refused(bundle, tmp_path):
 def test_configs_that_are_not_the_plans_are_refused(bundle, weights, tmp_path):
     config = bundle / "configs" / "train.json"
     config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(InputError, match=r"configs/train\.json differ.*lightskip render"):
+    with pytest.raises(InputError, match=r"differ from plan\.yaml: configs/train\.json.*lightskip render"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
 
 

@@ -20,7 +20,7 @@ from pipeline.prediction.inputs import ScanInput
 from pipeline.prediction.outputs import Outputs, Wanted
 from pipeline.prediction.prediction import Prediction
 from pipeline.prediction.records import Records
-from pipeline.prediction.result import Result, as_record
+from pipeline.prediction.result import Job, Result, as_record
 from pipeline.prediction.run import predict_scans
 
 SHAPE = (5, 4, 3)
@@ -292,6 +292,24 @@ def test_what_is_being_written_is_finished_after_an_interrupt(stub: Stub, two_th
     results = until_interrupted(start(stub, tmp_path))
     assert [(result.name, result.status) for result in results] == [("a", "done")]
     assert written(tmp_path) == ["a_seg.nii.gz"]
+
+
+def test_what_was_written_is_reported_if_the_interrupt_comes_right_after(
+    stub: Stub, two_threads: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = module._submit
+
+    def submit_and_interrupt(*arguments: Any) -> Any:
+        future = submit(*arguments)
+        if len(arguments) > 2 and isinstance(arguments[2], Job) and arguments[2].scan.name == "b":
+            future.result()
+            raise KeyboardInterrupt
+        return future
+
+    monkeypatch.setattr(module, "_submit", submit_and_interrupt)
+    results = until_interrupted(start(stub, tmp_path))
+    assert [(result.name, result.status) for result in results] == [("a", "done"), ("b", "done")]
+    assert written(tmp_path) == ["a_seg.nii.gz", "b_seg.nii.gz"]
 
 
 def test_finished_scans_are_skipped(stub: Stub, tmp_path: Path) -> None:
