@@ -120,7 +120,7 @@ class _Pipeline:
                     yield first
                 self.bar.end()
         except KeyboardInterrupt:
-            # Write and report the scans that were segmented before. The interrupt may have come before `writing` had one.
+            # Write and report what was segmented before, even if the interrupt came before `writing` had it.
             if self._writer is not None:
                 self._writer.shutdown()
             known = {result.name: result for result in (*self._written, *(future.result() for future in writing))}
