@@ -3,7 +3,6 @@ import hashlib
 import io
 import json
 import sys
-import time
 import tracemalloc
 
 import nibabel
@@ -428,16 +427,14 @@ def test_voxels_of_spoilt_cases_are_not_kept(tmp_path):
 
 
 @pytest.mark.real
-def test_real_cases_pass_quickly(real_data, request):
+def test_real_cases_pass(real_data, request):
     datalist = request.config.rootpath / "data_manifests" / "msd_task04_hippocampus.json"
     parts = ("training", "validation")
     folder = real_data / "hippocampus"
     cases = [case for part in parts for case in read_cases(datalist, folder, fold=0, part=part)]
     assert len(cases) == 208
-    start = time.perf_counter()
     check(cases, progress=False)
     check_scans(find_scans(folder / "imagesTr"), progress=False)
-    assert time.perf_counter() - start < 20
 
 
 @pytest.mark.real
