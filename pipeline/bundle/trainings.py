@@ -23,6 +23,7 @@ __all__ = [
     "list_trainings",
     "no_weights_error",
     "own_weights",
+    "refuse_two_choices",
 ]
 
 
@@ -136,6 +137,17 @@ def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None =
             f"--checkpoint {shorten_path(training.weights)}",
         )
     return Weights(training.weights, training)
+
+
+def refuse_two_choices(checkpoint: str | Path | None, training: str | Path | None) -> None:
+    """Raise InputError if both a file of weights and a training are named."""
+    if checkpoint is not None and training is not None:
+        raise InputError(
+            f"--training {training}",
+            found="--checkpoint as well",
+            expected="one of the two: both choose the weights",
+            remedy="leave one out",
+        )
 
 
 def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:

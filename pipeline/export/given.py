@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..bundle.plan import plan_file
 from ..bundle.render import check_rendered
-from ..bundle.trainings import choose_weights, no_weights_error
+from ..bundle.trainings import choose_weights, no_weights_error, refuse_two_choices
 from ..data.errors import InputError
 
 __all__ = ["require_lightskip_bundle", "require_rendered", "weights_file"]
@@ -62,13 +62,7 @@ def weights_file(bundle: Path, checkpoint: Path | None, training: str | None = N
         InputError: both are named, the training does not exist, or nothing is named and there are no weights or several
             trainings.
     """
-    if checkpoint is not None and training is not None:
-        raise InputError(
-            f"--training {training}",
-            found="--checkpoint as well",
-            expected="one of the two: both choose the weights",
-            remedy="leave one out",
-        )
+    refuse_two_choices(checkpoint, training)
     if checkpoint is not None:
         return checkpoint, ""
     weights = choose_weights(bundle, named=training)

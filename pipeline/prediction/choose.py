@@ -19,7 +19,7 @@ from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import check_rendered, write_rendered
-from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error
+from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error, refuse_two_choices
 from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
@@ -161,13 +161,7 @@ def _weights(
     bundle: Path, checkpoint: str | Path | None, training: str | Path | None, fold: int
 ) -> tuple[str | Path | None, str]:
     """Return the file of the weights (None: the config's), and a line that names them."""
-    if checkpoint is not None and training is not None:
-        raise InputError(
-            f"--training {training}",
-            found="--checkpoint as well",
-            expected="one of the two: both choose the weights",
-            remedy="leave one out",
-        )
+    refuse_two_choices(checkpoint, training)
     if checkpoint is not None:
         return checkpoint, ""
     weights = choose_weights(bundle, named=training, fold=fold)
