@@ -42,6 +42,12 @@ def outputs(*networks, spatial_dims=2):
         return [network(x) for network in networks]
 
 
+def assert_same(expected, found):
+    """Compare up to rounding: linear gates make outputs of some thousands, whose float32 has steps of 0.0005."""
+    scale = max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=2e-6)
+
+
 def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -55,7 +61,7 @@ def test_output_is_the_same_with_fewer_weights(spatial_dims, residual, merge, ma
     network = trained(skip, spatial_dims=spatial_dims, residual=residual)
     left = prune_skips(network)
     smaller = rebuilt(left)
-    torch.testing.assert_close(*outputs(network, smaller, spatial_dims=spatial_dims), rtol=0, atol=2e-6)
+    assert_same(*outputs(network, smaller, spatial_dims=spatial_dims))
     assert left.left_out == {0: (2, 4), 1: (1, 6)}
     # Gone: the selection weights, 4 and 6, and the kernels of the channels that are not selected, 2 and 1 per map.
     assert count(network) - count(smaller) == 10 + 3 * maps
@@ -76,7 +82,7 @@ def test_nothing_selected_hands_over_a_constant(residual):
     weights = {0: [0.01, 0.0, -0.02, 0.03], 1: WEIGHTS[1]}
     network = trained(HARD, weights=weights, residual=residual)
     left = prune_skips(network)
-    torch.testing.assert_close(*outputs(network, rebuilt(left)), rtol=0, atol=2e-6)
+    assert_same(*outputs(network, rebuilt(left)))
     assert left.left_out[0] == (4, 4)
     assert left.weights["decoder.1.skip.attend.conv.weight"].abs().sum() == 0
 
@@ -114,7 +120,7 @@ def test_each_level_has_its_own_skip(skip, expected):
     network = trained(skip)
     left = prune_skips(network)
     assert left.spec["skip"] == expected
-    torch.testing.assert_close(*outputs(network, rebuilt(left)), rtol=0, atol=2e-6)
+    assert_same(*outputs(network, rebuilt(left)))
 
 
 def test_one_skip_in_a_network_of_two_levels():
@@ -124,7 +130,7 @@ def test_one_skip_in_a_network_of_two_levels():
     left = prune_skips(network)
     assert left.spec["skip"] == [["at", {"channels": [0, 2]}]]
     smaller = rebuilt(left)
-    torch.testing.assert_close(*outputs(network, smaller), rtol=0, atol=2e-6)
+    assert_same(*outputs(network, smaller))
 
 
 def test_given_network_is_not_changed():
