@@ -25,7 +25,8 @@ class LevelSettings(Schema):
 
     ``kernel_size`` is a number, or a list with one per axis, for all levels; or a list with one of these per level, of
     which at least one is a list. ``strides`` has an entry per transition between levels: 2, or a list with 1 or 2 per
-    axis; None is 2 everywhere. The networks take both in the same form.
+    axis; None is 2 everywhere. The networks take both in the same form. ``recalibrate`` is squeeze & excitation after
+    the stages that ``recalibrate_at`` names.
     """
 
     name: str
@@ -35,6 +36,10 @@ class LevelSettings(Schema):
     norm: Layer
     act: Layer
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    recalibrate: Layer | None = None
+    recalibrate_at: list[Literal["encoder", "bottleneck", "decoder"]] = Field(
+        default_factory=lambda: ["encoder", "bottleneck", "decoder"]
+    )
 
     @property
     def target(self) -> str:
@@ -49,7 +54,8 @@ class LevelSettings(Schema):
 
     def settings(self) -> dict[str, Any]:
         """Return the network's arguments, without those that the task sets."""
-        return self.model_dump(mode="json", exclude={"name"})
+        unused = {"recalibrate", "recalibrate_at"} if self.recalibrate is None else set()
+        return self.model_dump(mode="json", exclude={"name", *unused})
 
     def size_divisor(self, axes: int) -> tuple[int, ...]:
         """Return, per axis, the number that must divide patch and window sizes (voxels): the product of its strides."""
@@ -103,9 +109,11 @@ class LevelSettings(Schema):
             )
         return value
 
-    @field_validator("norm", "act", mode="before")
+    @field_validator("norm", "act", "recalibrate", mode="before")
     @classmethod
-    def _check_layer(cls, value: Any) -> Any:
+    def _check_layer(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name == "recalibrate":
+            return value
         named = isinstance(value, str) and value != ""
         with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
         require(named or with_options, "must be a name such as instance, or [name, {option: value}]")

@@ -6,6 +6,7 @@ no settings of the training have to be repeated. Settings on the command line mu
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import nn
 
 from ..data.errors import InputError
 from ..networks import Network, Networks, build_network
+from ..networks.registry import normalise_spec
 from ..networks.skips import skip_per_level
 from ..networks.spec_file import read_spec, spec_file
 from .overrides import known_ids, normalise_id
@@ -93,12 +95,24 @@ def network_of_spec(
         return network
     if own is None or not isinstance(network, Network):
         raise _contradiction(where, f"the network {spec['name']}", f"a {type(network).__name__}", _DEFINITION)
+    spec = _complete(spec, network)
+    if spec == own:
+        return network
     _require_agreement(spec, own, where, given, levels=len(network.skips()))
     changed = [f"{key} {value!r}" for key, value in spec.items() if value != own.get(key)]
     logger.info(f"{where}: built the weights' network instead of the config's: {', '.join(changed)}")
     # An exported bundle has its own copy of the class.
     same_class = type(network) if spec["name"].lower() == own["name"].lower() else None
     return _build(spec, same_class, where)
+
+
+def _complete(spec: Mapping[str, Any], network: Network) -> dict[str, Any]:
+    """Return the spec with the defaults of arguments that its network did not have yet when it was written."""
+    if spec["name"].lower() != (network.spec or spec)["name"].lower():
+        return dict(spec)
+    parameters = inspect.signature(type(network)).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    return {"name": spec["name"], **normalise_spec(defaults), **spec}
 
 
 def _require_agreement(

@@ -7,14 +7,19 @@ a row in ``docs/skips.md``.
 
 from .contract import Network, Networks, build_network
 from .encoder_decoder import EncoderDecoder
+from .gates import AttentionGateSkip, ScalarSkip
 from .select_attend_transfer import selected_channels, sparsity
 from .skips import Skip, SkipConnection
+from .squeeze_excitation import Recalibration
 from .vnet import VNet
 
 __all__ = [
+    "AttentionGateSkip",
     "EncoderDecoder",
     "Network",
     "Networks",
+    "Recalibration",
+    "ScalarSkip",
     "Skip",
     "SkipConnection",
     "VNet",

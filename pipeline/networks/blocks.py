@@ -9,7 +9,7 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "require_one_of"]
+__all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "global_mean", "require_one_of"]
 
 # A layer's name, or a pair of its name and options, as in MONAI's configs.
 LayerSpec = str | tuple[str, dict[str, Any]]
@@ -40,6 +40,16 @@ def add(total: Tensor, other: Tensor) -> Tensor:
     if torch.is_grad_enabled() or total.dtype != other.dtype:
         return total + other
     return total.add_(other)
+
+
+def global_mean(x: Tensor) -> Tensor:
+    """Return each channel's mean, (N, C, *spatial) to (N, C, 1, ...) in float32. Can be scripted.
+
+    Axis by axis: ONNX Runtime adds the elements of a mean over all axes one after the other, which costs digits.
+    """
+    for axis in range(x.dim() - 1, 1, -1):
+        x = x.mean(axis, keepdim=True, dtype=torch.float32)
+    return x
 
 
 class Layers:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
-from .blocks import LayerSpec
+from .blocks import LayerSpec, require_one_of
 from .levels import size_divisor
 from .skips import SkipConnection, build_skip, skip_per_level
+from .squeeze_excitation import build_recalibration
 
-__all__ = ["DecoderStage", "EncoderDecoder", "EncoderStage", "MakeSkip"]
+__all__ = ["RECALIBRATED", "DecoderStage", "EncoderDecoder", "EncoderStage", "MakeSkip"]
+
+# Where squeeze & excitation blocks can be: after the encoder's stages, its deepest stage, and the decoder's stages.
+RECALIBRATED = ("encoder", "bottleneck", "decoder")
 
 
 class EncoderStage(Protocol):
@@ -57,10 +61,13 @@ class EncoderDecoder(nn.Module):
             channels of the next coarser feature map, and a :data:`MakeSkip`. It is called for the deepest level first.
         make_head: builds the module that maps the finest feature map to logits, from the number of its channels.
         deep_supervision: in training mode, return a list of logits, finest first, one per decoder level.
+        recalibrate: squeeze & excitation after stages: ``"cse"``, ``"sse"``, ``"scse"``, ``"project_excite"``, or a
+            pair of a name and its options. None for none. See :mod:`~pipeline.networks.squeeze_excitation`.
+        recalibrate_at: the stages: ``"encoder"`` (all but the deepest), ``"bottleneck"`` (the deepest), ``"decoder"``.
 
     Raises:
-        ValueError: ``skip`` has another form or length, a name in it is not registered, or a skip overrides
-            ``forward``.
+        ValueError: ``skip`` has another form or length, a name in it is not registered, a skip or recalibration does
+            not take its options, or a skip overrides ``forward``.
 
     Shapes: input (N, in_channels, *spatial), each spatial size divisible by its axis's entry of ``size_divisor``, the
     product of the axis's strides; output (N, out_channels, *spatial), logits.
@@ -98,6 +105,8 @@ class EncoderDecoder(nn.Module):
         make_stage: Callable[[int, int, MakeSkip], DecoderStage],
         make_head: Callable[[int], nn.Module],
         deep_supervision: bool = False,
+        recalibrate: LayerSpec | None = None,
+        recalibrate_at: Sequence[str] = RECALIBRATED,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -120,6 +129,10 @@ class EncoderDecoder(nn.Module):
             _refuse_own_forward(stage.skip)
             self.decoder.append(stage)
             widths.append(stage.out_channels)
+        places = ["encoder"] * (self.levels - 1) + ["bottleneck"]
+        self.recalibrate_encoder = self._build_recalibration(recalibrate, recalibrate_at, places, self.channels)
+        places = ["decoder"] * (self.levels - 1)
+        self.recalibrate_decoder = self._build_recalibration(recalibrate, recalibrate_at, places, widths[1:])
         self.head = make_head(widths[-1])
         pointwise = Conv[Conv.CONV, self.spatial_dims]
         self.deep_heads = nn.ModuleList(
@@ -139,16 +152,16 @@ class EncoderDecoder(nn.Module):
         """
         self._check_size(x)
         kept: list[Tensor] = []
-        for level, stage in enumerate(self.encoder):
-            x = stage(x)
+        for level, (stage, recalibrate) in enumerate(zip(self.encoder, self.recalibrate_encoder)):  # noqa: B905
+            x = recalibrate(stage(x))
             # The decoder runs deepest first. A light skip reduces the feature map now, so that memory does not
             # hold all of it until the decoder needs it.
             for i, up in enumerate(self.decoder):
                 if level + i + 2 == self.levels:
                     kept.append(up.skip.keep(x))
         outputs: list[Tensor] = []
-        for stage in self.decoder:
-            x = stage(x, kept.pop())
+        for stage, recalibrate in zip(self.decoder, self.recalibrate_decoder):  # noqa: B905
+            x = recalibrate(stage(x, kept.pop()))
             if self.deep_supervision:
                 outputs.append(x)
         logits = self.head(x)
@@ -158,6 +171,21 @@ class EncoderDecoder(nn.Module):
                 supervised.insert(1, head(outputs[i]))
             return supervised
         return logits
+
+    def _build_recalibration(
+        self, spec: LayerSpec | None, chosen: Sequence[str], places: Sequence[str], widths: Sequence[int]
+    ) -> nn.ModuleList:
+        """Return a module per stage: squeeze & excitation where ``chosen`` has the stage's place, else an identity."""
+        for place in chosen:
+            require_one_of("recalibrate_at", place, RECALIBRATED)
+        return nn.ModuleList(
+            [
+                nn.Identity()
+                if spec is None or place not in chosen
+                else build_recalibration(spec, spatial_dims=self.spatial_dims, channels=width)
+                for place, width in zip(places, widths, strict=True)
+            ]
+        )
 
     def _check_size(self, x: Tensor) -> None:
         if x.dim() != self.spatial_dims + 2:

@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -43,6 +44,31 @@ class Registry(LayerFactory):
             return cls
 
         return add
+
+    def build(self, name: str, options: Mapping[str, Any], *arguments: Any) -> Any:
+        """Construct an entry.
+
+        Args:
+            name: registered name; case is ignored.
+            options: its keywords.
+            arguments: positional arguments, which every entry takes.
+
+        Raises:
+            ValueError: the name is not registered, or the entry does not take an option. The message has the nearest
+                names.
+        """
+        cls = self[name]
+        parameters = inspect.signature(cls).parameters.values()
+        known = [each.name for each in parameters][len(arguments) :]
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+        for option in options:
+            if option not in known and not takes_any:
+                close = get_close_matches(str(option), known, n=1)
+                nearest = f"; did you mean '{close[0]}'?" if close else ""
+                takes = f"expected one of {', '.join(known)}" if known else "it takes none"
+                msg = f"the {self.noun} '{name.lower()}' does not take the option '{option}'; {takes}{nearest}"
+                raise ValueError(msg)
+        return cls(*arguments, **options)
 
 
 class NetworkRegistry(Registry):

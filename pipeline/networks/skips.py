@@ -19,12 +19,14 @@ from .blocks import LayerSpec
 from .levels import per_level
 from .registry import Registry
 
-__all__ = ["Skip", "SkipConnection", "build_skip", "skip_per_level"]
+__all__ = ["Skip", "SkipConnection", "SumSkip", "build_skip", "project_if_needed", "skip_per_level"]
 
 _FORMS = (
     'expected a name ("sat"), a pair of a name and its options (["sat", {"select": "hard"}]), '
     'or a list with one of these per level, finest first (["none", "sat"])'
 )
+# Options of a single skip that choose the levels at which it is.
+_CHOICES = frozenset({"only", "all_but"})
 
 
 Skip = Registry(
@@ -125,15 +127,24 @@ class ConcatSkip(SkipConnection):
 class SumSkip(SkipConnection):
     """Add the encoder feature map to the decoder's, through a 1x1 convolution if their channels differ."""
 
+    projects_early: Final[bool]
+
     def __init__(self, spatial_dims: int, encoder_channels: int, decoder_channels: int) -> None:
         super().__init__(decoder_channels=decoder_channels, transferred_channels=decoder_channels, merge="sum")
-        self.project: nn.Module = nn.Identity()
-        if encoder_channels != decoder_channels:
-            self.project = Conv[Conv.CONV, spatial_dims](encoder_channels, decoder_channels, kernel_size=1)
+        self.project = project_if_needed(spatial_dims, encoder_channels, decoder_channels)
+        self.projects_early = decoder_channels < encoder_channels
+
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Return the feature map, projected if that makes it smaller: shape (N, min(C_e, C_d), *spatial)."""
+        return self.project(encoder) if self.projects_early else encoder
+
+    def project_late(self, kept: Tensor) -> Tensor:
+        """Return the feature map in the decoder's channels, shape (N, C_d, *spatial)."""
+        return kept if self.projects_early else self.project(kept)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Return the feature map to add, shape (N, C_d, *spatial)."""
-        return self.project(kept)
+        return self.project_late(kept)
 
 
 @Skip.register("none")
@@ -156,25 +167,40 @@ class NoSkip(SkipConnection):
         return decoder
 
 
+def project_if_needed(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """Return a 1x1 convolution, or an identity if the channels are equal."""
+    if in_channels == out_channels:
+        return nn.Identity()
+    conv: nn.Module = Conv[Conv.CONV, spatial_dims](in_channels, out_channels, kernel_size=1)
+    return conv
+
+
 def skip_per_level(skip: LayerSpec | Sequence[LayerSpec], levels: int) -> list[LayerSpec]:
     """Return one skip per level.
 
     Args:
         skip: a registered name, a pair of a name and its options such as ``("sat", {"select": "hard"})``, or a list
-            with one of these per level, finest first.
+            with one of these per level, finest first. For a single skip the options can have ``only`` or ``all_but``:
+            a level or a list of levels, 0 is the finest. ``("concat", {"only": 0})`` is ``concat`` at the finest level
+            and ``none`` elsewhere; ``("concat", {"all_but": 0})`` is the opposite.
         levels: number of skips.
 
     Raises:
-        ValueError: it has none of these forms or another length, or a name in the list is not registered.
+        ValueError: it has none of these forms or another length, a name in the list is not registered, or a level does
+            not exist.
     """
     if _is_one_skip(skip):
-        return [skip] * levels
+        return _expand(skip, levels)
     if not isinstance(skip, list | tuple) or not all(_is_one_skip(entry) for entry in skip):
         msg = f"skip is {skip!r}; {_FORMS}"
         raise ValueError(msg)
     try:
         for entry in skip:
-            Skip[entry if isinstance(entry, str) else entry[0]]
+            name, options = split_args(entry)
+            Skip[name]
+            if chosen := _CHOICES & set(options):
+                msg = f"found {min(chosen)!r} in a list with a skip per level; expected it for a single skip"
+                raise ValueError(msg)
         return per_level("skip", skip, levels)
     except ValueError as error:
         # ("sat", "hard") means two names, one per level, but the user may have meant a name and its option.
@@ -198,12 +224,33 @@ def build_skip(
         decoder_channels: channels of the decoder's feature map.
 
     Raises:
-        ValueError: the name is not registered. The message has the nearest names.
-        TypeError: the skip connection does not accept an option.
+        ValueError: the name is not registered, or the skip does not take an option. The message has the nearest
+            names.
     """
     name, options = split_args(skip)
-    built: SkipConnection = Skip[name](spatial_dims, encoder_channels, decoder_channels, **options)
+    built: SkipConnection = Skip.build(name, options, spatial_dims, encoder_channels, decoder_channels)
     return built
+
+
+def _expand(skip: LayerSpec, levels: int) -> list[LayerSpec]:
+    """Return the skip at each level that ``only`` or ``all_but`` leave it, and ``none`` at the others."""
+    name, options = split_args(skip)
+    chosen = _CHOICES & set(options)
+    if not chosen:
+        return [skip] * levels
+    if len(chosen) > 1:
+        msg = f"skip is {skip!r}; expected 'only' or 'all_but', not both"
+        raise ValueError(msg)
+    (word,) = chosen
+    wanted = options[word] if isinstance(options[word], list | tuple) else [options[word]]
+    if not wanted or not all(type(level) is int and 0 <= level < levels for level in wanted):
+        msg = (
+            f"skip is {skip!r}; expected a level of 0 (the finest) to {levels - 1}, or a list of these, after '{word}': "
+            f"a network of {levels + 1} levels has {levels} skips"
+        )
+        raise ValueError(msg)
+    own: LayerSpec = (name, {key: value for key, value in options.items() if key not in _CHOICES})
+    return [own if (level in wanted) == (word == "only") else "none" for level in range(levels)]
 
 
 def _is_one_skip(skip: Any) -> TypeGuard[LayerSpec]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .blocks import Layers, LayerSpec, Repeat, TwoInputConv, add, require_one_of
 from .contract import Networks
-from .encoder_decoder import EncoderDecoder, MakeSkip
+from .encoder_decoder import RECALIBRATED, EncoderDecoder, MakeSkip
 from .levels import KernelSize, Strides, kernel_per_level, per_level, stride_per_transition
 from .skips import SkipConnection
 
@@ -55,6 +55,9 @@ class VNet(EncoderDecoder):
             channel counts with an attention map (16 + 1), for which convolution kernels are slow.
         head: ``"conv"`` is the published output stage (convolution, normalisation, activation, 1x1 convolution).
             ``"pointwise"`` is one 1x1 convolution, so the logits of a patch are not normalised by the patch itself.
+        recalibrate: squeeze & excitation after stages: a name, ``(name, options)``, or None for none. See
+            :class:`~pipeline.networks.EncoderDecoder`, also for ``recalibrate_at``.
+        recalibrate_at: the stages that have it.
 
     Raises:
         ValueError: per-level arguments differ in length, one has another form, a skip name is not registered, or a skip
@@ -88,6 +91,8 @@ class VNet(EncoderDecoder):
         skip: LayerSpec | Sequence[LayerSpec] = "concat",
         residual: str = "merged",
         head: str = "conv",
+        recalibrate: LayerSpec | None = None,
+        recalibrate_at: Sequence[str] = RECALIBRATED,
     ) -> None:
         levels = len(channels)
         if levels < 2:
@@ -124,6 +129,8 @@ class VNet(EncoderDecoder):
             make_stage=make_stage,
             make_head=lambda width: _make_head(layers[0], width, out_channels, head),
             deep_supervision=deep_supervision,
+            recalibrate=recalibrate,
+            recalibrate_at=recalibrate_at,
         )
 
 

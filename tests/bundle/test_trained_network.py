@@ -44,6 +44,8 @@ def test_the_spec_goes_before_the_config() -> None:
     # As an older version wrote it, without an argument that was added since.
     older = {key: value for key, value in spec(skip="none").items() if key != "head"}
     assert network_of_spec(own, older, FILE).spec == spec(skip="none")
+    older = {key: value for key, value in spec().items() if key != "recalibrate"}
+    assert network_of_spec(own, older, FILE) is own
 
 
 @pytest.mark.parametrize("same", ["SAT", ["sat", {}], ["sat"], ("sat",)])

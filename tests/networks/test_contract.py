@@ -37,6 +37,8 @@ def test_spec_is_the_name_and_every_argument_as_json_has_them():
         "skip": ["sat", {"select": "hard"}],
         "residual": "merged",
         "head": "conv",
+        "recalibrate": None,
+        "recalibrate_at": ["encoder", "bottleneck", "decoder"],
     }
 
 

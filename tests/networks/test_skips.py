@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline.networks import SkipConnection, VNet, selected_channels, sparsity
 from pipeline.networks.select_attend_transfer import Select
-from pipeline.networks.skips import build_skip
+from pipeline.networks.skips import build_skip, skip_per_level
 
 DECODER = torch.arange(2 * 2 * 2 * 2, dtype=torch.float32).reshape(2, 2, 2, 2)  # (N, C_d, X, Y)
 
@@ -44,6 +44,12 @@ def attention(encoder, weights, bias):
         ("at", 1, "concat", 3),
         ("st", 3, "concat", 5),
         ("sat", 1, "concat", 3),
+        ("cse", 2, "sum", 2),
+        ("sse", 2, "sum", 2),
+        ("scse", 2, "sum", 2),
+        ("project_excite", 2, "sum", 2),
+        ("scalar", 2, "sum", 2),
+        ("attention_gate", 3, "concat", 5),
     ],
 )
 def test_channels_as_announced(skip, transferred, merge, merged):
@@ -215,7 +221,7 @@ def test_weights_start_at_one():
     assert selected_channels(network) == {"decoder.0.skip": [0, 1, 2, 3]}
 
 
-@pytest.mark.parametrize("skip", ["concat", "sum", "none", "at"])
+@pytest.mark.parametrize("skip", ["concat", "sum", "none", "at", "scse", "scalar"])
 def test_sparsity_is_zero_without_selection(skip):
     term = sparsity(build(skip))
     assert term.shape == ()
@@ -285,8 +291,53 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
 
 @pytest.mark.parametrize("skip", [("concat", {"select": "hard"}), ("sat", {"selection": "hard"})])
 def test_an_unknown_option_is_refused(skip):
-    with pytest.raises(TypeError, match=next(iter(skip[1]))):
+    with pytest.raises(ValueError, match=f"does not take the option '{next(iter(skip[1]))}'"):
         build(skip)
+
+
+def test_a_mistyped_option_is_answered_with_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"expected one of select, threshold, maps, gate, merge; did you mean 'select'\?"
+    ):
+        build(("sat", {"selct": "hard"}))
+
+
+@pytest.mark.parametrize(
+    ("skip", "levels"),
+    [
+        (("concat", {"only": 0}), ["concat", "none", "none"]),
+        (("concat", {"all_but": 0}), ["none", "concat", "concat"]),
+        (["sat", {"maps": 2, "only": 2}], ["none", "none", ("sat", {"maps": 2})]),
+        (("SUM", {"only": [0, 2]}), ["SUM", "none", "SUM"]),
+        (("sum", {"all_but": [1, 2]}), ["sum", "none", "none"]),
+    ],
+)
+def test_short_forms_choose_levels(skip, levels):
+    def names(entries):
+        return [entry if isinstance(entry, str) or entry[1] else entry[0] for entry in entries]
+
+    assert names(skip_per_level(skip, 3)) == levels
+    network = VNet(2, 1, 2, channels=(2, 3, 4, 5), convs_per_level=[1] * 4, decoder_convs_per_level=[1] * 3, skip=skip)
+    found = [type(module) for module in network.skips().values()]
+    assert [kind.__name__ == "NoSkip" for kind in found] == [level == "none" for level in levels]
+
+
+@pytest.mark.parametrize(
+    ("skip", "message"),
+    [
+        (("concat", {"only": 7}), "expected a level of 0 .the finest. to 2, .* network of 4 levels has 3 skips"),
+        (("concat", {"only": 3}), "expected a level of 0 .the finest. to 2"),
+        (("concat", {"all_but": -1}), "expected a level of 0 .the finest. to 2"),
+        (("concat", {"only": []}), "expected a level of 0"),
+        (("concat", {"only": "finest"}), "expected a level of 0"),
+        (("concat", {"only": True}), "expected a level of 0"),
+        (("concat", {"only": 0, "all_but": 1}), "expected 'only' or 'all_but', not both"),
+        (["none", ("concat", {"only": 1}), "none"], "found 'only' in a list with a skip per level"),
+    ],
+)
+def test_levels_that_cannot_be(skip, message):
+    with pytest.raises(ValueError, match=message):
+        skip_per_level(skip, 3)
 
 
 def test_an_unknown_way_of_selecting_is_refused():
