@@ -38,7 +38,7 @@ class LevelSettings(Schema):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     recalibrate: Layer | None = None
     recalibrate_at: list[Literal["encoder", "bottleneck", "decoder"]] = Field(
-        default_factory=lambda: ["encoder", "bottleneck", "decoder"]
+        default=["encoder", "bottleneck", "decoder"]
     )
 
     @property

@@ -245,8 +245,8 @@ def _expand(skip: LayerSpec, levels: int) -> list[LayerSpec]:
     wanted = options[word] if isinstance(options[word], list | tuple) else [options[word]]
     if not wanted or not all(type(level) is int and 0 <= level < levels for level in wanted):
         msg = (
-            f"skip is {skip!r}; expected a level of 0 (the finest) to {levels - 1}, or a list of these, after '{word}': "
-            f"a network of {levels + 1} levels has {levels} skips"
+            f"skip is {skip!r}; expected a level of 0 (the finest) to {levels - 1}, or a list of these, after "
+            f"'{word}': a network of {levels + 1} levels has {levels} skips"
         )
         raise ValueError(msg)
     own: LayerSpec = (name, {key: value for key, value in options.items() if key not in _CHOICES})
