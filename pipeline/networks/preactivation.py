@@ -9,7 +9,7 @@ from typing import Any
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
-from .blocks import Layers, LayerSpec, add, require_one_of
+from .blocks import Layers, add, require_one_of
 
 __all__ = ["BLOCKS", "EXPANSION", "PreactivationLayers", "ResidualBlock", "build_block"]
 
@@ -133,20 +133,21 @@ def build_block(
         ValueError: ``kind`` is not one of the three.
     """
     require_one_of("block", kind, BLOCKS)
-    drop: list[nn.Module] = [nn.Dropout(dropout)] if dropout > 0 else []
+    # An identity for none, so that names of weights do not depend on it.
+    drop: nn.Module = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
     rise = [layers.upsample(up)] if up else []
     convs = layers.activate(in_channels)
     if kind == "simple":
         convs += [layers.max_pool(down)] if down else []
-        convs += [layers.spatial(in_channels, out_channels), *drop, *rise]
+        convs += [layers.spatial(in_channels, out_channels), drop, *rise]
     elif kind == "basic":
-        convs += [layers.spatial(in_channels, out_channels, down), *drop, *layers.activate(out_channels), *rise]
+        convs += [layers.spatial(in_channels, out_channels, down), drop, *layers.activate(out_channels), *rise]
         convs += [(finer or layers).spatial(out_channels, out_channels)]
     else:
         middle = out_channels // EXPANSION
         convs += [layers.project(in_channels, middle, down), *layers.activate(middle)]
         convs += [layers.spatial(middle, middle), *layers.activate(middle)]
-        convs += [layers.project(middle, out_channels), *drop, *rise]
+        convs += [layers.project(middle, out_channels), drop, *rise]
     return ResidualBlock(convs, _shortcut(layers, in_channels, out_channels, down, up) if short_skip else None)
 
 

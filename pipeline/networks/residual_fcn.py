@@ -107,10 +107,8 @@ class ResidualFCN(EncoderDecoder):
         kernels = kernel_per_level(kernel_size, spatial_dims=spatial_dims, levels=levels)
         drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         kinds = _kind_per_level(block, channels)
-        depths = _depth_per_level("blocks_per_level", blocks_per_level or _published_depths(kinds), levels - 1)
-        decoder_depths = depths[:-1]
-        if decoder_blocks_per_level is not None:
-            decoder_depths = _depth_per_level("decoder_blocks_per_level", decoder_blocks_per_level, levels - 2)
+        depths = _depth_per_level("blocks_per_level", blocks_per_level, _published_depths(kinds))
+        decoder_depths = _depth_per_level("decoder_blocks_per_level", decoder_blocks_per_level, depths[:-1])
         if kinds[-1] == "basic" and depths[-1] == 1:
             msg = "the deepest level has one basic block; expected at least two, of which the last goes up"
             raise ValueError(msg)
@@ -223,9 +221,10 @@ def _published_depths(kinds: Sequence[str]) -> list[int]:
     return depths
 
 
-def _depth_per_level(name: str, depths: Sequence[int], expected: int) -> list[int]:
-    checked = per_level(name, depths, expected, each=_EACH)
+def _depth_per_level(name: str, depths: Sequence[int] | None, default: Sequence[int]) -> list[int]:
+    """Return the depths, or the default for None. The default has the expected number of entries."""
+    checked = per_level(name, default if depths is None else depths, len(default), each=_EACH)
     if any(depth < 1 for depth in checked):
-        msg = f"{name} is {list(depths)}; expected at least one block per level"
+        msg = f"{name} is {checked}; expected at least one block per level"
         raise ValueError(msg)
     return checked
