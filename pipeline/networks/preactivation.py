@@ -138,7 +138,10 @@ def build_block(
     rise = [layers.upsample(up)] if up else []
     convs = layers.activate(in_channels)
     if kind == "simple":
-        convs += [layers.max_pool(down)] if down else []
+        if down:
+            # The maximum of an increasing function is the function of the maximum, on fewer voxels.
+            first = 1 if isinstance(convs[1], nn.ReLU | nn.LeakyReLU) else 2
+            convs.insert(first, layers.max_pool(down))
         convs += [layers.spatial(in_channels, out_channels), drop, *rise]
     elif kind == "basic":
         convs += [layers.spatial(in_channels, out_channels, down), drop, *layers.activate(out_channels), *rise]

@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
-from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.networks import ResidualFCN, SkipConnection
+from pipeline.networks import ResidualFCN, SkipConnection, build_network
+from pipeline.networks.prune import prune_skips
 
 # Simple and bottleneck, as published, in small: 3 and 2 bottlenecks, of which one stage is deeper on the way up.
 SMALL = {
@@ -203,16 +203,23 @@ def test_grids_and_widths_of_the_published_network():
 
 
 def multiply_adds(skip):
-    """Multiplications of the published network per voxel of the input."""
-    network = ResidualFCN(2, 1, 2, skip=skip).eval().to("meta")
-    with FlopCounterMode(display=False, depth=1) as counter, torch.no_grad():
-        network(torch.zeros(1, 1, 64, 64, device="meta"))
-    return counter.get_total_flops() / 2 / 64**2
+    """Multiplications of the published network's convolutions per voxel of the input."""
+    network = ResidualFCN(2, 1, 2, skip=skip).eval()
+    counts = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda conv, _, output: counts.append(conv.weight[0].numel() * output.numel()))
+    with torch.no_grad():
+        network(torch.zeros(1, 1, 64, 64))
+    return sum(counts) / 64**2
 
 
 def test_light_skips_need_three_quarters_of_the_multiplications_of_concat():
     concat = multiply_adds("concat")
-    for skip in ("at", ("sat", {"maps": 4, "merge": "sum", "gate": "linear"})):
+    # A third of them are what concatenation adds at the two finest levels: 32 to 32 channels, 3x3, and the projection
+    # of the short skip at the second.
+    assert concat - multiply_adds("sum") > 9 * 32 * 32 + (9 + 1) * 32 * 32 / 4
+    for skip in ("at", ("at", {"maps": 4, "merge": "sum", "gate": "linear"})):
         assert multiply_adds(skip) <= 0.75 * concat
 
 
@@ -281,6 +288,33 @@ def test_dropout_is_in_each_block(form, count):
     assert by_level == [[], [0.2], [0.3] * 2, [0.4] * deepest]
     # What goes up from the deepest level keeps its probability.
     assert [p for name, p in probabilities.items() if name.startswith("decoder.0.up")] == [0.4] * (3 - deepest)
+
+
+@pytest.mark.parametrize(
+    ("act", "function"), [("relu", F.relu), ("leakyrelu", F.leaky_relu), ("gelu", F.gelu), ("swish", F.silu)]
+)
+def test_pooling_takes_the_largest_activation(act, function):
+    network = ResidualFCN(2, 1, 2, **SIMPLE, act=act, norm=None, dropout=0.0, short_skips=False)
+    block = network.encoder[1].blocks[0]
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    conv = block.convs[3]
+    expected = conv(F.max_pool2d(function(x), 2))
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_hard_selection_can_be_pruned():
+    torch.manual_seed(0)
+    network = ResidualFCN(2, 1, 2, **SMALL, skip=("sat", {"select": "hard"})).eval()
+    with torch.no_grad():
+        for skip in network.skips().values():
+            skip.select.weight[1::2] = 0.01
+    pruned = prune_skips(network)
+    assert pruned.left_out == {0: (2, 4), 1: (3, 6), 2: (4, 8)}
+    smaller = build_network(pruned.spec).eval()
+    smaller.load_state_dict(pruned.weights)
+    x = torch.randn(1, 1, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(smaller(x), network(x), rtol=1e-5, atol=1e-5)
 
 
 def test_activation_in_place_leaves_what_the_short_skip_adds():
