@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .blocks import LayerSpec, require_one_of
 from .contract import Networks
-from .encoder_decoder import EncoderDecoder, MakeSkip
+from .encoder_decoder import RECALIBRATED, EncoderDecoder, MakeSkip
 from .levels import KernelSize, Strides, kernel_per_level, per_level, stride_per_transition
 from .preactivation import BLOCKS, EXPANSION, PreactivationLayers, build_block
 from .skips import SkipConnection
@@ -64,6 +64,10 @@ class ResidualFCN(EncoderDecoder):
         skip: the long skips: a name, ``(name, options)``, or a list with one of these per skip. ``sum`` is as
             published: the decoder's feature map goes through a 1x1 convolution where channels differ. ``none``
             switches them off.
+        recalibrate: squeeze & excitation after stages: a name, ``(name, options)``, or None for none. See
+            :class:`~pipeline.networks.EncoderDecoder`, also for ``recalibrate_at``.
+        recalibrate_at: the stages that have it. Where the deepest level has basic blocks, its last one, which goes up,
+            comes after the squeeze & excitation.
 
     Raises:
         ValueError: per-level arguments differ in length, one has another form, a block is unknown, a bottleneck's
@@ -98,6 +102,8 @@ class ResidualFCN(EncoderDecoder):
         dropout: float | Sequence[float] = 0.1,
         deep_supervision: bool = False,
         skip: LayerSpec | Sequence[LayerSpec] = "sum",
+        recalibrate: LayerSpec | None = None,
+        recalibrate_at: Sequence[str] = RECALIBRATED,
     ) -> None:
         levels = len(channels)
         if levels < 2:
@@ -112,20 +118,25 @@ class ResidualFCN(EncoderDecoder):
         if kinds[-1] == "basic" and depths[-1] == 1:
             msg = "the deepest level has one basic block; expected at least two, of which the last goes up"
             raise ValueError(msg)
+        # The finest level has no blocks. From here on, indices are levels.
+        kinds, depths, decoder_depths = ["", *kinds], [0, *depths], [0, *decoder_depths]
         layers = [PreactivationLayers(spatial_dims, kernel, norm, act) for kernel in kernels]
+
+        def make_block(level: int, in_channels: int, **change: Any) -> nn.Module:
+            options = {"dropout": drops[level], "short_skip": short_skips, **change}
+            return build_block(kinds[level], layers[level], in_channels, channels[level], **options)
 
         def make_blocks(level: int, width: int, count: int, down: tuple[int, ...] | None = None) -> _Stage:
             blocks: list[nn.Module] = []
             for _ in range(count):
-                options: dict[str, Any] = {"dropout": drops[level], "short_skip": short_skips, "down": down}
-                blocks.append(build_block(kinds[level - 1], layers[level], width, channels[level], **options))
+                blocks.append(make_block(level, width, down=down))
                 width, down = channels[level], None
             return _Stage(blocks, width)
 
+        # The last block of a level goes up. A basic one convolves on the finer grid, so the finer level's stage has it.
         encoder = [_Stage([layers[0].spatial(in_channels, channels[0])], channels[0])]
         for level in range(1, levels):
-            # The last basic block of the deepest level goes up, in the decoder.
-            count = depths[level - 1] - (level == levels - 1 and kinds[-1] == "basic")
+            count = depths[level] - (level == levels - 1 and kinds[level] == "basic")
             encoder.append(make_blocks(level, channels[level - 1], count, steps[level - 1]))
 
         def make_stage(level: int, below: int, make_skip: MakeSkip) -> _UpStage:
@@ -135,21 +146,17 @@ class ResidualFCN(EncoderDecoder):
             if skip.merge == "sum" and width != channels[level]:
                 project = [layers[level].project(width, channels[level])]
                 skip = make_skip(decoder_channels=channels[level])
-            if kinds[level] == "basic":
-                options: dict[str, Any] = {"dropout": drops[level + 1], "short_skip": short_skips}
-                options |= {"up": steps[level], "finer": layers[level]}
-                up = [build_block("basic", layers[level + 1], below, width, **options), *project]
+            if kinds[level + 1] == "basic":
+                up = [make_block(level + 1, below, up=steps[level], finer=layers[level]), *project]
             else:
                 # Projected first, which gives the same on fewer voxels.
                 up = [*project, layers[level].upsample(steps[level])]
             merged = skip.merged_channels
             if level == 0:
-                stage = _Stage([*layers[0].activate(merged), layers[0].spatial(merged, channels[0])], channels[0])
-            else:
-                # The last basic block of a level goes up, in the next stage.
-                count = decoder_depths[level - 1] - (kinds[level - 1] == "basic")
-                stage = make_blocks(level, merged, count)
-            return _UpStage(up, skip, stage)
+                last = [*layers[0].activate(merged), layers[0].spatial(merged, channels[0])]
+                return _UpStage(up, skip, _Stage(last, channels[0]))
+            count = decoder_depths[level] - (kinds[level] == "basic")
+            return _UpStage(up, skip, make_blocks(level, merged, count))
 
         super().__init__(
             in_channels=in_channels,
@@ -160,6 +167,8 @@ class ResidualFCN(EncoderDecoder):
             make_stage=make_stage,
             make_head=lambda width: layers[0].pointwise(width, out_channels),
             deep_supervision=deep_supervision,
+            recalibrate=recalibrate,
+            recalibrate_at=recalibrate_at,
         )
 
 

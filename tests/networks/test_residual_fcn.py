@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from pipeline.networks import ResidualFCN, SkipConnection, build_network
+from pipeline.networks import ResidualFCN, Skip, SkipConnection, build_network
 from pipeline.networks.prune import prune_skips
 
 # Simple and bottleneck, as published, in small: 3 and 2 bottlenecks, of which one stage is deeper on the way up.
@@ -300,6 +300,49 @@ def test_pooling_takes_the_largest_activation(act, function):
     conv = block.convs[3]
     expected = conv(F.max_pool2d(function(x), 2))
     torch.testing.assert_close(block(x), expected)
+
+
+@pytest.mark.parametrize("skip", [name.lower() for name in Skip.names])
+@pytest.mark.parametrize(("spatial_dims", "form"), [(2, BASIC), (3, SMALL)])
+def test_any_skip_fits(skip, spatial_dims, form):
+    network = ResidualFCN(spatial_dims, 1, 2, **form, skip=skip, deep_supervision=True)
+    outputs = network(torch.randn(2, 1, *[16] * spatial_dims))
+    assert [output.shape for output in outputs] == [(2, 2, *[size] * spatial_dims) for size in (16, 8, 4)]
+    sum(output.square().mean() for output in outputs).backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("skip", [["at", "sum", "concat"], ("concat", {"only": 1}), ("sum", {"all_but": [0, 2]})])
+def test_skips_differ_by_level(skip):
+    network = ResidualFCN(2, 1, 2, **SMALL, skip=skip)
+    names = [type(each).__name__ for each in network.skips().values()]
+    if isinstance(skip, list):
+        assert names == ["AttendTransfer", "SumSkip", "ConcatSkip"]
+    else:
+        assert names == ["NoSkip", "ConcatSkip" if skip[0] == "concat" else "SumSkip", "NoSkip"]
+    assert network(torch.zeros(2, 1, 16, 16)).shape == (2, 2, 16, 16)
+
+
+@pytest.mark.parametrize("form", [SMALL, BASIC])
+@pytest.mark.parametrize(
+    ("places", "added"),
+    # A cSE block on C channels with reduction 2 has C * C weights and C / 2 + C biases.
+    [(["encoder"], (4, 6, 8)), (["bottleneck"], (12,)), (["encoder", "bottleneck", "decoder"], (4, 6, 8) * 2 + (12,))],
+)
+def test_recalibration_follows_the_stages(form, places, added):
+    def size(**options):
+        return sum(p.numel() for p in ResidualFCN(2, 1, 2, **form, **options).parameters())
+
+    added_weights = sum(width * width + width // 2 + width for width in added)
+    assert size(recalibrate="cse", recalibrate_at=places) - size() == added_weights
+
+
+def test_recalibrated_network_can_be_scripted():
+    torch.manual_seed(0)
+    network = ResidualFCN(2, 1, 2, **BASIC, recalibrate="scse").eval()
+    x = torch.randn(1, 1, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.script(network)(x), network(x), rtol=0, atol=1e-6)
 
 
 def test_hard_selection_can_be_pruned():
