@@ -1,9 +1,15 @@
 """Residual FCN with a choice of long and short skip connections.
 
 Drozdzal, Vorontsov, Chartrand, Kadoury, Pal, "The Importance of Skip Connections in Biomedical Image Segmentation"
-(arXiv 1608.04117). Structure, widths, depths and blocks are those of the authors' published code. Bottleneck and simple
-blocks go up after their sum, which gives the same numbers as their code: 1x1 convolutions and nearest upsampling
-commute.
+(arXiv 1608.04117).
+
+Published: levels, widths, depths, blocks, both kinds of skips and dropout, as in the authors' code of October 2017. Its
+first version, of January 2017, has the last 3x3 convolution before the last long skip, and normalisation after it.
+Bottlenecks go up after their sum, which gives the same numbers as their code: 1x1 convolutions and nearest upsampling
+commute. Dropout then drops a value before it is repeated.
+
+LightSkip's choices: 3D, strides and kernels per axis, other depths, deep supervision, other skips, recalibration, and
+convolutions without bias before normalisation. What a skip concatenates enters the next stage's first normalisation.
 """
 
 from collections.abc import Sequence
@@ -66,8 +72,8 @@ class ResidualFCN(EncoderDecoder):
             switches them off.
         recalibrate: squeeze & excitation after stages: a name, ``(name, options)``, or None for none. See
             :class:`~pipeline.networks.EncoderDecoder`, also for ``recalibrate_at``.
-        recalibrate_at: the stages that have it. Where the deepest level has basic blocks, its last one, which goes up,
-            comes after the squeeze & excitation.
+        recalibrate_at: the stages that have it. Where a level has basic blocks, its last one, which goes up, comes
+            after the squeeze & excitation.
 
     Raises:
         ValueError: per-level arguments differ in length, one has another form, a block is unknown, a bottleneck's
