@@ -14,10 +14,12 @@ from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, Validat
 
 from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
 
-__all__ = ["Network", "OwnNetwork", "VNet", "network_component"]
+__all__ = ["Network", "OwnNetwork", "ResidualFCN", "VNet", "network_component"]
 
 # Arguments that the task sets. Configs have each of them once, and refer to it.
 _TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
+
+_Block = Literal["simple", "basic", "bottleneck"]
 
 
 class LevelSettings(Schema):
@@ -146,6 +148,33 @@ class VNet(LevelSettings):
         return value
 
 
+class ResidualFCN(LevelSettings):
+    """Settings of :class:`pipeline.networks.ResidualFCN`.
+
+    ``block`` and the numbers of blocks have an entry per level below the finest, ``decoder_blocks_per_level`` none for
+    the deepest level. None is the published rule, extended to other depths.
+    """
+
+    name: Literal["residual_fcn"] = "residual_fcn"
+    block: _Block | list[_Block] | None = None
+    blocks_per_level: list[PositiveInt] | None = None
+    decoder_blocks_per_level: list[PositiveInt] | None = None
+    short_skips: bool = True
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @field_validator("block", "blocks_per_level", "decoder_blocks_per_level")
+    @classmethod
+    def _check_levels(cls, value: Any, info: ValidationInfo) -> Any:
+        if "channels" in info.data and isinstance(value, list):
+            below = len(info.data["channels"]) - 1 - (info.field_name == "decoder_blocks_per_level")
+            require(
+                len(value) == below,
+                f"needs {below} entries, finest level first, for {len(info.data['channels'])} levels of "
+                f"network.channels: the finest has no blocks, a decoder has none at the deepest",
+            )
+        return value
+
+
 class OwnNetwork(Schema):
     """A network of the user's own: ``name`` is the import path of its class, every other key one of its arguments.
 
@@ -205,6 +234,7 @@ def _known_names() -> list[str]:
 
 Network = Annotated[
     Annotated[VNet, Tag("[vnet]")]  # one line per network
+    | Annotated[ResidualFCN, Tag("[residual_fcn]")]
     | Annotated[OwnNetwork, Tag("[own]")],
     Discriminator(_union_tag),
 ]

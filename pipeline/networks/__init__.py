@@ -8,6 +8,7 @@ a row in ``docs/skips.md``.
 from .contract import Network, Networks, build_network
 from .encoder_decoder import EncoderDecoder
 from .gates import AttentionGateSkip, ScalarSkip
+from .residual_fcn import ResidualFCN
 from .select_attend_transfer import selected_channels, sparsity
 from .skips import Skip, SkipConnection
 from .squeeze_excitation import Recalibration
@@ -19,6 +20,7 @@ __all__ = [
     "Network",
     "Networks",
     "Recalibration",
+    "ResidualFCN",
     "ScalarSkip",
     "Skip",
     "SkipConnection",

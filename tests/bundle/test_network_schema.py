@@ -60,11 +60,11 @@ def test_vnet_is_the_network_of_a_plan_that_names_none(tmp_path: Path) -> None:
     [
         (
             settings_of(name="vnett"),
-            r"line \d+: network.name must be one of vnet, or .* did you mean vnet\? \(found 'vnett'",
+            r"line \d+: network.name must be one of vnet, .*or .* did you mean vnet\? \(found 'vnett'",
         ),
         (
             settings_of(name="MyNet"),
-            r"network.name must be one of vnet, or the import path .*such as my_networks",
+            r"network.name must be one of vnet, .*or the import path .*such as my_networks",
         ),
         (settings_of(name=3), r"network.name should be a valid string \(found 3\)"),
         (settings_of(name="vnet", chanels=[4]), r"network.chanels is not .*did you mean network.channels"),
@@ -76,6 +76,33 @@ def test_vnet_is_the_network_of_a_plan_that_names_none(tmp_path: Path) -> None:
 def test_a_wrong_network_is_named_with_key_and_line(tmp_path: Path, network: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_plan(plan_with(tmp_path, network))
+
+
+RESIDUAL = {"name": "residual_fcn", "channels": [8, 8, 16], "kernel_size": 3, "norm": "batch", "act": "relu"}
+
+
+def test_residual_fcn_has_settings_of_blocks(tmp_path: Path) -> None:
+    blocks = {"block": ["simple", "bottleneck"], "blocks_per_level": [1, 2], "decoder_blocks_per_level": [2]}
+    plan = load_plan(plan_with(tmp_path, {**RESIDUAL, **blocks, "short_skips": False}))
+    network = build_network({"name": "residual_fcn", "in_channels": 1, "out_channels": 2, **plan.network.settings()})
+    assert plan.size_divisor == network.size_divisor == (4, 4, 4)
+    assert [len(stage.blocks) for stage in network.encoder] == [1, 1, 2]
+    assert len(network.decoder[0].blocks) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"block": "dense"}, r"network.block.* should be 'simple', 'basic' or 'bottleneck' \(found 'dense'\)"),
+        ({"block": ["simple"]}, r"network.block needs 2 entries, .* the finest has no blocks"),
+        ({"blocks_per_level": [1, 2, 3]}, r"network.blocks_per_level needs 2 entries"),
+        ({"decoder_blocks_per_level": [1, 2]}, r"network.decoder_blocks_per_level needs 1 entries"),
+        ({"blocks_per_level": [1, 0]}, r"network.blocks_per_level.* \(found 0\)"),
+    ],
+)
+def test_wrong_blocks_of_residual_fcn_are_named(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_with(tmp_path, {**RESIDUAL, **settings}))
 
 
 def test_a_network_of_ones_own_has_any_keys(tmp_path: Path) -> None:

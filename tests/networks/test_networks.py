@@ -9,12 +9,14 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import Network, Networks, Skip, SkipConnection, VNet, build_network
+from pipeline.networks import Network, Networks, ResidualFCN, Skip, SkipConnection, VNet, build_network
 
 from .toy_network import DenseToy
 
 CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
 STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per_level": (2, 1)}
+
+RESIDUAL = {"channels": CHANNELS, "blocks_per_level": (2, 2)}
 
 
 def thick(spatial_dims):
@@ -29,6 +31,9 @@ NETWORKS = {
     "vnet": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
     "vnet-thick": (VNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "residual": "decoder"}, 1),
+    "residual fcn": (ResidualFCN, lambda _: {**RESIDUAL, "block": ["simple", "bottleneck"]}, 2),
+    "residual fcn-basic": (ResidualFCN, lambda _: {**RESIDUAL, "block": "basic"}, 2),
+    "residual fcn-thick": (ResidualFCN, lambda spatial_dims: {**RESIDUAL, **thick(spatial_dims)}, 1),
     "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
