@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import Network, Networks, Skip, SkipConnection, VNet, build_network
+from pipeline.networks import Network, Networks, Skip, SkipConnection, UNet, VNet, build_network
 
 from .toy_network import DenseToy
 
@@ -29,6 +29,13 @@ NETWORKS = {
     "vnet": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
     "vnet-thick": (VNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "residual": "decoder"}, 1),
+    "unet": (UNet, lambda _: STAGES, 2),
+    "unet-thick": (UNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "down": "conv"}, 1),
+    "unet-residual": (
+        UNet,
+        lambda _: {"channels": CHANNELS, "encoder": "residual", "blocks_per_level": (1, 2, 1)},
+        2,
+    ),
     "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
@@ -47,6 +54,8 @@ PAIRS = [
     *(("vnet", skip) for skip in SKIPS if skip not in ("none", "sum", "sat4")),
     ("vnet-merged", "concat"),
     ("vnet-merged", "sat"),
+    ("unet", "concat"),
+    ("unet", "sat"),
     ("dense toy", "concat"),
 ]
 SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
