@@ -285,9 +285,7 @@ def test_depth_that_the_patch_cannot_hold_is_answered_with_sizes_that_fit(script
     network = UNet(3, 1, 2, channels=(2,) * 6, strides=[[2, 2, 1], *[2] * 4])
     if scripted:
         network = torch.jit.script(network)
-    message = (
-        r"\[16, 40, 8\] does not fit: .* multiple of \(32, 32, 16\); .* \[32, 32, 16\] and \[32, 64, 16\]"
-    )
+    message = r"\[16, 40, 8\] does not fit: .* multiple of \(32, 32, 16\); .* \[32, 32, 16\] and \[32, 64, 16\]"
     # TorchScript raises an error of its own.
     with pytest.raises((ValueError, torch.jit.Error), match=message):
         network(torch.zeros(1, 1, 16, 40, 8))
