@@ -237,6 +237,7 @@ class _UpStage(nn.Module):
         self.dropout = layers.dropout(dropout)
         self.up = draw_he(layers.up_type(in_channels, channels, kernel_size=stride, stride=stride))
         self.skip = skip
+        # One convolution, also for 64 + 1 channels: two of them (TwoInputConv) took longer at the published widths.
         first = layers.conv_act(skip.merged_channels, channels)
         self.convs = draw_he(nn.Sequential(first, *layers.stage(channels, convs - 1)))
 

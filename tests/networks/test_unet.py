@@ -261,6 +261,14 @@ def test_sums_in_place_change_neither_result_nor_input(encoder):
     assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize("encoder", ["plain", "residual"])
+def test_recalibration_has_its_weights_after_the_stages_named(encoder):
+    options = {**SMALL, "encoder": encoder, "skip": "none"}
+    places = {"recalibrate": "sse", "recalibrate_at": ("encoder", "decoder")}
+    # One weight per channel and a bias: levels 0 and 1 of the encoder, and of the decoder.
+    assert count(2, 1, 2, **options, **places) - count(2, 1, 2, **options) == 2 * (5 + 7)
+
+
 def test_convolutions_per_level():
     network = UNet(2, 1, 2, **SMALL, convs_per_level=(1, 2, 3), decoder_convs_per_level=(2, 1))
     assert [len(stage.convs) for stage in network.encoder] == [1, 2, 3]
