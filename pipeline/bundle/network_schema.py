@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, Validat
 
 from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
 
-__all__ = ["Network", "OwnNetwork", "ResidualFCN", "VNet", "network_component"]
+__all__ = "Network", "OwnNetwork", "ResidualFCN", "UNet", "VNet", "network_component"
 
 # Arguments that the task sets. Configs have each of them once, and refer to it.
 _TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
@@ -175,6 +175,47 @@ class ResidualFCN(LevelSettings):
         return value
 
 
+class UNet(LevelSettings):
+    """Settings of :class:`pipeline.networks.UNet`.
+
+    ``convs_per_level`` is for the plain encoder, ``blocks_per_level`` for the residual one. None is the network's
+    default for the numbers, and for ``down``.
+    """
+
+    name: Literal["unet"] = "unet"
+    encoder: Literal["plain", "residual"] = "plain"
+    convs_per_level: list[PositiveInt] | None = None
+    blocks_per_level: list[PositiveInt] | None = None
+    decoder_convs_per_level: list[PositiveInt] | None = None
+    down: Literal["pool", "conv"] | None = None
+
+    @field_validator("convs_per_level", "blocks_per_level", "decoder_convs_per_level")
+    @classmethod
+    def _check_counts(cls, value: list[int] | None, info: ValidationInfo) -> list[int] | None:
+        other = {"convs_per_level": "residual", "blocks_per_level": "plain"}.get(info.field_name or "")
+        require(
+            value is None or other is None or info.data.get("encoder") != other,
+            f"does not go with network.encoder {other}; leave it out",
+        )
+        if value is not None and "channels" in info.data:
+            levels = len(info.data["channels"]) - (info.field_name == "decoder_convs_per_level")
+            require(
+                len(value) == levels,
+                f"needs {levels} entries, finest level first, for {len(info.data['channels'])} levels of "
+                f"network.channels (a decoder has one fewer)",
+            )
+        return value
+
+    @field_validator("down")
+    @classmethod
+    def _check_down(cls, value: str | None, info: ValidationInfo) -> str | None:
+        require(
+            value != "pool" or info.data.get("encoder") != "residual",
+            "must be conv, or left out, with network.encoder residual: its convolutions have the stride",
+        )
+        return value
+
+
 class OwnNetwork(Schema):
     """A network of the user's own: ``name`` is the import path of its class, every other key one of its arguments.
 
@@ -235,6 +276,7 @@ def _known_names() -> list[str]:
 Network = Annotated[
     Annotated[VNet, Tag("[vnet]")]  # one line per network
     | Annotated[ResidualFCN, Tag("[residual_fcn]")]
+    | Annotated[UNet, Tag("[unet]")]
     | Annotated[OwnNetwork, Tag("[own]")],
     Discriminator(_union_tag),
 ]

@@ -12,6 +12,7 @@ from .residual_fcn import ResidualFCN
 from .select_attend_transfer import selected_channels, sparsity
 from .skips import Skip, SkipConnection
 from .squeeze_excitation import Recalibration
+from .unet import UNet
 from .vnet import VNet
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ScalarSkip",
     "Skip",
     "SkipConnection",
+    "UNet",
     "VNet",
     "build_network",
     "selected_channels",

@@ -1,5 +1,6 @@
 """Layers and functions that networks and skip connections share."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,17 @@ from monai.networks.layers.factories import Conv, Dropout
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["LayerSpec", "Layers", "Repeat", "TwoInputConv", "add", "convolve", "global_mean", "require_one_of"]
+__all__ = [
+    "LayerSpec",
+    "Layers",
+    "Repeat",
+    "TwoInputConv",
+    "add",
+    "convolve",
+    "draw_he",
+    "global_mean",
+    "require_one_of",
+]
 
 # A layer's name, or a pair of its name and options, as in MONAI's configs.
 LayerSpec = str | tuple[str, dict[str, Any]]
@@ -90,18 +101,24 @@ class Layers:
         """Return a normalisation of that many channels, or an identity for None."""
         return get_norm_layer(self.norm_spec or "", spatial_dims=self.spatial_dims, channels=channels)
 
-    def bare_conv(self, in_channels: int, out_channels: int) -> Any:
-        """Return a convolution that keeps the grid."""
-        padding = tuple(k // 2 for k in self.kernel_size)
-        return self.conv_type(in_channels, out_channels, self.kernel_size, padding=padding, bias=not self.norm_spec)
+    def bare_conv(self, in_channels: int, out_channels: int, stride: tuple[int, ...] | int = 1) -> Any:
+        """Return a convolution. It keeps the grid; a stride of 2 halves it."""
+        return self.conv_type(
+            in_channels,
+            out_channels,
+            self.kernel_size,
+            stride=stride,
+            padding=tuple(k // 2 for k in self.kernel_size),
+            bias=not self.norm_spec,
+        )
 
-    def conv(self, in_channels: int, out_channels: int) -> nn.Sequential:
+    def conv(self, in_channels: int, out_channels: int, stride: tuple[int, ...] | int = 1) -> nn.Sequential:
         """Return convolution and normalisation."""
-        return nn.Sequential(self.bare_conv(in_channels, out_channels), self.norm(out_channels))
+        return nn.Sequential(self.bare_conv(in_channels, out_channels, stride), self.norm(out_channels))
 
-    def conv_act(self, in_channels: int, out_channels: int) -> nn.Sequential:
+    def conv_act(self, in_channels: int, out_channels: int, stride: tuple[int, ...] | int = 1) -> nn.Sequential:
         """Return convolution, normalisation and activation."""
-        return nn.Sequential(*self.conv(in_channels, out_channels), self.act(out_channels))
+        return nn.Sequential(*self.conv(in_channels, out_channels, stride), self.act(out_channels))
 
     def stage(self, channels: int, convs: int) -> nn.Sequential:
         """Return that many ``conv_act`` of constant width."""
@@ -167,6 +184,24 @@ class TwoInputConv(nn.Module):
         kernel = self.conv.weight
         total = convolve(x, kernel[:, : self.channels], self.conv.bias)
         return self.act(self.norm(add(total, convolve(transferred, kernel[:, self.channels :]))))
+
+
+def draw_he(module: nn.Module) -> nn.Module:
+    """Draw the weights of all convolutions in a module from a normal distribution of variance 2/N, and clear biases.
+
+    He et al. (arXiv 1502.01852), as the U-Net and nnU-Net do. N is the number of inputs of an output voxel; for a
+    transposed convolution whose kernel is as large as its stride that is the number of channels.
+
+    Returns:
+        The same module.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.modules.conv._ConvNd):
+            inputs = part.in_channels if part.transposed else part.weight[0].numel()
+            nn.init.normal_(part.weight, std=math.sqrt(2 / inputs))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    return module
 
 
 def require_one_of(name: str, value: str, known: Sequence[str]) -> None:

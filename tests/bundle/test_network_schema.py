@@ -7,7 +7,7 @@ import yaml
 
 import pipeline.networks
 from pipeline.bundle import network_schema
-from pipeline.bundle.network_schema import LevelSettings, OwnNetwork, VNet, network_component
+from pipeline.bundle.network_schema import LevelSettings, OwnNetwork, UNet, VNet, network_component
 from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
 from pipeline.networks import Networks, build_network
@@ -103,6 +103,40 @@ def test_residual_fcn_has_settings_of_blocks(tmp_path: Path) -> None:
 def test_wrong_blocks_of_residual_fcn_are_named(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_plan(plan_with(tmp_path, {**RESIDUAL, **settings}))
+
+
+UNET = {"name": "unet", "channels": [8, 16, 32], "kernel_size": 3, "norm": "instance", "act": "relu"}
+
+
+def test_settings_of_a_unet_build_it(tmp_path: Path) -> None:
+    network = UNET | {"encoder": "residual", "blocks_per_level": [1, 2, 1], "strides": [[2, 2, 1], 2]}
+    plan = load_plan(plan_with(tmp_path, network))
+    assert isinstance(plan.network, UNet)
+    assert plan.network.target == "pipeline.networks.UNet"
+    assert plan.size_divisor == (4, 4, 2)
+    built = build_network({"name": "unet", "in_channels": 1, "out_channels": 2, **plan.network.settings()})
+    assert built.size_divisor == (4, 4, 2)
+    assert [len(stage.blocks) for stage in built.encoder] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"encoder": "dense"}, r"network.encoder should be 'plain' or 'residual' \(found 'dense'"),
+        ({"convs_per_level": [2, 2]}, r"network.convs_per_level needs 3 entries"),
+        ({"decoder_convs_per_level": [2, 2, 2]}, r"network.decoder_convs_per_level needs 2 entries"),
+        ({"blocks_per_level": [1, 1, 1]}, r"network.blocks_per_level does not go with network.encoder plain"),
+        (
+            {"encoder": "residual", "convs_per_level": [1, 1, 1]},
+            r"network.convs_per_level does not go with network.encoder residual",
+        ),
+        ({"encoder": "residual", "down": "pool"}, r"network.down must be conv, or left out"),
+        ({"down": "mean"}, r"network.down should be 'pool' or 'conv'"),
+    ],
+)
+def test_wrong_settings_of_a_unet_are_named(tmp_path: Path, changed: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_with(tmp_path, UNET | changed))
 
 
 def test_a_network_of_ones_own_has_any_keys(tmp_path: Path) -> None:

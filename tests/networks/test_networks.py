@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import Network, Networks, ResidualFCN, Skip, SkipConnection, VNet, build_network
+from pipeline.networks import Network, Networks, ResidualFCN, Skip, SkipConnection, UNet, VNet, build_network
 
 from .toy_network import DenseToy
 
@@ -34,6 +34,13 @@ NETWORKS = {
     "residual fcn": (ResidualFCN, lambda _: {**RESIDUAL, "block": ["simple", "bottleneck"]}, 2),
     "residual fcn-basic": (ResidualFCN, lambda _: {**RESIDUAL, "block": "basic"}, 2),
     "residual fcn-thick": (ResidualFCN, lambda spatial_dims: {**RESIDUAL, **thick(spatial_dims)}, 1),
+    "unet": (UNet, lambda _: STAGES, 2),
+    "unet-thick": (UNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "down": "conv"}, 1),
+    "unet-residual": (
+        UNet,
+        lambda _: {"channels": CHANNELS, "encoder": "residual", "blocks_per_level": (1, 2, 1)},
+        2,
+    ),
     "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
@@ -52,6 +59,8 @@ PAIRS = [
     *(("vnet", skip) for skip in SKIPS if skip not in ("none", "sum", "sat4")),
     ("vnet-merged", "concat"),
     ("vnet-merged", "sat"),
+    ("unet", "concat"),
+    ("unet", "sat"),
     ("dense toy", "concat"),
 ]
 SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
