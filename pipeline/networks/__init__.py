@@ -11,6 +11,7 @@ from .gates import AttentionGateSkip, ScalarSkip
 from .select_attend_transfer import selected_channels, sparsity
 from .skips import Skip, SkipConnection
 from .squeeze_excitation import Recalibration
+from .tiramisu import Tiramisu
 from .vnet import VNet
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ScalarSkip",
     "Skip",
     "SkipConnection",
+    "Tiramisu",
     "VNet",
     "build_network",
     "selected_channels",

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import Network, Networks, Skip, SkipConnection, VNet, build_network
+from pipeline.networks import Network, Networks, Skip, SkipConnection, Tiramisu, VNet, build_network
 
 from .toy_network import DenseToy
 
 CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
+DENSE = {"layers_per_block": (1, 2, 3), "decoder_layers_per_block": (2, 1), "growth": 3, "first_channels": 4}
 STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per_level": (2, 1)}
 
 
@@ -29,6 +30,9 @@ NETWORKS = {
     "vnet": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "decoder"}, 2),
     "vnet-merged": (VNet, lambda _: {**STAGES, "kernel_size": 3, "residual": "merged"}, 2),
     "vnet-thick": (VNet, lambda spatial_dims: {**STAGES, **thick(spatial_dims), "residual": "decoder"}, 1),
+    "tiramisu": (Tiramisu, lambda _: {**DENSE, "dropout": 0.0}, 2),
+    "tiramisu-thick": (Tiramisu, lambda spatial_dims: {**DENSE, **thick(spatial_dims), "dropout": 0.0}, 1),
+    "tiramisu-sat": (Tiramisu, lambda _: {**DENSE, "dense_skip": "sat", "dropout": 0.0}, 2),
     "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
@@ -47,6 +51,9 @@ PAIRS = [
     *(("vnet", skip) for skip in SKIPS if skip not in ("none", "sum", "sat4")),
     ("vnet-merged", "concat"),
     ("vnet-merged", "sat"),
+    ("tiramisu", "concat"),
+    ("tiramisu", "sat"),
+    ("tiramisu-sat", "sat"),
     ("dense toy", "concat"),
 ]
 SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
