@@ -61,17 +61,31 @@ class DenseBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.first_returned = 0 if keep_input else 1
-        self.out_channels = growth * count + (in_channels if keep_input else 0)
+        self.new_channels = growth * count
+        self.out_channels = self.new_channels + (in_channels if keep_input else 0)
         self.layers = nn.ModuleList(
             [_dense_layer(layers, in_channels + i * growth, growth, dropout) for i in range(count)]
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, out_channels, *spatial)."""
+        if _records_nothing():
+            return self._grow_in_place(x)
         maps = [x]
         for layer in self.layers:
             maps.append(layer(_concatenate(maps)))
         return _concatenate(maps[self.first_returned :])
+
+    def _grow_in_place(self, x: Tensor) -> Tensor:
+        """Write every feature map once into one tensor, instead of once per later layer. The values are the same."""
+        width = x.shape[1]
+        stack = x.new_empty([x.shape[0], width + self.new_channels] + list(x.shape[2:]))  # noqa: RUF005
+        torch.narrow(stack, 1, 0, width).copy_(x)
+        for layer in self.layers:
+            new = layer(torch.narrow(stack, 1, 0, width))
+            torch.narrow(stack, 1, width, new.shape[1]).copy_(new)
+            width += new.shape[1]
+        return torch.narrow(stack, 1, width - self.out_channels, self.out_channels)
 
 
 class LightDenseBlock(nn.Module):
@@ -188,3 +202,14 @@ def _dense_layer(layers: Layers, in_channels: int, growth: int, dropout: float) 
 def _concatenate(maps: list[Tensor]) -> Tensor:
     """Return the concatenation of feature maps (N, C_i, *spatial); a single one is returned as it is."""
     return maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
+
+
+def _records_nothing() -> bool:
+    """Return whether nothing that is computed now is recorded: no gradients, and no program for another runtime.
+
+    In a recorded program, writing to a part of a tensor is a scatter, which runtimes compute slower than a
+    concatenation.
+    """
+    if torch.jit.is_scripting():
+        return not torch.is_grad_enabled()
+    return not (torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling())
