@@ -35,6 +35,7 @@ class NetworkSettings(Schema):
     if TYPE_CHECKING:
         kernel_size: Any
         strides: Any
+        recalibrate: Any
 
     @classmethod
     def levels_of(cls, fields: Mapping[str, Any]) -> tuple[int, str]:

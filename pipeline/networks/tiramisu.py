@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .blocks import Layers, LayerSpec
 from .contract import Networks
 from .dense import initialise, make_dense_block, pre_activation
-from .encoder_decoder import EncoderDecoder, MakeSkip
+from .encoder_decoder import RECALIBRATED, EncoderDecoder, MakeSkip
 from .levels import KernelSize, Strides, kernel_per_level, per_level, stride_per_transition
 from .skips import SkipConnection
 
@@ -74,6 +74,9 @@ class Tiramisu(EncoderDecoder):
             channels. ``"sat"`` is all channels of the layer before, and one attention map of each one earlier (see
             :class:`~pipeline.networks.dense.LightDenseBlock`). ``("sat", options)`` takes ``select``, ``threshold``,
             ``maps`` and ``gate`` of the skip connection ``sat``.
+        recalibrate: squeeze & excitation after stages: a name, ``(name, options)``, or None for none. See
+            :class:`~pipeline.networks.EncoderDecoder`, also for ``recalibrate_at``.
+        recalibrate_at: the stages that have it.
 
     Raises:
         ValueError: the form is unknown, per-level arguments differ in length, a number is not positive, or a skip name
@@ -108,6 +111,8 @@ class Tiramisu(EncoderDecoder):
         deep_supervision: bool = False,
         skip: LayerSpec | Sequence[LayerSpec] = "concat",
         dense_skip: LayerSpec = "concat",
+        recalibrate: LayerSpec | None = None,
+        recalibrate_at: Sequence[str] = RECALIBRATED,
     ) -> None:
         if form not in _FORMS:
             msg = f"form is {form!r}; expected one of {', '.join(map(str, _FORMS))}"
@@ -163,6 +168,8 @@ class Tiramisu(EncoderDecoder):
             make_stage=make_stage,
             make_head=lambda width: initialise(layers[0].pointwise(width, out_channels)),
             deep_supervision=deep_supervision,
+            recalibrate=recalibrate,
+            recalibrate_at=recalibrate_at,
         )
 
 
