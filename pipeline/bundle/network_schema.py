@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from math import prod
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationInfo, field_validator
 
 from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
 
-__all__ = "Network", "OwnNetwork", "ResidualFCN", "UNet", "VNet", "network_component"
+__all__ = ["Network", "OwnNetwork", "ResidualFCN", "Tiramisu", "UNet", "VNet", "network_component"]
 
 # Arguments that the task sets. Configs have each of them once, and refer to it.
 _TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
@@ -22,8 +22,11 @@ _TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
 _Block = Literal["simple", "basic", "bottleneck"]
 
 
-class LevelSettings(Schema):
-    """Settings that networks share; per-level lists are finest level first.
+class NetworkSettings(Schema):
+    """What the settings of LightSkip's networks share: rules for ``kernel_size``, ``strides``, ``norm`` and ``act``.
+
+    A subclass declares these fields, in the order of its configs and after the field that says how many levels the
+    network has; per-level lists are finest level first.
 
     ``kernel_size`` is a number, or a list with one per axis, for all levels; or a list with one of these per level, of
     which at least one is a list. ``strides`` has an entry per transition between levels: 2, or a list with 1 or 2 per
@@ -31,17 +34,15 @@ class LevelSettings(Schema):
     the stages that ``recalibrate_at`` names.
     """
 
-    name: str
-    channels: list[PositiveInt] = Field(min_length=2)
-    kernel_size: int | list[int | list[int]]
-    strides: list[int | list[int]] | None = None
-    norm: Layer
-    act: Layer
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    recalibrate: Layer | None = None
-    recalibrate_at: list[Literal["encoder", "bottleneck", "decoder"]] = Field(
-        default=["encoder", "bottleneck", "decoder"]
-    )
+    if TYPE_CHECKING:
+        kernel_size: Any
+        strides: Any
+        recalibrate: Any
+
+    @classmethod
+    def levels_of(cls, fields: Mapping[str, Any]) -> tuple[int, str]:
+        """Return the number of levels and the key that determines it, from valid fields; 0 if that field is invalid."""
+        return len(fields.get("channels", [])), "channels"
 
     @property
     def target(self) -> str:
@@ -52,7 +53,7 @@ class LevelSettings(Schema):
     def size_rule(self) -> str:
         """The reason for ``size_divisor``."""
         more = ", except where network.strides has 1" if self.strides else ""
-        return f"a factor of two for each level of network.channels below the finest{more}"
+        return f"a factor of two for each level of network.{self.levels_of(dict(self))[1]} below the finest{more}"
 
     def settings(self) -> dict[str, Any]:
         """Return the network's arguments, without those that the task sets."""
@@ -61,7 +62,7 @@ class LevelSettings(Schema):
 
     def size_divisor(self, axes: int) -> tuple[int, ...]:
         """Return, per axis, the number that must divide patch and window sizes (voxels): the product of its strides."""
-        strides = self.strides or [2] * (len(self.channels) - 1)
+        strides = self.strides or [2] * (self.levels_of(dict(self))[0] - 1)
         steps = [entry if isinstance(entry, list) else [entry] * axes for entry in strides]
         return tuple(prod(axis) for axis in zip(*steps, strict=True))
 
@@ -74,7 +75,7 @@ class LevelSettings(Schema):
                 if isinstance(entry, list):
                     require_axes(entry, axes, subkey=key, each="lists of ")
 
-    @field_validator("kernel_size", mode="before")
+    @field_validator("kernel_size", mode="before", check_fields=False)
     @classmethod
     def _check_kernel_size(cls, value: Any, info: ValidationInfo) -> Any:
         entries = as_list(value)
@@ -83,15 +84,15 @@ class LevelSettings(Schema):
             "must be an odd number of voxels, a list with one per axis, or a list with one of these per level, of "
             "which at least one is a list; an even kernel shifts the grid",
         )
-        if is_nested(value) and "channels" in info.data:
-            levels = len(info.data["channels"])
+        levels, key = cls.levels_of(info.data)
+        if is_nested(value) and levels:
             require(
                 len(value) == levels,
-                f"needs {levels} entries, finest level first, for {levels} levels of network.channels",
+                f"needs {levels} entries, finest level first, for {levels} levels of network.{key}",
             )
         return value
 
-    @field_validator("strides", mode="before")
+    @field_validator("strides", mode="before", check_fields=False)
     @classmethod
     def _check_strides(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None:
@@ -103,15 +104,15 @@ class LevelSettings(Schema):
             "must be a list with an entry per transition between levels: 2, or a list with 1 or 2 per axis, at least "
             "one of them 2",
         )
-        if "channels" in info.data:
-            levels = len(info.data["channels"])
+        levels, key = cls.levels_of(info.data)
+        if levels:
             require(
                 len(value) == levels - 1,
-                f"needs {levels - 1} entries, finest level first, between {levels} levels of network.channels",
+                f"needs {levels - 1} entries, finest level first, between {levels} levels of network.{key}",
             )
         return value
 
-    @field_validator("norm", "act", "recalibrate", mode="before")
+    @field_validator("norm", "act", "dense_skip", "recalibrate", mode="before", check_fields=False)
     @classmethod
     def _check_layer(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None and info.field_name == "recalibrate":
@@ -120,6 +121,22 @@ class LevelSettings(Schema):
         with_options = isinstance(value, list) and [type(item) for item in value] == [str, dict]
         require(named or with_options, "must be a name such as instance, or [name, {option: value}]")
         return value
+
+
+class LevelSettings(NetworkSettings):
+    """Settings of a network that has a width per level."""
+
+    name: str
+    channels: list[PositiveInt] = Field(min_length=2)
+    kernel_size: int | list[int | list[int]]
+    strides: list[int | list[int]] | None = None
+    norm: Layer
+    act: Layer
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    recalibrate: Layer | None = None
+    recalibrate_at: list[Literal["encoder", "bottleneck", "decoder"]] = Field(
+        default=["encoder", "bottleneck", "decoder"]
+    )
 
 
 class VNet(LevelSettings):
@@ -216,6 +233,48 @@ class UNet(LevelSettings):
         return value
 
 
+class Tiramisu(NetworkSettings):
+    """Settings of :class:`pipeline.networks.Tiramisu`. All are optional: the defaults are the published FC-DenseNet103.
+
+    Widths follow from ``first_channels``, ``growth`` and the layers of each block. ``form`` determines what is None.
+    """
+
+    name: Literal["tiramisu"] = "tiramisu"
+    form: Literal[56, 67, 103] = 103
+    layers_per_block: list[PositiveInt] | None = Field(default=None, min_length=2)
+    decoder_layers_per_block: list[PositiveInt] | None = None
+    growth: PositiveInt | None = None
+    first_channels: PositiveInt = 48
+    kernel_size: int | list[int | list[int]] = 3
+    strides: list[int | list[int]] | None = None
+    norm: Layer = "batch"
+    act: Layer = "relu"
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dense_skip: Layer = "concat"
+    recalibrate: Layer | None = None
+    recalibrate_at: list[Literal["encoder", "bottleneck", "decoder"]] = Field(
+        default=["encoder", "bottleneck", "decoder"]
+    )
+
+    @classmethod
+    def levels_of(cls, fields: Mapping[str, Any]) -> tuple[int, str]:
+        """Return the number of levels and the key that determines it. Each published form has six levels."""
+        if fields.get("layers_per_block") is not None:
+            return len(fields["layers_per_block"]), "layers_per_block"
+        return 6 if "layers_per_block" in fields else 0, "form"
+
+    @field_validator("decoder_layers_per_block")
+    @classmethod
+    def _check_decoder(cls, value: list[int] | None, info: ValidationInfo) -> list[int] | None:
+        levels, key = cls.levels_of(info.data)
+        if value is not None and levels:
+            require(
+                len(value) == levels - 1,
+                f"needs {levels - 1} entries, finest level first, for {levels} levels of network.{key}",
+            )
+        return value
+
+
 class OwnNetwork(Schema):
     """A network of the user's own: ``name`` is the import path of its class, every other key one of its arguments.
 
@@ -275,6 +334,7 @@ def _known_names() -> list[str]:
 
 Network = Annotated[
     Annotated[VNet, Tag("[vnet]")]  # one line per network
+    | Annotated[Tiramisu, Tag("[tiramisu]")]
     | Annotated[ResidualFCN, Tag("[residual_fcn]")]
     | Annotated[UNet, Tag("[unet]")]
     | Annotated[OwnNetwork, Tag("[own]")],

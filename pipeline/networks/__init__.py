@@ -12,6 +12,7 @@ from .residual_fcn import ResidualFCN
 from .select_attend_transfer import selected_channels, sparsity
 from .skips import Skip, SkipConnection
 from .squeeze_excitation import Recalibration
+from .tiramisu import Tiramisu
 from .unet import UNet
 from .vnet import VNet
 
@@ -25,6 +26,7 @@ __all__ = [
     "ScalarSkip",
     "Skip",
     "SkipConnection",
+    "Tiramisu",
     "UNet",
     "VNet",
     "build_network",

@@ -7,7 +7,7 @@ import yaml
 
 import pipeline.networks
 from pipeline.bundle import network_schema
-from pipeline.bundle.network_schema import LevelSettings, OwnNetwork, UNet, VNet, network_component
+from pipeline.bundle.network_schema import LevelSettings, NetworkSettings, OwnNetwork, UNet, VNet, network_component
 from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
 from pipeline.networks import Networks, build_network
@@ -16,8 +16,8 @@ PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "p
 OF_THE_TASK = {"spatial_dims", "in_channels", "out_channels", "skip"}
 
 
-def plan_with(folder: Path, network: Any) -> Path:
-    content = yaml.safe_load(PLAN.read_text())
+def plan_with(folder: Path, network: Any, **changed: Any) -> Path:
+    content = yaml.safe_load(PLAN.read_text()) | changed
     (folder / "plan.yaml").write_text(yaml.safe_dump(content | {"network": network}, sort_keys=False))
     return folder
 
@@ -29,7 +29,7 @@ def settings_of(**changed: Any) -> dict[str, Any]:
 
 SCHEMAS = [
     item for item in vars(network_schema).values()
-    if inspect.isclass(item) and issubclass(item, LevelSettings) and item is not LevelSettings
+    if inspect.isclass(item) and issubclass(item, NetworkSettings) and item not in (NetworkSettings, LevelSettings)
 ]  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_every_network_has_settings_of_a_plan() -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_settings_are_arguments_of_the_network(schema: type[LevelSettings]) -> None:
+def test_settings_are_arguments_of_the_network(schema: type[NetworkSettings]) -> None:
     network_type = getattr(pipeline.networks, schema.__name__)
     assert network_type is Networks[schema.model_fields["name"].default]
     arguments = set(inspect.signature(network_type).parameters)
@@ -159,3 +159,31 @@ def test_the_component_is_the_class_with_literal_arguments() -> None:
     # A whole spec leads to the same: arguments that the task sets stay references.
     assert network_component("a.B", built.spec).keys() >= {"_target_", *references}
     assert "name" not in network_component("a.B", built.spec)
+
+
+def test_a_tiramisu_has_the_levels_of_its_form_or_of_its_blocks(tmp_path: Path) -> None:
+    published = load_plan(plan_with(tmp_path, {"name": "tiramisu", "form": 56}, window=[64, 64, 32]))
+    assert published.size_divisor == (32, 32, 32)
+    assert "for each level of network.form below" in published.network.size_rule
+    own = load_plan(plan_with(tmp_path, {"name": "tiramisu", "layers_per_block": [2, 2, 2], "strides": [[2, 2, 1], 2]}))
+    assert own.size_divisor == (4, 4, 2)
+    assert "network.layers_per_block below the finest, except" in own.network.size_rule
+    built = build_network({"name": "tiramisu", "spatial_dims": 3, **own.network.settings()})
+    assert (built.size_divisor, len(built.channels)) == (own.size_divisor, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"form": 121}, r"network.form should be 56, 67 or 103 \(found 121\)"),
+        ({"layers_per_block": [2]}, "network.layers_per_block List should have at least 2 items"),
+        ({"layers_per_block": [2, 2], "strides": [2, 2]}, "strides needs 1 entries, .* 2 levels of network.layers_per"),
+        ({"strides": [2, 2]}, "strides needs 5 entries, .* between 6 levels of network.form"),
+        ({"decoder_layers_per_block": [2, 2]}, "decoder_layers_per_block needs 5 entries, .* 6 levels of network.form"),
+        ({"kernel_size": [[3, 3, 1], 3]}, "kernel_size needs 6 entries, .* 6 levels of network.form"),
+        ({"channels": [4, 8]}, "network.channels is not"),
+    ],
+)
+def test_wrong_settings_of_a_tiramisu_are_named(tmp_path: Path, network: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_with(tmp_path, {"name": "tiramisu", **network}, window=[64, 64, 32]))

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from pipeline.networks import Network, Networks, ResidualFCN, Skip, SkipConnection, UNet, VNet, build_network
+from pipeline.networks import Network, Networks, ResidualFCN, Skip, SkipConnection, Tiramisu, UNet, VNet, build_network
 
 from .toy_network import DenseToy
 
 CHANNELS = (4, 6, 8)  # not powers of two, and different at each level, so that mixed-up widths do not pass
+DENSE = {"layers_per_block": (1, 2, 3), "decoder_layers_per_block": (2, 1), "growth": 3, "first_channels": 4}
 STAGES = {"channels": CHANNELS, "convs_per_level": (1, 2, 1), "decoder_convs_per_level": (2, 1)}
 
 RESIDUAL = {"channels": CHANNELS, "blocks_per_level": (2, 2)}
@@ -41,6 +42,9 @@ NETWORKS = {
         lambda _: {"channels": CHANNELS, "encoder": "residual", "blocks_per_level": (1, 2, 1)},
         2,
     ),
+    "tiramisu": (Tiramisu, lambda _: {**DENSE, "dropout": 0.0}, 2),
+    "tiramisu-thick": (Tiramisu, lambda spatial_dims: {**DENSE, **thick(spatial_dims), "dropout": 0.0}, 1),
+    "tiramisu-sat": (Tiramisu, lambda _: {**DENSE, "dense_skip": "sat", "dropout": 0.0}, 2),
     "dense toy": (DenseToy, lambda _: {"growths": (2, 3, 4)}, 2),
 }
 SKIPS = {
@@ -61,6 +65,9 @@ PAIRS = [
     ("vnet-merged", "sat"),
     ("unet", "concat"),
     ("unet", "sat"),
+    ("tiramisu", "concat"),
+    ("tiramisu", "sat"),
+    ("tiramisu-sat", "sat"),
     ("dense toy", "concat"),
 ]
 SIZES = {2: (8, 12), 3: (8, 4, 12)}  # multiples of 4, two per level below the finest, different in every axis
