@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...data.errors import InputError
+from ...networks import Networks
 from .choice import Choice, format_numbers
 from .size import TIMED_FIRST, WIDTHS, Size
 
@@ -133,7 +134,39 @@ def _vnet(size: Size) -> Arguments:
     }
 
 
-RULES: dict[str, NetworkRule] = {
+def _unet(size: Size) -> Arguments:
+    return {"channels": size.channels, **_grid(size), **_LAYERS, "encoder": "plain"}
+
+
+def _tiramisu(size: Size) -> Arguments:
+    levels = len(size.levels.kernels)
+    return {
+        "layers_per_block": [4, 5, 7, 10, 12, 15][:levels],
+        "growth": size.width,
+        "first_channels": 3 * size.width,
+        **_grid(size),
+        **_LAYERS,
+        "act": "relu",
+        "dense_skip": "concat",
+    }
+
+
+def _residual_fcn(size: Size) -> Arguments:
+    below = len(size.levels.strides)
+    simple = min(2, below - 1)
+    return {
+        # As published for seven levels: 32, 32, 32, 128, 256, 512, 1024.
+        "channels": [size.width] * (1 + simple) + [4 * size.width * 2**level for level in range(below - simple)],
+        "blocks_per_level": [1] * simple + [3, 8, 10][: below - simple - 1] + [3],
+        **_grid(size),
+        **_LAYERS,
+        "act": "relu",
+        "short_skips": True,
+    }
+
+
+_PUBLISHED_ACT = "as published"
+_RULES: dict[str, NetworkRule] = {
     "vnet": NetworkRule(
         _vnet,
         width_key="channels",
@@ -145,4 +178,36 @@ RULES: dict[str, NetworkRule] = {
             "residual": "0.64 of the time per step: a decoder stage is no wider than its level, whatever the skip adds",
         },
     ),
+    "unet": NetworkRule(
+        _unet,
+        width_key="channels",
+        width_words="{width} channels at the finest",
+        reasons={**_LAYER_REASONS, "encoder": "as published; residual, nnU-Net's, takes more time and memory"},
+    ),
+    "tiramisu": NetworkRule(
+        _tiramisu,
+        width_key="growth",
+        width_words="each layer adds {width} channels",
+        widths=(16, 12, 8, 4),
+        timed_first=8,
+        reasons={
+            "layers_per_block": "as in FC-DenseNet103, for this number of levels",
+            "first_channels": "three times the growth, as in FC-DenseNet103",
+            **_LAYER_REASONS,
+            "act": _PUBLISHED_ACT,
+            "dense_skip": "as published; sat is lighter",
+        },
+    ),
+    "residual_fcn": NetworkRule(
+        _residual_fcn,
+        width_key="channels",
+        width_words="{width} initial filters",
+        reasons={
+            "blocks_per_level": "as published, for this number of levels, below the finest",
+            **_LAYER_REASONS,
+            "act": _PUBLISHED_ACT,
+            "short_skips": "as published; with long skips only, the centre of a very deep network hardly learns",
+        },
+    ),
 }
+RULES = {name: rule for name, rule in _RULES.items() if name.upper() in Networks.names}
