@@ -51,7 +51,7 @@ def told(bundle: Path, capsys: pytest.CaptureFixture[str]) -> Told:
         out, err = capsys.readouterr()
         assert out == ""
         assert err.startswith("error: ")
-        assert err.count("\n") == 1
+        assert err.count("error:") == 1
         return err
 
     return run
