@@ -278,7 +278,8 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
     write_rendered(bundle)
     config = bundle / "configs" / "train.json"
     sizes = {"window": case["scan"]} | ({_PIXDIM: case["native_spacing"]} if "native_spacing" in case else {})
-    data = make_random_dataset(config, sizes, folder / "data", training=2 * plan["batch"], validation=1)
+    cases = {"training": 2 * plan["batch"], "validation": 1}
+    data = make_random_dataset(config, sizes, folder / "data", **cases, different=sum(cases.values()))
     settings = {
         "config_file": config,
         "dataset_dir": data.parent,
