@@ -2,6 +2,7 @@
 
     python benchmarks/memory_estimate.py
     python benchmarks/memory_estimate.py --only plane cube
+    python benchmarks/memory_estimate.py --networks
 
 Each case is a bundle, rendered and trained on random scans for some steps by ``python -m monai.bundle run training`` in
 its own process. The process's peak of resident memory is compared with the estimate's total. The peak of PyTorch's live
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,18 +27,25 @@ from arms import Arm, Task
 from measure import add_options, header, say, table, write_json
 from memory import MIB, live_peak
 from processes import run_alone, stream
+from pydantic import TypeAdapter
 from steps import Work, warm_up
+from torch import nn
 
 from pipeline.bench.random_data import make_random_dataset
+from pipeline.bundle.network_schema import Network
+from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.memory import MemoryEstimate, estimate_memory
+from pipeline.bundle.planning.networks import explain_network, network_spec
+from pipeline.bundle.planning.size import Size
+from pipeline.bundle.planning.skips import choose_skip
 from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
+from pipeline.networks import build_network
 
-__all__ = ["CASES", "estimate", "main"]
+__all__ = ["CASES", "NETWORKS", "PlannedArm", "estimate", "main"]
 
 _PIXDIM = "train#deterministic_transforms#3#pixdim"
-_SKIPS: dict[str, Any] = {"sat4": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]}
 _WIDE = [32, 64, 128, 256]
 
 # The differences from the built-in sample's bundle. `scan` is the random scans' size (voxels). `native_spacing` is
@@ -88,6 +97,66 @@ CASES: dict[str, dict[str, Any]] = {
         "classes": 2,
     },
 }
+# Other networks and skip connections. `planned` is a network with the arguments that `lightskip plan` would choose, and
+# its width. No constant of the estimate was fitted to any of these.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "vnet, cse": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "cse"},
+    "vnet, scse": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "scse"},
+    "vnet, project_excite": {
+        "planned": ("vnet", 16),
+        "patch": [64, 64, 64],
+        "scan": [80, 80, 80],
+        "skip": "project_excite",
+    },
+    "vnet, attention_gate": {
+        "planned": ("vnet", 16),
+        "patch": [64, 64, 64],
+        "scan": [80, 80, 80],
+        "skip": "attention_gate",
+    },
+    "vnet, scalar": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "scalar"},
+    "vnet, recalibrated": {
+        "planned": ("vnet", 16),
+        "patch": [64, 64, 64],
+        "scan": [80, 80, 80],
+        "skip": "concat",
+        "network": {"recalibrate": "scse"},
+    },
+    "unet": {"planned": ("unet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "concat"},
+    "unet, sat4": {"planned": ("unet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "sat4"},
+    "unet, plane": {"planned": ("unet", 32), "patch": [256, 256], "scan": [320, 320], "batch": 4, "skip": "scse"},
+    "unet, residual encoder": {
+        "planned": ("unet", 16),
+        "patch": [64, 64, 64],
+        "scan": [80, 80, 80],
+        "skip": "concat",
+        "network": {"encoder": "residual"},
+    },
+    "tiramisu": {"planned": ("tiramisu", 8), "patch": [48, 48, 48], "scan": [64, 64, 64], "skip": "sat"},
+    "tiramisu, plane": {
+        "planned": ("tiramisu", 12),
+        "patch": [128, 128],
+        "scan": [256, 256],
+        "batch": 4,
+        "skip": "concat",
+    },
+    "tiramisu, sat inside": {
+        "planned": ("tiramisu", 12),
+        "patch": [128, 128],
+        "scan": [256, 256],
+        "batch": 4,
+        "skip": "sat",
+        "network": {"dense_skip": "sat"},
+    },
+    "residual FCN": {"planned": ("residual_fcn", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "concat"},
+    "residual FCN, plane": {
+        "planned": ("residual_fcn", 32),
+        "patch": [256, 256],
+        "scan": [320, 320],
+        "batch": 4,
+        "skip": "sum",
+    },
+}
 _QUICK = {"tiny": {"patch": [16, 16, 16], "scan": [24, 24, 24], "skip": "sat4", "channels": [4, 8, 16], "seen": True}}
 
 
@@ -96,11 +165,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "memory_estimate", minutes=0)
     parser.set_defaults(bundle="bundles/synthetic_shapes")
-    parser.add_argument("--only", nargs="+", choices=list(CASES), help="names of cases [all]")
+    parser.add_argument("--only", nargs="+", choices=[*CASES, *NETWORKS], help="names of cases [all of V-Net]")
+    parser.add_argument("--networks", action="store_true", help="the cases of other networks and skips")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of two steps each [%(default)s]")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    cases = _QUICK if options.quick else {name: CASES[name] for name in options.only or CASES}
+    every = CASES | NETWORKS
+    cases = _QUICK if options.quick else {name: every[name] for name in options.only or _chosen(options)}
     try:
         plan = yaml.safe_load((Path(options.bundle) / "plan.yaml").read_text(encoding="utf-8"))
         options.precision = choose_precision("cpu", options.precision)
@@ -120,6 +191,10 @@ def main() -> None:
         write_json(options.output, header("memory_estimate", options) | results)
     _report(results["cases"])
     say(f"\n{options.output}")
+
+
+def _chosen(options: argparse.Namespace) -> Mapping[str, Any]:
+    return NETWORKS if options.networks else CASES
 
 
 def estimate(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> MemoryEstimate:
@@ -148,7 +223,7 @@ def _measure(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse
     with tempfile.TemporaryDirectory() as folder:
         resident = _train(changed, case, options, Path(folder))
     task = _task(changed, case, options)
-    live = next(stream(_live, Arm(str(case["skip"]), _skip(case["skip"])), task))
+    live = next(stream(_live, PlannedArm(str(case["skip"]), spec=_arguments(changed)), task))
     # The estimate includes two batches, the loader's and the augmented one. A single step loads and augments none.
     traced = estimated.live - 2 * task.batch * prod(task.patch) * (4 * task.in_channels + 1)
     return {
@@ -165,14 +240,8 @@ def _measure(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse
 
 
 def _changes(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
-    channels = case.get("channels", [16, 32, 64, 128])[: case.get("levels")]
-    levels, axes = len(channels), len(case["patch"])
+    axes = len(case["patch"])
     labels = dict(list(plan["labels"].items())[: case.get("classes")])
-    network = {
-        "channels": channels,
-        "convs_per_level": [1] + [2] * (levels - 1),
-        "decoder_convs_per_level": [1] * (levels - 2) + [2],
-    }
     return {
         "labels": labels,
         "spacing": [1.0] * axes,
@@ -182,9 +251,23 @@ def _changes(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]
         "window": case["patch"],
         "batch": case.get("batch", 2),
         "data": {**plan["data"], "channels": [f"channel {i}" for i in range(case.get("inputs", 1))]},
-        "network": {**plan["network"], **network, **case.get("network", {})},
+        "network": _network(plan, case) | case.get("network", {}),
         "training": {**plan["training"], "samples_per_case": 1, "warmup_epochs": 0, "epochs": 1, "val_interval": 1},
     }
+
+
+def _network(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+    if "planned" in case:
+        name, width = case["planned"]
+        spacing = [1.0] * len(case["patch"])
+        size = Size(width, make_levels(case["patch"], spacing), case.get("batch", 2), "")
+        spec = network_spec(size, dims=len(spacing), in_channels=1, out_channels=2, network=name)
+        written = explain_network(spec, size, spacing, width_reason="", memory="")
+        return {key: choice.value for key, choice in written.items()}
+    channels = case.get("channels", [16, 32, 64, 128])[: case.get("levels")]
+    levels = len(channels)
+    convs = {"convs_per_level": [1] + [2] * (levels - 1), "decoder_convs_per_level": [1] * (levels - 2) + [2]}
+    return {**plan["network"], "channels": channels, **convs}
 
 
 def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace, folder: Path) -> int:
@@ -195,7 +278,8 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
     write_rendered(bundle)
     config = bundle / "configs" / "train.json"
     sizes = {"window": case["scan"]} | ({_PIXDIM: case["native_spacing"]} if "native_spacing" in case else {})
-    data = make_random_dataset(config, sizes, folder / "data", training=2 * plan["batch"], validation=1)
+    cases = {"training": 2 * plan["batch"], "validation": 1}
+    data = make_random_dataset(config, sizes, folder / "data", **cases, different=sum(cases.values()))
     settings = {
         "config_file": config,
         "dataset_dir": data.parent,
@@ -212,6 +296,23 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
     return run_alone(command, folder / "log.txt", threads=options.threads).peak
 
 
+@dataclass(frozen=True)
+class PlannedArm(Arm):
+    """The network of a spec, in place of the task's."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+
+    def patch(self, task: Task) -> tuple[int, ...]:
+        """Return the task's patch (voxels)."""
+        return task.patch
+
+    def build(self, task: Task) -> nn.Module:
+        """Build the network with the task's seed, on PyTorch's default device."""
+        torch.manual_seed(task.seed)
+        built: nn.Module = build_network(self.spec)
+        return built
+
+
 def _live(arm: Arm, task: Task) -> Iterator[int]:
     """Yield the peak (bytes) of the live tensors of a second step. Run it in a fresh process."""
     warm_up(task)
@@ -221,9 +322,8 @@ def _live(arm: Arm, task: Task) -> Iterator[int]:
 
 
 def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Namespace) -> Task:
-    network = {key: value for key, value in _arguments(plan).items() if key not in _TASK_ARGUMENTS}
     return Task(
-        network=network,
+        network=_WARM_UP,
         in_channels=len(plan["data"]["channels"]),
         out_channels=len(plan["labels"]),
         patch=tuple(plan["patch"]),
@@ -237,23 +337,27 @@ def _task(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.Na
     )
 
 
-_TASK_ARGUMENTS = ("name", "spatial_dims", "in_channels", "out_channels", "skip")
+# A tiny V-Net, which lets the libraries allocate their own memory first.
+_WARM_UP = {
+    "channels": [16, 32],
+    "convs_per_level": [1, 1],
+    "decoder_convs_per_level": [1],
+    "kernel_size": 3,
+    "norm": "instance",
+    "act": "leakyrelu",
+}
 
 
 def _arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
+    settings = TypeAdapter(Network).validate_python(plan["network"])
     return {
-        "name": "vnet",
+        "name": settings.name,
         "spatial_dims": len(plan["patch"]),
         "in_channels": len(plan["data"]["channels"]),
         "out_channels": len(plan["labels"]),
-        "skip": _skip(plan["skip"]),
-        "head": "pointwise",
-        **plan["network"],
+        **settings.settings(),
+        "skip": choose_skip(plan["skip"]).argument,
     }
-
-
-def _skip(name: str) -> Any:
-    return _SKIPS.get(name, name)
 
 
 def _report(cases: Mapping[str, Mapping[str, Any]]) -> None:

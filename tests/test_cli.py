@@ -32,7 +32,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.layouts": {"find": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.data.datalist_summary": {"format_summary": "a summary"},
-        "pipeline.bundle.render": {"write_rendered": [Path("a/configs/train.json")], "check_rendered": {}},
+        "pipeline.bundle.render": {
+            "check_network": None,
+            "write_rendered": [Path("a/configs/train.json")],
+            "check_rendered": {},
+        },
         "pipeline.report.curve": {"draw_curve": None},
         "pipeline.report.picture": {"draw_segmentation": None},
         "pipeline.bench": {"bench": {"parameters": 1}, "format_bench_json": "{}", "format_bench": "a table"},
@@ -112,10 +116,10 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
         ),
         (
             "render a b",
-            [("write_rendered", (P("a"),), {}), ("write_rendered", (P("b"),), {})],
+            [(name, (P(bundle),), {}) for name in ("check_network", "write_rendered") for bundle in "ab"],
             "a/configs/train.json\na/configs/train.json\n",
         ),
-        ("render a --check", [("check_rendered", (P("a"),), {})], ""),
+        ("render a --check", [("check_network", (P("a"),), {}), ("check_rendered", (P("a"),), {})], ""),
         ("curve history.csv -o c.png", [("draw_curve", (P("history.csv"), P("c.png")), {})], "c.png\n"),
         (
             "picture s.nii -o p.png",

@@ -18,13 +18,19 @@ from ..data.make_datalist import write_json
 __all__ = ["make_random_dataset"]
 
 _REQUIRED_KEYS = ("patch", "window", "labels", "in_channels", "fold")
-_MAX_DIFFERENT_SCANS = 4  # further scans are copies
+_MAX_DIFFERENT_SCANS = 4
 _BLOCK = 8  # voxels: every patch contains structures of this size
 _CONTRAST = 2.0  # between neighbouring labels, in standard deviations of the noise
 
 
 def make_random_dataset(
-    config: Path, overrides: Mapping[str, Any], folder: Path, *, training: int, validation: int
+    config: Path,
+    overrides: Mapping[str, Any],
+    folder: Path,
+    *,
+    training: int,
+    validation: int,
+    different: int = _MAX_DIFFERENT_SCANS,
 ) -> Path:
     """Write scans of noise with blocks of every label, on the grid that the bundle resamples to, and their datalist.
 
@@ -34,6 +40,8 @@ def make_random_dataset(
         folder: where to write; it is created.
         training: number of cases outside the validated fold.
         validation: number of cases in the validated fold.
+        different: number of different cases; further ones are copies, which a training's check of the data refuses
+            across folds.
 
     Returns:
         The datalist. Along each axis scans are as large as the larger of patch and window.
@@ -62,11 +70,11 @@ def make_random_dataset(
     for number in range(training + validation):
         images = [folder / f"scan_{number:03d}_{channel}.nii.gz" for channel in range(channels)]
         label = folder / f"label_{number:03d}.nii.gz"
-        if number < _MAX_DIFFERENT_SCANS:
+        if number < different:
             _write_case(images, label, shape, affine, sorted(labels.values()), seed=number)
         else:
             for path in (*images, label):
-                original = path.name.replace(f"{number:03d}", f"{number % _MAX_DIFFERENT_SCANS:03d}")
+                original = path.name.replace(f"{number:03d}", f"{number % different:03d}")
                 shutil.copyfile(path.with_name(original), path)
         names = [path.name for path in images]
         image = names if len(names) > 1 else names[0]

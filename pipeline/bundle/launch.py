@@ -18,6 +18,7 @@ from ..data.errors import InputError
 from .launch_checks import (
     OWN,
     RUN_IDS,
+    check_network_given,
     check_overrides_given,
     choose_checkpoint,
     config_files,
@@ -188,6 +189,9 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
     dry_run = bool(parse_value(own.get("dry_run", "False")))
+    if dry_run or processes > 1:
+        # One process checks its own network when it starts.
+        check_network_given(verb, files, bundle, parse_values(settings))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale_warning(bundle))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..data.datalist import require_folder
 from ..data.errors import InputError
 from ..data.nearest import nearest_path
+from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .render import check_rendered
 from .trainings import BEST, Weights, choose_weights, no_weights_error
@@ -21,6 +22,7 @@ from .words import lightskip_command, parse_values, shorten_path
 __all__ = [
     "OWN",
     "RUN_IDS",
+    "check_network_given",
     "check_overrides_given",
     "choose_checkpoint",
     "config_files",
@@ -44,6 +46,7 @@ _CHOSEN = ("config_file", "run_id")
 _BRING_KEYS = ("args_file", "tracking")
 _RUNNER = (*_BRING_KEYS, "meta_file", "logging_file", "init_id", "final_id")
 _EVALUATED = ("$", "@", "%")
+_OF_NETWORK = ("skip", "network_def", "spatial_dims", "in_channels", "out_channels", "patch", "window")
 
 
 def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Path, ...]:
@@ -127,6 +130,23 @@ def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str,
     folder = str(values.get("dataset_dir", _EVALUATED[0]))
     if not folder.startswith(_EVALUATED):
         require_folder(folder)
+
+
+def check_network_given(verb: str, files: Sequence[Path], bundle: Path, values: Mapping[str, Any]) -> None:
+    """Build the network, if there are overrides of it, for a run that does not start in this process.
+
+    Raises:
+        InputError: it cannot be built, or does not accept the patch or the window.
+    """
+    named = {normalise_id(key).partition("::")[0] for key in values}
+    if not named.isdisjoint(_OF_NETWORK):
+        with quick_imports():
+            from .settings import check_network_settings  # noqa: PLC0415
+
+        overrides = {key: value for key, value in values.items() if key not in _RUNNER}
+        # Weights of another network than the config's may accept other sizes.
+        sizes = verb == "train" and not values.get("resume")
+        check_network_settings(files, bundle, overrides, sizes=sizes)
 
 
 def choose_checkpoint(

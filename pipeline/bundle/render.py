@@ -11,13 +11,15 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..files import write_text
-from .network_schema import network_component
+from ..imports import quick_imports
+from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
 from .schema import InlineSkip
 from .yaml_lines import read_yaml
 
 __all__ = [
+    "check_network",
     "check_rendered",
     "read_manifest",
     "read_skip",
@@ -92,6 +94,29 @@ def write_rendered(bundle: str | Path, *, recipes: Path | None = None) -> list[P
         write_text(file, text)
         files.append(file)
     return files
+
+
+def check_network(bundle: str | Path) -> None:
+    """Build the network of a bundle's plan, without memory: an error ends here, not when a training starts.
+
+    Imports PyTorch, after the plan's own errors are reported. A plan that names classes or modules of the user's own is
+    not checked here, but when a training starts.
+
+    Raises:
+        InputError: the plan is wrong, its network cannot be built, or it cannot hold the patch or the window.
+    """
+    file = plan_file(bundle)
+    plan = load_plan(file)
+    skip = read_skip(plan.skip, recipes_folder() / "skips", file)["skip"]
+    if plan.imports or isinstance(plan.network, OwnNetwork):
+        # Building it would run the user's code.
+        return
+    with quick_imports():
+        from .network_check import check_network_of  # noqa: PLC0415
+
+    task = {"spatial_dims": plan.spatial_dims, "in_channels": len(plan.data.channels), "out_channels": len(plan.labels)}
+    spec = {"name": plan.network.name, **task, **plan.network.settings(), "skip": skip}
+    check_network_of(spec, {"patch": plan.patch, "window": plan.window}, file)
 
 
 def check_rendered(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:

@@ -258,6 +258,15 @@ class Plan(Schema):
             )
         return value
 
+    @field_validator("skip", mode="before")
+    @classmethod
+    def _check_skip(cls, value: Any) -> Any:
+        require(
+            isinstance(value, str | dict | InlineSkip),
+            "must be the name of a file in configs/skips, or {skip: NAME OR LIST}, such as skip: {skip: [none, sat]}",
+        )
+        return value
+
     @field_validator("mirror_axes")
     @classmethod
     def _check_mirror_axes(cls, value: list[int], info: ValidationInfo) -> list[int]:

@@ -3,7 +3,7 @@
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
@@ -14,9 +14,10 @@ from monai.bundle import ConfigParser
 from monai.bundle.utils import EXPR_KEY
 
 from ..data.errors import InputError, input_error_behind
+from .network_check import check_deepest_level, find_refusal
 from .runtime import config_files, running_workflow
 
-__all__ = ["check_settings"]
+__all__ = ["check_network_settings", "check_settings"]
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -84,10 +85,10 @@ def check_settings() -> None:
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_device(parser, where)
-    divisor = getattr(_network(parser, where), "size_divisor", 1)
-    for key in _SIZES:
-        if key in parser:
-            _check_size(parser, key, divisor, where)
+    _build(parser, "network_def", where)
+    # Weights can be of another network, and then say so.
+    network = _build(parser, "network" if "network" in parser else "network_def", where)
+    _check_sizes(parser, network, where)
     for key in _FOLDERS:
         if key in parser:
             _check_folder(Path(parser.get_parsed_content(key)), key)
@@ -159,18 +160,46 @@ def _check_device(parser: ConfigParser, where: str) -> None:
         ) from error
 
 
-def _network(parser: ConfigParser, where: str) -> Any:
+def check_network_settings(files: Sequence[Path], bundle: Path, overrides: Mapping[str, Any], *, sizes: bool) -> None:
+    """Build the network of a config that does not run, without memory: what `check_settings` checks of it.
+
+    Args:
+        files: the config's files; later ones override earlier ones.
+        bundle: the bundle's folder, which may have modules of the user's own.
+        overrides: the overrides of the config.
+        sizes: also compare patch and window with the network.
+
+    Raises:
+        InputError: the network cannot be built, or does not accept the patch or the window.
+    """
+    parser = ConfigParser()
+    parser.read_config([str(file) for file in files])
+    parser.update(dict(overrides))
+    where = ", ".join(map(str, files))
+    _check_imports(parser, bundle.absolute(), where)
+    with torch.device("meta"):
+        network = _build(parser, "network_def", where)
+    if sizes:
+        _check_sizes(parser, network, where)
+
+
+def _check_sizes(parser: ConfigParser, network: Any, where: str) -> None:
+    divisor = getattr(network, "size_divisor", 1)
+    for key in _SIZES:
+        if key in parser:
+            size = _check_size(parser, key, divisor, where)
+            check_deepest_level(network, size, where, found=f"{key} {size}")
+
+
+def _build(parser: ConfigParser, key: str, where: str) -> Any:
     try:
-        network = parser.get_parsed_content("network_def")
-        # Weights can be of another network, and then say so.
-        return parser.get_parsed_content("network") if "network" in parser else network
+        return parser.get_parsed_content(key)
     except RuntimeError as error:
         input_error = input_error_behind(error)
         if input_error is not None:
             raise input_error from error
-        # These are how a constructor refuses its arguments; anything else is a bug, and keeps its traceback.
-        refusal = " ".join(str(error.__cause__).split()).rstrip(".")
-        if not isinstance(error.__cause__, ValueError) and "unexpected keyword argument" not in refusal:
+        refusal = find_refusal(error.__cause__) if error.__cause__ is not None else None
+        if refusal is None:
             raise
         raise InputError(
             where,
@@ -180,7 +209,7 @@ def _network(parser: ConfigParser, where: str) -> Any:
         ) from error
 
 
-def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], where: str) -> None:
+def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], where: str) -> list[int]:
     size, spatial_dims = parser.get_parsed_content(key), parser.get_parsed_content("spatial_dims")
     divisors = [divisor] * spatial_dims if isinstance(divisor, int) else list(divisor)
     axes = len(divisors)
@@ -193,6 +222,7 @@ def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], 
         meaning += f", such as {smaller} or {larger}"
     fits = whole and list(size) == larger
     _require(fits, where, found=f"{key} {size!r}", expected=meaning, change=key)
+    return list(size)
 
 
 def _check_folder(folder: Path, key: str) -> None:

@@ -82,8 +82,10 @@ def add_bundle_verbs(verbs: Any) -> None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from ..bundle.render import check_rendered, write_rendered  # noqa: PLC0415
+    from ..bundle.render import check_network, check_rendered, write_rendered  # noqa: PLC0415
 
+    for bundle in options.bundles:
+        check_network(bundle)
     if not options.check:
         for bundle in options.bundles:
             print(*write_rendered(bundle), sep="\n")

@@ -128,7 +128,10 @@ def _add_plan(verbs: Any) -> None:
     plan.add_argument("--hours", type=float, default=1.0, help="time limit of training (default: %(default)s)")
     plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
     plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
-    plan.add_argument("--skip", default="sat4", metavar="NAME", help="skip connection (default: %(default)s)")
+    plan.add_argument("--network", default="vnet", metavar="NAME", help="network (default: %(default)s)")
+    plan.add_argument(
+        "--skip", default="sat4", metavar="NAME", help="skip connection, or a list of them (default: %(default)s)"
+    )
     plan.add_argument("--spacing", type=float, nargs="+", metavar="MM", help="resample to this (default: chosen)")
     plan.add_argument(
         "--modality", choices=("MRI", "CT", "US", "EM", "synthetic", "other"), help="kind of scans (default: chosen)"
@@ -240,6 +243,7 @@ def _plan(options: argparse.Namespace) -> int:
             hours=options.hours,
             memory=options.memory,
             device=options.device,
+            network=options.network,
             skip=options.skip,
             spacing=options.spacing,
             modality=options.modality,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.plan import Plan
+from ..bundle.skip_words import introduce_skip
 from .choices import TO_FILL_IN
 from .layout import Layout
 from .network import ExportedNetwork
@@ -22,8 +23,6 @@ _DISTRIBUTIONS = {"skimage": "scikit-image", "PIL": "pillow", "ignite": "pytorch
 _HAVE_THEIR_OWN_KEY = ("monai", "torch", "numpy")
 _NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD at {tolerance:g} mm"}
 _FORM_NAMES = {"model.ts": "TorchScript", "model.pt2": "`torch.export`", "model.onnx": "ONNX"}
-# The skips of the paper Select-Attend-Transfer.
-_LIGHT = {"at", "st", "sat"}
 
 
 def read_results(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
@@ -116,7 +115,7 @@ def fill_readme(
         "network": network.title + (f" ({network.publication})" if network.publication else ""),
         "channels": "-".join(map(str, network.channels)),
         "parameters": network.parameters,
-        "skips": _describe_skips(network.pruned.spec["skip"]),
+        "skips": introduce_skip(network.pruned.spec["skip"], markdown=True),
         "pruned": _describe_pruning(network.pruned.left_out),
         "inputs": f"{len(plan.data.channels)} channel(s) ({', '.join(plan.data.channels)}), windows of {shape} voxels",
         "outputs": f"{len(plan.labels)} channels ({names})",
@@ -150,15 +149,6 @@ def find_section(markdown: str, title: str) -> str:
             lines.append(line)
     text = "\n".join(lines).strip()
     return "" if TO_FILL_IN in text else text
-
-
-def _describe_skips(skip: Any) -> str:
-    several = isinstance(skip, list | tuple) and not (len(skip) == 2 and isinstance(skip[1], dict))
-    each = skip if several else [skip]
-    names = dict.fromkeys((spec if isinstance(spec, str) else spec[0]).lower() for spec in each)
-    if names.keys() <= _LIGHT:
-        return "light skip connections after Select-Attend-Transfer\n(Taghanaki et al., arXiv 1804.05181)"
-    return "the skip connections " + ", ".join(f"`{name}`" for name in names)
 
 
 def _describe_cleaning(plan: Plan) -> str:

@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 import yaml
-from memory_estimate import CASES, _changes, estimate, main
+from memory_estimate import CASES, NETWORKS, _changes, estimate, main
 
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", [*CASES, *NETWORKS])
 def test_every_case_has_a_network_for_its_patch(name: str) -> None:
-    case = CASES[name]
+    case = (CASES | NETWORKS)[name]
     plan = yaml.safe_load(PLAN.read_text())
     options = Namespace(precision="float32", threads=1)
     estimated = estimate({**plan, **_changes(plan, case)}, case, options)
     # At the least the cases, read, and the step's finest features, kept for the backward pass.
     count = 2 * case.get("batch", 2) + 1
     assert estimated.cache > count * prod(case["scan"]) * (4 * case.get("inputs", 1) + 1)
-    width = case.get("channels", [16])[0]
+    width = case["planned"][1] if "planned" in case else case.get("channels", [16])[0]
     assert estimated.live > 2 * width * case.get("batch", 2) * prod(case["patch"])
 
 

@@ -222,16 +222,17 @@ def test_readme_tells_what_the_network_is():
 
 
 @pytest.mark.parametrize(
-    ("skip", "names"),
+    ("skip", "described"),
     [
-        ("concat", "`concat`"),
-        (["none", ["Attention_Gate", {}]], "`none`, `attention_gate`"),
-        (["sat", "sum", "sum"], "`sat`, `sum`"),
+        ("concat", "the skip connection `concat`"),
+        (["concat", {"only": 0}], "the skip connection `concat` at level 0 only"),
+        (["none", ["Attention_Gate", {}]], "the skip connections `none`, `attention_gate`, finest level first"),
+        (["sat", "sum", "sum"], "the skip connections `sat`, `sum`, `sum`, finest level first"),
     ],
 )
-def test_other_skip_connections_are_not_called_light(skip, names):
+def test_other_skip_connections_are_not_called_light(skip, described):
     words = text(skip=skip)
-    assert f"and the skip connections {names}. 1,234,567" in words
+    assert f"and {described}. 1,234,567" in words
     assert "widths 16-32-64-128 and light" not in words
 
 

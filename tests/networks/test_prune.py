@@ -8,6 +8,8 @@ from pipeline.networks import VNet, build_network
 from pipeline.networks.prune import prune_skips
 from pipeline.networks.select_attend_transfer import SelectAttendTransfer
 
+from .test_networks import NETWORKS
+
 SMALL = {"channels": (4, 6, 8), "convs_per_level": (1, 1, 1), "decoder_convs_per_level": (1, 1), "kernel_size": 3}
 SIZES = {2: (8, 12), 3: (8, 4, 12)}
 HARD = ("sat", {"select": "hard"})
@@ -185,3 +187,55 @@ def test_a_class_that_is_not_registered_has_no_spec_to_prune():
 
     with pytest.raises(ValueError, match="Own has no spec, because its class is not registered"):
         prune_skips(Own(2, 2, 3, **SMALL, skip=HARD))
+
+
+def trained_as_named(name, skip, *, spatial_dims, **options):
+    """Return a network of the table with running statistics, and a seventh of its selection weights at zero."""
+    torch.manual_seed(0)
+    network_type, small, _ = NETWORKS[name]
+    network = network_type(
+        spatial_dims=spatial_dims, in_channels=1, out_channels=3, skip=skip, **small(spatial_dims), **options
+    )
+    with torch.no_grad():
+        for skip_connection in network.skips().values():
+            if hasattr(skip_connection, "select"):
+                weight = skip_connection.select.weight
+                weight.copy_(torch.linspace(-0.5, 1.5, len(weight)))
+                weight[::3] = 0.0
+    network(torch.randn(4, 1, *SIZES[spatial_dims]))
+    return network.eval()
+
+
+def assert_pruned(network, *, spatial_dims, levels):
+    left = prune_skips(network)
+    # Every third weight of each of these levels, from the first on.
+    widths = {level: network.channels[level] for level in levels}
+    assert left.left_out == {level: (-(-width // 3), width) for level, width in widths.items()}
+    smaller = rebuilt(left)
+    x = torch.randn(2, 1, *SIZES[spatial_dims], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert_same(network(x), smaller(x))
+    # A selection weight of each channel, and a weight of the kernel of each that is not selected.
+    gone = sum(width + -(-width // 3) for width in widths.values())
+    assert count(network) - count(smaller) == gone
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("spatial_dims", "merge"), [(2, "concat"), (3, "sum")])
+def test_every_network_can_be_pruned(name, spatial_dims, merge):
+    network = trained_as_named(name, ("sat", {"select": "hard", "merge": merge}), spatial_dims=spatial_dims)
+    assert_pruned(network, spatial_dims=spatial_dims, levels=range(len(network.channels) - 1))
+
+
+@pytest.mark.parametrize(("choice", "levels"), [({"only": 1}, [1]), ({"all_but": [1]}, [0])], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_skip_at_chosen_levels_is_pruned_there(name, choice, levels):
+    network = trained_as_named(name, ["sat", {"select": "hard", **choice}], spatial_dims=2)
+    assert_pruned(network, spatial_dims=2, levels=levels)
+
+
+@pytest.mark.parametrize("recalibrate", ["cse", ("scse", {"aggregation": "add"})], ids=str)
+def test_recalibration_stays(recalibrate):
+    network = trained_as_named("vnet", HARD, spatial_dims=2, recalibrate=recalibrate)
+    assert_pruned(network, spatial_dims=2, levels=[0, 1])
+    assert prune_skips(network).spec["recalibrate"] == network.spec["recalibrate"]

@@ -7,15 +7,13 @@ from typing import Any
 
 from ...data.dataset import Dataset
 from ...networks import Network
+from ..skip_words import introduce_skip, list_skip_references
 from .choice import Choice
 from .fingerprint import Fingerprint
 
 __all__ = ["TO_FILL_IN", "PlanTexts", "describe"]
 
 TO_FILL_IN = "TO FILL IN"
-_SKIPS = (
-    "Taghanaki et al., Select, Attend, and Transfer - Light, Learnable Skip Connections, MLMI 2019, arXiv 1804.05181"
-)
 _SOURCES = ("source", "reference", "description", "name")
 _MODALITIES = {
     "MRI": "MRI",
@@ -42,7 +40,7 @@ class PlanTexts:
 
 
 def describe(
-    name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: type[Network]
+    name: str, dataset: Dataset, fingerprint: Fingerprint, modality: str, *, network: type[Network], skip: Any
 ) -> PlanTexts:
     """Return the texts of a plan, from the datalist where it has them.
 
@@ -52,6 +50,7 @@ def describe(
         fingerprint: the source of the labels and channels.
         modality: the plan's modality.
         network: the plan's network.
+        skip: its argument ``skip``.
     """
     described = dataset.described
     structures = [structure.name for structure in fingerprint.structures]
@@ -61,7 +60,7 @@ def describe(
     title = datalist_name if datalist_name not in ("", "dataset", "datalist") else name.replace("_", " ")
     dims = f"{fingerprint.dims}D"
     citation = described.get("citation") or []
-    references = [_SKIPS, *filter(None, [network.reference])]
+    references = [*list_skip_references(skip), *filter(None, [network.reference])]
     references += [_one_line(each) for each in (citation if isinstance(citation, list) else [citation])]
     source = next(filter(None, (_one_line(described.get(key) or "") for key in _SOURCES)), title)
     licence = _one_line(described.get("licence") or described.get("license") or "")
@@ -74,8 +73,7 @@ def describe(
         "version": "0.1.0",
         "changelog": {"0.1.0": "planned from its dataset by LightSkip"},
         "task": f"{dims} segmentation of {shown} in {images}",
-        "description": f"A {dims} {network.title} with light skip connections after Select-Attend-Transfer that "
-        f"segments {shown} in {images}.",
+        "description": f"A {dims} {network.title} with {introduce_skip(skip)} that segments {shown} in {images}.",
         "intended_use": f"Research. Not a medical device. {TO_FILL_IN}: for which scans of which patients.",
         "authors": TO_FILL_IN,
         "copyright": f"{TO_FILL_IN}: Copyright (c) year and owner",

@@ -12,16 +12,19 @@ import numpy as np
 
 from ...data.dataset import Dataset
 from ...networks import Networks
+from ..network_check import build_on_meta, explain_refusal
 from .choice import Choice, format_numbers
 from .coarser import choose_coarser_spacing
 from .describe import describe
 from .fingerprint import Fingerprint, make_fingerprint
 from .geometry import check_spacing, choose_spacing, count_windows, shape_at
 from .intensity import choose_modality, choose_normalisation
+from .networks import explain_network, find_rule, network_spec
 from .resources import GIB, Resources
 from .schedule import choose_cases_per_step, choose_schedule
 from .sides import choose_mirror_axes, find_sided_axes
-from .size import Size, choose_size, network_spec
+from .size import Size, choose_size
+from .skips import choose_skip
 
 __all__ = ["PlannedBundle", "make_plan"]
 
@@ -40,6 +43,7 @@ class PlannedBundle:
         content: keys and values of plan.yaml; values are plain, `Choice`, or mappings of these.
         fingerprint: the dataset's numbers.
         size: width, patch and batch.
+        channels: channels of the encoder's feature maps, finest first.
         memory: estimated memory of the device in training (bytes).
         hours: estimated hours of training; above the given hours only where these are too few for two epochs.
         to_fill_in: keys that only a person can fill in.
@@ -48,6 +52,7 @@ class PlannedBundle:
     content: Plan
     fingerprint: Fingerprint
     size: Size
+    channels: tuple[int, ...]
     memory: int
     hours: float
     to_fill_in: list[str]
@@ -60,6 +65,7 @@ def make_plan(
     bundle: Path,
     *,
     resources: Resources,
+    network: str = "vnet",
     skip: str = "sat4",
     spacing: list[float] | None = None,
     modality: str | None = None,
@@ -72,13 +78,14 @@ def make_plan(
         name: the bundle's name.
         bundle: the bundle's folder; the plan's paths of datalist and scans are relative to it.
         resources: memory, device and hours to plan for.
-        skip: a file of ``configs/skips``.
+        network: a name in `planning.networks.RULES`.
+        skip: see `choose_skip`.
         spacing: mm per axis; None chooses it.
         modality: the plan's modality; None chooses it.
 
     Raises:
         InputError: the dataset cannot be trained on (`make_fingerprint`), the spacing leaves hardly any voxels of a
-            scan, or there is too little memory for any network.
+            scan, there is too little memory for any network, or the network does not take the skip connections.
     """
     fingerprint = make_fingerprint(report)
     modality_choice = (
@@ -88,9 +95,12 @@ def make_plan(
     classes = len(fingerprint.labels)
     mirror = choose_mirror_axes(fingerprint)
 
+    rule, skips = find_rule(network), choose_skip(skip)
+
     def spec(size: Size) -> dict[str, Any]:
-        network = network_spec(size, dims=fingerprint.dims, in_channels=len(fingerprint.channels), out_channels=classes)
-        return network | {"skip": resources.skip_argument(skip)}
+        inputs = len(fingerprint.channels)
+        own = network_spec(size, dims=fingerprint.dims, in_channels=inputs, out_channels=classes, network=network)
+        return own | {"skip": skips.fitted(len(size.levels.strides))}
 
     def size_at(spacing: list[float]) -> Size:
         resources.plan_for(fingerprint, spacing, spec)
@@ -102,16 +112,19 @@ def make_plan(
             seconds=resources.seconds_of,
             seconds_limit=resources.hours * 3600,
             uncut=find_sided_axes(mirror, fingerprint.dims),
+            widths=rule.widths,
+            timed_first=rule.timed_first,
         )
 
-    size = size_at(chosen.value)
-    if spacing is None:
-        chosen, size = choose_coarser_spacing(chosen, fingerprint, size, size_at, resources)
+    with explain_refusal(f"--network {network}, --skip {skip}"):
+        size = size_at(chosen.value)
+        if spacing is None:
+            chosen, size = choose_coarser_spacing(chosen, fingerprint, size, size_at, resources)
+        built = build_on_meta(spec(size) | {"skip": skips.argument})
     resources.require_enough(size)
     schedule, hours = choose_schedule(fingerprint, size, resources)
     memory = resources.planned_memory(size)
-    network = spec(size)
-    words = describe(name, dataset, fingerprint, modality_choice.value, network=Networks[network["name"]])
+    words = describe(name, dataset, fingerprint, modality_choice.value, network=Networks[network], skip=skips.argument)
     content: Plan = {
         **words.head,
         "data": {
@@ -132,8 +145,14 @@ def make_plan(
         "batch": _choose_batch(fingerprint, size, resources),
         "mirror_axes": mirror,
         "class_ratios": _choose_class_ratios(fingerprint),
-        "network": _explain_network(network, size, chosen.value, resources, memory),
-        "skip": Choice(skip, _SKIP_REASONS.get(skip, "set by --skip")),
+        "network": explain_network(
+            spec(size),
+            size,
+            chosen.value,
+            width_reason=resources.width_reason(size),
+            memory=f"{memory / GIB:.2g} GiB",
+        ),
+        "skip": skips.choice(built),
         "training": schedule,
         "evaluation": {
             "tolerance_mm": Choice(
@@ -141,24 +160,12 @@ def make_plan(
             )
         },
     }
-    return PlannedBundle(content, fingerprint, size, memory, hours, words.to_fill_in)
+    return PlannedBundle(content, fingerprint, size, built.channels, memory, hours, words.to_fill_in)
 
 
 _ORIENTATION = {
     2: "no effect in 2D: pictures are not turned",
     3: "every scan is turned to this orientation; axis 0 is left-right",
-}
-# The same in every plan. The measurements are in docs/speed.md of LightSkip.
-_NETWORK_REASONS = {
-    "convs_per_level": "1 at the finest level, where a convolution costs most",
-    "decoder_convs_per_level": "1 at the finest levels: the skips bring the encoder's features",
-    "norm": "per patch, since a batch is small; with a learned scale and shift",
-    "act": "a step with PReLU takes 1.4 times as long",
-    "dropout": "none: augmentation, weight decay and averaged weights regularise",
-    "residual": "0.64 of the time per step: a decoder stage is no wider than its level, whatever the skip adds",
-}
-_SKIP_REASONS = {
-    "sat4": "the lightest skip within 0.002 Dice of concatenation in the same time: docs/speed.md of LightSkip"
 }
 
 
@@ -232,32 +239,3 @@ def _choose_class_ratios(fingerprint: Fingerprint) -> Choice:
         f"half of the patches centre on a label, each label equally often (the smallest, {smallest.name}, is "
         f"{smallest.share:.2%} of a scan); the Dice loss needs no class weights",
     )
-
-
-def _explain_network(
-    network: Mapping[str, Any], size: Size, spacing: list[float], resources: Resources, memory: int
-) -> Plan:
-    constant = {key: Choice(network[key], reason) for key, reason in _NETWORK_REASONS.items()}
-    levels = len(size.channels)
-    kernels: Plan = {
-        "kernel_size": Choice(network["kernel_size"], "along every axis: no axis is twice as coarse as another")
-    }
-    if isinstance(network["kernel_size"], list):
-        reason = f"per level; 1 along an axis while it is twice as coarse as the finest ({format_numbers(spacing)} mm)"
-        kernels["kernel_size"] = Choice(network["kernel_size"], reason)
-    if network["strides"] is not None:
-        kernels["strides"] = Choice(
-            network["strides"], "per level; 1 for an axis that is too coarse or too short to be halved"
-        )
-    deepest = [side // step for side, step in zip(size.levels.patch, size.levels.divisor, strict=True)]
-    return {
-        "channels": Choice(
-            size.channels,
-            f"{levels} levels, down to {format_numbers(deepest)} voxels; {size.width} channels at the finest: "
-            f"{resources.width_reason(size)}. Training takes about {memory / GIB:.2g} GiB",
-        ),
-        "convs_per_level": constant.pop("convs_per_level"),
-        "decoder_convs_per_level": constant.pop("decoder_convs_per_level"),
-        **kernels,
-        **constant,
-    }

@@ -17,8 +17,8 @@ import torch
 from monai.losses.dice import DiceCELoss
 from torch import Tensor
 
-from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
+from ..network_check import build_on_meta
 from .ledger import Autocast, Ledger
 
 __all__ = ["MemoryEstimate", "estimate_memory"]
@@ -128,7 +128,7 @@ def estimate_memory(
     """
     kind = torch.device(device).type
     workers = (threads or torch.get_num_threads()) if kind == "cpu" else 0
-    built = _build_on_meta(network)
+    built = build_on_meta(network)
     inputs, classes = built.in_channels, built.out_channels
     if precision is None:
         precision = "bfloat16" if kind != "cpu" or cpu_has_bfloat16() else "float32"
@@ -163,12 +163,6 @@ def _estimate_preparation(native: int, resampled: int, inputs: int, cases: int) 
     further = _PREPARING_CHANNEL * (inputs - 1)
     one = native * (_PREPARING_NATIVE + further) + resampled * (_RESAMPLING + further)
     return max(checking, min(_PREPARING_THREADS, cases) * one)
-
-
-def _build_on_meta(spec: Mapping[str, Any]) -> Any:
-    """Return the network with weights that have shapes and no memory."""
-    with torch.device("meta"):
-        return build_network(spec)
 
 
 def _trace(

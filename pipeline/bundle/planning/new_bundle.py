@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from pathlib import Path
@@ -13,10 +14,10 @@ from ...data.errors import InputError
 from ...files import write_text
 from ...networks import Networks
 from ..plan import load_plan
-from ..render import recipes_folder, write_rendered
+from ..render import read_skip, recipes_folder, write_rendered
 from ..schema import Plan
+from ..skip_words import introduce_skip
 from .choice import format_numbers
-from .fingerprint import Fingerprint
 from .make_plan import PlannedBundle
 from .write import plan_text
 
@@ -58,7 +59,7 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     try:
         write_text(partial / "plan.yaml", plan_text(planned.content, heading=_HEADING))
         write_rendered(partial)
-        words = _document_values(load_plan(partial), planned.fingerprint)
+        words = _document_values(load_plan(partial), planned)
         templates = recipes_folder() / "templates"
         for name in ("README.md", "data_license.txt"):
             write_text(partial / "docs" / name, (templates / name).read_text(encoding="utf-8").format(**words))
@@ -78,7 +79,8 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     return sorted(path for path in bundle.rglob("*") if path.is_file())
 
 
-def _document_values(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
+def _document_values(plan: Plan, planned: PlannedBundle) -> dict[str, Any]:
+    fingerprint = planned.fingerprint
     unit = "ml" if plan.spatial_dims == 3 else "mm²"
     rows = [
         f"| {_escape_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
@@ -90,8 +92,8 @@ def _document_values(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         "description": plan.description,
         "dims": plan.spatial_dims,
         "network": f"{network.title} ({network.publication})",
-        "channels": "-".join(map(str, plan.network.settings()["channels"])),
-        "skip": plan.skip if isinstance(plan.skip, str) else "of its own",
+        "channels": "-".join(map(str, planned.channels)),
+        "skips": _describe_skips(plan),
         "inputs": f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})",
         "spacing": format_numbers(plan.spacing),
         "patch": format_numbers(plan.patch),
@@ -105,6 +107,12 @@ def _document_values(plan: Plan, fingerprint: Fingerprint) -> dict[str, Any]:
         "structures": "\n".join(rows),
         "intended_use": plan.intended_use,
     }
+
+
+def _describe_skips(plan: Plan) -> str:
+    argument = read_skip(plan.skip, recipes_folder() / "skips", Path("plan.yaml"))["skip"]
+    named = plan.skip if isinstance(plan.skip, str) else json.dumps(argument)
+    return f"{introduce_skip(argument, markdown=True)}, `skip: {named}`"
 
 
 def _in_files(plan: Plan, name: str) -> str:

@@ -14,8 +14,10 @@ from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
 from ...data.measure_case import Draw
 from .make_plan import PlannedBundle, make_plan
+from .networks import find_rule
 from .new_bundle import require_new, write_bundle
 from .resources import GIB, Resources
+from .skips import choose_skip
 
 __all__ = ["plan_bundle"]
 
@@ -30,6 +32,7 @@ def plan_bundle(
     hours: float = 1.0,
     memory: str | None = None,
     device: str | None = None,
+    network: str = "vnet",
     skip: str = "sat4",
     spacing: list[float] | None = None,
     modality: str | None = None,
@@ -46,7 +49,8 @@ def plan_bundle(
         hours: limit for the training.
         memory: limit for the training, such as "8GB"; by default 80 % of the free memory.
         device: "cpu" or "cuda"; by default a GPU if there is one.
-        skip: a file of ``configs/skips``.
+        network: a name in `planning.networks.RULES`.
+        skip: see `choose_skip`.
         spacing: mm per axis to resample to; None chooses it.
         modality: the images' modality; None chooses it.
         draw: draws the pictures of the check's page for scans that are read: see `check_dataset`.
@@ -64,7 +68,9 @@ def plan_bundle(
     bundle = Path(output) / name
     require_new(bundle)
     resources = Resources(memory=None if memory is None else parse_memory(memory), device=device, hours=hours)
-    resources.skip_argument(skip)
+    # Before minutes of reading.
+    find_rule(network)
+    choose_skip(skip)
     dataset = read_dataset(datalist, dataset_dir)
     # Reads only files that are not in the report or have changed since.
     report = check_dataset(datalist, check, dataset_dir=dataset_dir, draw=draw)
@@ -76,7 +82,15 @@ def plan_bundle(
             remedy="write one number per axis: right-left, posterior-anterior, inferior-superior",
         )
     planned = make_plan(
-        dataset, report, name, bundle, resources=resources, skip=skip, spacing=spacing, modality=modality
+        dataset,
+        report,
+        name,
+        bundle,
+        resources=resources,
+        network=network,
+        skip=skip,
+        spacing=spacing,
+        modality=modality,
     )
     write_bundle(bundle, planned)
     return "\n".join(_summary_lines(bundle, planned, dataset, report["findings"], resources))
@@ -89,7 +103,7 @@ def _summary_lines(
     lines = [
         f"wrote {bundle}/plan.yaml, with a reason for every choice",
         f"  patch {' x '.join(map(str, size.levels.patch))}, {size.batch} patches per step, channels "
-        f"{'-'.join(map(str, size.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
+        f"{'-'.join(map(str, planned.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
         f"{resources.device} and {planned.hours:.2g} hours",
     ]
     problems = Counter(finding["kind"] for finding in findings if finding["severity"] == "problem")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 
 from ...data.errors import InputError
 from ...memory import free_bytes
-from ..render import read_skip, recipes_folder
 from .choice import Choice
 from .fingerprint import Fingerprint
 from .geometry import shape_at
@@ -137,10 +135,6 @@ class Resources:
             f"of the prepared cases in memory{of_machine}, the others on disk: all of them take "
             f"{estimate.cache / GIB:.2g} GiB",
         )
-
-    def skip_argument(self, skip: str) -> Any:
-        """Return the network's argument ``skip`` for a skip's name."""
-        return read_skip(skip, recipes_folder() / "skips", Path("--skip"))["skip"]
 
     def require_enough(self, size: Size) -> None:
         """Raise InputError where not even this size fits into memory."""

@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from .levels import Levels, make_levels
 
-__all__ = ["PATCHES", "Size", "choose_size", "network_spec"]
+__all__ = ["PATCHES", "TIMED_FIRST", "WIDTHS", "Size", "choose_size"]
 
 # Patches that a training should see: after these the hippocampus bundle was within 0.002 of its best (docs/speed.md).
 # Not more, so that a plan does not change where the machine is a little slower.
 PATCHES = 12_000
 # Share of the given time for the training: a machine does other things, too.
 TIME_SHARE = 0.9
-_WIDTHS = (32, 24, 16, 8)
+WIDTHS = (32, 24, 16, 8)
 _MAX_WIDTH = 320
 # A network's time grows at least in proportion to its width. So a wider network is not timed where this estimate is too
 # long even for the smallest useful patch.
-_TIMED_FIRST = 16
+TIMED_FIRST = 16
 # Voxels; a larger patch costs more than it adds.
 _MAX_VOXELS = {2: 512**2, 3: 192**3}
 # Voxels; a wider network is not worth a smaller patch.
@@ -43,7 +42,7 @@ class Size:
     """The size of a network and its patches.
 
     Args:
-        width: channels of the finest level; they double from level to level, up to 320.
+        width: what the network's rule makes it wider by, such as the channels of the finest level.
         levels: patch, strides and kernels.
         batch: patches per step, a power of two.
         limited_by: why the patch is smaller than the median scan: "nothing" (it is not), "worth", "memory" or "time".
@@ -56,7 +55,7 @@ class Size:
 
     @property
     def channels(self) -> list[int]:
-        """Channels of every level, finest first."""
+        """Channels of every level, finest first, that double from level to level up to 320."""
         return [min(self.width * 2**level, _MAX_WIDTH) for level in range(len(self.levels.kernels))]
 
     @property
@@ -74,6 +73,8 @@ def choose_size(
     seconds: Seconds,
     seconds_limit: float,
     uncut: Sequence[int] = (),
+    widths: Sequence[int] = WIDTHS,
+    timed_first: int = TIMED_FIRST,
 ) -> Size:
     """Choose the widest network whose patch is large enough, and the largest patch for it.
 
@@ -85,6 +86,8 @@ def choose_size(
         seconds: estimates the seconds per patch of a training with a size.
         seconds_limit: seconds of the whole training.
         uncut: axes along which a patch should cover the scan, as long as others can be cut instead.
+        widths: the widths to try, widest first.
+        timed_first: a wider network is not timed where this width leaves too little time for it.
 
     Returns:
         The size. Where even the smallest network and patch do not fit, these, with the smallest batch.
@@ -100,12 +103,12 @@ def choose_size(
     def in_memory(size: Size) -> bool:
         return memory(size) <= memory_limit
 
-    for width in _WIDTHS:
-        if width > _TIMED_FIRST and not in_time(_make_size(_TIMED_FIRST, start, spacing, ""), width / _TIMED_FIRST):
+    for width in widths:
+        if width > timed_first and not in_time(_make_size(timed_first, start, spacing, ""), width / timed_first):
             continue
         whole = _make_size(width, start, spacing, "nothing" if worth >= 1 else "worth")
         in_hours = _find_largest(whole, start, spacing, in_time, "time", uncut)
-        last = width == _WIDTHS[-1]
+        last = width == widths[-1]
         # Time comes first, since it is quicker to estimate.
         if not last and not _is_large_enough(in_hours, dims):
             continue
@@ -117,39 +120,12 @@ def choose_size(
             break
     if in_memory(size):
         return size
-    return replace(_make_size(_WIDTHS[-1], _shrink(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
+    return replace(_make_size(widths[-1], _shrink(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
 
 
 def _is_large_enough(size: Size, dims: int) -> bool:
     """Return whether a patch covers the scan, or is large enough for a wider network."""
     return size.limited_by in ("nothing", "worth") or size.voxels >= _MIN_VOXELS[dims]
-
-
-def network_spec(size: Size, *, dims: int, in_channels: int, out_channels: int) -> dict[str, Any]:
-    """Return the spec of a plan's network without its skip connections: see `pipeline.networks.build_network`."""
-    levels = size.levels
-    convs, decoder_convs = convolutions_per_level(len(size.channels))
-    return {
-        "name": "vnet",
-        "spatial_dims": dims,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        "channels": size.channels,
-        "convs_per_level": convs,
-        "decoder_convs_per_level": decoder_convs,
-        "kernel_size": 3 if all(side == 3 for kernel in levels.kernels for side in kernel) else levels.kernels,
-        "strides": None if all(step == 2 for steps in levels.strides for step in steps) else levels.strides,
-        "norm": ["instance", {"affine": True}],
-        "act": ["leakyrelu", {"negative_slope": 0.01}],
-        "dropout": 0.0,
-        "residual": "decoder",
-        "head": "pointwise",
-    }
-
-
-def convolutions_per_level(levels: int) -> tuple[list[int], list[int]]:
-    """Return the convolutions per level of encoder and decoder: one at the finest levels, where they cost most."""
-    return [1] + [2] * (levels - 1), [1] * min(2, levels - 1) + [2] * max(levels - 3, 0)
 
 
 def _find_largest(

@@ -15,9 +15,13 @@ Make = Callable[..., dict[str, Any]]
 Datasets = Callable[..., Dataset]
 
 
-def words(folder: Path, make_report: Make, make_dataset: Datasets, *, labels: int = 2, **entries: Any) -> Any:
+def words(
+    folder: Path, make_report: Make, make_dataset: Datasets, *, labels: int = 2, skip: Any = "sat", **entries: Any
+) -> Any:
     report = make_report(labels={"background": 0} | {f"organ{number}": number for number in range(1, labels)})
-    return describe("my_bundle", make_dataset(folder, report, **entries), make_fingerprint(report), "MRI", network=VNet)
+    return describe(
+        "my_bundle", make_dataset(folder, report, **entries), make_fingerprint(report), "MRI", network=VNet, skip=skip
+    )
 
 
 def test_what_the_datalist_says_is_taken(tmp_path: Path, make_report: Make, make_dataset: Datasets) -> None:

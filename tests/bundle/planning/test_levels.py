@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pipeline.bundle.planning.levels import make_levels
-from pipeline.bundle.planning.size import Size, network_spec
+from pipeline.bundle.planning.networks import network_spec
+from pipeline.bundle.planning.size import Size
 from pipeline.networks import build_network
 
 ALL, PLANE, THROUGH = [2, 2, 2], [2, 2, 1], [1, 1, 2]

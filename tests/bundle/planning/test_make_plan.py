@@ -202,6 +202,27 @@ def test_what_is_given_is_taken(planned: Callable[..., PlannedBundle]) -> None:
         planned(options={"skip": "nonesuch"})
 
 
+def test_a_list_of_skips_stands_in_the_plan_with_its_sparsity(planned: Callable[..., PlannedBundle]) -> None:
+    content = planned(options={"skip": "['none', 'sat', 'sat']"}).content
+    assert content["skip"].value == {"skip": ["none", "sat", "sat"], "sparsity": 1e-4}
+    assert content["skip"].reason == "none, sat, sat, finest level first; set by --skip"
+    assert "the skip connections none, sat, sat, finest level first that segments" in content["description"]
+    assert "1804.05181" in content["references"][0]
+
+
+def test_concatenation_is_not_called_light(planned: Callable[..., PlannedBundle]) -> None:
+    content = planned(options={"skip": "concat"}).content
+    assert "A 3D V-Net with the skip connection concat that segments" in content["description"]
+    assert not any("1804.05181" in reference for reference in content["references"])
+
+
+def test_skips_for_another_number_of_levels_are_an_error(planned: Callable[..., PlannedBundle]) -> None:
+    # 40 x 50 x 36 voxels have four levels, and so three skips.
+    with pytest.raises(InputError, match="skip has 4 entries; expected 3") as raised:
+        planned(options={"skip": "['none', 'sat', 'sat', 'sat']"})
+    assert raised.value.where == "--network vnet, --skip ['none', 'sat', 'sat', 'sat']"
+
+
 def test_values_in_the_files_are_kept_apart_from_the_networks(planned: Callable[..., PlannedBundle]) -> None:
     content = values(planned(labels={"background": 0, "liver": 3, "tumour": 7}).content)
     assert content["labels"] == {"background": 0, "liver": 1, "tumour": 2}

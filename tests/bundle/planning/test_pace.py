@@ -8,7 +8,8 @@ import torch
 
 from pipeline.bundle.planning import pace
 from pipeline.bundle.planning.levels import make_levels
-from pipeline.bundle.planning.size import Size, network_spec
+from pipeline.bundle.planning.networks import network_spec
+from pipeline.bundle.planning.size import Size
 
 
 @pytest.mark.parametrize("divisor", [[8, 8, 8], [16, 16, 2], [16, 1, 16], [1, 1, 2], [32, 32], [2, 1]])

@@ -9,8 +9,9 @@ import torch
 from pipeline.bundle.planning.fingerprint import make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.memory import estimate_memory
+from pipeline.bundle.planning.networks import network_spec
 from pipeline.bundle.planning.resources import Resources
-from pipeline.bundle.planning.size import Size, network_spec
+from pipeline.bundle.planning.size import Size
 from pipeline.data.errors import InputError
 
 Make = Callable[..., dict[str, Any]]
@@ -127,8 +128,3 @@ def test_a_network_is_timed_once(make_report: Make, monkeypatch: pytest.MonkeyPa
     assert timed == [(8, [8, 8, 8], "cpu")]
     resources.seconds_of(Size(16, make_levels([40, 40, 40], [1, 1, 1]), 2, ""))
     assert len(timed) == 2
-
-
-def test_an_unknown_skip_is_an_error_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match="did you mean sat4"):
-        Resources(memory=10**9, device="cpu").skip_argument("sat44")

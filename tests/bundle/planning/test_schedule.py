@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.bundle.planning.fingerprint import Fingerprint, make_fingerprint
 from pipeline.bundle.planning.levels import make_levels
+from pipeline.bundle.planning.networks import network_spec
 from pipeline.bundle.planning.resources import Resources
 from pipeline.bundle.planning.schedule import choose_cases_per_step, choose_schedule
-from pipeline.bundle.planning.size import Size, network_spec
+from pipeline.bundle.planning.size import Size
 
 Make = Callable[..., dict[str, Any]]
 PLAIN = [1.0, 1.0, 1.0]

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.bundle.planning.size import PATCHES, TIME_SHARE, Size, choose_size, convolutions_per_level
+from pipeline.bundle.planning.networks import convolutions_per_level
+from pipeline.bundle.planning.size import PATCHES, TIME_SHARE, Size, choose_size
 
 HOUR = 3600
 SHAPES = [
