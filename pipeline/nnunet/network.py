@@ -97,17 +97,17 @@ def _vnet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:  # noqa: AR
 def _unet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:
     plan = architecture["arch_kwargs"]
     levels = len(plan["features_per_stage"])
-    residual = "n_blocks_per_stage" in plan
-    convs = plan["n_blocks_per_stage" if residual else "n_conv_per_stage"]
-    decoder_convs = plan["n_conv_per_stage_decoder"]
-    return {
-        "down": "conv",
-        "convs_per_level": [convs] * levels if isinstance(convs, int) else list(convs),
-        # nnU-Net lists the decoder's stages in the order in which they run, the deepest first.
-        "decoder_convs_per_level": [decoder_convs] * (levels - 1)
-        if isinstance(decoder_convs, int)
-        else list(reversed(decoder_convs)),
-    }
+    # nnU-Net lists the decoder's stages in the order in which they run, the deepest first.
+    decoder = _per_stage(plan["n_conv_per_stage_decoder"], levels - 1)[::-1]
+    if "n_blocks_per_stage" in plan:
+        blocks = _per_stage(plan["n_blocks_per_stage"], levels)
+        return {"encoder": "residual", "blocks_per_level": blocks, "decoder_convs_per_level": decoder}
+    convs = _per_stage(plan["n_conv_per_stage"], levels)
+    return {"down": "conv", "convs_per_level": convs, "decoder_convs_per_level": decoder}
+
+
+def _per_stage(numbers: Any, stages: int) -> list[int]:
+    return [numbers] * stages if isinstance(numbers, int) else list(numbers)
 
 
 # The arguments that describe what is in a stage, for the networks that have them in nnU-Net's plans or LightSkip's.

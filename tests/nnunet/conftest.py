@@ -17,7 +17,6 @@ LABELS = {"background": 0, "shell": 1, "core": 2}
 @pytest.fixture(scope="session")
 def nnunet_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return a folder with nnU-Net's raw, preprocessed and results; nnU-Net's variables name them."""
-    pytest.importorskip("nnunetv2", reason="nnU-Net has an environment of its own: make test-nnunet")
     from . import load_torchvision  # noqa: F401, PLC0415
 
     folder = tmp_path_factory.mktemp("nnunet")

@@ -58,7 +58,7 @@ def train(name: str, configuration: str, results: Path, patch: pytest.MonkeyPatc
         *[(network, skip, "3d_fullres") for network in NETWORKS for skip in SKIPS],
         ("vnet", "sat4", "2d"),
     ],
-    ids=lambda param: "-".join(param),
+    ids="-".join,
 )
 def trained(request: pytest.FixtureRequest, nnunet_folder: Path) -> Iterator[tuple[Path, str, str]]:
     """Return the folder of a trained model, its network and its skip."""
@@ -125,7 +125,9 @@ def test_the_command_predicts_in_a_new_process(nnunet_folder: Path, tmp_path: Pa
     words = ["-i", str(scans), "-o", str(tmp_path), "-d", "501", "-c", "3d_per_level", "-f", "0", "-device", "cpu"]
     words += ["-tr", "LightSkipTrainer_1epoch", "--disable_tta", "-npp", "0", "-nps", "0"]
     # The command nnUNetv2_predict, which imports torchvision as this process did.
-    entry = "import load_torchvision; from nnunetv2.inference.predict_from_raw_data import predict_entry_point as run; run()"
+    entry = (
+        "import load_torchvision; from nnunetv2.inference import predict_from_raw_data as p; p.predict_entry_point()"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
         [sys.executable, "-c", entry, *words], env=environment, capture_output=True, text=True, check=False
