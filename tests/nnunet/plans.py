@@ -36,6 +36,13 @@ PLAIN_2D: dict[str, Any] = {
 
 
 def changed(architecture: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    """Return an architecture with other arguments; None removes one."""
-    kept = {**architecture["arch_kwargs"], **arguments}
-    return {**architecture, "arch_kwargs": kept}
+    """Return an architecture with other arguments."""
+    return {**architecture, "arch_kwargs": {**architecture["arch_kwargs"], **arguments}}
+
+
+def residual(architecture: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    """Return an architecture as nnU-Net plans it with its residual encoder (nnUNetPlannerResEncM)."""
+    kept = {**architecture["arch_kwargs"], "n_blocks_per_stage": [1, 3, 4, 6], "n_conv_per_stage_decoder": [1, 1, 1]}
+    del kept["n_conv_per_stage"]
+    name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
+    return {**architecture, "network_class_name": name, "arch_kwargs": {**kept, **arguments}}

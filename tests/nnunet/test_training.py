@@ -18,6 +18,8 @@ from pipeline.networks import Networks, Skip, build_network
 
 from .conftest import DATASET
 
+pytest.importorskip("nnunetv2", reason="nnU-Net has an environment of its own: make test-nnunet")
+
 NETWORKS, SKIPS = ("vnet", "unet"), ("concat", "sat", "scse")
 CPU = torch.device("cpu")
 
