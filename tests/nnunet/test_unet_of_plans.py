@@ -27,7 +27,7 @@ def layers_with_weights(module: nn.Module) -> list[Any]:
 
 
 def copy_weights(theirs: nn.Module, ours: nn.Module) -> None:
-    """Copy layer by layer in the order of construction. A bias before a normalisation, which it removes, is left out."""
+    """Copy layer by layer in the order of construction, without the biases that a normalisation removes."""
     for target, source in zip(layers_with_weights(ours), layers_with_weights(theirs), strict=True):
         assert target.weight.shape == source.weight.shape
         target.weight.data = source.weight.data.clone()
