@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test smoke test-elsewhere test-long test-export test-monai-label artefact lint format types render render-check clean
+.PHONY: env demo test smoke test-elsewhere test-long test-export test-monai-label test-nnunet artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -114,6 +114,24 @@ test-monai-label: env $(LABEL_VENV)/.complete
 	$(BIN)/lightskip sample $(LABEL)/sample --cases 4
 	$(LABEL_VENV)/bin/python tests/monai_label/serve.py $(LABEL)/hippocampus_mri $(LABEL)/sample/imagesTr $(LABEL)/run
 
+# nnU-Net trains and applies LightSkip's networks, in its own environment because its dependencies are many. The comment
+# on PyTorch and torchvision above is valid here, too, but tests/nnunet does without torchvision's operators.
+NNUNET_VENV := .venv-nnunet
+
+$(NNUNET_VENV)/.complete: tests/nnunet/requirements.txt pyproject.toml constraints.txt
+	rm -rf $(NNUNET_VENV)
+	$(PYTHON) -m venv $(NNUNET_VENV)
+	@if command -v nvidia-smi >/dev/null 2>&1 || { ! $(NNUNET_VENV)/bin/pip install -q \
+	  "torch==$(TORCH_VERSION)+cpu" "torchvision==$(TORCHVISION_VERSION)+cpu" 2>/dev/null && \
+	  ! $(NNUNET_VENV)/bin/pip install -q "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; }; then \
+	  $(NNUNET_VENV)/bin/pip install -q "torch===$(TORCH_VERSION)" "torchvision===$(TORCHVISION_VERSION)"; \
+	fi
+	$(NNUNET_VENV)/bin/pip install -q -c constraints.txt -r tests/nnunet/requirements.txt -e .
+	@touch $@
+
+test-nnunet: $(NNUNET_VENV)/.complete
+	OMP_NUM_THREADS=1 $(NNUNET_VENV)/bin/python -m pytest -q tests/nnunet
+
 # The files of a release: the exported bundle, its zip, and their sizes and loading times.
 artefact: env
 	rm -rf $(ARTEFACT)
@@ -138,4 +156,4 @@ render-check: env
 	$(BIN)/lightskip render --check $(BUNDLES)
 
 clean:
-	rm -rf $(VENV) $(LABEL_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache build
+	rm -rf $(VENV) $(LABEL_VENV) $(NNUNET_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache build

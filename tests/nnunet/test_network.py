@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.data.errors import InputError
+from pipeline.networks import Networks
+from pipeline.nnunet.network import build_planned_network, planned_arguments
+from pipeline.nnunet.settings import Settings
+
+from .plans import PLAIN_2D, PLAIN_3D, changed
+
+
+def test_levels_are_those_of_the_plans() -> None:
+    # Written down by hand from PLAIN_3D.
+    assert planned_arguments("vnet", PLAIN_3D) == {
+        "channels": [32, 64, 128, 256],
+        "kernel_size": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3]],
+        "strides": [[1, 2, 2], [1, 2, 2], [2, 2, 2]],
+        "norm": ["instance", {"eps": 1e-05, "affine": True}],
+        "act": ["leakyrelu", {}],
+        "residual": "decoder",
+        "head": "pointwise",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"norm_op": None}, {"norm": None}),
+        (
+            {"norm_op": "torch.nn.modules.batchnorm.BatchNorm3d", "norm_op_kwargs": {"eps": 0.01}},
+            {"norm": ["batch", {"eps": 0.01}]},
+        ),
+        (
+            {"norm_op": "torch.nn.GroupNorm", "norm_op_kwargs": {"num_groups": 4}},
+            {"norm": ["group", {"num_groups": 4}]},
+        ),
+        (
+            {"nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"negative_slope": 0.2, "inplace": True}},
+            {"act": ["leakyrelu", {"negative_slope": 0.2}]},
+        ),
+        ({"nonlin": "torch.nn.modules.activation.ReLU", "nonlin_kwargs": None}, {"act": ["relu", {}]}),
+        ({"dropout_op": "torch.nn.Dropout3d", "dropout_op_kwargs": {"p": 0.1}}, {"dropout": 0.1}),
+    ],
+)
+def test_layers_are_those_of_the_plans(change: dict[str, Any], expected: dict[str, Any]) -> None:
+    arguments = planned_arguments("vnet", changed(PLAIN_3D, **change))
+    assert {key: arguments[key] for key in expected} == expected
+
+
+def test_a_network_gets_only_arguments_that_it_takes() -> None:
+    @Networks.register("few_arguments")
+    class FewArguments:
+        def __init__(self, spatial_dims, in_channels, out_channels, skip, strides) -> None:
+            pass
+
+    try:
+        assert planned_arguments("few_arguments", PLAIN_2D) == {"strides": [[2, 2], [2, 2], [2, 2]]}
+    finally:
+        del Networks.components["FEW_ARGUMENTS"]
+
+
+@pytest.mark.parametrize(("architecture", "size"), [(PLAIN_3D, (4, 16, 16)), (PLAIN_2D, (16, 16))], ids=["3d", "2d"])
+def test_outputs_are_at_every_level_of_the_decoder_finest_first(architecture, size) -> None:
+    settings = Settings("vnet", ["sum", "none", "at"])
+    network = build_planned_network(
+        architecture, settings, spatial_dims=len(size), in_channels=2, out_channels=3
+    ).train()
+    sizes = [tuple(output.shape[2:]) for output in network(torch.zeros(1, 2, *size))]
+    # The finest level has the input's size, the next ones that of nnU-Net's strides, without the deepest level.
+    assert sizes == ([(4, 16, 16), (4, 8, 8), (4, 4, 4)] if len(size) == 3 else [(16, 16), (8, 8), (4, 4)])
+    assert [type(skip).__name__ for skip in network.skips().values()] == ["SumSkip", "NoSkip", "AttendTransfer"]
+
+
+def test_an_argument_of_the_settings_replaces_that_of_the_plans() -> None:
+    settings = Settings("vnet", "sum", arguments={"act": "prelu", "channels": [4, 8, 8, 8]})
+    network = build_planned_network(PLAIN_3D, settings, spatial_dims=3, in_channels=1, out_channels=2)
+    assert network.spec is not None
+    assert (network.spec["act"], network.channels) == ("prelu", (4, 8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strides": [[1, 2, 2], [1, 2, 2], [1, 2, 2], [2, 2, 2]]}, r"strides.*found \[1, 2, 2\] for the first stage"),
+        ({"strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2], [2, 4, 4]]}, r"strides.*found \[2, 4, 4\] for stage 3"),
+        ({"strides": [[1, 1, 1], [1, 2, 2], [1, 1, 1], [2, 2, 2]]}, r"strides.*found \[1, 1, 1\] for stage 2"),
+        ({"norm_op": "torch.nn.RMSNorm"}, r"norm_op.*found RMSNorm"),
+        ({"nonlin": "torch.nn.Hardtanh"}, r"nonlin.*found Hardtanh"),
+    ],
+)
+def test_plans_that_a_network_cannot_follow_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=rf"(?s){message}"):
+        planned_arguments("vnet", changed(PLAIN_3D, **change))
+
+
+def test_a_network_of_other_levels_is_refused() -> None:
+    settings = Settings("vnet", "sum", arguments={"strides": None})
+    with pytest.raises(InputError, match=r"divides the patch by \(8, 8, 8\).*4 levels and \(2, 8, 8\)"):
+        build_planned_network(PLAIN_3D, settings, spatial_dims=3, in_channels=1, out_channels=2)
