@@ -21,7 +21,7 @@ from ..bundle.launch import Launch
 from ..data.case_names import name_cases
 from ..data.datalist import as_list
 from ..data.dataset import names_in_datalist
-from ..data.errors import InputError
+from ..data.errors import InputError, input_error_behind
 from ..evaluation.metrics import measure_dice
 from ..quiet import quiet_monai
 
@@ -68,7 +68,7 @@ class Session:
     """
 
     def __init__(self, launch: Launch) -> None:
-        with quiet_monai():
+        with quiet_monai(), _explained():
             self._workflow = launch.workflow(logging_file=False)
         cases = self._get("val_cases")
         self.device: torch.device = self._get("device")
@@ -134,6 +134,11 @@ class Session:
         batch = list_data_collate([self._dataset[index]])
         return Case(self.names[index], self.sources[index], batch["image"].to(self.device), batch["label"])
 
+    def read_scan(self, index: int) -> Any:
+        """Return the first channel of a case's scan as its files have it, (X, Y[, Z]), in the scan's grid."""
+        read = self._dataset.transform.transforms[0]
+        return read(dict(self._dataset.data[index]))["image"][0].numpy()
+
     def segment(self, case: Case, infer: Infer | None = None) -> Any:
         """Return the label map of a case in the scan's grid, (1, *spatial), as ``lightskip evaluate`` makes it.
 
@@ -164,7 +169,8 @@ class Session:
         self._workflow.finalize()
 
     def _get(self, key: str) -> Any:
-        return self._workflow.parser.get_parsed_content(key)
+        with _explained():
+            return self._workflow.parser.get_parsed_content(key)
 
     def _name_cases(self) -> list[str]:
         named = names_in_datalist(self._get("datalist"), self._get("dataset_dir"))
@@ -175,6 +181,15 @@ class Session:
         network: nn.Module = self._get("network")
         network.load_state_dict(torch.load(self.weights, map_location=self.device, weights_only=True))
         return network.eval().requires_grad_(False)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise the InputError behind MONAI's own error, if there is one."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise input_error_behind(error) or error from error
 
 
 @contextmanager
