@@ -34,7 +34,7 @@ def describe_weights(level: Level) -> dict[str, Any]:
             }
     alpha: Any = getattr(level.skip, "alpha", None)
     if callable(alpha):
-        found["alpha"] = round(float(alpha()), 6)
+        found["alpha"] = round(float(alpha().detach()), 6)
     return found
 
 

@@ -64,7 +64,6 @@ def test_the_selection_of_a_level() -> None:
     assert describe_weights(level) == {}
 
 
-@pytest.mark.skipif("SCALAR" not in Skip.names, reason="there is no scalar skip")
 def test_the_number_of_a_scalar_skip() -> None:
     skip = Skip["scalar"](2, 4, 4)
     with torch.no_grad():
