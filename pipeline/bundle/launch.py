@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ..data.errors import InputError
 from .launch_checks import (
@@ -70,22 +71,32 @@ class Launch:
         Returns:
             The exit status: 0, or that of the first process that failed.
         """
-        # As with `python -m`: a config may import a module from the working directory.
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
         if self.processes > 1:
+            _import_from_here()
             return _run_processes(self._arguments)
-        from monai.bundle import create_workflow  # noqa: PLC0415
-
-        with warnings.catch_warnings():
-            # The warning says that a config is code, which holds for every bundle.
-            warnings.filterwarnings("ignore", message="parsing config_file")
-            workflow = create_workflow(
-                config_file=[str(file) for file in self.files], run_id=RUN_IDS[self.verb], **parse_values(self.settings)
-            )
+        workflow = self.workflow()
         workflow.run()
         workflow.finalize()
         return 0
+
+    def workflow(self, **more: Any) -> Any:
+        """Return MONAI's workflow of this run, initialised: settings, weights and cases are checked.
+
+        Args:
+            **more: further arguments of MONAI's ``create_workflow``.
+        """
+        from monai.bundle import create_workflow  # noqa: PLC0415
+
+        _import_from_here()
+        with warnings.catch_warnings():
+            # The warning says that a config is code, which holds for every bundle.
+            warnings.filterwarnings("ignore", message="parsing config_file")
+            return create_workflow(
+                config_file=[str(file) for file in self.files],
+                run_id=RUN_IDS[self.verb],
+                **more,
+                **parse_values(self.settings),
+            )
 
     def outcome(self) -> str:
         """Return a training's files and the next command; an empty text for an evaluation, which prints its own."""
@@ -193,6 +204,12 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         # One process checks its own network when it starts.
         check_network_given(verb, files, bundle, parse_values(settings))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale_warning(bundle))
+
+
+def _import_from_here() -> None:
+    """Let a config import a module from the working directory, as with `python -m`."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _processes(verb: str, text: str) -> int:

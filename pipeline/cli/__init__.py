@@ -14,6 +14,7 @@ from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
+from .probe_verbs import add_probe_verbs
 from .share_verbs import add_share_verbs
 
 __all__ = ["main"]
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)
+    add_probe_verbs(verbs)
     add_picture_verbs(verbs)
     add_export_verbs(verbs)
     add_share_verbs(verbs)

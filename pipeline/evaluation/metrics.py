@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from scipy.ndimage import find_objects
 from ..data.voxel_size import MM3_PER_ML
 from .outcomes import decide_outcome, score_outcome
 
-__all__ = ["METRICS", "measure_case"]
+__all__ = ["METRICS", "measure_case", "measure_dice"]
 
 METRICS = ("dice", "hd95_mm", "nsd")
 """Columns of a row that are averaged over cases."""
@@ -55,16 +55,9 @@ def measure_case(
             `labels` does not declare, or `spacing`, `labels` or `tolerance_mm` are out of range.
     """
     _check_options(spacing, labels, tolerance_mm)
-    predicted = _to_label_map(prediction, len(spacing), "prediction")
-    expected = _to_label_map(reference, len(spacing), "reference")
-    if predicted.shape != expected.shape:
-        msg = f"prediction has shape {predicted.shape} and reference {expected.shape}: expected the same grid"
-        raise ValueError(msg)
-    largest = max(labels.values())
-    predicted_counts = _count_voxels(predicted, labels, "prediction")
-    expected_counts = _count_voxels(expected, labels, "reference")
-    predicted_boxes = find_objects(predicted, max_label=largest)
-    expected_boxes = find_objects(expected, max_label=largest)
+    pair = _read_pair(prediction, reference, len(spacing), labels)
+    predicted, expected = pair.predicted, pair.expected
+    predicted_counts, expected_counts = pair.predicted_counts, pair.expected_counts
     diagonal = math.hypot(*(n * step for n, step in zip(predicted.shape, spacing, strict=True)))
     size = math.prod(spacing) if voxel_size is None else voxel_size
     unit, voxel_size = ("ml", size / MM3_PER_ML) if len(spacing) == 3 else ("mm2", size)
@@ -75,7 +68,7 @@ def measure_case(
             continue
         outcome = decide_outcome(in_reference=bool(expected_counts[value]), in_prediction=bool(predicted_counts[value]))
         if outcome == "found":
-            crop = _joint_box(predicted_boxes[value - 1], expected_boxes[value - 1])
+            crop = pair.crop(value)
             scores = _compute_scores(predicted[crop] == value, expected[crop] == value, spacing, tolerance_mm)
         else:
             scores = score_outcome(outcome, diagonal_mm=diagonal)
@@ -90,6 +83,69 @@ def measure_case(
             }
         )
     return rows
+
+
+def measure_dice(prediction: Any, reference: Any, *, spatial_dims: int, labels: Mapping[str, int]) -> dict[str, float]:
+    """Return the Dice of each foreground label of one case: the ``dice`` of `measure_case`, without its distances.
+
+    Args:
+        prediction: label map, (X, Y, Z) or (X, Y), tensor or array; a leading channel of length 1 is accepted.
+        reference: label map of the same shape.
+        spatial_dims: 2 or 3.
+        labels: value of each label by name; 0 is the background.
+
+    Returns:
+        Dice [0, 1] by label, in the order of `labels`; NaN for a label that both sides lack.
+
+    Raises:
+        ValueError: If the shapes differ, or a label map has values that are no integers or not in `labels`.
+    """
+    pair = _read_pair(prediction, reference, spatial_dims, labels)
+    found: dict[str, float] = {}
+    for name, value in labels.items():
+        if value == 0:
+            continue
+        outcome = decide_outcome(
+            in_reference=bool(pair.expected_counts[value]), in_prediction=bool(pair.predicted_counts[value])
+        )
+        if outcome == "found":
+            crop = pair.crop(value)
+            found[name] = _compute_dice(pair.predicted[crop] == value, pair.expected[crop] == value)
+        else:
+            found[name] = score_outcome(outcome)["dice"]
+    return found
+
+
+class _Pair(NamedTuple):
+    """Two label maps of one grid, with each value's voxel count and box."""
+
+    predicted: NDArray[np.int64]
+    expected: NDArray[np.int64]
+    predicted_counts: NDArray[np.int64]
+    expected_counts: NDArray[np.int64]
+    predicted_boxes: list[Any]
+    expected_boxes: list[Any]
+
+    def crop(self, value: int) -> tuple[slice, ...]:
+        """Return the box around a label that both sides have."""
+        return _joint_box(self.predicted_boxes[value - 1], self.expected_boxes[value - 1])
+
+
+def _read_pair(prediction: Any, reference: Any, spatial_dims: int, labels: Mapping[str, int]) -> _Pair:
+    predicted = _to_label_map(prediction, spatial_dims, "prediction")
+    expected = _to_label_map(reference, spatial_dims, "reference")
+    if predicted.shape != expected.shape:
+        msg = f"prediction has shape {predicted.shape} and reference {expected.shape}: expected the same grid"
+        raise ValueError(msg)
+    largest = max(labels.values())
+    return _Pair(
+        predicted,
+        expected,
+        _count_voxels(predicted, labels, "prediction"),
+        _count_voxels(expected, labels, "reference"),
+        find_objects(predicted, max_label=largest),
+        find_objects(expected, max_label=largest),
+    )
 
 
 def _check_options(spacing: Sequence[float], labels: Mapping[str, int], tolerance_mm: float) -> None:
@@ -150,7 +206,11 @@ def _compute_scores(
     y_pred = torch.from_numpy(predicted)[None, None]
     y = torch.from_numpy(expected)[None, None]
     steps = [float(step) for step in spacing]
-    dice = compute_dice(y_pred.float(), y.float(), include_background=True)
     hd95 = compute_hausdorff_distance(y_pred, y, include_background=True, percentile=95, directed=False, spacing=steps)
     nsd = compute_surface_dice(y_pred, y, class_thresholds=[tolerance_mm], include_background=True, spacing=steps)
-    return {"dice": dice.item(), "hd95_mm": hd95.item(), "nsd": nsd.item()}
+    return {"dice": _compute_dice(predicted, expected), "hd95_mm": hd95.item(), "nsd": nsd.item()}
+
+
+def _compute_dice(predicted: NDArray[np.bool_], expected: NDArray[np.bool_]) -> float:
+    y_pred, y = (torch.from_numpy(mask)[None, None].float() for mask in (predicted, expected))
+    return float(compute_dice(y_pred, y, include_background=True).item())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, wilcoxon
 
-__all__ = ["MAX_EXACT_PAIRS", "Alternative", "Method", "PairedTest", "paired_test"]
+__all__ = ["MAX_EXACT_PAIRS", "Alternative", "Method", "PairedTest", "paired_differences", "paired_test"]
 
 Alternative = Literal["greater", "less", "two-sided"]
 Method = Literal["exact", "approximate", "none"]
@@ -68,14 +68,11 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative
     if alternative not in ("greater", "less", "two-sided"):
         msg = f"alternative is {alternative!r}: expected greater, less or two-sided"
         raise ValueError(msg)
+    gains = paired_differences(first, second)
     before, after = _as_values(first, "first"), _as_values(second, "second")
-    if before.shape != after.shape:
-        msg = f"{before.size} first and {after.size} second values: expected pairs"
-        raise ValueError(msg)
     means = _mean(before), _mean(after)
     paired = ~(np.isnan(before) & np.isnan(after))
-    gains = np.where(np.isnan(after), means[1], after) - np.where(np.isnan(before), means[0], before)
-    changed = np.round(gains[np.isfinite(gains) & paired], _DECIMALS)
+    changed = np.round(gains[np.isfinite(gains)], _DECIMALS)
     changed = changed[changed != 0]
     method: Method = "none" if not changed.size else "exact" if changed.size <= MAX_EXACT_PAIRS else "approximate"
     p = 1.0
@@ -85,6 +82,24 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative
         p = float(wilcoxon(changed, alternative=alternative, method="asymptotic").pvalue)
     greater = int((changed > 0).sum())
     return PairedTest(p, alternative, method, int(paired.sum()), greater, int(changed.size) - greater, means)
+
+
+def paired_differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Return the second minus the first value of each pair, (n,), by the rule of `paired_test` for values that are NaN.
+
+    If only one value of a pair counts, the mean of its side replaces the other. So the mean of the differences is the
+    difference of both sides' means. NaN if neither value counts, or a side has no value at all.
+
+    Raises:
+        ValueError: If the values are not two sequences of one length, or one is infinite.
+    """
+    before, after = _as_values(first, "first"), _as_values(second, "second")
+    if before.shape != after.shape:
+        msg = f"{before.size} first and {after.size} second values: expected pairs"
+        raise ValueError(msg)
+    gains = np.where(np.isnan(after), _mean(after), after) - np.where(np.isnan(before), _mean(before), before)
+    gains[np.isnan(before) & np.isnan(after)] = np.nan
+    return gains
 
 
 def _exact_p(changed: NDArray[np.float64], alternative: Alternative) -> float:

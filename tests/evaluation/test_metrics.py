@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from scipy.spatial.distance import cdist
 
 from pipeline.evaluation import metrics
-from pipeline.evaluation.metrics import METRICS, measure_case
+from pipeline.evaluation.metrics import METRICS, measure_case, measure_dice
 from pipeline.evaluation.summary import summarise
 
 LABELS = {"background": 0, "anterior": 1, "posterior": 2}
@@ -202,3 +202,18 @@ def test_wrong_input_is_named(change, words):
         measure_case(arguments.pop("prediction"), arguments.pop("reference"), **arguments)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_the_dice_alone_is_that_of_all_metrics() -> None:
+    rng = np.random.default_rng(0)
+    prediction, reference = (rng.integers(0, 3, (9, 8, 7)) for _ in range(2))
+    labels = {"background": 0, "a": 1, "b": 2, "absent": 3, "missed": 4}
+    reference[0, 0, 0] = 4
+    rows = measure_case(prediction, reference, spacing=(1, 1, 1), labels=labels)
+    found = measure_dice(prediction[None], reference, spatial_dims=3, labels=labels)
+    assert list(found) == [row["label"] for row in rows]
+    np.testing.assert_array_equal(list(found.values()), [row["dice"] for row in rows])
+    assert math.isnan(found["absent"])
+    assert found["missed"] == 0
+    with pytest.raises(ValueError, match="expected the same grid"):
+        measure_dice(prediction, reference[1:], spatial_dims=3, labels=labels)

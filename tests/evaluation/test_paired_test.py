@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, wilcoxon
 
-from pipeline.evaluation.paired_test import MAX_EXACT_PAIRS, paired_test
+from pipeline.evaluation.paired_test import MAX_EXACT_PAIRS, paired_differences, paired_test
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 
@@ -109,3 +109,15 @@ def test_values_that_are_no_pairs_are_an_error(arguments, message):
         paired_test(*arguments)
     with pytest.raises(ValueError, match="alternative is 'better': expected greater"):
         paired_test([1], [2], alternative="better")
+
+
+def test_the_differences_have_the_difference_of_the_means():
+    first = [0.5, math.nan, 0.9, math.nan]
+    second = [0.6, 0.0, math.nan, math.nan]
+    found = paired_differences(first, second)
+    # The means of the sides are 0.7 and 0.3.
+    np.testing.assert_allclose(found, [0.1, -0.7, -0.6, math.nan])
+    assert np.nanmean(found) == pytest.approx(0.3 - 0.7)
+    assert np.isnan(paired_differences([math.nan], [1.0])).all()
+    with pytest.raises(ValueError, match="expected pairs"):
+        paired_differences([1.0], [1.0, 2.0])

@@ -1,0 +1,257 @@
+"""The work of ``lightskip probe``: measure a trained network with probed skips, and write what its skips transfer."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..bundle.launch import Launch, prepare
+from ..bundle.words import as_words
+from ..data.errors import InputError
+from .donors import assign_donors, infer_with_donor
+from .gates import GateMeans, watch_gates
+from .levels import Level, find_levels, select_levels
+from .maps import write_maps
+from .observe import Observation, observe_skips
+from .probes import DEFAULT_PROBES, Probe, parse_probes
+from .results import Measured, Results
+from .session import Session
+from .transfers import keep_maps, replace_transfer, switch_off, take_mean
+
+__all__ = ["ProbeResult", "probe_bundle"]
+
+MAX_DEFAULT_CASES = 3  # cases whose maps are written, if the user names none
+# The probes of one run: each level with its probes.
+Planned = list[tuple[Level, Probe]]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """The result of a run.
+
+    Attributes:
+        results: the numbers; None if only maps were written.
+        notes: lines about probes that were left out, and why.
+        weights: a line that names the weights; empty if the user named their file.
+        files: the files that were written.
+    """
+
+    results: Results | None
+    notes: tuple[str, ...]
+    weights: str
+    files: tuple[Path, ...]
+
+
+def probe_bundle(
+    bundle: str | Path,
+    output: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    training: str | None = None,
+    fold: int | None = None,
+    dataset_dir: str | Path | None = None,
+    probes: Sequence[str] = DEFAULT_PROBES,
+    levels: Sequence[int] | None = None,
+    maps: bool = False,
+    cases: Sequence[str] = (),
+    seed: int = 0,
+    settings: Sequence[str] = (),
+) -> ProbeResult:
+    """Probe the skip connections of a trained network on the validation cases of its fold.
+
+    Cases, pre-processing, windows, post-processing and metrics are those of ``lightskip evaluate``, so the untouched
+    network has its Dice. Nothing is trained, and no weights change. All files are written at the end, or none.
+
+    Args:
+        bundle: the bundle's folder, with rendered configs.
+        output: folder to write; it must not exist, or be empty.
+        checkpoint: file of the weights; None: those that ``lightskip evaluate`` would take.
+        training: training whose weights are probed instead, by name or path.
+        fold: fold whose cases are measured; None: the config's, or the training's.
+        dataset_dir: the dataset's folder; None: the config's.
+        probes: names of the probes, see `parse_probes`.
+        levels: levels to probe, 0 is the finest; None: all with a skip.
+        maps: whether to write what each level transfers, as NIfTI and as a picture.
+        cases: names of the cases for `maps`; the first three if there are none.
+        seed: seed of the exchange between cases and of the intervals.
+        settings: further overrides of the config, as ``KEY=VALUE``.
+
+    Raises:
+        InputError: the bundle, weights, cases, levels or probes cannot be used, or the output folder has files.
+    """
+    output = Path(output).expanduser()
+    _require_free(output)
+    wanted = parse_probes(probes)
+    if not (wanted or maps):
+        raise InputError("--probes none", found="no --maps", expected="something to do", remedy="add --maps")
+    if cases and not maps:
+        raise InputError("--cases", found="no --maps", expected="cases whose maps are written", remedy="add --maps")
+    launch = _prepare(Path(bundle).expanduser(), checkpoint, training, fold, dataset_dir, settings)
+    session = Session(launch)
+    try:
+        every = find_levels(session.network, session.weights)
+        total = len(session.network.skips())  # type: ignore[operator]
+        chosen = select_levels(every, levels, total)
+        shown = session.find_cases(cases) if cases else list(range(len(session.names)))[:MAX_DEFAULT_CASES]
+        with torch.no_grad(), _whole_folder(output) as folder:
+            results, notes = _measure(session, every, chosen, wanted, seed) if wanted else (None, [])
+            files = results.write(folder) if results is not None else []
+            if maps:
+                files += write_maps(session, chosen, shown, folder)
+    finally:
+        session.close()
+    written = tuple(output / file.relative_to(folder) for file in files)
+    return ProbeResult(results, tuple(notes), launch.note.strip(), written)
+
+
+def _prepare(
+    bundle: Path,
+    checkpoint: str | Path | None,
+    training: str | None,
+    fold: int | None,
+    dataset_dir: str | Path | None,
+    settings: Sequence[str],
+) -> Launch:
+    given = {"checkpoint": checkpoint, "training": training, "fold": fold, "dataset_dir": dataset_dir}
+    words = as_words({key: str(value) for key, value in given.items() if value is not None})
+    return prepare("evaluate", bundle, [*words, *(f"--{setting}" for setting in settings)])
+
+
+def _measure(
+    session: Session, every: Sequence[Level], chosen: Sequence[Level], probes: Sequence[Probe], seed: int
+) -> tuple[Results, list[str]]:
+    """Measure the untouched network, observe its skips, then measure it with each probe at each level."""
+    number = len(session.names)
+    with tqdm(total=2 * number, desc="observing", disable=None) as bar:
+        measured, observed, gates = _observe(session, every, bar.update)
+    planned, notes = _plan(chosen, probes, observed, cases=number)
+    donors = assign_donors(number, seed) if any(probe.kind == "shuffle" for _, probe in planned) else None
+    with tqdm(total=number * len(planned), desc="probing", disable=None) as bar:
+        for index in range(number):
+            case = session.read_case(index)
+            donor = session.read_case(donors[index]).image[0] if donors is not None else None
+            for level, probe in planned:
+                infer = _probed(session, level, probe, observed[level.number], donor)
+                dice = session.measure(case, session.segment(case, infer))
+                measured.append(Measured(case.name, level.number, probe.name, dice))
+                bar.update()
+    names = session.names
+    return (
+        Results(
+            cases=tuple(names),
+            levels=tuple(every),
+            planned=tuple((level.number, probe.name) for level, probe in planned),
+            measured=tuple(measured),
+            observed=observed,
+            gates=gates,
+            donors={} if donors is None else {name: names[donors[index]] for index, name in enumerate(names)},
+            seed=seed,
+            provenance=session.provenance,
+        ),
+        notes,
+    )
+
+
+def _observe(
+    session: Session, levels: Sequence[Level], done: Callable[[], Any]
+) -> tuple[list[Measured], dict[int, Observation], GateMeans]:
+    measured: list[Measured] = []
+    gates = GateMeans()
+    observed = {level.number: Observation() for level in levels}
+    for index in range(len(session.names)):
+        case = session.read_case(index)
+        # Untouched in every bit: an observed skip may join in another order of sums.
+        measured.append(Measured(case.name, None, "", session.measure(case, session.segment(case))))
+        done()
+        with observe_skips(levels, observed), watch_gates(session.network, gates):
+            session.inferer(case.image, session.network)
+        done()
+    return measured, observed, gates
+
+
+def _plan(
+    levels: Sequence[Level], probes: Sequence[Probe], observed: dict[int, Observation], *, cases: int
+) -> tuple[Planned, list[str]]:
+    """Return the probes that make sense at each level, and a line for each that does not."""
+    planned: Planned = []
+    notes: list[str] = []
+    for probe in probes:
+        if probe.kind == "shuffle" and cases < 2:
+            notes.append("shuffle left out: it needs two cases, and the fold has one")
+            continue
+        for level in levels:
+            available = observed[level.number].maps
+            if probe.maps is not None and probe.maps >= available:
+                plural = "s" if available > 1 else ""
+                notes.append(f"level {level.number}: {probe.name} left out, as its skip has {available} map{plural}")
+            else:
+                planned.append((level, probe))
+    if not planned:
+        raise InputError(
+            "--probes",
+            found="; ".join(notes),
+            expected="a probe that takes something away",
+            remedy="name others, such as off and mean",
+        )
+    planned.sort(key=lambda one: one[0].number)
+    return planned, notes
+
+
+def _probed(
+    session: Session, level: Level, probe: Probe, observation: Observation, donor: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """Return the function that maps an image (1, C, *spatial) to the logits of the probed network."""
+    if probe.kind == "shuffle":
+        assert donor is not None
+        return lambda image: infer_with_donor(session.inferer, session.network, level.skip, image, donor)
+    change = {"off": switch_off, "mean": take_mean}.get(probe.kind) or keep_maps(
+        observation.order[: probe.maps], kept_maps=observation.kept_maps
+    )
+
+    def infer(image: Tensor) -> Tensor:
+        with replace_transfer(level.skip, change):
+            logits: Tensor = session.inferer(image, session.network)
+        return logits
+
+    return infer
+
+
+def _require_free(output: Path) -> None:
+    """Raise InputError if the output is a file, or a folder with files."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    raise InputError(
+        output,
+        found="a folder with files" if output.is_dir() else "a file",
+        expected="a new or empty folder: results of two runs must not mix",
+        remedy="name another folder with -o, or empty this one",
+    )
+
+
+@contextmanager
+def _whole_folder(output: Path) -> Iterator[Path]:
+    """Yield a temporary folder next to the output, which becomes the output when the block succeeds."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.absolute().with_name(f".{uuid.uuid4().hex}.{output.absolute().name}")
+    partial.mkdir()
+    try:
+        yield partial
+        if output.exists():
+            output.rmdir()
+        partial.replace(output)
+    except OSError as error:
+        # The temporary folder's name would mean nothing to the user.
+        if str(partial) in str(error.filename):
+            error.filename, error.filename2 = str(output), None
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
