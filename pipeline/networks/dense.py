@@ -210,6 +210,8 @@ def _records_nothing() -> bool:
     In a recorded program, writing to a part of a tensor is a scatter, which runtimes compute slower than a
     concatenation.
     """
-    if torch.jit.is_scripting():
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
         return not torch.is_grad_enabled()
-    return not (torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling())
+    return not (
+        torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
+    )

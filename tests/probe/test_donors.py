@@ -98,7 +98,7 @@ def test_one_level_reads_the_other_case() -> None:
     network = make_network("concat")
     inferer = SlidingWindowInferer(roi_size=(16, 16))
     case, other = make_case(16, 16, seed=1), make_case(16, 16, seed=2)
-    skip = list(network.skips().values())[0]
+    skip = next(iter(network.skips().values()))
     found = infer_with_donor(inferer, network, skip, case[None], other)
     # The encoder's features of the other case, written into the forward pass of the case by a hook.
     features: list[Tensor] = []
