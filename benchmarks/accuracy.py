@@ -4,11 +4,13 @@
     python benchmarks/accuracy.py ... --arm sat --arm '["sat", {"maps": 4, "merge": "sum"}]' --arm "MONAI DynUNet"
     python benchmarks/accuracy.py ... --arm "sum: --optimizer#_target_ torch.optim.AdamW --learning_rate 3e-3"
 
-Every arm is the bundle's own training with MONAI's runner, with another skip or one of MONAI's networks. More overrides
-follow a colon. All arms have the same minutes and complete their learning rate schedule in them. The result is the last
-epoch's Dice. The best epoch's would be biased: it would be chosen on the cases that it is measured on. Each training
-has a folder named by its settings and runs once: see `trainings.py`. With several jobs, each has its own cores. All
-arms use the bundle's learning rate, although another may suit MONAI's networks better.
+    python benchmarks/accuracy.py ... --arm "unet scse" --arm '{"name": "tiramisu", "form": 56, "skip": "sat"}'
+
+Every arm is the bundle's own training with MONAI's runner, with another skip, another network, or one of MONAI's
+networks. More overrides follow a colon. All arms have the same minutes and complete their learning rate schedule in
+them. The result is the last epoch's Dice. The best epoch's would be biased: it would be chosen on the cases that it is
+measured on. Each training has a folder named by its settings and runs once: see `trainings.py`. With several jobs, each
+has its own cores. All arms use the bundle's learning rate, although another may suit MONAI's networks better.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arms import MONAI_ARMS, REMARKS, monai_network, parse_skip
+from arms import MONAI_ARMS, REMARKS, monai_network, parse_skip, read_network
 from measure import RESULTS, header, say, table, write_json
 from trainings import Training, is_done, list_cores, name_run_folder, read_run, train_missing
 
 from pipeline.bundle.plan import load_plan
 from pipeline.data.errors import InputError
-from pipeline.networks import VNet
+from pipeline.networks import Networks, VNet
 
 __all__ = ["arm_overrides", "main", "summarise"]
 
@@ -74,6 +76,11 @@ def arm_overrides(text: str, bundle: str | Path) -> list[str]:
 
 def _network_overrides(arm: str, bundle: str | Path) -> list[str]:
     plan = load_plan(bundle)
+    shape = {"spatial_dims": "@spatial_dims", "in_channels": "@in_channels", "out_channels": "@out_channels"}
+    if spec := read_network(arm, plan):
+        target = f"pipeline.networks.{Networks[spec.pop('name')].__name__}"
+        skip = spec.pop("skip")
+        return ["--network_def", repr({"_target_": target, **shape, **spec, "skip": "@skip"}), "--skip", repr(skip)]
     if arm not in MONAI_ARMS:
         skip = parse_skip(arm).skip
         with torch.device("meta"):
@@ -81,7 +88,6 @@ def _network_overrides(arm: str, bundle: str | Path) -> list[str]:
             VNet(len(plan.spacing), 1, 2, channels=plan.network.channels, skip=skip)
         return ["--skip", repr(skip)]
     name, more = monai_network(arm, plan.network.model_dump())
-    shape = {"spatial_dims": "@spatial_dims", "in_channels": "@in_channels", "out_channels": "@out_channels"}
     words = ["--network_def", repr({"_target_": name, **shape, **more})]
     if arm == "MONAI VNet":
         # It halves the grid one time more than a network of four levels.

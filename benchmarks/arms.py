@@ -10,20 +10,27 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from monai.networks import nets
 from torch import nn
 
 from pipeline.bench.counting import MultiplyAdds
 from pipeline.bundle.plan import load_plan
+from pipeline.bundle.schema import Plan
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
-from pipeline.networks import VNet
+from pipeline.networks import Networks, VNet, build_network
 from pipeline.networks.levels import kernel_per_level, size_divisor, stride_per_transition
 
-__all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "monai_network", "parse_skip", "read_task"]
+__all__ = ["MONAI_ARMS", "REMARKS", "Arm", "Task", "monai_network", "parse_skip", "read_network", "read_task"]
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+# Arguments of a plan's network that another network takes from it.
+_SHARED = ("channels", "kernel_size", "strides", "norm", "act", "dropout")
 
 MONAI_ARMS = ("MONAI DynUNet", "MONAI UNet", "MONAI VNet")
 REMARKS = {
@@ -204,6 +211,43 @@ def parse_skip(text: str) -> Arm:
             remedy="""put it in single quotes: --skip '["sat", {"maps": 4}]'""",
         ) from None
     return Arm(_name_skip(skip), skip)
+
+
+def read_network(text: str, plan: Plan) -> dict[str, Any] | None:
+    """Return the spec of LightSkip's network that an arm names, or None if it names none.
+
+    Args:
+        text: ``NAME SKIP``, such as ``unet sat4``: a registered network with the plan's widths, kernels, strides,
+            normalisation, activation and dropout, as far as it takes them; or JSON with ``name``, ``skip`` and the
+            network's arguments, which take precedence over the plan's. A skip is a file of ``configs/skips``, a
+            registered name, or in JSON any form.
+        plan: the bundle's plan.
+
+    Raises:
+        ValueError: the network does not take its arguments.
+        InputError: the skip does not exist.
+    """
+    if text.lstrip().startswith("{"):
+        given = json.loads(text)
+    else:
+        name, _, skip = text.partition(" ")
+        if name.upper() not in Networks.names or not skip:
+            return None
+        given = {"name": name, "skip": skip}
+    takes = signature(Networks[given["name"]]).parameters
+    own = {} if given["name"].lower() == plan.network.name else _SHARED
+    settings = plan.network.settings()
+    shared = {key: settings[key] for key in (own or settings) if key in takes and key in settings}
+    skip = given["skip"]
+    if isinstance(skip, str):
+        file = CONFIGS / "skips" / f"{skip}.yaml"
+        skip = yaml.safe_load(file.read_text(encoding="utf-8"))["skip"] if file.is_file() else skip
+    spec = {**shared, **given, "skip": skip}
+    task = {"spatial_dims": len(plan.spacing), "in_channels": 1, "out_channels": 2}
+    with torch.device("meta"):
+        # Report a network that cannot be built now, not in each of its trainings.
+        build_network({**spec, **task})
+    return spec
 
 
 def _name_skip(skip: Any) -> str:

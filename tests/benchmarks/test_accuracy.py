@@ -49,3 +49,16 @@ def test_two_arms_of_one_fold_are_trained_and_measured(tmp_path: Path, run_scrip
     again = run_script("accuracy", *words)
     assert "synthetic_shapes_" not in again.stdout, "nothing is trained again"
     assert json.loads((tmp_path / "a.json").read_text())["runs"] == found["runs"]
+
+
+def test_an_arm_is_another_of_lightskips_networks() -> None:
+    key, network, skip_key, skip = accuracy.arm_overrides("unet sat4", BUNDLE)
+    assert (key, skip_key) == ("--network_def", "--skip")
+    assert "'pipeline.networks.UNet'" in network
+    assert "'channels': [16, 32, 64, 128]" in network
+    assert skip == "['sat', {'maps': 4, 'gate': 'linear', 'merge': 'sum'}]"
+    _, network, *_ = accuracy.arm_overrides('{"name": "tiramisu", "form": 56, "skip": "concat"}', BUNDLE)
+    assert "'form': 56" in network
+    assert "channels'" not in network.replace("in_channels'", "").replace("out_channels'", "")
+    with pytest.raises(ValueError, match="did you mean"):
+        accuracy.arm_overrides("unet conct", BUNDLE)
