@@ -66,7 +66,6 @@ PAIRS = [
     ("unet", "concat"),
     ("unet", "sat"),
     ("tiramisu", "concat"),
-    ("tiramisu", "sat"),
     ("tiramisu-sat", "sat"),
     ("dense toy", "concat"),
 ]
