@@ -28,7 +28,7 @@ def probed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("kind", ["bundle", "flat_bundle"])
+@pytest.mark.parametrize("kind", ["bundle", "flat_bundle", "picture_bundle"])
 def test_the_untouched_network_has_the_dice_of_evaluate(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
