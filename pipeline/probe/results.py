@@ -60,6 +60,7 @@ class Results:
         measured: the Dice of every case, untouched and under every probe.
         observed: the observation of each level's skip.
         gates: means of the network's gates.
+        inner_selections: selections outside of the skips, by name.
         donors: for each case, the case whose encoder it gets in ``shuffle``; empty without that probe.
         seed: seed of the donors and of the intervals.
         provenance: what produced the numbers.
@@ -71,6 +72,7 @@ class Results:
     measured: tuple[Measured, ...]
     observed: dict[int, Observation]
     gates: GateMeans
+    inner_selections: dict[str, Any]
     donors: dict[str, str]
     seed: int
     provenance: dict[str, Any]
@@ -100,6 +102,7 @@ class Results:
             "probes": probes,
             "levels": [self._describe_level(level) for level in self.levels],
             "recalibration": self._describe_recalibration(),
+            "inner_selections": self.inner_selections,
             "donors": self.donors,
             "interval": {"method": "percentile bootstrap over cases", "confidence": CONFIDENCE, "resamples": RESAMPLES},
             "seed": self.seed,

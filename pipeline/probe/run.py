@@ -15,7 +15,7 @@ from ..bundle.launch import Launch, prepare
 from ..bundle.words import as_words
 from ..data.errors import InputError
 from .donors import assign_donors, infer_with_donor
-from .gates import GateMeans, watch_gates
+from .gates import GateMeans, describe_inner_selections, watch_gates
 from .levels import Level, find_levels, select_levels
 from .maps import write_maps
 from .observe import Observation, observe_skips
@@ -151,6 +151,7 @@ def _measure(
             measured=tuple(measured),
             observed=observed,
             gates=gates,
+            inner_selections=describe_inner_selections(session.network, every),
             donors={} if donors is None else {name: names[donors[index]] for index, name in enumerate(names)},
             seed=seed,
             provenance=session.provenance,

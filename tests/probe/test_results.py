@@ -39,6 +39,7 @@ def make_results(**changes: Any) -> Results:
         "measured": tuple(measured),
         "observed": observed,
         "gates": gates,
+        "inner_selections": {},
         "donors": {},
         "seed": 0,
         "provenance": {},

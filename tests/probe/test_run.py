@@ -156,11 +156,7 @@ def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> N
         ({"probes": ["maps=3"], "levels": [0]}, r"level 0: maps=3 left out, as its skip has 3 maps; expected"),
         ({"probes": ["none"]}, r"--probes none: found no --maps"),
         ({"cases": ["case_0"]}, r"--cases: found no --maps"),
-<<<<<<< HEAD
-        ({"maps": True, "cases": ["case_0_imag"]}, r"case_0_imag: found no such case.*did you mean case_0_image"),
-=======
         ({"maps": True, "cases": ["case_0_imag"]}, r"--cases case_0_imag: found no such case.*mean case_0_image"),
->>>>>>> 42f8c1c (Document probes with the numbers of the hippocampus network)
         ({"checkpoint": "nowhere.pt"}, r"nowhere.pt: found no such file"),
         ({"fold": 7}, r"fold"),
         ({"settings": ["precission=float32"]}, r"unknown override: --precission; .* nearest are precision"),
