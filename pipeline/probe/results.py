@@ -55,12 +55,13 @@ class Results:
 
     Attributes:
         cases: names of the cases.
-        levels: the network's levels with a skip.
+        levels: the levels that were observed.
         planned: level and name of each probe, in the order of the tables.
         measured: the Dice of every case, untouched and under every probe.
         observed: the observation of each level's skip.
         gates: means of the network's gates.
-        inner_selections: selections outside of the skips, by name.
+        inside: what the network has outside of its skips: ``recalibration`` (means of gates) and
+            ``inner_selections``.
         donors: for each case, the case whose encoder it gets in ``shuffle``; empty without that probe.
         seed: seed of the donors and of the intervals.
         provenance: what produced the numbers.
@@ -72,7 +73,7 @@ class Results:
     measured: tuple[Measured, ...]
     observed: dict[int, Observation]
     gates: GateMeans
-    inner_selections: dict[str, Any]
+    inside: dict[str, Any]
     donors: dict[str, str]
     seed: int
     provenance: dict[str, Any]
@@ -101,8 +102,7 @@ class Results:
             },
             "probes": probes,
             "levels": [self._describe_level(level) for level in self.levels],
-            "recalibration": self._describe_recalibration(),
-            "inner_selections": self.inner_selections,
+            **self.inside,
             "donors": self.donors,
             "interval": {"method": "percentile bootstrap over cases", "confidence": CONFIDENCE, "resamples": RESAMPLES},
             "seed": self.seed,
@@ -180,11 +180,6 @@ class Results:
             "gates": self.gates.means(level.name),
             **describe_weights(level),
         }
-
-    def _describe_recalibration(self) -> dict[str, float]:
-        """Return the means of the gates outside of skips."""
-        inside = tuple(level.name for level in self.levels)
-        return {name: mean for name, mean in self.gates.means().items() if not name.startswith(inside)}
 
     def _format_rows(self) -> str:
         stream = io.StringIO()

@@ -130,7 +130,7 @@ def _measure(
     """Measure the untouched network, observe its skips, then measure it with each probe at each level."""
     number = len(session.names)
     with tqdm(total=2 * number, desc="observing", disable=None) as bar:
-        measured, observed, gates = _observe(session, every, bar.update)
+        measured, observed, gates = _observe(session, chosen, bar.update)
     planned, notes = _plan(chosen, probes, observed, cases=number)
     donors = assign_donors(number, seed) if any(probe.kind == "shuffle" for _, probe in planned) else None
     with tqdm(total=number * len(planned), desc="probing", disable=None) as bar:
@@ -146,18 +146,27 @@ def _measure(
     return (
         Results(
             cases=tuple(names),
-            levels=tuple(every),
+            levels=tuple(chosen),
             planned=tuple((level.number, probe.name) for level, probe in planned),
             measured=tuple(measured),
             observed=observed,
             gates=gates,
-            inner_selections=describe_inner_selections(session.network, every),
+            inside=_describe_inside(session, every, gates),
             donors={} if donors is None else {name: names[donors[index]] for index, name in enumerate(names)},
             seed=seed,
             provenance=session.provenance,
         ),
         notes,
     )
+
+
+def _describe_inside(session: Session, every: Sequence[Level], gates: GateMeans) -> dict[str, Any]:
+    """Return what the network has outside of its skips; see `Results.inside`."""
+    skips = tuple(level.name for level in every)
+    return {
+        "recalibration": {name: mean for name, mean in gates.means().items() if not name.startswith(skips)},
+        "inner_selections": describe_inner_selections(session.network, every),
+    }
 
 
 def _observe(

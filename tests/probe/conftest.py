@@ -55,7 +55,7 @@ def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("probe") / "pictures", spatial_dims=2, ending=".png", skip=skip)
 
 
-def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", skip: Any = None) -> Path:
+def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", skip: Any = None, **network: Any) -> Path:
     folder.mkdir(parents=True)
     write_dataset(folder / "data", spatial_dims, ending)
     plan = yaml.safe_load(PLAN.read_text())
@@ -73,7 +73,12 @@ def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", ski
         "skip": {"skip": skip or SKIPS},
     }
     plan["data"] |= {"manifest": "data/dataset.json"}
-    plan["network"] |= {"channels": [4, 8, 8], "convs_per_level": [1, 1, 1], "decoder_convs_per_level": [1, 1]}
+    plan["network"] |= {
+        "channels": [4, 8, 8],
+        "convs_per_level": [1, 1, 1],
+        "decoder_convs_per_level": [1, 1],
+        **network,
+    }
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
     write_rendered(folder)
     config = folder / "configs" / "train.json"

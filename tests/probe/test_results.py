@@ -24,7 +24,6 @@ def make_results(**changes: Any) -> Results:
     }
     gates = GateMeans()
     gates(levels[1].name + ".gate", torch.tensor([[0.25, 0.75]]))
-    gates("recalibrate_encoder.0", torch.tensor([[0.125]]))
     # b lacks the rim, and the probed network finds one there.
     measured = [
         Measured("b", None, "", {"core": 0.8, "rim": math.nan}),
@@ -39,7 +38,7 @@ def make_results(**changes: Any) -> Results:
         "measured": tuple(measured),
         "observed": observed,
         "gates": gates,
-        "inner_selections": {},
+        "inside": {"recalibration": {}, "inner_selections": {}},
         "donors": {},
         "seed": 0,
         "provenance": {},
@@ -64,7 +63,7 @@ def test_the_summary_of_few_numbers() -> None:
     assert first["maps"] == {"of": "kept", "strength": [0.5], "strongest_first": [0]}
     assert second["maps"]["strongest_first"] == [1, 3, 2, 0]
     assert second["gates"] == {"gate": 0.5}
-    assert summary["recalibration"] == {"recalibrate_encoder.0": 0.125}
+    assert summary["recalibration"] == summary["inner_selections"] == {}
 
 
 def test_a_label_that_never_counts_has_no_number() -> None:

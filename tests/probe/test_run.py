@@ -13,6 +13,8 @@ from pipeline.bundle.launch import prepare
 from pipeline.data.errors import InputError
 from pipeline.probe import probe_bundle, run
 
+from .conftest import make_bundle
+
 LABELS = ["core", "rim"]
 
 
@@ -146,6 +148,20 @@ def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> N
     assert [entry["labels"]["core"]["interval"] for entry in summary["probes"]] == [None, None]
     with pytest.raises(InputError, match="needs two cases"):
         probe_bundle(bundle, tmp_path / "none", probes=["shuffle"], fold=1)
+
+
+def test_gates_in_the_network_are_not_those_of_skips(tmp_path: Path, bundle: Path) -> None:
+    folder = make_bundle(tmp_path / "recalibrated", spatial_dims=2, skip="sse", recalibrate="cse")
+    done = probe_bundle(folder, tmp_path / "out", probes=["off"], levels=[1])
+    assert done.results is not None
+    summary = done.results.summary
+    assert summary["recalibration"].keys() == {
+        *(f"recalibrate_encoder.{level}" for level in range(3)),
+        *(f"recalibrate_decoder.{level}" for level in range(2)),
+    }
+    [level] = summary["levels"]
+    assert level["level"] == 1
+    assert level["gates"].keys() == {"excitation"}
 
 
 @pytest.mark.parametrize(
