@@ -9,8 +9,6 @@ from typing import Any
 
 __all__ = ["add_probe_verbs"]
 
-_DEFAULT_PROBES = ["off", "shuffle", "mean", "maps=1"]
-
 
 def add_probe_verbs(verbs: Any) -> None:
     """Add `probe` to the subparsers."""
@@ -36,7 +34,6 @@ def add_probe_verbs(verbs: Any) -> None:
     probe.add_argument(
         "--probes",
         nargs="+",
-        default=_DEFAULT_PROBES,
         metavar="PROBE",
         help="off, shuffle, mean, maps=N, or none (default: off shuffle mean maps=1)",
     )
@@ -60,7 +57,7 @@ def add_probe_verbs(verbs: Any) -> None:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    from ..probe import probe_bundle  # noqa: PLC0415
+    from ..probe import DEFAULT_PROBES, probe_bundle  # noqa: PLC0415
 
     done = probe_bundle(
         options.bundle,
@@ -69,7 +66,7 @@ def _probe(options: argparse.Namespace) -> int:
         training=options.training,
         fold=options.fold,
         dataset_dir=options.dataset_dir,
-        probes=options.probes,
+        probes=options.probes or DEFAULT_PROBES,
         levels=options.levels,
         maps=options.maps,
         cases=options.cases,
@@ -81,6 +78,6 @@ def _probe(options: argparse.Namespace) -> int:
     if done.weights:
         print(done.weights)
     if done.results is not None:
-        print(done.results.format_table())
+        print(done.results.format_table(), done.results.format_levels(), sep="\n\n")
     print(*done.files, sep="\n")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..networks.select_attend_transfer import Select
 from .levels import Level
 
-__all__ = ["GateMeans", "describe_weights", "watch_gates"]
+__all__ = ["GateMeans", "describe_inner_selections", "describe_weights", "watch_gates"]
 
 See = Callable[[str, Tensor], None]
 
@@ -26,16 +26,30 @@ def describe_weights(level: Level) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module in level.skip.modules():
         if isinstance(module, Select):
-            found["selection"] = {
-                "mode": module.mode,
-                "threshold": module.threshold,
-                "weights": [round(float(weight), 6) for weight in module.weight.detach()],
-                "selected": module.selected(),
-            }
+            found["selection"] = _describe_selection(module)
     alpha: Any = getattr(level.skip, "alpha", None)
     if callable(alpha):
         found["alpha"] = round(float(alpha().detach()), 6)
     return found
+
+
+def describe_inner_selections(network: nn.Module, levels: Sequence[Level]) -> dict[str, Any]:
+    """Return the selections outside of skips, by their name in the network: those inside of Tiramisu's dense blocks."""
+    inside = tuple(level.name for level in levels)
+    return {
+        name.removesuffix(".select"): _describe_selection(module)
+        for name, module in network.named_modules()
+        if isinstance(module, Select) and not name.startswith(inside)
+    }
+
+
+def _describe_selection(select: Select) -> dict[str, Any]:
+    return {
+        "mode": select.mode,
+        "threshold": select.threshold,
+        "weights": [round(float(weight), 6) for weight in select.weight.detach()],
+        "selected": select.selected(),
+    }
 
 
 class GateMeans:

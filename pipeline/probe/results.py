@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..evaluation.bootstrap import CONFIDENCE, RESAMPLES, bootstrap_interval
 from ..evaluation.paired_test import paired_differences
 from ..files import whole_file, write_text
+from ..report.differences import draw_differences
 from .gates import GateMeans, describe_weights
 from .levels import Level
 from .observe import Observation
@@ -28,6 +29,7 @@ __all__ = ["OVERALL", "Measured", "Results"]
 OVERALL = "mean of labels"
 _COLUMNS = ("case", "level", "skip", "probe", "label", "dice")
 _UNTOUCHED = "untouched"
+_SHOWN_MAPS = 4  # in the table
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Results:
 
     Attributes:
         cases: names of the cases.
-        levels: the network's levels with a skip.
+        levels: the levels that were observed.
         planned: level and name of each probe, in the order of the tables.
         measured: the Dice of every case, untouched and under every probe.
         observed: the observation of each level's skip.
         gates: means of the network's gates.
+        inside: what the network has outside of its skips: ``recalibration`` (means of gates) and
+            ``inner_selections``.
         donors: for each case, the case whose encoder it gets in ``shuffle``; empty without that probe.
         seed: seed of the donors and of the intervals.
         provenance: what produced the numbers.
@@ -69,6 +73,7 @@ class Results:
     measured: tuple[Measured, ...]
     observed: dict[int, Observation]
     gates: GateMeans
+    inside: dict[str, Any]
     donors: dict[str, str]
     seed: int
     provenance: dict[str, Any]
@@ -97,7 +102,7 @@ class Results:
             },
             "probes": probes,
             "levels": [self._describe_level(level) for level in self.levels],
-            "recalibration": self._describe_recalibration(),
+            **self.inside,
             "donors": self.donors,
             "interval": {"method": "percentile bootstrap over cases", "confidence": CONFIDENCE, "resamples": RESAMPLES},
             "seed": self.seed,
@@ -107,9 +112,6 @@ class Results:
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``cases.csv``, ``summary.json`` and ``differences.png``, and return their paths."""
-        # Matplotlib is an extra.
-        from ..report.differences import draw_differences  # noqa: PLC0415
-
         files = [folder / name for name in ("cases.csv", "summary.json", "differences.png")]
         write_text(files[0], self._format_rows())
         write_text(files[1], json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
@@ -126,16 +128,24 @@ class Results:
         for entry in summary["probes"]:
             cells = [_format_change(entry["labels"][label]) for label in labels]
             lines.append([str(entry["level"]), entry["skip"], entry["probe"], *cells])
-        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-        table = [
-            "  ".join(
-                cell.ljust(width) if column < 3 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
         note = f"Dice untouched, and its mean change with the {CONFIDENCE:.0%} interval over {len(self.cases)} cases"
-        return "\n".join([note, *table])
+        return f"{note}\n{_align(lines, left=3)}"
+
+    def format_levels(self) -> str:
+        """Return a line per level: what its skip keeps and passes, its selection and its gates."""
+        lines = [["level", "skip", "merge", "keeps", "passes", "strongest maps", "selected", "gates"]]
+        for level in self.summary["levels"]:
+            order, selection = level["maps"]["strongest_first"], level.get("selection")
+            gates = {"alpha": level["alpha"]} if "alpha" in level else level["gates"]
+            lines.append(
+                [
+                    *(str(level[key]) for key in ("level", "skip", "merge", "kept_channels", "transferred_channels")),
+                    " ".join(map(str, order[:_SHOWN_MAPS])) + (" ..." if len(order) > _SHOWN_MAPS else ""),
+                    f"{len(selection['selected'])} of {len(selection['weights'])}" if selection else "-",
+                    ", ".join(f"{name} {mean:.3f}" for name, mean in gates.items()) or "-",
+                ]
+            )
+        return _align(lines, left=len(lines[0]))
 
     def _collect(self, level: int | None, probe: str) -> NDArray[np.float64]:
         """Return the Dice under one probe, (cases, labels), in the order of `cases`."""
@@ -171,11 +181,6 @@ class Results:
             **describe_weights(level),
         }
 
-    def _describe_recalibration(self) -> dict[str, float]:
-        """Return the means of the gates outside of skips."""
-        inside = tuple(level.name for level in self.levels)
-        return {name: mean for name, mean in self.gates.means().items() if not name.startswith(inside)}
-
     def _format_rows(self) -> str:
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
@@ -187,6 +192,18 @@ class Results:
             for label, dice in one.dice.items():
                 writer.writerow([one.case, level, skip, one.probe or _UNTOUCHED, label, f"{dice:.6f}"])
         return stream.getvalue()
+
+
+def _align(lines: Sequence[Sequence[str]], *, left: int) -> str:
+    """Return lines of cells as aligned columns, the first `left` of them to the left and the others to the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def _describe(dice: NDArray[np.float64]) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +15,11 @@ from ..bundle.launch import Launch, prepare
 from ..bundle.words import as_words
 from ..data.errors import InputError
 from .donors import assign_donors, infer_with_donor
-from .gates import GateMeans, watch_gates
+from .gates import GateMeans, describe_inner_selections, watch_gates
 from .levels import Level, find_levels, select_levels
 from .maps import write_maps
 from .observe import Observation, observe_skips
+from .output import require_free, whole_folder
 from .probes import DEFAULT_PROBES, Probe, parse_probes
 from .results import Measured, Results
 from .session import Session
@@ -89,7 +87,7 @@ def probe_bundle(
         InputError: the bundle, weights, cases, levels or probes cannot be used, or the output folder has files.
     """
     output = Path(output).expanduser()
-    _require_free(output)
+    require_free(output)
     wanted = parse_probes(probes)
     if not (wanted or maps):
         raise InputError("--probes none", found="no --maps", expected="something to do", remedy="add --maps")
@@ -102,7 +100,7 @@ def probe_bundle(
         total = len(session.network.skips())  # type: ignore[operator]
         chosen = select_levels(every, levels, total)
         shown = session.find_cases(cases) if cases else list(range(len(session.names)))[:MAX_DEFAULT_CASES]
-        with torch.no_grad(), _whole_folder(output) as folder:
+        with torch.no_grad(), whole_folder(output) as folder:
             results, notes = _measure(session, every, chosen, wanted, seed) if wanted else (None, [])
             files = results.write(folder) if results is not None else []
             if maps:
@@ -132,7 +130,7 @@ def _measure(
     """Measure the untouched network, observe its skips, then measure it with each probe at each level."""
     number = len(session.names)
     with tqdm(total=2 * number, desc="observing", disable=None) as bar:
-        measured, observed, gates = _observe(session, every, bar.update)
+        measured, observed, gates = _observe(session, chosen, bar.update)
     planned, notes = _plan(chosen, probes, observed, cases=number)
     donors = assign_donors(number, seed) if any(probe.kind == "shuffle" for _, probe in planned) else None
     with tqdm(total=number * len(planned), desc="probing", disable=None) as bar:
@@ -148,17 +146,27 @@ def _measure(
     return (
         Results(
             cases=tuple(names),
-            levels=tuple(every),
+            levels=tuple(chosen),
             planned=tuple((level.number, probe.name) for level, probe in planned),
             measured=tuple(measured),
             observed=observed,
             gates=gates,
+            inside=_describe_inside(session, every, gates),
             donors={} if donors is None else {name: names[donors[index]] for index, name in enumerate(names)},
             seed=seed,
             provenance=session.provenance,
         ),
         notes,
     )
+
+
+def _describe_inside(session: Session, every: Sequence[Level], gates: GateMeans) -> dict[str, Any]:
+    """Return what the network has outside of its skips; see `Results.inside`."""
+    skips = tuple(level.name for level in every)
+    return {
+        "recalibration": {name: mean for name, mean in gates.means().items() if not name.startswith(skips)},
+        "inner_selections": describe_inner_selections(session.network, every),
+    }
 
 
 def _observe(
@@ -223,35 +231,3 @@ def _probed(
         return logits
 
     return infer
-
-
-def _require_free(output: Path) -> None:
-    """Raise InputError if the output is a file, or a folder with files."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    raise InputError(
-        output,
-        found="a folder with files" if output.is_dir() else "a file",
-        expected="a new or empty folder: results of two runs must not mix",
-        remedy="name another folder with -o, or empty this one",
-    )
-
-
-@contextmanager
-def _whole_folder(output: Path) -> Iterator[Path]:
-    """Yield a temporary folder next to the output, which becomes the output when the block succeeds."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.absolute().with_name(f".{uuid.uuid4().hex}.{output.absolute().name}")
-    partial.mkdir()
-    try:
-        yield partial
-        if output.exists():
-            output.rmdir()
-        partial.replace(output)
-    except OSError as error:
-        # The temporary folder's name would mean nothing to the user.
-        if str(partial) in str(error.filename):
-            error.filename, error.filename2 = str(output), None
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

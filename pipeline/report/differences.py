@@ -13,14 +13,16 @@ from ..labelmaps.palette import hex_colour
 
 __all__ = ["draw_differences"]
 
-_ROW = 0.2  # inches of a label's line
+_ROW = 0.13  # inches of a label's line
+_MAX_LABELS = 8  # with more, only their mean is drawn
 _OVERALL_COLOUR = "black"
 
 
 def draw_differences(summary: Mapping[str, Any]) -> bytes:
     """Draw the mean change of Dice of each label under each probe, with its interval.
 
-    All panels have the same scale, so that levels can be compared. Zero, the untouched network, is a line.
+    All panels have the same scale, so that levels can be compared. Zero, the untouched network, is a line. Of more than
+    eight labels only the mean is drawn.
 
     Args:
         summary: the summary of a run of ``lightskip probe``: ``probes``, with ``level``, ``skip``, ``probe`` and
@@ -30,7 +32,8 @@ def draw_differences(summary: Mapping[str, Any]) -> bytes:
     Returns:
         A PNG file.
     """
-    labels = list(summary["untouched"])
+    *labels, overall = summary["untouched"]
+    labels = [*labels, overall] if len(labels) <= _MAX_LABELS else [overall]
     panels: dict[int, list[Mapping[str, Any]]] = {}
     for entry in summary["probes"]:
         panels.setdefault(entry["level"], []).append(entry)
@@ -42,8 +45,8 @@ def draw_differences(summary: Mapping[str, Any]) -> bytes:
         _draw_level(panel, entries, labels)
         panel.set_title(f"level {level}, skip {entries[0]['skip']}", fontsize=10, loc="left")
     axes[-1].set_xlabel("change of Dice against the untouched network, mean and 95 % interval over cases")
-    whole = summary["untouched"][labels[-1]]["dice"]
-    figure.suptitle(f"{summary['cases']} cases, untouched Dice {whole:.3f} ({labels[-1]})", fontsize=11)
+    whole = summary["untouched"][overall]["dice"]
+    figure.suptitle(f"{summary['cases']} cases, untouched Dice {whole:.3f} ({overall})", fontsize=11)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(labels), 5), frameon=False)
     stream = io.BytesIO()

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from monai.bundle import ConfigParser
+from PIL import Image
 
 from pipeline.bundle.render import write_rendered
 
@@ -47,9 +48,16 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monai.utils.set_determinism(seed=None)
 
 
-def make_bundle(folder: Path, *, spatial_dims: int, skip: Any = None) -> Path:
+@pytest.fixture(scope="session")
+def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in 2D with PNG files, and a network whose skips are an attention gate and one number."""
+    skip = ["attention_gate", "scalar"]
+    return make_bundle(tmp_path_factory.mktemp("probe") / "pictures", spatial_dims=2, ending=".png", skip=skip)
+
+
+def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", skip: Any = None, **network: Any) -> Path:
     folder.mkdir(parents=True)
-    write_dataset(folder / "data", spatial_dims)
+    write_dataset(folder / "data", spatial_dims, ending)
     plan = yaml.safe_load(PLAN.read_text())
     plan |= {
         "name": folder.name,
@@ -65,7 +73,12 @@ def make_bundle(folder: Path, *, spatial_dims: int, skip: Any = None) -> Path:
         "skip": {"skip": skip or SKIPS},
     }
     plan["data"] |= {"manifest": "data/dataset.json"}
-    plan["network"] |= {"channels": [4, 8, 8], "convs_per_level": [1, 1, 1], "decoder_convs_per_level": [1, 1]}
+    plan["network"] |= {
+        "channels": [4, 8, 8],
+        "convs_per_level": [1, 1, 1],
+        "decoder_convs_per_level": [1, 1],
+        **network,
+    }
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
     write_rendered(folder)
     config = folder / "configs" / "train.json"
@@ -76,22 +89,33 @@ def make_bundle(folder: Path, *, spatial_dims: int, skip: Any = None) -> Path:
     return folder
 
 
-def write_dataset(folder: Path, spatial_dims: int) -> None:
+def write_dataset(folder: Path, spatial_dims: int, ending: str) -> None:
     folder.mkdir()
     items = []
     for number, size in enumerate(SIZES):
         image = make_scan(size[:spatial_dims], seed=number)
         label = (image > 0.4).astype(np.uint8) + (image > 1.0)
-        affine = np.diag([-1.0, 1.0, 1.0, 1.0])
-        affine[:3, 3] = 3 * number, -5, 7
-        for kind, voxels in (("image", image.astype(np.float32)), ("label", label.astype(np.uint8))):
-            nifti = nib.Nifti1Image(voxels, affine)
-            nifti.set_qform(affine, code=1)
-            nifti.set_sform(affine, code=2)
-            nib.save(nifti, folder / f"case_{number}_{kind}.nii.gz")
+        voxels = {"image": image.astype(np.float32), "label": label.astype(np.uint8)}
+        for kind, array in voxels.items():
+            file = folder / f"case_{number}_{kind}{ending}"
+            if ending == ".png":
+                grey = array if kind == "label" else np.clip(100 + 60 * array, 0, 255).astype(np.uint8)
+                # A picture's rows are the second axis.
+                Image.fromarray(grey.T).save(file)
+            else:
+                nib.save(make_nifti(array, number), file)
         fold = 0 if number < 3 else 1
-        items.append({"image": f"case_{number}_image.nii.gz", "label": f"case_{number}_label.nii.gz", "fold": fold})
+        items.append({kind: f"case_{number}_{kind}{ending}" for kind in voxels} | {"fold": fold})
     (folder / "dataset.json").write_text(json.dumps({"training": items}))
+
+
+def make_nifti(voxels: np.ndarray, number: int) -> nib.Nifti1Image:
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = 3 * number, -5, 7
+    nifti = nib.Nifti1Image(voxels, affine)
+    nifti.set_qform(affine, code=1)
+    nifti.set_sform(affine, code=2)
+    return nifti
 
 
 def make_scan(size: tuple[int, ...], *, seed: int) -> np.ndarray:

@@ -43,6 +43,17 @@ def test_files_are_in_the_grid_of_the_scan(each_bundle: Path, tmp_path: Path) ->
         assert len(np.unique(np.asarray(picture))) > 50
 
 
+def test_maps_of_a_picture(picture_bundle: Path, tmp_path: Path) -> None:
+    done = probe_bundle(picture_bundle, tmp_path / "out", probes=["off"], maps=True, cases=["case_0_image"])
+    assert done.results is not None
+    gated, scaled = done.results.summary["levels"]
+    assert 0 < gated["gates"]["gate"] < 1
+    assert scaled["alpha"] == pytest.approx(1.0)
+    gate = nib.load(tmp_path / "out" / "maps" / "case_0_image_level0.nii.gz")
+    assert gate.shape[:2] == (20, 12)
+    assert 0 < gate.get_fdata().min() < gate.get_fdata().max() < 1
+
+
 def test_values_are_those_that_the_network_keeps(each_bundle: Path, tmp_path: Path) -> None:
     # Case 2 is as large as a window, so there is one window and nothing is joined or resampled.
     probe_bundle(each_bundle, tmp_path / "out", probes=["none"], maps=True, cases=["case_2_image"])

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.cli.probe_verbs import _DEFAULT_PROBES
+from pipeline.cli import main
 from pipeline.data.errors import InputError
 from pipeline.probe.probes import DEFAULT_PROBES, Probe, parse_probes
 
@@ -27,6 +27,7 @@ def test_another_word_is_refused(word: str) -> None:
         parse_probes(["off", word])
 
 
-def test_the_command_line_has_the_same_defaults() -> None:
-    # It must not import PyTorch for its help, and so has its own copy.
-    assert tuple(_DEFAULT_PROBES) == DEFAULT_PROBES
+def test_the_help_names_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["probe", "--help"])
+    assert f"(default: {' '.join(DEFAULT_PROBES)})" in " ".join(capsys.readouterr().out.split())

@@ -13,6 +13,8 @@ from pipeline.bundle.launch import prepare
 from pipeline.data.errors import InputError
 from pipeline.probe import probe_bundle, run
 
+from .conftest import make_bundle
+
 LABELS = ["core", "rim"]
 
 
@@ -28,7 +30,7 @@ def probed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("kind", ["bundle", "flat_bundle"])
+@pytest.mark.parametrize("kind", ["bundle", "flat_bundle", "picture_bundle"])
 def test_the_untouched_network_has_the_dice_of_evaluate(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -148,6 +150,20 @@ def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> N
         probe_bundle(bundle, tmp_path / "none", probes=["shuffle"], fold=1)
 
 
+def test_gates_in_the_network_are_not_those_of_skips(tmp_path: Path, bundle: Path) -> None:
+    folder = make_bundle(tmp_path / "recalibrated", spatial_dims=2, skip="sse", recalibrate="cse")
+    done = probe_bundle(folder, tmp_path / "out", probes=["off"], levels=[1])
+    assert done.results is not None
+    summary = done.results.summary
+    assert summary["recalibration"].keys() == {
+        *(f"recalibrate_encoder.{level}" for level in range(3)),
+        *(f"recalibrate_decoder.{level}" for level in range(2)),
+    }
+    [level] = summary["levels"]
+    assert level["level"] == 1
+    assert level["gates"].keys() == {"excitation"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,7 +172,7 @@ def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> N
         ({"probes": ["maps=3"], "levels": [0]}, r"level 0: maps=3 left out, as its skip has 3 maps; expected"),
         ({"probes": ["none"]}, r"--probes none: found no --maps"),
         ({"cases": ["case_0"]}, r"--cases: found no --maps"),
-        ({"maps": True, "cases": ["case_0_imag"]}, r"case_0_imag: found no such case.*did you mean case_0_image"),
+        ({"maps": True, "cases": ["case_0_imag"]}, r"--cases case_0_imag: found no such case.*mean case_0_image"),
         ({"checkpoint": "nowhere.pt"}, r"nowhere.pt: found no such file"),
         ({"fold": 7}, r"fold"),
         ({"settings": ["precission=float32"]}, r"unknown override: --precission; .* nearest are precision"),
