@@ -97,65 +97,31 @@ CASES: dict[str, dict[str, Any]] = {
         "classes": 2,
     },
 }
+_CUBE = {"patch": [48, 48, 48], "scan": [64, 64, 64]}
+_PLANE = {"patch": [192, 192], "scan": [256, 256], "batch": 4}
 # Other networks and skip connections. `planned` is a network with the arguments that `lightskip plan` would choose, and
 # its width. No constant of the estimate was fitted to any of these.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "vnet, cse": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "cse"},
-    "vnet, scse": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "scse"},
-    "vnet, project_excite": {
-        "planned": ("vnet", 16),
-        "patch": [64, 64, 64],
-        "scan": [80, 80, 80],
-        "skip": "project_excite",
-    },
-    "vnet, attention_gate": {
-        "planned": ("vnet", 16),
-        "patch": [64, 64, 64],
-        "scan": [80, 80, 80],
-        "skip": "attention_gate",
-    },
-    "vnet, scalar": {"planned": ("vnet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "scalar"},
-    "vnet, recalibrated": {
-        "planned": ("vnet", 16),
-        "patch": [64, 64, 64],
-        "scan": [80, 80, 80],
-        "skip": "concat",
-        "network": {"recalibrate": "scse"},
-    },
-    "unet": {"planned": ("unet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "concat"},
-    "unet, sat4": {"planned": ("unet", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "sat4"},
-    "unet, plane": {"planned": ("unet", 32), "patch": [256, 256], "scan": [320, 320], "batch": 4, "skip": "scse"},
-    "unet, residual encoder": {
-        "planned": ("unet", 16),
-        "patch": [64, 64, 64],
-        "scan": [80, 80, 80],
-        "skip": "concat",
-        "network": {"encoder": "residual"},
-    },
-    "tiramisu": {"planned": ("tiramisu", 8), "patch": [48, 48, 48], "scan": [64, 64, 64], "skip": "sat"},
-    "tiramisu, plane": {
-        "planned": ("tiramisu", 12),
-        "patch": [128, 128],
-        "scan": [256, 256],
-        "batch": 4,
-        "skip": "concat",
-    },
-    "tiramisu, sat inside": {
-        "planned": ("tiramisu", 12),
-        "patch": [128, 128],
-        "scan": [256, 256],
-        "batch": 4,
-        "skip": "sat",
-        "network": {"dense_skip": "sat"},
-    },
-    "residual FCN": {"planned": ("residual_fcn", 16), "patch": [64, 64, 64], "scan": [80, 80, 80], "skip": "concat"},
-    "residual FCN, plane": {
-        "planned": ("residual_fcn", 32),
-        "patch": [256, 256],
-        "scan": [320, 320],
-        "batch": 4,
-        "skip": "sum",
-    },
+    name: {"planned": planned, "skip": skip, **(_CUBE if dims == 3 else _PLANE), **more}
+    for name, planned, dims, skip, more in (
+        ("vnet, sum", ("vnet", 16), 3, "sum", {}),
+        ("vnet, cse", ("vnet", 16), 3, "cse", {}),
+        ("vnet, sse", ("vnet", 16), 3, "sse", {}),
+        ("vnet, scse", ("vnet", 16), 3, "scse", {}),
+        ("vnet, project_excite", ("vnet", 16), 3, "project_excite", {}),
+        ("vnet, attention_gate", ("vnet", 16), 3, "attention_gate", {}),
+        ("vnet, scalar", ("vnet", 16), 3, "scalar", {}),
+        ("vnet, recalibrated", ("vnet", 16), 3, "concat", {"network": {"recalibrate": "scse"}}),
+        ("unet", ("unet", 16), 3, "concat", {}),
+        ("unet, sat4", ("unet", 16), 3, "sat4", {}),
+        ("unet, residual encoder", ("unet", 16), 3, "concat", {"network": {"encoder": "residual"}}),
+        ("unet, plane", ("unet", 32), 2, "scse", {}),
+        ("tiramisu", ("tiramisu", 4), 3, "sat", {}),
+        ("tiramisu, plane", ("tiramisu", 8), 2, "concat", {}),
+        ("tiramisu, sat inside", ("tiramisu", 12), 2, "sat", {"network": {"dense_skip": "sat"}}),
+        ("residual FCN", ("residual_fcn", 24), 3, "concat", {}),
+        ("residual FCN, plane", ("residual_fcn", 32), 2, "sum", {}),
+    )
 }
 _QUICK = {"tiny": {"patch": [16, 16, 16], "scan": [24, 24, 24], "skip": "sat4", "channels": [4, 8, 16], "seen": True}}
 

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
@@ -45,6 +45,18 @@ class Registry(LayerFactory):
 
         return add
 
+    def get_constructor(self, factory_name: str, *args: Any) -> Any:
+        """Return an entry by its name; see MONAI's ``LayerFactory``.
+
+        Raises:
+            ValueError: the name is not registered. The message has all names, and the nearest.
+        """
+        known = sorted(name.lower() for name in self.names)
+        if isinstance(factory_name, str) and factory_name.lower() not in known:
+            msg = f"found the {self.noun} '{factory_name}'; expected one of {', '.join(known)}"
+            raise ValueError(msg + _nearest(factory_name.lower(), known))
+        return super().get_constructor(factory_name, *args)
+
     def build(self, name: str, options: Mapping[str, Any], *arguments: Any) -> Any:
         """Construct an entry.
 
@@ -63,11 +75,9 @@ class Registry(LayerFactory):
         takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
         for option in options:
             if option not in known and not takes_any:
-                close = get_close_matches(str(option), known, n=1)
-                nearest = f"; did you mean '{close[0]}'?" if close else ""
                 takes = f"expected one of {', '.join(known)}" if known else "it takes none"
-                msg = f"the {self.noun} '{name.lower()}' does not take the option '{option}'; {takes}{nearest}"
-                raise ValueError(msg)
+                msg = f"the {self.noun} '{name.lower()}' does not take the option '{option}'; {takes}"
+                raise ValueError(msg + _nearest(str(option), known))
         return cls(*arguments, **options)
 
 
@@ -118,6 +128,11 @@ def _record_arguments(cls: Any, name: str) -> None:
             return
 
     cls.__init__ = construct_and_record
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _is_same_class(cls: type, other: type) -> bool:

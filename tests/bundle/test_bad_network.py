@@ -17,7 +17,7 @@ Told = Callable[..., str]
 # A value of a plan's `skip`, or of --skip; the network has three levels, 16, 32 and 64 channels wide. Words of the
 # message.
 SKIPS = {
-    "name": ("['satt', {'maps': 2}]", "did you mean 'SAT'"),
+    "name": ("['satt', {'maps': 2}]", "did you mean 'sat'"),
     "option": ("['sat', {'map': 2}]", "'map'"),
     "option's value": ("['sat', {'select': 'medium'}]", "'soft' or 'hard'"),
     "number of levels": ("['none', 'sat', 'sat']", "skip has 3 entries; expected 2"),
@@ -26,6 +26,10 @@ SKIPS = {
     "reduction": ("['scse', {'reduction': 17}]", "reduction is 17"),
     "aggregation": ("['scse', {'aggregation': 'mean'}]", "aggregation is 'mean'"),
 }
+
+
+LAYERS = {"kernel_size": 3, "norm": "instance", "act": "relu"}
+SMALL = {"name": "unet", "channels": [8, 16, 32]}
 
 
 @pytest.fixture
@@ -82,13 +86,13 @@ def test_train_and_evaluate_refuse_the_skip(kind: str, start: str, told: Told) -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--skip satt", "did you mean 'SAT'"),
+        ("--skip satt", "did you mean 'sat'"),
         ("--network_def#channels [16,32]", "convs_per_level has 3 entries; expected 2"),
         ("--network_def#strides [2,2,2]", "strides has 3 entries"),
         ("--patch [30,32,32]", "multiple of 4"),
         ("--patch [4,4,4]", "more than one voxel at the deepest level"),
         ("--window [4,4,4]", "more than one voxel at the deepest level"),
-        ("--network_def#recalibrate scsee", "did you mean 'SCSE'"),
+        ("--network_def#recalibrate scsee", "did you mean 'scse'"),
         ("--network_def#recalibrate scse --network_def#recalibrate_at ['skip']", "skip"),
     ],
 )
@@ -102,6 +106,14 @@ def test_a_dry_run_refuses_what_the_network_does_not_take(words: str, message: s
         ({"skip": "satt"}, "did you mean sat"),
         ({"skip": ["none", "sat"]}, "skip: {skip: [none, sat]}"),
         ({"network": {"name": "v-net"}}, "did you mean vnet?"),
+        ({"network": {"name": "unett"}}, "did you mean unet?"),
+        ({"network": {"name": "tiramisu"}}, "window must be divisible by 32 (a factor of two for each level"),
+        ({"network": LAYERS | {"name": "residual_fcn", "channels": [8] * 7}}, "patch must be divisible by 64"),
+        ({"network": LAYERS | {"name": "unet", "channels": [4] * 7}}, "the nearest such sizes are [64, 64, 64]"),
+        ({"network": LAYERS | {"name": "residual_fcn", "channels": [8, 8, 6]}}, "expected a multiple of 4"),
+        ({"network": LAYERS | SMALL | {"recalibrate": ["scse", {"reduction": 9}]}}, "reduction is 9 for 8 channels"),
+        ({"network": LAYERS | SMALL | {"recalibrate": ["scse", {"aggregation": "concat"}]}}, "that keeps them"),
+        ({"network": LAYERS | SMALL | {"recalibrate": "attention_gate"}}, "one of cse, project_excite, scse, sse"),
         ({"patch": [4, 4, 4]}, "patch: found [4, 4, 4]; expected more than one voxel at the deepest level"),
     ],
 )

@@ -20,11 +20,11 @@ def test_a_network_on_meta_has_shapes_and_no_memory() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"skip": "satt"}, "did you mean 'SAT'"),
+        ({"skip": "satt"}, "did you mean 'sat'"),
         ({"skip": ["sat", {"select": "medium"}]}, "'soft' or 'hard'"),
         ({"skip": ["sat", "sat"]}, "skip has 2 entries; expected 1"),
         ({"width": 3}, "width"),
-        ({"name": "vnett"}, "did you mean 'VNET'"),
+        ({"name": "vnett"}, "did you mean 'vnet'"),
         ({"channels": [4]}, "at least two levels"),
     ],
 )

@@ -99,7 +99,7 @@ def test_without_a_workflow_nothing_is_checked() -> None:
          "each a multiple of (4, 4, 2), such as [8, 12, 4] or [8, 12, 6]"),
         ({"network_def": {**NETWORK, "spatial_dims": 2}}, "patch [8, 12, 16]", "2 whole numbers"),
         ({"network_def": {**NETWORK, "strides": [2]}}, "strides has 1 entries; expected 2", "settings"),
-        ({"skip": "satt"}, "did you mean 'SAT'", "settings that the network accepts"),
+        ({"skip": "satt"}, "did you mean 'sat'", "settings that the network accepts"),
         ({"network_def": {**NETWORK, "widht": 3}}, "widht", "settings that the network accepts"),
         ({"network_def": {**NETWORK, "convs_per_level": [1]}}, "convs_per_level has 1 entries", "settings"),
     ],

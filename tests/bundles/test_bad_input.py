@@ -258,7 +258,7 @@ TRAINING_OVERRIDES: dict[str, tuple[dict[str, Any], str, str]] = {
     "labels 3": ({"labels": 3}, "--labels 3", "a mapping"),
     "class_ratios 2": ({"class_ratios": [1, 1]}, "class_ratios [1, 1]", "4 numbers, 0 or more, one per label"),
     "out_channels 2": ({"out_channels": 2}, "'tube': 3", "from 0 to 1"),
-    "skip stat": ({"skip": "stat"}, "did you mean 'SAT'", ""),
+    "skip stat": ({"skip": "stat"}, "did you mean 'sat'", ""),
     "skip option": ({"skip": ["sat", {"treshold": 0.1}]}, "'treshold'", ""),
     "skip option's value": ({"skip": ["sat", {"select": "medium"}]}, "'soft' or 'hard'", ""),
     "skips of other levels": ({"skip": ["sat"] * 3}, "skip has 3 entries; expected 2", ""),
@@ -468,6 +468,8 @@ def test_evaluation_refuses_a_label_map_on_another_grid(dataset: Path, weights: 
         ({"checkpoint": "missing.pt"}, "no such file"),
         ({"tolerance_mm": -1}, "tolerance_mm -1"),
         ({"fold": 5}, "fold 5"),
+        ({"skip": ["concat", {"only": 7}]}, "a level of 0 (the finest) to 1"),
+        ({"skip": ["sat", {"map": 2}]}, "does not take the option 'map'"),
     ],
 )
 def test_evaluation_refuses_the_override(

@@ -85,7 +85,7 @@ def test_a_name_is_one_class():
     ("spec", "message"),
     [
         ({"channels": [4, 6]}, r"found the network name None; expected one of .*vnet"),
-        ({"name": "vnett"}, r"did you mean 'VNET'"),
+        ({"name": "vnett"}, r"did you mean 'vnet'"),
         ({"name": "vnet", "chanels": [4]}, r"the network vnet: .*'chanels'"),
         ({"name": "vnet", "channels": [4]}, r"at least two levels"),
     ],

@@ -283,7 +283,7 @@ def test_the_same_class_again_takes_its_own_place(registry):
     assert registry["mine"] is second
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("satt", "SAT"), ("conct", "CONCAT"), ("summ", "SUM")])
+@pytest.mark.parametrize(("name", "nearest"), [("satt", "sat"), ("conct", "concat"), ("summ", "sum")])
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"did you mean '{nearest}'"):
         VNet(skip=name)

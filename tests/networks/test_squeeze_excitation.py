@@ -208,7 +208,7 @@ def test_a_stage_is_recalibrated_before_its_skip():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("scsee", "did you mean 'SCSE'"),
+        ("scsee", "did you mean 'scse'"),
         (("cse", {"reduction": 8}), "reduction is 8 for 4 channels; expected 1 to 4, so that a channel is left"),
         (("project_excite", {"reduction": 0}), "reduction is 0 for 4 channels"),
         (("scse", {"aggregation": "mean"}), "aggregation is 'mean'; expected one of max, add, multiply, concat"),

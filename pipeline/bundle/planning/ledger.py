@@ -15,11 +15,11 @@ from .scratch import convolution_backward_scratch, convolution_scratch
 
 __all__ = ["Autocast", "Ledger"]
 
-_CONVOLUTIONS = (torch.conv2d, torch.conv3d, torch.conv_transpose2d, torch.conv_transpose3d)
+_CAST = (torch.conv2d, torch.conv3d, torch.conv_transpose2d, torch.conv_transpose3d, torch.nn.functional.linear)
 
 
 class Autocast(TorchFunctionMode):
-    """Cast convolutions as ``torch.autocast`` does; the meta device has no autocast."""
+    """Cast convolutions and linear layers as ``torch.autocast`` does; the meta device has no autocast."""
 
     def __init__(self, precision: str) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Autocast(TorchFunctionMode):
         self._cast: dict[int, Tensor] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _CONVOLUTIONS:
+        if func in _CAST:
             args = [self._lower(value) if isinstance(value, Tensor) else value for value in args]
         return func(*args, **(kwargs or {}))
 

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...data.errors import InputError
-from ...networks import Networks
 from .choice import Choice, format_numbers
 from .size import TIMED_FIRST, WIDTHS, Size
 
@@ -165,8 +164,7 @@ def _residual_fcn(size: Size) -> Arguments:
     }
 
 
-_PUBLISHED_ACT = "as published"
-_RULES: dict[str, NetworkRule] = {
+RULES: dict[str, NetworkRule] = {
     "vnet": NetworkRule(
         _vnet,
         width_key="channels",
@@ -194,8 +192,8 @@ _RULES: dict[str, NetworkRule] = {
             "layers_per_block": "as in FC-DenseNet103, for this number of levels",
             "first_channels": "three times the growth, as in FC-DenseNet103",
             **_LAYER_REASONS,
-            "act": _PUBLISHED_ACT,
-            "dense_skip": "as published; sat is lighter",
+            "act": "as published",
+            "dense_skip": "as published; sat passes attention maps of the earlier layers",
         },
     ),
     "residual_fcn": NetworkRule(
@@ -205,9 +203,8 @@ _RULES: dict[str, NetworkRule] = {
         reasons={
             "blocks_per_level": "as published, for this number of levels, below the finest",
             **_LAYER_REASONS,
-            "act": _PUBLISHED_ACT,
+            "act": "as published",
             "short_skips": "as published; with long skips only, the centre of a very deep network hardly learns",
         },
     ),
 }
-RULES = {name: rule for name, rule in _RULES.items() if name.upper() in Networks.names}

@@ -122,7 +122,11 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resources]:
     """
 
     def pace(network: dict[str, Any], divisor: Sequence[int], *, device: str) -> float:
-        return 1e-7 * network["channels"][0] / (40 if device != "cpu" else 1)
+        return (
+            1e-7
+            * (network["channels"][0] if "channels" in network else network["first_channels"])
+            / (40 if device != "cpu" else 1)
+        )
 
     def remembered(network: dict[str, Any], **sizes: Any) -> MemoryEstimate:
         key = repr((network, sizes))

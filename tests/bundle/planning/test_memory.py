@@ -83,6 +83,7 @@ def test_a_view_and_a_result_in_place_cost_nothing() -> None:
 
 def test_convolutions_are_in_the_number_format_of_autocast() -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, affine=True), nn.ConvTranspose2d(4, 2, 2))
+    network.append(nn.Linear(7, 3))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         expected = [part.dtype for part in _results(network, torch.zeros(1, 1, 8, 8))]
     with Autocast("bfloat16"):

@@ -11,6 +11,7 @@ from pipeline.bundle.planning.levels import make_levels
 from pipeline.bundle.planning.networks import RULES, explain_network, find_rule, network_spec
 from pipeline.bundle.planning.size import Size
 from pipeline.data.errors import InputError
+from pipeline.networks import Networks
 
 # Sizes (voxels) and spacings (mm): a small cube, thick slices, pictures, one slice, many levels.
 SHAPES: list[tuple[list[int], list[float]]] = [
@@ -25,12 +26,11 @@ SHAPES: list[tuple[list[int], list[float]]] = [
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize(("shape", "spacing"), SHAPES)
-@pytest.mark.parametrize("end", [0, -1], ids=["widest", "narrowest"])
 def test_the_network_takes_the_patch_and_the_settings_take_the_arguments(
-    end: int, shape: list[int], spacing: list[float], name: str
+    shape: list[int], spacing: list[float], name: str
 ) -> None:
     dims, levels = len(shape), make_levels(shape, spacing)
-    size = Size(RULES[name].widths[end], levels, 2, "nothing")
+    size = Size(RULES[name].widths[-1], levels, 2, "nothing")
     spec = network_spec(size, dims=dims, in_channels=1, out_channels=3, network=name) | {"skip": "sum"}
     built = build_on_meta(spec)
     # The divisor is the product of the strides that fit the patch.
@@ -57,6 +57,25 @@ def test_a_wider_network_has_more_weights(name: str) -> None:
         counts.append(sum(each.numel() for each in build_on_meta(spec | {"skip": "none"}).parameters()))
     assert counts == sorted(counts, reverse=True)
     assert len(set(counts)) == len(counts)
+
+
+def test_every_network_can_be_planned() -> None:
+    # Other tests register networks of their own.
+    own = [name.lower() for name in Networks.names if Networks[name].__module__.startswith("pipeline.")]
+    assert RULES.keys() == set(own)
+
+
+def test_the_published_shapes_at_the_published_depths() -> None:
+    pictures = Size(16, make_levels([512, 512], [1.0, 1.0]), 2, "")
+    spec = network_spec(pictures, dims=2, in_channels=3, out_channels=12, network="tiramisu")
+    # FC-DenseNet103, but for its kinds of layers.
+    assert (spec["layers_per_block"], spec["growth"], spec["first_channels"]) == ([4, 5, 7, 10, 12, 15], 16, 48)
+    spec = network_spec(Size(32, pictures.levels, 2, ""), dims=2, in_channels=1, out_channels=2, network="residual_fcn")
+    # The published network without its deepest level.
+    assert spec["channels"] == [32, 32, 32, 128, 256, 512]
+    assert spec["blocks_per_level"] == [1, 1, 3, 8, 3]
+    spec = network_spec(Size(32, pictures.levels, 2, ""), dims=2, in_channels=1, out_channels=2, network="unet")
+    assert spec["channels"] == [32, 64, 128, 256, 320, 320]
 
 
 def test_an_unknown_network_is_an_error_with_the_nearest_name() -> None:

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata
 
 from pipeline.bundle.plan import load_plan
 from pipeline.bundle.planning import plan_bundle
-from pipeline.bundle.render import write_rendered
+from pipeline.bundle.render import check_network, write_rendered
 from pipeline.data.check_dataset import check_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.sample import make_sample
@@ -141,6 +141,32 @@ def test_wrong_arguments_are_errors_and_leave_nothing(options: dict[str, object]
     with pytest.raises(InputError, match=found):
         plan(root, **options)  # type: ignore[arg-type]
     assert not (root / "bundles").exists()
+
+
+@pytest.mark.parametrize(
+    ("network", "title", "skip", "words"),
+    [
+        (
+            "unet",
+            "U-Net",
+            "['concat', {'only': 0}]",
+            'the skip connection `concat` at level 0 only, `skip: ["concat", ',
+        ),
+        ("tiramisu", "Tiramisu", "scse", "the skip connection `scse`, `skip: scse`"),
+        ("residual_fcn", "Residual FCN", "['sum', 'none', 'sat']", "`sum`, `none`, `sat`, finest level first"),
+    ],
+)
+def test_every_network_is_planned_with_any_skip(network: str, title: str, skip: str, words: str, root: Path) -> None:
+    plan(root, network=network, skip=skip)
+    bundle = root / "bundles" / "shapes"
+    made = load_plan(bundle)
+    assert made.network.name == network
+    assert f"A 3D {title} with the skip connection" in made.description
+    assert words in (bundle / "docs" / "README.md").read_text()
+    config = json.loads((bundle / "configs" / "train.json").read_text())
+    assert config["network_def"]["_target_"].rpartition(".")[2].lower() == network.replace("_", "")
+    # The configs build the network that fits the plan's patch.
+    check_network(bundle)
 
 
 def test_a_plan_that_was_edited_is_not_overwritten(root: Path) -> None:

@@ -57,7 +57,7 @@ def test_every_registered_skip_is_taken_by_its_name(name: str) -> None:
         ("satt", "did you mean sat"),
         ("sat44", "did you mean sat4"),
         ("7", "expected one of at, "),
-        ("['satt', {'maps': 2}]", "did you mean 'SAT'"),
+        ("['satt', {'maps': 2}]", "did you mean 'sat'"),
         ("['sat', {'map': 2}]", "'map'"),
         ("['sat', {'select': 'medium'}]", "'soft' or 'hard'"),
         ("['sat', {'maps': 0}]", "at least 1"),
