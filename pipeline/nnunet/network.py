@@ -74,7 +74,7 @@ def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, A
     Raises:
         InputError: see :func:`build_planned_network`.
     """
-    plan = architecture["arch_kwargs"]
+    plan = _levels_of(architecture)
     arguments = {
         "channels": list(plan["features_per_stage"]),
         "kernel_size": [_whole_numbers(kernel) for kernel in plan["kernel_sizes"]],
@@ -87,6 +87,20 @@ def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, A
     accepted = inspect.signature(Networks[name].__init__).parameters
     stages = _STAGES[name.lower()](architecture) if name.lower() in _STAGES else {}
     return {key: value for key, value in arguments.items() if key in accepted} | stages
+
+
+def _levels_of(architecture: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments of nnU-Net's network, or raise an error if it is not an encoder-decoder with levels."""
+    plan: Mapping[str, Any] = architecture["arch_kwargs"]
+    missing = [key for key in ("features_per_stage", "kernel_sizes", "strides") if key not in plan]
+    if missing:
+        raise InputError(
+            _WHERE,
+            found=f"no {missing[0]}, for the network {architecture.get('network_class_name')}",
+            expected="the arguments of PlainConvUNet or ResidualEncoderUNet, which list their levels",
+            remedy="use plans of nnU-Net's U-Nets, such as nnUNetPlans or nnUNetResEncUNetMPlans",
+        )
+    return plan
 
 
 def _vnet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001

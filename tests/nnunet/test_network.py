@@ -95,6 +95,12 @@ def test_plans_that_a_network_cannot_follow_are_refused(change: dict[str, Any], 
         planned_arguments("vnet", changed(PLAIN_3D, **change))
 
 
+def test_plans_without_levels_are_refused() -> None:
+    primus = {"network_class_name": "architectures.primus.Primus", "arch_kwargs": {"patch_embed_size": [8, 8, 8]}}
+    with pytest.raises(InputError, match=r"(?s)no features_per_stage, for the network architectures.primus.Primus"):
+        planned_arguments("vnet", primus)
+
+
 def test_a_network_of_other_levels_is_refused() -> None:
     settings = Settings("vnet", "sum", arguments={"strides": None})
     with pytest.raises(InputError, match=r"divides the patch by \(8, 8, 8\).*4 levels and \(2, 8, 8\)"):
