@@ -120,12 +120,18 @@ def _unet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:
     return {"down": "conv", "convs_per_level": convs, "decoder_convs_per_level": decoder}
 
 
+def _tiramisu_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    # FC-DenseNet67 has five layers in every block, so it can have any number of levels. FC-DenseNet103 has another
+    # number at each of its six levels.
+    return {"form": 67, "layers_per_block": [5] * len(architecture["arch_kwargs"]["features_per_stage"])}
+
+
 def _per_stage(numbers: Any, stages: int) -> list[int]:
     return [numbers] * stages if isinstance(numbers, int) else list(numbers)
 
 
 # The arguments that describe what is in a stage, for the networks that have them in nnU-Net's plans or LightSkip's.
-_STAGES = {"vnet": _vnet_stages, "unet": _unet_stages}
+_STAGES = {"vnet": _vnet_stages, "unet": _unet_stages, "tiramisu": _tiramisu_stages}
 
 
 def _strides(strides: list[Any]) -> list[list[int]]:
