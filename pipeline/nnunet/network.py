@@ -74,7 +74,7 @@ def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, A
     Raises:
         InputError: see :func:`build_planned_network`.
     """
-    plan = architecture["arch_kwargs"]
+    plan = _levels_of(architecture)
     arguments = {
         "channels": list(plan["features_per_stage"]),
         "kernel_size": [_whole_numbers(kernel) for kernel in plan["kernel_sizes"]],
@@ -87,6 +87,20 @@ def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, A
     accepted = inspect.signature(Networks[name].__init__).parameters
     stages = _STAGES[name.lower()](architecture) if name.lower() in _STAGES else {}
     return {key: value for key, value in arguments.items() if key in accepted} | stages
+
+
+def _levels_of(architecture: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments of nnU-Net's network, or raise an error if it is not an encoder-decoder with levels."""
+    plan: Mapping[str, Any] = architecture["arch_kwargs"]
+    missing = [key for key in ("features_per_stage", "kernel_sizes", "strides") if key not in plan]
+    if missing:
+        raise InputError(
+            _WHERE,
+            found=f"no {missing[0]}, for the network {architecture.get('network_class_name')}",
+            expected="the arguments of PlainConvUNet or ResidualEncoderUNet, which list their levels",
+            remedy="use plans of nnU-Net's U-Nets, such as nnUNetPlans or nnUNetResEncUNetMPlans",
+        )
+    return plan
 
 
 def _vnet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
@@ -106,12 +120,18 @@ def _unet_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:
     return {"down": "conv", "convs_per_level": convs, "decoder_convs_per_level": decoder}
 
 
+def _tiramisu_stages(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    # FC-DenseNet67 has five layers in every block, so it can have any number of levels. FC-DenseNet103 has another
+    # number at each of its six levels.
+    return {"form": 67, "layers_per_block": [5] * len(architecture["arch_kwargs"]["features_per_stage"])}
+
+
 def _per_stage(numbers: Any, stages: int) -> list[int]:
     return [numbers] * stages if isinstance(numbers, int) else list(numbers)
 
 
 # The arguments that describe what is in a stage, for the networks that have them in nnU-Net's plans or LightSkip's.
-_STAGES = {"vnet": _vnet_stages, "unet": _unet_stages}
+_STAGES = {"vnet": _vnet_stages, "unet": _unet_stages, "tiramisu": _tiramisu_stages}
 
 
 def _strides(strides: list[Any]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from pipeline.networks import Networks
 from pipeline.nnunet.network import build_planned_network, planned_arguments
 from pipeline.nnunet.settings import Settings
 
-from .plans import PLAIN_2D, PLAIN_3D, changed
+from .plans import PLAIN_2D, PLAIN_3D, changed, residual
 
 
 def test_levels_are_those_of_the_plans() -> None:
@@ -61,16 +61,42 @@ def test_a_network_gets_only_arguments_that_it_takes() -> None:
         del Networks.components["FEW_ARGUMENTS"]
 
 
-@pytest.mark.parametrize(("architecture", "size"), [(PLAIN_3D, (4, 16, 16)), (PLAIN_2D, (16, 16))], ids=["3d", "2d"])
-def test_outputs_are_at_every_level_of_the_decoder_finest_first(architecture, size) -> None:
-    settings = Settings("vnet", ["sum", "none", "at"])
+@pytest.mark.parametrize("name", [name.lower() for name in Networks.names])
+@pytest.mark.parametrize(
+    ("architecture", "sizes"),
+    [
+        # The finest level has the input's size, the next ones that of nnU-Net's strides, without the deepest level.
+        (PLAIN_3D, [(4, 16, 16), (4, 8, 8), (4, 4, 4)]),
+        (residual(PLAIN_2D), [(16, 16), (8, 8), (4, 4)]),
+    ],
+    ids=["plain-3d", "residual-2d"],
+)
+def test_every_network_has_outputs_at_every_level_of_the_decoder(
+    name: str, architecture: dict[str, Any], sizes: list[tuple[int, ...]]
+) -> None:
     network = build_planned_network(
-        architecture, settings, spatial_dims=len(size), in_channels=2, out_channels=3
-    ).train()
-    sizes = [tuple(output.shape[2:]) for output in network(torch.zeros(1, 2, *size))]
-    # The finest level has the input's size, the next ones that of nnU-Net's strides, without the deepest level.
-    assert sizes == ([(4, 16, 16), (4, 8, 8), (4, 4, 4)] if len(size) == 3 else [(16, 16), (8, 8), (4, 4)])
+        changed(architecture, features_per_stage=[4, 8, 8, 8]),
+        Settings(name, ["sum", "none", "at"]),
+        spatial_dims=len(sizes[0]),
+        in_channels=2,
+        out_channels=3,
+    )
+    outputs = network.train()(torch.zeros(2, 2, *sizes[0]))
+    assert [tuple(output.shape) for output in outputs] == [(2, 3, *size) for size in sizes]
     assert [type(skip).__name__ for skip in network.skips().values()] == ["SumSkip", "NoSkip", "AttendTransfer"]
+
+
+def test_the_decoder_of_the_unet_is_in_lightskips_order() -> None:
+    # nnU-Net's decoder lists the deepest stage first, LightSkip's the finest.
+    numbers = {"n_conv_per_stage": [1, 2, 3, 4], "n_conv_per_stage_decoder": [3, 2, 1]}
+    arguments = planned_arguments("unet", changed(PLAIN_3D, **numbers))
+    assert (arguments["convs_per_level"], arguments["decoder_convs_per_level"]) == ([1, 2, 3, 4], [1, 2, 3])
+
+
+def test_plans_of_the_residual_encoder_make_the_unets_residual_form() -> None:
+    arguments = planned_arguments("unet", residual(PLAIN_3D))
+    assert arguments["encoder"] == "residual"
+    assert (arguments["blocks_per_level"], arguments["decoder_convs_per_level"]) == ([1, 3, 4, 6], [1, 1, 1])
 
 
 def test_an_argument_of_the_settings_replaces_that_of_the_plans() -> None:
@@ -93,6 +119,12 @@ def test_an_argument_of_the_settings_replaces_that_of_the_plans() -> None:
 def test_plans_that_a_network_cannot_follow_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=rf"(?s){message}"):
         planned_arguments("vnet", changed(PLAIN_3D, **change))
+
+
+def test_plans_without_levels_are_refused() -> None:
+    primus = {"network_class_name": "architectures.primus.Primus", "arch_kwargs": {"patch_embed_size": [8, 8, 8]}}
+    with pytest.raises(InputError, match=r"(?s)no features_per_stage, for the network architectures.primus.Primus"):
+        planned_arguments("vnet", primus)
 
 
 def test_a_network_of_other_levels_is_refused() -> None:
