@@ -59,7 +59,8 @@ def global_mean(x: Tensor) -> Tensor:
     Axis by axis: ONNX Runtime adds the elements of a mean over all axes one after the other, which costs digits.
     """
     for axis in range(x.dim() - 1, 1, -1):
-        x = x.mean(axis, keepdim=True, dtype=torch.float32)
+        # Not `mean`: the gradient of a sum is the same number everywhere, which needs no feature map of its own.
+        x = x.sum(axis, keepdim=True, dtype=torch.float32) / x.shape[axis]
     return x
 
 

@@ -19,6 +19,7 @@ from monai.networks.layers.factories import Conv, split_args
 from torch import Tensor, nn
 
 from .blocks import LayerSpec, convolve, global_mean, require_one_of
+from .fused_scse import can_fuse, larger_of_gates
 from .registry import Registry
 from .skips import Skip, SkipConnection, project_if_needed
 
@@ -129,10 +130,14 @@ class SpatialChannelExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, out_channels, *spatial)."""
-        by_channel = x * self.channel.gate(x)
+        channel, position = self.channel.gate(x), self.spatial.gate(x)
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]  # noqa: SIM102  TorchScript leaves this out
+            if self.aggregation == "max" and can_fuse(x):
+                return larger_of_gates(x, channel, position)
+        by_channel = x * channel
         if self.aggregation == "add":
-            return torch.addcmul(by_channel, x, self.spatial.gate(x))
-        by_position = x * self.spatial.gate(x)
+            return torch.addcmul(by_channel, x, position)
+        by_position = x * position
         if self.aggregation == "max":
             return torch.maximum(by_channel, by_position)
         if self.aggregation == "multiply":

@@ -8,7 +8,8 @@ import torch
 from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 from torch import nn
 
-from pipeline.networks import VNet
+from pipeline.networks import VNet, fused_scse, squeeze_excitation
+from pipeline.networks.fused_scse import larger_of_gates
 from pipeline.networks.skips import build_skip
 from pipeline.networks.squeeze_excitation import (
     AGGREGATIONS,
@@ -237,3 +238,57 @@ def test_bfloat16_stays_bfloat16(name):
     gate = build_recalibration(name, spatial_dims=3, channels=4)
     with torch.autocast("cpu", torch.bfloat16):
         assert gate(features(3).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_fused_maximum_is_the_plain_one(spatial_dims, monkeypatch):
+    """Values bit for bit; gradients up to the order of sums."""
+    torch.manual_seed(0)
+    size = (64, 72) if spatial_dims == 2 else (16, 18, 20)
+    module = SpatialChannelExcitation(spatial_dims, 4)
+    x, grad = torch.randn(2, 4, *size), torch.randn(2, 4, *size)
+
+    def run():
+        inputs = x.clone().requires_grad_()
+        module.zero_grad()
+        result = module(inputs)
+        result.backward(grad)
+        return result.detach(), inputs.grad, [p.grad.clone() for p in module.parameters()]
+
+    fused = run()
+    calls = []
+    monkeypatch.setattr(squeeze_excitation, "can_fuse", lambda x: calls.append(x.shape) or False)
+    plain = run()
+    assert calls == [x.shape]
+    assert torch.equal(fused[0], plain[0])
+    # A sum of thousands of terms of either sign: compared with the size of its terms.
+    torch.testing.assert_close(fused[1], plain[1], rtol=1e-4, atol=1e-4)
+    for one, other in zip(fused[2], plain[2], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+def test_gradients_of_the_fused_maximum_against_finite_differences(monkeypatch):
+    monkeypatch.setattr(fused_scse, "_MIN_VOXELS", 1)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    channel = torch.rand(2, 3, 1, 1, generator=generator, dtype=torch.float64, requires_grad=True)
+    position = torch.rand(2, 1, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    larger_of_gates(x, channel, position).sum().backward()
+    for number, tensor in enumerate((x, channel, position)):
+        expected = torch.empty_like(tensor)
+        for index in np.ndindex(*tensor.shape):
+            values = []
+            for step in (1e-6, -1e-6):
+                moved = [each.detach().clone() for each in (x, channel, position)]
+                moved[number][index] += step
+                values.append(torch.maximum(moved[0] * moved[1], moved[0] * moved[2]).sum())
+            expected[index] = (values[0] - values[1]) / 2e-6
+        torch.testing.assert_close(tensor.grad, expected.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_small_maps_and_inference_are_not_fused():
+    assert not fused_scse.can_fuse(torch.zeros(1, 1, 8, 8))
+    large = torch.zeros(1, 1, 64, 64)
+    assert fused_scse.can_fuse(large)
+    with torch.no_grad():
+        assert not fused_scse.can_fuse(large)
