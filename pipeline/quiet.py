@@ -1,13 +1,14 @@
-"""Hide MONAI's messages at start. Imports nothing else of LightSkip, so that every room can use it."""
+"""Hide messages of MONAI and Ignite that say nothing. Every room can use it: it imports nothing else of LightSkip."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["quiet_monai"]
+__all__ = ["is_not_interrupt", "quiet_monai"]
 
 _TALKATIVE = ("monai.bundle.workflows", "monai.bundle.scripts")
 
@@ -26,3 +27,8 @@ def quiet_monai() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def is_not_interrupt(_: logging.LogRecord) -> bool:
+    """Reject the error that Ignite logs for Ctrl-C, which has no text; a filter for the logger of an engine."""
+    return not isinstance(sys.exc_info()[1], KeyboardInterrupt)

@@ -192,7 +192,8 @@ def _find_unknown_arguments(component: dict[str, Any], id_: str, known: Known, a
 def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str, Any, str]]:
     """Yield id, value and expected type of each override whose type differs from the files' value.
 
-    Lists are not checked: one item says nothing about the type of another.
+    Inside lists nothing is checked: one item says nothing about the type of another. A list that starts with a name,
+    such as ``["sat", {"maps": 2}]``, may be replaced by a name.
     """
     for key, value in _children(config):
         child = prefix + key
@@ -214,7 +215,14 @@ def _expected_type(value: Any, before: Any) -> str:
         return "a number" if isinstance(value, str | bool | dict) else ""
     if isinstance(before, dict):
         return "" if isinstance(value, dict) else "a mapping"
+    if _is_numeric_list(before):
+        # The network would take a text for a list of its letters.
+        return "a list of numbers" if isinstance(value, str | bool | dict) else ""
     return ""
+
+
+def _is_numeric_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and type(value[0]) in (int, float)
 
 
 def _suggest_ids(unknown: Iterable[str], known: Known) -> str:

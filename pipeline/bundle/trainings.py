@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,11 +171,15 @@ def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int
 
     This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, and ``evaluation/NAME_fold_N`` on another
     fold. A training's own fold is in its summary or its name (``fold_0``). The bundle's own weights, in ``models``,
-    count as a training ``models`` without a fold. If the file of weights is not ``model.pt``, its name is added.
+    count as a training ``models`` without a fold. If the file of weights is not ``model.pt``, its name is added. A
+    training outside the bundle may have the name of another one: eight characters of the hash of its folder are added.
     """
     file = Path(checkpoint).absolute()
     name = file.parent.name + ("" if file.name == BEST else f"_{file.stem}")
     own = name == f"fold_{fold}" or read_summary(file.parent).get("fold") == fold
+    root, folder = Path(bundle_root).resolve(), file.parent.resolve()
+    if folder.parent not in (root, root / "runs"):
+        name += f"_{hashlib.sha256(bytes(folder)).hexdigest()[:8]}"
     return str(Path(bundle_root) / "evaluation" / (name if own else f"{name}_fold_{fold}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ class LoadScand(LoadImaged):
     reader, because MONAI tries each of those on every file, and after a failure all others, including NumPy's
     unpickling.
     """
+
+    # Without MONAI's options for readers, of which it ignores unknown ones: a mistyped override must be found.
+    __signature__ = inspect.Signature(
+        [
+            parameter
+            for parameter in inspect.signature(LoadImaged).parameters.values()
+            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        ]
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

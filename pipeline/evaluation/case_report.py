@@ -17,6 +17,7 @@ from monai.utils import convert_to_numpy
 
 from ..data.case_names import case_stem
 from ..data.voxel_size import voxel_size
+from ..quiet import is_not_interrupt
 from .metrics import measure_case
 from .results import write_results
 from .summary import format_summary
@@ -69,6 +70,7 @@ class CaseReport:
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator. Each run starts a new report."""
+        engine.logger.addFilter(is_not_interrupt)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
         engine.add_event_handler(Events.COMPLETED, self._finish)

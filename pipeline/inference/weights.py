@@ -11,6 +11,7 @@ from torch import nn
 
 from ..data.errors import InputError
 from ..data.images.file_start import is_lfs_pointer
+from ..networks.spec_file import read_spec, spec_file
 
 __all__ = ["check_weights"]
 
@@ -63,13 +64,32 @@ def _compare(path: Path, weights: object, network: nn.Module) -> None:
     differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
         name, number = differing[0], f"{len(differing)} tensor{'s' if differing[1:] else ''}"
+        unread = _find_unread_settings(path, network)
         raise InputError(
             path,
             found=f"{number} that differ{'' if differing[1:] else 's'}, first {name}: {found.get(name, 'missing')}",
             expected=f"{name}: {expected.get(name, 'no such tensor')}",
-            remedy="use weights that were trained with these settings (skip, channels, kernel_size, labels). Keep the "
-            f"network's spec, the {path.with_suffix('.json').name} that a training writes, next to its weights",
+            remedy=f"write the configs again, which ignore the network in {spec_file(path).name} ({unread}): lightskip "
+            "render BUNDLE"
+            if unread
+            else "use weights that were trained with these settings (skip, channels, kernel_size, labels). Keep the "
+            f"network's spec, the {spec_file(path).name} that a training writes, next to its weights",
         )
+
+
+def _find_unread_settings(path: Path, network: nn.Module) -> str:
+    """Return what the spec next to the weights says other than the network; an empty text if there is no such spec.
+
+    Configs of earlier versions build their own network whatever the spec says; those of now build the spec's.
+    """
+    own = getattr(network, "spec", None)
+    try:
+        spec = read_spec(path)
+    except (OSError, ValueError):
+        return ""
+    if spec is None or not isinstance(own, dict):
+        return ""
+    return ", ".join(f"{key} {value!r}" for key, value in spec.items() if value != own.get(key))
 
 
 def _describe_tensors(weights: Mapping[Any, object]) -> dict[Any, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +17,7 @@ from ignite.engine import Engine, Events
 from tqdm import tqdm
 
 from ..files import write_text
+from ..quiet import is_not_interrupt
 from .checkpoint import HISTORY, LAST
 
 __all__ = ["Progress"]
@@ -54,7 +54,7 @@ class Progress:
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
         for each in (engine, self.validator):
-            each.logger.addFilter(_is_not_interrupt)
+            each.logger.addFilter(is_not_interrupt)
         if engine.state.rank != 0:
             return
         engine.add_event_handler(Events.STARTED, self._start)
@@ -159,11 +159,6 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _is_not_interrupt(_: logging.LogRecord) -> bool:
-    """Reject the error that Ignite logs for Ctrl-C: the exception has no text, and ``Progress`` reports it."""
-    return not isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
 
 def _epoch_text(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,15 @@ def test_every_training_and_fold_has_a_folder_for_its_evaluation(tmp_path: Path)
         *("models_fold_0", "models_fold_1", "fold_0", "fold_0_fold_1", "long", "long_fold_1"),
         *("unknown_fold_0", "unknown_fold_1", "m_b_fold_0", "m_b_fold_1"),
     }
+
+
+def test_trainings_of_one_name_are_evaluated_in_folders_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path / "bundle", "long", fold=0)
+    places = [tmp_path / place / "long" / "model.pt" for place in ("bundle/runs", "first", "second/runs")]
+    names = [Path(evaluation_folder(tmp_path / "bundle", file, 0)).name for file in places]
+    assert names[0] == "long"
+    assert len(set(names)) == 3
+    assert all(re.fullmatch("long_[0-9a-f]{8}_fold_0", name) for name in names[1:])
+    # However the path is written.
+    (tmp_path / "link").symlink_to(tmp_path / "first")
+    assert Path(evaluation_folder(tmp_path / "bundle", tmp_path / "link" / "long" / "model.pt", 0)).name == names[1]

@@ -122,6 +122,19 @@ def test_a_second_run_starts_anew_and_gives_the_same_bytes(tmp_path):
     assert set(first) == {"cases.csv", "summary.json"}
 
 
+def test_ctrl_c_logs_no_error_without_text(tmp_path, caplog):
+    engine = evaluator(write_cases(tmp_path, ["a.nii"]), CaseReport(tmp_path / "out", LABELS))
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    engine.add_event_handler(Events.ITERATION_STARTED, interrupt)
+    with caplog.at_level(logging.ERROR), pytest.raises(KeyboardInterrupt):
+        engine.run()
+    assert caplog.messages == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_cases_of_one_file_name_are_told_apart_by_their_folders(tmp_path):
     items = write_cases(tmp_path, ["p1/ct.nii.gz", "p2/ct.nii.gz"])
     evaluator(items, CaseReport(tmp_path / "out", LABELS)).run()

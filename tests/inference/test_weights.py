@@ -6,6 +6,8 @@ from torch import nn
 
 from pipeline.data.errors import InputError
 from pipeline.inference import check_weights
+from pipeline.networks import VNet
+from pipeline.networks.spec_file import save_weights
 
 
 def network(width: int = 4) -> nn.Module:
@@ -54,6 +56,25 @@ def test_a_whole_pickled_network_is_refused_unrun(tmp_path: Path) -> None:
     torch.save(network(), tmp_path / "model.pt")
     with pytest.raises(InputError, match="cannot load"):
         check_weights(tmp_path / "model.pt", network())
+
+
+def test_configs_that_do_not_read_the_weights_network_are_to_be_rendered_again(tmp_path: Path) -> None:
+    def shapes(skip: str) -> VNet:
+        return VNet(2, 1, 2, (2, 4), (1, 1), (1,), skip=skip)
+
+    trained = shapes("concat")
+    save_weights(trained.state_dict(), tmp_path / "model.pt", trained.spec)
+    check_weights(tmp_path / "model.pt", shapes("concat"))
+    with pytest.raises(
+        InputError,
+        match=r"tensors? that differ.*the network in model\.json \(skip 'concat'\): lightskip "
+        "render BUNDLE",
+    ):
+        check_weights(tmp_path / "model.pt", shapes("none"))
+    # Without the spec nothing says that configs were rendered before.
+    (tmp_path / "model.json").unlink()
+    with pytest.raises(InputError, match="use weights that were trained with these settings"):
+        check_weights(tmp_path / "model.pt", shapes("none"))
 
 
 def test_the_last_state_of_a_training_is_recognised(tmp_path: Path) -> None:
