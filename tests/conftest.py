@@ -1,3 +1,4 @@
+import gc
 import json
 import locale
 import os
@@ -13,8 +14,17 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests are imported and collected without garbage collection: nothing of that is garbage, and looking takes seconds.
+gc.disable()
+
 # Files and folders whose tests take long. They come first, so that no process has much left when the others are done.
-_LONG = ("tests/bundles/", "tests/training/test_resume", "tests/training/test_distributed", "tests/prediction/test_")
+_LONG = (
+    "tests/bundles/",
+    "tests/training/test_",
+    "tests/prediction/test_",
+    "tests/networks/test_networks",
+    "tests/evaluation/test_case_report",
+)
 # The developers' folder of real scans and schemas. It is never part of the repository.
 _SHARED = Path(os.environ.get("LIGHTSKIP_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 
@@ -22,6 +32,12 @@ _SHARED = Path(os.environ.get("LIGHTSKIP_SHARED") or Path(__file__).resolve().pa
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that take long first."""
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but only of what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ the child becomes the program, and the answer is a line with the program's exit 
 before the fork, so that no thread is running then.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -70,9 +71,13 @@ def run(words: list[str]) -> None:
 
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+gc.disable()
 for name in HEAVY:
     import_module(name)
 if len(list(Path("/proc/self/task").iterdir())) > 1:
     sys.exit("found threads after the imports; expected none, as a forked process may wait for them for ever")
+# No child looks for garbage among what it shares with this process.
+gc.freeze()
+gc.enable()
 if (wanted := receive_request()) is not None:
     run(enter(wanted))

@@ -1,11 +1,10 @@
 """Weights know their network: what a training was told about it need not be said again, and cannot be contradicted."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import monai
@@ -72,13 +71,14 @@ def test_evaluation_measures_that_network(folder: Path, capsys: pytest.CaptureFi
     assert main([*evaluate, "--skip", "['concat', {}]", "--output_dir", "again"]) == 0
 
 
-def test_monais_own_runner_evaluates_that_network(folder: Path) -> None:
+def test_monais_own_runner_evaluates_that_network(
+    folder: Path, warm_start: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
     files = "['shapes/configs/train.json','shapes/configs/evaluate.json']"
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "evaluating", "--config_file", files]
+    command = ["-W", "ignore", "-m", "monai.bundle", "run", "evaluating", "--config_file", files]
     weights = ["--checkpoint", "shapes/runs/fold_1/model.pt", "--output_dir", "by_monai"]
     settings = ["--dataset_dir", "data", *SHARED, *WINDOW]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run([*command, *weights, *settings], env=environment, capture_output=True, text=True, check=False)
+    done = warm_start(*command, *weights, *settings)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "by_monai" / "summary.json").read_text())["provenance"]["skip"] == "concat"
 

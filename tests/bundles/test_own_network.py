@@ -1,11 +1,10 @@
 """A network of the user's own, one file next to the plan, goes all the way: plan, render, train, predict, export."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import monai
@@ -24,7 +23,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bundle(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def bundle(
+    sample: Path,
+    warm_start: Callable[..., "subprocess.CompletedProcess[str]"],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
     """A bundle whose plan names the network, trained for an epoch by MONAI's own runner."""
     folder = tmp_path_factory.mktemp("own_network")
     (folder / "data").symlink_to(sample)
@@ -43,9 +46,8 @@ def bundle(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         patch.setattr(sys, "path", list(sys.path))
         assert main(["render", "toy"]) == 0
         words = "--config_file toy/configs/train.json --dataset_dir data --epochs 1 --val_interval 1 --skip sum"
-        command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words.split()]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        words += " --patch [16,16,16] --window [32,32,16]"
+        done = warm_start("-W", "ignore", "-m", "monai.bundle", "run", "training", *words.split())
         assert done.returncode == 0, done.stdout + done.stderr
         yield bundle
     monai.utils.set_determinism(seed=None)

