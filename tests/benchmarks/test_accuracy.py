@@ -20,7 +20,7 @@ def test_an_arm_is_a_skip_or_a_network_and_more_overrides() -> None:
     key, network, *sizes = accuracy.arm_overrides("MONAI VNet", BUNDLE)
     assert (key, sizes) == ("--network_def", ["--patch", "[32, 32, 32]", "--window", "[48, 48, 32]"])
     assert eval(network)["_target_"] == "VNet"
-    with pytest.raises(ValueError, match="NOTHING_LIKE_IT"):
+    with pytest.raises(ValueError, match="nothing_like_it"):
         accuracy.arm_overrides("nothing_like_it", BUNDLE)
 
 

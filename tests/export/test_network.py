@@ -185,7 +185,7 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path, clean, text, found)
 def test_a_network_that_cannot_be_built_is_told(tmp_path, skip):
     bundle = make_bundle(tmp_path / "bundle", skip)
     with pytest.raises(
-        InputError, match=r"inference\.json: found settings from which the network cannot be built: .*(SATT|mapps)"
+        InputError, match=r"inference\.json: found settings from which the network cannot be built: .*(satt|mapps)"
     ):
         load(bundle, save(network_of("sat"), tmp_path / "model.pt"))
 
