@@ -1,11 +1,12 @@
 """Measure what each skip costs in each network: time, memory, parameters, multiply-adds, and bytes of the skips.
 
-    python benchmarks/networks.py --threads 1 --clock cpu
+    python benchmarks/networks.py --threads 1 --clock cpu --patch 32 40 32
     python benchmarks/networks.py --bundle bundles/em_membrane --network tiramisu --skip sat --skip scalar --minutes 2
 
 The default networks are V-Net (the published stage, and the plan's) and U-Net in 3D, Tiramisu and residual FCN in 2D.
-They have the bundle's widths, kernels, normalisation and activation as far as they take them. The input is one patch in
-float32. Ratios are to ``concat`` of the same network, within a round. Recalibration is compared with the same skip
+They have the bundle's widths, kernels, normalisation and activation as far as they take them. The input is the bundle's
+batch and patch in float32, or ``--batch`` and ``--patch``. Bytes are those of one patch. A batch of one image is not
+typical: on one thread, PyTorch then computes small convolutions in another way, which takes more memory. Ratios are to ``concat`` of the same network, within a round. Recalibration is compared with the same skip
 without it. Each network has a process of its own. Peaks are those of the first two steps of a new network.
 """
 
@@ -60,11 +61,16 @@ def main() -> int:
     options = _options()
     options.output = options.output or RESULTS / f"networks_{Path(options.bundle).name}.json"
     try:
-        task = replace(read_task(options), batch=1)
+        task = read_task(options)
         plan = load_plan(options.bundle)
+        given = {"patch": tuple(options.patch or task.patch), "batch": options.batch or task.batch}
         if options.quick:
-            task = replace(task, patch=(64, 64) if len(task.patch) == 2 else (16, 16, 16))
+            given = {"patch": (64, 64) if len(task.patch) == 2 else (16, 16, 16), "batch": 1}
             options.minutes = 0.0
+        if len(given["patch"]) != len(task.patch):
+            expected = f"{len(task.patch)} sizes, as the bundle has axes"
+            raise InputError("--patch", found=str(options.patch), expected=expected, remedy="give one per axis")
+        task = replace(task, **given)
         networks = {
             name: _arms(spec, plan, options) for name, spec in _networks(options.network, len(task.patch)).items()
         }
@@ -72,14 +78,16 @@ def main() -> int:
         say(f"error: {error}")
         return 2
     results = header("networks", options) | {"task": vars(task), "marks": MARKS, "networks": {}}
-    say(f"patch {'x'.join(map(str, task.patch))}, batch 1, {task.precision}, {task.threads} threads, {task.device}")
+    say(
+        f"patch {'x'.join(map(str, task.patch))}, batch {task.batch}, {task.precision}, {task.threads} threads, "
+        f"{task.device}"
+    )
     for name, arms in networks.items():
         found: dict[str, Any] = {"arms": {key: _counts(arm, base, task) for key, (arm, base) in arms.items()}}
         results["networks"][name] = found
         rounds: list[dict[str, Any]] = []
         pairs = {key: (arm, task) for key, (arm, _) in arms.items()}
-        repeats = 1 if options.quick else 3
-        for kind, content in stream(measure, pairs, minutes=options.minutes, repeats=repeats, clock=options.clock):
+        for kind, content in stream(measure, pairs, minutes=options.minutes, clock=options.clock):
             if kind == "peaks":
                 for key, peaks in content.items():
                     found["arms"][key] |= {phase: {"memory": peak} for phase, peak in peaks.items()}
@@ -94,19 +102,20 @@ def main() -> int:
 
 
 def measure(
-    pairs: Mapping[str, tuple[Arm, Task]], *, minutes: float, repeats: int, clock: str
+    pairs: Mapping[str, tuple[Arm, Task]], *, minutes: float, clock: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield ``("peaks", ...)`` once, see :func:`steps.measure_peaks`, then ``("times", ...)`` for each round.
 
     Run it in a fresh process. Live tensors are counted, so networks that were measured before change nothing.
     """
     yield "peaks", {key: {phase: next(measure_peaks(*pair, phase)) for phase in PHASES} for key, pair in pairs.items()}
-    for times in time_rounds(pairs, minutes=minutes, repeats=repeats, clock=clock):
+    # More rounds say more than more calls in a round.
+    for times in time_rounds(pairs, minutes=minutes, repeats=1, clock=clock):
         yield "times", times
 
 
 def count_bytes(arm: Arm, task: Task) -> dict[str, list[int]]:
-    """Return the bytes of each skip for one batch in float32, finest level first.
+    """Return the bytes of each skip for one patch in float32, finest level first.
 
     Returns:
         ``kept`` is what waits for the decoder (``SkipConnection.keep``), ``transferred`` what the decoder receives
@@ -124,9 +133,9 @@ def count_bytes(arm: Arm, task: Task) -> dict[str, list[int]]:
         skips = network.skips()
         for name, skip in skips.items():
             skip.keep = partial(record, name, skip.keep)
-        network(torch.empty(task.batch, task.in_channels, *arm.patch(task)))
+        network(torch.empty(1, task.in_channels, *arm.patch(task)))
         for name, skip in skips.items():
-            decoder = torch.empty(task.batch, skip.decoder_channels, *kept[name].shape[2:])
+            decoder = torch.empty(1, skip.decoder_channels, *kept[name].shape[2:])
             found["kept"].append(kept[name].nbytes)
             found["transferred"].append(skip.transfer(kept[name], decoder).nbytes)
     return found
@@ -136,6 +145,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "networks", minutes=2.0)
     parser.set_defaults(output=None, precision="float32")
+    parser.add_argument("--patch", type=int, nargs="+", help="voxels per axis, instead of the bundle's")
+    parser.add_argument("--batch", type=int, help="patches per step, instead of the bundle's cases")
     parser.add_argument("--network", action="append", help="a name, or JSON with its arguments; may be repeated")
     parser.add_argument("--skip", action="append", help="a name, instead of the default ones; may be repeated")
     return parser.parse_args()
