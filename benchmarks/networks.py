@@ -1,13 +1,15 @@
 """Measure what each skip costs in each network: time, memory, parameters, multiply-adds, and bytes of the skips.
 
-    python benchmarks/networks.py --threads 1 --clock cpu --patch 32 40 32
+    python benchmarks/networks.py --patch 32 40 32 --batch 2 --threads 1 --clock cpu
     python benchmarks/networks.py --bundle bundles/em_membrane --network tiramisu --skip sat --skip scalar --minutes 2
 
 The default networks are V-Net (the published stage, and the plan's) and U-Net in 3D, Tiramisu and residual FCN in 2D.
 They have the bundle's widths, kernels, normalisation and activation as far as they take them. The input is the bundle's
 batch and patch in float32, or ``--batch`` and ``--patch``. Bytes are those of one patch. A batch of one image is not
-typical: on one thread, PyTorch then computes small convolutions in another way, which takes more memory. Ratios are to ``concat`` of the same network, within a round. Recalibration is compared with the same skip
-without it. Each network has a process of its own. Peaks are those of the first two steps of a new network.
+typical: on one thread, PyTorch then computes small convolutions in another way, which takes more memory.
+
+Ratios are to ``concat`` of the same network, within a round. Recalibration is compared with the same skip without it.
+Each network has a process of its own. Peaks are those of the first two steps of a new network.
 """
 
 from __future__ import annotations
