@@ -96,25 +96,34 @@ class Task:
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the networks: LightSkip's V-Net with a skip connection, or one of ``MONAI_ARMS`` by name."""
+    """One of the networks: LightSkip's V-Net with a skip connection, or one of ``MONAI_ARMS`` by name.
+
+    With ``spec``, the network of a spec for :func:`~pipeline.networks.build_network`, in place of the task's.
+    """
 
     name: str
     skip: Any = None
     residual: str | None = None
+    spec: Mapping[str, Any] | None = None
 
     def patch(self, task: Task) -> tuple[int, ...]:
         """Return the task's patch (voxels), rounded up to a size that fits the network."""
         divisor = (16,) * len(task.patch) if self.name == "MONAI VNet" else task.size_divisor
+        if self.spec is not None:
+            with torch.device("meta"):
+                divisor = self.build(task).size_divisor
         return tuple(-(-size // d) * d for size, d in zip(task.patch, divisor, strict=True))
 
-    def build(self, task: Task) -> nn.Module:
-        """Build the network with the task's seed, on PyTorch's default device."""
+    def build(self, task: Task) -> Any:
+        """Build the network, a module, with the task's seed, on PyTorch's default device."""
         torch.manual_seed(task.seed)
         shape: dict[str, Any] = {
             "spatial_dims": len(task.patch),
             "in_channels": task.in_channels,
             "out_channels": task.out_channels,
         }
+        if self.spec is not None:
+            return build_network({**self.spec, **shape})
         if self.name in MONAI_ARMS:
             name, options = monai_network(self.name, task.network)
             built: nn.Module = getattr(nets, name)(**shape, **options)
