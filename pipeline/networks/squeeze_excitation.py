@@ -131,8 +131,10 @@ class SpatialChannelExcitation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, out_channels, *spatial)."""
         channel, position = self.channel.gate(x), self.spatial.gate(x)
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]  # noqa: SIM102  TorchScript leaves this out
-            if self.aggregation == "max" and can_fuse(x):
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            # TorchScript leaves this out. It takes a comment after the one above for a type, and fails.
+            fuses = self.aggregation == "max" and can_fuse(x)
+            if fuses:
                 return larger_of_gates(x, channel, position)
         by_channel = x * channel
         if self.aggregation == "add":

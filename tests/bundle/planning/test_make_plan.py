@@ -125,6 +125,27 @@ def test_plans_keep_memory_and_hours(case: str, hard: Callable[[str], PlannedBun
     assert hard(case).hours <= HARD[case].get("hours", 1)
 
 
+@pytest.mark.parametrize("case", HARD)
+def test_a_window_has_the_size_of_a_patch(case: str, hard: Callable[[str], PlannedBundle]) -> None:
+    # A squeeze (cse, scse, project_excite) is a mean over the one in training, and over the other in inference.
+    content = values(hard(case).content)
+    assert content["window"] == content["patch"]
+
+
+def test_configs_train_validate_and_predict_with_the_size_of_the_plan(
+    planned: Callable[..., PlannedBundle], tmp_path: Path
+) -> None:
+    made = planned()
+    bundle = tmp_path / "bundles" / "odd"
+    write_bundle(bundle, made)
+    train, inference = ConfigParser(), ConfigParser()
+    train.read_config([str(bundle / "configs" / name) for name in ("train.json", "evaluate.json")])
+    inference.read_config(str(bundle / "configs" / "inference.json"))
+    keys = ("train#random_transforms#0#spatial_size", "validate#inferer#roi_size")
+    sizes = [train.get_parsed_content(key) for key in keys] + [inference.get_parsed_content("inferer").roi_size]
+    assert [list(size) for size in sizes] == [values(made.content)["patch"]] * 3
+
+
 def test_hippocampus_is_planned_as_its_bundle_was(hard: Callable[[str], PlannedBundle]) -> None:
     content = values(hard("hippocampus").content)
     assert content["patch"] == content["window"] == [40, 56, 40]
