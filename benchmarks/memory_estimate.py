@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from memory import MIB, live_peak
 from processes import run_alone, stream
 from pydantic import TypeAdapter
 from steps import Work, warm_up
-from torch import nn
 
 from pipeline.bench.random_data import make_random_dataset
 from pipeline.bundle.network_schema import Network
@@ -41,9 +39,8 @@ from pipeline.bundle.planning.skips import choose_skip
 from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
-from pipeline.networks import build_network
 
-__all__ = ["CASES", "NETWORKS", "PlannedArm", "estimate", "main"]
+__all__ = ["CASES", "NETWORKS", "estimate", "main"]
 
 _PIXDIM = "train#deterministic_transforms#3#pixdim"
 _WIDE = [32, 64, 128, 256]
@@ -189,7 +186,7 @@ def _measure(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse
     with tempfile.TemporaryDirectory() as folder:
         resident = _train(changed, case, options, Path(folder))
     task = _task(changed, case, options)
-    live = next(stream(_live, PlannedArm(str(case["skip"]), spec=_arguments(changed)), task))
+    live = next(stream(_live, Arm(str(case["skip"]), spec=_arguments(changed)), task))
     # The estimate includes two batches, the loader's and the augmented one. A single step loads and augments none.
     traced = estimated.live - 2 * task.batch * prod(task.patch) * (4 * task.in_channels + 1)
     return {
@@ -260,23 +257,6 @@ def _train(plan: Mapping[str, Any], case: Mapping[str, Any], options: argparse.N
     words = [str(word) for key, value in settings.items() for word in (f"--{key}", value)]
     command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", *words]
     return run_alone(command, folder / "log.txt", threads=options.threads).peak
-
-
-@dataclass(frozen=True)
-class PlannedArm(Arm):
-    """The network of a spec, in place of the task's."""
-
-    spec: dict[str, Any] = field(default_factory=dict)
-
-    def patch(self, task: Task) -> tuple[int, ...]:
-        """Return the task's patch (voxels)."""
-        return task.patch
-
-    def build(self, task: Task) -> nn.Module:
-        """Build the network with the task's seed, on PyTorch's default device."""
-        torch.manual_seed(task.seed)
-        built: nn.Module = build_network(self.spec)
-        return built
 
 
 def _live(arm: Arm, task: Task) -> Iterator[int]:

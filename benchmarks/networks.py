@@ -65,13 +65,13 @@ def main() -> int:
     try:
         task = read_task(options)
         plan = load_plan(options.bundle)
+        if options.patch and len(options.patch) != len(task.patch):
+            expected = f"{len(task.patch)} sizes, as the bundle has axes"
+            raise InputError("--patch", found=str(options.patch), expected=expected, remedy="give one per axis")
         given = {"patch": tuple(options.patch or task.patch), "batch": options.batch or task.batch}
         if options.quick:
             given = {"patch": (64, 64) if len(task.patch) == 2 else (16, 16, 16), "batch": 1}
             options.minutes = 0.0
-        if len(given["patch"]) != len(task.patch):
-            expected = f"{len(task.patch)} sizes, as the bundle has axes"
-            raise InputError("--patch", found=str(options.patch), expected=expected, remedy="give one per axis")
         task = replace(task, **given)
         networks = {
             name: _arms(spec, plan, options) for name, spec in _networks(options.network, len(task.patch)).items()

@@ -1,5 +1,7 @@
 """Draw a network's levels: stages, widths, strides and skips, as they are in the built network."""
 
+# ruff: noqa: RUF001  Sizes have the multiplication sign.
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,5 +1,7 @@
 """Draw what each skip connection keeps, computes and merges, with the channels of the built skip."""
 
+# ruff: noqa: RUF001  Sizes have the multiplication sign.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
