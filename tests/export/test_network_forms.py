@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,10 +99,11 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A bundle of each case, exported with all forms."""
     task, own, left_out = CASES[request.param]
     folder = tmp_path_factory.mktemp(request.param)
+    # Which the plan of the pictures names.
+    shutil.copytree(BUNDLES.parent / "data_manifests", folder / "data_manifests")
     bundle = folder / "bundles" / task
     bundle.mkdir(parents=True)
     plan = yaml.safe_load((BUNDLES / task / "plan.yaml").read_text(encoding="utf-8"))
-    plan["data"]["manifest"] = None
     (bundle / "plan.yaml").write_text(yaml.safe_dump(plan | own), encoding="utf-8")
     write_rendered(bundle)
     with torch.random.fork_rng(devices=()):
@@ -147,7 +150,9 @@ def test_all_forms_give_the_same_logits(exported):
 
 def test_the_configs_name_the_exported_network_without_its_pruned_channels(exported):
     network = _build(exported.config).eval()
-    assert Path(__import__(type(network).__module__).__file__).is_relative_to(exported.made.folder)
+    file = sys.modules[type(network).__module__].__file__
+    assert file is not None
+    assert Path(file).is_relative_to(exported.made.folder)
     network.load_state_dict(torch.load(exported.made.folder / "models" / "model.pt", weights_only=True))
     assert exported.made.left_out == exported.left_out
     assert json.loads((exported.made.folder / "models" / "model.json").read_text())["network"] == network.spec
