@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -47,7 +48,7 @@ def write_formats(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, f
 
     Raises:
         InputError: a package that ``model.onnx`` needs is not installed, or PyTorch cannot write a form. The message
-            quotes the last line of PyTorch's error.
+            quotes PyTorch's error.
     """
     if not formats:
         check_build(folder)
@@ -78,9 +79,8 @@ def check_build(folder: Path) -> None:
 
 
 def _explain_failure(status: int, stdout: str, stderr: str) -> InputError:
-    """Return the error for a failed export process: the form that it was writing, and its last line of output."""
+    """Return the error for a failed export process: the form that it was writing, and the line with its error."""
     name = stdout.splitlines()[-1] if stdout else "the network"
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     if status < 0:
         return InputError(
             f"models/{name}",
@@ -91,11 +91,20 @@ def _explain_failure(status: int, stdout: str, stderr: str) -> InputError:
     ending = name.partition(".")[2]
     return InputError(
         f"models/{name}",
-        found=f"PyTorch cannot write it: {lines[-1] if lines else f'exit status {status}'}",
+        found=f"PyTorch cannot write it: {_find_error(stderr) or f'exit status {status}'}",
         expected="a network that PyTorch can export, and enough disk space",
         remedy=f"check the disk space, or leave this form out with --without {ending or 'ts pt2 onnx'}. If you wrote "
         "the network's skip connection, remove branches that depend on the values of its input",
     )
+
+
+def _find_error(stderr: str) -> str:
+    """Return the line that names an error, with the next one if it says no more; else the last line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    # TorchScript's messages go on for several lines, of which the last one has no words.
+    at = max((i for i, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)), default=-1)
+    message = lines[at:][:2]
+    return " ".join(message if "".join(message[:1]).endswith(":") else message[:1])
 
 
 def _require_onnx() -> None:
@@ -125,9 +134,9 @@ def _main(folder: Path, formats: Sequence[str]) -> None:
         print(name, file=stdout, flush=True)
         write[name](folder)
     print("comparison", file=stdout, flush=True)
-    network, example, _ = _build_network(folder)
+    network, _, _ = _build_network(folder)
     files = [folder / "models" / name for name in formats]
-    print(json.dumps(compare_forms(network, files, example.shape[1:])), file=stdout)
+    print(json.dumps(compare_forms(network, files, (network.in_channels, *_read_window(folder)))), file=stdout)
 
 
 def _write_torchscript(folder: Path) -> None:
@@ -196,7 +205,10 @@ def _write_onnx(folder: Path) -> None:
 
 
 def _build_network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
-    """Return the network with its weights, an example of its input, and the input's variable sizes by axis."""
+    """Return the network with its weights, an example of its input, and the input's variable sizes by axis.
+
+    The example is a batch of two windows, with more voxels along an axis of which the deepest level has only one.
+    """
     from monai.bundle import ConfigParser  # noqa: PLC0415
 
     parser = ConfigParser()
@@ -204,8 +216,9 @@ def _build_network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
     parser["bundle_root"] = str(folder)
     network = parser.get_parsed_content("network_def")
     network.load_state_dict(torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True))
-    window = _read_metadata(folder)["network_data_format"]["inputs"]["image"]["spatial_shape"]
-    example = torch.zeros(2, parser["in_channels"], *window)
+    # PyTorch takes a size of one for a constant.
+    shape = [max(size, 2 * divisor) for size, divisor in zip(_read_window(folder), network.size_divisor, strict=True)]
+    example = torch.zeros(2, network.in_channels, *shape)
     sizes: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=_MAX_CASES)}
     for axis, (divisor, name) in enumerate(zip(network.size_divisor, _AXES, strict=False), start=2):
         free = torch.export.Dim(name, min=1, max=_MAX_SIZE)
@@ -225,6 +238,12 @@ def _make_properties(folder: Path) -> dict[str, str]:
         "preprocessing": json.dumps(config["preprocessing"]),
         "inferer": json.dumps(config["inferer"]),
     }
+
+
+def _read_window(folder: Path) -> list[int]:
+    """Return the voxels of a window per axis."""
+    window: list[int] = _read_metadata(folder)["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    return window
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

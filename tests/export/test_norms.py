@@ -20,6 +20,19 @@ def test_it_is_the_same_normalisation(norm, shape, affine):
     torch.testing.assert_close(make_norms_exact(layer.float())(x).double(), expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(("groups", "shape"), [(2, (6, 7)), (1, (6, 7, 5)), (4, (6, 7, 5))])
+def test_it_is_the_same_normalisation_of_groups(groups, shape, affine):
+    torch.manual_seed(0)
+    layer = nn.GroupNorm(groups, 4, affine=affine, eps=1e-3)
+    if affine:
+        nn.init.normal_(layer.weight)
+        nn.init.normal_(layer.bias)
+    x = torch.randn(2, 4, *shape) * 5 + 100
+    expected = layer.double()(x.double())
+    torch.testing.assert_close(make_norms_exact(layer.float())(x).double(), expected, rtol=0, atol=2e-5)
+
+
 def test_means_are_taken_axis_by_axis():
     # In one float32 sum, small numbers are lost next to a large sum: 1e8 + 1 is 1e8.
     layer = make_norms_exact(nn.InstanceNorm2d(1))
