@@ -16,6 +16,8 @@ from pipeline.data.errors import InputError
 from pipeline.export.scripts import CarriedCode, carry_code, find_defining_module
 from pipeline.networks import VNet
 
+from .test_every_network import SMALL, build
+
 MODULES = [
     "pipeline.labelmaps.clean",
     "pipeline.networks.vnet",
@@ -158,6 +160,21 @@ def test_carried_network_computes_the_same(carried, imported):
     assert homes == {carried.package, "torch", "builtins"}
 
 
+@pytest.mark.parametrize("form", SMALL)
+def test_every_network_is_carried_with_its_skips_and_gates(form, imported):
+    ours = build(form, 2)
+    registering = {type(skip).__module__ for skip in ours.skips().values()}
+    package = carry_code("phantom", [type(ours).__module__], [], skip_modules=registering)
+    imported(package)
+    home = importlib.import_module(package.names[type(ours).__module__])
+    network = getattr(home, type(ours).__name__)(**{key: value for key, value in ours.spec.items() if key != "name"})
+    network.eval().load_state_dict(ours.state_dict(), strict=True)
+    x = torch.randn(1, 1, *(2 * divisor for divisor in ours.size_divisor))
+    assert torch.equal(network(x), ours(x))
+    homes = {kind.__module__.partition(".")[0] for part in network.modules() for kind in type(part).__mro__}
+    assert homes <= {package.package, "torch", "builtins", "monai"}
+
+
 def test_two_packages_live_beside_each_other(imported):
     first = carry_code("phantom", ["pipeline.networks.vnet"], [], skip_modules=REGISTERING)
     second = carry_code("phantom", ["pipeline.networks.vnet", "pipeline.training.muon"], [], skip_modules=REGISTERING)
@@ -244,7 +261,7 @@ def test_a_package_of_ours_is_no_module_to_carry():
     with pytest.raises(InputError, match="a package of LightSkip"):
         carry_code("phantom", ["pipeline.networks"], [])
     with pytest.raises(InputError, match="no LightSkip module of that name"):
-        carry_code("phantom", ["pipeline.networks.unet"], [])
+        carry_code("phantom", ["pipeline.networks.no_such_net"], [])
 
 
 @pytest.mark.parametrize(
