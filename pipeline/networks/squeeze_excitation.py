@@ -228,8 +228,11 @@ def _hidden_channels(channels: int, reduction: int) -> int:
 class _ExcitationSkip(SkipConnection):
     """Transfer the gated feature map: added to the decoder's, or concatenated.
 
-    All of the encoder's feature map is kept: a gated copy would be no smaller.
+    The encoder's feature map is kept: a gated copy would be no smaller. Where a sum projects it to fewer channels, these
+    are kept.
     """
+
+    gates_early: Final[bool]
 
     def __init__(
         self, spatial_dims: int, encoder_channels: int, decoder_channels: int, excitation: Any, merge: str
@@ -245,10 +248,18 @@ class _ExcitationSkip(SkipConnection):
         )
         self.excitation = excitation
         self.project = project_if_needed(spatial_dims, made, self.transferred_channels)
+        self.gates_early = self.transferred_channels < encoder_channels
+
+    def keep(self, encoder: Tensor) -> Tensor:
+        """Return the feature map, or what is transferred if that is smaller: shape (N, min(C_e, C_t), *spatial)."""
+        return self._gate(encoder) if self.gates_early else encoder
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Return the gated feature map, shape (N, C_t, *spatial)."""
-        return self.project(self.excitation(kept))
+        return kept if self.gates_early else self._gate(kept)
+
+    def _gate(self, encoder: Tensor) -> Tensor:
+        return self.project(self.excitation(encoder))
 
 
 @Skip.register("cse")
