@@ -228,8 +228,8 @@ def _hidden_channels(channels: int, reduction: int) -> int:
 class _ExcitationSkip(SkipConnection):
     """Transfer the gated feature map: added to the decoder's, or concatenated.
 
-    The encoder's feature map is kept: a gated copy would be no smaller. Where a sum projects it to fewer channels, these
-    are kept.
+    The encoder's feature map is kept: a gated copy would be no smaller. Where a sum projects it to fewer channels,
+    these are kept.
     """
 
     gates_early: Final[bool]
