@@ -6,6 +6,7 @@ from typing import Any
 import accuracy
 import pytest
 
+from pipeline.bundle.plan import load_plan
 from pipeline.data.sample import make_sample
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
@@ -55,7 +56,8 @@ def test_an_arm_is_another_of_lightskips_networks() -> None:
     key, network, skip_key, skip = accuracy.arm_overrides("unet sat4", BUNDLE)
     assert (key, skip_key) == ("--network_def", "--skip")
     assert "'pipeline.networks.UNet'" in network
-    assert "'channels': [16, 32, 64, 128]" in network
+    channels = load_plan(BUNDLE).network.settings()["channels"]
+    assert f"'channels': {channels}" in network
     assert skip == "['sat', {'maps': 4, 'gate': 'linear', 'merge': 'sum'}]"
     _, network, *_ = accuracy.arm_overrides('{"name": "tiramisu", "form": 56, "skip": "concat"}', BUNDLE)
     assert "'form': 56" in network

@@ -22,5 +22,5 @@ def test_skips(run_script, tmp_path):
 def test_an_unknown_skip_is_told_without_a_traceback(run_script, tmp_path):
     done = run_script("skips", "--quick", "--skip", "satt", "-o", str(tmp_path / "skips.json"))
     assert done.returncode == 2
-    assert "SAT" in done.stdout
+    assert "did you mean 'sat'?" in done.stdout
     assert "Traceback" not in done.stderr
