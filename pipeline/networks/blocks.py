@@ -54,13 +54,14 @@ def add(total: Tensor, other: Tensor) -> Tensor:
 
 
 def global_mean(x: Tensor) -> Tensor:
-    """Return each channel's mean, (N, C, *spatial) to (N, C, 1, ...) in float32. Can be scripted.
+    """Return each channel's mean, (N, C, *spatial) to (N, C, 1, ...) in float32 or more. Can be scripted.
 
     Axis by axis: ONNX Runtime adds the elements of a mean over all axes one after the other, which costs digits.
     """
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     for axis in range(x.dim() - 1, 1, -1):
         # Not `mean`: the gradient of a sum is the same number everywhere, which needs no feature map of its own.
-        x = x.sum(axis, keepdim=True, dtype=torch.float32) / x.shape[axis]
+        x = x.sum(axis, keepdim=True, dtype=dtype) / x.shape[axis]
     return x
 
 
@@ -142,6 +143,7 @@ class Layers:
 
     def dropout(self, probability: float) -> nn.Module:
         """Return dropout of whole channels, or an identity for probability 0."""
+        require_probability("dropout", probability)
         dropout: nn.Module = Dropout[Dropout.DROPOUT, self.spatial_dims](probability)
         return dropout if probability > 0 else nn.Identity()
 
@@ -203,6 +205,13 @@ def draw_he(module: nn.Module) -> nn.Module:
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
     return module
+
+
+def require_probability(name: str, value: float) -> None:
+    """Raise a ValueError that names the argument, unless it is a number from 0 to below 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        msg = f"{name} is {value!r}; expected a number from 0 to below 1"
+        raise ValueError(msg)
 
 
 def require_one_of(name: str, value: str, known: Sequence[str]) -> None:

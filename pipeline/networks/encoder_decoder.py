@@ -109,10 +109,16 @@ class EncoderDecoder(nn.Module):
         recalibrate_at: Sequence[str] = RECALIBRATED,
     ) -> None:
         super().__init__()
+        if not isinstance(deep_supervision, bool):
+            msg = f"deep_supervision is {deep_supervision!r}; expected true or false"
+            raise ValueError(msg)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.size_divisor = size_divisor(strides)
         self.spatial_dims = len(self.size_divisor)
+        if self.spatial_dims not in (2, 3):
+            msg = f"spatial_dims is {self.spatial_dims}; expected 2 or 3"
+            raise ValueError(msg)
         self.channels = tuple(stage.out_channels for stage in encoder)
         self.levels = len(encoder)
         self.deep_supervision = deep_supervision
@@ -176,6 +182,9 @@ class EncoderDecoder(nn.Module):
         self, spec: LayerSpec | None, chosen: Sequence[str], places: Sequence[str], widths: Sequence[int]
     ) -> nn.ModuleList:
         """Return a module per stage: squeeze & excitation where ``chosen`` has the stage's place, else an identity."""
+        if not isinstance(chosen, list | tuple) or (spec is not None and not chosen):
+            msg = f"recalibrate_at is {chosen!r}; expected a list of {', '.join(RECALIBRATED)}"
+            raise ValueError(msg)
         for place in chosen:
             require_one_of("recalibrate_at", place, RECALIBRATED)
         return nn.ModuleList(

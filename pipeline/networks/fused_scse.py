@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 __all__ = ["can_fuse", "larger_of_gates"]
 
@@ -21,6 +20,7 @@ def can_fuse(x: Tensor) -> bool:
     """Return whether the fused form is faster, and nothing records the operations for another runtime."""
     return (
         x.device.type == "cpu"
+        and x.numel() > 0
         and x[0, 0].numel() >= _MIN_VOXELS
         and torch.is_grad_enabled()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]
@@ -52,12 +52,15 @@ class _LargerOfGates(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, channel, position = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # The gradient's own gradient is wanted (create_graph): what follows works in place.
+            return _differentiable_backward(x, channel, position, grad)
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         grad_x = torch.empty_like(x)
-        grad_channel = torch.empty_like(channel, dtype=torch.float32)
-        grad_position = torch.zeros_like(position, dtype=torch.float32)
+        grad_channel = torch.empty_like(channel, dtype=exact)
+        grad_position = torch.zeros_like(position, dtype=exact)
         for n in range(x.shape[0]):
             for c in range(x.shape[1]):
                 # 1 where the channel's product is the larger one, else 0. In place, because that gives numbers:
@@ -66,8 +69,18 @@ class _LargerOfGates(torch.autograd.Function):
                 product = grad[n, c] * x[n, c]
                 grad_position[n, 0].add_(product)
                 product.mul_(larger)
-                grad_channel[n, c] = product.sum(dtype=torch.float32)
+                grad_channel[n, c] = product.sum(dtype=exact)
                 grad_position[n, 0].sub_(product)
                 gate = larger.mul_(channel[n, c] - position[n, 0]).add_(position[n, 0])
                 torch.mul(grad[n, c], gate, out=grad_x[n, c])
         return grad_x, grad_channel.to(channel.dtype), grad_position.to(position.dtype)
+
+
+def _differentiable_backward(
+    x: Tensor, channel: Tensor, position: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    larger = (x * channel >= x * position).to(x.dtype)
+    product = grad * x
+    grad_channel = (product * larger).sum(list(range(2, x.dim())), keepdim=True)
+    grad_position = (product * (1 - larger)).sum(1, keepdim=True)
+    return grad * (larger * channel + (1 - larger) * position), grad_channel, grad_position

@@ -9,7 +9,7 @@ from typing import Any
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
-from .blocks import Layers, add, require_one_of
+from .blocks import Layers, add, require_one_of, require_probability
 
 __all__ = ["BLOCKS", "EXPANSION", "PreactivationLayers", "ResidualBlock", "build_block"]
 
@@ -134,6 +134,7 @@ def build_block(
     """
     require_one_of("block", kind, BLOCKS)
     # An identity for none, so that names of weights do not depend on it.
+    require_probability("dropout", dropout)
     drop: nn.Module = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
     rise = [layers.upsample(up)] if up else []
     convs = layers.activate(in_channels)

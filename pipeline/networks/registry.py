@@ -115,7 +115,14 @@ def _record_arguments(cls: Any, name: str) -> None:
 
     @wraps(construct)
     def construct_and_record(self: Any, *args: Any, **kwargs: Any) -> None:
-        construct(self, *args, **kwargs)
+        try:
+            construct(self, *args, **kwargs)
+        except (TypeError, AttributeError, LookupError, RuntimeError) as error:
+            # An argument of a wrong type ends somewhere inside. In a class of the user's own it may be a bug.
+            if not _is_of_this_package(cls) or "unexpected keyword argument" in str(error):
+                raise
+            msg = f"the network {name} does not accept the type or form of an argument: {error}"
+            raise ValueError(msg) from error
         # A subclass that is not registered itself has no spec.
         if type(self) is not cls:
             return
@@ -133,6 +140,10 @@ def _record_arguments(cls: Any, name: str) -> None:
 def _nearest(name: str, known: Sequence[str]) -> str:
     close = get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _is_of_this_package(cls: type) -> bool:
+    return cls.__module__.rpartition(".")[0] == __name__.rpartition(".")[0]
 
 
 def _is_same_class(cls: type, other: type) -> bool:

@@ -117,6 +117,9 @@ class ResidualFCN(EncoderDecoder):
             raise ValueError(msg)
         steps = stride_per_transition(strides, spatial_dims=spatial_dims, levels=levels)
         kernels = kernel_per_level(kernel_size, spatial_dims=spatial_dims, levels=levels)
+        if not isinstance(short_skips, bool):
+            msg = f"short_skips is {short_skips!r}; expected true or false"
+            raise ValueError(msg)
         drops = per_level("dropout", [dropout] * levels if isinstance(dropout, int | float) else dropout, levels)
         kinds = _kind_per_level(block, channels)
         depths = _depth_per_level("blocks_per_level", blocks_per_level, _published_depths(kinds))

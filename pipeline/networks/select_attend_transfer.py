@@ -38,8 +38,11 @@ class Select(nn.Module):
         if mode not in ("soft", "hard"):
             msg = f"select is '{mode}'; expected 'soft' or 'hard'"
             raise ValueError(msg)
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+            msg = f"threshold is {threshold!r}; expected a number from 0 to 1, where the weights start"
+            raise ValueError(msg)
         self.mode = mode
-        self.threshold = threshold
+        self.threshold = float(threshold)
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self) -> Tensor:
@@ -72,8 +75,8 @@ class Attend(nn.Module):
     def __init__(self, spatial_dims: int, channels: int, *, maps: int = 1, gate: str = "sigmoid") -> None:
         super().__init__()
         require_one_of("gate", gate, ("sigmoid", "linear"))
-        if maps < 1:
-            msg = f"maps is {maps}; expected at least 1"
+        if type(maps) is not int or maps < 1:
+            msg = f"maps is {maps!r}; expected a whole number, at least 1"
             raise ValueError(msg)
         self.gate = gate
         self.conv = Conv[Conv.CONV, spatial_dims](channels, maps, kernel_size=1)
@@ -162,9 +165,9 @@ class AttendTransfer(_AttentionSkip):
 
 
 def _check_channels(channels: Sequence[int], available: int) -> list[int]:
-    indices = list(channels)
+    indices = list(channels) if isinstance(channels, list | tuple) else []
     if not indices or len(set(indices)) < len(indices) or not all(0 <= index < available for index in indices):
-        msg = f"channels is {indices}; expected different indices of the encoder's {available} channels, from 0"
+        msg = f"channels is {channels}; expected different indices of the encoder's {available} channels, from 0"
         raise ValueError(msg)
     return indices
 

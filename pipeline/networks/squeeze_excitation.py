@@ -73,7 +73,8 @@ class ChannelExcitation(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """Return the gates, shape (N, C, 1, ...), range (0, 1)."""
-        return self.layers(global_mean(x).flatten(1)).to(x.dtype).view(self.gate_shape)
+        # The means of a network in half precision are float32, its layers are not.
+        return self.layers(global_mean(x).flatten(1).to(x.dtype)).to(x.dtype).view(self.gate_shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to the same shape."""
@@ -199,6 +200,11 @@ def build_recalibration(spec: LayerSpec, *, spatial_dims: int, channels: int) ->
         ValueError: the name is not registered (the message has the nearest), it does not take an option, its
             reduction leaves no channel, or its aggregation changes the number of channels.
     """
+    if not isinstance(spec, str) and not (
+        isinstance(spec, list | tuple) and [type(part) for part in spec] == [str, dict]
+    ):
+        msg = f"recalibrate is {spec!r}; expected a name, or a pair of a name and its options"
+        raise ValueError(msg)
     name, options = split_args(spec)
     built = cast("Excitation", Recalibration.build(name, options, spatial_dims, channels))
     if built.out_channels != channels:

@@ -103,3 +103,34 @@ def test_names_are_known_in_any_case():
 def test_other_modules_are_no_networks():
     assert isinstance(VNet(2, 1, 3, **SMALL), Network)
     assert not isinstance(nn.Conv2d(1, 3, 1), Network)
+
+
+@pytest.mark.parametrize("name", ["vnet", "unet", "tiramisu", "residual_fcn"])
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"recalibrate": True},
+        {"recalibrate": ["scse"]},
+        {"recalibrate": ["scse", "cse"]},
+        {"recalibrate": "scse", "recalibrate_at": []},
+        {"recalibrate": "scse", "recalibrate_at": "decoder"},
+        {"deep_supervision": "no"},
+        {"spatial_dims": 1},
+        {"in_channels": -1},
+        {"out_channels": "3"},
+        {"act": True},
+        {"dropout": -0.5},
+        {"dropout": True},
+        {"dropout": "0.1"},
+        {"skip": ["sat", {"maps": "4"}]},
+        {"skip": ["sat", {"maps": True}]},
+        {"skip": ["sat", {"select": "hard", "threshold": "a"}]},
+        {"skip": ["sat", {"select": "hard", "threshold": 99}]},
+        {"skip": ["at", {"channels": 3}]},
+    ],
+    ids=str,
+)
+def test_an_argument_of_a_wrong_type_is_a_value_error(name, argument):
+    small = {"layers_per_block": [1, 1]} if name == "tiramisu" else {"channels": [4, 8]}
+    with pytest.raises(ValueError, match=r"\w"):
+        build_network({"name": name, "spatial_dims": 2, **small, **argument})

@@ -187,7 +187,6 @@ def test_where_recalibration_is_switched_on():
     assert places("bottleneck") == [False, False, True, False, False]
     assert places("decoder") == [False, False, False, True, True]
     assert places("encoder", "bottleneck", "decoder") == [True] * 5
-    assert places() == [False] * 5
 
 
 def test_a_stage_is_recalibrated_before_its_skip():
@@ -292,3 +291,28 @@ def test_small_maps_and_inference_are_not_fused():
     assert fused_scse.can_fuse(large)
     with torch.no_grad():
         assert not fused_scse.can_fuse(large)
+
+
+def test_second_gradients_of_the_fused_maximum(monkeypatch):
+    torch.manual_seed(0)
+    module = SpatialChannelExcitation(2, 3).double()
+    x = torch.randn(2, 3, 64, 66, dtype=torch.float64, requires_grad=True)
+
+    def second():
+        (first,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), x)[0]
+
+    fused = second()
+    monkeypatch.setattr(squeeze_excitation, "can_fuse", lambda _: False)
+    torch.testing.assert_close(fused, second())
+
+
+@pytest.mark.parametrize("name", ["cse", "scse", "sse", "project_excite"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_converted_network_computes_in_its_type(name, dtype):
+    gate = build_recalibration(name, spatial_dims=2, channels=4).to(dtype)
+    assert gate(features(2).to(dtype)).dtype == dtype
+
+
+def test_an_empty_batch_stays_empty():
+    assert SpatialChannelExcitation(2, 4)(torch.zeros(0, 4, 64, 64)).shape == (0, 4, 64, 64)

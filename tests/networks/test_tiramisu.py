@@ -253,7 +253,7 @@ def test_a_layer_gets_the_one_before_and_a_map_of_each_one_earlier(maps, widths)
         ({"dense_skip": "sum"}, "dense_skip is 'sum'; expected one of concat, sat"),
         ({"dense_skip": ("sat", {"merge": "sum"})}, "option 'merge'; expected one of select, threshold, maps, gate"),
         ({"dense_skip": ("concat", {"maps": 2})}, "dense_skip 'concat' has the option 'maps'; it takes none"),
-        ({"dense_skip": ("sat", {"maps": 0})}, "maps is 0; expected at least 1"),
+        ({"dense_skip": ("sat", {"maps": 0})}, "maps is 0; expected a whole number, at least 1"),
         ({"dense_skip": 3}, "dense_skip is 3; expected a name, or a pair of a name and its options"),
         ({"skip": ["sat", "concat", "none"]}, "skip has 3 entries; expected 2"),
         ({"strides": [2]}, "strides has 1 entries; expected 2"),
