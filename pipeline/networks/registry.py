@@ -121,7 +121,7 @@ def _record_arguments(cls: Any, name: str) -> None:
             # An argument of a wrong type ends somewhere inside. In a class of the user's own it may be a bug.
             if not _is_of_this_package(cls) or "unexpected keyword argument" in str(error):
                 raise
-            msg = f"the network {name} does not accept the type or form of an argument: {error}"
+            msg = f"the network {name} does not accept the type or form of an argument ({error})"
             raise ValueError(msg) from error
         # A subclass that is not registered itself has no spec.
         if type(self) is not cls:

@@ -5,6 +5,7 @@ choices: weights start at one, the sparsity term is the mean absolute weight, th
 and hard selection has a threshold.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,8 +39,8 @@ class Select(nn.Module):
         if mode not in ("soft", "hard"):
             msg = f"select is '{mode}'; expected 'soft' or 'hard'"
             raise ValueError(msg)
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            msg = f"threshold is {threshold!r}; expected a number from 0 to 1, where the weights start"
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
+            msg = f"threshold is {threshold!r}; expected a number of at least 0; weights start at 1"
             raise ValueError(msg)
         self.mode = mode
         self.threshold = float(threshold)
@@ -75,9 +76,7 @@ class Attend(nn.Module):
     def __init__(self, spatial_dims: int, channels: int, *, maps: int = 1, gate: str = "sigmoid") -> None:
         super().__init__()
         require_one_of("gate", gate, ("sigmoid", "linear"))
-        if type(maps) is not int or maps < 1:
-            msg = f"maps is {maps!r}; expected a whole number, at least 1"
-            raise ValueError(msg)
+        _require_maps(maps)
         self.gate = gate
         self.conv = Conv[Conv.CONV, spatial_dims](channels, maps, kernel_size=1)
 
@@ -107,6 +106,7 @@ class _AttentionSkip(SkipConnection):
     """Transfer attention maps: concatenated, or projected to the decoder's width and added."""
 
     def __init__(self, spatial_dims: int, decoder_channels: int, maps: int, merge: str) -> None:
+        _require_maps(maps)
         summed = merge == "sum"
         transferred = decoder_channels if summed else maps
         super().__init__(decoder_channels=decoder_channels, transferred_channels=transferred, merge=merge)
@@ -162,6 +162,12 @@ class AttendTransfer(_AttentionSkip):
     def keep(self, encoder: Tensor) -> Tensor:
         """Return the attention maps, shape (N, M, *spatial), range (0, 1) unless the gate is linear."""
         return self.attend(encoder if self.takes_all else torch.index_select(encoder, 1, self.channels))
+
+
+def _require_maps(maps: int) -> None:
+    if type(maps) is not int or maps < 1:
+        msg = f"maps is {maps!r}; expected a whole number, at least 1"
+        raise ValueError(msg)
 
 
 def _check_channels(channels: Sequence[int], available: int) -> list[int]:
