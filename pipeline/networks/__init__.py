@@ -7,6 +7,7 @@ a row in ``docs/skips.md``.
 
 from .contract import Network, Networks, build_network
 from .encoder_decoder import EncoderDecoder
+from .excitation_skips import ChannelExciteSkip, ProjectExciteSkip, SpatialChannelExciteSkip, SpatialExciteSkip
 from .gates import AttentionGateSkip, ScalarSkip
 from .residual_fcn import ResidualFCN
 from .select_attend_transfer import selected_channels, sparsity
@@ -18,14 +19,18 @@ from .vnet import VNet
 
 __all__ = [
     "AttentionGateSkip",
+    "ChannelExciteSkip",
     "EncoderDecoder",
     "Network",
     "Networks",
+    "ProjectExciteSkip",
     "Recalibration",
     "ResidualFCN",
     "ScalarSkip",
     "Skip",
     "SkipConnection",
+    "SpatialChannelExciteSkip",
+    "SpatialExciteSkip",
     "Tiramisu",
     "UNet",
     "VNet",
