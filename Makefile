@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test smoke test-elsewhere test-long test-export test-monai-label test-nnunet artefact lint format types render render-check clean
+.PHONY: env demo test smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -84,6 +84,10 @@ test-elsewhere: env
 	$(AVX2) LIGHTSKIP_SHARED=/nowhere $(PYTEST) $(MOST) $(ELSEWHERE)
 # oneDNN's memory without AMX, which processors have since 2023.
 	ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 $(PYTEST) -n 0 tests/bundle/planning/test_memory.py
+
+# On a machine with an NVIDIA GPU. Elsewhere these tests are skipped.
+test-gpu: env
+	$(BIN)/pytest -m gpu tests/networks/test_cuda.py tests/bundles/test_cuda.py
 
 test-long: env
 	$(BIN)/pytest -m long

@@ -222,7 +222,7 @@ def parse_skip(text: str) -> Arm:
     return Arm(_name_skip(skip), skip)
 
 
-def read_network(text: str, plan: Plan) -> dict[str, Any] | None:
+def read_network(text: str, plan: Plan, *, published: bool = False) -> dict[str, Any] | None:
     """Return the spec of LightSkip's network that an arm names, or None if it names none.
 
     Args:
@@ -231,6 +231,7 @@ def read_network(text: str, plan: Plan) -> dict[str, Any] | None:
             network's arguments, which take precedence over the plan's. A skip is a file of ``configs/skips``, a
             registered name, or in JSON any form.
         plan: the bundle's plan.
+        published: take nothing from the plan, so that arguments that are not given are the network's defaults.
 
     Raises:
         ValueError: the network does not take its arguments.
@@ -246,7 +247,7 @@ def read_network(text: str, plan: Plan) -> dict[str, Any] | None:
     takes = signature(Networks[given["name"]]).parameters
     own = {} if given["name"].lower() == plan.network.name else _SHARED
     settings = plan.network.settings()
-    shared = {key: settings[key] for key in (own or settings) if key in takes and key in settings}
+    shared = {key: settings[key] for key in (own or settings) if key in takes and key in settings and not published}
     skip = given["skip"]
     if isinstance(skip, str):
         file = CONFIGS / "skips" / f"{skip}.yaml"

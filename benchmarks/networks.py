@@ -2,9 +2,11 @@
 
     python benchmarks/networks.py --patch 32 40 32 --batch 2 --threads 1 --clock cpu
     python benchmarks/networks.py --bundle bundles/em_membrane --network tiramisu --skip sat --skip scalar --minutes 2
+    python benchmarks/networks.py --bundle bundles/em_membrane --published --patch 256 256 --device cuda --minutes 1
 
 The default networks are V-Net (the published stage, and the plan's) and U-Net in 3D, Tiramisu and residual FCN in 2D.
-They have the bundle's widths, kernels, normalisation and activation as far as they take them. The input is the bundle's
+They have the bundle's widths, kernels, normalisation and activation as far as they take them, or with ``--published``
+their own: V-Net and U-Net in 3D; U-Net, FC-DenseNet103 and residual FCN in 2D. The input is the bundle's
 batch and patch in float32, or ``--batch`` and ``--patch``. Bytes are those of one patch. A batch of one image is not
 typical: on one thread, PyTorch then computes small convolutions in another way, which takes more memory.
 
@@ -53,6 +55,15 @@ NETWORKS: dict[int, dict[str, dict[str, Any]]] = {
         "residual_fcn": {"name": "residual_fcn", "channels": [16, 16, 16, 64, 128, 256]},
     },
 }
+# With widths, depths, kernels and normalisation as published; U-Net's in 3D are LightSkip's choice.
+PUBLISHED: dict[int, dict[str, dict[str, Any]]] = {
+    3: {"vnet": {"name": "vnet"}, "unet": {"name": "unet"}},
+    2: {
+        "unet": {"name": "unet", "norm": None},
+        "tiramisu 103": {"name": "tiramisu", "form": 103},
+        "residual_fcn": {"name": "residual_fcn"},
+    },
+}
 # The highest ratio: of light skips to concat, and of recalibration to the same network without it.
 LIGHT = ("at", "sat", "sat4", "scalar", "sse")
 MARKS = {"light": {"train": 0.85, "infer": 0.80}, "recalibrated": {"train": 1.10}}
@@ -61,7 +72,8 @@ MARKS = {"light": {"train": 0.85, "infer": 0.80}, "recalibrated": {"train": 1.10
 def main() -> int:
     """Measure, print and write the results. Return 0, or 2 for a mistake of the user's."""
     options = _options()
-    options.output = options.output or RESULTS / f"networks_{Path(options.bundle).name}.json"
+    kind = "_published" * options.published + "_gpu" * (options.device != "cpu")
+    options.output = options.output or RESULTS / f"networks_{Path(options.bundle).name}{kind}.json"
     try:
         task = read_task(options)
         plan = load_plan(options.bundle)
@@ -73,9 +85,7 @@ def main() -> int:
             given = {"patch": (64, 64) if len(task.patch) == 2 else (16, 16, 16), "batch": 1}
             options.minutes = 0.0
         task = replace(task, **given)
-        networks = {
-            name: _arms(spec, plan, options) for name, spec in _networks(options.network, len(task.patch)).items()
-        }
+        networks = {name: _arms(spec, plan, options) for name, spec in _networks(options, len(task.patch)).items()}
     except (InputError, ValueError, TypeError) as error:
         say(f"error: {error}")
         return 2
@@ -151,13 +161,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="patches per step, instead of the bundle's cases")
     parser.add_argument("--network", action="append", help="a name, or JSON with its arguments; may be repeated")
     parser.add_argument("--skip", action="append", help="a name, instead of the default ones; may be repeated")
+    parser.add_argument("--published", action="store_true", help="networks of published widths, not of the bundle's")
     return parser.parse_args()
 
 
-def _networks(chosen: list[str] | None, spatial_dims: int) -> dict[str, dict[str, Any]]:
+def _networks(options: argparse.Namespace, spatial_dims: int) -> dict[str, dict[str, Any]]:
     """Return the networks by a name for people: the default ones, or those of the command line."""
+    chosen: list[str] | None = options.network
     if not chosen:
-        return NETWORKS[spatial_dims]
+        return (PUBLISHED if options.published else NETWORKS)[spatial_dims]
     return {text: json.loads(text) if text.lstrip().startswith("{") else {"name": text} for text in chosen}
 
 
@@ -168,7 +180,10 @@ def _arms(network: Mapping[str, Any], plan: Plan, options: argparse.Namespace) -
     for skip in (BASELINE, "sum"):
         if skip in arms:
             arms[skip + RECALIBRATED] = ({**network, "skip": skip, "recalibrate": "scse"}, skip)
-    return {name: (Arm(name, spec=read_network(json.dumps(given), plan)), base) for name, (given, base) in arms.items()}
+    return {
+        name: (Arm(name, spec=read_network(json.dumps(given), plan, published=options.published)), base)
+        for name, (given, base) in arms.items()
+    }
 
 
 def _counts(arm: Arm, base: str, task: Task) -> dict[str, Any]:

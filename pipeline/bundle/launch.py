@@ -28,6 +28,7 @@ from .launch_checks import (
     stale_warning,
 )
 from .overrides import merge_configs, normalise_id
+from .render import read_skip, recipes_folder
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
@@ -185,6 +186,8 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             value of another type, the dataset's folder does not exist, or there are no weights to evaluate.
     """
     settings = read_words(words)
+    if verb == "train":
+        settings = _replace_skip_file(settings)
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)
@@ -204,6 +207,18 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         # One process checks its own network when it starts.
         check_network_given(verb, files, bundle, parse_values(settings))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale_warning(bundle))
+
+
+def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:
+    """Return the settings with what a file of ``configs/skips`` says in place of its name: `sat4`, as in a plan."""
+    folder, name = recipes_folder() / "skips", settings.get("skip", "")
+    if not (folder / f"{name}.yaml").is_file():
+        return settings
+    chosen = read_skip(name, folder, Path("--skip"))
+    # A skip connection whose file has its own name is an override like any other: its sparsity is the user's.
+    if chosen["skip"] == name:
+        return settings
+    return {"sparsity": str(chosen["sparsity"]), **settings, "skip": str(chosen["skip"])}
 
 
 def _import_from_here() -> None:

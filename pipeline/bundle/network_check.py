@@ -41,7 +41,7 @@ def explain_refusal(where: str) -> Iterator[None]:
             where,
             found=f"a network that cannot be built: {refusal}",
             expected="settings that the network accepts",
-            remedy="correct what is named here",
+            remedy="correct it in network or skip",
         ) from error
 
 

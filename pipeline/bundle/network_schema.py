@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, Validat
 
 from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
 
-__all__ = ["Network", "OwnNetwork", "ResidualFCN", "Tiramisu", "UNet", "VNet", "network_component"]
+__all__ = ["Network", "OwnNetwork", "ResidualFCN", "Tiramisu", "UNet", "VNet", "network_component", "network_tag"]
 
 # Arguments that the task sets. Configs have each of them once, and refer to it.
 _TASK_ARGUMENTS = ("spatial_dims", "in_channels", "out_channels")
@@ -321,7 +321,8 @@ class OwnNetwork(Schema):
         return value
 
 
-def _union_tag(value: Any) -> str:
+def network_tag(value: Any) -> str:
+    """Return the tag of the settings class for a plan's ``network``, which may have errors."""
     name = value.get("name", "vnet") if isinstance(value, dict) else getattr(value, "name", "vnet")
     return f"[{name}]" if name in _known_names() else "[own]"
 
@@ -338,7 +339,7 @@ Network = Annotated[
     | Annotated[ResidualFCN, Tag("[residual_fcn]")]
     | Annotated[UNet, Tag("[unet]")]
     | Annotated[OwnNetwork, Tag("[own]")],
-    Discriminator(_union_tag),
+    Discriminator(network_tag),
 ]
 
 

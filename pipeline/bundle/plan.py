@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..data.errors import InputError
+from .network_schema import network_tag
 from .schema import Plan
 from .yaml_lines import Keys, Lines, line_of, read_yaml
 
@@ -37,7 +38,8 @@ def load_plan(bundle: str | Path) -> Plan:
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
-        problems = [text for _, text in sorted(_describe_problem(details, lines) for details in error.errors())]
+        network = network_tag(content.get("network") if isinstance(content, dict) else None)
+        problems = [text for _, text in sorted(_describe_problem(one, lines, network) for one in error.errors())]
         raise InputError(
             file,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
@@ -46,12 +48,12 @@ def load_plan(bundle: str | Path) -> Plan:
         ) from None
 
 
-def _describe_problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
+def _describe_problem(details: ErrorDetails, lines: Lines, network: str) -> tuple[int, str]:
     path = _key_path(details)
     line = line_of(lines, path)
     where = f"line {line}: {'.'.join(path)}"
     if details["type"] == "extra_forbidden":
-        return line, f"{where} is not a key of a plan{_suggest_key(path)}"
+        return line, f"{where} is not a key of a plan{_suggest_key(path, network)}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
     found = details["input"]
@@ -67,8 +69,8 @@ def _key_path(details: ErrorDetails) -> Keys:
     return (*parts, subkey) if subkey else parts
 
 
-def _suggest_key(path: Keys) -> str:
-    known = list(dict.fromkeys(_known_paths(Plan)))
+def _suggest_key(path: Keys, network: str) -> str:
+    known = list(dict.fromkeys(_known_paths(Plan, network)))
     siblings = [key[-1] for key in known if key[:-1] == path[:-1]]
     close = get_close_matches(path[-1], siblings, n=1)
     if close:
@@ -79,16 +81,18 @@ def _suggest_key(path: Keys) -> str:
     return f"; keys here: {', '.join(siblings)}"
 
 
-def _known_paths(model: type[BaseModel], path: Keys = ()) -> Iterator[Keys]:
+def _known_paths(model: type[BaseModel], network: str, path: Keys = ()) -> Iterator[Keys]:
     for name, field in model.model_fields.items():
         yield (*path, name)
-        for schema in _schemas_in(field.annotation):
-            yield from _known_paths(schema, (*path, name))
+        for schema in _schemas_in(field.annotation, network):
+            yield from _known_paths(schema, network, (*path, name))
 
 
-def _schemas_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield a field's schema, or those of a union's members."""
+def _schemas_in(annotation: Any, network: str) -> Iterator[type[BaseModel]]:
+    """Yield a field's schema, or those of a union's members; of networks, only the chosen one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for argument in get_args(annotation):
-        yield from _schemas_in(argument)
+    arguments = get_args(annotation)
+    if all(one.tag == network for one in arguments if isinstance(one, Tag)):
+        for argument in arguments:
+            yield from _schemas_in(argument, network)

@@ -205,7 +205,7 @@ def _build(parser: ConfigParser, key: str, where: str) -> Any:
             where,
             found=f"a network that cannot be built: {refusal}",
             expected="settings that the network accepts",
-            remedy="correct skip, or the key of network_def that is named here",
+            remedy="correct it in skip or network_def",
         ) from error
 
 

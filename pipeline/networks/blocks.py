@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from monai.networks.layers.factories import Conv, Dropout
+from monai.networks.layers.factories import Act, Conv, Dropout, Norm, split_args
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
@@ -73,9 +74,16 @@ class Layers:
         kernel_size: size of the convolutions that keep the grid: odd, one number per axis.
         norm: MONAI normalisation name or ``(name, options)``. None for none; convolutions then have a bias.
         act: MONAI activation name or ``(name, options)``.
+
+    Raises:
+        ValueError: MONAI has no normalisation or activation of the name. The message has all names, and the nearest.
     """
 
     def __init__(self, spatial_dims: int, kernel_size: tuple[int, ...], norm: LayerSpec | None, act: LayerSpec) -> None:
+        for option, spec, factory in (("norm", norm, Norm), ("act", act, Act)):
+            layer = split_args(spec or "")[0]
+            if isinstance(layer, str) and layer:
+                require_one_of(option, layer.lower(), sorted(known.lower() for known in factory.names))
         self.spatial_dims = spatial_dims
         self.kernel_size = kernel_size
         self.norm_spec = norm
@@ -217,5 +225,7 @@ def require_probability(name: str, value: float) -> None:
 def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
     """Raise a ValueError that names the argument and its possible values, unless it is one of them."""
     if value not in known:
-        msg = f"{name} is '{value}'; expected one of {', '.join(known)}"
+        close = get_close_matches(str(value).lower(), known, n=1)
+        nearest = f"; did you mean '{close[0]}'?" if close else ""
+        msg = f"{name} is '{value}'; expected one of {', '.join(known)}{nearest}"
         raise ValueError(msg)

@@ -187,6 +187,9 @@ class EncoderDecoder(nn.Module):
             raise ValueError(msg)
         for place in chosen:
             require_one_of("recalibrate_at", place, RECALIBRATED)
+        if len(set(chosen)) < len(chosen):
+            msg = f"recalibrate_at is {list(chosen)}; expected each place once"
+            raise ValueError(msg)
         return nn.ModuleList(
             [
                 nn.Identity()

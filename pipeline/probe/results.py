@@ -226,6 +226,11 @@ def _format(value: float | None) -> str:
 def _format_change(entry: Mapping[str, Any]) -> str:
     if entry["difference"] is None:
         return "-"
-    text = f"{entry['difference']:+.4f}"
+    text = _signed(entry["difference"])
     ends: Sequence[float] | None = entry["interval"]
-    return text if ends is None else f"{text} [{ends[0]:+.4f}, {ends[1]:+.4f}]"
+    return text if ends is None else f"{text} [{_signed(ends[0])}, {_signed(ends[1])}]"
+
+
+def _signed(value: float) -> str:
+    # `z` writes what rounds to zero as +0.0000.
+    return f"{value:+z.4f}"

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.bundle.launch import Launch, prepare
 from pipeline.bundle.render import write_rendered
+from pipeline.bundle.words import parse_values
 from pipeline.data.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -76,6 +77,24 @@ def test_several_processes_are_torchruns(word: str) -> None:
 @pytest.mark.usefixtures("bundle")
 def test_settings_of_the_bundle_pass(words: str) -> None:
     assert launched(words).warning == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--skip sat4", {"skip": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}], "sparsity": 1e-4}),
+        ("--skip sat_hard", {"skip": ["sat", {"select": "hard", "threshold": 0.05}], "sparsity": 1e-2}),
+        (
+            "--skip sat4 --sparsity 0.5",
+            {"skip": ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}], "sparsity": 0.5},
+        ),
+        ("--skip concat", {"skip": "concat"}),
+        ("--skip my_skip", {"skip": "my_skip"}),
+    ],
+)
+@pytest.mark.usefixtures("bundle")
+def test_a_skip_can_be_a_file_of_the_recipes(words: str, expected: dict[str, object]) -> None:
+    assert parse_values(launched(words).settings) == expected
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,13 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
             "  kernal",
             r"network\.kernal_size .*did you mean network\.kernel_s",
         ),
+        # An argument of another network than the plan's.
+        (
+            "  kernel_size",
+            "  growth: 4\n  kernel_size",
+            "  growth",
+            r"network\.growth is not .*keys here: name, channels",
+        ),
         ("batch: 2", "batch: 2\nepochs: 3", "epochs", r"epochs is not .*did you mean training\.epochs\?"),
         ("batch: 2", "batch: 2\nxyzzy: 3", "xyzzy", r"xyzzy is not a key of a plan; keys here: name, title"),
         ("batch: 2", 'batch: "2"', "batch", r"batch should be a valid integer \(found '2'\)"),

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,19 @@ def test_names_are_known_in_any_case():
 def test_other_modules_are_no_networks():
     assert isinstance(VNet(2, 1, 3, **SMALL), Network)
     assert not isinstance(nn.Conv2d(1, 3, 1), Network)
+
+
+@pytest.mark.parametrize("name", ["vnet", "unet", "tiramisu", "residual_fcn"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"norm": "instanc"}, r"norm is 'instanc'; expected one of .*batch.*; did you mean 'instance'\?"),
+        ({"act": ["leaky", {}]}, r"act is 'leaky'; expected one of .*relu.*; did you mean 'leakyrelu'\?"),
+    ],
+)
+def test_a_mistyped_layer_has_the_nearest_name(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_network({"name": name, **arguments})
 
 
 @pytest.mark.parametrize("name", ["vnet", "unet", "tiramisu", "residual_fcn"])

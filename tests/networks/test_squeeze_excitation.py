@@ -225,6 +225,10 @@ def test_what_recalibration_refuses(spec, message):
 def test_a_place_that_no_network_has():
     with pytest.raises(ValueError, match="recalibrate_at is 'middle'; expected one of encoder, bottleneck, decoder"):
         VNet(recalibrate="scse", recalibrate_at=["middle"])
+    with pytest.raises(ValueError, match="did you mean 'decoder'"):
+        VNet(recalibrate="scse", recalibrate_at=["decodr"])
+    with pytest.raises(ValueError, match=r"recalibrate_at is \['decoder', 'decoder'\]; expected each place once"):
+        VNet(recalibrate="scse", recalibrate_at=["decoder", "decoder"])
 
 
 def test_a_concatenated_aggregation_does_not_fit_a_sum():

@@ -79,6 +79,15 @@ def test_a_label_that_never_counts_has_no_number() -> None:
     assert results.format_table().splitlines()[-1].split()[-4:] == ["-", "-0.2500", "[-0.2500,", "-0.2500]"]
 
 
+def test_a_change_that_rounds_to_zero_has_no_minus() -> None:
+    measured = tuple(
+        Measured(case, level, probe, {"core": dice, "rim": dice})
+        for level, probe, dice in ((None, "", 0.5), (1, "off", 0.49998))
+        for case in ("a", "b")
+    )
+    assert "-0.0000" not in make_results(measured=measured).format_table()
+
+
 def test_the_tables() -> None:
     results = make_results()
     assert results.format_table().splitlines()[1:] == [
