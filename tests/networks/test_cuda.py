@@ -1,5 +1,7 @@
 """Networks and skips on a GPU give what they give on the CPU. Run by `make test-gpu`."""
 
+import copy
+
 import pytest
 import torch
 
@@ -21,8 +23,7 @@ def make(pair, spatial_dims):
 
 def compute(network, x, device):
     """Return the logits and the gradients of all weights, on the CPU."""
-    network = network.to(device)
-    network.zero_grad()
+    network = copy.deepcopy(network).to(device)
     logits = network(x.to(device))
     logits.square().mean().backward()
     return logits.detach().cpu(), [weight.grad.cpu() for weight in network.parameters() if weight.grad is not None]
