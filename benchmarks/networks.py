@@ -82,7 +82,8 @@ def main() -> int:
             raise InputError("--patch", found=str(options.patch), expected=expected, remedy="give one per axis")
         given = {"patch": tuple(options.patch or task.patch), "batch": options.batch or task.batch}
         if options.quick:
-            given = {"patch": (64, 64) if len(task.patch) == 2 else (16, 16, 16), "batch": 1}
+            # Batch normalisation needs more than one number per channel.
+            given = {"patch": (64, 64) if len(task.patch) == 2 else (16, 16, 16), "batch": 1 + options.published}
             options.minutes = 0.0
         task = replace(task, **given)
         networks = {name: _arms(spec, plan, options) for name, spec in _networks(options, len(task.patch)).items()}
