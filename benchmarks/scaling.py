@@ -56,7 +56,7 @@ def main() -> int:
         other = parse_skip(options.skip)
         arms = {arm.name: arm for arm in (Arm(BASELINE, BASELINE), other)}
         if options.quick:
-            task = replace(task.resized(width=0.5), patch=(32,) * len(task.patch), batch=1)
+            task = replace(task.resized(width=0.25), patch=(16,) * len(task.patch), batch=1)
             options.minutes = 0.0
         with torch.device("meta"):
             other.build(task)

@@ -52,7 +52,7 @@ def main() -> int:
         task = read_task(options)
         arms = _arms(options)
         if options.quick:
-            task = replace(task.resized(width=0.5), patch=(32,) * len(task.patch), batch=1)
+            task = replace(task.resized(width=0.25), patch=(16,) * len(task.patch), batch=1)
             options.minutes = 0.0
         for arm in arms.values():
             with torch.device("meta"):

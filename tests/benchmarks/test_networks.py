@@ -30,12 +30,13 @@ def test_bytes_of_a_skip_are_channels_times_voxels(task, skip, kept, transferred
 
 def test_networks(run_script, tmp_path):
     output = tmp_path / "networks.json"
-    choice = ("--network", "unet", "--skip", "sat", "--skip", "sum")
+    small = {"name": "unet", "channels": [4, 8, 16], "convs_per_level": [1, 1, 1]}
+    choice = ("--network", json.dumps(small), "--skip", "sat", "--skip", "sum")
     done = run_script("networks", "--quick", "--bundle", "bundles/em_membrane", *choice, "-o", str(output))
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(output.read_text())
     assert results["task"]["precision"] == "float32"
-    arms = results["networks"]["unet"]["arms"]
+    arms = results["networks"][json.dumps(small)]["arms"]
     compared = {name: arm["compared_with"] for name, arm in arms.items()}
     assert compared == {
         "concat": "concat",

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.networks import SkipConnection, VNet, selected_channels, sparsity
+from pipeline.networks import Skip, SkipConnection, VNet, selected_channels, sparsity
 from pipeline.networks.select_attend_transfer import Select
 from pipeline.networks.skips import build_skip, skip_per_level
 
@@ -123,6 +123,17 @@ def test_attention_to_some_channels_by_hand(spatial_dims, channels, in_force):
         merged[:, 2:], attention(encoder, np.multiply(kernel, in_force), bias), rtol=0, atol=1e-6
     )
     torch.testing.assert_close(torch.jit.script(module)(encoder, merged[:, :2]), merged)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("name", sorted(name.lower() for name in Skip.names))
+def test_scripted_skip_computes_the_same(spatial_dims, name):
+    torch.manual_seed(0)
+    module = build(name, spatial_dims=spatial_dims).eval()
+    encoder, decoder = features(spatial_dims), features(spatial_dims, channels=2, seed=1)
+    scripted = torch.jit.script(module)
+    with torch.no_grad():
+        torch.testing.assert_close(scripted(encoder, decoder), module(encoder, decoder))
 
 
 def test_channels_of_attention_are_no_weights():
