@@ -14,7 +14,7 @@ from torch import nn
 from ..bundle.plan import Plan
 from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..data.errors import InputError
-from ..inference.weights import check_weights
+from ..inference.weights_file import check_weights
 from ..networks import Network
 from ..networks.prune import Pruned, prune_skips
 from ..networks.skips import SkipConnection

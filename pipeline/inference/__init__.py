@@ -6,7 +6,7 @@ from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
 from .inferers import PrecisionInferer, PrecisionSlidingWindowInferer, choose_precision
 from .mirror import Ensemble, Mirrored, mirror_network
 from .mirror import mirror_network as mirrored
-from .weights import check_weights
+from .weights_file import check_weights
 
 __all__ = [
     "CleanLabelMapd",

@@ -23,7 +23,7 @@ from .output import require_free, whole_folder
 from .probes import DEFAULT_PROBES, Probe, parse_probes
 from .results import Measured, Results
 from .session import Session
-from .transfers import keep_maps, replace_transfer, switch_off, take_mean
+from .transfers import Transfer, keep_maps, replace_transfer, switch_off, take_mean
 
 __all__ = ["ProbeResult", "probe_bundle"]
 
@@ -221,9 +221,17 @@ def _probed(
     if probe.kind == "shuffle":
         assert donor is not None
         return lambda image: infer_with_donor(session.inferer, session.network, level.skip, image, donor)
-    change = {"off": switch_off, "mean": take_mean}.get(probe.kind) or keep_maps(
-        observation.order[: probe.maps], kept_maps=observation.kept_maps
-    )
+    change: Callable[[Transfer], Transfer]
+    match probe.kind:
+        case "off":
+            change = switch_off
+        case "mean":
+            change = take_mean
+        case "maps":
+            change = keep_maps(observation.order[: probe.maps], kept_maps=observation.kept_maps)
+        case other:
+            msg = f"no function changes what a skip transfers for the probe {other}"
+            raise AssertionError(msg)
 
     def infer(image: Tensor) -> Tensor:
         with replace_transfer(level.skip, change):

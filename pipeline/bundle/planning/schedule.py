@@ -1,4 +1,4 @@
-"""Choose the length of the training: as many epochs as the hours allow."""
+"""Choose the length of the training, as many epochs as the hours allow, its learning rate and its warm-up."""
 
 from __future__ import annotations
 
