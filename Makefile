@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet artefact lint format types render render-check clean
+.PHONY: env demo test test-slow smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -68,13 +68,18 @@ demo: env
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 MOST := -m "not long and not export"
+QUICK := -m "not slow and not long and not export"
 
 test: env
-	$(PYTEST) $(MOST)
+	$(PYTEST) $(QUICK)
+
+# Tests that take more than some five seconds: trainings, several processes, benchmarks. With them, `make test` has all.
+test-slow: env
+	$(PYTEST) -m "slow and not long and not export"
 
 # Each line of the list is a file of tests, or one test.
 smoke: env
-	$(PYTEST) $(MOST) @tests/smoke.txt
+	$(PYTEST) $(QUICK) @tests/smoke.txt
 
 # The numerical tests, as on a machine with only AVX2 and without the developers' folder of real scans.
 ELSEWHERE := $(addprefix tests/,bench benchmarks bundle/planning bundles evaluation inference labelmaps networks prediction training)

@@ -111,7 +111,9 @@ def _check_output(name: str, network: nn.Module, x: Tensor, classes: int) -> Non
     expected = (1, classes, *x.shape[2:])
     if not isinstance(found, Tensor) or tuple(found.shape) != expected:
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise InputError(name, found=f"an output of {shape}", expected=str(expected), remedy="set its arguments, or --classes")
+        raise InputError(
+            name, found=f"an output of {shape}", expected=str(expected), remedy="set its arguments, or --classes"
+        )
 
 
 def _work(network: nn.Module, x: Tensor, labels: Tensor, phase: str) -> Callable[[], None]:

@@ -28,6 +28,7 @@ def test_bytes_of_a_skip_are_channels_times_voxels(task, skip, kept, transferred
     assert found["transferred"] == [4 * transferred[0] * VOXELS, 4 * transferred[1] * VOXELS // 8]
 
 
+@pytest.mark.slow
 def test_networks(run_script, tmp_path):
     output = tmp_path / "networks.json"
     small = {"name": "unet", "channels": [4, 8, 16], "convs_per_level": [1, 1, 1]}

@@ -79,6 +79,7 @@ def test_a_wide_scan_repeats_the_scan(tmp_path):
     np.testing.assert_array_equal(data[5:10, :6], voxels[::-1, :, :11])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nii.gz", "scaled.nii.gz", "mha", "dicom"])
 def test_preparation_is_measured_in_the_networks_grid(kind, tmp_path):
     small = Preparation(shape=(97, 97, 97), spacing=(1.6, 1.6, 2.0), kind=kind)

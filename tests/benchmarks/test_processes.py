@@ -33,6 +33,7 @@ def test_exit_statuses_that_are_no_failure_and_the_folder(tmp_path):
     assert (tmp_path / "log.txt").read_text().strip() == str((tmp_path / "inner").resolve())
 
 
+@pytest.mark.slow
 def test_stream_runs_in_another_process():
     found = list(stream(_count, 3, add=os.getpid()))
     assert [number for number, _ in found] == [os.getpid() + i for i in range(3)]

@@ -3,6 +3,7 @@ import json
 import pytest
 
 
+@pytest.mark.slow
 def test_skips(run_script, tmp_path):
     output = tmp_path / "skips.json"
     done = run_script("skips", "--quick", "--no-monai", "--skip", '["sat", {"maps": 2}]', "-o", str(output))

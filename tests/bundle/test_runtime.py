@@ -194,6 +194,7 @@ def test_does_nothing_without_a_workflow(config: Path) -> None:
     assert parser.get_parsed_content("initialize") == [None]
 
 
+@pytest.mark.slow
 def test_a_config_needs_neither_pydantic_nor_yaml() -> None:
     code = (
         "import sys; sys.modules.update(pydantic=None, yaml=None)\n"

@@ -38,6 +38,7 @@ def read_dice(table: Path) -> dict[tuple[str, str], float]:
 # Another CPU rounds otherwise, above all where it has no bfloat16.
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_shipped_hippocampus_weights_score_what_their_table_says(
     real_data: Path, warm_start: Start, tmp_path: Path

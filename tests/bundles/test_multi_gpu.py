@@ -64,6 +64,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_two_ranks_follow_the_curve_of_one_process(trained: tuple[Path, str]) -> None:
     one, two = (read_rows(trained[0] / name / "history.csv") for name in ("one", "two"))
     assert [row["epoch"] for row in two] == ["1", "2"]
@@ -77,6 +78,7 @@ def test_two_ranks_follow_the_curve_of_one_process(trained: tuple[Path, str]) ->
     assert float(two[-1]["val_mean_dice"]) > 0
 
 
+@pytest.mark.slow
 def test_two_ranks_come_to_the_weights_of_one_process(trained: tuple[Path, str]) -> None:
     one, two = (torch.load(trained[0] / name / "model.pt", weights_only=True) for name in ("one", "two"))
     assert list(two) == list(one)
@@ -85,6 +87,7 @@ def test_two_ranks_come_to_the_weights_of_one_process(trained: tuple[Path, str])
     assert (second - first).norm() < 0.01 * first.norm()
 
 
+@pytest.mark.slow
 def test_the_first_rank_alone_tells_and_writes(trained: tuple[Path, str]) -> None:
     folder, out = trained
     assert out.count("epoch 2/2") == 1

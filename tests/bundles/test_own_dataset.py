@@ -139,6 +139,7 @@ def copy_hippocampi(real_data: Path, folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "labels", "training", "chance"),
     [
@@ -364,6 +365,7 @@ def organs(two_channels: Path) -> Path:
     return go_the_way(two_channels, ["data", "--folds", "4"], words, "--spacing", "2", "2", "5")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("organs")
 def test_a_plan_for_thick_slices_keeps_them_apart_and_left_from_right(two_channels: Path) -> None:
     with user_in(two_channels):
@@ -385,6 +387,7 @@ def test_a_plan_for_thick_slices_keeps_them_apart_and_left_from_right(two_channe
         assert "MapLabelValued" not in [transform["_target_"] for transform in chain]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", ["train#deterministic_transforms", "validate#preprocessing#transforms"])
 def test_a_scan_keeps_its_channels_while_another_thread_reads(
     two_channels: Path, organs: Path, chain: str, monkeypatch: pytest.MonkeyPatch
@@ -409,6 +412,7 @@ def test_a_scan_keeps_its_channels_while_another_thread_reads(
     assert not others
 
 
+@pytest.mark.slow
 def test_cases_of_two_files_are_evaluated_by_their_names(two_channels: Path, organs: Path) -> None:
     rows = evaluated(organs)
     names = [Path(item["label"]).name.removesuffix(".nii.gz") for item in cases_of_fold(two_channels, 0)]
@@ -418,6 +422,7 @@ def test_cases_of_two_files_are_evaluated_by_their_names(two_channels: Path, org
     assert mean_dice(rows, "left_organ", "right_organ") > 0.3
 
 
+@pytest.mark.slow
 def test_a_scan_of_two_files_is_segmented_in_its_grid(two_channels: Path, organs: Path) -> None:
     channels = [f"imagesTs/scan_000_000{channel}.nii.gz" for channel in (0, 1)]
     with user_in(two_channels):
@@ -443,6 +448,7 @@ def test_a_scan_of_two_files_is_segmented_in_its_grid(two_channels: Path, organs
         assert 2 * overlap / (np.count_nonzero(values == value) + np.count_nonzero(truth == value)) > 0.3
 
 
+@pytest.mark.slow
 def test_metadata_name_both_channels(organs: Path) -> None:
     content = metadata(organs)
     formats = content["network_data_format"]
@@ -453,6 +459,7 @@ def test_metadata_name_both_channels(organs: Path) -> None:
     assert content["label_classes"] == "0 is background, 1 is left_organ, 2 is right_organ, 3 is lesion"
 
 
+@pytest.mark.slow
 def test_metadata_follow_monais_schema(discs: Path, organs: Path, metadata_schema: Path) -> None:
     for bundle in (discs, organs):
         jsonschema.validate(metadata(bundle), json.loads(metadata_schema.read_text()))

@@ -277,6 +277,7 @@ def test_nothing_is_left_where_something_goes_wrong_midway(small, tmp_path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
+@pytest.mark.slow
 def test_seeded_defects_are_repaired_where_they_can_be(tmp_path):
     sound = make_sample(tmp_path / "sound", cases=8, scans=0).parent
     seeded = seed_defects(sound, tmp_path / "seeded", untouched=4)

@@ -207,6 +207,7 @@ def evaluate_a_share(rank, folder):
 VALIDATED = [([1, 0, 0], [1, 0, 0]), ([1, 1, 0, 2, 2, 2], [1, 1, 1, 2, 0, 0]), ([0, 0], [0, 1])]
 
 
+@pytest.mark.slow
 def test_two_ranks_write_one_report_with_every_case_once_and_agree_on_the_validation(tmp_path):
     write_cases(tmp_path, ["a.nii", "b.nii", "c.nii"])
     evaluator(

@@ -245,6 +245,7 @@ def test_trainings_of_other_folds_are_named(tmp_path: Path) -> None:
     assert "fold_2" in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_shipped_weights_score_as_their_evaluation_says(real_data: Path) -> None:
     bundle = REPOSITORY / "bundles" / "hippocampus_mri"

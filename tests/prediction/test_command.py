@@ -587,6 +587,7 @@ def test_a_shell_s_wish_to_ignore_ctrl_c_is_respected(start: Start, scans: Path,
 # --- processes of their own -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(start: Start, scans: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     (scans / "bad.nii.gz").write_bytes(b"")
     save(scans / "c.nii.gz", SEED * 2)
@@ -612,6 +613,7 @@ def test_two_processes_write_what_one_writes(start: Start, scans: Path, tiny_bun
     }
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_line_and_messages_above_it(scans: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     (scans / "bad.nii.gz").write_bytes(b"")
     ours, theirs = pty.openpty()

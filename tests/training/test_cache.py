@@ -288,6 +288,7 @@ print(json.dumps([str(dataset._files.key(case)[0]) for case in cases]))
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same_files(cases, tmp_path):
     dataset, _ = configured(cases, tmp_path / "cache", {"train#dataset#cache_rate": 0})
     other = subprocess.run(

@@ -90,6 +90,7 @@ def ranks(tmp_path_factory) -> list[dict]:
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deep", [False, True])
 def test_two_ranks_compute_loss_and_gradient_of_the_whole_batch(ranks, deep):
     loss, gradients = step(network(deep_supervision=deep), *batch())
@@ -99,6 +100,7 @@ def test_two_ranks_compute_loss_and_gradient_of_the_whole_batch(ranks, deep):
             torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_gathering_it_is_another_loss_and_another_gradient(ranks):
     loss, gradients = step(network(deep_supervision=False), *batch())
     apart = [rank[False, "apart"] for rank in ranks]
@@ -106,6 +108,7 @@ def test_without_gathering_it_is_another_loss_and_another_gradient(ranks):
     assert max((ours - whole).abs().max() for ours, whole in zip(apart[0][1], gradients, strict=True)) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_ranks_batches_follow_each_other(ranks):
     image, label = batch()
     for rank in ranks:
@@ -113,6 +116,7 @@ def test_the_ranks_batches_follow_each_other(ranks):
         assert torch.equal(rank["gathered"][1], label)
 
 
+@pytest.mark.slow
 def test_every_rank_knows_the_dice_of_unequal_shares(ranks):
     assert [rank["dice"] for rank in ranks] == pytest.approx([(0.2 + 0.6 + 0.9) / 3] * RANKS)
 

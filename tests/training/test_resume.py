@@ -59,6 +59,7 @@ def sample(tmp_path_factory):
     return make_sample(tmp_path_factory.mktemp("resume") / "sample", cases=5, scans=0, folds=5).parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only there is the training a child of the warm process")
 def test_a_killed_training_ends_as_if_it_had_not_been(sample, tmp_path, warm_start):
     def finish(ckpt_dir, **overrides):

@@ -208,6 +208,7 @@ def test_a_scan_of_too_many_patches_is_worked_coarser(planned: Callable[..., Pla
     assert shape[0] * shape[1] * shape[2] / (patch[0] * patch[1] * patch[2]) <= 64 * 1.3
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_at_any_spacing_is_an_error(planned: Callable[..., PlannedBundle]) -> None:
     with pytest.raises(InputError, match="--memory"):
         planned(memory=0.1)
