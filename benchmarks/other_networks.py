@@ -1,11 +1,11 @@
-"""Time networks of other projects next to LightSkip's of the same form: training step, inference, parameters.
+r"""Time networks of other projects next to LightSkip's of the same form: training step, inference, parameters.
 
-    PYTHONPATH=DIR python benchmarks/other_networks.py --spec '{"name": "tiramisu", "form": 103}' --threads 1 --clock cpu \
-      --other 'tiramisu_brulee.model:Tiramisu2d {"out_channels": 11}' --size 512 512 --minutes 5
+    PYTHONPATH=DIR python benchmarks/other_networks.py --spec '{"name": "tiramisu", "form": 103}' --size 512 512 \
+      --other 'tiramisu_brulee.model:Tiramisu2d {"out_channels": 11}' --threads 1 --clock cpu --minutes 5
 
-Another network is an import path, a colon, a class or function, and its arguments in JSON. Install it in a folder of its
-own, and put the folder on PYTHONPATH. A step is forward, cross entropy and backward in float32, without an optimiser.
-Ratios are LightSkip's time to the other's, within a round.
+Another network is an import path, a colon, a class or function, and its arguments in JSON. Install it in a folder of
+its own, and put the folder on PYTHONPATH. A step is forward, cross entropy and backward in float32, without an
+optimiser. Ratios are LightSkip's time to the other's, within a round.
 """
 
 from __future__ import annotations

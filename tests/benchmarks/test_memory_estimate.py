@@ -14,6 +14,7 @@ from memory_estimate import CASES, NETWORKS, _changes, estimate, main
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, *NETWORKS])
 def test_every_case_has_a_network_for_its_patch(name: str) -> None:
     case = (CASES | NETWORKS)[name]

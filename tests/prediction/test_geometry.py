@@ -299,7 +299,17 @@ def test_simpleitk_reads_the_same_geometry(name: str, scans: dict[str, Path], pr
 
 
 @pytest.mark.parametrize(
-    "name", ["own", "anisotropic", "oblique", "oblique_anisotropic", "sheared_oblique_anisotropic", "one_slice"]
+    "name",
+    [
+        "own",
+        "one_slice",
+        "oblique_anisotropic",
+        # Each takes 5 seconds, and has a part of the one above, or more of it.
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("anisotropic", "oblique", "sheared_oblique_anisotropic")
+        ),
+    ],
 )
 def test_the_same_anatomy_gives_the_same_labels_however_its_axes_run(
     name: str, predictor: Predictor, anatomy: Callable[[str], np.ndarray]

@@ -119,7 +119,7 @@ def test_a_check_of_another_datalist_is_not_taken(root: Path) -> None:
         ({"name": "../x"}, "--name"),
         ({"name": "1x"}, "--name"),
         ({"memory": "lots"}, "--memory"),
-        ({"memory": "1MB"}, "--memory"),
+        pytest.param({"memory": "1MB"}, "--memory", marks=pytest.mark.slow),
         ({"hours": 0}, "--hours"),
         ({"device": "tpu"}, "--device"),
         ({"skip": "satt"}, "did you mean"),
