@@ -19,7 +19,7 @@ from monai.networks.layers.factories import Conv, split_args
 from torch import Tensor, nn
 
 from .blocks import LayerSpec, convolve, global_mean, require_one_of
-from .fused_scse import can_fuse, larger_of_gates
+from .fused_scse import apply_larger_gate, can_fuse
 from .registry import Registry
 
 __all__ = [
@@ -130,12 +130,12 @@ class SpatialChannelExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, out_channels, *spatial)."""
-        channel, position = self.channel.gate(x), self.spatial.gate(x)
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             # TorchScript leaves this out. It takes a comment after the one above for a type, and fails.
             fuses = self.aggregation == "max" and can_fuse(x)
             if fuses:
-                return larger_of_gates(x, channel, position)
+                return apply_larger_gate(x, self.channel.layers, self.spatial.conv)
+        channel, position = self.channel.gate(x), self.spatial.gate(x)
         by_channel = x * channel
         if self.aggregation == "add":
             return torch.addcmul(by_channel, x, position)

@@ -1,5 +1,6 @@
 """Squeeze & excitation against tensors computed by hand."""
 
+import copy
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 from torch import nn
 
 from pipeline.networks import VNet, fused_scse, squeeze_excitation
-from pipeline.networks.fused_scse import larger_of_gates
+from pipeline.networks.fused_scse import apply_larger_gate
 from pipeline.networks.skips import build_skip
 from pipeline.networks.squeeze_excitation import (
     AGGREGATIONS,
@@ -270,23 +271,53 @@ def test_fused_maximum_is_the_plain_one(spatial_dims, monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
 
 
-def test_gradients_of_the_fused_maximum_against_finite_differences(monkeypatch):
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_gradients_of_the_fused_maximum_against_finite_differences(spatial_dims, monkeypatch):
     monkeypatch.setattr(fused_scse, "_MIN_VOXELS", 1)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    channel = torch.rand(2, 3, 1, 1, generator=generator, dtype=torch.float64, requires_grad=True)
-    position = torch.rand(2, 1, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    larger_of_gates(x, channel, position).sum().backward()
-    for number, tensor in enumerate((x, channel, position)):
-        expected = torch.empty_like(tensor)
-        for index in np.ndindex(*tensor.shape):
-            values = []
-            for step in (1e-6, -1e-6):
-                moved = [each.detach().clone() for each in (x, channel, position)]
-                moved[number][index] += step
-                values.append(torch.maximum(moved[0] * moved[1], moved[0] * moved[2]).sum())
-            expected[index] = (values[0] - values[1]) / 2e-6
-        torch.testing.assert_close(tensor.grad, expected.detach(), rtol=1e-5, atol=1e-5)
+    torch.manual_seed(0)
+    module = SpatialChannelExcitation(spatial_dims, 4).double()
+    x = torch.randn(2, 4, *(3, 2, 2)[:spatial_dims], dtype=torch.float64, requires_grad=True)
+    first, _, second, _ = module.channel.layers
+    weights = [*first.parameters(), *second.parameters(), *module.spatial.conv.parameters()]
+
+    def compute(x, *_):
+        return apply_larger_gate(x, module.channel.layers, module.spatial.conv)
+
+    assert torch.autograd.gradcheck(compute, (x, *weights))
+
+
+def test_a_strided_map_is_fused_like_a_contiguous_one():
+    torch.manual_seed(0)
+    module = SpatialChannelExcitation(2, 4)
+    x = torch.randn(2, 4, 64, 72)
+    gradients = []
+    for form in (torch.contiguous_format, torch.channels_last):
+        inputs = x.clone(memory_format=form).requires_grad_()
+        assert fused_scse.can_fuse(inputs)
+        module(inputs).square().sum().backward()
+        gradients.append(inputs.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_under_autocast_the_fused_maximum_is_nearly_the_exact_one(monkeypatch):
+    torch.manual_seed(0)
+    module = SpatialChannelExcitation(2, 4)
+    x = torch.randn(2, 4, 64, 72).bfloat16()
+
+    def run(module, x, *, short=True):
+        inputs = x.clone().requires_grad_()
+        module.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=short):
+            result = module(inputs)
+        result.to(torch.float64).square().mean().backward()
+        return [result.detach(), inputs.grad, *[p.grad.clone() for p in module.parameters()]]
+
+    truth = run(copy.deepcopy(module).double(), x.double(), short=False)
+    fused = run(module, x)
+    monkeypatch.setattr(squeeze_excitation, "can_fuse", lambda _: False)
+    for one, other, true in zip(fused, run(module, x), truth, strict=True):
+        assert one.dtype == other.dtype
+        assert max((each.double() - true).norm() for each in (one, other)) < 0.05 * true.norm()
 
 
 def test_small_maps_and_inference_are_not_fused():
