@@ -82,7 +82,7 @@ smoke: env
 	$(PYTEST) $(QUICK) @tests/smoke.txt
 
 # The numerical tests, as on a machine with only AVX2 and without the developers' folder of real scans.
-ELSEWHERE := $(addprefix tests/,bench benchmarks bundle/planning bundles evaluation inference labelmaps networks prediction training)
+ELSEWHERE := $(addprefix tests/,bundle/planning bundles evaluation inference labelmaps networks prediction training)
 AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
 test-elsewhere: env
