@@ -73,7 +73,7 @@ QUICK := -m "not slow and not long and not export"
 test: env
 	$(PYTEST) $(QUICK)
 
-# Tests that take more than some five seconds: trainings, several processes, benchmarks. With them, `make test` has all.
+# Tests that take more than some five seconds: trainings, several processes, benchmarks. `make test` has the others.
 test-slow: env
 	$(PYTEST) -m "slow and not long and not export"
 

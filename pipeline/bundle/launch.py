@@ -28,7 +28,7 @@ from .launch_checks import (
     stale_warning,
 )
 from .overrides import merge_configs, normalise_id
-from .render import read_skip, recipes_folder
+from .render import list_skips, read_skip, recipes_folder
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
@@ -211,10 +211,11 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
 
 def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:
     """Return the settings with what a file of ``configs/skips`` says in place of its name: `sat4`, as in a plan."""
-    folder, name = recipes_folder() / "skips", settings.get("skip", "")
-    if not (folder / f"{name}.yaml").is_file():
+    name = settings.get("skip", "")
+    # Not `is_file`: a list with a skip per level can be longer than a file's name may be.
+    if name not in list_skips():
         return settings
-    chosen = read_skip(name, folder, Path("--skip"))
+    chosen = read_skip(name, recipes_folder() / "skips", Path("--skip"))
     # A skip connection whose file has its own name is an override like any other: its sparsity is the user's.
     if chosen["skip"] == name:
         return settings

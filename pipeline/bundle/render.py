@@ -167,6 +167,11 @@ def read_skip(choice: str | InlineSkip, folder: Path, plan: Path) -> dict[str, A
     return read_yaml(file)[0]
 
 
+def list_skips() -> list[str]:
+    """Return the names of the files in ``configs/skips``, without their ending."""
+    return sorted(path.stem for path in (recipes_folder() / "skips").glob("*.yaml"))
+
+
 def recipes_folder() -> Path:
     """Return the folder of the recipes, in a checkout or in an installed package."""
     # A wheel has the recipes inside the package; a checkout has them at its root.

@@ -1,9 +1,9 @@
-"""scSE by the larger of the two gated feature maps, with one backward pass over memory instead of some ten, on a CPU.
+"""scSE by the larger of the two gated feature maps, with fewer passes over memory, on a CPU.
 
 ``torch.maximum(x * channel, x * position)`` writes two feature maps, its backward pass some ten more, and the gates'
 own backward passes three: each adds a feature map to the gradient. One channel of one sample stays in the processor's
 cache, so here it is gated in both ways before the next one, and the gates' gradients are added as one product of
-matrices. Values and gradients are the same.
+matrices. Values are the same, gradients up to rounding.
 """
 
 from typing import Any
@@ -75,13 +75,17 @@ class _LargerGate(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, channel, position, *weights = ctx.saved_tensors
         *layers, kernel, bias = weights
         if torch.is_grad_enabled():
             # The gradient's own gradient is wanted (create_graph): what follows works in place.
-            inputs = [x, *weights]
-            return torch.autograd.grad(_plain(x, tuple(layers), kernel, bias), inputs, grad, create_graph=True)
+            inputs = [
+                tensor if needed else None for tensor, needed in zip((x, *weights), ctx.needs_input_grad, strict=True)
+            ]
+            wanted = [tensor for tensor in inputs if tensor is not None]
+            found = iter(torch.autograd.grad(_plain(x, tuple(layers), kernel, bias), wanted, grad, create_graph=True))
+            return tuple(None if tensor is None else next(found) for tensor in inputs)
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         grad_x, grad_channel, grad_position = _gate_backward(x, channel, position, grad, exact)
         # Of the position's gate: a sigmoid and a 1x1 convolution.

@@ -90,6 +90,8 @@ def test_settings_of_the_bundle_pass(words: str) -> None:
         ),
         ("--skip concat", {"skip": "concat"}),
         ("--skip my_skip", {"skip": "my_skip"}),
+        # Longer than the name of a file may be.
+        (f'--skip "{["sat4" * 40, "concat" * 40]}"', {"skip": ["sat4" * 40, "concat" * 40]}),
     ],
 )
 @pytest.mark.usefixtures("bundle")

@@ -328,6 +328,15 @@ def test_small_maps_and_inference_are_not_fused():
         assert not fused_scse.can_fuse(large)
 
 
+def test_second_gradients_with_frozen_gates():
+    module = SpatialChannelExcitation(2, 3).requires_grad_(False)
+    x = torch.randn(2, 3, 64, 66, requires_grad=True)
+    assert fused_scse.can_fuse(x)
+    (first,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), x)
+    assert torch.isfinite(second).all()
+
+
 def test_second_gradients_of_the_fused_maximum(monkeypatch):
     torch.manual_seed(0)
     module = SpatialChannelExcitation(2, 3).double()

@@ -15,7 +15,7 @@ from ...data.errors import InputError
 from ...networks import Skip
 from ...networks.select_attend_transfer import Select
 from ...networks.skips import build_skip
-from ..render import read_skip, recipes_folder
+from ..render import list_skips, read_skip, recipes_folder
 from ..skip_words import describe_skip, is_one_skip
 from ..words import parse_value
 from .choice import Choice
@@ -82,7 +82,7 @@ def choose_skip(text: str) -> PlannedSkip:
     Raises:
         InputError: no skip connection has this name or takes these options. The message has the nearest name.
     """
-    if (recipes_folder() / "skips" / f"{text}.yaml").is_file():
+    if text in list_skips():
         return PlannedSkip(text, True, _read(text)["skip"])
     argument = parse_value(text)
     if not isinstance(argument, list | tuple):
@@ -106,8 +106,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _require_known(name: str) -> None:
-    files = (file.stem for file in (recipes_folder() / "skips").glob("*.yaml"))
-    known = sorted({*files, *(each.lower() for each in Skip.names)})
+    known = sorted({*list_skips(), *(each.lower() for each in Skip.names)})
     if name.upper() in Skip.names:
         return
     close = get_close_matches(name.lower(), known, n=1)
