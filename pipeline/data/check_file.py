@@ -53,12 +53,11 @@ def spatial_shape(path: str, shape: tuple[int, ...], channels: int, spatial_dims
 
 def find_image_problems(path: str, voxels: np.ndarray, *, axes: int) -> Iterator[InputError]:
     """Yield the problems of an image's values; its first `axes` axes are in space, a further one has the channels."""
-    bad = list(find_not_finite(path, voxels))
-    yield from bad
-    if bad:
-        return
     in_space = tuple(range(axes))
     lowest, highest = np.asarray(voxels.min(axis=in_space)), np.asarray(voxels.max(axis=in_space))
+    if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
+        yield from find_not_finite(path, voxels)
+        return
     if (lowest == highest).any():
         value = lowest[lowest == highest].flat[0]
         yield InputError(

@@ -52,6 +52,7 @@ class _CaseCheck:
     stop: threading.Event | None
     measures: Measures | None
     keep: Callable[[Volume], object] | None
+    as_float: bool
     findings: list[Finding] = field(default_factory=list)
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
@@ -70,7 +71,7 @@ class _CaseCheck:
         self.require_time()
         file = str(locate(self.folder, path))
         try:
-            volume = read_volume(file)
+            volume = read_volume(file, as_float=self.as_float)
             return volume, spatial_shape(file, volume.voxels.shape, channels, self.wanted.spatial_dims)
         except InputError as problem:
             self.findings.append(Finding.from_read_error(problem, case=self.case.name, file=report_name(path)))
@@ -86,6 +87,7 @@ def inspect_case(
     *,
     measure: bool = True,
     keep: Callable[[Volume], object] | None = None,
+    as_float: bool = False,
 ) -> Inspection:
     """Read a case's files whole, one after the other, and return the findings and measurements.
 
@@ -98,6 +100,7 @@ def inspect_case(
         measure: whether to fill the record and draw the picture. The label map then stays in memory while the images
             are read; otherwise at most one file's voxels are in memory. The findings do not depend on it.
         keep: called with each usable image file, for callers that need its voxels as well.
+        as_float: as in `read_volume`. The findings do not depend on it.
 
     Returns:
         The case's findings and measurements. Bad files raise nothing.
@@ -107,7 +110,7 @@ def inspect_case(
     """
     record = blank_record(case)
     measures = Measures(record, wanted.declared or (), wanted.background, draw) if measure else None
-    check = _CaseCheck(case, folder, wanted, stop, measures, keep)
+    check = _CaseCheck(case, folder, wanted, stop, measures, keep, as_float)
     _check_names(check)
     label = None if case.label is None else _read_label(check, case.label)
     voxels = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from xml.etree import ElementTree
 
 import nibabel as nib
@@ -16,14 +15,15 @@ from monai.utils import convert_to_numpy
 from numpy.typing import DTypeLike, NDArray
 
 from ..data.errors import InputError
+from ..data.images.gzip_stream import open_gzip
 from ..data.images.header import Header
 from ..data.images.nifti_header import header_image, read_nifti_header
 from ..files import whole_file
 from .label_files import to_one_line
 from .label_table import Label
-from .voxels import split_blocks
+from .voxels import split_blocks, to_file_order
 
-__all__ = ["check_grid", "open_gzip", "read_scan_grid", "to_3d", "to_affine_3d", "write_nifti"]
+__all__ = ["check_grid", "read_scan_grid", "to_3d", "to_affine_3d", "write_nifti"]
 
 _GEOMETRY = (
     "pixdim",
@@ -37,7 +37,6 @@ _GEOMETRY = (
 _GRID_TOLERANCE = 0.1  # share of the smallest voxel size: far above rounding, far below a flipped axis
 _SCANNER = 1  # NIfTI's code for scanner coordinates
 _MAX_AXIS = 32767  # voxels along an axis: NIfTI-1 stores sizes in 16 bits
-_GZIP_LEVEL = 1
 _EXTENSION_STEP = 16  # bytes: an extension's size is a multiple of this
 _EXTENSION_START = 8  # bytes: size and code, before the content
 
@@ -135,14 +134,7 @@ def write_nifti(
     with whole_file(path) as temporary, _open(temporary) as stream:
         header.write_to(stream)
         for block in split_blocks(volume):
-            stream.write(block.astype(stored, order="F").T.data)
-
-
-@contextmanager
-def open_gzip(raw: BinaryIO) -> Iterator[gzip.GzipFile]:
-    """Open a fast gzip stream into an open file. It stores no name or time, so the same content gives the same file."""
-    with gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream:
-        yield stream
+            stream.write(to_file_order(block, stored).data)
 
 
 @contextmanager

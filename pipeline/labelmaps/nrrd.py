@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.errors import InputError
+from ..data.images.gzip_stream import open_gzip
 from ..data.images.header import Header
 from ..data.images.nrrd_header import NRRD_START, read_nrrd_header
 from ..files import whole_file
 from .label_files import to_one_line
 from .label_table import Label
-from .nifti import open_gzip, to_3d
-from .voxels import split_blocks
+from .nifti import to_3d
+from .voxels import split_blocks, to_file_order
 
 __all__ = ["write_nrrd"]
 
@@ -72,7 +73,7 @@ def write_nrrd(
         raw.write(("\n".join(lines) + "\n\n").encode())
         with open_gzip(raw) as stream:
             for block in split_blocks(labels):
-                stream.write(block.astype(stored, order="F").T.data)
+                stream.write(to_file_order(block, stored).data)
 
 
 def _read_fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:

@@ -13,7 +13,8 @@ from monai.transforms import LoadImaged
 
 from pipeline.data.errors import InputError
 from pipeline.data.images.door import read_volume
-from pipeline.data.reader import LoadScand
+from pipeline.data.read_scan import read_scan
+from pipeline.data.reader import LoadScand, load_scan, loads_float
 
 VOXELS = np.random.default_rng(0).integers(-500, 2000, (7, 6, 5)).astype(np.int16)
 SPACING = (1.5, 2.0, 3.0)
@@ -166,6 +167,8 @@ def written_as_nifti(folder: Path, case: str) -> Path:
     affine, options = turned(), {"qform": 1, "sform": 1}
     if case == "big-endian":
         made = image(nib.Nifti1Image, affine, dtype=np.float32, order=">", **options)
+    elif case in ("bytes", "integers"):
+        made = image(nib.Nifti1Image, affine, dtype=np.uint8 if case == "bytes" else np.int32, **options)
     elif case == "scaled":
         made = image(nib.Nifti1Image, affine, **options)
         made.header.set_slope_inter(0.25, -100)
@@ -199,7 +202,7 @@ def written_by_itk(folder: Path, case: str) -> Path:
     return folder / case
 
 
-NIFTI = ["big-endian", "scaled", "channels", "odd pixdim", "NIfTI-2", "no form"]
+NIFTI = ["big-endian", "bytes", "scaled", "integers", "channels", "odd pixdim", "NIfTI-2", "no form"]
 OTHERS = ["a.nrrd", "a.nhdr", "a.mha", "vector.mha", "vector.nrrd", "a.png", "colour.png", "a.tif"]
 
 
@@ -216,6 +219,29 @@ def test_array_affine_and_metadata_are_those_of_monai(tmp_path: Path, case: str)
     assert ours.meta.keys() == monais.meta.keys()
     for key, value in monais.meta.items():
         same(ours.meta[key], value)
+
+
+@pytest.mark.parametrize("dtype", [None, np.int16, np.float64])
+def test_another_type_of_the_loader_is_kept(tmp_path: Path, dtype: Any) -> None:
+    path = written_as_nifti(tmp_path, "no form")
+    ours, monais = (
+        kind(keys="image", dtype=dtype, ensure_channel_first=True)({"image": str(path)})["image"]
+        for kind in (LoadScand, LoadImaged)
+    )
+    assert ours.dtype == monais.dtype
+    np.testing.assert_array_equal(ours.numpy(), monais.numpy())
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, np.int16])
+@pytest.mark.parametrize("case", ["scaled", "no form", "bytes"])
+def test_volumes_that_were_read_are_loaded_as_from_the_file(tmp_path: Path, case: str, dtype: Any) -> None:
+    path = str(written_as_nifti(tmp_path, case))
+    loader = LoadScand(keys="image", dtype=dtype, ensure_channel_first=True)
+    loaded = load_scan(loader, [path], read_scan([path], channels=1, spatial_dims=3, as_float=loads_float(loader)))
+    expected = loader({"image": path})["image"]
+    assert loaded.dtype == expected.dtype
+    assert loads_float(loader) == (dtype == np.float32)
+    np.testing.assert_array_equal(loaded.numpy(), expected.numpy())
 
 
 def test_channels_of_several_formats_are_one_scan(tmp_path: Path) -> None:

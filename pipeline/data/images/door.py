@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+import numpy as np
+
 from ..check_header import check_affine
 from ..errors import InputError
 from .dicom_files import dicom_files
 from .endings import format_name, is_store
 from .file_start import check_path, check_start, unreadable_error
 from .files import parts_of
-from .formats import OpenImage, format_class, format_of
+from .formats import FloatImage, OpenImage, format_class, format_of
 from .header import Header, Volume
 
-__all__ = ["check_parts", "open_image", "read_header", "read_volume"]
+__all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxels"]
 
 # Signs of a truncated file: gzip's errors, and words in nibabel's and Pillow's errors.
 _TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -68,11 +70,19 @@ def read_header(path: str | Path) -> Header:
         return image.header
 
 
-def read_volume(path: str) -> Volume:
+def read_voxels(image: OpenImage, *, as_float: bool = False) -> np.ndarray:
+    """Return all voxels of an open image; arguments are those of `read_volume`."""
+    voxels = image.float_voxels() if as_float and isinstance(image, FloatImage) else None
+    return image.voxels() if voxels is None else voxels
+
+
+def read_volume(path: str, *, as_float: bool = False) -> Volume:
     """Return an image, read whole, up to the checksum at a compressed file's end.
 
     Args:
         path: the file, or the folder of a DICOM series or a Zarr store.
+        as_float: whether the voxels may be float32 in C order, as MONAI's loader returns them, where the format can
+            be read so. Their values are the same.
 
     Raises:
         InputError: as in `open_image`; or its voxels are complex or RGB, its spacing is in metres or micrometres
@@ -83,7 +93,7 @@ def read_volume(path: str) -> Volume:
     """
     with open_image(path) as image:
         image.check()
-        voxels = image.voxels()
+        voxels = read_voxels(image, as_float=as_float)
         volume = Volume(image.header, voxels, image.native)
     check_affine(path, volume.affine, voxels.shape)
     return volume

@@ -6,7 +6,7 @@ A new format needs a class with this interface, an ending in `endings.ENDINGS`, 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .dicom_files import starts_dicom
 from .endings import format_name
 from .header import Header
 
-__all__ = ["ImageFormat", "OpenImage", "format_class", "format_of"]
+__all__ = ["FloatImage", "ImageFormat", "OpenImage", "format_class", "format_of"]
 
 
 class OpenImage(Protocol):
@@ -42,6 +42,14 @@ class OpenImage(Protocol):
 
     def close(self) -> None:
         """Close open files."""
+
+
+@runtime_checkable
+class FloatImage(Protocol):
+    """An open image that can also be read as MONAI's loader returns it, in one pass and without another array."""
+
+    def float_voxels(self) -> np.ndarray | None:
+        """Return what `voxels` returns, as float32 in C order; None where float32 does not hold every value."""
 
 
 class ImageFormat(Protocol):

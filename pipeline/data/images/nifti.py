@@ -9,12 +9,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..check_header import check_header
+from .c_order import read_in_c_order
 from .gzip_stream import GzipStream
 from .header import Header
 from .nifti_header import START_BYTES, nifti_class, nifti_header
 
 __all__ = ["NiftiImage", "require_bytes"]
 
+_EXACT = ("i1", "u1", "i2", "u2", "f4")  # kinds and bytes of numbers that float32 holds without rounding
 _MAX_DEFLATE_RATIO = 1032  # the largest number of bytes that deflate can pack into one
 
 
@@ -42,6 +44,19 @@ class NiftiImage:
         """Return all voxels; the file is read to its end and its checksum."""
         require_bytes(self.header, self.header.path)
         voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+        if isinstance(self._stream, GzipStream):
+            self._stream.check_rest()
+        return voxels
+
+    def float_voxels(self) -> np.ndarray | None:
+        """Return all voxels as float32 in C order, or None where this would round them or has no advantage."""
+        stored, proxy = self.header.dtype, self.native.dataobj
+        scaled = (proxy.slope, proxy.inter) != (1, 0)
+        if scaled or stored.kind + str(stored.itemsize) not in _EXACT or len(self.header.shape) != 3:
+            return None
+        require_bytes(self.header, self.header.path)
+        self._stream.seek(proxy.offset)
+        voxels = read_in_c_order(self._stream, self.header.shape, stored, np.dtype(np.float32))
         if isinstance(self._stream, GzipStream):
             self._stream.check_rest()
         return voxels

@@ -38,6 +38,31 @@ def test_applies_the_scaling_of_the_header(tmp_path):
     np.testing.assert_allclose(voxels, a_volume() * 0.5 - 10)
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<i2", ">i2", "<u2", ">f4", "<f8", "<i4"])
+@pytest.mark.parametrize("shape", [(7, 6, 5), (7, 6), (7, 6, 5, 2)])
+def test_voxels_as_float_are_the_same_values(tmp_path, name, dtype, shape):
+    header = nibabel.Nifti1Header(endianness=dtype[0] if dtype[0] in "<>" else "<")
+    header.set_data_dtype(np.dtype(dtype))
+    image = nibabel.Nifti1Image((a_volume(shape, np.float64) - 20 * (dtype[-2] != "u")).astype(dtype), AFFINE, header)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"moves the voxels"))
+    image.to_filename(tmp_path / name)
+    plain, found = (read_volume(str(tmp_path / name), as_float=wanted) for wanted in (False, True))
+    np.testing.assert_array_equal(found.voxels, plain.voxels)
+    assert found.stored == plain.stored
+    exact = dtype not in ("<f8", "<i4") and len(shape) == 3
+    assert (found.voxels.dtype == np.float32 and found.voxels.flags.c_contiguous) == exact
+
+
+def test_scaled_voxels_as_float_are_the_same_values(tmp_path):
+    image = nibabel.Nifti1Image(a_volume(dtype=np.int16), AFFINE)
+    image.header.set_slope_inter(0.1, -10)
+    image.to_filename(tmp_path / "a.nii.gz")
+    plain, found = (read_volume(str(tmp_path / "a.nii.gz"), as_float=wanted).voxels for wanted in (False, True))
+    assert found.dtype == plain.dtype == np.float64
+    np.testing.assert_array_equal(found, plain)
+
+
 def test_reads_other_formats_through_monai(tmp_path):
     image = sitk.GetImageFromArray(a_volume().transpose(2, 1, 0))
     image.SetSpacing((2.0, 3.0, 4.0))
@@ -83,22 +108,25 @@ def damaged(data, how):
         "a byte of the stream",
     ],
 )
-def test_notices_damage_anywhere_in_a_compressed_file(tmp_path, how):
+@pytest.mark.parametrize("as_float", [False, True])
+def test_notices_damage_anywhere_in_a_compressed_file(tmp_path, how, as_float):
     path = tmp_path / "scan.nii.gz"
-    nibabel.Nifti1Image(np.random.default_rng(0).random((9, 8, 7)), np.eye(4)).to_filename(path)
+    nibabel.Nifti1Image(np.random.default_rng(0).random((9, 8, 7), np.float32), np.eye(4)).to_filename(path)
     path.write_bytes(damaged(path.read_bytes(), how))
     with pytest.raises(InputError, match="truncated or corrupt") as raised:
-        read_volume(str(path))
+        read_volume(str(path), as_float=as_float)
+    assert raised.value.kind == ("not-an-image" if how in ("text inside", "empty inside") else "truncated")
     assert raised.value.where == str(path)
 
 
+@pytest.mark.parametrize("as_float", [False, True])
 @pytest.mark.parametrize("kept", [-4, 400, 352, 348, 100])
-def test_notices_a_truncated_uncompressed_file(tmp_path, kept):
+def test_notices_a_truncated_uncompressed_file(tmp_path, kept, as_float):
     path = tmp_path / "scan.nii"
     nibabel.Nifti1Image(a_volume(), np.eye(4)).to_filename(path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match="truncated or corrupt"):
-        read_volume(str(path))
+        read_volume(str(path), as_float=as_float)
 
 
 @pytest.mark.parametrize(
