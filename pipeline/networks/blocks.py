@@ -11,6 +11,8 @@ from monai.networks.layers.factories import Act, Conv, Dropout, Norm, split_args
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
+from .block_convs import make_block_conv, make_transposed_block_conv
+
 __all__ = [
     "LayerSpec",
     "Layers",
@@ -136,18 +138,17 @@ class Layers:
 
     def down(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
         """Return a convolution whose kernel is as large as its stride. Per axis, 2 halves the size and 1 keeps it."""
-        conv = self.conv_type(in_channels, out_channels, kernel_size=stride, stride=stride, bias=not self.norm_spec)
+        conv = make_block_conv(self.spatial_dims, in_channels, out_channels, stride, bias=not self.norm_spec)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
     def up(self, in_channels: int, out_channels: int, stride: tuple[int, ...]) -> nn.Sequential:
         """Return a transposed convolution whose kernel is as large as its stride. Per axis, 2 doubles the size."""
-        conv = self.up_type(in_channels, out_channels, kernel_size=stride, stride=stride)
+        conv = make_transposed_block_conv(self.spatial_dims, in_channels, out_channels, stride)
         return nn.Sequential(conv, self.norm(out_channels), self.act(out_channels))
 
     def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
         """Return a 1x1 convolution with a bias."""
-        conv: nn.Module = self.conv_type(in_channels, out_channels, kernel_size=1)
-        return conv
+        return make_block_conv(self.spatial_dims, in_channels, out_channels)
 
     def dropout(self, probability: float) -> nn.Module:
         """Return dropout of whole channels, or an identity for probability 0."""

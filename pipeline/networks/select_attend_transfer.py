@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
-from .blocks import convolve, require_one_of
+from .block_convs import block_conv, make_block_conv
+from .blocks import require_one_of
 from .skips import Skip, SkipConnection
 
 __all__ = ["Select", "selected_channels", "sparsity"]
@@ -78,7 +78,7 @@ class Attend(nn.Module):
         require_one_of("gate", gate, ("sigmoid", "linear"))
         _require_maps(maps)
         self.gate = gate
-        self.conv = Conv[Conv.CONV, spatial_dims](channels, maps, kernel_size=1)
+        self.conv = make_block_conv(spatial_dims, channels, maps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, *spatial) to (N, M, *spatial)."""
@@ -96,7 +96,7 @@ class Attend(nn.Module):
         """
         ones = [1] * (x.dim() - 2)
         kernel = self.conv.weight * channel_weight.view([1, -1] + ones)  # noqa: RUF005  TorchScript cannot unpack
-        return self._apply_gate(convolve(x, kernel, self.conv.bias))
+        return self._apply_gate(block_conv(x, kernel, self.conv.bias, self.training))
 
     def _apply_gate(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x) if self.gate == "sigmoid" else x
@@ -112,7 +112,7 @@ class _AttentionSkip(SkipConnection):
         super().__init__(decoder_channels=decoder_channels, transferred_channels=transferred, merge=merge)
         self.project: nn.Module = nn.Identity()
         if summed:
-            self.project = Conv[Conv.CONV, spatial_dims](maps, decoder_channels, kernel_size=1, bias=False)
+            self.project = make_block_conv(spatial_dims, maps, decoder_channels, bias=False)
 
     def transfer(self, kept: Tensor, decoder: Tensor) -> Tensor:  # noqa: ARG002
         """Return the maps (N, M, *spatial), or their projection (N, C_d, *spatial) for a sum."""

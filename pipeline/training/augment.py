@@ -166,10 +166,10 @@ class AugmentBatch(PrepareBatch):
             InputError: one of the three is missing or has another shape.
         """
         check_batch(batchdata, self.spatial_dims)
-        image = batchdata["image"].to(
-            device=device, dtype=torch.float32, non_blocking=non_blocking, copy=True, **kwargs
-        )
-        label = batchdata["label"].to(device=device, non_blocking=non_blocking, copy=True, **kwargs)
+        # MONAI's crop returns its own kind of tensors, with which every operation of a step would take longer.
+        image, label = (batchdata[name].as_subclass(Tensor) for name in ("image", "label"))
+        image = image.to(device=device, dtype=torch.float32, non_blocking=non_blocking, copy=True, **kwargs)
+        label = label.to(device=device, non_blocking=non_blocking, copy=True, **kwargs)
         keys = torch.as_tensor(batchdata["key"]).tolist()
         draws = [self._draw(key, image.shape[1], image.shape[2:]) for key in keys]
         for sample, draw in enumerate(draws):

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..networks.precision import cpu_has_bfloat16
-
 __all__ = ["Muon", "orthogonalise"]
 
 # The odd polynomial that moves singular values towards 1 fastest when repeated (Jordan et al., 2024).
@@ -28,7 +26,7 @@ class Muon(Optimizer):
     (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Steps are scaled to the root mean
     square of AdamW's, ``0.2 sqrt(max(rows, columns))``, so that both take the same learning rate and weight
     decay (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2). ``torch.optim.Muon`` takes
-    matrices only; for those the steps are equal. The products are in bfloat16 if the device supports it.
+    matrices only; for those the steps are equal, up to its rounding to bfloat16.
 
     Args:
         params: parameters or groups of them. A group may override the arguments below.
@@ -85,8 +83,8 @@ class Muon(Optimizer):
         momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
         scale = 0.2 * max(ahead.shape) ** 0.5
-        direction = orthogonalise(ahead, dtype=_product_type(parameter)).view_as(parameter)
-        parameter.add_(direction.to(parameter.dtype), alpha=-group["lr"] * scale)
+        direction = orthogonalise(ahead).view_as(parameter)
+        parameter.add_(direction, alpha=-group["lr"] * scale)
 
     def _adam_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
@@ -102,36 +100,39 @@ class Muon(Optimizer):
         parameter.addcdiv_(mean, spread, value=-group["lr"] / (1 - first ** state["step"]))
 
 
-def orthogonalise(matrix: Tensor, *, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
+def orthogonalise(matrix: Tensor, *, steps: int = 5) -> Tensor:
     """Return a matrix with the same singular vectors and with singular values between about 0.7 and 1.2.
 
     It uses Newton-Schulz iterations. Singular values far below the largest need more than five steps.
 
+    Each iteration multiplies the matrix by a polynomial of its Gram matrix, ``x @ x.T``. The polynomials and the next
+    Gram matrices are computed from the first Gram matrix, which is small: a kernel has many more columns than rows.
+    Only the product of all polynomials is multiplied with the matrix itself.
+
     Args:
         matrix: shape (rows, columns).
-        steps: iterations.
-        dtype: dtype of the products.
+        steps: iterations, at least 1.
 
     Returns:
-        Shape (rows, columns), of that dtype.
+        Shape (rows, columns), at least float32: a Gram matrix has the squares of the singular values, and a shorter
+        format would lose the small ones.
     """
     a, b, c = _COEFFICIENTS
+    matrix = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    # Compute the norm in the matrix's own precision: it must not be below the largest singular value.
-    x = (x / x.norm().clamp(min=1e-7)).to(dtype)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
-
-
-def _product_type(parameter: Tensor) -> torch.dtype:
-    if parameter.is_cuda:
-        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        has_bfloat16 = parameter.device.type == "cpu" and cpu_has_bfloat16()
-    return torch.bfloat16 if has_bfloat16 else torch.float32
+    # A bound of the largest singular value, so that none is above 1.
+    x = x / x.norm().clamp(min=1e-7)
+    gram = x @ x.T
+    total = torch.empty(0)
+    for step in range(steps):
+        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        total = factor if step == 0 else factor @ total
+        if step < steps - 1:
+            gram = factor @ gram @ factor
+    result: Tensor = total @ x
+    return result.T if tall else result
 
 
 def _is_matrix(parameter: Tensor) -> bool:

@@ -40,7 +40,7 @@ def test_orthogonalised_is_near_the_polar_factor(shape):
     torch.manual_seed(0)
     u, _, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
     matrix = u @ torch.diag(torch.linspace(1, 0.2, min(shape), dtype=torch.float64)) @ v
-    result = orthogonalise(matrix, dtype=torch.float64)
+    result = orthogonalise(matrix)
     values = torch.linalg.svdvals(result)
     assert values.min() > 0.65
     assert values.max() < 1.25
