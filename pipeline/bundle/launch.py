@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..runtime_names import RUNTIMES
 from .launch_checks import (
     OWN,
     RUN_IDS,
@@ -29,6 +29,7 @@ from .launch_checks import (
 )
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
+from .training_facts import read_summary
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
@@ -103,7 +104,7 @@ class Launch:
         """Return a training's files and the next command; an empty text for an evaluation, which prints its own."""
         if self.verb != "train":
             return ""
-        best = _best_dice(self._folder / _HISTORY)
+        best = _best_dice(self._folder)
         left = (("best weights", BEST, best), ("last state", _LAST, ""), ("curve", _HISTORY, ""))
         lines = [
             f"{title + ':':13} {shorten_path(self._folder / name)}{more}"
@@ -191,6 +192,8 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)
+    if verb == "evaluate":
+        settings = _choose_runtime(settings, files, bundle)
     check_overrides_given(verb, files, parse_values(settings))
     note = ""
     if verb == "evaluate":
@@ -220,6 +223,28 @@ def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:
     if chosen["skip"] == name:
         return settings
     return {"sparsity": str(chosen["sparsity"]), **settings, "skip": str(chosen["skip"])}
+
+
+def _choose_runtime(settings: dict[str, str], files: Sequence[Path], bundle: Path) -> dict[str, str]:
+    """Return the settings with the runtime of an evaluation: ``auto``, unless the user names one.
+
+    Raises:
+        InputError: there is no such runtime, or the configs are those of a version that had none.
+    """
+    has_runtime = "runtime" in merge_configs(read(file) for file in files)
+    named = settings.get("runtime")
+    if named is not None and not has_runtime:
+        raise InputError(
+            files[-1],
+            found=f"--runtime {named}, and configs of a version before it",
+            expected="configs of this version",
+            remedy=f"write them again: {lightskip_command('render', bundle)}",
+        )
+    if named is not None and named not in RUNTIMES:
+        raise InputError(
+            "--runtime", found=named, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or choose one"
+        )
+    return {**settings, "runtime": named or "auto"} if has_runtime else settings
 
 
 def _import_from_here() -> None:
@@ -259,13 +284,9 @@ def _run_processes(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _best_dice(history: Path) -> str:
-    if not history.is_file():
+def _best_dice(folder: Path) -> str:
+    """Return the Dice of the best weights; a higher one in the history may be of fewer cases."""
+    known = read_summary(folder)
+    if known.get("best_dice") is None:
         return ""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    validated = [row for row in rows if row.get("val_mean_dice")]
-    if not validated:
-        return ""
-    best = max(validated, key=lambda row: float(row["val_mean_dice"]))
-    return f"  (validation Dice {float(best['val_mean_dice']):.4f}, epoch {best['epoch']} of {rows[-1]['epoch']})"
+    return f"  (validation Dice {known['best_dice']:.4f}, epoch {known['best_epoch']} of {known['epochs']})"

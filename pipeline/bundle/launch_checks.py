@@ -15,7 +15,6 @@ from ..data.errors import InputError
 from ..data.nearest import nearest_path
 from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
-from .render import check_rendered
 from .trainings import BEST, Weights, choose_weights, no_weights_error
 from .words import lightskip_command, parse_values, shorten_path
 
@@ -214,6 +213,8 @@ def stale_warning(bundle: Path) -> str:
     """Return a warning if the configs differ from the plan; an empty text if not, or if there is no plan."""
     if not (bundle / "plan.yaml").is_file():
         return ""
+    from .render import check_rendered  # noqa: PLC0415 - imports pydantic, which predict can do without
+
     try:
         differing = check_rendered(bundle)
     except InputError as error:

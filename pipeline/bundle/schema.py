@@ -54,27 +54,41 @@ class Training(Schema):
     """The schedule of the training; lengths are in epochs.
 
     ``average_momentum`` is the share of each step's weights in the running average, which is validated and saved.
-    ``minutes`` limits the training; None trains all epochs. ``cache_rate`` is the share of the prepared cases that stay
-    in memory.
+    Without ``epochs`` the training lasts ``minutes``. With both it ends with whichever is reached first. None for
+    ``val_interval`` spreads validations evenly, for ``warmup_epochs`` it is 4.5 % of the training, and for
+    ``early_stop_patience`` there is no early stop. ``threads`` are those of the CPU that the plan was timed with.
+    ``cache_rate`` is the share of the prepared cases that stay in memory.
     """
 
-    epochs: PositiveInt
-    minutes: Positive | None = None
-    val_interval: PositiveInt
+    epochs: PositiveInt | None = None
+    minutes: Positive | None = Field(default=None, validate_default=True)
+    val_interval: PositiveInt | None = None
     learning_rate: Positive
     weight_decay: NonNegative
-    warmup_epochs: NonNegativeInt
+    warmup_epochs: NonNegativeInt | None = None
     average_momentum: float = Field(default=0.01, gt=0, le=1)
     samples_per_case: PositiveInt = 1
     cache_rate: float = Field(default=1.0, ge=0, le=1)
-    early_stop_patience: PositiveInt
+    early_stop_patience: PositiveInt | None = None
+    threads: PositiveInt | None = None
     seed: NonNegativeInt
+
+    @field_validator("minutes")
+    @classmethod
+    def _check_length(cls, value: float | None, info: ValidationInfo) -> float | None:
+        given = value is not None or info.data.get("epochs", 1) is not None
+        require(given, "must be a number where there are no epochs: one of the two ends the training")
+        return value
 
     @field_validator("val_interval", "warmup_epochs")
     @classmethod
-    def _check_within_training(cls, value: int, info: ValidationInfo) -> int:
-        epochs = info.data.get("epochs", value)
-        require(value <= epochs, f"must be at most the {epochs} epochs of the training")
+    def _check_within_training(cls, value: int | None, info: ValidationInfo) -> int | None:
+        epochs = info.data.get("epochs")
+        require(
+            value is None or epochs is None or value <= epochs, f"must be at most the {epochs} epochs of the training"
+        )
+        is_warmup = info.field_name == "warmup_epochs" and info.data.get("epochs", 1) is None
+        require(value is None or not is_warmup, "needs epochs; without them leave it out, for 4.5 % of the training")
         return value
 
 

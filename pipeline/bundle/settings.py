@@ -33,22 +33,23 @@ def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
 _POSITIVE = _number(lambda value: value > 0, "a number above 0")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number, 0 or more")
 
-_MINUTES: Rule = (
-    lambda value: value is None or _POSITIVE[0](value),
-    "a number above 0, or None for no limit",
-)
+
+def _or_none(rule: Rule, meaning: str) -> Rule:
+    fits, expected = rule
+    return lambda value: value is None or fits(value), f"{expected}, or None {meaning}"
+
 
 _RULES: dict[str, Rule] = {
-    "epochs": _whole_number(1),
-    "val_interval": _whole_number(1),
-    "early_stop_patience": _whole_number(0),
+    "epochs": _or_none(_whole_number(1), "for as many as fit into the minutes"),
+    "val_interval": _or_none(_whole_number(1), "for validations spread evenly"),
+    "early_stop_patience": _or_none(_whole_number(0), "for no early stop"),
     "batch": _whole_number(1),
     "samples_per_case": _whole_number(1),
     "learning_rate": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
-    "warmup_epochs": _whole_number(0),
+    "warmup_epochs": _or_none(_whole_number(0), "for 4.5 % of the training"),
     "average_momentum": _number(lambda value: 0 < value <= 1, "a number above 0, at most 1; 1 averages nothing"),
-    "minutes": _MINUTES,
+    "minutes": _or_none(_POSITIVE, "for no limit"),
     "sparsity": _NOT_NEGATIVE,
     "seed": _whole_number(0),
     "num_workers": _whole_number(0),
@@ -82,6 +83,7 @@ def check_settings() -> None:
         if key in parser:
             value = parser.get_parsed_content(key)
             _require(fits(value), where, found=f"{key} {value!r}", expected=meaning, change=key)
+    _check_length(parser, where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_device(parser, where)
@@ -124,6 +126,27 @@ def _imported_modules(imports: Any) -> Iterator[str]:
         if isinstance(text, str) and text.startswith(f"{EXPR_KEY}import "):
             for statement in ast.parse(text.removeprefix(EXPR_KEY)).body:
                 yield from (alias.name for alias in getattr(statement, "names", []))
+
+
+def _check_length(parser: ConfigParser, where: str) -> None:
+    """Refuse a training without an end, and a warm-up in epochs of a training that has no number of them."""
+    if not {"epochs", "minutes", "warmup_epochs"}.issubset(parser.config):
+        return
+    epochs, minutes, warmup = (parser.get_parsed_content(key) for key in ("epochs", "minutes", "warmup_epochs"))
+    if epochs is None and minutes is None:
+        raise InputError(
+            where,
+            found="neither epochs nor minutes",
+            expected="one of them, or both: the training ends with whichever is reached first",
+            remedy="set --epochs N or --minutes N",
+        )
+    if epochs is None and warmup is not None:
+        raise InputError(
+            where,
+            found=f"warmup_epochs {warmup} of a training without a number of epochs",
+            expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
+            remedy="leave --warmup_epochs out, or add --epochs N",
+        )
 
 
 def _check_labels(parser: ConfigParser, where: str) -> None:

@@ -26,7 +26,7 @@ class Training:
         fold: fold that it was validated on.
         skip: its skip connections, as the config names them.
         epochs: epochs done.
-        planned: epochs planned.
+        planned: epochs planned; also None while a time limit decides.
         best_dice: Dice of its best validation, whose weights are kept.
         finished: whether it finished.
         ended: day of its last epoch.
@@ -67,7 +67,7 @@ class Training:
         if self.epochs is None:
             return None
         if self.planned is None:
-            return f"{self.epochs} epochs"
+            return f"{self.epochs} epochs{', not finished' if self.finished is False else ''}"
         ending = {True: "" if self.epochs >= self.planned else ", ended early", False: ", not finished", None: ""}
         return f"{self.epochs} of {self.planned} epochs{ending[self.finished]}"
 

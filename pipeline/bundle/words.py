@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fire.parser import DefaultParseValue  # type: ignore[import-untyped]
-
 from ..data.errors import InputError
 
 __all__ = ["as_text", "as_words", "lightskip_command", "parse_value", "parse_values", "read_words", "shorten_path"]
@@ -44,6 +42,8 @@ def read_words(words: Sequence[str]) -> dict[str, str]:
 
 def parse_value(text: str) -> Any:
     """Parse a text as MONAI's runner does: a number, list, mapping, True, False, None, or the text itself."""
+    from fire.parser import DefaultParseValue  # type: ignore[import-untyped]  # noqa: PLC0415 - imports asyncio
+
     return DefaultParseValue(text)
 
 

@@ -17,7 +17,7 @@ common settings:
   --dataset_dir DIR     the dataset (default: the datalist's)
   --fold N              this fold validates, the others train
   --epochs N            length of the training
-  --minutes N           time limit; the learning-rate schedule fits it
+  --minutes N           length in time; with both, whichever ends first
   --skip NAME           skip connection
   --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
   --resume              continue an interrupted training

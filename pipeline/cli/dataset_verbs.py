@@ -125,7 +125,7 @@ def _add_plan(verbs: Any) -> None:
         "--check", type=Path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
     plan.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
-    plan.add_argument("--hours", type=float, default=1.0, help="time limit of training (default: %(default)s)")
+    plan.add_argument("--hours", type=float, default=1.0, help="time of the training (default: %(default)s)")
     plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
     plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
     plan.add_argument("--network", default="vnet", metavar="NAME", help="network (default: %(default)s)")

@@ -19,6 +19,8 @@ __all__ = ["CONFIGS", "export_configs"]
 
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate", "inference_trt")
 _SEPARATOR = "::"
+# The length of an exported training whose plan has a time limit instead: MONAI's own handlers have no clock.
+_EPOCHS, _VALIDATIONS, _WARM_UP = 100, 20, 0.045
 _CHANNEL = "_0000"
 _CASES = (
     "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
@@ -54,12 +56,25 @@ def export_configs(
     Raises:
         InputError: a recipe has a mistake.
     """
+    plan = _count_in_epochs(plan)
     sources = recipe_sources(plan, file, recipes)
     sources["skip"] = sources["skip"] | {"skip": spec["skip"]}
     datalist = sources["derived"]["datalist"] if with_datalist else None
     sources["derived"] |= _derive_expressions(plan, layout, datalist)
     sources["derived"]["network_def"] = network_component(target, spec)
     return {name: _merge_config(name, recipes, sources) for name in CONFIGS}
+
+
+def _count_in_epochs(plan: Plan) -> Plan:
+    """Return a plan whose training has a number of epochs, and lengths in epochs."""
+    training = plan.training
+    epochs = training.epochs or _EPOCHS
+    lengths = {
+        "epochs": epochs,
+        "val_interval": training.val_interval or max(1, epochs // _VALIDATIONS),
+        "warmup_epochs": round(_WARM_UP * epochs) if training.warmup_epochs is None else training.warmup_epochs,
+    }
+    return plan.model_copy(update={"training": training.model_copy(update=lengths)})
 
 
 def _merge_config(name: str, recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = ["draw_curve"]
 FilePath = str | os.PathLike[str]
 
 _COLUMNS = ("epoch", "train_loss", "val_mean_dice", "elapsed_seconds")
+_CASES = "val_cases"
 
 
 def draw_curve(history: FilePath, output: FilePath) -> Path:
@@ -28,7 +29,8 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
 
     Args:
         history: A CSV file with a line per epoch and the columns ``epoch``, ``train_loss``, ``val_mean_dice`` (empty
-            on epochs without validation) and ``elapsed_seconds``. Columns ``val_dice_<label>`` are drawn too; others
+            on epochs without validation) and ``elapsed_seconds``. Columns ``val_dice_<label>`` are drawn too, and the
+            best validation is searched among those with the most ``val_cases``; others
             are ignored.
         output: The PNG to write.
 
@@ -67,7 +69,7 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
     lower.plot(minutes[validated], mean[validated], color="black", linewidth=2.2, label="mean", marker=".")
     summary = f"{len(minutes)} epochs in {minutes.max():.3g} min"
     if validated.any():
-        best = int(np.nanargmax(mean))
+        best = _find_best(columns)
         epoch = f"{columns['epoch'][best]:.0f}"
         lower.plot(minutes[best], mean[best], "*", color="black", markersize=15, label=f"best: epoch {epoch}")
         summary += f"; best mean Dice {mean[best]:.3f} at epoch {epoch}"
@@ -81,6 +83,14 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
     return Path(output)
 
 
+def _find_best(columns: dict[str, NDArray[np.float64]]) -> int:
+    """Return the row of the best validation, among those with the most cases: only these can be compared."""
+    mean, cases = columns["val_mean_dice"], columns.get(_CASES)
+    if cases is not None and np.isfinite(cases).any():
+        mean = np.where(cases == np.nanmax(cases), mean, np.nan)
+    return int(np.nanargmax(mean))
+
+
 def _read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
     """Return the columns of the CSV, (epochs,) each; an empty entry is NaN."""
     path = Path(history)
@@ -90,7 +100,8 @@ def _read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
         )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        names = [name for name in reader.fieldnames or () if name in _COLUMNS or name.startswith("val_dice_")]
+        known = (*_COLUMNS, _CASES)
+        names = [name for name in reader.fieldnames or () if name in known or name.startswith("val_dice_")]
         missing = [name for name in _COLUMNS if name not in names]
         lines = list(reader)
     if missing or not lines:

@@ -5,12 +5,13 @@ from .average import AverageWeights
 from .cache import PreparedDataset
 from .checkpoint import ResumableCheckpoint
 from .config_text import config_text
+from .end_in_time import EndInTime
 from .loss import SparseSkipLoss
 from .memory import keep_memory
 from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
-from .schedule import EndInTime, EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
 
 __all__ = [
     "AugmentBatch",

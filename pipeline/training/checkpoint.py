@@ -21,6 +21,7 @@ from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
 from .summary import SUMMARY, write_summary
+from .time_plan import LEAST
 
 __all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
 
@@ -39,11 +40,11 @@ class ResumableCheckpoint:
     """Save the last state and the best weights after every epoch; on request, resume from the last state.
 
     ``last.pt`` holds the network, optimiser, schedule, gradient scaler, epoch, iteration, and the best metric with its
-    epoch. MONAI's ``CheckpointSaver`` and ``CheckpointLoader`` do not restore the best metric, so the first validation
-    after a resume would overwrite a better model. ``model.pt`` holds the weights of the best validation, or their
-    average if there is one. Both files are written under a temporary name and renamed, so a kill leaves no partial
-    file. Both load with ``weights_only=True``. ``last.pt``, and ``model.json`` next to ``model.pt``, contain the spec
-    of the network.
+    epoch; with a time limit also the seconds used, so that a resumed training has what is left. MONAI's
+    ``CheckpointSaver`` and ``CheckpointLoader`` do not restore the best metric, so the first validation after a resume
+    would overwrite a better model. ``model.pt`` holds the weights of the best validation, or their average if there is
+    one. Both files are written under a temporary name and renamed, so a kill leaves no partial file. Both load with
+    ``weights_only=True``. ``last.pt``, and ``model.json`` next to ``model.pt``, contain the spec of the network.
 
     ``training.json`` summarises the training, for choosing among several: see :func:`.summary.write_summary`.
 
@@ -130,6 +131,9 @@ class ResumableCheckpoint:
             state["identity"] = self.identity
         if engine.scaler is not None:
             state["scaler"] = engine.scaler.state_dict()
+        if getattr(engine.state, "minutes", None):
+            state["seconds"] = engine.state.seconds_used
+            state["val_cases"] = getattr(engine.state, "val_cases", None)
         best = weights
         if self.average is not None:
             state["average"] = best = self.average.state_dict()
@@ -179,17 +183,35 @@ class ResumableCheckpoint:
         if engine.scaler is not None and "scaler" in state:
             engine.scaler.load_state_dict(state["scaler"])
         engine.state.epoch = state["epoch"]
-        engine.state.iteration = state["iteration"]
+        # An epoch that a time limit cut short counts as a whole one: Ignite would begin the next one in its middle.
+        length = engine.state.epoch_length or 1
+        engine.state.iteration = -(-state["iteration"] // length) * length
         self.validator.state.best_metric = state["best_metric"]
         self.validator.state.best_metric_epoch = state["best_epoch"]
         best = self.validator.state
         known = f"best so far {best.best_metric:.4f}" if best.best_metric_epoch > 0 else "no validation so far"
         logger.info(f"resuming after epoch {engine.state.epoch}, {known}: {path}")
-        if engine.state.epoch >= engine.state.max_epochs:
+        has_time = self._has_time_left(engine, float(state.get("seconds", 0.0)), state.get("val_cases"))
+        if has_time and engine.state.epoch >= engine.state.max_epochs:
             # Ignite finds that no epoch is left and ends the run normally.
             logger.warning(
                 f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; raise --epochs"
             )
+
+    def _has_time_left(self, engine: Engine, seconds: float, cases: int | None) -> bool:
+        """Give a training with a time limit the time that its earlier parts left, if it is more than 5 %."""
+        minutes = getattr(engine.state, "minutes", None)
+        if minutes is None:
+            return True
+        engine.state.seconds_before = seconds
+        if cases is not None:
+            engine.state.val_cases = cases
+        if seconds < LEAST * 60 * minutes:
+            logger.info(f"{seconds / 60:.3g} of {minutes:g} minutes are used")
+            return True
+        engine.state.max_epochs = engine.state.epoch
+        logger.warning(f"nothing left to do: {seconds / 60:.3g} of {minutes:g} minutes are used; raise --minutes")
+        return False
 
     def _check_optimizer(self, path: Path, state: dict[str, Any]) -> None:
         expected = type(self.optimizer).__qualname__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,9 +17,11 @@ import torch
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
+from ..data.errors import InputError
 from ..files import write_text
 from ..quiet import is_not_interrupt
 from .checkpoint import HISTORY, LAST
+from .unfound_labels import UnfoundLabels
 
 __all__ = ["Progress"]
 
@@ -31,6 +34,7 @@ class Progress:
     Columns of ``history.csv``, one row per epoch: epoch, train_loss (mean over the epoch's steps), val_mean_dice and
     val_dice_<label> (empty without validation; nan for a label that is in no case), learning_rate (of the epoch),
     seconds (of the epoch with its validation), elapsed_seconds (of the training, resumes included), samples_seen.
+    With a time limit (:class:`~pipeline.training.EndInTime`) also val_cases, the number of cases that were validated.
     The file is rewritten after each epoch and renamed into place. A resume drops the rows of epochs after the
     checkpoint.
 
@@ -39,22 +43,32 @@ class Progress:
         validator: the evaluator that holds the validation's metrics.
         labels: name and value of every label, background (0) included.
         per_label_metric: name of the validator's metric that holds one Dice per foreground label.
+        planned_threads: threads of the CPU that the plan was timed with; None for a GPU, or if it is not known.
     """
 
     def __init__(
-        self, folder: str | Path, *, validator: Engine, labels: Mapping[str, int], per_label_metric: str
+        self,
+        folder: str | Path,
+        *,
+        validator: Engine,
+        labels: Mapping[str, int],
+        per_label_metric: str,
+        planned_threads: int | None = None,
     ) -> None:
         self.path = Path(folder) / HISTORY
         self.validator = validator
         self.per_label_metric = per_label_metric
         self.labels = [name for name, value in sorted(labels.items(), key=lambda item: item[1]) if value != 0]
+        self.planned_threads = planned_threads
         self.rows: list[dict[str, Any]] = []
+        self._unfound = UnfoundLabels(self.labels)
         self._bar: tqdm[Any] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
         for each in (engine, self.validator):
             each.logger.addFilter(is_not_interrupt)
+            each.logger.addFilter(_is_not_explained)
         if engine.state.rank != 0:
             return
         engine.add_event_handler(Events.STARTED, self._start)
@@ -67,11 +81,21 @@ class Progress:
     def _start(self, engine: Engine) -> None:
         logger.info(
             f"training on {len(engine.data_loader.dataset)} cases, validating on "
-            f"{len(self.validator.data_loader.dataset)}; {engine.state.device}, "
+            f"{len(self.validator.data_loader.dataset)}; {_device_text(engine)}, "
             f"{getattr(engine.inferer, 'precision', 'float32')}; {self.path.parent}"
         )
+        self._compare_threads(engine)
         self._run_started = time.monotonic()
         self._epochs_of_this_run = 0
+
+    def _compare_threads(self, engine: Engine) -> None:
+        threads = torch.get_num_threads()
+        if engine.state.device.type != "cpu" or self.planned_threads in (None, threads * idist.get_world_size()):
+            return
+        logger.warning(
+            f"this training computes with {_count(threads, 'thread')}, and its plan was timed with "
+            f"{self.planned_threads}: it may see more or fewer patches than planned. Set OMP_NUM_THREADS in both"
+        )
 
     def _start_epoch(self, engine: Engine) -> None:
         if self._epochs_of_this_run == 0 and not self.rows:
@@ -105,17 +129,43 @@ class Progress:
             **self._validation(epoch),
             "learning_rate": f"{self._learning_rate:.6g}",
             "seconds": round(seconds, 2),
-            "elapsed_seconds": round(float(previous["elapsed_seconds"]) + seconds, 2),
+            "elapsed_seconds": round(self._elapsed(engine, float(previous["elapsed_seconds"]) + seconds), 2),
             "samples_seen": int(previous["samples_seen"]) + self._samples,
         }
+        if hasattr(engine.state, "minutes"):
+            row["val_cases"] = getattr(engine.state, "val_cases", "") if row["val_mean_dice"] != "" else ""
         self.rows.append(row)
         _write_rows(self.path, self.rows)
         self._epochs_of_this_run += 1
         per_epoch = (time.monotonic() - self._run_started) / self._epochs_of_this_run
-        left = timedelta(seconds=round(per_epoch * (engine.state.max_epochs - epoch)))
+        seconds_left = per_epoch * (engine.state.max_epochs - epoch)
+        if _is_timed(engine):
+            seconds_left = min(seconds_left, max(60 * engine.state.minutes - engine.state.seconds_used, 0.0))
+        left = timedelta(seconds=round(seconds_left))
         logger.info(
             f"{_epoch_text(engine)}  loss {row['train_loss']:.4f}  {self._dice_text(row)}{seconds:.1f} s  {left} left"
         )
+        self._report_unfound(engine, row)
+
+    def _elapsed(self, engine: Engine, of_epochs: float) -> float:
+        """Return the seconds of the training; with a time limit, those that it counts, between epochs as well."""
+        if not hasattr(engine.state, "seconds_used"):
+            return of_epochs
+        if self._epochs_of_this_run == 0:
+            # An earlier part without a time limit has not counted its seconds.
+            counted = engine.state.seconds_before > 0 or not self.rows
+            self._uncounted = 0.0 if counted else float(self.rows[-1]["elapsed_seconds"])
+        return float(self._uncounted + engine.state.seconds_used)
+
+    def _report_unfound(self, engine: Engine, row: Mapping[str, Any], *, is_last: bool = False) -> None:
+        if row["val_mean_dice"] == "":
+            return
+        self._unfound.add({name: float(row[f"val_dice_{name}"]) for name in self.labels})
+        share = max(getattr(engine.state, "share", 0.0), engine.state.epoch / engine.state.max_epochs)
+        cases = int(row.get("val_cases") or len(self.validator.data_loader.dataset))
+        warning = self._unfound.warn(share, cases=cases, is_last=is_last)
+        if warning:
+            logger.warning(warning)
 
     def _validation(self, epoch: int) -> dict[str, Any]:
         columns = ["val_mean_dice", *(f"val_dice_{name}" for name in self.labels)]
@@ -131,7 +181,9 @@ class Progress:
         if row["val_mean_dice"] == "":
             return ""
         best = f"best {self.validator.state.best_metric:.4f} at epoch {self.validator.state.best_metric_epoch}"
-        return f"validation Dice {row['val_mean_dice']:.4f} ({best})  "
+        whole = len(self.validator.data_loader.dataset)
+        some = f" on {row['val_cases']} of {whole} cases" if int(row.get("val_cases") or whole) < whole else ""
+        return f"validation Dice {row['val_mean_dice']:.4f}{some} ({best})  "
 
     def _end(self, engine: Engine) -> None:
         self._close_bar()
@@ -141,6 +193,10 @@ class Progress:
                 f"best validation Dice {float(self.validator.state.best_metric):.4f} at epoch {best}; "
                 f"best weights, last checkpoint and curve are in {self.path.parent}"
             )
+
+        validated = [row for row in self.rows if row["val_mean_dice"] != ""]
+        if validated and self._epochs_of_this_run > 0:
+            self._report_unfound(engine, validated[-1], is_last=True)
 
     def _fail(self, engine: Engine, error: BaseException) -> None:
         self._close_bar()
@@ -162,12 +218,31 @@ class Progress:
 
 
 def _epoch_text(engine: Engine) -> str:
-    """Return the epoch and what is known of their number, such as "epoch 8/60" or "epoch 8, about 22 in 15 min"."""
+    """Return the epoch, of how many or in what time, such as "epoch 8/60" or "epoch 8, 3.2 of 15 min"."""
     state = engine.state
-    is_shortened = getattr(state, "is_shortened", False)
-    if is_shortened is False or state.epoch == state.max_epochs:
-        return f"epoch {state.epoch}/{state.max_epochs}"
-    return f"epoch {state.epoch}, {'about' if is_shortened else 'at most'} {state.max_epochs} in {state.minutes:g} min"
+    if _is_timed(engine):
+        digits = 1 if state.minutes >= 2 else 2
+        return f"epoch {state.epoch}, {state.seconds_used / 60:.{digits}f} of {state.minutes:g} min"
+    return f"epoch {state.epoch}/{state.max_epochs}"
+
+
+def _is_not_explained(_: logging.LogRecord) -> bool:
+    """Reject the errors that Ignite logs for an error of the input, whose message is printed once at the end."""
+    return not isinstance(sys.exc_info()[1], InputError)
+
+
+def _is_timed(engine: Engine) -> bool:
+    """Return whether the training ends by the clock: see `EndInTime`."""
+    return bool(getattr(engine.state, "is_timed", False))
+
+
+def _device_text(engine: Engine) -> str:
+    device = engine.state.device
+    return f"{device} with {_count(torch.get_num_threads(), 'thread')}" if device.type == "cpu" else str(device)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
@@ -179,7 +254,9 @@ def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[-1]), lineterminator="\n")
+    # An earlier part of a resumed training may have had no time limit, or this one has none.
+    names = dict.fromkeys(name for row in (rows[-1], rows[0]) for name in row)
+    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

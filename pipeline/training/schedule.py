@@ -1,11 +1,9 @@
-"""Handlers that seed a training's epochs, validate its last epoch, and decide when it ends."""
+"""Handlers that seed a training's epochs, validate its last epoch, and stop it without progress."""
 
 from __future__ import annotations
 
 import logging
 import random
-import time
-from typing import Any
 
 import ignite.distributed as idist
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data.utils import set_rnd
 
-__all__ = ["EndInTime", "EpochSeed", "StopWithoutProgress", "ValidateLastEpoch"]
+__all__ = ["EpochSeed", "StopWithoutProgress", "ValidateLastEpoch"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,76 +78,6 @@ class ValidateLastEpoch:
             self.validator.run(epoch)
 
 
-class EndInTime:
-    """End a training, and its learning rate schedule, within a number of minutes.
-
-    After every epoch it estimates how many more epochs fit, from the time that epochs and validations took so far. If
-    fewer fit than ``epochs``, it lowers the number of epochs of the trainer and of the schedule. The clock starts with
-    this run, after the data were read. A resumed training gets the full minutes again. How many epochs fit depends on
-    the machine, so two such trainings differ. Set ``epochs`` instead for a reproducible training.
-
-    For :class:`~pipeline.training.Progress`, ``engine.state.minutes`` is the limit, and ``engine.state.is_shortened``
-    says whether it lowered the number of epochs (None before the first estimate).
-
-    Args:
-        minutes: more than 0, or None for no limit.
-        lr_scheduler: MONAI's ``WarmupCosineSchedule``, in epochs. Its warm-up is limited to a quarter of its length.
-
-    Raises:
-        ValueError: minutes is not above 0.
-    """
-
-    def __init__(self, minutes: float | None, lr_scheduler: Any) -> None:
-        if minutes is not None and minutes <= 0:
-            msg = f"minutes is {minutes}; expected a number above 0, or None for no limit"
-            raise ValueError(msg)
-        self.minutes = minutes
-        self.lr_scheduler = lr_scheduler
-        self._validation = 0.0
-        self._epochs: list[float] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register with a MONAI trainer: after its ``ValidationHandler``, before handlers of the last epoch."""
-        if self.minutes is None:
-            return
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Lower the number of epochs to the number that fits."""
-        now = time.monotonic()
-        self._epochs.append(self._last_step - self._epoch_started)
-        self._validation = max(self._validation, now - self._last_step)
-        elapsed = now - self._started
-        # The last epoch is always validated: reserve the time for it.
-        left = 60 * float(self.minutes or 0) - elapsed - self._validation
-        per_epoch = max(elapsed / len(self._epochs), *self._epochs[-3:])
-        # The slowest process decides, because all must end with the same epoch.
-        last = engine.state.epoch + int(idist.all_reduce(max(left / per_epoch, 0.0), "MIN"))
-        engine.state.max_epochs = min(last, self._asked)
-        engine.state.is_shortened = last < self._asked
-        # Recomputed after every epoch: a slow first epoch must not shorten the training for good.
-        self.lr_scheduler.t_total = last if last < self._asked else self._length
-        # A warm-up longer than the training would leave no time for the rate to fall.
-        self.lr_scheduler.warmup_steps = min(self._warmup, self.lr_scheduler.t_total // 4)
-
-    def _start(self, engine: Engine) -> None:
-        self._asked = engine.state.max_epochs
-        engine.state.minutes = self.minutes
-        engine.state.is_shortened = None  # not known before the first epoch has ended
-        self._length, self._warmup = self.lr_scheduler.t_total, self.lr_scheduler.warmup_steps
-        self._started = time.monotonic()
-        self._epochs = []
-
-    def _start_epoch(self, _: Engine) -> None:
-        self._epoch_started = time.monotonic()
-
-    def _step(self, _: Engine) -> None:
-        self._last_step = time.monotonic()
-
-
 class StopWithoutProgress:
     """End the training when the validation's key metric has not improved for a number of epochs.
 
@@ -160,12 +88,12 @@ class StopWithoutProgress:
 
     Args:
         validator: MONAI evaluator that a ``ValidationHandler`` runs, with a key metric.
-        patience: epochs without improvement after which to stop. 0 never stops.
+        patience: epochs without improvement after which to stop. 0 or None never stops.
     """
 
-    def __init__(self, validator: Engine, patience: int) -> None:
+    def __init__(self, validator: Engine, patience: int | None) -> None:
         self.validator = validator
-        self.patience = patience
+        self.patience = patience or 0
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""

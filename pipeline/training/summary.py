@@ -22,6 +22,8 @@ def write_summary(
 ) -> None:
     """Write ``training.json``: fold, seed, skip, epochs done and planned, the best validation, finished or not.
 
+    The planned epochs are None as long as a time limit decides.
+
     Args:
         folder: of the training.
         trainer: the engine of the training.
@@ -33,9 +35,14 @@ def write_summary(
     summary = {
         **{key: identity[key] for key in _IDENTITY if identity and key in identity},
         "epochs": trainer.state.epoch,
-        "planned": trainer.state.max_epochs,
+        "planned": None if _ends_by_clock(trainer) else trainer.state.max_epochs,
         "best_dice": float(validator.state.best_metric) if best > 0 else None,
         "best_epoch": best if best > 0 else None,
         "finished": finished,
     }
     write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def _ends_by_clock(trainer: Engine) -> bool:
+    """Return whether the number of epochs is open: see `EndInTime`."""
+    return getattr(trainer.state, "is_timed", False) and trainer.state.epoch < trainer.state.max_epochs

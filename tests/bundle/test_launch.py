@@ -197,11 +197,11 @@ def test_evaluates_the_training_of_the_fold_or_else_the_bundles_own(bundle: Path
     assert launch.note == "weights: shapes/models/model.pt, the bundle's own\n"
     assert launch.command == (
         "python -m monai.bundle run evaluating --config_file "
-        "\"['shapes/configs/train.json','shapes/configs/evaluate.json']\" --fold 1"
+        "\"['shapes/configs/train.json','shapes/configs/evaluate.json']\" --fold 1 --runtime auto"
     )
     trained.touch()
     launch = launched("--fold 1", "evaluate")
-    assert launch.command.endswith(" --fold 1 --checkpoint shapes/runs/fold_1/model.pt")
+    assert launch.command.endswith(" --fold 1 --runtime auto --checkpoint shapes/runs/fold_1/model.pt")
     assert launch.note.startswith("weights: shapes/runs/fold_1/model.pt, of the only fold-1 training fold_1 (fold 1, ")
     # Fold 0 has no training of its own.
     assert "the bundle's own" in launched("", "evaluate").note
@@ -237,9 +237,9 @@ def test_a_training_by_its_name_or_path_is_measured_on_its_own_fold(bundle: Path
         trained(bundle, name, fold=fold)
     for named in ("long", "shapes/runs/long", "shapes/runs/long/model.pt"):
         launch = launched(f"--training {named}", "evaluate")
-        assert launch.settings == {"fold": "2", "checkpoint": "shapes/runs/long/model.pt"}
+        assert launch.settings == {"fold": "2", "checkpoint": "shapes/runs/long/model.pt", "runtime": "auto"}
         assert launch.note.startswith("weights: shapes/runs/long/model.pt, of training long (fold 2, ")
-        assert launch.command.endswith(" --fold 2 --checkpoint shapes/runs/long/model.pt")
+        assert " --fold 2 --checkpoint shapes/runs/long/model.pt" in launch.command.replace(" --runtime auto", "")
     assert launched("--training long --fold 2", "evaluate").settings["fold"] == "2"
     assert "found a training of fold 2" in refusal("--training long --fold 0", "evaluate")
     assert "found --checkpoint as well" in refusal("--training long --checkpoint m.pt", "evaluate")
@@ -269,7 +269,10 @@ def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
     folder.mkdir()
     for name in ("model.pt", "last.pt"):
         (folder / name).touch()
-    (folder / "history.csv").write_text("epoch,val_mean_dice\n1,0.5\n2,\n3,0.75\n4,0.625\n")
+    # A higher Dice in the history may be of fewer cases.
+    (folder / "history.csv").write_text("epoch,val_mean_dice\n1,0.5\n2,0.9\n3,0.75\n4,0.625\n")
+    summary = {"epochs": 4, "best_dice": 0.75, "best_epoch": 3}
+    (folder / "training.json").write_text(json.dumps(summary))
     assert launch.outcome() == (
         "best weights: run/model.pt  (validation Dice 0.7500, epoch 3 of 4)\n"
         "last state:   run/last.pt\n"
@@ -299,3 +302,18 @@ def test_an_interrupted_training_says_how_to_go_on() -> None:
     assert launch.resume_hint() == (
         "continue with: lightskip train shapes --ckpt_dir run --epochs 4 --resume True --processes 2\n"
     )
+
+
+def test_the_runtime_of_an_evaluation_is_checked_before_anything_starts(bundle: Path) -> None:
+    trained(bundle, "fold_0", fold=0)
+    assert launched("", "evaluate").settings["runtime"] == "auto"
+    assert launched("--runtime pytorch", "evaluate").settings["runtime"] == "pytorch"
+    assert "found nonsense; expected one of auto, pytorch, openvino" in refusal("--runtime nonsense", "evaluate")
+    config = bundle / "configs" / "evaluate.json"
+    content = json.loads(config.read_text())
+    # Configs of earlier versions have no runtime.
+    for key in ("runtime", "runtime_choice"):
+        del content[key]
+    config.write_text(json.dumps(content))
+    assert "runtime" not in launched("", "evaluate").settings
+    assert "lightskip render shapes" in refusal("--runtime openvino", "evaluate")

@@ -249,6 +249,13 @@ def test_nearest_sizes_are_told_by_axis(tmp_path: Path, size: str, divisor: str,
         ("skip: sat", "skip: {skp: sat}", "skip", r"skip\.skp is not a key of a plan"),
         ("skip: sat", "skip: ../sat", "skip", r"skip .*found '\.\./sat'"),
         ("val_interval: 5", "val_interval: 500", "  val", r"training\.val_interval must be at most the 100 epochs"),
+        ("  epochs: 100\n", "", "training", r"training\.minutes must be a number where there are no epochs"),
+        (
+            "  epochs: 100\n",
+            "  minutes: 5\n",
+            "  warmup_epochs",
+            r"training\.warmup_epochs needs epochs; without them leave it out",
+        ),
         ("  seed: 0\n", "", "training", r"training\.seed is missing"),
         (
             "batch: 2",

@@ -217,6 +217,15 @@ def test_last_epoch_is_validated(epochs, val_interval, expected, read):
     assert parser.get_parsed_content("val_interval") == expected
 
 
+def test_a_time_limit_becomes_a_number_of_epochs(read):
+    plan = load_plan(BUNDLES[0])
+    lengths = {"epochs": None, "minutes": 5.0, "val_interval": None, "warmup_epochs": None}
+    training = plan.training.model_copy(update=lengths)
+    parser = read(exported(BUNDLES[0], changed(plan, training=training)), "train")
+    assert [parser.get_parsed_content(key) for key in ("epochs", "val_interval", "warmup_epochs")] == [100, 5, 4]
+    assert "minutes" not in parser
+
+
 def files(folder: Path, *names: str) -> list[str]:
     folder.mkdir(parents=True)
     for name in names:

@@ -14,7 +14,14 @@ from monai.transforms import AsDiscreted
 
 from pipeline.evaluation import PresentDice
 from pipeline.networks import VNet
-from pipeline.training import EpochSeed, Progress, ResumableCheckpoint, StopWithoutProgress, ValidateLastEpoch
+from pipeline.training import (
+    EndInTime,
+    EpochSeed,
+    Progress,
+    ResumableCheckpoint,
+    StopWithoutProgress,
+    ValidateLastEpoch,
+)
 
 LABELS = {"large": 2, "background": 0, "small": 1}  # not in the order of their values
 
@@ -86,6 +93,8 @@ def make_training(tmp_path):
         identity=None,
         validate_last=False,
         average=None,
+        planned_threads=None,
+        minutes=None,
     ):
         network = network or tiny_network()
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
@@ -118,9 +127,16 @@ def make_training(tmp_path):
             decollate=False,
             train_handlers=[
                 EpochSeed(0),
-                ValidationHandler(interval=interval, validator=validator),
+                *([ValidationHandler(interval=interval, validator=validator)] if minutes is None else []),
+                EndInTime(minutes, schedule, fill=True, validator=validator),
                 *([ValidateLastEpoch(validator, interval)] if validate_last else []),
-                Progress(tmp_path, validator=validator, labels=LABELS, per_label_metric="val_label_dice"),
+                Progress(
+                    tmp_path,
+                    validator=validator,
+                    labels=LABELS,
+                    per_label_metric="val_label_dice",
+                    planned_threads=planned_threads,
+                ),
                 LrScheduleHandler(schedule, print_lr=False),
                 checkpoint,
                 StopWithoutProgress(validator, patience),

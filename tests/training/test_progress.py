@@ -144,14 +144,20 @@ def test_nothing_temporary_is_left(make_training, tmp_path):
 def test_lines_tell_what_is_best_and_the_time_left(make_training, caplog, tmp_path):
     caplog.set_level(logging.INFO, logger="pipeline.training.progress")
     make_training(epochs=3, planned=[0.5, 0.7, 0.6]).trainer.run()
-    lines = [record.getMessage() for record in caplog.records if record.name == "pipeline.training.progress"]
-    assert lines[0].startswith("training on 5 cases, validating on 2; cpu, float32; ")
+    # A network without a training finds not all labels.
+    messages = [record.getMessage() for record in caplog.records if record.name == "pipeline.training.progress"]
+    lines = [message for message in messages if "found" not in message]
+    assert lines[0].startswith("training on 5 cases, validating on 2; cpu with ")
     assert [line[: len("epoch 1/3")] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "validation Dice 0.7000 (best 0.7000 at epoch 2)" in lines[2]
     assert "validation Dice 0.6000 (best 0.7000 at epoch 2)" in lines[3]
     assert lines[3].endswith("0:00:00 left")
     assert lines[4].startswith("best validation Dice 0.7000 at epoch 2; ")
     assert lines[4].endswith(str(tmp_path))
+
+
+def warnings_in(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("part", ["trainer", "validator"])
@@ -165,7 +171,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_resume(make_training, caplog, tmp_p
     getattr(training, part).add_event_handler("ITERATION_STARTED", interrupt)
     with pytest.raises(KeyboardInterrupt):
         training.trainer.run()
-    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    [line] = [message for message in warnings_in(caplog) if "not found" not in message]
     assert line == (
         f"training interrupted in epoch 2; resume with --resume True (last checkpoint: {tmp_path / 'last.pt'})"
     )
@@ -180,29 +186,72 @@ def test_ctrl_c_before_the_first_checkpoint_offers_no_resume(make_training, capl
     training.trainer.add_event_handler("ITERATION_STARTED", interrupt)
     with pytest.raises(KeyboardInterrupt):
         training.trainer.run()
-    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    [line] = [message for message in warnings_in(caplog) if "not found" not in message]
     assert line == "training interrupted in epoch 1, before its first checkpoint: start it again"
 
 
-def test_with_minutes_the_number_of_epochs_is_called_an_estimate(make_training, caplog):
+def test_with_a_time_limit_lines_have_minutes_and_the_history_has_cases(make_training, history, caplog):
     caplog.set_level(logging.INFO, logger="pipeline.training.progress")
-    training = make_training(epochs=5)
-    # As EndInTime sets it: not known yet, all epochs seem to fit, then four, and the fourth is the last.
-    found = {1: (5, None), 2: (5, False), 3: (4, True), 4: (4, True)}
+    training = make_training(epochs=3, interval=2)
 
-    def shorten(engine):
-        engine.state.minutes = 15.0
-        engine.state.max_epochs, engine.state.is_shortened = found[engine.state.epoch]
+    # As EndInTime sets it.
+    def begin(engine):
+        engine.state.minutes, engine.state.seconds_before = 15.0, 0.0
+        engine.state.seconds_used = 300.0 * engine.state.epoch
+        engine.state.is_timed = engine.state.epoch < 3
+        engine.state.val_cases = 1
 
-    training.trainer.add_event_handler("EPOCH_STARTED", shorten)
+    training.trainer.add_event_handler("EPOCH_STARTED", begin)
     training.trainer.run()
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch ")]
     assert [line.partition("  ")[0] for line in lines] == [
-        "epoch 1, at most 5 in 15 min",
-        "epoch 2/5",
-        "epoch 3, about 4 in 15 min",
-        "epoch 4/4",
+        "epoch 1, 5.0 of 15 min",
+        "epoch 2, 10.0 of 15 min",
+        "epoch 3/3",
     ]
+    assert " on 1 of 2 cases (best " in lines[1]
+    assert list(history()[0]) == [*COLUMNS, "val_cases"]
+    assert [row["val_cases"] for row in history()] == ["", "1", ""]
+    assert column(history(), "elapsed_seconds") == [300, 600, 900]
+
+
+def test_a_resume_without_the_time_limit_keeps_the_columns(make_training, history):
+    training = make_training(epochs=1)
+
+    def begin(engine):
+        engine.state.minutes, engine.state.seconds_before = 15.0, 0.0
+        engine.state.seconds_used, engine.state.val_cases = 300.0, 2
+
+    training.trainer.add_event_handler("EPOCH_STARTED", begin)
+    training.trainer.run()
+    make_training(epochs=2, resume=True).trainer.run()
+    assert [row["val_cases"] for row in history()] == ["2", ""]
+    assert column(history(), "elapsed_seconds")[1] > 300
+
+
+def test_another_number_of_threads_than_planned_is_reported(make_training, caplog):
+    threads = torch.get_num_threads()
+    make_training(epochs=1, planned_threads=threads).trainer.run()
+    assert "its plan was timed" not in caplog.text
+    make_training(epochs=1, planned_threads=threads + 1).trainer.run()
+    assert f"its plan was timed with {threads + 1}: " in caplog.text
+
+
+class NothingFound(torch.nn.Module):
+    """Predict the background alone."""
+
+    def forward(self, x):
+        return torch.cat([x * 0 + 1, x * 0, x * 0], dim=1)
+
+
+def test_labels_that_are_not_found_are_reported_in_time_and_at_the_end(make_training, caplog):
+    make_training(epochs=6, average=NothingFound()).trainer.run()
+    messages = warnings_in(caplog)
+    assert len(messages) == 2
+    assert messages[0].startswith(
+        "not found in any of 2 validation cases after 33% of the training: labels small, large."
+    )
+    assert messages[1].startswith("never found in any of 2 validation cases: labels small, large.")
 
 
 def test_an_error_in_a_step_ends_the_training(make_training):

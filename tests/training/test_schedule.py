@@ -1,5 +1,4 @@
 import random
-from types import SimpleNamespace
 
 import ignite.distributed as idist
 import numpy as np
@@ -10,7 +9,7 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, RandGaussianNoised, RandScaleIntensityd
 from torch.utils.data import DistributedSampler
 
-from pipeline.training import EndInTime, EpochSeed, schedule
+from pipeline.training import EpochSeed
 
 NUMBER = "number"
 
@@ -124,77 +123,6 @@ def test_patience_goes_on_over_a_resume(make_training):
     resumed = make_training(epochs=6, planned=planned, patience=3, resume=True)
     resumed.trainer.run()
     assert resumed.trainer.state.epoch == 4
-
-
-class Clock:
-    """A clock that only the test moves."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
-def epochs_in(minutes, *, asked=50, step=10.0, first=10.0, validation=5.0, interval=2, monkeypatch):
-    """Train with two steps an epoch. Return the epochs trained, the seconds taken and the schedule's length."""
-    clock = Clock()
-    monkeypatch.setattr(schedule, "time", clock)
-
-    def work(seconds):
-        clock.now += seconds
-
-    engine = Engine(lambda engine, _: work(first if engine.state.epoch == 1 else step))
-    length = SimpleNamespace(t_total=asked, warmup_steps=4)
-    engine.add_event_handler(Events.EPOCH_COMPLETED(every=interval), lambda: work(validation))
-    EndInTime(minutes, length).attach(engine)
-    engine.run([0, 1], max_epochs=asked)
-    return engine.state.epoch, clock.now - 100, length.t_total
-
-
-@pytest.mark.parametrize("minutes", [1, 3, 10])
-def test_a_training_ends_in_time_with_its_schedule_at_the_end(minutes, monkeypatch):
-    epochs, taken, length = epochs_in(minutes, monkeypatch=monkeypatch)
-    assert length == epochs
-    # Time for the last validation is kept free, and there was none for one more epoch with it.
-    assert taken <= 60 * minutes
-    assert taken + 20 + 2 * 5 > 60 * minutes
-
-
-def test_a_training_that_is_short_enough_stays_as_it_is(monkeypatch):
-    assert epochs_in(60, asked=4, monkeypatch=monkeypatch) == (4, 4 * 20 + 2 * 5, 4)
-    assert epochs_in(None, asked=4, monkeypatch=monkeypatch)[0] == 4
-
-
-def test_a_slow_first_epoch_does_not_shorten_the_training_for_good(monkeypatch):
-    # The first epoch takes 200 s and the others 20 s: after it, 600 s seem to be enough for three.
-    epochs, taken, length = epochs_in(10, asked=14, first=100.0, monkeypatch=monkeypatch)
-    assert (epochs, length) == (14, 14)
-    assert taken <= 600
-
-
-def test_the_warm_up_is_a_quarter_of_a_short_training(monkeypatch):
-    schedule_of = SimpleNamespace(t_total=50, warmup_steps=4)
-    clock = Clock()
-    monkeypatch.setattr(schedule, "time", clock)
-
-    def work(*_):
-        clock.now += 10
-
-    engine = Engine(work)
-    EndInTime(1.5, schedule_of).attach(engine)
-    engine.run([0], max_epochs=50)
-    assert (engine.state.epoch, schedule_of.t_total, schedule_of.warmup_steps) == (9, 9, 2)
-
-
-def test_at_least_one_epoch_is_trained(monkeypatch):
-    assert epochs_in(0.01, monkeypatch=monkeypatch)[0] == 1
-
-
-@pytest.mark.parametrize("minutes", [0, -1])
-def test_minutes_above_zero(minutes):
-    with pytest.raises(ValueError, match="expected a number above 0, or None"):
-        EndInTime(minutes, None)
 
 
 def test_what_seeds_itself_is_told_the_epoch():

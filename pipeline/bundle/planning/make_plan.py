@@ -22,6 +22,7 @@ from .intensity import choose_modality, choose_normalisation
 from .networks import explain_network, find_rule, network_spec
 from .resources import GIB, Resources
 from .schedule import choose_cases_per_step, choose_schedule
+from .short import count_patches_per_case, mirror_if_long
 from .sides import choose_mirror_axes, find_sided_axes
 from .size import Size, choose_size
 from .skips import choose_skip
@@ -45,7 +46,6 @@ class PlannedBundle:
         size: width, patch and batch.
         channels: channels of the encoder's feature maps, finest first.
         memory: estimated memory of the device in training (bytes).
-        hours: estimated hours of training; above the given hours only where these are too few for two epochs.
         to_fill_in: keys that only a person can fill in.
     """
 
@@ -54,7 +54,6 @@ class PlannedBundle:
     size: Size
     channels: tuple[int, ...]
     memory: int
-    hours: float
     to_fill_in: list[str]
 
 
@@ -85,7 +84,8 @@ def make_plan(
 
     Raises:
         InputError: the dataset cannot be trained on (`make_fingerprint`), the spacing leaves hardly any voxels of a
-            scan, there is too little memory for any network, or the network does not take the skip connections.
+            scan, there is too little memory for any network or too little time for a validation, or the network does
+            not take the skip connections.
     """
     fingerprint = make_fingerprint(report)
     modality_choice = (
@@ -122,7 +122,8 @@ def make_plan(
             chosen, size = choose_coarser_spacing(chosen, fingerprint, size, size_at, resources)
         built = build_on_meta(spec(size) | {"skip": skips.argument})
     resources.require_enough(size)
-    schedule, hours = choose_schedule(fingerprint, size, resources)
+    overlap = _choose_overlap(size, fingerprint, chosen.value, resources)
+    schedule = choose_schedule(fingerprint, size, resources, overlap=overlap.value)
     memory = resources.planned_memory(size)
     words = describe(name, dataset, fingerprint, modality_choice.value, network=Networks[network], skip=skips.argument)
     content: Plan = {
@@ -141,9 +142,9 @@ def make_plan(
             size, fingerprint, chosen.value, resources, sided=bool(find_sided_axes(mirror, fingerprint.dims))
         ),
         "window": Choice(size.levels.patch, "voxels; the same as the patch"),
-        "window_overlap": _choose_overlap(size, fingerprint, chosen.value, resources),
+        "window_overlap": overlap,
         "batch": _choose_batch(fingerprint, size, resources),
-        "mirror_axes": mirror,
+        "mirror_axes": mirror_if_long(mirror, fingerprint, count_patches_per_case(fingerprint, size, resources)),
         "class_ratios": _choose_class_ratios(fingerprint),
         "network": explain_network(
             spec(size),
@@ -160,7 +161,7 @@ def make_plan(
             )
         },
     }
-    return PlannedBundle(content, fingerprint, size, built.channels, memory, hours, words.to_fill_in)
+    return PlannedBundle(content, fingerprint, size, built.channels, memory, words.to_fill_in)
 
 
 _ORIENTATION = {

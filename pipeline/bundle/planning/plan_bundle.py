@@ -104,20 +104,21 @@ def _summary_lines(
         f"wrote {bundle}/plan.yaml, with a reason for every choice",
         f"  patch {' x '.join(map(str, size.levels.patch))}, {size.batch} patches per step, channels "
         f"{'-'.join(map(str, planned.channels))}; training takes about {planned.memory / GIB:.2g} GiB on "
-        f"{resources.device} and {planned.hours:.2g} hours",
+        f"{resources.device} and {60 * resources.hours:.3g} minutes{_threads_text(resources)}",
     ]
     problems = Counter(finding["kind"] for finding in findings if finding["severity"] == "problem")
     if problems:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(problems.items()))
         lines.append(f"  problems in the dataset: {kinds}; unreadable cases were left out")
         lines.append("  correct them before training, which refuses cases with a problem: `lightskip check` lists them")
-    if planned.hours > resources.hours:
-        lines.append(
-            f"  {resources.hours:g} hours are too few for two epochs and a validation: training stops after one or two"
-        )
     if planned.to_fill_in:
         lines.append(f"fill in by hand: {', '.join(planned.to_fill_in)} in plan.yaml, and docs/")
         lines.append(f"  then: lightskip render {bundle}")
     where = "" if "folder" in dataset.described else f" --dataset_dir {dataset.folder}"
     lines.append(f"next: lightskip train {bundle}{where}")
     return lines
+
+
+def _threads_text(resources: Resources) -> str:
+    threads = resources.threads
+    return f", timed with {threads} thread{'s' * (threads > 1)} (OMP_NUM_THREADS)" if threads else ""

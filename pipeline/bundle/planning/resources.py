@@ -105,10 +105,15 @@ class Resources:
             self._paces[key] = measure_pace(spec(size), size.levels.divisor, device=self.device)
         return self._paces[key] * size.voxels
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of the CPU with which patches are timed, and with which training computes too; None on a GPU."""
+        return torch.get_num_threads() if self.device == "cpu" else None
+
     def pace_source(self) -> str:
         """Return the source of the seconds per patch, in words."""
-        if self.device == "cpu":
-            threads = torch.get_num_threads()
+        threads = self.threads
+        if threads is not None:
             return f"timed on this machine with {threads} thread{'s' * (threads > 1)}"
         if torch.cuda.is_available():
             return "timed on this machine's GPU"

@@ -1,4 +1,4 @@
-"""Choose the length of the training, as many epochs as the hours allow, its learning rate and its warm-up."""
+"""Choose the length of the training, which is the given time, and what it does in that time."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from ...data.errors import InputError
 from .choice import Choice
 from .fingerprint import Fingerprint
 from .geometry import count_windows, shape_at
 from .resources import Resources
-from .size import PATCHES, TIME_SHARE, Size
+from .size import Size
 
 __all__ = ["choose_cases_per_step", "choose_schedule"]
 
-_MAX_VALIDATIONS = 18
-# Share of the hours for all validations.
-_VALIDATION_SHARE = 1 / 3
 # Time of a patch in a validation, as a share of its time in a training step.
 _FORWARD_SHARE = 0.35
-_WARM_UP = 0.045
-_MAX_EPOCHS = 2000
+# The training spreads at most this number of validations, and takes fewer cases for those in between where all cases
+# would take more than this share of the time: see pipeline.training.time_plan.
+_MAX_VALIDATIONS, _VALIDATION_SHARE, _MIN_BETWEEN = 18, 0.15, 0.05
 _MIN_CASES = 2
-# For counting a validation's windows; the plan's overlap may be smaller.
-_OVERLAP = 0.5
 
 
 def choose_cases_per_step(fingerprint: Fingerprint, size: Size, resources: Resources) -> int:
@@ -40,46 +37,59 @@ def _count_training_cases(fingerprint: Fingerprint) -> int:
     return fingerprint.cases - fingerprint.largest_fold
 
 
-def choose_schedule(fingerprint: Fingerprint, size: Size, resources: Resources) -> tuple[dict[str, Any], float]:
-    """Choose the epochs and the other settings of the schedule.
+def choose_schedule(
+    fingerprint: Fingerprint, size: Size, resources: Resources, *, overlap: float = 0.5
+) -> dict[str, Any]:
+    """Choose the time, what is expected of it, and the other settings of the schedule.
+
+    Args:
+        fingerprint: the dataset.
+        size: width, patch and batch.
+        resources: hours, and the speed of a training with that size.
+        overlap: of the windows of a validation.
 
     Returns:
-        The plan's ``training``, and the estimated hours.
+        The plan's ``training``.
+
+    Raises:
+        InputError: the hours are too few for a step and a validation.
     """
     cases = _count_training_cases(fingerprint)
     batch = choose_cases_per_step(fingerprint, size, resources)
     samples = size.batch // batch
-    # An incomplete step is left out of an epoch.
-    patches = cases // batch * batch * samples
-    per_patch = resources.seconds_of(size)
-    per_epoch = patches * per_patch
-    seconds = resources.hours * 3600 * TIME_SHARE
-    validation = (
-        fingerprint.largest_fold * _count_patches_per_scan(fingerprint, size, resources) * per_patch * _FORWARD_SHARE
+    # The number that the reasons show, so that they multiply out.
+    per_patch = float(f"{resources.seconds_of(size):.2g}")
+    windows = _count_patches_per_scan(fingerprint, size, resources, overlap)
+    validation = fingerprint.largest_fold * windows * per_patch * _FORWARD_SHARE
+    seconds = resources.hours * 3600
+    _require_enough(seconds, step=size.batch * per_patch, validation=validation, cases=fingerprint.largest_fold)
+    validations = min(
+        _MAX_VALIDATIONS * validation, max(_VALIDATION_SHARE * seconds, validation + _MIN_BETWEEN * seconds)
     )
-    validations = int(np.clip(seconds * _VALIDATION_SHARE / validation, 1, _MAX_VALIDATIONS))
-    fitting = int((seconds - validations * validation) / per_epoch)
-    # With few cases epochs are short, so that more are allowed.
-    epochs = int(np.clip(fitting, 2, max(_MAX_EPOCHS, -(-PATCHES // patches))))
-    interval = max(1, round(epochs / validations))
-    warmup = max(1, min(round(epochs * _WARM_UP), epochs))
-    times = -(-epochs // interval)
-    hours = (epochs * per_epoch + validations * validation) / 3600
-    source = resources.pace_source()
+    patches = int(max(seconds - validations, size.batch * per_patch) / per_patch)
+    # An incomplete step is left out of an epoch.
+    epochs = patches / (cases // batch * batch * samples)
     return {
         "epochs": Choice(
-            epochs,
-            f"{epochs * patches:,} patches of {cases} case{'s' * (cases > 1)}; about {hours:.2g} h at "
-            f"{per_patch:.2g} s per patch, {source}",
+            None,
+            f"as many as the minutes allow: about {_format(epochs)}, or {patches:,} patches of {cases} "
+            f"case{'s' * (cases > 1)}. At {per_patch:.2g} s per patch these take "
+            f"{_format(patches * per_patch / 60)} minutes; the rest is for validations. "
+            f"{_capitalise(resources.pace_source())}",
         ),
         "minutes": Choice(
             max(round(resources.hours * 60, 2), 0.01),
-            "limit for a slower machine: epochs and schedule are shortened to fit",
+            f"{resources.hours:g} h: learning rate, validations and the end follow the clock, on a faster or slower "
+            "machine, too",
         ),
-        "val_interval": Choice(interval, f"epochs; {times} validation{'s' * (times > 1)}"),
+        "val_interval": Choice(
+            None,
+            "10 to 18 validations at equal distances in time; where all cases take too long, those before the last are "
+            "on some of the cases",
+        ),
         "learning_rate": Choice(5.0e-3, "for Muon, whose step size does not depend on the gradients' size"),
         "weight_decay": Choice(1.0e-2, "kernels only; norms, biases and selection weights do not decay"),
-        "warmup_epochs": Choice(warmup, f"{warmup / epochs:.1%} of the epochs, until the full learning rate"),
+        "warmup_epochs": Choice(None, "4.5 % of the training, until the full learning rate"),
         "average_momentum": Choice(
             0.01,
             "share of each step in the averaged weights, a mean of some hundred steps; they are validated and saved",
@@ -91,12 +101,37 @@ def choose_schedule(fingerprint: Fingerprint, size: Size, resources: Resources) 
             else "patches per case in a step, so that a case is read once for all of them",
         ),
         "cache_rate": resources.cache_rate(size),
-        "early_stop_patience": Choice(epochs, "no early stop: the best epochs come last, at small learning rates"),
+        "early_stop_patience": Choice(None, "no early stop: the best epochs come last, at small learning rates"),
+        "threads": Choice(
+            resources.threads,
+            "of the CPU that timed the patches; training reports another number"
+            if resources.threads
+            else "of no importance on a GPU",
+        ),
         "seed": Choice(0, "of weights, order, crops and augmentation; another seed changes results by chance"),
-    }, hours
+    }
 
 
-def _count_patches_per_scan(fingerprint: Fingerprint, size: Size, resources: Resources) -> int:
+def _require_enough(seconds: float, *, step: float, validation: float, cases: int) -> None:
+    if seconds < step + validation:
+        raise InputError(
+            "--hours",
+            found=f"{seconds / 3600:.2g}, which is {_format(seconds)} s",
+            expected=f"at least {(step + validation) / 3600:.2g}: one step of training takes about {_format(step)} s, "
+            f"and a validation of {cases} case{'s' * (cases > 1)} about {_format(validation)} s",
+            remedy="allow more hours, or choose a coarser --spacing",
+        )
+
+
+def _format(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _count_patches_per_scan(fingerprint: Fingerprint, size: Size, resources: Resources, overlap: float) -> int:
     """Return the cost of validating a scan, in patches: its windows, plus work that depends on its size alone."""
     shape, patch = shape_at(fingerprint, resources.spacing), size.levels.patch
-    return count_windows(shape.tolist(), patch, _OVERLAP) + count_windows(shape.tolist(), patch, 0.0)
+    return count_windows(shape.tolist(), patch, overlap) + count_windows(shape.tolist(), patch, 0.0)

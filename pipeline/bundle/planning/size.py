@@ -10,13 +10,16 @@ import numpy as np
 
 from .levels import Levels, make_levels
 
-__all__ = ["PATCHES", "TIMED_FIRST", "WIDTHS", "Size", "choose_size"]
+__all__ = ["MIN_PATCHES", "PATCHES", "TIMED_FIRST", "WIDTHS", "Size", "choose_size"]
 
 # Patches that a training should see: after these the hippocampus bundle was within 0.002 of its best (docs/speed.md).
 # Not more, so that a plan does not change where the machine is a little slower.
 PATCHES = 12_000
-# Share of the given time for the training: a machine does other things, too.
-TIME_SHARE = 0.9
+# In a short training of the narrowest network, fewer patches of a useful size are worth more than many small ones. Two
+# per step make 600 steps.
+MIN_PATCHES = 1_200
+# Share of the given time for patches; the rest is for validations.
+TIME_SHARE = 0.85
 WIDTHS = (32, 24, 16, 8)
 _MAX_WIDTH = 320
 # A network's time grows at least in proportion to its width. So a wider network is not timed where this estimate is too
@@ -24,7 +27,7 @@ _MAX_WIDTH = 320
 TIMED_FIRST = 16
 # Voxels; a larger patch costs more than it adds.
 _MAX_VOXELS = {2: 512**2, 3: 192**3}
-# Voxels; a wider network is not worth a smaller patch.
+# Voxels; a wider network, or more patches than MIN_PATCHES, is not worth a smaller patch.
 _MIN_VOXELS = {2: 192**2, 3: 48**3}
 # Voxels per side; a smaller patch has too little to learn from, however short the time.
 _MIN_SIDE = {2: 64, 3: 32}
@@ -78,6 +81,8 @@ def choose_size(
 ) -> Size:
     """Choose the widest network whose patch is large enough, and the largest patch for it.
 
+    The time is enough if `PATCHES` fit; for the narrowest network and patches of up to a useful size, `MIN_PATCHES`.
+
     Args:
         shape: voxels per axis of the median scan at the chosen spacing.
         spacing: mm per axis.
@@ -100,6 +105,10 @@ def choose_size(
         floor = min(1.0, _MIN_VOXELS[dims] / size.voxels) if factor > 1 else 1.0
         return seconds(size) * factor * floor * PATCHES <= seconds_limit * TIME_SHARE
 
+    def in_short_time(size: Size) -> bool:
+        is_enough = seconds(size) * MIN_PATCHES <= seconds_limit * TIME_SHARE
+        return in_time(size) or (size.voxels <= _MIN_VOXELS[dims] and is_enough)
+
     def in_memory(size: Size) -> bool:
         return memory(size) <= memory_limit
 
@@ -107,15 +116,17 @@ def choose_size(
         if width > timed_first and not in_time(_make_size(timed_first, start, spacing, ""), width / timed_first):
             continue
         whole = _make_size(width, start, spacing, "nothing" if worth >= 1 else "worth")
-        in_hours = _find_largest(whole, start, spacing, in_time, "time", uncut)
         last = width == widths[-1]
+        fits = in_short_time if last else in_time
+        in_hours = _find_largest(whole, start, spacing, fits, "time", uncut)
         # Time comes first, since it is quicker to estimate.
         if not last and not _is_large_enough(in_hours, dims):
             continue
         # From the same start, so that more memory or time never leads to a smaller patch.
         size = in_hours
         if not in_memory(size):
-            size = _find_largest(whole, start, spacing, lambda each: in_time(each) and in_memory(each), "memory", uncut)
+            both = _require_both(fits, in_memory)
+            size = _find_largest(whole, start, spacing, both, "memory", uncut)
         if last or (_is_large_enough(size, dims) and in_memory(size) and in_time(size)):
             break
     if in_memory(size):
@@ -180,3 +191,7 @@ def _shrink(start: Sequence[int], volume: float, spacing: Sequence[float], uncut
         low, high = (side, high) if np.minimum(mm, np.maximum(longest, side)).prod() < target else (low, side)
     cut = np.maximum(np.minimum(mm, np.maximum(longest, high)), least)
     return [int(m / s + 1e-6) for m, s in zip(cut, spacing, strict=True)]
+
+
+def _require_both(first: Callable[[Size], bool], second: Callable[[Size], bool]) -> Callable[[Size], bool]:
+    return lambda size: first(size) and second(size)

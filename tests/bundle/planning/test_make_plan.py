@@ -124,7 +124,7 @@ def test_every_choice_has_a_reason(case: str, hard: Callable[[str], PlannedBundl
 @pytest.mark.parametrize("case", CASES)
 def test_plans_keep_memory_and_hours(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     assert hard(case).memory <= HARD[case].get("memory", 8) * GB
-    assert hard(case).hours <= HARD[case].get("hours", 1)
+    assert hard(case).content["training"]["minutes"].value == 60 * HARD[case].get("hours", 1)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -161,6 +161,11 @@ def test_hippocampus_is_planned_as_its_bundle_was(hard: Callable[[str], PlannedB
     assert content["skip"] == "sat4"
     assert content["window_overlap"] == 0.5
     assert content["class_ratios"] == [1, 1]
+
+
+def test_a_short_training_is_planned_for_its_time(planned: Callable[..., PlannedBundle]) -> None:
+    assert values(planned(cases=208, shape=(35, 50, 36), hours=0.1).content)["mirror_axes"] == []
+    assert values(planned(cases=208, shape=(35, 50, 36), hours=1).content)["mirror_axes"] == [0, 1, 2]
 
 
 def test_thick_slices_stay_whole_and_unmixed(hard: Callable[[str], PlannedBundle]) -> None:
