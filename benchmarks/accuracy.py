@@ -3,14 +3,15 @@
     python benchmarks/accuracy.py --dataset_dir Task04_Hippocampus --minutes 15 --seeds 0 1 2 --arm concat --arm sum
     python benchmarks/accuracy.py ... --arm sat --arm '["sat", {"maps": 4, "merge": "sum"}]' --arm "MONAI DynUNet"
     python benchmarks/accuracy.py ... --arm "sum: --optimizer#_target_ torch.optim.AdamW --learning_rate 3e-3"
-
+    python benchmarks/accuracy.py ... --arm sum --arm "sum: --train#prepare_batch#mirror_axes []" --shares 1 0.5
     python benchmarks/accuracy.py ... --arm "unet scse" --arm '{"name": "tiramisu", "form": 56, "skip": "sat"}'
 
 Every arm is the bundle's own training with MONAI's runner, with another skip, another network, or one of MONAI's
-networks. More overrides follow a colon. All arms have the same minutes and complete their learning rate schedule in
-them. The result is the last epoch's Dice. The best epoch's would be biased: it would be chosen on the cases that it is
-measured on. Each training has a folder named by its settings and runs once: see `trainings.py`. With several jobs, each
-has its own cores. All arms use the bundle's learning rate, although another may suit MONAI's networks better.
+networks. More overrides follow a colon. All arms have the same minutes, unless `--shares` gives some of them less. They
+complete their learning rate schedule in them. The result is the last epoch's Dice. The best epoch's would be biased: it
+would be chosen on the cases that it is measured on. Each training has a folder named by its settings and runs once: see
+`trainings.py`. With several jobs, each has its own cores. All arms use the bundle's learning rate, although another may
+suit MONAI's networks better.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ def main() -> int:
     content = header("accuracy", options)
     content["remarks"] = {arm: REMARKS[arm] for arm in arms if arm in REMARKS}
     # Seed by seed, so that the arms of one seed run at the same time, under the same load of the machine.
+    shares = options.shares or [1.0] * len(arms)
     wanted = [
-        _training(arm, arms[arm], fold, seed, options)
+        _training(arm, arms[arm], fold, seed, share, options)
         for seed in options.seeds
         for fold in options.folds
-        for arm in arms
+        for arm, share in zip(arms, shares, strict=True)
     ]
     failed = train_missing(wanted, options.runs, jobs=options.jobs)
     folders = {one: name_run_folder(one, options.runs) for one in wanted}
@@ -96,7 +98,9 @@ def _network_overrides(arm: str, bundle: str | Path) -> list[str]:
     return words
 
 
-def _training(arm: str, overrides: tuple[str, ...], fold: int, seed: int, options: argparse.Namespace) -> Training:
+def _training(
+    arm: str, overrides: tuple[str, ...], fold: int, seed: int, share: float, options: argparse.Namespace
+) -> Training:
     return Training(
         bundle=Path(options.bundle).resolve(),
         dataset_dir=options.dataset_dir.resolve(),
@@ -104,7 +108,7 @@ def _training(arm: str, overrides: tuple[str, ...], fold: int, seed: int, option
         overrides=overrides,
         fold=fold,
         seed=seed,
-        minutes=options.minutes or None,
+        minutes=options.minutes * share or None,
         epochs=options.epochs,
         threads=options.threads,
         device=options.device,
@@ -178,6 +182,9 @@ def _options() -> argparse.Namespace:
         f"networks ({', '.join(MONAI_ARMS)}); the others are compared with the first",
     )
     parser.add_argument("--minutes", type=float, default=15, help="limit of each training; 0 for none [%(default)s]")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", help="share of the minutes that each arm has, in the order of the arms [1]"
+    )
     parser.add_argument("--epochs", type=int, default=1000, help="limit of each training [%(default)s]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the trainings [%(default)s]")
     parser.add_argument("--folds", type=int, nargs="+", default=[0], help="folds that validate [%(default)s]")
@@ -188,6 +195,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of trainings [%(default)s]")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "accuracy.json", help="the JSON [%(default)s]")
     options = parser.parse_args()
+    if options.shares and len(options.shares) != len(options.arm):
+        parser.error(f"--shares has {len(options.shares)} numbers for {len(options.arm)} arms")
     options.runs = options.runs.absolute()
     options.threads = options.threads or max(len(list_cores()) // options.jobs, 1)
     if options.jobs * options.threads > len(list_cores()):
