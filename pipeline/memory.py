@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["free_bytes", "give_back", "restart_peak", "status_bytes"]
+__all__ = ["free_bytes", "give_back", "keep_blocks", "restart_peak", "status_bytes"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+# Numbers of glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_MAX_KEPT = 1 << 30  # bytes
 
 
 def status_bytes(key: str) -> int | None:
@@ -39,6 +42,25 @@ def give_back() -> None:
         # musl has no malloc_trim, and keeps no freed memory.
         with suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_blocks() -> bool:
+    """Make malloc keep the blocks that it frees, up to 1 GiB each and together, until `give_back`.
+
+    Otherwise glibc takes each large block from the system and returns it at once, and the system clears its pages when
+    they are written. A prediction asks for blocks of the same sizes again and again.
+
+    Returns:
+        Whether the system's malloc is glibc's and accepted this. With another malloc nothing is done.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        # musl has no mallopt.
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _MAX_KEPT) and mallopt(_M_TRIM_THRESHOLD, _MAX_KEPT))
 
 
 def restart_peak() -> bool:

@@ -1,11 +1,14 @@
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import memory
-from pipeline.memory import free_bytes, give_back, restart_peak, status_bytes
+from pipeline.memory import free_bytes, give_back, keep_blocks, restart_peak, status_bytes
 
 SIZE = 64 << 20
 linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
@@ -59,3 +62,39 @@ def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "absent")
     monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no folder" / "absent")
     assert (status_bytes("VmRSS"), restart_peak()) == (None, False)
+
+
+# Page faults of an array of 40 MB that is made and dropped, in a process of its own, which the setting is for.
+# Huge pages, which some systems use without being asked, would hide them.
+FAULTS = """
+import ctypes, resource, sys
+import numpy as np
+from pipeline.memory import keep_blocks
+PR_SET_THP_DISABLE = 41
+ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+if sys.argv[1] == "keep":
+    assert keep_blocks()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(10_000_000, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print([faults() for _ in range(16)][-1])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_kept_blocks_are_not_cleared_again() -> None:
+    def faults(mode: str) -> int:
+        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+        words = [sys.executable, "-c", FAULTS, mode]
+        environment = {**os.environ, "PYTHONPATH": path}
+        return int(subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout)
+
+    pages = 40_000_000 // os.sysconf("SC_PAGESIZE")
+    assert faults("give back") > pages / 2
+    assert faults("keep") < pages / 20
+
+
+def test_elsewhere_no_block_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert keep_blocks() is False

@@ -7,39 +7,26 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
 from ..memory import give_back
+from .buffers import Buffers
 from .inferers import apply_precision
+from .runtime_cache import RuntimeCache
 from .signal_stack import keep_signal_stack
 
-__all__ = ["RUNTIMES", "OpenVINONetwork", "load_on_runtime"]
+__all__ = ["OpenVINONetwork"]
 
-RUNTIMES = ("pytorch", "openvino")
 _FORMATS = {"float32": "f32", "bfloat16": "bf16"}
 # Share of the logits' norm. Rounding alone gives .0004 and .02 (random weights), a wrong layer about 1.
 _MAX_DIFFERENCE = {"float32": 0.02, "bfloat16": 0.25}
 _REMEDY = "leave --runtime out, so that PyTorch runs the network"
-
-
-def load_on_runtime(network: nn.Module, runtime: str, *, shape: Sequence[int], precision: str) -> nn.Module:
-    """Return the network on a runtime. For PyTorch, that is the network itself.
-
-    Args:
-        network: see `OpenVINONetwork`.
-        runtime: one of `RUNTIMES`.
-        shape: shape of a window, (C, *spatial).
-        precision: number format of the network's layers.
-
-    Raises:
-        InputError: see `OpenVINONetwork`.
-    """
-    return network if runtime == "pytorch" else OpenVINONetwork(network, shape=shape, precision=precision)
 
 
 class OpenVINONetwork(nn.Module):
@@ -52,6 +39,11 @@ class OpenVINONetwork(nn.Module):
         shape: shape of a window, (C, *spatial). The network is converted again when a window has another shape.
         precision: number format of the layers, ``"float32"`` or ``"bfloat16"``. Input and output are float32.
         threads: number of CPU threads; None: as many as PyTorch uses.
+        cache: where the converted network is kept for the next start; None: it is not kept.
+
+    Attributes:
+        reuses_output: whether the next call may overwrite the logits of the last one. Fetching memory for the logits of
+            many classes from the system, page by page, takes a tenth of the network's time.
 
     Raises:
         InputError: OpenVINO cannot convert the network, returns other logits than PyTorch, or does not compute in this
@@ -59,36 +51,69 @@ class OpenVINONetwork(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, *, shape: Sequence[int], precision: str = "float32", threads: int | None = None
+        self,
+        network: nn.Module,
+        *,
+        shape: Sequence[int],
+        precision: str = "float32",
+        threads: int | None = None,
+        cache: RuntimeCache | None = None,
     ) -> None:
         super().__init__()
         self.network = network.eval()
         self.precision = precision
         self.threads = threads or torch.get_num_threads()
-        self._prepare(shape)
+        self.reuses_output = False
+        self._room = Buffers(torch.device("cpu"))
+        self._prepare(shape, cache)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, K, *spatial), float32."""
         windows = x.detach().to("cpu", torch.float32)
         if tuple(windows.shape[1:]) != self._shape:
             self._prepare(windows.shape[1:])
-        logits = torch.empty((len(windows), *self._output_shape))
-        for output, window in zip(logits, windows.split(1), strict=True):
-            # The runtime reuses its output buffer, so each output is copied.
-            output.copy_(torch.from_numpy(self._infer(window)[0]))
+        shape = (len(windows), *self._output_shape)
+        logits = self._room.get("logits", shape) if self.reuses_output else torch.empty(shape)
+        for output, window in zip(logits.split(1), windows.split(1), strict=True):
+            self._infer(window, output)
         return logits
 
-    def _prepare(self, shape: Sequence[int]) -> None:
-        """Convert and compile the network for windows of this shape, (C, *spatial), and compare it with PyTorch."""
+    def _prepare(self, shape: Sequence[int], cache: RuntimeCache | None = None) -> None:
+        """Read or convert the network for windows of this shape, (C, *spatial), and compare it with PyTorch."""
         # Compare on another window than the traced one, since tracing turns values computed in Python to constants.
         example, other = torch.randn((2, 1, *shape), generator=torch.Generator().manual_seed(0))
+        kept = None if cache is None else cache.find_model()
+        if kept is None or cache is None:
+            found = self._start(_convert(self.network, example, cache), other)
+        else:
+            try:
+                found = self._start(lambda openvino: openvino.Core().read_model(str(kept)), other)
+            except InputError:
+                # Its checksum was right, and still it is not this network.
+                cache.forget_model()
+                found = self._start(_convert(self.network, example, cache), other)
+        self._shape, self._output_shape = tuple(shape), tuple(found.shape[1:])
+        # Return the memory of the conversion, about as much as PyTorch needs for a window.
+        give_back()
+
+    def _start(self, read: Callable[[Any], Any], window: Tensor) -> Tensor:
+        """Compile a model and return its logits for a window, after a comparison with PyTorch's.
+
+        Args:
+            read: returns OpenVINO's model; called with the package.
+            window: (1, C, *spatial).
+
+        Raises:
+            InputError: OpenVINO cannot compute the network, or returns other logits.
+        """
         try:
-            self._request = self._compile(_convert(self.network, example), example.shape).create_infer_request()
-            found = torch.from_numpy(self._infer(other))
+            self._request = self._compile(read(_import_openvino())).create_infer_request()
             with torch.inference_mode():
-                expected = apply_precision(self.network, other, self.precision)(other)
+                expected = apply_precision(self.network, window, self.precision)(window)
             if not isinstance(expected, Tensor):
                 raise _make_error(f"a network that returns a {type(expected).__name__}", "one tensor of logits")
+            found = torch.empty(expected.shape)
+            self._infer(window, found)
         except InputError:
             raise
         except Exception as error:
@@ -99,16 +124,19 @@ class OpenVINONetwork(nn.Module):
         # `not <=` instead of `>`, so that NaN is refused too.
         if not float((found - expected).norm()) <= limit * float(expected.norm()):
             raise _make_error("other logits than PyTorch's for the same window", f"a difference of at most {limit:.0%}")
-        self._shape, self._output_shape = tuple(shape), tuple(found.shape[1:])
-        # Return the memory of the conversion, about as much as PyTorch needs for a window.
-        give_back()
+        return found
 
-    def _infer(self, window: Tensor) -> Any:
-        return self._request.infer({0: window.numpy()}, share_inputs=True, share_outputs=True)[0]
+    def _infer(self, window: Tensor, output: Tensor) -> None:
+        """Write the logits of a window (1, C, *spatial) to `output`, (1, K, *spatial)."""
+        tensor = _import_openvino().Tensor
+        # The variable keeps the voxels alive, which OpenVINO only refers to.
+        voxels = np.ascontiguousarray(window.numpy())
+        self._request.set_input_tensor(tensor(voxels, shared_memory=True))
+        self._request.set_output_tensor(tensor(output.numpy(), shared_memory=True))
+        self._request.infer()
 
-    def _compile(self, model: Any, shape: Sequence[int]) -> Any:
+    def _compile(self, model: Any) -> Any:
         openvino = _import_openvino()
-        model.reshape(list(shape))
         wanted = getattr(openvino.Type, _FORMATS[self.precision])
         with keep_signal_stack():
             compiled = openvino.Core().compile_model(
@@ -132,7 +160,20 @@ class OpenVINONetwork(nn.Module):
         return compiled
 
 
-def _convert(network: nn.Module, example: Tensor) -> Any:
+def _convert(network: nn.Module, example: Tensor, cache: RuntimeCache | None) -> Callable[[Any], Any]:
+    """Return a function that converts a network, and puts the model into the cache."""
+
+    def convert(openvino: Any) -> Any:
+        model = _trace(network, example)
+        model.reshape(list(example.shape))
+        if cache is not None:
+            cache.keep_model(lambda path: openvino.save_model(model, str(path), compress_to_fp16=False))
+        return model
+
+    return convert
+
+
+def _trace(network: nn.Module, example: Tensor) -> Any:
     """Return OpenVINO's model of a network for windows of the example's shape.
 
     A trace is used because `torch.export` gives the same model in four times the time.

@@ -7,40 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.errors import InputError
-from ..data.images.file_start import is_lfs_pointer
+from ..data.weights import require_weights
 from ..networks.spec_file import read_spec, spec_file
 
-__all__ = ["check_weights"]
+__all__ = ["check_weights", "read_weights"]
 
 
 def check_weights(path: str | Path, network: nn.Module) -> None:
-    """Check that a file has the weights of this network.
+    """Check that a file has the weights of this network; arguments and errors are those of `read_weights`."""
+    read_weights(path, network)
+
+
+def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
+    """Return the weights in a file, after a check that they are this network's.
 
     Args:
         path: a state dict written by ``torch.save``. It is loaded with ``weights_only=True``.
         network: the network that will load it.
+
+    Returns:
+        The state dict, on the CPU.
 
     Raises:
         InputError: the file is missing, no checkpoint, a training's ``last.pt``, or of a network with other layers or
             widths.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            path,
-            found="no such file",
-            expected="the weights of this bundle's network",
-            remedy="train the bundle, then pass its best weights: --checkpoint RUN/model.pt",
-        )
-    if is_lfs_pointer(path):
-        raise InputError(
-            path, found="a Git-LFS pointer", expected="weights", remedy="fetch the real file with `git lfs pull`"
-        )
+    require_weights(path)
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(
             path,
@@ -56,6 +54,7 @@ def check_weights(path: str | Path, network: nn.Module) -> None:
             remedy=f"use the best weights, which are next to it: --checkpoint {path.with_name('model.pt')}",
         )
     _compare(path, weights, network)
+    return weights  # type: ignore[no-any-return]
 
 
 def _compare(path: Path, weights: object, network: nn.Module) -> None:

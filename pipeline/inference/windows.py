@@ -18,6 +18,7 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import Tensor
 from torch.nn import functional
 
+from .buffers import Buffers
 from .inferers import apply_precision
 
 __all__ = ["CHUNK_BYTES", "Rows", "Windows", "find_window_size"]
@@ -32,7 +33,7 @@ class Rows(NamedTuple):
 
     Attributes:
         start: index of the first row along the first spatial axis.
-        logits: (K, rows, *others), float32.
+        logits: (K, rows, *others), float32. Their memory is used again for the next rows.
     """
 
     start: int
@@ -68,6 +69,7 @@ class Windows:
         self.weights = compute_importance_map(
             self.size, mode=inferer.mode, sigma_scale=inferer.sigma_scale, device=device, dtype=torch.float32
         )
+        self._buffers = Buffers(device)
 
     def strips(self, max_strips: int) -> list[tuple[int, int]]:
         """Return at most `max_strips` ranges that cover the second spatial axis.
@@ -165,9 +167,11 @@ class Windows:
         place = (slice(start - low, stop - low), *window[2:])
         for ring, part in _split_at_ring_end(window[0].start, window[0].stop, self.size[0]):
             weights = self.weights[(part, inner)]
+            weighted = self._buffers.get("weighted", weights.shape)
             for number, one in enumerate(output):
-                # Class by class, because a product of all classes would be written to memory and read back.
-                total[number][(ring, *place)] += one[(part, inner)] * weights
+                # Class by class, because a product of all classes would be written to memory and read back. In two
+                # steps, because addcmul rounds once where MONAI rounds twice.
+                total[number][(ring, *place)].add_(torch.mul(one[(part, inner)], weights, out=weighted))
             weight[(ring, *place)] += weights
 
     def _yield_finished(self, start: int, stop: int, total: Tensor, weight: Tensor) -> Iterator[Rows]:
@@ -181,7 +185,9 @@ class Windows:
                 count = min(part.stop - part.start, self.shape[0] - begin)
                 if skip < count:
                     rows = (slice(ring.start + skip, ring.start + count), slice(None), *kept)
-                    yield Rows(begin + skip, total[(slice(None), *rows)] / weight[rows])
+                    sums = total[(slice(None), *rows)]
+                    logits = torch.div(sums, weight[rows], out=self._buffers.get("logits", sums.shape))
+                    yield Rows(begin + skip, logits)
                 total[:, ring] = 0
                 weight[ring] = 0
 

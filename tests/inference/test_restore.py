@@ -14,7 +14,7 @@ from scipy import ndimage, stats
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from pipeline.inference import restore
+from pipeline.inference import boxes
 from pipeline.inference.places import compute_grid_change
 from pipeline.inference.restore import ScanGridLabels
 
@@ -144,8 +144,8 @@ def test_labels_are_the_same_whether_or_not_more_is_asked_for(name: str) -> None
 def test_all_places_or_those_between_classes_alone_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case = case_of(name)
     for share, tile in ((0.0, 1 << 18), (2.0, 1 << 18), (2.0, 7 * CLASSES)):
-        monkeypatch.setattr(restore, "_DENSE", share)
-        monkeypatch.setattr(restore, "_TILE", tile)
+        monkeypatch.setattr(boxes, "_DENSE", share)
+        monkeypatch.setattr(boxes, "_TILE", tile)
         case.assert_labels(case.restored().labels)
 
 
@@ -191,7 +191,7 @@ def test_the_labels_are_the_smallest_integers_that_hold_all(name: str, classes: 
 def test_of_equally_probable_classes_the_first_is_taken(
     dense: float, lean: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore, "_DENSE", dense)
+    monkeypatch.setattr(boxes, "_DENSE", dense)
     # Voxels that are surely 2 and surely 1, and places at 0, a half and 1 between them; all voxels are alike along the
     # second axis, so that leaning along it changes nothing.
     change = np.diag([0.5, 1, 1, 1])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pipeline.data.errors import InputError
 from pipeline.inference import Ensemble, mirror_network
 from pipeline.inference import runtimes as module
-from pipeline.inference.runtimes import OpenVINONetwork, load_on_runtime
+from pipeline.inference.runtimes import OpenVINONetwork
 from pipeline.inference.signal_stack import read_signal_stack
 from pipeline.networks import VNet
 from pipeline.networks.precision import cpu_has_bfloat16
@@ -44,11 +44,6 @@ def differing(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-def test_pytorch_s_is_the_network_itself() -> None:
-    network = vnet()
-    assert load_on_runtime(network, "pytorch", shape=(2, *SPATIAL), precision="float32") is network
-
-
 @pytest.mark.parametrize(
     ("dims", "changed"),
     [
@@ -60,7 +55,7 @@ def test_pytorch_s_is_the_network_itself() -> None:
 )
 def test_the_logits_are_pytorch_s_for_any_number_of_windows(dims: int, changed: dict[str, Any]) -> None:
     network, spatial = vnet(dims, **changed), SPATIAL[:dims]
-    there = load_on_runtime(network, "openvino", shape=(2, *spatial), precision="float32")
+    there = OpenVINONetwork(network, shape=(2, *spatial))
     for number in (1, 3):
         x = windows(number, spatial)
         assert differing(there(x), network(x)) < 1e-5
@@ -114,8 +109,8 @@ def test_it_takes_the_threads_that_pytorch_has() -> None:
     asked = []
 
     class Spied(OpenVINONetwork):
-        def _compile(self, model: Any, shape: Any) -> Any:
-            compiled = super()._compile(model, shape)
+        def _compile(self, model: Any) -> Any:
+            compiled = super()._compile(model)
             asked.append(compiled.get_property("INFERENCE_NUM_THREADS"))
             return compiled
 
@@ -178,7 +173,7 @@ def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.Mon
 def test_a_signal_still_finds_its_stack_when_two_networks_are_gone() -> None:
     # Each one's plug-in puts back what it found: the second one must not have found the first one's.
     before = read_signal_stack()
-    first, second = (load_on_runtime(vnet(), "openvino", shape=(2, *SPATIAL), precision="float32") for _ in range(2))
+    first, second = (OpenVINONetwork(vnet(), shape=(2, *SPATIAL)) for _ in range(2))
     first(windows(1))
     assert read_signal_stack() == before
     del first

@@ -1,0 +1,56 @@
+"""The runtime of an evaluation, which a bundle's evaluation config asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data.errors import InputError
+from ..runtime_names import RUNTIMES
+from .choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from .weights_file import read_weights
+from .windows import find_window_size
+
+__all__ = ["choose_evaluation_runtime"]
+
+
+def choose_evaluation_runtime(
+    network: nn.Module, checkpoint: str | Path, *, runtime: str, inferer: Any, channels: int, cases: int
+) -> RuntimeChoice:
+    """Return the network with its weights on a runtime, for an evaluation.
+
+    Args:
+        network: the network of the weights, on its device.
+        checkpoint: file of the weights.
+        runtime: ``"pytorch"``, ``"openvino"``, or ``"auto"``: the one that ends soonest.
+        inferer: sliding windows, with their number format in ``precision``.
+        channels: channels of a scan.
+        cases: number of cases, each of at least one window.
+
+    Raises:
+        InputError: the runtime is unknown, is not for this device, or cannot compute the network.
+    """
+    if runtime not in RUNTIMES:
+        raise InputError(
+            "--runtime", found=str(runtime), expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out"
+        )
+    on_cpu = next(network.parameters(), torch.empty(0)).device.type == "cpu"
+    if runtime == "pytorch" or (runtime == "auto" and not on_cpu):
+        return RuntimeChoice("pytorch", network)
+    if not on_cpu:
+        raise InputError(
+            "--runtime openvino",
+            found="a network on a GPU",
+            expected="a CPU: LightSkip uses this runtime only there",
+            remedy="leave --runtime out, or evaluate on the CPU",
+        )
+    network.load_state_dict(read_weights(checkpoint, network))
+    network.eval()
+    shape = (channels, *find_window_size(inferer, [64] * len(inferer.roi_size)))
+    precision = str(getattr(inferer, "precision", "float32"))
+    if runtime == "openvino":
+        return load_on_runtime(network, runtime, shape=shape, precision=precision)
+    return choose_runtime(network, shape=shape, precision=precision, windows=cases, batch=1)
