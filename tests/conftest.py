@@ -57,6 +57,18 @@ def metadata_schema() -> Path:
     return file
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep converted networks apart from the user's."""
+    before = os.environ.get("LIGHTSKIP_CACHE")
+    os.environ["LIGHTSKIP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["LIGHTSKIP_CACHE"]
+    else:
+        os.environ["LIGHTSKIP_CACHE"] = before
+
+
 @pytest.fixture(autouse=True)
 def same_locale() -> Iterator[None]:
     """SimpleITK sets the process's locale to C when it writes DICOM; tests after that would read text as ASCII."""

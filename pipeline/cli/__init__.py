@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    # Called with words, this is a part of another program, whose settings are left alone.
+    options.owns_process = arguments is None
     if options.verb is None:
         parser.print_help(sys.stderr)
         return 2

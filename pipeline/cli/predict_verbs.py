@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -62,9 +63,13 @@ def _add_predict(verbs: Any) -> None:
         "130 interrupted. Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
     )
     predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
-    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
+    predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
+    predict.add_argument("-o", "--output", type=_path, metavar="OUT", help="output folder; or a file, for one scan")
     predict.add_argument(
-        "-o", "--output", type=_path, required=True, metavar="OUT", help="output folder; or a file, for one scan"
+        "--stdin",
+        action="store_true",
+        help='read jobs from standard input instead, one JSON object a line: {"scan": PATH, "output": PATH}; print one '
+        "JSON object per job. For other programs: the network is loaded once",
     )
     files = predict.add_argument_group("output files")
     files.add_argument(
@@ -121,9 +126,9 @@ def _add_predict(verbs: Any) -> None:
     how.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     how.add_argument(
         "--runtime",
-        default="pytorch",
+        default="auto",
         metavar="NAME",
-        help="pytorch; or openvino, faster on a CPU (default: %(default)s)",
+        help="auto, pytorch or openvino; auto takes the one that ends soonest (default: %(default)s)",
     )
     how.add_argument("--memory", metavar="SIZE", help="memory limit, such as 4GB (default: 80%% of free memory)")
     how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
@@ -148,13 +153,18 @@ def _run_prediction(options: argparse.Namespace) -> int:
     if (options.threads or 0) > 0:
         # NumPy and ITK read these when they are imported.
         os.environ |= dict.fromkeys(_THREADS, str(options.threads))
-    from ..imports import quick_imports  # noqa: PLC0415
+    from ..imports import deferred_imports, quick_imports  # noqa: PLC0415
+    from ..memory import keep_blocks  # noqa: PLC0415
 
-    with quick_imports():
+    if options.owns_process:
+        keep_blocks()
+    with quick_imports(), deferred_imports():
         from ..prediction.command import Request, predict_files  # noqa: PLC0415
+        from ..prediction.jobs import run_jobs  # noqa: PLC0415
         from ..prediction.outputs import Wanted  # noqa: PLC0415
         from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
 
+    _check_words(options)
     wanted = Wanted(
         format=options.format,
         probabilities=options.probabilities,
@@ -168,7 +178,8 @@ def _run_prediction(options: argparse.Namespace) -> int:
     request = Request(
         bundle=options.bundle,
         inputs=options.inputs,
-        output=options.output,
+        # Jobs without an output, if none is named here, are refused line by line.
+        output=options.output or Path(),
         wanted=wanted,
         checkpoints=weights,
         device=options.device,
@@ -181,10 +192,44 @@ def _run_prediction(options: argparse.Namespace) -> int:
         settings=dict(options.set),
         runtime=options.runtime,
     )
+    if options.stdin:
+        return run_jobs(request, sys.stdin, _reply)
     summary = predict_files(request, on_result=_print_result)
     if summary.first:
         print(summary.text, flush=True)
     return summary.status
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Raise InputError if scans are named both on the command line and in jobs, or neither."""
+    from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
+
+    if options.stdin and options.inputs:
+        raise InputError(
+            "--stdin",
+            found=f"the scan {options.inputs[0]} as well",
+            expected="scans in the lines of standard input",
+            remedy="leave one of the two out",
+        )
+    if options.stdin and sys.stdin is None:
+        raise InputError(
+            "--stdin",
+            found="a closed standard input",
+            expected="jobs, one a line",
+            remedy="pipe them in: ... | lightskip",
+        )
+    if not options.stdin and not (options.inputs and options.output):
+        raise InputError(
+            "lightskip predict",
+            found="no scan to segment" if not options.inputs else "no output",
+            expected="scans and an output: lightskip predict BUNDLE INPUT... -o OUT",
+            remedy="name scans after the bundle" if not options.inputs else "name a folder, or a file: -o OUT",
+        )
+
+
+def _reply(result: Any) -> None:
+    """Print a line for the other program, which waits for it."""
+    print(json.dumps(result), flush=True)
 
 
 def _postprocess(options: argparse.Namespace) -> int:

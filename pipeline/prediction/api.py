@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, overload
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.errors import InputError
+from ..data.images.door import read_header
+from .arrays import as_files
+from .bundle_files import Grid, read_bundle_files
 from .prediction import Prediction
 from .predictor import Predictor
 
@@ -64,8 +68,26 @@ def predict(
             expected="no affine: files and MetaTensors have their own",
             remedy="leave it out, or pass the arrays one by one",
         )
-    predictor = Predictor(bundle, **options)
     several = isinstance(scans, list)
     given = scans if isinstance(scans, list) else [scans]
+    predictor = Predictor(bundle, **{"windows": _count_windows(bundle, given, options), **options})
     found = [predictor(scan, affine=affine, probabilities=probabilities, uncertainty=uncertainty) for scan in given]
     return found if several else found[0]
+
+
+def _count_windows(bundle: str | Path, scans: list[Any], options: Mapping[str, Any]) -> float | None:
+    """Return about how many windows the scans have; None if that is unknown, or something is wrong with them."""
+    known = {key: options[key] for key in ("tta", "fast", "settings") if key in options}
+    try:
+        grid = read_bundle_files(bundle, **known).grid
+        return None if grid is None else sum(_count_windows_of(scan, grid) for scan in scans)
+    except (InputError, OSError):
+        return None
+
+
+def _count_windows_of(scan: Any, grid: Grid) -> int:
+    dims = len(grid.window)
+    if isinstance(scan, np.ndarray | Tensor):
+        return grid.count_windows(tuple(scan.shape)[-dims:], grid.spacing or (1.0,) * dims)
+    header = read_header(as_files(scan)[0])
+    return grid.count_windows(header.spatial_shape[:dims], header.spacing[:dims])

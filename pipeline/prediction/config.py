@@ -16,30 +16,7 @@ from monai.bundle import create_workflow
 from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 
-__all__ = ["evaluate_config", "explain_error", "preserve_global_state", "refuse_reserved"]
-
-_OWN = {
-    "tta": "--tta, or tta=True from Python",
-    "checkpoint": "--checkpoint, or checkpoint=… from Python",
-    "device": "--device, or device=… from Python",
-    "probabilities": "--probabilities, or probabilities=True from Python",
-    "output_dir": "-o",
-    "dataset_dir": "the inputs",
-    "datalist": "the inputs",
-    "check_data": "lightskip check: prediction always checks each scan",
-}
-
-
-def refuse_reserved(settings: Mapping[str, Any]) -> None:
-    """Raise InputError for a config key that prediction sets itself."""
-    for key in settings:
-        if key in _OWN:
-            raise InputError(
-                f"--set {key}",
-                found="a key that prediction sets itself",
-                expected="another key of the inference config",
-                remedy=f"use {_OWN[key]}",
-            )
+__all__ = ["evaluate_config", "explain_error", "preserve_global_state"]
 
 
 def evaluate_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:

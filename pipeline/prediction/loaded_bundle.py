@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +23,19 @@ from nibabel.orientations import axcodes2ornt
 from numpy.typing import NDArray
 from torch import nn
 
-from ..bundle.launch_checks import check_overrides_given, config_files, read
 from ..bundle.trained_network import find_given_arguments
 from ..data.errors import InputError
+from ..imports import deferred_imports
+from ..inference.choose_runtime import RuntimeChoice
 from ..labelmaps.label_table import Label, make_label_table
+from .bundle_files import read_inference_config, read_label_names
 from .chains import REMEDY, cleaning_transforms, split_preprocessing
-from .config import evaluate_config, explain_error, preserve_global_state, refuse_reserved
+from .config import evaluate_config, explain_error, preserve_global_state
 from .members import combine_members, load_members
-from .settings import choose_device
 
 __all__ = ["LoadedBundle", "load_bundle"]
 
-_FAST_OVERLAP = 0.25
+_ROOT_OF_FRAMES = "inspect.stack"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class LoadedBundle:
         sha256: checksum of each of these files.
         precision: number format of the network.
         modality: modality of the scans in the metadata.
-        runtime: runtime of the network, one of `RUNTIMES`.
-        converting: seconds that converting the network for another runtime than PyTorch took.
+        runtime: the network's runtime, and why it was chosen; its `network` is the one above.
     """
 
     folder: Path
@@ -80,8 +79,7 @@ class LoadedBundle:
     sha256: tuple[str, ...]
     precision: str
     modality: str
-    runtime: str
-    converting: float
+    runtime: RuntimeChoice
 
     @property
     def table(self) -> list[Label]:
@@ -128,6 +126,8 @@ def load_bundle(
     postprocessing: bool = True,
     settings: Mapping[str, Any] | None = None,
     runtime: str = "pytorch",
+    windows: float | None = None,
+    only: str | None = None,
 ) -> LoadedBundle:
     """Evaluate a bundle's inference config, as MONAI's runner does, and load the network's weights.
 
@@ -140,29 +140,29 @@ def load_bundle(
         postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the config, by id.
         runtime: runtime to compute on, one of `RUNTIMES`; others than PyTorch need a CPU.
+        windows: number of windows to compute, for the runtime ``"auto"``; None: many.
+        only: runtime that ``"auto"`` continues; None if there is none.
 
     Raises:
         InputError: the folder is not a bundle, a setting is unknown or does not work, weights are missing or do not fit
             the network, the network cannot be converted for the runtime, or the config's post-processing is not one
             that `lightskip render` writes.
     """
-    device = choose_device(runtime, device)
-    refuse_reserved(settings or {})
     folder = Path(bundle).expanduser()
-    overrides = {**_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
-    files = config_files("predict", folder)
-    config = read(files[0])
-    if "tta" not in config:
-        # An exported bundle has no such key; MONAI's runner would ignore it.
-        overrides.pop("tta", None)
-    check_overrides_given("predict", files, overrides)
+    file, config, overrides = read_inference_config(
+        bundle, checkpoints=checkpoints, device=device, tta=tta, fast=fast, settings=settings, runtime=runtime
+    )
     network_given = find_given_arguments(_network_def(config), overrides)
+    if _ROOT_OF_FRAMES in str(config.get("bundle_root")):
+        # The recipe finds the folder in the runner's stack frames, which takes a while.
+        overrides.setdefault("bundle_root", str(folder.resolve()))
     # The scans come later, one by one, and each is checked then.
     overrides["dataset#data"] = []
     if "check_data" in config:
         overrides["check_data"] = False
-    with preserve_global_state():
-        workflow = evaluate_config(files, overrides)
+    # MONAI's reader looks for every package that can read an image.
+    with preserve_global_state(), deferred_imports():
+        workflow = evaluate_config([file], overrides)
         try:
             return _load(
                 workflow.parser,
@@ -170,27 +170,15 @@ def load_bundle(
                 checkpoints,
                 tta=tta,
                 postprocessing=postprocessing,
-                runtime=runtime,
                 network_given=network_given,
+                runtime=runtime,
+                windows=windows,
+                only=only,
             )
         except Exception as error:
             raise explain_error(error) from error
         finally:
             workflow.finalize()
-
-
-def _overrides(checkpoints: Sequence[str | Path], device: str, *, tta: bool, fast: bool) -> dict[str, Any]:
-    """Return the overrides of the config for prediction's own options."""
-    overrides: dict[str, Any] = {}
-    if checkpoints:
-        overrides["checkpoint"] = str(Path(checkpoints[0]).expanduser())
-    if device != "auto":
-        overrides["device"] = f"$torch.device({device!r})"
-    if tta:
-        overrides["tta"] = True
-    if fast:
-        overrides["inferer#overlap"] = _FAST_OVERLAP
-    return overrides
 
 
 def _network_def(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -205,8 +193,8 @@ def _load(
     *,
     tta: bool,
     postprocessing: bool,
-    runtime: str,
     network_given: Collection[str],
+    **runtime: Any,
 ) -> LoadedBundle:
     network = parser.get_parsed_content("network")
     device = parser.get_parsed_content("device")
@@ -222,12 +210,9 @@ def _load(
     members = load_members(network, paths, device, given=network_given)
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
-    start = time.perf_counter()
-    network = combine_members(
-        members, runtime=runtime, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes
+    choice = combine_members(
+        members, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes, **runtime
     )
-    # PyTorch needs no conversion, so the time of the call does not count.
-    converting = 0.0 if runtime == "pytorch" else time.perf_counter() - start
     loader, preprocessing = split_preprocessing(parser)
     metadata = parser.get("_meta_", {})
     return LoadedBundle(
@@ -238,7 +223,7 @@ def _load(
         channels=channels,
         spatial_dims=spatial_dims,
         device=device,
-        network=network.to(device),
+        network=choice.network.to(device),
         loader=loader,
         preprocessing=preprocessing,
         inferer=inferer,
@@ -247,8 +232,7 @@ def _load(
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision=str(parser.get_parsed_content("used_precision", default=ConfigItem("float32"))),
         modality=_modality(metadata),
-        runtime=runtime,
-        converting=converting,
+        runtime=choice,
     )
 
 
@@ -256,8 +240,7 @@ def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
     """Return the value of each label by name: from the config, or from the metadata of an exported bundle."""
     if "labels" in parser.get():
         return dict(parser.get_parsed_content("labels"))
-    outputs = metadata.get("network_data_format", {}).get("outputs", {})
-    names: dict[str, str] = next((value.get("channel_def", {}) for value in outputs.values()), {})
+    names = read_label_names(metadata)
     if not names:
         raise InputError(
             "configs/metadata.json",
@@ -265,7 +248,7 @@ def _labels(parser: Any, metadata: Mapping[str, Any]) -> dict[str, int]:
             expected="the names of the labels",
             remedy=REMEDY,
         )
-    return {str(name): int(value) for value, name in names.items()}
+    return names
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
 from ..bundle.trained_network import network_of_spec, read_spec_of
-from ..inference import Ensemble, check_weights, mirror_network
-from ..inference.runtimes import load_on_runtime
+from ..inference import Ensemble, mirror_network
+from ..inference.choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from ..inference.runtimes import OpenVINONetwork
+from ..inference.weights_file import read_weights
 from ..inference.windows import find_window_size
 
 __all__ = ["combine_members", "load_members"]
@@ -35,10 +39,10 @@ def load_members(
     members = []
     for path in paths:
         member = network_of_spec(network, read_spec_of(path), path, given=given)
-        check_weights(path, member)
+        weights = read_weights(path, member)
         if member is network and path is not paths[-1]:
             member = copy.deepcopy(network)
-        member.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+        member.load_state_dict(weights)
         members.append(member.to(device))
     return members
 
@@ -51,22 +55,44 @@ def combine_members(
     channels: int,
     spatial_dims: int,
     axes: Sequence[int],
-) -> nn.Module:
-    """Return one network, ready for inference, that averages all members over all mirrored inputs.
+    windows: float | None = None,
+    only: str | None = None,
+) -> RuntimeChoice:
+    """Return one network, ready for inference, that averages all members over all mirrored inputs, on a runtime.
 
     Args:
         members: networks with their weights.
-        runtime: runtime to compute on, one of `RUNTIMES`.
+        runtime: runtime to compute on, one of `RUNTIMES`; ``"auto"`` chooses the one that ends soonest.
         inferer: inferer that sets the window and the precision.
         channels: channels of a scan.
         spatial_dims: 2 or 3.
         axes: spatial axes, from 0, to mirror inputs along.
+        windows: number of windows to compute, for ``"auto"``; None: many.
+        only: runtime that ``"auto"`` continues; None if there is none.
 
     Raises:
         InputError: a member cannot be converted for the runtime.
     """
-    shape = (channels, *find_window_size(inferer, [64] * spatial_dims))
-    precision = getattr(inferer, "precision", "float32")
-    members = [load_on_runtime(member, runtime, shape=shape, precision=precision) for member in members]
-    together = members[0] if len(members) == 1 else Ensemble(members)
-    return mirror_network(together, axes).eval().requires_grad_(False)
+    place: dict[str, Any] = {
+        "shape": (channels, *find_window_size(inferer, [64] * spatial_dims)),
+        "precision": getattr(inferer, "precision", "float32"),
+    }
+    for member in members:
+        member.eval().requires_grad_(False)
+    first, *others = members
+    if runtime != "auto":
+        choice = load_on_runtime(first, runtime, **place)
+    elif next(first.parameters(), torch.empty(0)).device.type != "cpu":
+        choice = RuntimeChoice("pytorch", first, reason="the network is not on the CPU")
+    else:
+        each = len(members) * 2 ** len(axes)
+        windows = None if windows is None else windows * each
+        choice = choose_runtime(first, windows=windows, batch=inferer.sw_batch_size, only=only, **place)
+    rest = [load_on_runtime(member, choice.runtime, **place) for member in others]
+    together = Ensemble([choice.network, *(one.network for one in rest)]) if rest else choice.network
+    if isinstance(together, OpenVINONetwork) and not axes:
+        # The windows use the logits of a batch before the next one is computed.
+        together.reuses_output = True
+    network = mirror_network(together, axes).eval().requires_grad_(False)
+    spent = choice.start_seconds + sum(one.start_seconds for one in rest)
+    return replace(choice, network=network, start_seconds=spent)

@@ -1,24 +1,18 @@
-"""Name and write the output files of one scan."""
+"""Name the output files of one scan. Needs neither torch nor MONAI."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.images.endings import is_image
-from ..files import whole_file
-from ..labelmaps.save import save_label_map, save_volume
-from ..labelmaps.statistics import measure_labels, write_statistics
-from ..report.preview import draw_preview
-from .prediction import Prediction
 
 __all__ = [
     "FILE_ENDINGS",
@@ -28,7 +22,6 @@ __all__ = [
     "Wanted",
     "is_output_file",
     "probability_buffer",
-    "write_outputs",
 ]
 
 FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm"}
@@ -139,57 +132,3 @@ def _allocate(buffer: Path, target: Path, size: int) -> None:
         # Report the file that the user knows.
         error.filename = str(target)
         raise
-
-
-def write_outputs(
-    prediction: Prediction,
-    outputs: Outputs,
-    *,
-    name: str,
-    read: Callable[[], NDArray[Any]],
-) -> None:
-    """Write the files of one scan, each whole. If one fails, all new files of the scan are deleted.
-
-    Args:
-        prediction: prediction of the scan.
-        outputs: the files to write.
-        name: name of the scan, for people.
-        read: returns the scan's voxels, (C, X, Y[, Z]), in their own units and grid; called only if needed.
-
-    Raises:
-        InputError: the format cannot hold this label map.
-        OSError: a file cannot be written.
-    """
-    existing = {file for file in outputs.files if file.exists()}
-    try:
-        _write(prediction, outputs, name=name, read=read)
-    except BaseException:
-        for file in outputs.files:
-            if file not in existing:
-                file.unlink(missing_ok=True)
-        raise
-
-
-def _write(prediction: Prediction, outputs: Outputs, *, name: str, read: Callable[[], NDArray[Any]]) -> None:
-    affine, table, scan = prediction.affine, prediction.table, prediction.header
-    if outputs.probabilities is not None and prediction.probabilities is not None:
-        # For a picture, (X, Y, K): the classes must not become the third axis in space.
-        flat = prediction.labels.ndim == 2
-        volume = prediction.probabilities[:, :, None] if flat else prediction.probabilities
-        save_volume(volume, outputs.probabilities, scan=scan, affine=affine)
-    if outputs.entropy is not None and prediction.entropy is not None:
-        save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
-    if outputs.statistics is not None or outputs.preview is not None:
-        _write_measures(prediction, outputs, name, read())
-    save_label_map(prediction.labels, outputs.label_map, scan=scan, affine=affine, table=table)
-
-
-def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: NDArray[Any]) -> None:
-    """Write statistics and preview, which need the scan's voxels (C, X, Y[, Z])."""
-    labels, affine, table = prediction.labels, prediction.affine, prediction.table
-    if outputs.statistics is not None:
-        write_statistics(measure_labels(labels, image, affine, table), outputs.statistics, scan=name)
-    if outputs.preview is not None:
-        picture = draw_preview(image[0], labels, affine, table, title=name)
-        with whole_file(outputs.preview) as temporary:
-            temporary.write_bytes(picture)

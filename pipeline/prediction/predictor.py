@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..data.errors import InputError
 from ..data.images.door import read_header
 from ..data.images.header import Header
 from ..data.read_scan import read_scan
-from ..data.reader import load_scan
+from ..data.reader import load_scan, loads_float
 from ..inference.windows import Windows, find_window_size
 from .arrays import as_files, as_scan
 from .header_bytes import estimate_preparation
@@ -47,7 +47,10 @@ class Predictor:
         threads: CPU threads of PyTorch, for the whole process; None: unchanged.
         postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the inference config, by id.
-        runtime: ``"pytorch"``, or ``"openvino"`` if that is installed: it is faster on a CPU.
+        runtime: ``"pytorch"``, ``"openvino"`` if that is installed, or ``"auto"``: the faster of the two here.
+        windows: number of windows that will be computed, which ``"auto"`` weighs against the time of converting the
+            network for OpenVINO; None: many.
+        only: runtime that ``"auto"`` continues, as its label maps are not mixed with another's; None if there is none.
 
     Raises:
         InputError: the bundle, a setting, the weights or the runtime cannot be used.
@@ -65,7 +68,9 @@ class Predictor:
         threads: int | None = None,
         postprocessing: bool = True,
         settings: Mapping[str, Any] | None = None,
-        runtime: str = "pytorch",
+        runtime: str = "auto",
+        windows: float | None = None,
+        only: str | None = None,
     ) -> None:
         if isinstance(memory, str):
             memory = parse_memory(memory)
@@ -81,9 +86,11 @@ class Predictor:
             postprocessing=postprocessing,
             settings=settings,
             runtime=runtime,
+            windows=windows,
+            only=only,
         )
         self.watch = MemoryWatch()
-        self.budget = Budget(memory, self.bundle.device, window=self._warm_up())
+        self.budget = Budget(memory, self.bundle.device, window=self._warm_up(windows))
 
     def __call__(
         self,
@@ -175,11 +182,16 @@ class Predictor:
     def _read(self, paths: Sequence[str]) -> tuple[MetaTensor, Header]:
         """Read and check a scan, decoding each file once, and return it with its first file's header."""
         self._require_memory(paths)
-        volumes = read_scan(paths, channels=self.bundle.channels, spatial_dims=self.bundle.spatial_dims)
-        return load_scan(self.bundle.loader, paths, volumes), volumes[0].header
+        channels, dims, loader = self.bundle.channels, self.bundle.spatial_dims, self.bundle.loader
+        volumes = read_scan(paths, channels=channels, spatial_dims=dims, as_float=loads_float(loader))
+        return load_scan(loader, paths, volumes), volumes[0].header
 
-    def _warm_up(self) -> int:
-        """Run one batch of windows, so that kernels are chosen and compiled; return the bytes that it took."""
+    def _warm_up(self, count: float | None) -> int:
+        """Run one batch of windows, so that kernels are chosen and compiled; return the bytes that it took.
+
+        Args:
+            count: number of windows that will be computed; None: many.
+        """
         bundle, inferer = self.bundle, self.bundle.inferer
         size = find_window_size(inferer, [64] * bundle.spatial_dims)
         image = torch.zeros((bundle.channels, *size))
@@ -190,7 +202,9 @@ class Predictor:
         if bundle.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(bundle.device)
         network = bundle.network
-        for _ in windows.rows(lambda one: network(one.expand(inferer.sw_batch_size, *one.shape[1:]))[:1]):
+        # A scan of one window needs no more than that.
+        batch = min(inferer.sw_batch_size, max(1, ceil(count or inferer.sw_batch_size)))
+        for _ in windows.rows(lambda one: network(one.expand(batch, *one.shape[1:]))[:1]):
             pass
         if bundle.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(bundle.device))

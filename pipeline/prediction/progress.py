@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Self
 
 from tqdm import tqdm
 
 __all__ = ["Bar"]
+
+_COLUMNS, _ROWS = 80, 24
 
 
 class Bar:
@@ -21,6 +25,7 @@ class Bar:
             desc="segmenting",
             disable=True if silent else None,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
+            **_find_size(),
         )
 
     def __enter__(self) -> Self:
@@ -36,9 +41,24 @@ class Bar:
 
     def advance(self, share: float) -> None:
         """Advance by a share of a scan."""
+        # Shares are rounded: their sum can be a hair over a scan.
+        share = min(share, max(0.0, 1.0 - self._advanced))
         self._advanced += share
-        self._bar.update(share)
+        self._bar.update(min(share, self.scans - self._bar.n))
+
+    def skip(self) -> None:
+        """Count a scan that there is nothing to do for."""
+        self._bar.update(1)
 
     def end(self) -> None:
         """Complete the scan, whatever share was done."""
-        self._bar.update(max(0.0, 1.0 - self._advanced))
+        self.advance(1.0)
+
+
+def _find_size() -> dict[str, int]:
+    """Return the size to draw for where the terminal does not know its own, as under `script`; else nothing."""
+    try:
+        known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return {} if known else {"ncols": _COLUMNS, "nrows": _ROWS}

@@ -68,6 +68,19 @@ class Ranks:
         self._wait(keys)
         return [pickle.loads(self._store.get(key)) for key in keys]
 
+    def publish(self, name: str, value: str) -> None:
+        """Set a value that other processes receive. Only the first process does so."""
+        if self._store is not None and self.first:
+            self._store.set(self._key(name, self.rank), value)
+
+    def receive(self, name: str) -> str:
+        """Return the value that the first process has published, once it has."""
+        if self._store is None:
+            raise ValueError("one process alone has nothing to receive")
+        key = self._key(name, 0)
+        self._wait([key])
+        return str(self._store.get(key).decode())
+
     def leave(self) -> None:
         """Wait until the first process has written everything; the first process then leaves last.
 

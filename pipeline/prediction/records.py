@@ -24,20 +24,24 @@ class Records:
     Args:
         folder: the output folder.
         settings: everything but the scan that label maps depend on, as JSON types.
-
-    Raises:
-        OSError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder / _FOLDER
         self.settings = json.loads(json.dumps(settings))
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     @staticmethod
     def exist_in(folder: Path) -> bool:
         """Return whether a prediction was started in a folder."""
         return (folder / _FOLDER).is_dir()
+
+    def claim(self) -> None:
+        """Mark the output folder as prediction's own, even if no scan was finished.
+
+        Raises:
+            OSError: the mark cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self, name: str, files: Sequence[str], outputs: Outputs) -> None:
         """Record that a scan's files are about to be written, so that they stay known if the process is killed."""
@@ -99,10 +103,25 @@ class Records:
             name = file.stem
             record = self._read(name)
             target = self.folder.parent / (name + ending)
-            done = record.get("status") == "done" and record.get("settings") == self.settings
+            done = record.get("status") == "done" and self._has_settings(record)
             if done and target.name in record["outputs"] and target.is_file():
                 found[name] = target
         return found
+
+    def find_choice(self) -> dict[str, str]:
+        """Return runtime and precision of the first scan that was finished with these settings; nothing if none was.
+
+        Call it on records whose settings lack the two.
+        """
+        for file in sorted(self.folder.glob("*.json")):
+            record = self._read(file.stem)
+            if record.get("status") == "done" and self._has_settings(record):
+                return {key: record["settings"][key] for key in ("precision", "runtime") if key in record["settings"]}
+        return {}
+
+    def _has_settings(self, record: Mapping[str, Any]) -> bool:
+        earlier = record.get("settings", {})
+        return all(key in earlier and earlier[key] == value for key, value in self.settings.items())
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"
@@ -139,6 +158,8 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
 
 def _short(value: Any) -> str:
     """Return a setting as short text, with checksums cut to 12 letters."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={one}" for key, one in value.items()) or "none"
     values = value if isinstance(value, list) else [value]
     return " ".join(str(one)[:12] for one in values)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import torch
@@ -16,16 +14,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.errors import InputError
-from ..data.images.endings import is_store
 from ..data.reader import load_scan
-from ..labelmaps.dicom_series import read_series
 from .inputs import ScanInput
-from .outputs import Outputs, Wanted, probability_buffer, write_outputs
+from .outputs import Outputs, Wanted, probability_buffer
 from .prediction import Prediction, Prepared
 from .predictor import Predictor
 from .progress import Bar
-from .records import Records, refuse_existing
+from .records import Records
 from .result import Job, Result, as_record, failed
+from .work import known_result
+from .write import write_outputs
 
 __all__ = ["predict_scans"]
 
@@ -71,11 +69,11 @@ def _results(
 ) -> Iterator[Result]:
     left = []
     for job in jobs:
-        known = _known_result(job, records, overwrite=overwrite)
+        known = known_result(job, records, overwrite=overwrite)
         if known is None:
             left.append(job)
         else:
-            bar.advance(1)
+            bar.skip()
             yield known
     with _Pipeline(predictor, records, bar) as line:
         yield from line.run(left)
@@ -228,31 +226,6 @@ class _Pipeline:
             return None
         fits = self.predictor.has_room(prepared, needed + busy, uncertainty=job.wanted.uncertainty)
         return needed if fits else None
-
-
-def _known_result(job: Job, records: Records | None, *, overwrite: bool) -> Result | None:
-    """Return the result of a scan that failed or was finished earlier, or None if it has to be segmented."""
-    scan = job.scan
-    if scan.problem is not None:
-        return failed(job, scan.problem)
-    try:
-        if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
-            # Raise now what writing would raise after all computing.
-            read_series(scan.files[0])
-        if overwrite:
-            return None
-        if records is None:
-            refuse_existing(job.outputs.files)
-            return None
-        record = records.finished(scan.name, scan.files, job.outputs)
-    except (InputError, OSError) as error:
-        return failed(job, error)
-    if record is None:
-        return None
-    outputs = tuple(str(file) for file in job.outputs.files)
-    known = record.get("uncertainty")
-    uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
-    return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
 
 
 def _submit(

@@ -1,23 +1,46 @@
-"""The settings of a prediction: weights, memory, threads, device and runtime, checked."""
+"""The settings of a prediction: weights, memory, threads, device, runtime and overrides, checked.
+
+Needs neither torch nor MONAI.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from ..bundle.trainings import BEST, Weights, find_training, find_weights
 from ..data.amounts import parse_memory
 from ..data.errors import InputError
-from ..inference.runtimes import RUNTIMES
 from ..memory import free_bytes
+from ..runtime_names import RUNTIMES
 
-__all__ = ["check_device_name", "check_thread_count", "choose_checkpoints", "choose_device", "memory_budget"]
+__all__ = [
+    "check_device_name",
+    "check_thread_count",
+    "choose_checkpoints",
+    "choose_device",
+    "config_overrides",
+    "memory_budget",
+    "refuse_reserved",
+]
 
 _FREE_SHARE = 0.8
+_FAST_OVERLAP = 0.25
+_OWN = {
+    "tta": "--tta, or tta=True from Python",
+    "checkpoint": "--checkpoint, or checkpoint=… from Python",
+    "device": "--device, or device=… from Python",
+    "probabilities": "--probabilities, or probabilities=True from Python",
+    "output_dir": "-o",
+    "dataset_dir": "the inputs",
+    "datalist": "the inputs",
+    "check_data": "lightskip check: prediction always checks each scan",
+}
+_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:(0|[1-9]\d*))?")
 _MAX_THREADS = 64  # or the machine's CPUs, if more; the system refuses to start very many more
 
 
@@ -85,11 +108,7 @@ def check_device_name(name: str) -> str:
     Raises:
         InputError: it is not the name of a device.
     """
-    try:
-        known = name == "auto" or torch.device(name).type in ("cpu", "cuda", "mps", "xpu")
-    except RuntimeError:
-        known = False
-    if not known:
+    if name != "auto" and not _DEVICE.fullmatch(name):
         raise InputError(
             "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or choose one of these"
         )
@@ -107,7 +126,7 @@ def choose_device(runtime: str, device: str) -> str:
             "--runtime", found=runtime, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or choose one"
         )
     check_device_name(device)
-    if runtime == "pytorch":
+    if runtime in ("auto", "pytorch"):
         return device
     if find_spec(runtime) is None:
         raise InputError(
@@ -116,7 +135,7 @@ def choose_device(runtime: str, device: str) -> str:
             expected="the package of this runtime",
             remedy="install it: pip install 'lightskip[runtime]'; or leave --runtime out",
         )
-    if device != "auto" and torch.device(device).type != "cpu":
+    if device != "auto" and not device.startswith("cpu"):
         raise InputError(
             f"--runtime {runtime}",
             found=f"--device {device}",
@@ -138,3 +157,31 @@ def check_thread_count(count: int | None) -> int | None:
             "--threads", found=str(count), expected=f"1 to {limit}", remedy="leave it out, or choose another number"
         )
     return count
+
+
+def refuse_reserved(settings: Mapping[str, Any]) -> None:
+    """Raise InputError for a config key that prediction sets itself."""
+    for key in settings:
+        if key in _OWN:
+            raise InputError(
+                f"--set {key}",
+                found="a key that prediction sets itself",
+                expected="another key of the inference config",
+                remedy=f"use {_OWN[key]}",
+            )
+
+
+def config_overrides(
+    checkpoints: Sequence[str | Path], device: str, *, tta: bool = False, fast: bool = False
+) -> dict[str, Any]:
+    """Return the overrides of the inference config for prediction's own options."""
+    overrides: dict[str, Any] = {}
+    if checkpoints:
+        overrides["checkpoint"] = str(Path(checkpoints[0]).expanduser())
+    if device != "auto":
+        overrides["device"] = f"$torch.device({device!r})"
+    if tta:
+        overrides["tta"] = True
+    if fast:
+        overrides["inferer#overlap"] = _FAST_OVERLAP
+    return overrides

@@ -142,7 +142,7 @@ def test_export_is_of_that_network(folder: Path) -> None:
     assert spec_of(exported / "models") == spec_of(weights.parent)
     scan = str(folder / "data" / "imagesTs" / "scan_000.nii.gz")
     both = [
-        ["predict", bundle, scan, "--device", "cpu", "-o", bundle.replace("/", "_")]
+        ["predict", bundle, scan, "--device", "cpu", "--runtime", "pytorch", "-o", bundle.replace("/", "_")]
         for bundle in ("shapes", "exported/synthetic_shapes")
     ]
     assert [main(words) for words in both] == [0, 0]

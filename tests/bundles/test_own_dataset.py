@@ -176,6 +176,46 @@ def test_a_decathlon_dataset_becomes_a_bundle_that_learns(
     assert metadata(bundle)["network_data_format"]["outputs"]["pred"]["channel_def"]["0"] == "background"
 
 
+class Ticks:
+    """A clock on which each look takes half a second: trainings on it are the same on every machine."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.5
+        return self.now
+
+
+@pytest.mark.slow
+def test_the_hours_of_a_plan_are_the_time_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_blobs(tmp_path / "data")
+    training = "--patch [16,16,16] --window [32,48,32] --batch 2 --samples_per_case 1 --device cpu --logging_file False"
+    for module in ("end_in_time", "validation_part"):
+        monkeypatch.setattr(f"pipeline.training.{module}.time", Ticks())
+    with user_in(tmp_path):
+        assert main(["datalist", "data", "--folds", "3", "-o", "list.json"]) == 0
+        assert main(["plan", "list.json", "--name", "toy", *TINY, "--hours", "0.03"]) == 0
+        assert main(["train", "bundles/toy", *training.split()]) == 0
+        found = capsys.readouterr().out
+        folder = tmp_path / "bundles" / "toy" / "runs" / "fold_0"
+        rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+        assert 0.95 * 108 <= float(rows[-1]["elapsed_seconds"]) <= 1.03 * 108
+        assert sum(row["val_mean_dice"] != "" for row in rows) >= 8
+        assert rows[-1]["val_cases"] == "2"
+        assert float(rows[-1]["learning_rate"]) < 0.01 * 0.005
+        assert f" of {len(rows)})" in found
+        # Given epochs are a limit as well, and the validations follow them.
+        assert main(["train", "bundles/toy", *training.split(), "--epochs", "9", "--minutes", "600"]) == 0
+        rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+        assert [row["epoch"] for row in rows if row["val_mean_dice"]] == [str(epoch) for epoch in range(1, 10)]
+        assert main(["train", "bundles/toy", *training.split(), "--minutes", "0.01"]) == 2
+        told = capsys.readouterr().err
+        assert told.count("minutes: found 0.01 for a training whose validation of 2 cases") == 1
+
+
 # --- pictures whose background is 255 ---------------------------------------------------------------------------------
 
 

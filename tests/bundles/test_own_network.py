@@ -77,7 +77,7 @@ def test_its_weights_know_it(bundle: Path) -> None:
 
 def test_it_segments_here_and_exported(bundle: Path) -> None:
     scan, weights = "data/imagesTs/scan_000.nii.gz", str(bundle / "runs" / "fold_0" / "model.pt")
-    assert main(["predict", "toy", scan, "-o", "here", "--device", "cpu"]) == 0
+    assert main(["predict", "toy", scan, "-o", "here", "--device", "cpu", "--runtime", "pytorch"]) == 0
     assert nib.load("here/scan_000_seg.nii.gz").shape == nib.load(scan).shape
     assert main(["export", "toy", "--checkpoint", weights, "-o", "out", "--without", "ts", "pt2", "onnx", "zip"]) == 0
     exported = Path("out/synthetic_shapes")
@@ -91,4 +91,4 @@ def test_it_segments_here_and_exported(bundle: Path) -> None:
     network = parser.get_parsed_content("network_def")
     assert type(network).__module__.endswith(".toy_of_a_user")
     assert network.spec == json.loads((exported / "models" / "model.json").read_text())["network"]
-    assert main(["predict", str(exported), scan, "-o", "there", "--device", "cpu"]) == 0
+    assert main(["predict", str(exported), scan, "-o", "there", "--device", "cpu", "--runtime", "pytorch"]) == 0

@@ -89,7 +89,11 @@ def test_segments_the_voxels_that_predict_segments(alone, landed_shapes, scans, 
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes"
     for scan in sorted((scans / "imagesTs").glob("*.nii.gz")):
         ours = predict(
-            bundle, scan, checkpoint=landed_shapes.folder / "models" / "model.pt", settings={"precision": "float32"}
+            bundle,
+            scan,
+            checkpoint=landed_shapes.folder / "models" / "model.pt",
+            settings={"precision": "float32"},
+            runtime="pytorch",
         )
         saved = nibabel.load(tmp_path / scan.name.replace(".nii.gz", "_seg.nii.gz"))
         assert saved.get_data_dtype() == np.uint8
@@ -100,8 +104,8 @@ def test_segments_the_voxels_that_predict_segments(alone, landed_shapes, scans, 
 def test_predict_takes_an_exported_bundle(landed, scans, tmp_path):
     bundle = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_mri"
     scan = next(iter(sorted((scans / "imagesTs").glob("*.nii.gz"))))
-    theirs = predict(landed.folder, scan)
-    ours = predict(bundle, scan, settings={"precision": "float32"})
+    theirs = predict(landed.folder, scan, runtime="pytorch")
+    ours = predict(bundle, scan, settings={"precision": "float32"}, runtime="pytorch")
     np.testing.assert_array_equal(theirs.labels, ours.labels)
     assert not (landed.folder / "eval").exists()
 
@@ -166,7 +170,7 @@ def test_pictures_and_channels_go_through(alone, tmp_path):
             alone, "run", "--config_file", configs(made, "inference"), "--dataset_dir", folder,
             "--output_dir", tmp_path / f"{name}_maps",
         )  # fmt: skip
-        ours = predict(bundle, scan, checkpoint=weights, settings={"precision": "float32"})
+        ours = predict(bundle, scan, checkpoint=weights, settings={"precision": "float32"}, runtime="pytorch")
         theirs = np.asarray(nibabel.load(tmp_path / f"{name}_maps" / "a_seg.nii.gz").dataobj)
         np.testing.assert_array_equal(theirs.squeeze(), np.asarray(ours.labels).squeeze())
 

@@ -177,10 +177,14 @@ def test_it_segments_as_its_source_does(exported: Exported, alone: Callable[...,
         "-m", "monai.bundle", "run", "--config_file", exported.config, "--dataset_dir", scan.parent,
         "--output_dir", tmp_path / "maps",
     )  # fmt: skip
-    ours = predict(exported.bundle, scan, checkpoint=exported.weights, settings={"precision": "float32"})
+    ours = predict(
+        exported.bundle, scan, checkpoint=exported.weights, settings={"precision": "float32"}, runtime="pytorch"
+    )
     theirs = np.asarray(nibabel.load(tmp_path / "maps" / "a_seg.nii.gz").dataobj)  # type: ignore[attr-defined]
     labels = np.asarray(ours.labels)
     # Pruning changes rounding, and random weights leave some voxels undecided.
     assert (theirs.squeeze() == labels.squeeze()).mean() > (0.999 if exported.left_out else 1 - 1e-12)
-    np.testing.assert_array_equal(np.asarray(predict(exported.made.folder, scan).labels).squeeze(), theirs.squeeze())
+    np.testing.assert_array_equal(
+        np.asarray(predict(exported.made.folder, scan, runtime="pytorch").labels).squeeze(), theirs.squeeze()
+    )
     assert len(np.unique(labels)) > 1

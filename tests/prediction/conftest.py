@@ -6,22 +6,38 @@ a shift or a swap of axes anywhere on a scan's way gives another label map.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from monai.bundle import ConfigParser
+from torch import nn
 
 from pipeline.bundle.render import write_rendered
+from pipeline.inference.choose_runtime import RuntimeChoice, choose_runtime
+from pipeline.prediction import members
 from pipeline.prediction.predictor import Predictor
 
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 WINDOW = 16  # voxels of 1 mm
 # Centre (mm), width (mm) and height: no plane or axis of symmetry.
 BLOBS = (((4.0, 2.0, -3.0), 5.0, 1.0), ((-5.0, 4.0, 3.0), 3.5, -0.8), ((1.0, -6.0, 5.0), 3.0, 0.7))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def auto_is_pytorch() -> Iterator[None]:
+    """The runtime `auto` is PyTorch, unless a folder was begun with another one: times differ between machines."""
+
+    def choose(network: nn.Module, *, only: str | None, **options: Any) -> RuntimeChoice:
+        return choose_runtime(network, only=only or "pytorch", **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(members, "choose_runtime", choose)
+        yield
 
 
 @pytest.fixture(scope="session")

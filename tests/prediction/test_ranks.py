@@ -60,6 +60,23 @@ def test_all_get_what_all_give(make: Make) -> None:
     assert [member.first for member in members] == [True, False, False]
 
 
+def test_all_others_receive_what_the_first_publishes(make: Make) -> None:
+    members = [make(rank, 3) for rank in range(3)]
+    with ThreadPoolExecutor(2) as workers:
+        waiting = [workers.submit(member.receive, "runtime") for member in members[1:]]
+        members[2].publish("runtime", "of the last")
+        members[0].publish("other", "another")
+        members[0].publish("runtime", "of the first")
+        assert [future.result(timeout=300) for future in waiting] == ["of the first"] * 2
+
+
+def test_one_process_alone_publishes_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    Ranks().publish("runtime", "pytorch")
+    with pytest.raises(ValueError, match="alone"):
+        Ranks().receive("runtime")
+
+
 def test_nobody_goes_before_the_first_has_written(make: Make) -> None:
     first, second = make(0, 2), make(1, 2)
     gone = threading.Event()

@@ -46,6 +46,9 @@ def finished(tmp_path: Path, scan: str, wanted: Wanted = PLAIN, **changed: objec
 def test_nothing_is_known_at_first(tmp_path: Path, scan: str) -> None:
     assert not Records.exist_in(tmp_path / "out")
     assert finished(tmp_path, scan) is None
+    # A start that fails before it has written anything leaves nothing.
+    assert not (tmp_path / "out").exists()
+    Records(tmp_path / "out", {}).claim()
     assert Records.exist_in(tmp_path / "out")
 
 

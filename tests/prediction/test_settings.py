@@ -93,6 +93,7 @@ def test_devices_are_known_by_name() -> None:
 def test_a_runtime_for_cpus_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for device in ("auto", "cpu", "cuda:1"):
         assert choose_device("pytorch", device) == device
+        assert choose_device("auto", device) == device
     monkeypatch.setattr(settings, "find_spec", lambda _: object())
     assert [choose_device("openvino", device) for device in ("auto", "cpu", "cpu:0")] == ["cpu"] * 3
     for device in ("cuda", "cuda:1", "mps"):
@@ -104,10 +105,11 @@ def test_a_runtime_for_cpus_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_runtime_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OpenVINO", "onnxruntime", ""):
-        with pytest.raises(InputError, match="one of pytorch, openvino"):
+        with pytest.raises(InputError, match="one of auto, pytorch, openvino"):
             choose_device(name, "auto")
     monkeypatch.setattr(settings, "find_spec", lambda _: None)
     assert choose_device("pytorch", "auto") == "auto"
+    assert choose_device("auto", "auto") == "auto"
     with pytest.raises(InputError, match="no package openvino") as raised:
         choose_device("openvino", "auto")
     assert "pip install 'lightskip[runtime]'" in raised.value.remedy

@@ -1,0 +1,217 @@
+"""What a bundle's files say about a prediction, before its config is evaluated. Needs neither torch nor MONAI."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+from pathlib import Path
+from typing import Any
+
+from ..bundle.launch_checks import check_overrides_given, config_files, read
+from ..bundle.words import lightskip_command
+from ..data.errors import InputError
+from ..data.weights import require_weights
+from .settings import choose_device, config_overrides, refuse_reserved
+
+__all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names"]
+
+_OWN_WEIGHTS = "$@bundle_root + '/models/model.pt'"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The network's grid and windows, as the config has them.
+
+    Attributes:
+        spacing: mm along each axis; none if scans are not resampled.
+        window: size in voxels, 0 or less for the whole axis.
+        overlap: share of a window that overlaps the next one.
+    """
+
+    spacing: tuple[float, ...]
+    window: tuple[int, ...]
+    overlap: float
+
+    def count_windows(self, shape: Sequence[int], spacing: Sequence[float]) -> int:
+        """Return about how many windows a scan has.
+
+        Args:
+            shape: voxels of the scan along each axis.
+            spacing: mm along each axis.
+        """
+        # The longest axis of the scan is taken for the longest of the window: the order of axes is not known yet.
+        lengths = sorted(n * own / new for n, own, new in zip(shape, spacing, self.spacing or spacing, strict=False))
+        steps = [max(1.0, side * (1 - self.overlap)) for side in sorted(self.window)]
+        sides = sorted(self.window)
+        return prod(
+            1 if side <= 0 or length <= side else 1 + ceil((length - side) / step)
+            for length, side, step in zip(lengths, sides, steps, strict=False)
+        )
+
+
+@dataclass(frozen=True)
+class BundleFiles:
+    """What a bundle's files say.
+
+    Attributes:
+        folder: the bundle's folder.
+        name: the bundle's name in its metadata.
+        version: the bundle's version in its metadata.
+        channels: channels of a scan; None if only evaluating the config tells.
+        labels: value by name; None likewise.
+        precision: number format in the config, such as ``"auto"``.
+        grid: spacing (mm) of the network's grid, size (voxels) and overlap (a share) of its windows; None if only
+            evaluating the config tells.
+        weights: files of the weights; none if only evaluating the config tells.
+        sha256: checksum of each of these files.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    channels: int | None
+    labels: Mapping[str, int] | None
+    precision: str
+    weights: tuple[Path, ...]
+    sha256: tuple[str, ...]
+    grid: Grid | None = None
+
+
+def read_inference_config(
+    bundle: str | Path,
+    *,
+    checkpoints: Sequence[str | Path] = (),
+    device: str = "auto",
+    tta: bool = False,
+    fast: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    runtime: str = "pytorch",
+) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Return the file of a bundle's inference config, its content, and the overrides of it; all are checked.
+
+    Args:
+        bundle: the bundle's folder.
+        checkpoints: weights instead of the bundle's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        tta: whether to average over mirrored inputs.
+        fast: whether windows overlap by a quarter.
+        settings: further overrides, by id.
+        runtime: one of `RUNTIMES`.
+
+    Raises:
+        InputError: the folder is not a bundle, or a setting, the device or the runtime is unknown.
+    """
+    device = choose_device(runtime, device)
+    refuse_reserved(settings or {})
+    overrides = {**config_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
+    files = config_files("predict", Path(bundle).expanduser())
+    config = read(files[0])
+    if "tta" not in config:
+        # An exported bundle has no such key; MONAI's runner would ignore it.
+        overrides.pop("tta", None)
+    check_overrides_given("predict", files, overrides)
+    _check_windows(files[0], {**_inferer(config), **overrides})
+    _read_metadata(files[0].with_name("metadata.json"))
+    return files[0], config, overrides
+
+
+def _inferer(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a config's inferer by their ids."""
+    found = config.get("inferer")
+    return {f"inferer#{key}": value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _check_windows(file: Path, values: Mapping[str, Any]) -> None:
+    """Raise InputError for windows that leave gaps, or that are none."""
+    overlap, batch = values.get("inferer#overlap", 0), values.get("inferer#sw_batch_size", 1)
+    overlaps = overlap if isinstance(overlap, list | tuple) else [overlap]
+    wrong = [("overlap", overlap, "at least 0 and less than 1")] if not all(map(_is_share, overlaps)) else []
+    if isinstance(batch, int | float) and not (isinstance(batch, int) and batch >= 1):
+        wrong.append(("sw_batch_size", batch, "a whole number, 1 or more"))
+    for key, value, expected in wrong:
+        raise InputError(
+            file, found=f"inferer#{key} {value!r}", expected=expected, remedy=f"correct it: --set inferer#{key}=VALUE"
+        )
+
+
+def _is_share(value: Any) -> bool:
+    """Return whether a value can be an overlap: a share, or what only evaluating the config tells."""
+    return not isinstance(value, int | float) or 0 <= value < 1
+
+
+def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] = (), **options: Any) -> BundleFiles:
+    """Return what a bundle's files say about a prediction.
+
+    Args:
+        bundle: the bundle's folder.
+        checkpoints: weights instead of the bundle's own.
+        **options: see `read_inference_config`.
+
+    Raises:
+        InputError: as in `read_inference_config`; or weights are missing.
+    """
+    file, config, overrides = read_inference_config(bundle, checkpoints=checkpoints, **options)
+    folder = Path(bundle).expanduser()
+    metadata = _read_metadata(file.with_name("metadata.json"))
+    value = {**config, **overrides}
+    own = [folder / "models" / "model.pt"] if value.get("checkpoint") == _OWN_WEIGHTS else []
+    weights = tuple(Path(path).expanduser() for path in checkpoints) or tuple(own)
+    for path in weights:
+        require_weights(path)
+    channels = value.get("in_channels")
+    labels = value["labels"] if "labels" in value else read_label_names(metadata)
+    if fast := overrides.get("inferer#overlap"):
+        value["inferer"] = {**config["inferer"], "overlap": fast}
+    return BundleFiles(
+        folder=folder,
+        name=str(metadata.get("name", folder.resolve().name)),
+        version=str(metadata.get("version", "")),
+        channels=channels if isinstance(channels, int) else None,
+        labels=labels if isinstance(labels, dict) and labels else None,
+        precision=str(value.get("precision", "float32")),
+        weights=weights,
+        sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in weights),
+        grid=_read_grid(value),
+    )
+
+
+def read_label_names(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Return the value of each label by name in a bundle's metadata; nothing if they have none.
+
+    The inference config of an exported bundle has no labels.
+    """
+    outputs = metadata.get("network_data_format", {}).get("outputs", {})
+    names: dict[str, str] = next((value.get("channel_def", {}) for value in outputs.values()), {})
+    return {str(name): int(value) for value, name in names.items()}
+
+
+def _read_grid(config: Mapping[str, Any]) -> Grid | None:
+    """Return the grid and windows in a config; None if it has other values than numbers there."""
+    try:
+        transforms = config["preprocessing"]["transforms"]
+        spacings = [one["pixdim"] for one in transforms if str(one["_target_"]).endswith("Spacingd")]
+        inferer = config["inferer"]
+        spacing = tuple(float(size) for one in spacings[:1] for size in one)
+        return Grid(spacing, tuple(int(size) for size in inferer["roi_size"]), float(inferer["overlap"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _read_metadata(file: Path) -> Mapping[str, Any]:
+    """Return a bundle's metadata; nothing if there is no such file. Raise InputError if it cannot be used."""
+    if not file.is_file():
+        return {}
+    content = read(file)
+    formats = content.get("network_data_format", {})
+    places = [formats.get(key, {}) for key in ("inputs", "outputs")] if isinstance(formats, dict) else [formats]
+    for place in places:
+        if not isinstance(place, dict) or not all(isinstance(value, dict) for value in place.values()):
+            raise InputError(
+                file,
+                found=f"network_data_format {formats!r}"[:200],
+                expected="inputs and outputs, each with a description per name",
+                remedy=f"write it again: {lightskip_command('render', file.parents[1])}",
+            )
+    return content

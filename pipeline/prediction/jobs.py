@@ -1,0 +1,202 @@
+"""Segment scans that another program names one by one: a job per line, JSON in and out.
+
+The network is loaded once. A line that is no job fails, and the next one is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from ..imports import deferred_imports, quick_imports
+from .bundle_files import read_bundle_files
+from .checks import check_outputs
+from .inputs import ScanInput, read_inputs
+from .request import Request
+from .result import Job, as_record, failed
+from .settings import check_thread_count
+
+__all__ = ["read_job", "run_jobs"]
+
+_KEYS = ("scan", "output", "overwrite", "id")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One line: the scan's words, its output, whether files may be replaced, and the other program's name for it."""
+
+    scan: tuple[str, ...]
+    output: Path
+    overwrite: bool
+    name: Any
+
+
+def run_jobs(request: Request, lines: Iterable[str], reply: Callable[[Mapping[str, Any]], Any]) -> int:
+    """Segment the scan of each line, and reply to it before the next line is read.
+
+    Args:
+        request: the options of all jobs; its inputs are not used. Its output is the folder of jobs that name none.
+        lines: JSON objects; see `read_job`. Empty lines are left out.
+        reply: called once the network is loaded, with ``status`` ready, and then with the result of each line: its
+            ``id``, ``status`` (done or failed), and the entries of a scan in ``report.json``.
+
+    Returns:
+        Exit status: 0 if all jobs were done, 1 if some failed, 2 if all failed.
+
+    Raises:
+        InputError: the bundle or an option cannot be used.
+    """
+    check_thread_count(request.threads)
+    options: dict[str, Any] = {
+        "device": request.device,
+        "tta": request.tta,
+        "fast": request.fast,
+        "settings": request.settings,
+        "runtime": request.runtime,
+    }
+    read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **options)
+    with quick_imports(), deferred_imports():
+        from .predictor import Predictor  # noqa: PLC0415 - imports torch and MONAI
+
+    predictor = Predictor(
+        request.bundle,
+        checkpoint=list(request.checkpoints),
+        memory=request.memory,
+        threads=request.threads,
+        postprocessing=request.postprocessing,
+        **options,
+    )
+    bundle = predictor.bundle
+    reply(
+        {
+            "status": "ready",
+            "bundle": bundle.name,
+            "labels": {label.name: label.value for label in bundle.table},
+            "runtime": bundle.runtime.runtime,
+            "precision": bundle.precision,
+            "device": str(bundle.device),
+        }
+    )
+    statuses = []
+    output = None if request.output == Path() else request.output
+    for number, order in _read_orders(lines, output):
+        if isinstance(order, InputError):
+            result: dict[str, Any] = {"id": None, "status": "failed", "line": number, "error": str(order)}
+        else:
+            result = {"id": order.name, **_run(predictor, replace(request, output=order.output), order)}
+        statuses.append(result["status"])
+        reply(result)
+    failures = statuses.count("failed")
+    return 0 if not failures else 1 if failures < len(statuses) else 2
+
+
+def read_job(text: str, output: Path | None) -> _Order:
+    """Return the job of a line.
+
+    Args:
+        text: a JSON object with ``scan`` (a path, or a list with one file per channel), ``output`` (a file, or a folder
+            for files that are named after the scan), and on request ``overwrite`` (true replaces files) and ``id`` (any
+            value, which the reply repeats).
+        output: output of a job that names none; None if it has to.
+
+    Raises:
+        InputError: the line is not such an object.
+    """
+    expected = 'a line such as {"scan": "scan.nii.gz", "output": "seg.nii.gz"}'
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise _refuse(f"text that is not JSON ({error})", expected) from error
+    if not isinstance(content, dict):
+        raise _refuse(f"a {type(content).__name__}", expected)
+    unknown = [key for key in content if key not in _KEYS]
+    if unknown:
+        close = get_close_matches(unknown[0], _KEYS, n=1)
+        raise _refuse(
+            f"the key {unknown[0]!r}", f"{', '.join(_KEYS)}" + (f" (did you mean {close[0]}?)" if close else "")
+        )
+    scan, overwrite = content.get("scan"), content.get("overwrite", False)
+    words = (scan,) if isinstance(scan, str) else tuple(scan) if isinstance(scan, list) else ()
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise _refuse("no scan" if scan is None else f"the scan {scan!r}", "a path, or a list with a path per channel")
+    if not isinstance(overwrite, bool):
+        raise _refuse(f"overwrite {overwrite!r}", "true or false")
+    target = content.get("output", None if output is None else str(output))
+    if not isinstance(target, str) or not target.strip():
+        raise _refuse("no output" if target is None else f"the output {target!r}", "the path of a file or a folder")
+    for path in (*words, target):
+        _check_path(path)
+    return _Order(words, Path(target).expanduser().absolute(), overwrite, content.get("id"))
+
+
+def _refuse_constant(name: str) -> None:
+    msg = f"{name} is no value of JSON"
+    raise ValueError(msg)
+
+
+def _check_path(text: str) -> None:
+    """Raise InputError for a path that no system accepts."""
+    try:
+        usable = b"\0" not in os.fsencode(Path(text).expanduser())
+    except (ValueError, RuntimeError):
+        usable = False
+    if not usable:
+        raise _refuse(f"the path {text!r}"[:200], "a path that this system can have")
+
+
+def _read_orders(lines: Iterable[str], output: Path | None) -> Iterator[tuple[int, _Order | InputError]]:
+    """Yield each line's number, from 1, with its job, or what is wrong with it."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield number, read_job(line, output)
+            except InputError as error:
+                where = f"line {number}"
+                yield number, InputError(where, found=error.found, expected=error.expected, remedy=error.remedy)
+
+
+def _run(predictor: Any, request: Request, order: _Order) -> dict[str, Any]:
+    """Return the record of a job's scan, segmented."""
+    from .run import predict_scans  # noqa: PLC0415 - imports torch and MONAI
+
+    request = replace(request, overwrite=request.overwrite or order.overwrite, output=order.output)
+    word = ",".join(order.scan)
+    try:
+        scans = read_inputs([word], channels=predictor.bundle.channels)
+        if len(scans) != 1:
+            raise InputError(
+                order.scan[0],
+                found=f"{len(scans)} scans",
+                expected="one scan per job",
+                remedy="name each scan in a line of its own",
+            )
+        check_outputs(
+            request.output,
+            request.wanted,
+            scans,
+            request.outputs_for,
+            single=request.single,
+            overwrite=True,
+        )
+    except (InputError, OSError) as error:
+        scan = ScanInput(Path(order.scan[0]).name, order.scan)
+        return as_record(failed(Job(scan, request.outputs_for(scan.name), request.wanted), error))
+    [result] = predict_scans(
+        predictor,
+        scans,
+        request.outputs_for,
+        request.wanted,
+        overwrite=request.overwrite,
+        progress=False,
+    )
+    return as_record(result)
+
+
+def _refuse(found: str, expected: str) -> InputError:
+    return InputError("the line", found=found, expected=expected, remedy="correct this line; the others go on")

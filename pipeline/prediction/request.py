@@ -1,0 +1,101 @@
+"""The options and the result of one call of ``lightskip predict``. Needs neither torch nor MONAI."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .outputs import Outputs, Wanted, is_output_file
+from .result import Result
+
+__all__ = ["Request", "Summary"]
+
+_STATUSES = (("skipped", "finished earlier"), ("failed", "failed"))
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of one call of ``lightskip predict``.
+
+    Attributes:
+        bundle: the bundle's folder.
+        inputs: files, folders, datalists.
+        output: a folder; or a file, for one scan.
+        wanted: the files to write for every scan.
+        checkpoints: weights instead of the bundle's own; the probabilities of several are averaged.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        tta: average over mirrored inputs.
+        fast: use fewer windows.
+        memory: bytes that the process may take; None: no limit.
+        threads: CPU threads; None: PyTorch's choice.
+        postprocessing: whether to post-process label maps as the bundle declares.
+        overwrite: repeat finished scans, and replace files.
+        settings: overrides of the inference config, by id.
+        runtime: ``"auto"``, ``"pytorch"`` or ``"openvino"``.
+        progress: whether to draw a bar.
+    """
+
+    bundle: Path
+    inputs: Sequence[str | Path]
+    output: Path
+    wanted: Wanted = field(default_factory=Wanted)
+    checkpoints: Sequence[str | Path] = ()
+    device: str = "auto"
+    tta: bool = False
+    fast: bool = False
+    memory: int | None = None
+    threads: int | None = None
+    postprocessing: bool = True
+    overwrite: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    runtime: str = "auto"
+    progress: bool = True
+
+    @property
+    def single(self) -> bool:
+        """Whether the output is the label map of the only scan."""
+        return is_output_file(self.output)
+
+    @property
+    def outputs_for(self) -> Callable[[str], Outputs]:
+        """The function that returns a scan's outputs by the scan's name."""
+        if self.single:
+            return lambda _: Outputs.at(self.output, self.wanted)
+        return lambda name: Outputs.of(name, self.output, self.wanted)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The results of one call of ``lightskip predict``.
+
+    Attributes:
+        results: one per scan, in the order of the inputs, other processes' results included.
+        report: the report's content.
+        report_file: the report's file; None for a single output file.
+        first: whether this process reports for all processes.
+    """
+
+    results: tuple[Result, ...]
+    report: Mapping[str, Any]
+    report_file: Path | None
+    first: bool = True
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0 if all succeeded, 1 if some failed, 2 if all failed."""
+        failed = sum(result.status == "failed" for result in self.results)
+        return 0 if failed == 0 else 1 if failed < len(self.results) else 2
+
+    @property
+    def text(self) -> str:
+        """The summary in one line."""
+        counts = Counter(result.status for result in self.results)
+        done = [f"{counts['done']} of {len(self.results)} segmented"]
+        done += [f"{counts[status]} {text}" for status, text in _STATUSES if counts[status]]
+        peak = self.report["peak_memory_bytes"]
+        memory = f", at most {peak / 1e9:.2f} GB of memory" if peak else ""
+        where = f"; report: {self.report_file}" if self.report_file else ""
+        return f"{', '.join(done)} in {self.report['seconds']:.1f} s{memory}{where}"

@@ -1,0 +1,160 @@
+"""Segment the scans of a request that need the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from .bundle_files import BundleFiles
+from .predictor import Predictor
+from .ranks import Ranks
+from .records import Records
+from .report_file import Clock, make_report, make_settings, make_summary, package_versions, write_summary
+from .request import Request, Summary
+from .result import Result
+from .run import predict_scans
+from .work import Work, find_work
+
+__all__ = ["segment_files"]
+
+
+def segment_files(
+    request: Request,
+    files: BundleFiles,
+    clock: Clock,
+    work: Work | None,
+    *,
+    on_result: Callable[[Result], Any] | None = None,
+) -> Summary:
+    """Segment scans into files.
+
+    Args:
+        request: the options.
+        files: what the bundle's files say.
+        clock: the start of the call.
+        work: the scans; None if finding them needs the evaluated config.
+        on_result: called with every result of this process as soon as it is known.
+
+    Raises:
+        InputError: nothing can be segmented.
+        KeyboardInterrupt: see `predict_files`.
+    """
+    ranks = Ranks()
+    device = ranks.device(request.device) if request.runtime in ("auto", "pytorch") else request.device
+    predictor = Predictor(
+        request.bundle,
+        checkpoint=list(request.checkpoints),
+        device=device,
+        tta=request.tta,
+        fast=request.fast,
+        memory=request.memory,
+        threads=request.threads,
+        postprocessing=request.postprocessing,
+        settings=request.settings,
+        runtime=request.runtime,
+        windows=_count_windows(files, work, ranks),
+        only=_find_runtime(request, files, ranks),
+    )
+    ranks.publish("runtime", predictor.bundle.runtime.runtime)
+    work = work or find_work(request, channels=predictor.bundle.channels)
+    settings = _settings(request, predictor)
+    records = None if request.single else Records(request.output, settings)
+    results: list[Result] = []
+    interrupted: KeyboardInterrupt | None = None
+    try:
+        for result in predict_scans(
+            predictor,
+            ranks.share(work.scans),
+            request.outputs_for,
+            request.wanted,
+            records=records,
+            overwrite=request.overwrite,
+            progress=request.progress and ranks.first,
+            on_result=on_result,
+        ):
+            results.append(result)
+    except KeyboardInterrupt as error:
+        interrupted = error
+        # Another process may have ended already: each reports its own results.
+        gathered = [(results, predictor.watch.peak_bytes())]
+    else:
+        gathered = ranks.gather((results, predictor.watch.peak_bytes()))
+    order = {scan.name: number for number, scan in enumerate(work.scans)}
+    everything = sorted((one for part, _ in gathered for one in part), key=lambda one: order[one.name])
+    report = make_report(
+        request,
+        clock,
+        everything,
+        labels={label.name: label.value for label in predictor.bundle.table},
+        **_describe(predictor),
+        **settings,
+        processes=ranks.count,
+        interrupted=interrupted is not None,
+        peak_memory_bytes=max(peak for _, peak in gathered),
+    )
+    summary = make_summary(request, report, everything, first=ranks.first)
+    if ranks.first and records is not None:
+        write_summary(summary, request, predictor.bundle.table, records)
+    if interrupted is not None:
+        raise interrupted
+    ranks.leave()
+    return summary
+
+
+def _count_windows(files: BundleFiles, work: Work | None, ranks: Ranks) -> float | None:
+    """Return about how many windows the scans of a process have; None if that is unknown."""
+    if work is not None and not work.left:
+        return 0
+    if files.grid is None or work is None or not work.headers:
+        return None
+    grid, dims = files.grid, len(files.grid.window)
+    counts = [grid.count_windows(header.spatial_shape[:dims], header.spacing[:dims]) for header in work.headers]
+    return work.left * sum(counts) / len(counts) / ranks.count
+
+
+def _find_runtime(request: Request, files: BundleFiles, ranks: Ranks) -> str | None:
+    """Return the runtime to continue with: the output folder's, or the first process's; None if there is none."""
+    begun = _begun_with(request, files)
+    if begun is not None or ranks.first or request.runtime != "auto":
+        return begun
+    # Processes that each measure for themselves may choose differently.
+    return ranks.receive("runtime")
+
+
+def _begun_with(request: Request, files: BundleFiles) -> str | None:
+    """Return the runtime of the finished scans in the output folder; None if there are none."""
+    if request.single or request.overwrite or request.runtime != "auto":
+        return None
+    settings = make_settings(request, name=files.name, version=files.version, folder=files.folder, sha256=files.sha256)
+    return Records(request.output, settings).find_choice().get("runtime")
+
+
+def _settings(request: Request, predictor: Predictor) -> dict[str, Any]:
+    bundle = predictor.bundle
+    return make_settings(
+        request,
+        name=bundle.name,
+        version=bundle.version,
+        folder=bundle.folder,
+        sha256=bundle.sha256,
+        precision=bundle.precision,
+        runtime=bundle.runtime.runtime,
+    )
+
+
+def _describe(predictor: Predictor) -> Mapping[str, Any]:
+    """Return versions, device and threads, the weights' files, and why the runtime was chosen."""
+    bundle, choice = predictor.bundle, predictor.bundle.runtime
+    seconds: dict[str, float] = {name: round(value, 5) for name, value in choice.seconds.items()}
+    checkpoints: Sequence[str] = [str(path) for path in bundle.checkpoints]
+    return {
+        "versions": package_versions(choice.runtime),
+        "device": str(bundle.device),
+        "threads": torch.get_num_threads(),
+        "conversion_seconds": round(choice.start_seconds, 3),
+        "runtime_reason": choice.reason,
+        "seconds_per_window": seconds,
+        "checkpoints": checkpoints,
+    }
