@@ -139,7 +139,7 @@ $(NNUNET_VENV)/.complete: tests/nnunet/requirements.txt pyproject.toml constrain
 	@touch $@
 
 test-nnunet: $(NNUNET_VENV)/.complete
-	OMP_NUM_THREADS=1 $(NNUNET_VENV)/bin/python -m pytest -q tests/nnunet
+	OMP_NUM_THREADS=1 $(NNUNET_VENV)/bin/python -m pytest -q tests/nnunet tests/benchmarks/test_nnunet_predict.py
 
 # The files of a release: the exported bundle, its zip, and their sizes and loading times.
 artefact: env
