@@ -30,17 +30,18 @@ with open(sys.argv[1], "w") as log:
     taken = time.perf_counter() - start
 child.returncode = os.waitstatus_to_exitcode(status)
 unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps([child.returncode, taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit]))
+print(json.dumps([child.returncode, taken, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * unit]))
 """
 
 
 @dataclass(frozen=True)
 class ProcessCost:
-    """The cost of a process: wall time and processor time (s), and peak of resident memory (bytes)."""
+    """The cost of a process: wall time, processor time and the system's part of it (s), peak of memory (bytes)."""
 
     seconds: float
     cpu_seconds: float
     peak: int
+    system_seconds: float = 0.0
 
 
 def run_alone(
@@ -66,11 +67,11 @@ def run_alone(
     command = [sys.executable, "-c", _LAUNCHER, str(log), *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
-    status, seconds, cpu_seconds, peak = json.loads(done.stdout)
+    status, seconds, user, system, peak = json.loads(done.stdout)
     if status not in accepted:
         msg = f"{words[-1]}: exit status {status}\n{log.read_text(errors='replace')[-2000:]}"
         raise RuntimeError(msg)
-    return ProcessCost(seconds, cpu_seconds, peak)
+    return ProcessCost(seconds, user + system, peak, system)
 
 
 def stream(function: Callable[..., Iterator[Any]], *arguments: Any, **options: Any) -> Iterator[Any]:

@@ -17,8 +17,10 @@ def test_a_checkout_beside_itself(tmp_path: Path, run_script: Callable[..., Any]
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(output.read_text())
     assert found["scan"] == [96, 96, 48]
-    for name in ("preparing", "writing", "read to written, without the network", "whole run"):
-        this, other, ratio = (found["seconds"][name][key]["median"] for key in ("this", "other", "ratio"))
+    assert set(found["parts"]) == {"ct", "files", "start"}
+    assert found["compared"]["ct"] == found["compared"]["files"] == {"voxels": 0, "of": 96 * 96 * 48}
+    for name in ("preparing", "writing", "read to written, without the network", "whole"):
+        this, other, ratio = (found["parts"]["files"][name][key]["median"] for key in ("this", "other", "ratio"))
         assert this > 0
         assert ratio == pytest.approx(this / other)
 

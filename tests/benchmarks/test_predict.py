@@ -82,12 +82,13 @@ def test_a_wide_scan_repeats_the_scan(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nii.gz", "scaled.nii.gz", "mha", "dicom"])
 def test_preparation_is_measured_in_the_networks_grid(kind, tmp_path):
-    small = Preparation(shape=(97, 97, 97), spacing=(1.6, 1.6, 2.0), kind=kind)
+    # Large enough that it does not fit into what the process has freed before.
+    small = Preparation(shape=(161, 161, 161), spacing=(1.6, 1.6, 2.0), kind=kind)
     found = measure_preparation(small, tmp_path, seed=0)
-    # From the first voxel's centre to the last one's: 96 steps, and 48 of twice the size.
-    assert (found["scan_voxels"], found["network_voxels"]) == (97**3, 49**3)
+    # From the first voxel's centre to the last one's: 160 steps, and 80 of twice the size.
+    assert (found["scan_voxels"], found["network_voxels"]) == (161**3, 81**3)
     # The scan itself is the least that has to be held.
-    assert found["measured"] > 97**3 * 2
+    assert found["measured"] > 161**3 * 2
     assert [path.name for path in tmp_path.iterdir()] == ["prepare_ct_1_1.6_1.6_2.0"]
 
 
