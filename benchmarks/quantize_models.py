@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.inference.runtimes import _import_openvino, _trace
+from pipeline.inference.signal_stack import keep_signal_stack
 
 __all__ = ["PACKAGES", "VARIANTS", "CompiledModel", "convert", "is_installed", "quantize", "save"]
 
@@ -95,18 +96,19 @@ class CompiledModel:
 
     def __init__(self, model: Any, *, precision: str = "float32", threads: int = 1) -> None:
         openvino = _import_openvino()
-        core = openvino.Core()
         wanted = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
-        self._compiled = core.compile_model(
-            core.read_model(str(model)) if isinstance(model, Path) else model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": wanted[precision],
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": 1,
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        with keep_signal_stack():
+            core = openvino.Core()
+            self._compiled = core.compile_model(
+                core.read_model(str(model)) if isinstance(model, Path) else model,
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": wanted[precision],
+                    "INFERENCE_NUM_THREADS": threads,
+                    "NUM_STREAMS": 1,
+                    "ENABLE_CPU_PINNING": False,
+                },
+            )
         chosen = self._compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = next((name for name, kind in wanted.items() if kind == chosen), str(chosen))
         self._request = self._compiled.create_infer_request()

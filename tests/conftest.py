@@ -1,4 +1,3 @@
-import ctypes
 import gc
 import json
 import locale
@@ -56,31 +55,6 @@ def metadata_schema() -> Path:
     if not file.is_file():
         pytest.skip("no copy of MONAI's schema: the folder ../shared/schema next to the repository is absent")
     return file
-
-
-class _Stack(ctypes.Structure):
-    """``stack_t`` of Linux's <signal.h>."""
-
-    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
-
-
-# The stack on which the main thread handles signals, as it is before any test.
-_OWN_STACK = _Stack()
-if sys.platform == "linux":
-    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(_OWN_STACK))
-
-
-@pytest.fixture(autouse=True)
-def own_signal_stack() -> Iterator[None]:
-    """Restore the signal stack around each test: OpenVINO's plug-ins, unloaded at any time, may leave one that is gone.
-
-    The next SIGCHLD, from a process that a later test starts, would end the process of the tests.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).sigaltstack(ctypes.byref(_OWN_STACK), None)
-    yield
-    if sys.platform == "linux":
-        ctypes.CDLL(None).sigaltstack(ctypes.byref(_OWN_STACK), None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,7 +26,6 @@ __all__ = ["OpenVINONetwork"]
 _FORMATS = {"float32": "f32", "bfloat16": "bf16"}
 # Share of the logits' norm. Rounding alone gives .0004 and .02 (random weights), a wrong layer about 1.
 _MAX_DIFFERENCE = {"float32": 0.02, "bfloat16": 0.25}
-_CORES: dict[int, Any] = {}
 _REMEDY = "leave --runtime out, so that PyTorch runs the network"
 
 
@@ -88,7 +87,7 @@ class OpenVINONetwork(nn.Module):
             found = self._start(_convert(self.network, example, cache), other)
         else:
             try:
-                found = self._start(lambda openvino: _get_core(openvino).read_model(str(kept)), other)
+                found = self._start(lambda openvino: openvino.Core().read_model(str(kept)), other)
             except InputError:
                 # Its checksum was right, and still it is not this network.
                 cache.forget_model()
@@ -140,7 +139,7 @@ class OpenVINONetwork(nn.Module):
         openvino = _import_openvino()
         wanted = getattr(openvino.Type, _FORMATS[self.precision])
         with keep_signal_stack():
-            compiled = _get_core(openvino).compile_model(
+            compiled = openvino.Core().compile_model(
                 model,
                 "CPU",
                 {
@@ -192,17 +191,6 @@ def _trace(network: nn.Module, example: Tensor) -> Any:
     # The variable keeps the decoder alive, which the model reads from until it is converted.
     read = frontend.load(decoder)
     return frontend.convert(read)
-
-
-def _get_core(openvino: Any) -> Any:
-    """Return the only core of this process, with its plug-in for the CPU.
-
-    It stays until the process ends: a plug-in that is unloaded restores the signal stack that it found, which may be
-    gone by then. The next signal, such as that of a process that has ended, would end this one.
-    """
-    if id(openvino) not in _CORES:
-        _CORES[id(openvino)] = openvino.Core()
-    return _CORES[id(openvino)]
 
 
 def _import_openvino() -> Any:
