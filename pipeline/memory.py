@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-__all__ = ["free_bytes", "give_back", "keep_blocks", "restart_peak", "status_bytes"]
+__all__ = ["free_bytes", "give_back", "keep_blocks", "restart_peak", "set_malloc", "status_bytes"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -51,7 +52,16 @@ def keep_blocks() -> bool:
     they are written. A prediction asks for blocks of the same sizes again and again.
 
     Returns:
-        Whether the system's malloc is glibc's and accepted this. With another malloc nothing is done.
+        As `set_malloc`.
+    """
+    return set_malloc({_M_MMAP_THRESHOLD: _MAX_KEPT, _M_TRIM_THRESHOLD: _MAX_KEPT})
+
+
+def set_malloc(options: Mapping[int, int]) -> bool:
+    """Set options of glibc's malloc for this process, by their numbers in malloc.h.
+
+    Returns:
+        Whether the system's malloc is glibc's and accepted all. With another malloc nothing is done.
     """
     if sys.platform != "linux":
         return False
@@ -60,7 +70,7 @@ def keep_blocks() -> bool:
     except (AttributeError, OSError):
         # musl has no mallopt.
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _MAX_KEPT) and mallopt(_M_TRIM_THRESHOLD, _MAX_KEPT))
+    return all(mallopt(number, value) for number, value in options.items())
 
 
 def restart_peak() -> bool:

@@ -178,7 +178,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
     request = Request(
         bundle=options.bundle,
         inputs=options.inputs,
-        # Jobs without an output, if none is named here, are refused line by line.
+        # Only jobs, which have their own, can do without.
         output=options.output or Path(),
         wanted=wanted,
         checkpoints=weights,
@@ -193,7 +193,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
         runtime=options.runtime,
     )
     if options.stdin:
-        return run_jobs(request, sys.stdin, _reply)
+        return run_jobs(request, sys.stdin, _reply, output=options.output)
     summary = predict_files(request, on_result=_print_result)
     if summary.first:
         print(summary.text, flush=True)

@@ -43,15 +43,7 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
     # Paths in the report have to hold from any folder.
     request = replace(request, output=request.output.expanduser().absolute())
     check_thread_count(request.threads)
-    files = read_bundle_files(
-        request.bundle,
-        checkpoints=list(request.checkpoints),
-        device=request.device,
-        tta=request.tta,
-        fast=request.fast,
-        settings=request.settings,
-        runtime=request.runtime,
-    )
+    files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
     work = None
     if files.channels is not None and files.weights:

@@ -37,14 +37,17 @@ class _Order:
     name: Any
 
 
-def run_jobs(request: Request, lines: Iterable[str], reply: Callable[[Mapping[str, Any]], Any]) -> int:
+def run_jobs(
+    request: Request, lines: Iterable[str], reply: Callable[[Mapping[str, Any]], Any], *, output: Path | None
+) -> int:
     """Segment the scan of each line, and reply to it before the next line is read.
 
     Args:
-        request: the options of all jobs; its inputs are not used. Its output is the folder of jobs that name none.
+        request: the options of all jobs; its inputs and its output are not used.
         lines: JSON objects; see `read_job`. Empty lines are left out.
         reply: called once the network is loaded, with ``status`` ready, and then with the result of each line: its
             ``id``, ``status`` (done or failed), and the entries of a scan in ``report.json``.
+        output: output of jobs that name none; None if each has to.
 
     Returns:
         Exit status: 0 if all jobs were done, 1 if some failed, 2 if all failed.
@@ -53,14 +56,7 @@ def run_jobs(request: Request, lines: Iterable[str], reply: Callable[[Mapping[st
         InputError: the bundle or an option cannot be used.
     """
     check_thread_count(request.threads)
-    options: dict[str, Any] = {
-        "device": request.device,
-        "tta": request.tta,
-        "fast": request.fast,
-        "settings": request.settings,
-        "runtime": request.runtime,
-    }
-    read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **options)
+    read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
     with quick_imports(), deferred_imports():
         from .predictor import Predictor  # noqa: PLC0415 - imports torch and MONAI
 
@@ -70,7 +66,7 @@ def run_jobs(request: Request, lines: Iterable[str], reply: Callable[[Mapping[st
         memory=request.memory,
         threads=request.threads,
         postprocessing=request.postprocessing,
-        **options,
+        **request.computing,
     )
     bundle = predictor.bundle
     reply(
@@ -84,7 +80,6 @@ def run_jobs(request: Request, lines: Iterable[str], reply: Callable[[Mapping[st
         }
     )
     statuses = []
-    output = None if request.output == Path() else request.output
     for number, order in _read_orders(lines, output):
         if isinstance(order, InputError):
             result: dict[str, Any] = {"id": None, "status": "failed", "line": number, "error": str(order)}

@@ -55,6 +55,17 @@ class Request:
     progress: bool = True
 
     @property
+    def computing(self) -> dict[str, Any]:
+        """The options that `read_bundle_files` and `Predictor` both take, besides the weights."""
+        return {
+            "device": self.device,
+            "tta": self.tta,
+            "fast": self.fast,
+            "settings": self.settings,
+            "runtime": self.runtime,
+        }
+
+    @property
     def single(self) -> bool:
         """Whether the output is the label map of the only scan."""
         return is_output_file(self.output)

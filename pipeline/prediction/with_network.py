@@ -46,14 +46,10 @@ def segment_files(
     predictor = Predictor(
         request.bundle,
         checkpoint=list(request.checkpoints),
-        device=device,
-        tta=request.tta,
-        fast=request.fast,
         memory=request.memory,
         threads=request.threads,
         postprocessing=request.postprocessing,
-        settings=request.settings,
-        runtime=request.runtime,
+        **{**request.computing, "device": device},
         windows=_count_windows(files, work, ranks),
         only=_find_runtime(request, files, ranks),
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
+from ..memory import set_malloc
 
 __all__ = ["keep_memory"]
 
@@ -25,11 +24,4 @@ def keep_memory() -> bool:
     Returns:
         True if the system's malloc is glibc's and accepted the settings. With another malloc nothing is done.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        # musl has no mallopt.
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    return set_malloc({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _NEVER})

@@ -24,11 +24,11 @@ def scan(tmp_path: Path) -> Path:
     return tmp_path / "scan.nii.gz"
 
 
-def run(bundle: Path, *lines: Any, output: Path = Path()) -> tuple[int, list[Any]]:
+def run(bundle: Path, *lines: Any, output: Path | None = None) -> tuple[int, list[Any]]:
     replies: list[Any] = []
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    request = Request(bundle, (), output, device="cpu", runtime="pytorch")
-    return run_jobs(request, texts, replies.append), replies
+    request = Request(bundle, (), Path(), device="cpu", runtime="pytorch")
+    return run_jobs(request, texts, replies.append, output=output), replies
 
 
 def test_jobs_are_answered_in_order_and_a_wrong_line_stops_no_other(
@@ -70,13 +70,18 @@ def test_files_are_replaced_on_request_only(tiny_bundle: Path, scan: Path, tmp_p
 
 
 def test_a_job_without_output_takes_the_folder_of_the_command_line(
-    tiny_bundle: Path, scan: Path, tmp_path: Path
+    tiny_bundle: Path, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, (_, done) = run(tiny_bundle, {"scan": str(scan)}, output=tmp_path / "all")
     assert status == 0
     assert list(done["outputs"]) == [str(tmp_path / "all" / "scan_seg.nii.gz")]
     _, (_, refused) = run(tiny_bundle, {"scan": str(scan)})
     assert "found no output" in refused["error"]
+    # The working directory is an output like any other.
+    monkeypatch.chdir(tmp_path / "all")
+    (tmp_path / "all" / "scan_seg.nii.gz").unlink()
+    status, (_, done) = run(tiny_bundle, {"scan": str(scan)}, output=Path())
+    assert (status, list(done["outputs"])) == (0, [str(tmp_path / "all" / "scan_seg.nii.gz")])
 
 
 def test_a_folder_of_scans_is_no_job(tiny_bundle: Path, scan: Path, tmp_path: Path) -> None:
@@ -97,6 +102,11 @@ def test_a_folder_of_scans_is_no_job(tiny_bundle: Path, scan: Path, tmp_path: Pa
         ('{"scan": "a", "output": 1}', "found the output 1"),
         ('{"scan": "a", "output": "b", "overwrite": "yes"}', "found overwrite 'yes'"),
         ('{"scan": "a", "ouput": "b"}', "did you mean output?"),
+        ('{"scan": "a\\u0000b", "output": "c"}', "a path that this system can have"),
+        ('{"scan": "a\\ud800b", "output": "c"}', "a path that this system can have"),
+        ('{"scan": "a", "output": "~nobody_of_that_name/c"}', "a path that this system can have"),
+        ('{"scan": "a", "output": "c", "id": NaN}', "NaN is no value of JSON"),
+        ("[" * 200_000, "not JSON"),
     ],
 )
 def test_what_is_wrong_with_a_line_is_named(line: str, said: str) -> None:
