@@ -50,6 +50,7 @@ _RULES: dict[str, Rule] = {
     "warmup_epochs": _or_none(_whole_number(0), "for 4.5 % of the training"),
     "average_momentum": _number(lambda value: 0 < value <= 1, "a number above 0, at most 1; 1 averages nothing"),
     "minutes": _or_none(_POSITIVE, "for no limit"),
+    "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
     "sparsity": _NOT_NEGATIVE,
     "seed": _whole_number(0),
     "num_workers": _whole_number(0),

@@ -7,6 +7,7 @@ much faster in bfloat16. These inferers use autocast on any device, for training
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..data.errors import InputError
 from ..networks.precision import cpu_has_bfloat16
+from ..networks.small_grids import Float32OnSmallGrids
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "apply_precision", "choose_precision"]
 
@@ -103,12 +105,18 @@ def _check_format(precision: str, known: tuple[str, ...]) -> str:
 
 
 def apply_precision(network: Callable[..., Any], inputs: Tensor, precision: str) -> Callable[..., Any]:
-    """Return the network under autocast on the device of `inputs`, with float32 output."""
+    """Return the network under autocast on the device of `inputs`, with float32 output.
+
+    Where gradients are recorded on a CPU, convolutions on grids smaller than their kernel are computed in float32.
+    """
     if precision == "float32":
         return network
 
+    trains = inputs.device.type == "cpu" and torch.is_grad_enabled()
+
     def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(inputs.device.type, dtype=getattr(torch, precision)):
+        guard = Float32OnSmallGrids() if trains else nullcontext()
+        with torch.autocast(inputs.device.type, dtype=getattr(torch, precision)), guard:
             output = network(x, *args, **kwargs)
         return [item.float() for item in output] if isinstance(output, list) else output.float()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
@@ -15,9 +15,12 @@ from ..data.errors import InputError
 from .time_plan import TimePlan
 from .validation_part import count_cases, time_case, validate_on
 
-__all__ = ["EndInTime"]
+__all__ = ["CLOCKS", "EndInTime"]
 
 logger = logging.getLogger(__name__)
+
+# Functions of `time`.
+CLOCKS = {"wall": "monotonic", "processor": "process_time"}
 
 
 class EndInTime:
@@ -46,9 +49,12 @@ class EndInTime:
             the learning rate follows whichever is ahead.
         validator: MONAI evaluator, which this handler runs. None if a ``ValidationHandler`` validates.
         interval: epochs between two validations; None spreads them over the time.
+        clock: ``wall``; or ``processor``, the time that this process computes, in all its threads. It stands still
+            while other programs have the processor, so trainings can be compared on a busy machine. It knows nothing of
+            a GPU or of loading processes.
 
     Raises:
-        ValueError: minutes is not above 0.
+        ValueError: minutes is not above 0, or there is no such clock.
     """
 
     def __init__(
@@ -59,11 +65,16 @@ class EndInTime:
         fill: bool = False,
         validator: Evaluator | None = None,
         interval: int | None = None,
+        clock: Literal["wall", "processor"] = "wall",
     ) -> None:
         if minutes is not None and minutes <= 0:
             msg = f"minutes is {minutes}; expected a number above 0, or None for no limit"
             raise ValueError(msg)
+        if clock not in CLOCKS:
+            msg = f"clock is {clock!r}; expected one of {', '.join(CLOCKS)}"
+            raise ValueError(msg)
         self.minutes = minutes
+        self.clock = clock
         self.lr_scheduler = lr_scheduler
         self.fill = fill
         self.validator = validator
@@ -86,7 +97,7 @@ class EndInTime:
         self._is_measured = self._has_validated = self._is_last = self._is_cut = False
         self._cases = self._cases_done = self._first_step = 0
         self._before = 0.0
-        self._started = time.monotonic()
+        self._started = self._now()
         state = engine.state
         state.max_epochs, state.minutes, state.is_timed = self._epochs, self.minutes, self.fill
         # A resume sets the seconds of the earlier parts: ResumableCheckpoint.
@@ -138,7 +149,7 @@ class EndInTime:
             return now
         # The slowest process decides in all, because all must do the same.
         self._cases = int(idist.all_reduce(count_cases(self.validator), "MAX"))
-        per_case = float(idist.all_reduce(time_case(self.validator), "MAX"))
+        per_case = float(idist.all_reduce(time_case(self.validator, self._now), "MAX"))
         now = self._read_clock(engine)
         self._plan.start_validations(self._plan.share(now), per_case=per_case, cases=self._cases)
         if not self._plan.is_enough(now):
@@ -207,7 +218,11 @@ class EndInTime:
             validator.terminate_epoch()
 
     def _local_seconds(self) -> float:
-        return time.monotonic() - self._started + self._before
+        return self._now() - self._started + self._before
+
+    def _now(self) -> float:
+        seconds: float = getattr(time, CLOCKS[self.clock])()
+        return seconds
 
     def _read_clock(self, engine: Engine) -> float:
         """Return the seconds used, of the slowest process."""
@@ -221,7 +236,8 @@ class EndInTime:
         epochs_done = state.epoch - 1 + self._count_steps(engine) / state.epoch_length
         of_epochs = 0.0 if self.fill else epochs_done / self._epochs
         of_time = self._plan.share(state.seconds_used)
-        state.is_timed = self.fill or of_time > of_epochs
+        # Not ahead by less than a step: so only the epochs count, and not the clock, while there is enough time.
+        state.is_timed = self.fill or of_time > of_epochs + 1 / (state.epoch_length * self._epochs)
         state.share = max(of_time, of_epochs)
         rate = getattr(self.lr_scheduler, "lr_lambda", None)
         if rate is None:

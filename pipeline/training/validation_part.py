@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +19,14 @@ def count_cases(validator: Evaluator) -> int:
     return len(list(validator.data_loader.sampler))
 
 
-def time_case(validator: Evaluator) -> float:
-    """Return the seconds to read the first validation case and to infer it, without a trace in the validator."""
-    started = time.monotonic()
+def time_case(validator: Evaluator, now: Callable[[], float]) -> float:
+    """Return the seconds to read the first validation case and to infer it, without a trace in the validator.
+
+    Args:
+        validator: the evaluator.
+        now: a clock, in seconds.
+    """
+    started = now()
     # A loader draws a seed, which would change what the training draws next.
     with torch.random.fork_rng(devices=[]):
         batch = next(iter(take_cases(validator.data_loader, 1)))
@@ -35,7 +39,7 @@ def time_case(validator: Evaluator) -> float:
         # Waits for a GPU.
         prediction.flatten()[0].item()
     network.train(was_training)
-    return time.monotonic() - started
+    return now() - started
 
 
 @contextmanager

@@ -193,8 +193,7 @@ def test_the_hours_of_a_plan_are_the_time_of_its_training(
 ) -> None:
     write_blobs(tmp_path / "data")
     training = "--patch [16,16,16] --window [32,48,32] --batch 2 --samples_per_case 1 --device cpu --logging_file False"
-    for module in ("end_in_time", "validation_part"):
-        monkeypatch.setattr(f"pipeline.training.{module}.time", Ticks())
+    monkeypatch.setattr("pipeline.training.end_in_time.time", Ticks())
     with user_in(tmp_path):
         assert main(["datalist", "data", "--folds", "3", "-o", "list.json"]) == 0
         assert main(["plan", "list.json", "--name", "toy", *TINY, "--hours", "0.03"]) == 0

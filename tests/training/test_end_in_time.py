@@ -70,7 +70,6 @@ def train(monkeypatch):
     ):
         clock = Clock(speed)
         monkeypatch.setattr(end_in_time, "time", clock)
-        monkeypatch.setattr(validation_part, "time", clock)
         done = SimpleNamespace(validations=[], rates=[], steps=0, clock=clock)
 
         def train_step(engine, _):
@@ -237,7 +236,6 @@ def test_a_resumed_training_has_the_minutes_that_are_left(train):
 def test_an_interrupted_training_is_resumed_with_what_is_left(make_training, monkeypatch, tmp_path):
     clock = Clock(lambda _: 1.0)
     monkeypatch.setattr(end_in_time, "time", clock)
-    monkeypatch.setattr(validation_part, "time", clock)
 
     def start(**options):
         training = make_training(minutes=2, **options)
@@ -321,3 +319,25 @@ def test_no_minutes_change_nothing(train):
 def test_minutes_above_zero(minutes):
     with pytest.raises(ValueError, match="expected a number above 0, or None"):
         EndInTime(minutes, None)
+
+
+def test_the_clock_of_the_processor_stands_still_while_others_work(monkeypatch):
+    wall = Clock(lambda _: 1.0)
+    processor = Clock(lambda _: 1.0)
+    wall.process_time = processor.monotonic
+    monkeypatch.setattr(end_in_time, "time", wall)
+
+    def step(*_):
+        processor.work(1.0)
+        wall.work(3.0)
+
+    engine = Engine(step)
+    EndInTime(2, None, fill=True, clock="processor").attach(engine)
+    engine.run(list(range(10)), max_epochs=1)
+    assert 0.95 * 120 <= processor.now - 100 <= 1.03 * 120
+    assert wall.now - 100 == 3 * (processor.now - 100)
+
+
+def test_only_known_clocks():
+    with pytest.raises(ValueError, match="clock is 'cpu'; expected one of wall, processor"):
+        EndInTime(1, None, clock="cpu")

@@ -11,6 +11,7 @@ from monai.losses import DiceCELoss
 
 from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
+from ...networks.small_grids import Float32OnSmallGrids
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
@@ -51,7 +52,7 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
     for _ in range(3):
         model.zero_grad()
         started = _now(on)
-        with torch.autocast(on.type, torch.bfloat16, enabled=low):
+        with torch.autocast(on.type, torch.bfloat16, enabled=low), Float32OnSmallGrids():
             logits = model(image)
         loss(logits.float(), label).backward()
         seconds.append(_now(on) - started)
