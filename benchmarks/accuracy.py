@@ -40,7 +40,8 @@ def main() -> int:
     """Train what is missing, print and write. Return 0, 1 if a training failed, or 2 for a mistake of the user's."""
     options = _options()
     try:
-        arms = {text: tuple(arm_overrides(text, options.bundle)) for text in options.arm}
+        clock = ("--clock", "processor") if options.clock == "cpu" else ()
+        arms = {text: (*arm_overrides(text, options.bundle), *clock) for text in options.arm}
     except (InputError, ValueError, TypeError) as error:
         say(f"error: {error}")
         return 2
@@ -189,6 +190,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the trainings [%(default)s]")
     parser.add_argument("--folds", type=int, nargs="+", default=[0], help="folds that validate [%(default)s]")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time [%(default)s]")
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="of the minutes; cpu: other programs do not count"
+    )
     parser.add_argument("--threads", type=int, help="threads of each training [cores divided by jobs]")
     parser.add_argument("--device", help="cpu, cuda:0, ... [the bundle's own choice]")
     parser.add_argument("--threshold", type=float, default=0.88, help="Dice to report the minutes to [%(default)s]")
