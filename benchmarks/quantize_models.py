@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.inference.runtimes import _import_openvino, _trace
+from pipeline.inference.runtimes import import_openvino, no_telemetry, trace_network
 from pipeline.inference.signal_stack import keep_signal_stack
 
 __all__ = ["PACKAGES", "VARIANTS", "CompiledModel", "convert", "is_installed", "quantize", "save"]
@@ -36,7 +35,7 @@ def is_installed() -> bool:
 
 def convert(network: nn.Module, shape: Sequence[int]) -> Any:
     """Return OpenVINO's float32 model of a network for one window (1, C, *spatial)."""
-    model = _trace(network, torch.zeros(tuple(shape)))
+    model = trace_network(network, torch.zeros(tuple(shape)))
     model.reshape(list(shape))
     return model
 
@@ -61,8 +60,8 @@ def quantize(
         narrow_weights: whether weights use half of int8's range in every layer, not only in the first. Without VNNI,
             pairs of products are added in 16 bits, which larger weights overflow.
     """
-    os.environ["NNCF_CI"] = "1"  # NNCF reports its use to its maker otherwise
-    import nncf  # noqa: PLC0415
+    with no_telemetry():
+        import nncf  # noqa: PLC0415
 
     overflow_fix = nncf.OverflowFix.ENABLE if narrow_weights else nncf.OverflowFix.FIRST_LAYER
     ends = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
@@ -79,7 +78,7 @@ def quantize(
 
 def save(model: Any, file: Path) -> None:
     """Write a model with weights in their own type."""
-    _import_openvino().save_model(model, str(file), compress_to_fp16=False)
+    import_openvino().save_model(model, str(file), compress_to_fp16=False)
 
 
 class CompiledModel:
@@ -95,7 +94,7 @@ class CompiledModel:
     """
 
     def __init__(self, model: Any, *, precision: str = "float32", threads: int = 1) -> None:
-        openvino = _import_openvino()
+        openvino = import_openvino()
         wanted = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
         with keep_signal_stack():
             core = openvino.Core()

@@ -45,6 +45,7 @@ def add_export_verbs(verbs: Any) -> None:
         metavar="PART",
         help="leave out " + ", ".join(f"{key}: {what}" for key, what in OPTIONAL_PARTS.items()),
     )
+    export.add_argument("--int8", action="store_true", help="include the int8 form, which lightskip quantize made")
     export.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     export.set_defaults(run=_export)
 
@@ -64,6 +65,7 @@ def _export(options: argparse.Namespace) -> int:
             checkpoint=options.checkpoint,
             training=options.training,
             without=options.without,
+            int8=options.int8,
             overwrite=options.overwrite,
         )
     print(summary_text(result), end="")

@@ -13,7 +13,18 @@ from scipy.ndimage import find_objects
 from ..data.voxel_size import MM3_PER_ML, voxel_size
 from .outcomes import decide_outcome, score_outcome
 
-__all__ = ["Case", "Cases", "Cleaner", "Sizes", "Steps", "Survey", "hold_cases", "measure_options", "survey_cases"]
+__all__ = [
+    "Case",
+    "Cases",
+    "Cleaner",
+    "Sizes",
+    "Steps",
+    "Survey",
+    "compute_case_dice",
+    "hold_cases",
+    "measure_options",
+    "survey_cases",
+]
 
 Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
 """Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
@@ -117,13 +128,20 @@ def measure_options(
                 fill_holes=[*steps.get("fill_holes", ())],
                 minimum={value: size for value, size in steps.get("minimum", {}).items() if size is not None},
             )
-            scores.append(_compute_case_dice(cleaned, expected, list(names)))
+            scores.append(compute_case_dice(cleaned, expected, list(names)))
     return [dict(zip(names, np.array(scores, dtype=np.float64).T, strict=True)) for scores in found]
 
 
-def _compute_case_dice(
+def compute_case_dice(
     prediction: NDArray[np.integer], reference: NDArray[np.integer], values: Sequence[int]
 ) -> list[float]:
+    """Return the Dice of each value, by the rules of `decide_outcome`: NaN for what both lack.
+
+    Args:
+        prediction: label map, any shape.
+        reference: label map of the same shape.
+        values: foreground values, at least one.
+    """
     length = max(values) + 1
     both = np.where(prediction == reference, prediction, 0)
     counts = (_count_voxels(each, "map", length)[values].tolist() for each in (prediction, reference, both))

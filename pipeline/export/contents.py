@@ -14,6 +14,7 @@ import torch
 from ..bundle.plan import Plan, plan_file
 from ..bundle.recipe import fill_recipe
 from ..bundle.render import read_manifest, recipe_sources, recipes_folder, to_json
+from ..data.int8_file import copy_int8
 from ..files import write_text
 from ..networks.spec_file import spec_file, spec_text
 from .archive import file_sha256, list_files, write_checksums, write_large_files
@@ -40,6 +41,7 @@ class Contents:
         plan: the plan of that bundle.
         network: the network to export.
         without: parts to leave out, keys of :data:`.choices.OPTIONAL_PARTS`.
+        int8: whether to include the int8 form, for OpenVINO.
         notes: what the maintainer should know or do. Writing the folder adds to it.
     """
 
@@ -48,6 +50,7 @@ class Contents:
     plan: Plan
     network: ExportedNetwork
     without: Collection[str]
+    int8: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -145,6 +148,8 @@ def _write_models(contents: Contents) -> dict[str, float]:
         shutil.copyfile(network.source, models / "model.pt")
     weights = models / "model.pt"
     write_text(spec_file(weights), spec_text(network.pruned.spec, [file_sha256(weights)]))
+    if contents.int8:
+        copy_int8(network.source, weights)
     differences = write_formats(contents.folder, contents.forms)
     if differences:
         stated = {name: round_up(difference) for name, difference in differences.items()}
@@ -168,7 +173,7 @@ def _write_documents(
         metadata,
         bundle,
         network=contents.network,
-        forms=contents.forms,
+        forms=[*contents.forms, *(["model.int8.xml"] if contents.int8 else [])],
         layout=layout,
         listed=_name_case_list(contents),
         results=results,

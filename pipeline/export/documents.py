@@ -23,6 +23,7 @@ _DISTRIBUTIONS = {"skimage": "scikit-image", "PIL": "pillow", "ignite": "pytorch
 _HAVE_THEIR_OWN_KEY = ("monai", "torch", "numpy")
 _NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD at {tolerance:g} mm"}
 _FORM_NAMES = {"model.ts": "TorchScript", "model.pt2": "`torch.export`", "model.onnx": "ONNX"}
+_INT8 = "model.int8.xml"
 
 
 def read_results(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
@@ -161,13 +162,18 @@ def _describe_cleaning(plan: Plan) -> str:
 
 
 def _describe_forms(forms: Sequence[str]) -> str:
-    each = "".join(f", `{name}` ({_FORM_NAMES[name]})" for name in forms)
-    if not forms:
-        return f"{each}."
-    return (
-        f"{each}. `docs/formats.json` has the largest differences of their logits from PyTorch's, on random float32 "
-        "input."
-    )
+    alike = [name for name in forms if name != _INT8]
+    text = "".join(f", `{name}` ({_FORM_NAMES[name]})" for name in alike) + "."
+    if alike:
+        text += (
+            " `docs/formats.json` has the largest differences of their logits from PyTorch's, on random float32 input."
+        )
+    if _INT8 in forms:
+        text += (
+            f" `{_INT8}` with its `.bin` is the network in int8, for OpenVINO; `model.int8.json` has its Dice next to "
+            "float32's, and its window."
+        )
+    return text
 
 
 def _describe_dataset(layout: Layout, *, listed: str) -> str:

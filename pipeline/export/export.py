@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
+from ..data.int8_file import find_int8
 from .archive import write_zip
 from .choices import OPTIONAL_PARTS
 from .contents import Contents, write_contents
@@ -48,6 +49,7 @@ def export_bundle(
     checkpoint: Path | None = None,
     training: str | None = None,
     without: Collection[str] = (),
+    int8: bool = False,
     overwrite: bool = False,
 ) -> ExportResult:
     """Write the folder ``output/NAME`` and ``output/NAME_vVERSION.zip``, completely or not at all.
@@ -58,11 +60,12 @@ def export_bundle(
         checkpoint: weights to export; None for the bundle's own, or those of its only training.
         training: training whose weights to export, by name or path.
         without: parts to leave out, keys of :data:`.choices.OPTIONAL_PARTS`.
+        int8: whether to include the weights' int8 form, which `lightskip quantize` wrote.
         overwrite: whether to replace an earlier export.
 
     Raises:
         InputError: the bundle has no plan, its configs differ from its plan, it has no weights or those of another
-            network, a form cannot be made, or the output exists.
+            network, a form cannot be made or is missing, or the output exists.
     """
     _require_known(without)
     require_lightskip_bundle(bundle)
@@ -73,10 +76,12 @@ def export_bundle(
     target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
     source, weights = weights_file(bundle, checkpoint, training)
+    if int8:
+        find_int8(source)
     network = load_network(bundle, plan, source)
     # A temporary parent folder, because zip and formats take the bundle's name from its folder.
     partial = output / f".{uuid.uuid4().hex}"
-    contents = Contents(partial / plan.name, bundle, plan, network, without)
+    contents = Contents(partial / plan.name, bundle, plan, network, without, int8=int8)
     try:
         differences = write_contents(contents)
         zipped = None if "zip" in without else partial / archive.name

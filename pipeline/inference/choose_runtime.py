@@ -6,24 +6,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
+from ..runtime_names import PACKAGES
 from .inferers import apply_precision
 from .runtime_cache import RuntimeCache, name_processor
 from .runtimes import OpenVINONetwork
 
-__all__ = ["RuntimeChoice", "choose_runtime", "load_on_runtime"]
+__all__ = ["CONTINUED", "RuntimeChoice", "choose_runtime", "load_on_runtime", "time_window"]
 
 # A conversion takes about half a second and the time of four windows, and saves about half of PyTorch's time. As it is
 # kept for later starts, it pays if it saves a third of its time now.
 _CONVERSION_SECONDS, _CONVERSION_WINDOWS = 0.5, 4
 _SAVED_SHARE, _KEPT_SHARE = 0.5, 1 / 3
 _TOO_FEW = "too few windows to win back a conversion"
-_CONTINUED = "the output folder was begun with it"
+CONTINUED = "the output folder was begun with it"
 _REPEATS = 3  # timed calls after a first one
 _MAX_TIMING = 2.0  # seconds after which no more calls are timed
 
@@ -33,7 +35,7 @@ class RuntimeChoice:
     """The runtime that was chosen, and why.
 
     Attributes:
-        runtime: ``"pytorch"`` or ``"openvino"``.
+        runtime: ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         network: the network on this runtime.
         seconds: seconds of a window by runtime, measured now or earlier.
         start_seconds: seconds of converting the network, or of reading it from the cache.
@@ -47,29 +49,44 @@ class RuntimeChoice:
     reason: str = ""
 
 
-def load_on_runtime(network: nn.Module, runtime: str, *, shape: Sequence[int], precision: str) -> RuntimeChoice:
+def load_on_runtime(
+    network: nn.Module,
+    runtime: str,
+    *,
+    shape: Sequence[int],
+    precision: str,
+    model: Path | None = None,
+    reason: str = "as requested",
+) -> RuntimeChoice:
     """Return the network on the runtime that the user named.
 
     Args:
         network: on the CPU for another runtime than PyTorch, ready for inference.
-        runtime: ``"pytorch"`` or ``"openvino"``.
+        runtime: ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         shape: shape of a window, (C, *spatial).
-        precision: number format of the network's layers.
+        precision: number format of the network's layers; of int8's layers that are not quantised it is float32.
+        model: file of the network in int8, for that runtime: see `find_int8`.
+        reason: why this runtime, for the report.
 
     Raises:
         InputError: the runtime is not installed; or see `OpenVINONetwork`.
     """
     if runtime == "pytorch":
-        return RuntimeChoice(runtime, network, reason="as requested")
-    if find_spec(runtime) is None:
+        return RuntimeChoice(runtime, network, reason=reason)
+    if find_spec(PACKAGES[runtime]) is None:
         raise InputError(
             f"--runtime {runtime}",
-            found=f"no package {runtime}",
+            found=f"no package {PACKAGES[runtime]}",
             expected="the package of this runtime",
             remedy="install it: pip install 'lightskip[runtime]'; or leave --runtime out",
         )
+    if runtime == "int8":
+        start = time.perf_counter()
+        # float32 besides, so that label maps are the same on processors with and without bfloat16.
+        quantised = OpenVINONetwork(network, shape=shape, precision="float32", model=model)
+        return RuntimeChoice(runtime, quantised, start_seconds=time.perf_counter() - start, reason=reason)
     converted, seconds = _convert(network, shape, precision, RuntimeCache(network, shape))
-    return RuntimeChoice(runtime, converted, start_seconds=seconds, reason="as requested")
+    return RuntimeChoice(runtime, converted, start_seconds=seconds, reason=reason)
 
 
 def choose_runtime(
@@ -106,7 +123,7 @@ def choose_runtime(
         times = {}
     if only is None and "openvino" not in times:
         run = apply_precision(network, torch.empty(0), precision)
-        times["pytorch"] = _time_window(run, shape, batch, enough=lambda seconds: not _may_pay(seconds, windows))
+        times["pytorch"] = time_window(run, shape, batch, enough=lambda seconds: not _may_pay(seconds, windows))
     if only is None and not _is_worth_it(times, windows):
         return RuntimeChoice("pytorch", network, times, reason=_explain(times))
     try:
@@ -114,18 +131,18 @@ def choose_runtime(
     except InputError as error:
         return RuntimeChoice("pytorch", network, times, reason=f"OpenVINO cannot be used: {error.found}")
     if "openvino" not in times:
-        times["openvino"] = _time_window(converted, shape, 1)
+        times["openvino"] = time_window(converted, shape, 1)
         if "pytorch" in times:
             cache.write_times(name, times)
     if only is None and times["openvino"] >= times["pytorch"]:
         return RuntimeChoice("pytorch", network, times, seconds, _explain(times))
-    return RuntimeChoice("openvino", converted, times, seconds, _CONTINUED if only else _explain(times))
+    return RuntimeChoice("openvino", converted, times, seconds, CONTINUED if only else _explain(times))
 
 
 def _find_reason_for_pytorch(only: str | None, windows: float | None) -> str:
     """Return why PyTorch is taken without a measurement; an empty text if it is not."""
     if only == "pytorch":
-        return _CONTINUED
+        return CONTINUED
     if find_spec("openvino") is None:
         return "OpenVINO is not installed"
     return "" if only or _may_pay(float("inf"), windows) else _TOO_FEW
@@ -169,7 +186,7 @@ def _convert(
     return converted, time.perf_counter() - start
 
 
-def _time_window(
+def time_window(
     run: Callable[[Tensor], Any], shape: Sequence[int], batch: int, *, enough: Callable[[float], bool] | None = None
 ) -> float:
     """Return the seconds of a window: the least of some calls after a first one.

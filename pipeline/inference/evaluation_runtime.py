@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..data.errors import InputError
+from ..data.int8_file import find_int8
 from ..runtime_names import RUNTIMES
 from .choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
 from .weights_file import read_weights
@@ -25,7 +26,8 @@ def choose_evaluation_runtime(
     Args:
         network: the network of the weights, on its device.
         checkpoint: file of the weights.
-        runtime: ``"pytorch"``, ``"openvino"``, or ``"auto"``: the one that ends soonest.
+        runtime: ``"pytorch"``, ``"openvino"``, ``"int8"`` (see `int8_file`), or ``"auto"``: the one of the first two
+            that ends soonest.
         inferer: sliding windows, with their number format in ``precision``.
         channels: channels of a scan.
         cases: number of cases, each of at least one window.
@@ -42,7 +44,7 @@ def choose_evaluation_runtime(
         return RuntimeChoice("pytorch", network)
     if not on_cpu:
         raise InputError(
-            "--runtime openvino",
+            f"--runtime {runtime}",
             found="a network on a GPU",
             expected="a CPU: LightSkip uses this runtime only there",
             remedy="leave --runtime out, or evaluate on the CPU",
@@ -51,6 +53,7 @@ def choose_evaluation_runtime(
     network.eval()
     shape = (channels, *find_window_size(inferer, [64] * len(inferer.roi_size)))
     precision = str(getattr(inferer, "precision", "float32"))
-    if runtime == "openvino":
-        return load_on_runtime(network, runtime, shape=shape, precision=precision)
+    if runtime != "auto":
+        model = find_int8(checkpoint, shape=shape) if runtime == "int8" else None
+        return load_on_runtime(network, runtime, shape=shape, precision=precision, model=model)
     return choose_runtime(network, shape=shape, precision=precision, windows=cases, batch=1)

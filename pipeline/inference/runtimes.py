@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,11 @@ from .inferers import apply_precision
 from .runtime_cache import RuntimeCache
 from .signal_stack import keep_signal_stack
 
-__all__ = ["OpenVINONetwork"]
+__all__ = ["OpenVINONetwork", "import_openvino", "no_telemetry", "trace_network"]
 
 _FORMATS = {"float32": "f32", "bfloat16": "bf16"}
 # Share of the logits' norm. Rounding alone gives .0004 and .02 (random weights), a wrong layer about 1.
-_MAX_DIFFERENCE = {"float32": 0.02, "bfloat16": 0.25}
+_MAX_DIFFERENCE = {"float32": 0.02, "bfloat16": 0.25, "int8": 0.5}
 _REMEDY = "leave --runtime out, so that PyTorch runs the network"
 
 
@@ -40,6 +42,8 @@ class OpenVINONetwork(nn.Module):
         precision: number format of the layers, ``"float32"`` or ``"bfloat16"``. Input and output are float32.
         threads: number of CPU threads; None: as many as PyTorch uses.
         cache: where the converted network is kept for the next start; None: it is not kept.
+        model: file of the network in int8, for windows of this shape, instead of a conversion: see `int8_file`. Layers
+            that are not quantised compute in the precision.
 
     Attributes:
         reuses_output: whether the next call may overwrite the logits of the last one. Fetching memory for the logits of
@@ -58,11 +62,14 @@ class OpenVINONetwork(nn.Module):
         precision: str = "float32",
         threads: int | None = None,
         cache: RuntimeCache | None = None,
+        model: Path | None = None,
     ) -> None:
         super().__init__()
         self.network = network.eval()
         self.precision = precision
         self.threads = threads or torch.get_num_threads()
+        self._model = model
+        self._name = "openvino" if model is None else "int8"
         self.reuses_output = False
         self._room = Buffers(torch.device("cpu"))
         self._prepare(shape, cache)
@@ -83,7 +90,9 @@ class OpenVINONetwork(nn.Module):
         # Compare on another window than the traced one, since tracing turns values computed in Python to constants.
         example, other = torch.randn((2, 1, *shape), generator=torch.Generator().manual_seed(0))
         kept = None if cache is None else cache.find_model()
-        if kept is None or cache is None:
+        if self._model is not None:
+            found = self._start(self._read_model, other)
+        elif kept is None or cache is None:
             found = self._start(_convert(self.network, example, cache), other)
         else:
             try:
@@ -96,6 +105,9 @@ class OpenVINONetwork(nn.Module):
         # Return the memory of the conversion, about as much as PyTorch needs for a window.
         give_back()
 
+    def _read_model(self, openvino: Any) -> Any:
+        return openvino.Core().read_model(str(self._model))
+
     def _start(self, read: Callable[[Any], Any], window: Tensor) -> Tensor:
         """Compile a model and return its logits for a window, after a comparison with PyTorch's.
 
@@ -107,28 +119,30 @@ class OpenVINONetwork(nn.Module):
             InputError: OpenVINO cannot compute the network, or returns other logits.
         """
         try:
-            self._request = self._compile(read(_import_openvino())).create_infer_request()
+            self._request = self._compile(read(import_openvino())).create_infer_request()
             with torch.inference_mode():
                 expected = apply_precision(self.network, window, self.precision)(window)
             if not isinstance(expected, Tensor):
-                raise _make_error(f"a network that returns a {type(expected).__name__}", "one tensor of logits")
+                raise self._make_error(f"a network that returns a {type(expected).__name__}", "one tensor of logits")
             found = torch.empty(expected.shape)
             self._infer(window, found)
         except InputError:
             raise
         except Exception as error:
-            raise _make_error(
+            raise self._make_error(
                 f"a network that OpenVINO cannot convert ({_first_line(error)})", "layers that OpenVINO supports"
             ) from error
-        limit = _MAX_DIFFERENCE[self.precision]
+        limit = _MAX_DIFFERENCE[self.precision if self._model is None else "int8"]
         # `not <=` instead of `>`, so that NaN is refused too.
         if not float((found - expected).norm()) <= limit * float(expected.norm()):
-            raise _make_error("other logits than PyTorch's for the same window", f"a difference of at most {limit:.0%}")
+            raise self._make_error(
+                "other logits than PyTorch's for the same window", f"a difference of at most {limit:.0%}"
+            )
         return found
 
     def _infer(self, window: Tensor, output: Tensor) -> None:
         """Write the logits of a window (1, C, *spatial) to `output`, (1, K, *spatial)."""
-        tensor = _import_openvino().Tensor
+        tensor = import_openvino().Tensor
         # The variable keeps the voxels alive, which OpenVINO only refers to.
         voxels = np.ascontiguousarray(window.numpy())
         self._request.set_input_tensor(tensor(voxels, shared_memory=True))
@@ -136,7 +150,7 @@ class OpenVINONetwork(nn.Module):
         self._request.infer()
 
     def _compile(self, model: Any) -> Any:
-        openvino = _import_openvino()
+        openvino = import_openvino()
         wanted = getattr(openvino.Type, _FORMATS[self.precision])
         with keep_signal_stack():
             compiled = openvino.Core().compile_model(
@@ -152,19 +166,22 @@ class OpenVINONetwork(nn.Module):
             )
         if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
             raise InputError(
-                "--runtime openvino",
+                f"--runtime {self._name}",
                 found=f"a CPU on which OpenVINO does not compute in {self.precision}",
                 expected="a CPU on which it does",
                 remedy="choose another format with --set precision=float32, or leave --runtime out",
             )
         return compiled
 
+    def _make_error(self, found: str, expected: str) -> InputError:
+        return InputError(f"--runtime {self._name}", found=found, expected=expected, remedy=_REMEDY)
+
 
 def _convert(network: nn.Module, example: Tensor, cache: RuntimeCache | None) -> Callable[[Any], Any]:
     """Return a function that converts a network, and puts the model into the cache."""
 
     def convert(openvino: Any) -> Any:
-        model = _trace(network, example)
+        model = trace_network(network, example)
         model.reshape(list(example.shape))
         if cache is not None:
             cache.keep_model(lambda path: openvino.save_model(model, str(path), compress_to_fp16=False))
@@ -173,12 +190,12 @@ def _convert(network: nn.Module, example: Tensor, cache: RuntimeCache | None) ->
     return convert
 
 
-def _trace(network: nn.Module, example: Tensor) -> Any:
+def trace_network(network: nn.Module, example: Tensor) -> Any:
     """Return OpenVINO's model of a network for windows of the example's shape.
 
     A trace is used because `torch.export` gives the same model in four times the time.
     """
-    _import_openvino()
+    import_openvino()
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
@@ -193,24 +210,27 @@ def _trace(network: nn.Module, example: Tensor) -> Any:
     return frontend.convert(read)
 
 
-def _import_openvino() -> Any:
-    """Import OpenVINO without its telemetry, which reports every import and use to its maker over the network.
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry."""
+    with no_telemetry():
+        import openvino  # noqa: PLC0415
+    return openvino
 
-    If the telemetry package is missing, OpenVINO uses a stub.
+
+@contextmanager
+def no_telemetry() -> Iterator[None]:
+    """Import OpenVINO's packages without their telemetry, which reports every import and use over the network.
+
+    If the telemetry package is missing, they use a stub.
     """
     name = "openvino_telemetry"
     known = {name: sys.modules[name]} if name in sys.modules else {}
     sys.modules[name] = None  # type: ignore[assignment]
     try:
-        import openvino  # noqa: PLC0415
+        yield
     finally:
         del sys.modules[name]
         sys.modules.update(known)
-    return openvino
-
-
-def _make_error(found: str, expected: str) -> InputError:
-    return InputError("--runtime openvino", found=found, expected=expected, remedy=_REMEDY)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ..bundle.launch_checks import check_overrides_given, config_files, read
 from ..bundle.words import lightskip_command
 from ..data.errors import InputError
+from ..data.int8_file import find_int8
 from ..data.weights import require_weights
 from .settings import choose_device, config_overrides, refuse_reserved
 
@@ -150,7 +151,7 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         **options: see `read_inference_config`.
 
     Raises:
-        InputError: as in `read_inference_config`; or weights are missing.
+        InputError: as in `read_inference_config`; weights are missing, or their int8 form for that runtime.
     """
     file, config, overrides = read_inference_config(bundle, checkpoints=checkpoints, **options)
     folder = Path(bundle).expanduser()
@@ -160,6 +161,8 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
     weights = tuple(Path(path).expanduser() for path in checkpoints) or tuple(own)
     for path in weights:
         require_weights(path)
+        if options.get("runtime") == "int8":
+            find_int8(path)
     channels = value.get("in_channels")
     labels = value["labels"] if "labels" in value else read_label_names(metadata)
     if fast := overrides.get("inferer#overlap"):

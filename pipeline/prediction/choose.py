@@ -14,21 +14,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..bundle.edit_plan import replace_block
-from ..bundle.launch_checks import config_files, evaluate_key
 from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
-from ..bundle.render import check_rendered, write_rendered
-from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error, refuse_two_choices
-from ..bundle.words import lightskip_command
-from ..data.check import check_cases
-from ..data.errors import InputError, input_error_behind
-from ..data.reader import LoadScand
+from ..bundle.render import write_rendered
+from ..bundle.trainings import find_training
 from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
+from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_rendered
 from .predictor import Predictor
 
 __all__ = ["PostprocessingChoice", "choice_text", "choose_postprocessing"]
@@ -85,17 +81,12 @@ def choose_postprocessing(
     """
     bundle = Path(bundle).expanduser()
     plan = load_plan(bundle)
-    _require_rendered(bundle)
+    require_rendered(bundle)
     if training is not None and fold is None:
         fold = find_training(bundle, training).fold
-    cases, fold = _validation_cases(bundle, fold, dataset_dir)
-    checkpoint, weights = _weights(bundle, checkpoint, training, fold)
-    check_cases(
-        cases,
-        labels=plan.label_values or plan.labels,
-        channels=len(plan.data.channels),
-        spatial_dims=plan.spatial_dims,
-    )
+    cases, fold = read_fold(bundle, fold, dataset_dir)
+    checkpoint, weights = choose_fold_weights(bundle, checkpoint, training, fold)
+    check_fold(cases, plan)
     ready = predictor(bundle, checkpoint=checkpoint, postprocessing=False)
     with tempfile.TemporaryDirectory() as folder:
         stored = [
@@ -132,61 +123,9 @@ def choice_text(chosen: PostprocessingChoice) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _require_rendered(bundle: Path) -> None:
-    differing = check_rendered(bundle)
-    if differing:
-        raise InputError(
-            bundle,
-            found=f"configs that differ from the plan: {', '.join(differing)}",
-            expected="configs as the plan renders them: they are rendered again at the end",
-            remedy=f"{lightskip_command('render', bundle)}, and check that the weights still fit",
-        )
-
-
-def _validation_cases(
-    bundle: Path, fold: int | None, dataset_dir: str | Path | None
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the validation cases of the training config, and their fold."""
-    folder = None if dataset_dir is None else Path(dataset_dir).expanduser().absolute()
-    given = {key: str(value) for key, value in {"fold": fold, "dataset_dir": folder}.items() if value is not None}
-    files = config_files("train", bundle)
-    try:
-        return evaluate_key(files, bundle, given, "val_cases"), int(evaluate_key(files, bundle, given, "fold"))
-    except RuntimeError as error:
-        # MONAI wraps errors of the config's own functions.
-        raise input_error_behind(error) or error from error
-
-
-def _weights(
-    bundle: Path, checkpoint: str | Path | None, training: str | Path | None, fold: int
-) -> tuple[str | Path | None, str]:
-    """Return the file of the weights (None: the config's), and a line that names them."""
-    refuse_two_choices(checkpoint, training)
-    if checkpoint is not None:
-        return checkpoint, ""
-    weights = choose_weights(bundle, named=training, fold=fold)
-    if weights is None and list_trainings(bundle):
-        raise no_weights_error(bundle, fold=fold)
-    if weights is None:
-        return checkpoint, ""
-    return (None if weights.training is None else weights.file), weights.note
-
-
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:
     """Write a case's two label maps, in the network's values, and its affine to a file."""
-    image = LoadScand("label", ensure_channel_first=True)({"label": label})["label"]
-    voxels = np.rint(np.asarray(image[0]))
-    if voxels.shape != prediction.shape:
-        raise InputError(
-            label,
-            found=f"a label map of {_product(voxels.shape)} voxels, and a prediction of {_product(prediction.shape)}",
-            expected="a label map in the grid of its scan",
-            remedy="correct the file, or leave it out",
-        )
-    reference = np.zeros(voxels.shape, dtype=prediction.dtype)
-    for name, value in (plan.label_values or plan.labels).items():
-        reference[voxels == value] = plan.labels[name]
-    affine = np.asarray(image.affine, dtype=np.float64)
+    reference, affine = read_reference(label, prediction, plan.labels, plan.label_values)
     np.savez_compressed(file, prediction=prediction, reference=reference, affine=affine)
     return file
 
@@ -195,10 +134,6 @@ def _read_cases(files: Sequence[Path]) -> Iterator[Case]:
     for file in files:
         with np.load(file) as case:
             yield case["prediction"], case["reference"], case["affine"]
-
-
-def _product(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
 
 
 def _write(bundle: Path, choice: CleaningChoice, provenance: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -211,8 +211,9 @@ def _load(
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
     choice = combine_members(
-        members, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes, **runtime
+        members, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes, weights=paths, **runtime
     )
+    precision = str(parser.get_parsed_content("used_precision", default=ConfigItem("float32")))
     loader, preprocessing = split_preprocessing(parser)
     metadata = parser.get("_meta_", {})
     return LoadedBundle(
@@ -230,7 +231,7 @@ def _load(
         clean=cleaning_transforms(parser, folder) if postprocessing else Compose([]),
         checkpoints=tuple(paths),
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
-        precision=str(parser.get_parsed_content("used_precision", default=ConfigItem("float32"))),
+        precision="int8" if choice.runtime == "int8" else precision,
         modality=_modality(metadata),
         runtime=choice,
     )

@@ -13,8 +13,9 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
 from ..bundle.trained_network import network_of_spec, read_spec_of
+from ..data.int8_file import find_int8
 from ..inference import Ensemble, mirror_network
-from ..inference.choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from ..inference.choose_runtime import CONTINUED, RuntimeChoice, choose_runtime, load_on_runtime
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.weights_file import read_weights
 from ..inference.windows import find_window_size
@@ -57,6 +58,7 @@ def combine_members(
     axes: Sequence[int],
     windows: float | None = None,
     only: str | None = None,
+    weights: Sequence[Path] = (),
 ) -> RuntimeChoice:
     """Return one network, ready for inference, that averages all members over all mirrored inputs, on a runtime.
 
@@ -69,9 +71,10 @@ def combine_members(
         axes: spatial axes, from 0, to mirror inputs along.
         windows: number of windows to compute, for ``"auto"``; None: many.
         only: runtime that ``"auto"`` continues; None if there is none.
+        weights: the members' files of weights, whose int8 form is beside them.
 
     Raises:
-        InputError: a member cannot be converted for the runtime.
+        InputError: a member cannot be converted for the runtime, or has no int8 form.
     """
     place: dict[str, Any] = {
         "shape": (channels, *find_window_size(inferer, [64] * spatial_dims)),
@@ -80,15 +83,23 @@ def combine_members(
     for member in members:
         member.eval().requires_grad_(False)
     first, *others = members
+    if runtime == "auto" and only == "int8":
+        runtime, place["reason"] = only, CONTINUED
+    models: Sequence[Path | None] = [None] * len(members)
+    if runtime == "int8":
+        models = [find_int8(file, shape=place["shape"]) for file in weights]
     if runtime != "auto":
-        choice = load_on_runtime(first, runtime, **place)
+        choice = load_on_runtime(first, runtime, model=models[0], **place)
     elif next(first.parameters(), torch.empty(0)).device.type != "cpu":
         choice = RuntimeChoice("pytorch", first, reason="the network is not on the CPU")
     else:
         each = len(members) * 2 ** len(axes)
         windows = None if windows is None else windows * each
         choice = choose_runtime(first, windows=windows, batch=inferer.sw_batch_size, only=only, **place)
-    rest = [load_on_runtime(member, choice.runtime, **place) for member in others]
+    rest = [
+        load_on_runtime(member, choice.runtime, model=model, **place)
+        for member, model in zip(others, models[1:], strict=True)
+    ]
     together = Ensemble([choice.network, *(one.network for one in rest)]) if rest else choice.network
     if isinstance(together, OpenVINONetwork) and not axes:
         # The windows use the logits of a batch before the next one is computed.

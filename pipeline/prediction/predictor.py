@@ -47,7 +47,8 @@ class Predictor:
         threads: CPU threads of PyTorch, for the whole process; None: unchanged.
         postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the inference config, by id.
-        runtime: ``"pytorch"``, ``"openvino"`` if that is installed, or ``"auto"``: the faster of the two here.
+        runtime: ``"pytorch"``, ``"openvino"`` if that is installed, or ``"auto"``: the faster of the two here; or
+            ``"int8"``, the network that `lightskip quantize` wrote beside the weights.
         windows: number of windows that will be computed, which ``"auto"`` weighs against the time of converting the
             network for OpenVINO; None: many.
         only: runtime that ``"auto"`` continues, as its label maps are not mixed with another's; None if there is none.

@@ -17,6 +17,7 @@ from typing import Any
 from ..files import write_text
 from ..labelmaps.label_files import write_label_files
 from ..labelmaps.label_table import Label
+from ..runtime_names import PACKAGES
 from .checks import REPORT, STATISTICS
 from .outputs import STATISTICS_OF_SCAN
 from .records import Records
@@ -112,7 +113,7 @@ def write_summary(summary: Summary, request: Request, table: Sequence[Label], re
 def package_versions(runtime: str) -> dict[str, str]:
     """Return the versions of Python and of the packages that label maps depend on."""
     found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *(() if runtime in ("auto", "pytorch") else (runtime,))):
+    for package in (*_PACKAGES, *([PACKAGES[runtime]] if runtime in PACKAGES else [])):
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

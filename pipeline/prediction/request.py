@@ -34,7 +34,7 @@ class Request:
         postprocessing: whether to post-process label maps as the bundle declares.
         overwrite: repeat finished scans, and replace files.
         settings: overrides of the inference config, by id.
-        runtime: ``"auto"``, ``"pytorch"`` or ``"openvino"``.
+        runtime: ``"auto"``, ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         progress: whether to draw a bar.
     """
 

@@ -16,7 +16,7 @@ from ..bundle.trainings import BEST, Weights, find_training, find_weights
 from ..data.amounts import parse_memory
 from ..data.errors import InputError
 from ..memory import free_bytes
-from ..runtime_names import RUNTIMES
+from ..runtime_names import PACKAGES, RUNTIMES
 
 __all__ = [
     "check_device_name",
@@ -128,10 +128,10 @@ def choose_device(runtime: str, device: str) -> str:
     check_device_name(device)
     if runtime in ("auto", "pytorch"):
         return device
-    if find_spec(runtime) is None:
+    if find_spec(PACKAGES[runtime]) is None:
         raise InputError(
             f"--runtime {runtime}",
-            found=f"no package {runtime}",
+            found=f"no package {PACKAGES[runtime]}",
             expected="the package of this runtime",
             remedy="install it: pip install 'lightskip[runtime]'; or leave --runtime out",
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..data.int8_file import read_int8_record
 from .bundle_files import BundleFiles
 from .predictor import Predictor
 from .ranks import Ranks
@@ -153,4 +155,11 @@ def _describe(predictor: Predictor) -> Mapping[str, Any]:
         "runtime_reason": choice.reason,
         "seconds_per_window": seconds,
         "checkpoints": checkpoints,
+        **({"int8": [_describe_int8(path) for path in bundle.checkpoints]} if choice.runtime == "int8" else {}),
     }
+
+
+def _describe_int8(weights: Path) -> dict[str, Any]:
+    """Return what the label maps of an int8 network depend on, and what it costs in Dice."""
+    record = read_int8_record(weights)
+    return {key: record[key] for key in ("files", "dice", "versions") if key in record}

@@ -17,6 +17,7 @@ from monai.bundle import ConfigParser
 
 from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError
+from pipeline.data.int8_file import find_int8, write_int8
 from pipeline.export.archive import CHECKSUMS, list_files, write_large_files
 from pipeline.export.export import export_bundle
 from pipeline.prediction.loaded_bundle import load_bundle
@@ -95,6 +96,26 @@ def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path
     with torch.inference_mode():
         torch.testing.assert_close(exported(window), network(window), rtol=0, atol=1e-5)
     assert "8 of 16 at level 0, 16 of 32 at level 1" in (made.folder / "docs" / "README.md").read_text()
+
+
+def test_the_int8_form_goes_along_on_wish(bundle, weights, tmp_path):
+    with pytest.raises(InputError, match=r"weights\.int8\.json: found no such file"):
+        export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
+    assert _left(tmp_path / "out") == []
+
+    def save(path: Path) -> None:
+        path.write_text("<net/>")
+        path.with_suffix(".bin").write_bytes(b"numbers")
+
+    write_int8(weights, save, {"window": [1, 32, 32, 32]})
+    made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
+    assert find_int8(made.folder / "models" / "model.pt", shape=(1, 32, 32, 32)).read_text() == "<net/>"
+    assert "`model.int8.xml` with its `.bin` is the network in int8" in (made.folder / "docs" / "README.md").read_text()
+    listed = (made.folder / CHECKSUMS).read_text()
+    assert all(f"models/model.int8.{ending}" in listed for ending in ("xml", "bin", "json"))
+    plain = export_bundle(bundle, tmp_path / "plain", checkpoint=weights, without=_QUICK)
+    assert not list(plain.folder.rglob("*int8*"))
+    assert "int8" not in (plain.folder / "docs" / "README.md").read_text()
 
 
 def test_bundles_without_weights_say_how_to_get_them(bundle, tmp_path):

@@ -19,7 +19,7 @@ from pipeline.export.compare import MAX_DIFFERENCE, load_form
 from pipeline.export.export import ExportResult
 from pipeline.export.formats import FORMATS, write_formats
 from pipeline.export.norms import make_norms_exact
-from pipeline.inference.runtimes import _import_openvino
+from pipeline.inference.runtimes import import_openvino
 from pipeline.inference.signal_stack import keep_signal_stack
 
 pytestmark = pytest.mark.export
@@ -65,7 +65,7 @@ def test_label_maps_of_real_scans_are_the_same(hippocampus, network, real_data):
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 def test_openvino_reads_the_onnx(hippocampus, network):
     # Importing OpenVINO directly would start its telemetry.
-    openvino = _import_openvino()
+    openvino = import_openvino()
     settings = {"INFERENCE_PRECISION_HINT": openvino.Type.f32}
     with keep_signal_stack():
         compiled = openvino.Core().compile_model(str(hippocampus.folder / "models" / "model.onnx"), "CPU", settings)

@@ -51,7 +51,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine on which OpenVINO takes half of PyTorch's time."""
     made = Machine(0.1, 0.05)
-    monkeypatch.setattr(module, "_time_window", made.time_window)
+    monkeypatch.setattr(module, "time_window", made.time_window)
     monkeypatch.setattr(module, "_convert", made.convert)
     monkeypatch.setattr(module, "find_spec", lambda _: object())
     return made
@@ -256,13 +256,13 @@ def test_a_window_takes_the_least_of_some_calls(
     seconds: list[float], found: float, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch, seconds)
-    assert module._time_window(clock.run, SHAPE, 1) == pytest.approx(found)
+    assert module.time_window(clock.run, SHAPE, 1) == pytest.approx(found)
     assert clock.shapes == [(1, *SHAPE)] * calls
 
 
 def test_windows_of_a_batch_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, [0.8, 0.4, 0.4, 0.4])
-    assert module._time_window(clock.run, SHAPE, 4) == pytest.approx(0.1)
+    assert module.time_window(clock.run, SHAPE, 4) == pytest.approx(0.1)
     assert clock.shapes[0] == (4, *SHAPE)
 
 
@@ -274,7 +274,7 @@ def test_the_first_call_may_be_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     clock = Clock(monkeypatch, [0.5, 0.1])
-    assert module._time_window(clock.run, SHAPE, 2, enough=enough) == pytest.approx(0.25)
+    assert module.time_window(clock.run, SHAPE, 2, enough=enough) == pytest.approx(0.25)
     assert asked == [pytest.approx(0.25)]
 
 

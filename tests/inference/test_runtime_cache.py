@@ -273,13 +273,13 @@ def test_a_network_from_the_cache_computes_the_same(
     from pipeline.inference import runtimes  # noqa: PLC0415
 
     converted = []
-    trace = runtimes._trace
+    trace = runtimes.trace_network
 
     def spied(network: nn.Module, example: torch.Tensor) -> object:
         converted.append(1)
         return trace(network, example)
 
-    monkeypatch.setattr(runtimes, "_trace", spied)
+    monkeypatch.setattr(runtimes, "trace_network", spied)
     network = make_network(skip="sat")
     x = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
     expected = network(x)

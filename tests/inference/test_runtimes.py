@@ -160,11 +160,11 @@ def test_a_network_that_it_cannot_compute_is_refused(function: Callable[[Tensor]
 
 
 def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    openvino = module._import_openvino()
+    openvino = module.import_openvino()
     # As on a CPU without bfloat16, where OpenVINO takes float32 without a word.
     compiled = SimpleNamespace(get_property=lambda _: openvino.Type.f32)
     core = SimpleNamespace(compile_model=lambda *_: compiled)
-    monkeypatch.setattr(module, "_import_openvino", lambda: SimpleNamespace(Type=openvino.Type, Core=lambda: core))
+    monkeypatch.setattr(module, "import_openvino", lambda: SimpleNamespace(Type=openvino.Type, Core=lambda: core))
     with pytest.raises(InputError, match="does not compute in bfloat16") as raised:
         OpenVINONetwork(vnet(), shape=(2, *SPATIAL), precision="bfloat16")
     assert "--set precision=float32" in raised.value.remedy
