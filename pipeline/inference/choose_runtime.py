@@ -38,6 +38,7 @@ class RuntimeChoice:
         seconds: seconds of a window by runtime, measured now or earlier.
         start_seconds: seconds of converting the network, or of reading it from the cache.
         reason: a sentence for the report.
+        way: how PyTorch runs it on a GPU, one of `gpu_ways.WAYS`; empty for another runtime or device.
     """
 
     runtime: str
@@ -45,6 +46,7 @@ class RuntimeChoice:
     seconds: dict[str, float] = field(default_factory=dict)
     start_seconds: float = 0.0
     reason: str = ""
+    way: str = ""
 
 
 def load_on_runtime(network: nn.Module, runtime: str, *, shape: Sequence[int], precision: str) -> RuntimeChoice:

@@ -11,6 +11,7 @@ from torch import nn
 from ..data.errors import InputError
 from ..runtime_names import RUNTIMES
 from .choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from .gpu_ways import choose_gpu_way
 from .weights_file import read_weights
 from .windows import find_window_size
 
@@ -25,7 +26,8 @@ def choose_evaluation_runtime(
     Args:
         network: the network of the weights, on its device.
         checkpoint: file of the weights.
-        runtime: ``"pytorch"``, ``"openvino"``, or ``"auto"``: the one that ends soonest.
+        runtime: ``"pytorch"``, ``"openvino"``, or ``"auto"``: the one that ends soonest; on a GPU PyTorch, in the way
+            that ends soonest.
         inferer: sliding windows, with their number format in ``precision``.
         channels: channels of a scan.
         cases: number of cases, each of at least one window.
@@ -37,10 +39,10 @@ def choose_evaluation_runtime(
         raise InputError(
             "--runtime", found=str(runtime), expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out"
         )
-    on_cpu = next(network.parameters(), torch.empty(0)).device.type == "cpu"
-    if runtime == "pytorch" or (runtime == "auto" and not on_cpu):
+    device = next(network.parameters(), torch.empty(0)).device.type
+    if runtime == "pytorch" or (runtime == "auto" and device not in ("cpu", "cuda")):
         return RuntimeChoice("pytorch", network)
-    if not on_cpu:
+    if runtime == "openvino" and device != "cpu":
         raise InputError(
             "--runtime openvino",
             found="a network on a GPU",
@@ -53,4 +55,8 @@ def choose_evaluation_runtime(
     precision = str(getattr(inferer, "precision", "float32"))
     if runtime == "openvino":
         return load_on_runtime(network, runtime, shape=shape, precision=precision)
+    if device == "cuda":
+        batch = inferer.sw_batch_size
+        # Each case is at least one batch.
+        return choose_gpu_way(network, shape=shape, precision=precision, windows=cases * batch, batch=batch)
     return choose_runtime(network, shape=shape, precision=precision, windows=cases, batch=1)

@@ -15,6 +15,7 @@ from torch import nn
 from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..inference import Ensemble, mirror_network
 from ..inference.choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from ..inference.gpu_ways import choose_gpu_way
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.weights_file import read_weights
 from ..inference.windows import find_window_size
@@ -62,7 +63,8 @@ def combine_members(
 
     Args:
         members: networks with their weights.
-        runtime: runtime to compute on, one of `RUNTIMES`; ``"auto"`` chooses the one that ends soonest.
+        runtime: runtime to compute on, one of `RUNTIMES`; ``"auto"`` chooses the one that ends soonest. On a GPU
+            that is PyTorch, in the way that ends soonest.
         inferer: inferer that sets the window and the precision.
         channels: channels of a scan.
         spatial_dims: 2 or 3.
@@ -80,9 +82,14 @@ def combine_members(
     for member in members:
         member.eval().requires_grad_(False)
     first, *others = members
+    device = next(first.parameters(), torch.empty(0)).device.type
+    if runtime == "auto" and device == "cuda":
+        # All members and mirrored inputs in one, so that one graph has all of their work.
+        whole = mirror_network(Ensemble(members) if others else first, axes).eval()
+        return choose_gpu_way(whole, windows=windows, batch=inferer.sw_batch_size, **place)
     if runtime != "auto":
         choice = load_on_runtime(first, runtime, **place)
-    elif next(first.parameters(), torch.empty(0)).device.type != "cpu":
+    elif device != "cpu":
         choice = RuntimeChoice("pytorch", first, reason="the network is not on the CPU")
     else:
         each = len(members) * 2 ** len(axes)
