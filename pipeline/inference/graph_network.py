@@ -54,7 +54,8 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, example: Tensor, *, precision: str, gpu: Gpu) -> None:
         super().__init__()
-        self.network = network.eval()
+        self.network = network
+        self.eval()
         self.precision = precision
         self.graph_bytes = 0
         self._gpu, self._pool = gpu, gpu.make_pool()
