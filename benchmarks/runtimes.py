@@ -59,6 +59,8 @@ def main() -> int:
     """Measure, print and write the results. Return 0, or 2 if something could not run."""
     options = _options()
     try:
+        if options.device != "cpu" and not torch.cuda.is_available():
+            raise RuntimeError(f"--device {options.device}: found no GPU; expected an NVIDIA GPU")
         with tempfile.TemporaryDirectory() as name:
             if options.quick:
                 options.bundle = make_bundle(

@@ -6,7 +6,7 @@ All of `torch.cuda` that a test without a GPU has to replace is in one class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +15,6 @@ from torch import Tensor
 __all__ = ["Captured", "Gpu", "fix_kernels"]
 
 _WARM_UPS = 3  # calls before a capture, in which libraries choose kernels and get their working memory
-
-# A capture that failed may leave a reference to its graph in PyTorch's allocator. So that graph is never freed.
-_failed: list[Any] = []
 
 
 class Captured(NamedTuple):
@@ -70,7 +67,7 @@ class Gpu:
 
         Raises:
             RuntimeError: the function waits for the GPU, as control flow that depends on data does. A capture would
-                fail with it, and leave PyTorch's allocator in an unknown state.
+                fail with it, and would have to be undone.
         """
         stream = self._find_stream()
         stream.wait_stream(torch.cuda.current_stream(self.device))
@@ -112,9 +109,21 @@ class Gpu:
             ):
                 output = call()
         except BaseException:
-            _failed.append(graph)
+            self._undo_capture(pool)
             raise
         return Captured(graph.replay, output, torch.cuda.memory_reserved(self.device) - before)
+
+    def _undo_capture(self, pool: Any) -> None:
+        """End the use of a pool after a capture that failed.
+
+        PyTorch's allocator otherwise takes the capture for unfinished, and the next call that returns memory fails.
+        """
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        # The first call fails where the capture has ended as it should, and nothing is left to do. PyTorch has no
+        # public function for these two.
+        with suppress(AttributeError, RuntimeError):
+            torch._C._cuda_endAllocateToPool(index, pool)
+            torch._C._cuda_releasePool(index, pool)
 
     def _find_stream(self) -> torch.cuda.Stream:
         # One stream for all, since graphs share memory only if they were captured on the same one.

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.inference import gpu as module
 from pipeline.inference.gpu import Gpu, fix_kernels
 
 DEVICE = torch.device("cuda:1")
@@ -22,7 +21,7 @@ class Cuda:
         self.mode = 1
         self.stream_now: Any = "default"
         self.reserved = 100
-        self.fails = False
+        self.fails = self.has_ended = False
         self.CUDAGraph = lambda: SimpleNamespace(replay=lambda: self.said.append("replay"))
         self.Stream = self.make_stream
 
@@ -59,6 +58,11 @@ class Cuda:
         self.reserved += 40
         self.said.append("end")
 
+    def undo(self, name: str, index: int, pool: str) -> None:
+        if self.has_ended:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.said.append(f"{name} {index} {pool}")
+
     def get_sync_debug_mode(self) -> int:
         return self.mode
 
@@ -87,7 +91,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     names = [name for name in dir(made) if not name.startswith("_") and hasattr(torch.cuda, name)]
     for name in names:
         monkeypatch.setattr(torch.cuda, name, getattr(made, name))
-    monkeypatch.setattr(module, "_failed", [])
+    for name in ("endAllocateToPool", "releasePool"):
+        monkeypatch.setattr(torch._C, f"_cuda_{name}", lambda *given, name=name: made.undo(name, *given), raising=False)
     return made
 
 
@@ -133,17 +138,28 @@ def test_a_capture_reports_its_output_and_its_memory(cuda: Cuda) -> None:
     assert cuda.said == ["synchronise", "empty", "begin", "end"]
     captured.replay()
     assert cuda.said[-1] == "replay"
-    assert (cuda.stream_now, module._failed) == ("default", [])
+    assert cuda.stream_now == "default"
 
 
-def test_a_capture_that_fails_leaves_the_stream_and_keeps_its_graph(cuda: Cuda) -> None:
+def test_a_capture_that_fails_is_undone(cuda: Cuda) -> None:
     cuda.fails = True
     gpu = Gpu(DEVICE)
-    for count in (1, 2):
-        with pytest.raises(RuntimeError, match="previous error"):
-            gpu.capture(lambda: torch.zeros(1), gpu.make_pool())
-        assert cuda.stream_now == "default"
-        assert len(module._failed) == count
+    with pytest.raises(RuntimeError, match="previous error"):
+        gpu.capture(lambda: torch.zeros(1), gpu.make_pool())
+    assert cuda.stream_now == "default"
+    assert cuda.said == ["synchronise", "empty", "begin", "endAllocateToPool 1 a pool", "releasePool 1 a pool"]
+
+
+def test_a_problem_that_does_not_break_the_capture_is_raised(cuda: Cuda) -> None:
+    def call() -> torch.Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    cuda.has_ended = True
+    gpu = Gpu(DEVICE)
+    with pytest.raises(torch.OutOfMemoryError):
+        gpu.capture(call, gpu.make_pool())
+    assert cuda.stream_now == "default"
+    assert cuda.said == ["synchronise", "empty", "begin"]
 
 
 def test_kernels_are_those_of_a_prediction() -> None:
