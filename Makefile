@@ -92,7 +92,7 @@ test-elsewhere: env
 
 # On a machine with an NVIDIA GPU. Elsewhere these tests are skipped.
 test-gpu: env
-	$(BIN)/pytest -m gpu tests/networks/test_cuda.py tests/bundles/test_cuda.py
+	$(BIN)/pytest -m gpu $(foreach room,networks inference prediction bundles,tests/$(room)/test_cuda.py)
 
 test-long: env
 	$(BIN)/pytest -m long

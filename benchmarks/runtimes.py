@@ -1,6 +1,7 @@
-"""Compare runtimes for a network's forward pass on a CPU: their time, and whether their labels equal PyTorch's.
+"""Compare runtimes for a network's forward pass: their time, and whether their labels equal PyTorch's.
 
     python benchmarks/runtimes.py --dataset_dir Task04_Hippocampus
+    python benchmarks/runtimes.py --device cuda:0 --dataset_dir Task04_Hippocampus
     python benchmarks/runtimes.py --quick
 
 The networks are the shipped one with the bundle's windows, one and two at a time, and a wider one (32-64-128-256,
@@ -9,7 +10,9 @@ Ratios are to PyTorch in the same round, in float32 and in bfloat16, which `ligh
 has it. Then follow the cases of the hippocampus dataset's fold 0, on which the bundle was not trained: voxels whose
 label differs from PyTorch's in float32, Dice, and the time in the network.
 
-OpenVINO and ONNX Runtime (with onnx and onnxscript) are measured if they are installed.
+On a CPU, OpenVINO and ONNX Runtime (with onnx and onnxscript) are measured if they are installed. On a GPU, PyTorch is
+measured as it is, channels last, in CUDA graphs and with both, in float32 and in the format that `lightskip predict`
+uses there.
 """
 
 from __future__ import annotations
@@ -31,10 +34,11 @@ from measure import RESULTS, Spread, header, paired_ratio, rounds_in_time, say, 
 from monai.bundle import ConfigParser
 from predict_parts import make_bundle
 from runtimes_cases import measure_cases, report_cases
-from runtimes_ways import BFLOAT16, FLOAT32, PACKAGES, build_ways, is_installed
+from runtimes_ways import FLOAT32, PACKAGES, Way, build_gpu_ways, build_ways, is_installed, is_plain
 from torch import nn
 
 from pipeline.data.errors import InputError
+from pipeline.inference.gpu import Gpu
 from pipeline.inference.runtimes import OpenVINONetwork
 
 __all__ = ["main"]
@@ -55,6 +59,8 @@ def main() -> int:
     """Measure, print and write the results. Return 0, or 2 if something could not run."""
     options = _options()
     try:
+        if options.device != "cpu" and not torch.cuda.is_available():
+            raise RuntimeError(f"--device {options.device}: found no GPU; expected an NVIDIA GPU")
         with tempfile.TemporaryDirectory() as name:
             if options.quick:
                 options.bundle = make_bundle(
@@ -63,7 +69,8 @@ def main() -> int:
             results = header("runtimes", options)
             for package in sorted({one for names in PACKAGES.values() for one in names if find_spec(one)}):
                 results["versions"][package] = version(package)
-            results |= {"forward": _forward(options), "start": _start(options)}
+            results["start"] = _start(options)
+            results["forward"] = _forward(options, results["start"])
             _report_forward(results)
             write_json(options.output, results)
             if options.dataset_dir is not None:
@@ -95,7 +102,7 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
     torch.manual_seed(options.seed)
     large = parser.get_parsed_content("network_def")
     for network in (own, large):
-        network.eval().requires_grad_(False)
+        network.eval().requires_grad_(False).to(options.device)
     name = "-".join(map(str, wider))
     return [
         Setting(f"{Path(options.bundle).name}, 1 window", own, (1, channels, *window)),
@@ -104,20 +111,31 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
     ]
 
 
-def _forward(options: argparse.Namespace) -> dict[str, Any]:
-    """Time every way in every setting with each number of threads, and compare its logits."""
+def _forward(options: argparse.Namespace, start: dict[str, float]) -> dict[str, Any]:
+    """Time every way in every setting with each number of threads, and compare its logits.
+
+    Args:
+        options: the options.
+        start: gets the seconds of starting each way of a GPU.
+    """
     for runtime, packages in PACKAGES.items():
-        if not is_installed(runtime):
+        if options.device == "cpu" and not is_installed(runtime):
             say(f"{runtime} is not measured: it needs {', '.join(packages)}")
     found: dict[str, Any] = {}
     for setting in _settings(options):
-        x = torch.randn(setting.shape, generator=torch.Generator().manual_seed(options.seed))
+        x = torch.randn(setting.shape, generator=torch.Generator().manual_seed(options.seed)).to(options.device)
         for threads in options.with_threads:
             torch.set_num_threads(threads)
-            known = build_ways(setting.network, setting.shape, threads)
+            known: dict[str, Way]
+            if options.device == "cpu":
+                known = build_ways(setting.network, setting.shape, threads)
+            else:
+                gpu = Gpu(torch.device(options.device))
+                known, spent = build_gpu_ways(setting.network, setting.shape, gpu, on_problem=say)
+                start |= {f"{setting.name}, {name}": taken for name, taken in spent.items()}
             expected = known[FLOAT32](x)
             logits = {name: way(x) for name, way in known.items()}
-            calls = {name: partial(seconds, partial(way, x), "cpu", repeats=3) for name, way in known.items()}
+            calls = {name: partial(seconds, partial(way, x), options.device, repeats=3) for name, way in known.items()}
             rounds = list(rounds_in_time(calls, minutes=0, at_least=options.rounds, seed=options.seed))
             times = {name: [one[name] for one in rounds] for name in known}
             found[f"{setting.name}, {threads} thread{'s' * (threads > 1)}"] = {
@@ -134,19 +152,19 @@ def _forward(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bases(times: Mapping[str, Any]) -> list[str]:
-    return [name for name in (FLOAT32, BFLOAT16) if name in times]
+    return [name for name in times if is_plain(name)]
 
 
 def _start(options: argparse.Namespace) -> dict[str, float]:
     """Return the seconds of converting, compiling and comparing at the start, with one thread."""
-    if not is_installed("OpenVINO"):
+    if options.device != "cpu" or not is_installed("OpenVINO"):
         return {}
     torch.set_num_threads(1)
     found = {}
     for setting in (one for one in _settings(options) if one.shape[0] == 1):
         start = time.perf_counter()
         OpenVINONetwork(setting.network, shape=setting.shape[1:], threads=1)
-        found[setting.name] = time.perf_counter() - start
+        found[f"{setting.name}, OpenVINO"] = time.perf_counter() - start
     return found
 
 
@@ -160,7 +178,7 @@ def _report_forward(results: Mapping[str, Any]) -> None:
         say(f"\n{setting}: milliseconds, ratios within a round, median [quartiles]\n")
         say(table(["", "ms", *bases, "labels that differ"], rows))
     for name, taken in results["start"].items():
-        say(f"\nconverting for OpenVINO, {name}: {taken:.2f} s")
+        say(f"\nstart, {name}: {taken:.2f} s")
 
 
 def _options() -> argparse.Namespace:
@@ -170,15 +188,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--datalist", type=Path, default=_DATALIST, help="cases with folds [%(default)s]")
     parser.add_argument("--fold", type=int, default=0, help="fold to predict [%(default)s]")
     parser.add_argument("--rounds", type=int, default=9, help="measurements of each [%(default)s]")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, ... [%(default)s]")
     parser.add_argument("--with_threads", type=int, nargs="+", default=[1, 2], help="[%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of weights, inputs and the order in a round [%(default)s]")
     parser.add_argument("--note", default="", help="a remark on the machine during the run")
     parser.add_argument("--quick", action="store_true", help="toy sizes, a few seconds: only shows that it runs")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "runtimes.json", help="the JSON [%(default)s]")
     options = parser.parse_args()
-    options.device, options.threads = "cpu", max(options.with_threads)
+    options.threads = max(options.with_threads)
+    if options.quick or options.device != "cpu":
+        # A GPU needs no threads of the CPU.
+        options.with_threads = [1]
     if options.quick:
-        options.rounds, options.with_threads = 1, [1]
+        options.rounds = 1
     return options
 
 

@@ -1,4 +1,7 @@
-"""Predict the same scans with PyTorch and OpenVINO, in float32 and bfloat16: labels, Dice, time in the network."""
+"""Predict the same scans on each runtime, in float32 and the device's own format: labels, Dice, time in the network.
+
+The runtimes are PyTorch and OpenVINO on a CPU, and on a GPU plain PyTorch and the way that `auto` takes.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ from measure import Spread, paired_ratio, say, table
 from numpy.typing import NDArray
 from predict_parts import case_dice, fold_cases
 
-from pipeline.inference.runtimes import RUNTIMES
-from pipeline.networks.precision import cpu_has_bfloat16
+from pipeline.inference.inferers import choose_precision
 from pipeline.prediction.predictor import Predictor
 
 __all__ = ["measure_cases", "report_cases"]
@@ -27,17 +29,18 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
     """Segment the cases of a fold on every runtime in every format, in turn, with one thread.
 
     Args:
-        options: bundle, dataset_dir, datalist, fold, rounds.
+        options: bundle, dataset_dir, datalist, fold, rounds, device.
     """
     torch.set_num_threads(1)
     cases = fold_cases(options.datalist, options.dataset_dir, options.fold)
-    formats = ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
+    formats = tuple(dict.fromkeys(("float32", choose_precision(options.device))))
+    runtimes = ("pytorch", "openvino" if options.device == "cpu" else "auto")
     predictors = {
         f"{runtime} {precision}": Predictor(
-            options.bundle, device="cpu", runtime=runtime, settings={"precision": precision}
+            options.bundle, device=options.device, runtime=runtime, settings={"precision": precision}
         )
         for precision in formats
-        for runtime in RUNTIMES
+        for runtime in runtimes
     }
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for _ in range(options.rounds):
@@ -52,6 +55,7 @@ def measure_cases(options: argparse.Namespace) -> dict[str, Any]:
         "threads": 1,
         "runs": {
             name: {
+                "way": predictors[name].bundle.runtime.way,
                 "network_seconds_per_scan": Spread.of([one / len(cases) for one in seconds[name]]),
                 **{
                     f"to pytorch {precision}": paired_ratio(seconds[name], seconds[f"pytorch {precision}"])

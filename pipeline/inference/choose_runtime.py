@@ -40,6 +40,7 @@ class RuntimeChoice:
         seconds: seconds of a window by runtime, measured now or earlier.
         start_seconds: seconds of converting the network, or of reading it from the cache.
         reason: a sentence for the report.
+        way: how PyTorch runs it on a GPU, one of `gpu_ways.WAYS`; empty for another runtime or device.
     """
 
     runtime: str
@@ -47,6 +48,7 @@ class RuntimeChoice:
     seconds: dict[str, float] = field(default_factory=dict)
     start_seconds: float = 0.0
     reason: str = ""
+    way: str = ""
 
 
 def load_on_runtime(

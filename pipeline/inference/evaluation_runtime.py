@@ -12,6 +12,7 @@ from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..runtime_names import RUNTIMES
 from .choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from .gpu_ways import choose_gpu_way
 from .weights_file import read_weights
 from .windows import find_window_size
 
@@ -27,7 +28,7 @@ def choose_evaluation_runtime(
         network: the network of the weights, on its device.
         checkpoint: file of the weights.
         runtime: ``"pytorch"``, ``"openvino"``, ``"int8"`` (see `int8_file`), or ``"auto"``: the one of the first two
-            that ends soonest.
+            that ends soonest; on a GPU PyTorch, in the way that ends soonest.
         inferer: sliding windows, with their number format in ``precision``.
         channels: channels of a scan.
         cases: number of cases, each of at least one window.
@@ -39,10 +40,10 @@ def choose_evaluation_runtime(
         raise InputError(
             "--runtime", found=str(runtime), expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out"
         )
-    on_cpu = next(network.parameters(), torch.empty(0)).device.type == "cpu"
-    if runtime == "pytorch" or (runtime == "auto" and not on_cpu):
+    device = next(network.parameters(), torch.empty(0)).device.type
+    if runtime == "pytorch" or (runtime == "auto" and device not in ("cpu", "cuda")):
         return RuntimeChoice("pytorch", network)
-    if not on_cpu:
+    if runtime != "auto" and device != "cpu":
         raise InputError(
             f"--runtime {runtime}",
             found="a network on a GPU",
@@ -56,4 +57,8 @@ def choose_evaluation_runtime(
     if runtime != "auto":
         model = find_int8(checkpoint, shape=shape) if runtime == "int8" else None
         return load_on_runtime(network, runtime, shape=shape, precision=precision, model=model)
+    if device == "cuda":
+        batch = inferer.sw_batch_size
+        # Each case is at least one batch.
+        return choose_gpu_way(network, shape=shape, precision=precision, windows=cases * batch, batch=batch)
     return choose_runtime(network, shape=shape, precision=precision, windows=cases, batch=1)

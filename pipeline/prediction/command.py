@@ -107,6 +107,7 @@ def _report_known(
         device=None,
         threads=request.threads,
         conversion_seconds=0.0,
+        runtime_way=None,
         runtime_reason="no scan was segmented",
         seconds_per_window={},
         checkpoints=[str(path) for path in files.weights],

@@ -16,6 +16,7 @@ from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..data.int8_file import find_int8
 from ..inference import Ensemble, mirror_network
 from ..inference.choose_runtime import CONTINUED, RuntimeChoice, choose_runtime, load_on_runtime
+from ..inference.gpu_ways import choose_gpu_way
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.weights_file import read_weights
 from ..inference.windows import find_window_size
@@ -64,7 +65,8 @@ def combine_members(
 
     Args:
         members: networks with their weights.
-        runtime: runtime to compute on, one of `RUNTIMES`; ``"auto"`` chooses the one that ends soonest.
+        runtime: runtime to compute on, one of `RUNTIMES`; ``"auto"`` chooses the one that ends soonest. On a GPU
+            that is PyTorch, in the way that ends soonest.
         inferer: inferer that sets the window and the precision.
         channels: channels of a scan.
         spatial_dims: 2 or 3.
@@ -83,6 +85,11 @@ def combine_members(
     for member in members:
         member.eval().requires_grad_(False)
     first, *others = members
+    device = next(first.parameters(), torch.empty(0)).device.type
+    if runtime == "auto" and device == "cuda":
+        # All members and mirrored inputs in one, so that one graph has all of their work.
+        whole = mirror_network(Ensemble(members) if others else first, axes).eval()
+        return choose_gpu_way(whole, windows=windows, batch=inferer.sw_batch_size, **place)
     if runtime == "auto" and only == "int8":
         runtime, place["reason"] = only, CONTINUED
     models: Sequence[Path | None] = [None] * len(members)
@@ -90,7 +97,7 @@ def combine_members(
         models = [find_int8(file, shape=place["shape"]) for file in weights]
     if runtime != "auto":
         choice = load_on_runtime(first, runtime, model=models[0], **place)
-    elif next(first.parameters(), torch.empty(0)).device.type != "cpu":
+    elif device != "cpu":
         choice = RuntimeChoice("pytorch", first, reason="the network is not on the CPU")
     else:
         each = len(members) * 2 ** len(axes)

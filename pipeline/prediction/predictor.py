@@ -21,6 +21,7 @@ from ..data.images.door import read_header
 from ..data.images.header import Header
 from ..data.read_scan import read_scan
 from ..data.reader import load_scan, loads_float
+from ..inference.graph_network import count_graph_bytes
 from ..inference.windows import Windows, find_window_size
 from .arrays import as_files, as_scan
 from .header_bytes import estimate_preparation
@@ -48,7 +49,8 @@ class Predictor:
         postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the inference config, by id.
         runtime: ``"pytorch"``, ``"openvino"`` if that is installed, or ``"auto"``: the faster of the two here; or
-            ``"int8"``, the network that `lightskip quantize` wrote beside the weights.
+            ``"int8"``, the network that `lightskip quantize` wrote beside the weights. On a GPU ``"auto"`` chooses how
+            PyTorch runs: see `choose_gpu_way`.
         windows: number of windows that will be computed, which ``"auto"`` weighs against the time of converting the
             network for OpenVINO; None: many.
         only: runtime that ``"auto"`` continues, as its label maps are not mixed with another's; None if there is none.
@@ -208,7 +210,8 @@ class Predictor:
         for _ in windows.rows(lambda one: network(one.expand(batch, *one.shape[1:]))[:1]):
             pass
         if bundle.device.type == "cuda":
-            return int(torch.cuda.max_memory_allocated(bundle.device))
+            # PyTorch counts the memory of graphs as free, and batches of another size need as much again without them.
+            return int(torch.cuda.max_memory_allocated(bundle.device)) + 2 * count_graph_bytes(network)
         return max(0, self.watch.part_bytes() - before)
 
     def preparation_bytes(self, files: Sequence[str]) -> int:

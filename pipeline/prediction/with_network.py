@@ -152,6 +152,7 @@ def _describe(predictor: Predictor) -> Mapping[str, Any]:
         "device": str(bundle.device),
         "threads": torch.get_num_threads(),
         "conversion_seconds": round(choice.start_seconds, 3),
+        "runtime_way": choice.way or None,
         "runtime_reason": choice.reason,
         "seconds_per_window": seconds,
         "checkpoints": checkpoints,

@@ -10,6 +10,9 @@ import pytest
 import torch
 from monai.bundle import run
 
+from pipeline.inference import gpu_ways
+from pipeline.inference.graph_network import GraphNetwork
+
 if not torch.cuda.is_available():
     pytest.skip("this machine has no GPU", allow_module_level=True)
 
@@ -75,4 +78,41 @@ def test_both_devices_segment_and_measure_the_same(sample: Path, tmp_path: Path)
             scores.append([float(row["dice"]) for row in csv.DictReader(file) if row["dice"]])
     # A voxel between two classes can change with the last digit.
     assert all(np.mean(one != other) < 1e-3 for one, other in zip(*maps, strict=True))
+    np.testing.assert_allclose(*scores, atol=5e-3)
+
+
+def test_an_evaluation_through_graphs_scores_the_same(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(sample, tmp_path / "run")
+    monkeypatch.setenv("LIGHTSKIP_CACHE", str(tmp_path / "cache"))
+    # The sample has too few windows, and which way is the fastest depends on the machine.
+    monkeypatch.setattr(gpu_ways, "_MIN_START", 0)
+    monkeypatch.setattr(gpu_ways, "_MEASURING", 0)
+    monkeypatch.setattr(gpu_ways, "_START", dict.fromkeys(gpu_ways.WAYS, 0))
+    seconds = iter((4.0, 3.0, 2.0, 1.0))
+    monkeypatch.setattr(gpu_ways, "time_call", lambda *_, **__: next(seconds))
+    batches: list[int] = []
+    forward = GraphNetwork.forward
+
+    def counted(self: GraphNetwork, x: torch.Tensor) -> torch.Tensor:
+        batches.append(len(x))
+        return forward(self, x)
+
+    monkeypatch.setattr(GraphNetwork, "forward", counted)
+    scores = []
+    for runtime in ("pytorch", "auto"):
+        run(
+            "evaluating",
+            config_file=[TRAIN, EVALUATE],
+            dataset_dir=str(sample),
+            output_dir=str(tmp_path / runtime),
+            checkpoint=str(tmp_path / "run" / "model.pt"),
+            runtime=runtime,
+            device="cuda:0",
+            logging_file=False,
+        )
+        assert bool(batches) is (runtime == "auto")
+        with (tmp_path / runtime / "cases.csv").open() as file:
+            scores.append([float(row["dice"]) for row in csv.DictReader(file) if row["dice"]])
     np.testing.assert_allclose(*scores, atol=5e-3)

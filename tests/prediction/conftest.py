@@ -19,6 +19,7 @@ from torch import nn
 
 from pipeline.bundle.render import write_rendered
 from pipeline.inference.choose_runtime import RuntimeChoice, choose_runtime
+from pipeline.inference.gpu_ways import choose_gpu_way
 from pipeline.prediction import members
 from pipeline.prediction.predictor import Predictor
 
@@ -35,8 +36,12 @@ def auto_is_pytorch() -> Iterator[None]:
     def choose(network: nn.Module, *, only: str | None, **options: Any) -> RuntimeChoice:
         return choose_runtime(network, only=only or "pytorch", **options)
 
+    def choose_way(network: nn.Module, **options: Any) -> RuntimeChoice:
+        return choose_gpu_way(network, **{**options, "windows": 1})
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "choose_runtime", choose)
+        patch.setattr(members, "choose_gpu_way", choose_way)
         yield
 
 
