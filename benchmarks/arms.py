@@ -20,6 +20,7 @@ from torch import nn
 
 from pipeline.bench.counting import MultiplyAdds
 from pipeline.bundle.plan import load_plan
+from pipeline.bundle.render import list_skips, read_skip, recipes_folder
 from pipeline.bundle.schema import Plan
 from pipeline.data.errors import InputError
 from pipeline.inference import choose_precision
@@ -205,9 +206,13 @@ def read_task(options: argparse.Namespace) -> Task:
 def parse_skip(text: str) -> Arm:
     """Return the arm of a skip on the command line: a name, or JSON such as ``["sat", {"maps": 4}]``, or one per level.
 
+    A name of ``configs/skips``, such as ``sat4``, stands for what that file says.
+
     Raises:
         InputError: it starts like JSON but is not.
     """
+    if text in list_skips():
+        return Arm(text, read_skip(text, recipes_folder() / "skips", Path("--skip"))["skip"])
     if not text.lstrip().startswith("["):
         return Arm(text, text)
     try:

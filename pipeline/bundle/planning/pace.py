@@ -15,13 +15,13 @@ from ...networks.small_grids import Float32OnSmallGrids
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
-# Voxels of the timed patch at a width of 16: enough that a step's fixed costs do not matter, few enough to be quick. A
-# wider network needs fewer.
+# Patches of the timed step, and voxels of each at a width of 16: a single patch takes another algorithm, and a smaller one
+# more time per voxel. A wider network needs fewer.
 _PATCHES, _VOXELS, _WIDTH, _MIN_VOXELS = 2, 80_000, 16, 24_000
 # Time of a training step, with optimiser, augmentation, averaging and loading, over that of forward, loss and backward
-# of a small patch. Measured with the hippocampus bundle on one core: 0.095 s and 0.084 s per patch; up to 0.141 s while
-# the other core was busy.
-_WHOLE_STEP = 1.15
+# here. Measured by the processor's clock, with other programs on both cores: 1.08 and 1.05 for the hippocampus (widths
+# from 8 and from 16), 1.20 for left/right, 1.69 for the membranes, whose network is deep and whose patches are small.
+_WHOLE_STEP = 1.2
 # Assumed speed of a GPU over this machine's CPU, for planning without the GPU. `minutes` keeps the hours in any case.
 ASSUMED_SPEEDUP = 40.0
 
