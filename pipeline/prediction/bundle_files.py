@@ -13,6 +13,7 @@ from ..bundle.launch_checks import check_overrides_given, config_files, read
 from ..bundle.words import lightskip_command
 from ..data.errors import InputError
 from ..data.weights import require_weights
+from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
 __all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names"]
@@ -101,8 +102,11 @@ def read_inference_config(
         runtime: one of `RUNTIMES`.
 
     Raises:
-        InputError: the folder is not a bundle, or a setting, the device or the runtime is unknown.
+        InputError: the folder is not a bundle, a setting, the device or the runtime is unknown, or an option is of
+            another type.
     """
+    check_switches(tta=tta, fast=fast)
+    check_settings_given(settings)
     device = choose_device(runtime, device)
     refuse_reserved(settings or {})
     overrides = {**config_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
@@ -150,15 +154,16 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         **options: see `read_inference_config`.
 
     Raises:
-        InputError: as in `read_inference_config`; or weights are missing.
+        InputError: as in `read_inference_config`; or weights are missing or named twice.
     """
+    check_weights_given(checkpoints)
     file, config, overrides = read_inference_config(bundle, checkpoints=checkpoints, **options)
     folder = Path(bundle).expanduser()
     metadata = _read_metadata(file.with_name("metadata.json"))
     value = {**config, **overrides}
     own = [folder / "models" / "model.pt"] if value.get("checkpoint") == _OWN_WEIGHTS else []
     weights = tuple(Path(path).expanduser() for path in checkpoints) or tuple(own)
-    for path in weights:
+    for path in own:
         require_weights(path)
     channels = value.get("in_channels")
     labels = value["labels"] if "labels" in value else read_label_names(metadata)
