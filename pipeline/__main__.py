@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -13,6 +14,9 @@ def main() -> int:
     Returns:
         The exit status: that of `pipeline.cli.main`, or 130 if it was interrupted, even while modules are imported.
     """
+    if sys.stderr is None:
+        # It was closed by the shell (2>&-). Messages would go to the standard output, among what programs read there.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
     try:
         # Imported only here: an interrupt of an import at the top of this module could not be caught.
         from .cli import main as run  # noqa: PLC0415

@@ -82,6 +82,39 @@ def test_the_interrupt_of_another_program_is_its_own(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
+@pytest.mark.parametrize(
+    ("closed", "words", "expected"),
+    [
+        (1, ["render", "nowhere", "--check"], "error: "),
+        (1, ["sample", "DIR", "--cases", "4", "--scans", "0"], ""),
+        (1, ["predict", "nowhere", "--stdin"], "error: --stdin: found a closed standard output"),
+        (2, ["sample", "DIR", "--cases", "4", "--scans", "0"], ""),
+        (2, ["render", "nowhere"], ""),
+    ],
+)
+def test_a_closed_stream_ends_no_verb_with_a_traceback(
+    closed: int, words: list[str], expected: str, tmp_path: Path
+) -> None:
+    # What is printed to the other stream is all that can be read.
+    other = tmp_path / "other"
+    redirect = f"{closed}>&- {3 - closed}>{other}"
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        f"{sys.executable} -m pipeline {' '.join(words)} {redirect}",
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        timeout=300,
+    )
+    text = other.read_text()
+    assert done.returncode == (0 if "sample" in words else 2)
+    assert "Traceback" not in text
+    assert text.startswith(expected)
+    if closed == 2:
+        assert "error" not in text
+
+
 def test_the_installed_command_is_the_one_that_is_tested_here() -> None:
     text = (REPOSITORY / "pyproject.toml").read_text()
     assert 'lightskip = "pipeline.__main__:main"' in text

@@ -6,6 +6,7 @@ The network is loaded once. A line that is no job fails, and the next one is rea
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from .bundle_files import read_bundle_files
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
 from .job_words import name_keys
+from .outputs import Outputs
 from .request import Request
 from .result import Job, Result, as_record, failed
 from .settings import check_thread_count
@@ -112,7 +114,7 @@ def read_job(text: str, output: Path | None) -> _Order:
     """
     expected = 'a line such as {"scan": "scan.nii.gz", "output": "seg.nii.gz"}'
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = _parse(text)
     except (ValueError, RecursionError) as error:
         raise _refuse(f"text that is not JSON ({error})", expected) from error
     if not isinstance(content, dict):
@@ -140,14 +142,26 @@ def read_job(text: str, output: Path | None) -> _Order:
 def read_id(text: str) -> Any:
     """Return the ``id`` of a line, also if the line is no job otherwise; None if it has none, or is not JSON."""
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = _parse(text)
     except (ValueError, RecursionError):
         return None
     return content.get("id") if isinstance(content, dict) else None
 
 
+def _parse(text: str) -> Any:
+    """Return the value of JSON; raise ValueError for other text, and for numbers that a reply could not repeat."""
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _refuse_constant(text)
+    return number
+
+
 def _refuse_constant(name: str) -> None:
-    msg = f"{name} is no value of JSON"
+    msg = f"{name} is no value of JSON, or too large"
     raise ValueError(msg)
 
 
@@ -164,8 +178,14 @@ def _check_path(text: str) -> None:
 def _run(predictor: Any, request: Request, order: _Order) -> dict[str, Any]:
     """Return the record of a job's scan, segmented. A job that failed leaves no empty folder behind."""
     request = replace(request, overwrite=request.overwrite or order.overwrite, output=order.output)
-    with remove_unused_folders(request.output.parent if request.single else request.output):
-        record = as_record(_segment(predictor, request, order))
+    try:
+        with remove_unused_folders(request.output.parent if request.single else request.output):
+            result = _segment(predictor, request, order)
+    except OSError as error:
+        # Even a look at the output may fail: its name is too long, or a folder above it may not be read.
+        scan = ScanInput(Path(order.scan[0]).name, order.scan)
+        result = failed(Job(scan, Outputs(order.output, None, None, None, None), request.wanted), error)
+    record = as_record(result)
     if "error" in record:
         record["error"] = name_keys(record["error"])
     return record

@@ -107,6 +107,7 @@ def test_a_folder_of_scans_is_no_job(tiny_bundle: Path, scan: Path, tmp_path: Pa
         ('{"scan": "a\\ud800b", "output": "c"}', "a path that this system can have"),
         ('{"scan": "a", "output": "~nobody_of_that_name/c"}', "a path that this system can have"),
         ('{"scan": "a", "output": "c", "id": NaN}', "NaN is no value of JSON"),
+        ('{"scan": "a", "output": "c", "id": 1e400}', "1e400 is no value of JSON, or too large"),
         ("[" * 200_000, "not JSON"),
     ],
 )
@@ -145,6 +146,7 @@ def test_a_refused_job_names_its_keys_and_leaves_no_folder(tiny_bundle: Path, sc
         "another format": {"scan": str(scan), "output": f"{new}/seg.nrrd"},
         "a file": {"scan": str(scan), "output": str(tmp_path / "damaged.nii.gz" / "seg.nii.gz")},
         "a file as folder": {"scan": str(scan), "output": str(tmp_path / "list.txt")},
+        "a name that is too long": {"scan": str(scan), "output": str(tmp_path / ("n" * 300 + ".nii.gz"))},
         "no permission": {"scan": str(scan), "output": "/proc/none/seg.nii.gz"},
     }
     (tmp_path / "texts").mkdir()
@@ -165,6 +167,8 @@ def test_a_refused_job_names_its_keys_and_leaves_no_folder(tiny_bundle: Path, sc
     assert 'correct the name in "output"' in by_name["another format"]
     assert 'name another one in "output"' in by_name["no permission"]
     assert 'name another one in "output"' in by_name["a file as folder"]
+    assert "found file name too long" in by_name["a name that is too long"]
+    assert 'name one file in "output"' in by_name["a name that is too long"]
 
 
 @pytest.fixture
