@@ -19,6 +19,7 @@ __all__ = ["IMPOSSIBLE", "UNEVEN", "check_offset", "find_uneven_offset", "quiet_
 # Kinds of findings.
 IMPOSSIBLE, UNEVEN = "voxel-offset", "voxel-offset-uneven"
 _EVEN = 16  # bytes
+_MAX_AXES = 7
 _USUAL = (352, 544)  # of NIfTI-1 and NIfTI-2
 _REMEDY = "copy or download the file again, or write it again from the original scan"
 
@@ -40,6 +41,9 @@ def check_offset(path: str, fields: Any) -> None:
         fields: nibabel's header, unchecked. 0 is refused in a single file, where nibabel would take the header itself
             for voxels, and ITK would not.
     """
+    if not 1 <= int(fields["dim"][0]) <= _MAX_AXES:
+        # The order of its bytes is unknown, so no number in it can be reported. nibabel reports the number of axes.
+        return
     offset, minimum = float(fields["vox_offset"]), _minimum(fields)
     if math.isfinite(offset) and offset >= minimum and offset.is_integer():
         return
