@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from typing import Any
+import os
+import sys
+
+try:
+    import logging
+    import warnings
+    from typing import Any
+except KeyboardInterrupt:
+    # These are most of what the command imports before it can catch Ctrl-C itself. With `python -m pipeline` the first
+    # word is still -m here. In any other program the interrupt is that program's.
+    if sys.argv[0] != "-m" and os.path.basename(sys.argv[0]).partition(".")[0] != "lightskip":  # noqa: PTH119
+        raise
+    sys.stderr.write("interrupted\n")
+    sys.exit(130)
 
 from .version import __version__ as __version__
 

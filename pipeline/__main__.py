@@ -1,7 +1,32 @@
-"""Run the command ``lightskip`` as ``python -m pipeline``."""
+"""Run the command ``lightskip``, also as ``python -m pipeline``. Ctrl-C ends it quietly from its first import on."""
 
+from __future__ import annotations
+
+import os
 import sys
 
-from .cli import main
+__all__ = ["main"]
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the verb that the process's words name.
+
+    Returns:
+        The exit status: that of `pipeline.cli.main`, or 130 if it was interrupted, even while modules are imported.
+    """
+    if sys.stderr is None:
+        # It was closed by the shell (2>&-). Messages would go to the standard output, among what programs read there.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
+    try:
+        # Imported only here: an interrupt of an import at the top of this module could not be caught.
+        from .cli import main as run  # noqa: PLC0415
+
+        return run()
+    except KeyboardInterrupt:
+        # print() is not used: the interrupt may have come in the middle of a line.
+        sys.stderr.write("interrupted\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

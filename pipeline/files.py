@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole_file", "write_text"]
+__all__ = ["remove_unused_folders", "whole_file", "write_text"]
 
 
 @contextmanager
@@ -53,3 +53,21 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text with its line ends unchanged, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+@contextmanager
+def remove_unused_folders(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Remove a folder and its parents when the block ends, if they did not exist before and are empty.
+
+    Args:
+        folder: a folder that the block may make. Parents that exist before the block are left alone.
+    """
+    folder = Path(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in missing:
+            # A folder with files in it cannot be removed this way.
+            with contextlib.suppress(OSError):
+                path.rmdir()

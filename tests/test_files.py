@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import whole_file, write_text
+from pipeline.files import remove_unused_folders, whole_file, write_text
 
 
 def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
@@ -66,3 +66,30 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
 def test_text_keeps_its_line_ends(tmp_path: Path) -> None:
     write_text(tmp_path / "a.csv", "µ\r\nb\n")
     assert (tmp_path / "a.csv").read_bytes() == b"\xc2\xb5\r\nb\n"
+
+
+def test_new_folders_that_stay_empty_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in ("there", "there/new/deep", "new", "never/made"):
+        with remove_unused_folders(tmp_path / folder):
+            if folder != "never/made":
+                (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_new_folders_with_files_stay(tmp_path: Path) -> None:
+    with remove_unused_folders(tmp_path / "new" / "deep" / "er"):
+        (tmp_path / "new" / "deep" / "er").mkdir(parents=True)
+        (tmp_path / "new" / "deep" / "file").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "new"]
+
+
+def test_new_folders_are_removed_after_an_error(tmp_path: Path) -> None:
+    def fail() -> None:
+        with remove_unused_folders(tmp_path / "new"):
+            (tmp_path / "new").mkdir()
+            raise ValueError("reason")
+
+    with pytest.raises(ValueError, match="reason"):
+        fail()
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +17,19 @@ from typing import Any
 from ..data.errors import InputError
 from ..runtime_names import RUNTIMES
 from .launch_checks import (
+    BRING_KEYS,
     OWN,
     RUN_IDS,
     check_network_given,
     check_overrides_given,
     choose_checkpoint,
     config_files,
+    config_given,
     evaluate_key,
     read,
     stale_warning,
 )
+from .launch_values import check_files_given, check_values_given
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
 from .training_facts import read_summary
@@ -173,7 +176,9 @@ class Launch:
 def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     """Return a checked run of a bundle, ready to start.
 
-    A mistyped key is reported before PyTorch is imported.
+    What JSON alone shows is reported before PyTorch is imported: a mistyped key, a value of another type or out of
+    range, a fold, a folder or a file that does not exist. A dry run only prints, so its folders and files may be
+    elsewhere.
 
     Args:
         verb: ``train`` or ``evaluate``.
@@ -184,7 +189,8 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
 
     Raises:
         InputError: the folder is not a LightSkip bundle, a word is not an override, the config has no such key or a
-            value of another type, the dataset's folder does not exist, or there are no weights to evaluate.
+            value of another type or out of range, the dataset's folder, a case or the fold does not exist, the output
+            folder cannot be written to, or there are no weights to evaluate.
     """
     settings = read_words(words)
     if verb == "train":
@@ -206,10 +212,24 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
     dry_run = bool(parse_value(own.get("dry_run", "False")))
+    _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
     if dry_run or processes > 1:
         # One process checks its own network when it starts.
         check_network_given(verb, files, bundle, parse_values(settings))
     return Launch(verb, bundle, files, settings, processes, dry_run, note, stale_warning(bundle))
+
+
+def _check_given(
+    verb: str, files: Sequence[Path], bundle: Path, values: Mapping[str, Any], *, only_values: bool
+) -> None:
+    """Check values, and unless `only_values` folders and files, as far as JSON alone shows them."""
+    if not values.keys().isdisjoint(BRING_KEYS):
+        # A file of arguments may set any of them.
+        return
+    config = config_given(files, values)
+    check_values_given(config, bundle, ", ".join(map(str, files)))
+    if not only_values:
+        check_files_given(verb, config, bundle)
 
 
 def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:

@@ -15,16 +15,19 @@ from ..data.errors import InputError
 from ..data.nearest import nearest_path
 from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
+from .plain_values import UNKNOWN, PlainValues
 from .trainings import BEST, Weights, choose_weights, no_weights_error
 from .words import lightskip_command, parse_values, shorten_path
 
 __all__ = [
+    "BRING_KEYS",
     "OWN",
     "RUN_IDS",
     "check_network_given",
     "check_overrides_given",
     "choose_checkpoint",
     "config_files",
+    "config_given",
     "evaluate_key",
     "read",
     "stale_warning",
@@ -39,11 +42,11 @@ _NEEDED = {
 }
 OWN = ("processes", "gpus", "dry_run", "training")
 
-# Arguments of MONAI's `run` besides overrides: LightSkip sets the first two, and users may set the rest. `_BRING_KEYS`
+# Arguments of MONAI's `run` besides overrides: LightSkip sets the first two, and users may set the rest. `BRING_KEYS`
 # add keys that only MONAI knows.
 _CHOSEN = ("config_file", "run_id")
-_BRING_KEYS = ("args_file", "tracking")
-_RUNNER = (*_BRING_KEYS, "meta_file", "logging_file", "init_id", "final_id")
+BRING_KEYS = ("args_file", "tracking")
+_RUNNER = (*BRING_KEYS, "meta_file", "logging_file", "init_id", "final_id")
 _EVALUATED = ("$", "@", "%")
 _OF_NETWORK = ("skip", "network_def", "spatial_dims", "in_channels", "out_channels", "patch", "window")
 
@@ -118,7 +121,7 @@ def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str,
             remedy="use MONAI's own command, python -m monai.bundle run; --dry-run prints it",
         )
     # With these, the run itself checks the keys, before it computes anything.
-    brings_keys = not values.keys().isdisjoint(_BRING_KEYS)
+    brings_keys = not values.keys().isdisjoint(BRING_KEYS)
     overrides = {key: value for key, value in values.items() if key not in _RUNNER and not key.startswith("_meta_")}
     check_none(files, [key for key, value in overrides.items() if value is None])
     lost = [normalise_id(key) for key, value in overrides.items() if not apply_override(config, key, value)]
@@ -197,8 +200,20 @@ def choose_checkpoint(
     return settings, f"{weights.note}\n" if weights is not None else ""
 
 
+def config_given(files: Sequence[Path], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config with these overrides, not evaluated. Arguments of MONAI's runner are left out."""
+    config = merge_configs(read(file) for file in files)
+    for key, value in values.items():
+        if key not in _RUNNER:
+            apply_override(config, key, value)
+    return config
+
+
 def evaluate_key(files: Sequence[Path], bundle: Path, settings: Mapping[str, str], key: str) -> Any:
-    """Return the value of a config's key with these overrides; imports MONAI."""
+    """Return the value of a config's key with these overrides; imports MONAI unless JSON alone shows the value."""
+    plain = PlainValues(config_given(files, parse_values(settings)), bundle).find(key)
+    if plain is not UNKNOWN:
+        return plain
     from monai.bundle import ConfigParser  # noqa: PLC0415
 
     parser = ConfigParser()

@@ -1,11 +1,9 @@
 """The check of values that a bundle's config runs before anything is computed. Needs only torch and MONAI."""
 
 import ast
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +14,10 @@ from monai.bundle.utils import EXPR_KEY
 from ..data.errors import InputError, input_error_behind
 from .network_check import check_deepest_level, find_refusal
 from .runtime import config_files, running_workflow
+from .setting_rules import NOT_NEGATIVE, RULES, check_folder, check_length, check_value
 
 __all__ = ["check_network_settings", "check_settings"]
 
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _whole_number(minimum: int) -> Rule:
-    return lambda value: type(value) is int and value >= minimum, f"a whole number, {minimum} or more"
-
-
-def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
-    return lambda value: type(value) in (int, float) and isfinite(value) and fits(value), meaning
-
-
-_POSITIVE = _number(lambda value: value > 0, "a number above 0")
-_NOT_NEGATIVE = _number(lambda value: value >= 0, "a number, 0 or more")
-
-
-def _or_none(rule: Rule, meaning: str) -> Rule:
-    fits, expected = rule
-    return lambda value: value is None or fits(value), f"{expected}, or None {meaning}"
-
-
-_RULES: dict[str, Rule] = {
-    "epochs": _or_none(_whole_number(1), "for as many as fit into the minutes"),
-    "val_interval": _or_none(_whole_number(1), "for validations spread evenly"),
-    "early_stop_patience": _or_none(_whole_number(0), "for no early stop"),
-    "batch": _whole_number(1),
-    "samples_per_case": _whole_number(1),
-    "learning_rate": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE,
-    "warmup_epochs": _or_none(_whole_number(0), "for 4.5 % of the training"),
-    "average_momentum": _number(lambda value: 0 < value <= 1, "a number above 0, at most 1; 1 averages nothing"),
-    "minutes": _or_none(_POSITIVE, "for no limit"),
-    "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
-    "sparsity": _NOT_NEGATIVE,
-    "seed": _whole_number(0),
-    "num_workers": _whole_number(0),
-    "tolerance_mm": _NOT_NEGATIVE,
-}
 _SIZES = ("patch", "window", "inferer#roi_size")
 _FOLDERS = ("ckpt_dir", "output_dir")
 
@@ -80,11 +42,10 @@ def check_settings() -> None:
     parser = workflow.parser
     where = ", ".join(str(file) for file in config_files(workflow, call))
     _check_imports(parser, workflow.config_root_path.absolute().parent, where)
-    for key, (fits, meaning) in _RULES.items():
-        if key in parser:
-            value = parser.get_parsed_content(key)
-            _require(fits(value), where, found=f"{key} {value!r}", expected=meaning, change=key)
-    _check_length(parser, where)
+    values = {key: parser.get_parsed_content(key) for key in RULES if key in parser}
+    for key, value in values.items():
+        check_value(key, value, where)
+    check_length(values, where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_device(parser, where)
@@ -94,7 +55,7 @@ def check_settings() -> None:
     _check_sizes(parser, network, where)
     for key in _FOLDERS:
         if key in parser:
-            _check_folder(Path(parser.get_parsed_content(key)), key)
+            check_folder(Path(parser.get_parsed_content(key)), key)
 
 
 def _require(fits: bool, where: str, *, found: str, expected: str, change: str) -> None:
@@ -129,27 +90,6 @@ def _imported_modules(imports: Any) -> Iterator[str]:
                 yield from (alias.name for alias in getattr(statement, "names", []))
 
 
-def _check_length(parser: ConfigParser, where: str) -> None:
-    """Refuse a training without an end, and a warm-up in epochs of a training that has no number of them."""
-    if not {"epochs", "minutes", "warmup_epochs"}.issubset(parser.config):
-        return
-    epochs, minutes, warmup = (parser.get_parsed_content(key) for key in ("epochs", "minutes", "warmup_epochs"))
-    if epochs is None and minutes is None:
-        raise InputError(
-            where,
-            found="neither epochs nor minutes",
-            expected="one of them, or both: the training ends with whichever is reached first",
-            remedy="set --epochs N or --minutes N",
-        )
-    if epochs is None and warmup is not None:
-        raise InputError(
-            where,
-            found=f"warmup_epochs {warmup} of a training without a number of epochs",
-            expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
-            remedy="leave --warmup_epochs out, or add --epochs N",
-        )
-
-
 def _check_labels(parser: ConfigParser, where: str) -> None:
     if "labels" not in parser:
         return
@@ -163,7 +103,7 @@ def _check_class_ratios(parser: ConfigParser, where: str) -> None:
     if "class_ratios" not in parser:
         return
     ratios, classes = parser.get_parsed_content("class_ratios"), parser.get_parsed_content("out_channels")
-    fits = isinstance(ratios, list | tuple) and len(ratios) == classes and all(map(_NOT_NEGATIVE[0], ratios))
+    fits = isinstance(ratios, list | tuple) and len(ratios) == classes and all(map(NOT_NEGATIVE[0], ratios))
     meaning = f"{classes} numbers, 0 or more, one per label with background first, and one of them above 0"
     found = f"class_ratios {ratios!r}"
     _require(fits and sum(ratios) > 0, where, found=found, expected=meaning, change="class_ratios")
@@ -247,14 +187,3 @@ def _check_size(parser: ConfigParser, key: str, divisor: int | tuple[int, ...], 
     fits = whole and list(size) == larger
     _require(fits, where, found=f"{key} {size!r}", expected=meaning, change=key)
     return list(size)
-
-
-def _check_folder(folder: Path, key: str) -> None:
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        found = "a file" if existing == folder.absolute() else f"a file among its parent folders: {existing}"
-    elif not os.access(existing, os.W_OK | os.X_OK):
-        found = f"no permission to write into {existing}"
-    else:
-        return
-    raise InputError(folder, found=found, expected="a folder to write to", remedy=f"name another one: --{key} FOLDER")

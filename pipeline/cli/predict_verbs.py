@@ -230,7 +230,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
 
 
 def _check_words(options: argparse.Namespace) -> None:
-    """Raise InputError if scans are named both on the command line and in jobs, or neither."""
+    """Raise InputError if scans are named both on the command line and in jobs, or neither, or a stream is closed."""
     from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
 
     if options.stdin and options.inputs:
@@ -246,6 +246,13 @@ def _check_words(options: argparse.Namespace) -> None:
             found="a closed standard input",
             expected="jobs, one a line",
             remedy="pipe them in: ... | lightskip",
+        )
+    if options.stdin and sys.stdout is None:
+        raise InputError(
+            "--stdin",
+            found="a closed standard output",
+            expected="a program or a file that reads the replies",
+            remedy="connect it: lightskip ... | PROGRAM, or > FILE",
         )
     if not options.stdin and not (options.inputs and options.output):
         raise InputError(

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = ["add_share_verbs"]
 
+_MAX_SIZE = 1e15  # bytes
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
@@ -135,6 +136,9 @@ def _path(text: str) -> Path:
 
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
-    if match is None or match[2].upper() not in _UNITS or float(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 with its unit: MB, GB, TB, MiB, GiB or TiB")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    size = 0.0 if match is None else float(match[1]) * _UNITS.get(match[2].upper(), 0)
+    if not 1 <= size <= _MAX_SIZE:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number above 0 with its unit: MB, GB, TB, MiB, GiB or TiB; at most {_MAX_SIZE:g} bytes"
+        )
+    return int(size)

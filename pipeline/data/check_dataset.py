@@ -30,7 +30,7 @@ from .images.files import parts_of
 from .inspect_case import Stopped, inspect_case
 from .inspection import Inspection, failed_case
 from .measure_case import Draw
-from .resume import Progress
+from .resume import NO_ROOM, Progress
 from .wanted import Wanted, find_wanted
 
 __all__ = ["REPORT", "check_dataset"]
@@ -119,7 +119,7 @@ def _write(path: Path, text: str) -> None:
             path,
             found=f"a file that cannot be written ({error.strerror})",
             expected="a folder with room for the report",
-            remedy="free some space, or name another folder with -o FOLDER",
+            remedy=NO_ROOM,
         ) from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .check_file import Grid
 from .errors import InputError
 from .images.header import Volume
+from .images.nifti_header import uneven_offset_error
 
 __all__ = [
     "MAX_SHEAR",
@@ -69,7 +70,10 @@ def find_grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
 
 
 def find_header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:
-    """Yield the problems of a header: a shear that ITK's readers refuse, and contradictions of qform and sform."""
+    """Yield the problems of a header: a shear that ITK's readers refuse, contradictions of qform and sform.
+
+    A start of the voxels that only SPM minds is one of them, of the kind of a note.
+    """
     axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     cosines = axes.T @ axes
     largest = float(np.abs(cosines - np.diag(np.diag(cosines))).max())
@@ -83,6 +87,9 @@ def find_header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Ite
             kind="sheared",
         )
     yield from _find_form_problems(path, volume, shape)
+    uneven = uneven_offset_error(volume.header)
+    if uneven is not None:
+        yield uneven
 
 
 def _find_form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:

@@ -23,6 +23,7 @@ SEVERITIES: dict[str, Severity] = {
     "misnamed": "problem",
     "truncated": "problem",
     "not-an-image": "problem",
+    "voxel-offset": "problem",
     "voxel-type": "problem",
     "unit": "problem",
     "spacing": "problem",
@@ -32,6 +33,8 @@ SEVERITIES: dict[str, Severity] = {
     # Training uses the sform, as MONAI and nibabel do. Only a person can say whether the sform is correct.
     "form-conflict": "warning",
     "form-missing": "warning",
+    # Only SPM minds.
+    "voxel-offset-uneven": "note",
     # The datalist itself.
     "same-file": "problem",
     # The file passes all other checks, and may have been corrected on purpose. Training reads no file twice.

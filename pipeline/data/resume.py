@@ -14,7 +14,10 @@ from .errors import InputError
 from .findings import Finding
 from .inspection import Inspection
 
-__all__ = ["Progress"]
+__all__ = ["NO_ROOM", "Progress"]
+
+# The remedy for a report that cannot be written.
+NO_ROOM = "free some space, or name another folder: -o FOLDER of `lightskip check`, --check FOLDER of `lightskip plan`"
 
 _FILE = "cases.jsonl"
 
@@ -82,7 +85,7 @@ class Progress:
             str(self.folder),
             found=f"a folder that cannot be written to ({error.strerror})",
             expected="a folder with room for the report",
-            remedy="free some space, or name another folder with -o FOLDER",
+            remedy=NO_ROOM,
         )
 
     def _read(self, path: Path) -> None:

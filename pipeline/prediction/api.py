@@ -14,6 +14,7 @@ from ..data.errors import InputError
 from ..data.images.door import read_header
 from .arrays import as_files
 from .bundle_files import Grid, read_bundle_files
+from .option_checks import check_bundle, check_switches
 from .prediction import Prediction
 from .predictor import Predictor
 
@@ -68,6 +69,9 @@ def predict(
             expected="no affine: files and MetaTensors have their own",
             remedy="leave it out, or pass the arrays one by one",
         )
+    # Before a bundle is loaded for them.
+    check_bundle(bundle)
+    check_switches(probabilities=probabilities, uncertainty=uncertainty)
     several = isinstance(scans, list)
     given = scans if isinstance(scans, list) else [scans]
     predictor = Predictor(bundle, **{"windows": _count_windows(bundle, given, options), **options})

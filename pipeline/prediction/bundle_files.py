@@ -14,6 +14,7 @@ from ..bundle.words import lightskip_command
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..data.weights import require_weights
+from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
 __all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names"]
@@ -102,8 +103,11 @@ def read_inference_config(
         runtime: one of `RUNTIMES`.
 
     Raises:
-        InputError: the folder is not a bundle, or a setting, the device or the runtime is unknown.
+        InputError: the folder is not a bundle, a setting, the device or the runtime is unknown, or an option is of
+            another type.
     """
+    check_switches(tta=tta, fast=fast)
+    check_settings_given(settings)
     device = choose_device(runtime, device)
     refuse_reserved(settings or {})
     overrides = {**config_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
@@ -151,17 +155,19 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         **options: see `read_inference_config`.
 
     Raises:
-        InputError: as in `read_inference_config`; weights are missing, or their int8 form for that runtime.
+        InputError: as in `read_inference_config`; weights are missing or named twice, or their int8 form is missing.
     """
+    check_weights_given(checkpoints)
     file, config, overrides = read_inference_config(bundle, checkpoints=checkpoints, **options)
     folder = Path(bundle).expanduser()
     metadata = _read_metadata(file.with_name("metadata.json"))
     value = {**config, **overrides}
     own = [folder / "models" / "model.pt"] if value.get("checkpoint") == _OWN_WEIGHTS else []
     weights = tuple(Path(path).expanduser() for path in checkpoints) or tuple(own)
-    for path in weights:
+    for path in own:
         require_weights(path)
-        if options.get("runtime") == "int8":
+    if options.get("runtime") == "int8":
+        for path in weights:
             find_int8(path)
     channels = value.get("in_channels")
     labels = value["labels"] if "labels" in value else read_label_names(metadata)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..data.errors import InputError
+from ..files import remove_unused_folders
 from ..imports import deferred_imports, quick_imports
 from ..labelmaps.label_table import make_label_table
 from ..memory import status_bytes
@@ -39,9 +40,14 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
         InputError: nothing can be segmented: the bundle, the inputs as a whole, the output or a setting is unusable.
         KeyboardInterrupt: the call was interrupted. Files that were started are finished, and the report is written.
     """
-    clock = Clock.started()
     # Paths in the report have to hold from any folder.
     request = replace(request, output=request.output.expanduser().absolute())
+    with remove_unused_folders(request.output.parent if request.single else request.output):
+        return _predict_files(request, on_result)
+
+
+def _predict_files(request: Request, on_result: Callable[[Result], Any] | None) -> Summary:
+    clock = Clock.started()
     check_thread_count(request.threads)
     files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1

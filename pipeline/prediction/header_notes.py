@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..data.images.header import Header
+from ..data.images.nifti_header import uneven_offset_error
 
 __all__ = ["header_notes"]
 
@@ -16,6 +17,10 @@ def header_notes(header: Header, *, modality: str) -> tuple[str, ...]:
         header: header of its (first) file.
         modality: the bundle's modality in its metadata: MRI, CT, US or something else.
     """
+    return (*_notes_on_anatomy(header, modality), *_notes_on_file(header))
+
+
+def _notes_on_anatomy(header: Header, modality: str) -> tuple[str, ...]:
     found = _MODALITIES.get(header.modality, modality)
     if modality in _MODALITIES.values() and found != modality:
         return (f"its modality is {found}, but the bundle is for {modality}",)
@@ -23,3 +28,8 @@ def header_notes(header: Header, *, modality: str) -> tuple[str, ...]:
         return ()
     missing = "no orientation of the axes" if header.forms is None else "neither a qform nor an sform"
     return (f"{missing}: left and right are a guess",)
+
+
+def _notes_on_file(header: Header) -> tuple[str, ...]:
+    error = uneven_offset_error(header)
+    return () if error is None else (f"{error.found}; expected {error.expected}: only SPM cannot read it",)

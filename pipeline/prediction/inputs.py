@@ -47,7 +47,8 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
     Returns:
         The scans in the order of the words; a folder's are sorted by name (2 before 10). If scans from different
         folders have the same name, their folders' names are put in front, as many as needed: `day1_scan`, `day2_scan`.
-        A folder's first scan has notes on files that were left out.
+        A folder's first scan has notes on files that were left out, and the first of all has one on a word that is
+        there twice.
 
     Raises:
         InputError: there is no word, the only word is a folder without scans, a datalist is broken, or two scans of
@@ -67,7 +68,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
         ScanInput(_name_of_problem(scan) or stem, scan.files, scan.problem, scan.notes)
         for scan, stem in zip(found, stems, strict=True)
     ]
-    return _name_scans(_merge_repeats(scans))
+    return _note_repeated_words(_name_scans(_merge_repeats(scans)), inputs)
 
 
 def _name_of_problem(scan: FoundScan) -> str:
@@ -85,6 +86,17 @@ def _merge_repeats(scans: Iterable[ScanInput]) -> list[ScanInput]:
         first = unique.setdefault(key, scan)
         unique[key] = replace(first, notes=tuple(dict.fromkeys((*first.notes, *scan.notes))))
     return list(unique.values())
+
+
+def _note_repeated_words(scans: Sequence[ScanInput], words: Sequence[str | Path]) -> list[ScanInput]:
+    """Return the scans; the first one has a note if a word is there twice, which is probably a mistake."""
+    paths = [os.path.abspath(os.path.expanduser(word)) for word in words]  # noqa: PTH100, PTH111
+    repeated = [str(word) for number, word in enumerate(words) if paths[number] in paths[:number]]
+    if not repeated or not scans:
+        return list(scans)
+    more = f", and {len(repeated) - 1} more words," * (len(repeated) > 1)
+    note = f"{repeated[0]}{more} named more than once: each scan is segmented once"
+    return [replace(scans[0], notes=(*scans[0].notes, note)), *scans[1:]]
 
 
 def _name_scans(scans: Sequence[ScanInput]) -> list[ScanInput]:

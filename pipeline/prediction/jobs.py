@@ -6,35 +6,38 @@ The network is loaded once. A line that is no job fails, and the next one is rea
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..files import remove_unused_folders
 from ..imports import deferred_imports, quick_imports
 from .bundle_files import read_bundle_files
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
+from .job_words import name_keys
+from .outputs import Outputs
 from .request import Request
-from .result import Job, as_record, failed
+from .result import Job, Result, as_record, failed
 from .settings import check_thread_count
 
-__all__ = ["read_job", "run_jobs"]
+__all__ = ["read_id", "read_job", "run_jobs"]
 
 _KEYS = ("scan", "output", "overwrite", "id")
 
 
 @dataclass(frozen=True)
 class _Order:
-    """One line: the scan's words, its output, whether files may be replaced, and the other program's name for it."""
+    """One line: the scan's words, its output, and whether files may be replaced."""
 
     scan: tuple[str, ...]
     output: Path
     overwrite: bool
-    name: Any
 
 
 def run_jobs(
@@ -80,11 +83,17 @@ def run_jobs(
         }
     )
     statuses = []
-    for number, order in _read_orders(lines, output):
-        if isinstance(order, InputError):
-            result: dict[str, Any] = {"id": None, "status": "failed", "line": number, "error": str(order)}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        result: dict[str, Any] = {"id": read_id(line)}
+        try:
+            order = read_job(line, output)
+        except InputError as error:
+            told = InputError(f"line {number}", found=error.found, expected=error.expected, remedy=error.remedy)
+            result |= {"status": "failed", "line": number, "error": str(told)}
         else:
-            result = {"id": order.name, **_run(predictor, replace(request, output=order.output), order)}
+            result |= _run(predictor, request, order)
         statuses.append(result["status"])
         reply(result)
     failures = statuses.count("failed")
@@ -105,7 +114,7 @@ def read_job(text: str, output: Path | None) -> _Order:
     """
     expected = 'a line such as {"scan": "scan.nii.gz", "output": "seg.nii.gz"}'
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = _parse(text)
     except (ValueError, RecursionError) as error:
         raise _refuse(f"text that is not JSON ({error})", expected) from error
     if not isinstance(content, dict):
@@ -127,11 +136,32 @@ def read_job(text: str, output: Path | None) -> _Order:
         raise _refuse("no output" if target is None else f"the output {target!r}", "the path of a file or a folder")
     for path in (*words, target):
         _check_path(path)
-    return _Order(words, Path(target).expanduser().absolute(), overwrite, content.get("id"))
+    return _Order(words, Path(target).expanduser().absolute(), overwrite)
+
+
+def read_id(text: str) -> Any:
+    """Return the ``id`` of a line, also if the line is no job otherwise; None if it has none, or is not JSON."""
+    try:
+        content = _parse(text)
+    except (ValueError, RecursionError):
+        return None
+    return content.get("id") if isinstance(content, dict) else None
+
+
+def _parse(text: str) -> Any:
+    """Return the value of JSON; raise ValueError for other text, and for numbers that a reply could not repeat."""
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _refuse_constant(text)
+    return number
 
 
 def _refuse_constant(name: str) -> None:
-    msg = f"{name} is no value of JSON"
+    msg = f"{name} is no value of JSON, or too large"
     raise ValueError(msg)
 
 
@@ -145,25 +175,36 @@ def _check_path(text: str) -> None:
         raise _refuse(f"the path {text!r}"[:200], "a path that this system can have")
 
 
-def _read_orders(lines: Iterable[str], output: Path | None) -> Iterator[tuple[int, _Order | InputError]]:
-    """Yield each line's number, from 1, with its job, or what is wrong with it."""
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                yield number, read_job(line, output)
-            except InputError as error:
-                where = f"line {number}"
-                yield number, InputError(where, found=error.found, expected=error.expected, remedy=error.remedy)
-
-
 def _run(predictor: Any, request: Request, order: _Order) -> dict[str, Any]:
-    """Return the record of a job's scan, segmented."""
+    """Return the record of a job's scan, segmented. A job that failed leaves no empty folder behind."""
+    request = replace(request, overwrite=request.overwrite or order.overwrite, output=order.output)
+    try:
+        with remove_unused_folders(request.output.parent if request.single else request.output):
+            result = _segment(predictor, request, order)
+    except OSError as error:
+        # Even a look at the output may fail: its name is too long, or a folder above it may not be read.
+        scan = ScanInput(Path(order.scan[0]).name, order.scan)
+        result = failed(Job(scan, Outputs(order.output, None, None, None, None), request.wanted), error)
+    record = as_record(result)
+    if "error" in record:
+        record["error"] = name_keys(record["error"])
+    return record
+
+
+def _segment(predictor: Any, request: Request, order: _Order) -> Result:
+    """Return the result of a job's scan."""
     from .run import predict_scans  # noqa: PLC0415 - imports torch and MONAI
 
-    request = replace(request, overwrite=request.overwrite or order.overwrite, output=order.output)
-    word = ",".join(order.scan)
+    word, channels = ",".join(order.scan), predictor.bundle.channels
     try:
-        scans = read_inputs([word], channels=predictor.bundle.channels)
+        if len(order.scan) not in (1, channels):
+            raise InputError(
+                order.scan[0],
+                found=f"the first of {len(order.scan)} files of a scan",
+                expected=f"{channels} files, one per channel of the network" if channels > 1 else "one file per scan",
+                remedy='name one file per channel in "scan", in the order of the channels',
+            )
+        scans = read_inputs([word], channels=channels)
         if len(scans) != 1:
             raise InputError(
                 order.scan[0],
@@ -181,7 +222,7 @@ def _run(predictor: Any, request: Request, order: _Order) -> dict[str, Any]:
         )
     except (InputError, OSError) as error:
         scan = ScanInput(Path(order.scan[0]).name, order.scan)
-        return as_record(failed(Job(scan, request.outputs_for(scan.name), request.wanted), error))
+        return failed(Job(scan, request.outputs_for(scan.name), request.wanted), error)
     [result] = predict_scans(
         predictor,
         scans,
@@ -190,7 +231,7 @@ def _run(predictor: Any, request: Request, order: _Order) -> dict[str, Any]:
         overwrite=request.overwrite,
         progress=False,
     )
-    return as_record(result)
+    return result
 
 
 def _refuse(found: str, expected: str) -> InputError:

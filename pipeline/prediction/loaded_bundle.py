@@ -32,6 +32,7 @@ from .bundle_files import read_inference_config, read_label_names
 from .chains import REMEDY, cleaning_transforms, split_preprocessing
 from .config import evaluate_config, explain_error, preserve_global_state
 from .members import combine_members, load_members
+from .option_checks import check_weights_given
 
 __all__ = ["LoadedBundle", "load_bundle"]
 
@@ -152,6 +153,7 @@ def load_bundle(
     file, config, overrides = read_inference_config(
         bundle, checkpoints=checkpoints, device=device, tta=tta, fast=fast, settings=settings, runtime=runtime
     )
+    check_weights_given(checkpoints)
     network_given = find_given_arguments(_network_def(config), overrides)
     if _ROOT_OF_FRAMES in str(config.get("bundle_root")):
         # The recipe finds the folder in the runner's stack frames, which takes a while.

@@ -15,7 +15,6 @@ from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.amounts import parse_memory
 from ..data.errors import InputError
 from ..data.images.door import read_header
 from ..data.images.header import Header
@@ -28,9 +27,10 @@ from .header_bytes import estimate_preparation
 from .header_notes import header_notes
 from .loaded_bundle import load_bundle
 from .memory import Budget, MemoryWatch, reading_bytes, resident_bytes
+from .option_checks import check_bundle, check_only, check_switches, check_window_count, list_weights
 from .prediction import Prediction, Prepared
 from .segment import segment_scan
-from .settings import check_thread_count
+from .settings import check_thread_count, memory_limit
 
 __all__ = ["Predictor"]
 
@@ -56,7 +56,8 @@ class Predictor:
         only: runtime that ``"auto"`` continues, as its label maps are not mixed with another's; None if there is none.
 
     Raises:
-        InputError: the bundle, a setting, the weights or the runtime cannot be used.
+        InputError: the bundle, a setting, the weights or the runtime cannot be used, weights are named twice, or an
+            option is out of range or of another type.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Predictor:
         device: str = "auto",
         tta: bool = False,
         fast: bool = False,
-        memory: int | str | None = None,
+        memory: float | str | None = None,
         threads: int | None = None,
         postprocessing: bool = True,
         settings: Mapping[str, Any] | None = None,
@@ -75,11 +76,15 @@ class Predictor:
         windows: float | None = None,
         only: str | None = None,
     ) -> None:
-        if isinstance(memory, str):
-            memory = parse_memory(memory)
-        if check_thread_count(threads) is not None:
-            torch.set_num_threads(int(threads or 1))
-        checkpoints = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or ())
+        check_bundle(bundle)
+        limit = memory_limit(memory)
+        checkpoints = list_weights(checkpoint)
+        check_switches(postprocessing=postprocessing)
+        check_window_count(windows)
+        check_only(only)
+        number = check_thread_count(threads)
+        if number is not None:
+            torch.set_num_threads(number)
         self.bundle = load_bundle(
             bundle,
             checkpoints=checkpoints,
@@ -93,7 +98,7 @@ class Predictor:
             only=only,
         )
         self.watch = MemoryWatch()
-        self.budget = Budget(memory, self.bundle.device, window=self._warm_up(windows))
+        self.budget = Budget(limit, self.bundle.device, window=self._warm_up(windows))
 
     def __call__(
         self,
@@ -116,6 +121,7 @@ class Predictor:
         Raises:
             InputError: the scan cannot be used, or needs more memory than allowed.
         """
+        check_switches(probabilities=probabilities, uncertainty=uncertainty)
         prepared = self.prepare(scan, affine=affine)
         kept = None
         if probabilities:

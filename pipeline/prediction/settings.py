@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from ..bundle.trainings import BEST, Weights, find_training, find_weights
-from ..data.amounts import parse_memory
+from ..data.amounts import check_memory, parse_memory
 from ..data.errors import InputError
 from ..memory import free_bytes
 from ..runtime_names import PACKAGES, RUNTIMES
@@ -25,6 +26,7 @@ __all__ = [
     "choose_device",
     "config_overrides",
     "memory_budget",
+    "memory_limit",
     "refuse_reserved",
 ]
 
@@ -53,6 +55,20 @@ def memory_budget(text: str | None) -> int:
     return int(_FREE_SHARE * free_bytes()) if text is None else parse_memory(text)
 
 
+def memory_limit(memory: Any) -> int | None:
+    """Return the memory limit (bytes) of an option from Python: bytes, or text such as ``"4GB"``; None: no limit.
+
+    Raises:
+        InputError: it is something else, or out of range.
+    """
+    if memory is None:
+        return None
+    if isinstance(memory, str):
+        return parse_memory(memory)
+    is_number = isinstance(memory, Real) and not isinstance(memory, bool)
+    return check_memory(float(memory) if is_number else 0, found=repr(memory))
+
+
 def choose_checkpoints(
     bundle: Path, files: Sequence[str] = (), folds: Sequence[int] | None = None, trainings: Sequence[str] = ()
 ) -> tuple[list[str], str]:
@@ -78,6 +94,8 @@ def choose_checkpoints(
         raise InputError(given[1], found=f"{given[0]} as well", expected="one of the two", remedy="leave one out")
     if files:
         return list(files), ""
+    _refuse_repeats("--folds", folds or ())
+    _refuse_repeats("--training", trainings)
     if folds or trainings:
         names: list[str | Path] = [*_find_folds(bundle, folds or ()), *trainings]
         found = [find_training(bundle, name) for name in names]
@@ -86,6 +104,18 @@ def choose_checkpoints(
     if weights is None or weights.training is None:
         return [], ""
     return [str(weights.file)], weights.note
+
+
+def _refuse_repeats(word: str, names: Sequence[Any]) -> None:
+    """Raise InputError if an option names something twice: its network would count twice in the average."""
+    repeated = [name for number, name in enumerate(names) if name in names[:number]]
+    if repeated:
+        raise InputError(
+            word,
+            found=f"{repeated[0]} twice",
+            expected="different ones: the network of each counts once in the average",
+            remedy="name each once",
+        )
 
 
 def _find_folds(bundle: Path, folds: Sequence[int]) -> list[Path]:
@@ -108,9 +138,12 @@ def check_device_name(name: str) -> str:
     Raises:
         InputError: it is not the name of a device.
     """
-    if name != "auto" and not _DEVICE.fullmatch(name):
+    if name != "auto" and not (isinstance(name, str) and _DEVICE.fullmatch(name)):
         raise InputError(
-            "--device", found=name, expected="auto, cpu, cuda or cuda:N", remedy="leave it out, or choose one of these"
+            "--device",
+            found=str(name),
+            expected="auto, cpu, cuda or cuda:N",
+            remedy="leave it out, or choose one of these",
         )
     return name
 
@@ -123,7 +156,10 @@ def choose_device(runtime: str, device: str) -> str:
     """
     if runtime not in RUNTIMES:
         raise InputError(
-            "--runtime", found=runtime, expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out, or choose one"
+            "--runtime",
+            found=str(runtime),
+            expected=f"one of {', '.join(RUNTIMES)}",
+            remedy="leave it out, or choose one",
         )
     check_device_name(device)
     if runtime in ("auto", "pytorch"):
@@ -149,14 +185,18 @@ def check_thread_count(count: int | None) -> int | None:
     """Return the number of threads if it is valid.
 
     Raises:
-        InputError: it is less than 1, or more than this machine can use.
+        InputError: it is no whole number, less than 1, or more than this machine can use.
     """
     limit = max(_MAX_THREADS, os.cpu_count() or 1)
-    if count is not None and not 1 <= count <= limit:
+    whole = isinstance(count, Integral) and not isinstance(count, bool)
+    if count is not None and not (whole and 1 <= count <= limit):
         raise InputError(
-            "--threads", found=str(count), expected=f"1 to {limit}", remedy="leave it out, or choose another number"
+            "--threads",
+            found=str(count) if whole else repr(count),
+            expected=f"1 to {limit}",
+            remedy="leave it out, or choose another number",
         )
-    return count
+    return None if count is None else int(count)
 
 
 def refuse_reserved(settings: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
+from ..data.weights import require_state
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
@@ -153,13 +154,7 @@ class ResumableCheckpoint:
 
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
-        if not path.is_file():
-            raise InputError(
-                path,
-                found="no checkpoint to resume from",
-                expected=f"the {LAST} that a training writes to its ckpt_dir",
-                remedy="correct --ckpt_dir, or leave out --resume to start a new training",
-            )
+        require_state(path)
         state = _read(path, engine.state.device)
         if self.identity is not None and "identity" in state:
             check_identity(path, state["identity"], self.identity)

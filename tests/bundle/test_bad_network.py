@@ -1,5 +1,6 @@
 """A network or a skip connection that cannot be: one message of the command, before anything runs or is written."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +35,16 @@ SMALL = {"name": "unet", "channels": [8, 16, 32]}
 
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A rendered bundle in the working directory, next to a dataset's folder."""
+    """A rendered bundle in the working directory, with the files of a dataset of two folds."""
     (tmp_path / "shapes").mkdir()
     shutil.copy(SOURCE / "plan.yaml", tmp_path / "shapes")
     write_rendered(tmp_path / "shapes")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dataset.json").write_text("{}")
+    data = tmp_path / "shapes" / "data"
+    data.mkdir()
+    items = [{"image": f"i{fold}.nii", "label": f"l{fold}.nii", "fold": fold} for fold in range(2)]
+    for name in ("i0", "i1", "l0", "l1"):
+        (data / f"{name}.nii").touch()
+    (data / "dataset.json").write_text(json.dumps({"training": items}))
     monkeypatch.chdir(tmp_path)
     return Path("shapes")
 

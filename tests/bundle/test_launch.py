@@ -1,6 +1,7 @@
 """What `lightskip train` and `lightskip evaluate` say and refuse before they start; tests/bundles runs them."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -18,15 +19,25 @@ from pipeline.data.errors import InputError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def make_dataset(folder: Path) -> None:
+    """Make a dataset of three empty cases, each in a fold of its own."""
+    folder.mkdir()
+    items = [{"image": f"i{fold}.nii", "label": f"l{fold}.nii", "fold": fold} for fold in range(3)]
+    for item in items:
+        for key in ("image", "label"):
+            (folder / str(item[key])).touch()
+    (folder / "dataset.json").write_text(json.dumps({"training": items}))
+
+
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A freshly rendered bundle, ``shapes``, in the working directory, beside a dataset's folder."""
+    """A freshly rendered bundle, ``shapes``, in the working directory, with its dataset and a copy of it, ``data``."""
     source = REPOSITORY / "bundles" / "synthetic_shapes"
     (tmp_path / "shapes").mkdir()
     shutil.copy(source / "plan.yaml", tmp_path / "shapes")
     write_rendered(tmp_path / "shapes")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dataset.json").write_text("{}")
+    make_dataset(tmp_path / "data")
+    make_dataset(tmp_path / "shapes" / "data")
     monkeypatch.chdir(tmp_path)
     return Path("shapes")
 
@@ -124,6 +135,19 @@ def test_a_skip_can_be_a_file_of_the_recipes(words: str, expected: dict[str, obj
         ("--processes two", "found two", "a whole number, 1 or more"),
         ("--dataset_dir nowhere", "nowhere: found no such folder", "set dataset_dir"),
         ("--dataset_dir shapes/plan.yaml", "plan.yaml: found a file", "set dataset_dir"),
+        ("--dataset_dir shapes/configs", "configs/dataset.json: found no readable file", "give the path of a datalist"),
+        ("--datalist none.json", "none.json: found no readable file", "give the path of a datalist"),
+        ("--fold 3", "data/dataset.json: found no case with fold 3", "expected one of the existing folds: 0, 1, 2"),
+        ("--fold 0.5", "data/dataset.json: found no case with fold 0.5", "expected one of the existing folds: 0, 1, 2"),
+        ("--epochs 0", "shapes/configs/train.json: found epochs 0", "a whole number, 1 or more"),
+        ("--epochs 2.5", "found epochs 2.5", "a whole number, 1 or more"),
+        ("--minutes 1e9", "found minutes 1000000000.0", "at most 527040 (a year)"),
+        ("--learning_rate 1e999", "found learning_rate inf", "a number above 0"),
+        ("--clock sun", "found clock 'sun'", "wall or processor"),
+        ("--ckpt_dir shapes/plan.yaml", "shapes/plan.yaml: found a file", "name another one: --ckpt_dir FOLDER"),
+        ("--ckpt_dir shapes/plan.yaml/run", "found a file among its parent folders", "--ckpt_dir FOLDER"),
+        ("--resume", "runs/fold_0/last.pt: found no checkpoint to resume from", "leave out --resume"),
+        ("--resume --ckpt_dir run", "run/last.pt: found no checkpoint to resume from", "correct --ckpt_dir"),
     ],
 )
 @pytest.mark.usefixtures("bundle")
@@ -134,16 +158,54 @@ def test_refuses_what_the_bundle_does_not_know(words: str, named: str, told: str
 
 
 @pytest.mark.usefixtures("bundle")
-def test_a_mistyped_key_is_told_without_pytorch() -> None:
+def test_mistakes_are_told_without_pytorch_and_monai() -> None:
+    mistakes = {
+        "train nowhere": "nowhere: found no such folder",
+        "train shapes --epohcs 3": "shapes/configs/train.json: found unknown override: --epohcs; ",
+        "train shapes --epochs abc": "shapes/configs/train.json: found --epochs 'abc'; expected a number",
+        "train shapes --epochs 0": "shapes/configs/train.json: found epochs 0; expected a whole number, 1 or more",
+        "train shapes --fold 7": "dataset.json: found no case with fold 7; expected one of the existing folds: 0, 1, 2",
+        "train shapes --dataset_dir none": "none: found no such folder",
+        "train shapes --resume": "last.pt: found no checkpoint to resume from",
+        "evaluate nowhere": "nowhere: found no such folder",
+        "evaluate shapes --epohcs 3": "found unknown override: --epohcs; ",
+        "evaluate shapes --tolerance_mm abc": "found --tolerance_mm 'abc'; expected a number",
+        "evaluate shapes --fold 7 --checkpoint shapes/plan.yaml": "dataset.json: found no case with fold 7",
+        "evaluate shapes --dataset_dir none": "none: found no such folder",
+        "evaluate shapes --checkpoint none.pt": "none.pt: found no such file; expected the weights",
+        "evaluate shapes --training none": "--training none: found no training with this name or path",
+        "evaluate shapes": "shapes/models/model.pt: found no such file, and no training",
+    }
     code = (
-        "import sys; sys.modules.update(torch=None, monai=None)\n"
+        "import json, sys\n"
+        "sys.modules.update(torch=None, monai=None)\n"
         "from pipeline.cli import main\n"
-        "sys.exit(main(['train', 'shapes', '--dataset_dir', 'data', '--epoch', '3']))"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    print(main(words.split()), file=sys.stderr)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: shapes/configs/train.json: found unknown override: --epoch; ")
-    assert ended.stderr.count("\n") == 1
+    ended = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(list(mistakes))],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])},
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    lines = ended.stderr.splitlines()
+    assert lines[1::2] == ["2"] * len(mistakes)
+    for line, said in zip(lines[::2], mistakes.values(), strict=True):
+        assert line.startswith("error: ")
+        assert said in line
+
+
+@pytest.mark.usefixtures("bundle")
+def test_a_dry_run_needs_neither_the_dataset_nor_the_weights() -> None:
+    shutil.rmtree("shapes/data")
+    assert "data: found no such folder" in refusal("")
+    assert launched("--dry-run --resume").dry_run
+    assert launched("--dry-run --checkpoint none.pt", "evaluate").dry_run
+    assert "found epochs 0" in refusal("--dry-run --epochs 0")
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate"])
@@ -205,7 +267,8 @@ def test_evaluates_the_training_of_the_fold_or_else_the_bundles_own(bundle: Path
     assert launch.note.startswith("weights: shapes/runs/fold_1/model.pt, of the only fold-1 training fold_1 (fold 1, ")
     # Fold 0 has no training of its own.
     assert "the bundle's own" in launched("", "evaluate").note
-    assert launched("--checkpoint other.pt", "evaluate").note == ""
+    own.with_name("other.pt").touch()
+    assert launched("--checkpoint shapes/models/other.pt", "evaluate").note == ""
 
 
 def trained(bundle: Path, name: str, **facts: object) -> Path:
@@ -264,11 +327,11 @@ def test_evaluates_in_one_process() -> None:
 
 
 def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
-    launch = launched("--dataset_dir data --ckpt_dir run --epochs 4 --resume --skip concat --network_def#dropout 0.1")
     folder = Path("run")
     folder.mkdir()
     for name in ("model.pt", "last.pt"):
         (folder / name).touch()
+    launch = launched("--dataset_dir data --ckpt_dir run --epochs 4 --resume --skip concat --network_def#dropout 0.1")
     # A higher Dice in the history may be of fewer cases.
     (folder / "history.csv").write_text("epoch,val_mean_dice\n1,0.5\n2,0.9\n3,0.75\n4,0.625\n")
     summary = {"epochs": 4, "best_dice": 0.75, "best_epoch": 3}

@@ -250,7 +250,7 @@ TRAINING_OVERRIDES: dict[str, tuple[dict[str, Any], str, str]] = {
     "epochs 1.5": ({"epochs": 1.5}, "epochs 1.5", "whole number, 1 or more"),
     "epochs None": ({"epochs": "$None"}, "neither epochs nor minutes", "one of them, or both"),
     "epochs None with warm-up": ({"epochs": "$None", "minutes": 5}, "warmup_epochs 2", "no warmup_epochs"),
-    "minutes 0": ({"minutes": 0}, "minutes 0", "a number above 0, or None for no limit"),
+    "minutes 0": ({"minutes": 0}, "minutes 0", "a number above 0, at most 527040 (a year), or None for no limit"),
     "val_interval 0": ({"val_interval": 0}, "val_interval 0", "whole number, 1 or more"),
     "batch 0": ({"batch": 0}, "batch 0", "whole number, 1 or more"),
     "learning_rate -1": ({"learning_rate": -1}, "learning_rate -1", "above 0"),

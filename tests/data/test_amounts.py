@@ -21,8 +21,30 @@ def test_amounts_of_memory(text: str, amount: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8", "GB", "8 apples", "-8GB", "0GB", "0.0MB", "8GB!", "1e3GB", "nan GB", "8,5GB"]
+    "text",
+    [
+        "",
+        "8",
+        "GB",
+        "8 apples",
+        "-8GB",
+        "0GB",
+        "0.0MB",
+        "8GB!",
+        "1e3GB",
+        "nan GB",
+        "8,5GB",
+        "1001TB",
+        "9" * 400 + "GB",
+        "0.0000001MB",
+    ],
 )
 def test_what_is_no_amount_of_memory(text: str) -> None:
     with pytest.raises(InputError, match="--memory"):
         parse_memory(text)
+
+
+def test_a_long_amount_is_shortened_in_the_message() -> None:
+    with pytest.raises(InputError, match="…; expected a number above 0") as raised:
+        parse_memory("9" * 400 + "GB")
+    assert len(str(raised.value)) < 250

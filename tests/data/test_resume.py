@@ -6,7 +6,7 @@ import pytest
 from pipeline.data.errors import InputError
 from pipeline.data.findings import Finding
 from pipeline.data.inspection import Inspection
-from pipeline.data.resume import Progress
+from pipeline.data.resume import NO_ROOM, Progress
 
 
 def an_inspection(name="a"):
@@ -99,3 +99,9 @@ def test_a_number_that_is_none_is_not_written(tmp_path):
         progress.add("a", Inspection([], {"mean": np.nan}))
     progress.close()
     assert [json.loads(line) for line in (tmp_path / "cases.jsonl").read_text().split()] == []
+
+
+def test_a_report_that_cannot_be_written_names_the_options_of_both_verbs() -> None:
+    # `lightskip plan` writes it too, where -o is the folder of bundles.
+    assert "-o FOLDER of `lightskip check`" in NO_ROOM
+    assert "--check FOLDER of `lightskip plan`" in NO_ROOM

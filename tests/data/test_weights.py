@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.data.weights import require_weights
+from pipeline.data.weights import require_state, require_weights
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
@@ -30,3 +30,11 @@ def test_a_pointer_of_git_lfs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a Git-LFS pointer") as raised:
         require_weights(tmp_path / "model.pt")
     assert "git lfs pull" in raised.value.remedy
+
+
+def test_a_state_to_resume_is_required(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no checkpoint to resume from") as raised:
+        require_state(tmp_path / "last.pt")
+    assert raised.value.where == tmp_path / "last.pt"
+    (tmp_path / "last.pt").touch()
+    require_state(tmp_path / "last.pt")

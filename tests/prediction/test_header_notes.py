@@ -1,5 +1,7 @@
 """What a header tells that a user should know."""
 
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -27,6 +29,13 @@ def test_a_place_that_is_known_needs_no_note(tmp_path: Path) -> None:
 def test_without_a_form_the_orientation_is_a_guess(tmp_path: Path) -> None:
     (note,) = header_notes(read_header(nifti(tmp_path / "a.nii", qform=0, sform=0)), modality="CT")
     assert "neither a qform nor an sform" in note
+
+
+def test_a_start_of_the_voxels_that_only_spm_minds_is_a_note(tmp_path: Path) -> None:
+    header = read_header(nifti(tmp_path / "a.nii", qform=1, sform=1))
+    raw = header.raw[:108] + struct.pack("<f", 360) + header.raw[112:]
+    (note,) = header_notes(replace(header, raw=raw), modality="CT")
+    assert note.startswith("voxels that start at byte 360 (vox_offset in its header); expected a multiple of 16 bytes")
 
 
 @pytest.mark.real

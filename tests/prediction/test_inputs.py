@@ -145,10 +145,27 @@ def test_what_a_folder_leaves_out_is_noted_once(tmp_path: Path) -> None:
     (note,) = [note for scan in read_inputs([tmp_path / "x"], channels=1) for note in scan.notes]
     assert note.startswith(f"{tmp_path / 'x' / 'd.nrrd'} and 1 more were left out")
     # Also where the scan with the note was named before.
-    words = [tmp_path / "x" / "c2.nii.gz", tmp_path / "x" / "c10.nii.gz", tmp_path / "x", tmp_path / "x"]
+    words = [tmp_path / "x" / "c2.nii.gz", tmp_path / "x" / "c10.nii.gz", tmp_path / "x"]
     scans = read_inputs(words, channels=1)
     assert [scan.name for scan in scans] == ["c2", "c10"]
     assert [text for scan in scans for text in scan.notes] == [note]
+
+
+def test_a_word_that_is_there_twice_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a.nii", "x/b.nii", "x/c.nii", "y/d_0000.nii", "y/d_0001.nii")
+    monkeypatch.chdir(tmp_path)
+
+    def notes(words: str, channels: int = 1) -> list[tuple[str, str]]:
+        return [(scan.name, note) for scan in read_inputs(words.split(), channels=channels) for note in scan.notes]
+
+    assert notes("a.nii x/b.nii") == notes("x/b.nii x") == []
+    assert notes("a.nii ./a.nii") == [("a", "./a.nii named more than once: each scan is segmented once")]
+    assert notes("a.nii x x x") == [("a", "x, and 1 more words, named more than once: each scan is segmented once")]
+    # Two words name the two channels of one scan.
+    assert notes("y/d_0000.nii y/d_0001.nii", 2) == []
+    assert notes("y/d_0000.nii y/d_0001.nii y/d_0000.nii", 2) == [
+        ("d", "y/d_0000.nii named more than once: each scan is segmented once")
+    ]
 
 
 def test_links_to_one_file_are_scans_by_their_names(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def test_files_are_replaced_on_request_only(tiny_bundle: Path, scan: Path, tmp_p
     target.write_bytes(b"of before")
     status, (_, refused) = run(tiny_bundle, {"scan": str(scan), "output": str(target)})
     assert (status, refused["status"]) == (2, "failed")
-    assert "--overwrite" in refused["error"]
+    assert refused["error"].endswith('name another path in "output", or add "overwrite": true.')
+    assert "--overwrite" not in refused["error"]
     assert target.read_bytes() == b"of before"
     status, (_, done) = run(tiny_bundle, {"scan": str(scan), "output": str(target), "overwrite": True})
     assert (status, done["status"]) == (0, "done")
@@ -106,6 +107,7 @@ def test_a_folder_of_scans_is_no_job(tiny_bundle: Path, scan: Path, tmp_path: Pa
         ('{"scan": "a\\ud800b", "output": "c"}', "a path that this system can have"),
         ('{"scan": "a", "output": "~nobody_of_that_name/c"}', "a path that this system can have"),
         ('{"scan": "a", "output": "c", "id": NaN}', "NaN is no value of JSON"),
+        ('{"scan": "a", "output": "c", "id": 1e400}', "1e400 is no value of JSON, or too large"),
         ("[" * 200_000, "not JSON"),
     ],
 )
@@ -113,6 +115,60 @@ def test_what_is_wrong_with_a_line_is_named(line: str, said: str) -> None:
     with pytest.raises(InputError) as raised:
         read_job(line, None)
     assert said in str(raised.value)
+
+
+def test_a_line_that_is_no_job_keeps_its_id(tiny_bundle: Path) -> None:
+    lines = [{"id": 1, "bad": 3}, {"id": {"a": [2]}, "scan": 5}, {"id": None}, {"scan": 5}, [3], '{"id": 4, ', "5"]
+    status, (_, *replies) = run(tiny_bundle, *lines)
+    assert status == 2
+    assert [reply["id"] for reply in replies] == [1, {"a": [2]}, None, None, None, None, None]
+    assert [reply["line"] for reply in replies] == [1, 2, 3, 4, 5, 6, 7]
+    assert {reply["status"] for reply in replies} == {"failed"}
+
+
+def test_a_refused_job_names_its_keys_and_leaves_no_folder(tiny_bundle: Path, scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "two" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
+    (tmp_path / "damaged.nii.gz").write_bytes(b"no image")
+    (tmp_path / "empty").mkdir()
+    new = str(tmp_path / "new" / "deep")
+    jobs = {
+        "missing scan": {"scan": str(tmp_path / "none.nii.gz"), "output": new},
+        "damaged scan": {"scan": str(tmp_path / "damaged.nii.gz"), "output": new},
+        "damaged scan, one file": {"scan": str(tmp_path / "damaged.nii.gz"), "output": f"{new}/seg.nii.gz"},
+        "several files of one channel": {"scan": [str(scan), str(scan)], "output": new},
+        "a folder without scans": {"scan": str(tmp_path / "texts"), "output": new},
+        "an empty folder": {"scan": str(tmp_path / "empty"), "output": new},
+        "several scans": {"scan": str(tmp_path / "two"), "output": new},
+        "a pattern": {"scan": str(tmp_path / "*.nii.gz"), "output": new},
+        "the scan itself": {"scan": str(scan), "output": str(scan)},
+        "another format": {"scan": str(scan), "output": f"{new}/seg.nrrd"},
+        "a file": {"scan": str(scan), "output": str(tmp_path / "damaged.nii.gz" / "seg.nii.gz")},
+        "a file as folder": {"scan": str(scan), "output": str(tmp_path / "list.txt")},
+        "a name that is too long": {"scan": str(scan), "output": str(tmp_path / ("n" * 300 + ".nii.gz"))},
+        "no permission": {"scan": str(scan), "output": "/proc/none/seg.nii.gz"},
+    }
+    (tmp_path / "texts").mkdir()
+    for name in ("list.txt", "texts/a.txt"):
+        (tmp_path / name).touch()
+    before = {path: path.stat().st_size for path in tmp_path.rglob("*")}
+    status, (_, *replies) = run(tiny_bundle, *jobs.values())
+    assert status == 2
+    for name, reply in zip(jobs, replies, strict=True):
+        remedy = reply["error"].partition("What to do: ")[2]
+        assert remedy, name
+        for words in ("-o", "--overwrite", "datalist", "INPUT", "commas"):
+            assert words not in remedy, name
+    assert {path: path.stat().st_size for path in tmp_path.rglob("*")} == before
+    by_name = dict(zip(jobs, (reply["error"] for reply in replies), strict=True))
+    assert "found the first of 2 files of a scan; expected one file per scan" in by_name["several files of one channel"]
+    assert 'name another folder in "output"' in by_name["the scan itself"]
+    assert 'correct the name in "output"' in by_name["another format"]
+    assert 'name another one in "output"' in by_name["no permission"]
+    assert 'name another one in "output"' in by_name["a file as folder"]
+    assert "found file name too long" in by_name["a name that is too long"]
+    assert 'name one file in "output"' in by_name["a name that is too long"]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What a user says about weights, memory, threads, device and runtime."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_memory_is_read_with_its_unit() -> None:
     assert memory_budget("1.5GiB") == 3 * 2**29
 
 
-@pytest.mark.parametrize("text", ["5", "0GB", "-1GB", "much", "4 quarts", ""])
+@pytest.mark.parametrize("text", ["5", "0GB", "-1GB", "much", "4 quarts", "", "1e30GB", "9" * 400 + "GB", "1001TB"])
 def test_memory_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--memory"):
         memory_budget(text)
@@ -71,6 +72,16 @@ def test_the_only_training_is_taken_and_of_several_the_named_ones(tmp_path: Path
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "model.pt").touch()
     assert choose_checkpoints(tmp_path) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"folds": [0, 1, 0]}, "--folds: found 0 twice"), ({"trainings": ["a", "a"]}, "--training: found a twice")],
+)
+def test_a_training_named_twice_is_refused(options: dict[str, Any], where: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=where) as raised:
+        choose_checkpoints(tmp_path, **options)
+    assert "counts once in the average" in raised.value.expected
 
 
 def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from .size import PATCHES, Size
 __all__ = ["GIB", "Resources"]
 
 GIB = 2**30
+_MAX_HOURS = 366 * 24
 _RAM_SHARE = 0.8
 _GPU_SHARE = 0.9
 _SpecOf = Callable[[Size], dict[str, Any]]
@@ -32,7 +33,7 @@ class Resources:
     Args:
         memory: bytes; None takes 80 % of the free memory, or 90 % of a GPU's memory.
         device: "cpu" or "cuda"; None takes a GPU if there is one.
-        hours: limit for the training.
+        hours: limit for the training, at most a year.
 
     Raises:
         InputError: an argument is out of range, this machine has GPUs but not this one, or there is no GPU here and
@@ -51,8 +52,13 @@ class Resources:
                 expected=f"cuda:0{f' to cuda:{here - 1}' * (here > 1)}",
                 remedy="use one of these",
             )
-        if not 0 < hours < float("inf"):
-            raise InputError("--hours", found=str(hours), expected="a number above 0", remedy="correct it")
+        if not 0 < hours <= _MAX_HOURS:
+            raise InputError(
+                "--hours",
+                found=f"{hours:g}",
+                expected=f"a number of hours above 0, at most {_MAX_HOURS} (a year)",
+                remedy="correct it; a training continues with --resume if it shall last longer",
+            )
         self.hours = hours
         self.memory = memory if memory is not None else self._find_memory()
         self._estimates: dict[Any, MemoryEstimate] = {}

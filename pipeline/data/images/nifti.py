@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,8 +16,9 @@ from .c_order import read_in_c_order
 from .gzip_stream import GzipStream
 from .header import Header
 from .nifti_header import START_BYTES, nifti_class, nifti_header
+from .nifti_offset import quiet_nibabel, require_offset_inside
 
-__all__ = ["NiftiImage", "require_bytes"]
+__all__ = ["NiftiImage", "explain_offset", "require_bytes"]
 
 _EXACT = ("i1", "u1", "i2", "u2", "f4")  # kinds and bytes of numbers that float32 holds without rounding
 _MAX_DEFLATE_RATIO = 1032  # the largest number of bytes that deflate can pack into one
@@ -34,7 +38,8 @@ class NiftiImage:
         start = self._stream.read(START_BYTES)
         self.header: Header = nifti_header(path, start)
         self._stream.seek(0)
-        self.native: Any = nifti_class(start).from_stream(self._stream)
+        with quiet_nibabel():
+            self.native: Any = nifti_class(start).from_stream(self._stream)
 
     def check(self) -> None:
         """Check the header with `check_header`."""
@@ -42,8 +47,9 @@ class NiftiImage:
 
     def voxels(self) -> np.ndarray:
         """Return all voxels; the file is read to its end and its checksum."""
-        require_bytes(self.header, self.header.path)
-        voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+        require_bytes(self.header, self.header.path, offset=self._offset)
+        with explain_offset(self.header.path, self.header.path, self._offset):
+            voxels: np.ndarray = np.asanyarray(self.native.dataobj)
         if isinstance(self._stream, GzipStream):
             self._stream.check_rest()
         return voxels
@@ -54,9 +60,10 @@ class NiftiImage:
         scaled = (proxy.slope, proxy.inter) != (1, 0)
         if scaled or stored.kind + str(stored.itemsize) not in _EXACT or len(self.header.shape) != 3:
             return None
-        require_bytes(self.header, self.header.path)
-        self._stream.seek(proxy.offset)
-        voxels = read_in_c_order(self._stream, self.header.shape, stored, np.dtype(np.float32))
+        require_bytes(self.header, self.header.path, offset=self._offset)
+        with explain_offset(self.header.path, self.header.path, self._offset):
+            self._stream.seek(proxy.offset)
+            voxels = read_in_c_order(self._stream, self.header.shape, stored, np.dtype(np.float32))
         if isinstance(self._stream, GzipStream):
             self._stream.check_rest()
         return voxels
@@ -64,29 +71,67 @@ class NiftiImage:
     def slab(self, start: int, stop: int) -> np.ndarray:
         """Return a slab; the rest of a compressed file is not read."""
         before = (slice(None),) * (self.header.axes - 1)
-        slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        with explain_offset(self.header.path, self.header.path, self._offset):
+            slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
         return slab
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
+    @property
+    def _offset(self) -> int:
+        return int(self.native.dataobj.offset)
 
-def require_bytes(header: Header, file: str, *, compressed: bool | None = None) -> None:
+
+@contextmanager
+def explain_offset(path: str, file: str, offset: int) -> Iterator[None]:
+    """Raise an InputError instead of a reader's error if voxels start after the end of a compressed file.
+
+    Its size is known only by reading it, so this comes afterwards.
+
+    Args:
+        path: the image.
+        file: the file with the voxels.
+        offset: byte of its content where they start.
+    """
+    try:
+        yield
+    except (OSError, ValueError, OverflowError, EOFError):
+        if file.lower().endswith(".gz"):
+            require_offset_inside(path, offset, _count_bytes(file, offset))
+        raise
+
+
+def _count_bytes(file: str, limit: int) -> int:
+    """Return the size (bytes) of a compressed file's content, or `limit` if it is larger or damaged."""
+    try:
+        with Path(file).open("rb") as raw:
+            return GzipStream(raw).seek(limit)
+    except (OSError, EOFError, zlib.error):
+        return limit
+
+
+def require_bytes(header: Header, file: str, *, offset: int = 0, compressed: bool | None = None) -> None:
     """Check that a file is large enough for the voxels in its header, before memory is allocated for them.
 
     Args:
         header: of the image.
         file: the file with the voxels.
+        offset: byte where they start.
         compressed: whether the file is compressed; None to decide by its ending.
 
     Raises:
+        InputError: the voxels start after the file's end.
         EOFError: the file is too small.
     """
     if compressed is None:
         compressed = file.lower().endswith(".gz")
     promised = prod(header.shape) * header.dtype.itemsize
     held = Path(file).stat().st_size * (_MAX_DEFLATE_RATIO if compressed else 1)
+    if not compressed:
+        require_offset_inside(header.path, offset, held)
+        held = max(held - offset, 0)
     if promised > held:
         msg = f"Expected {promised} bytes of voxels, got at most {held}"
         raise EOFError(msg)

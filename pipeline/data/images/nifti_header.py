@@ -10,14 +10,25 @@ from typing import Any
 import nibabel
 import numpy as np
 
+from ..errors import InputError
 from .endings import is_nifti, is_pair
 from .files import pair_of
 from .header import Forms, Header
+from .nifti_offset import check_offset, find_uneven_offset, quiet_nibabel
 
-__all__ = ["START_BYTES", "affine_pixdim", "header_image", "nifti_class", "nifti_header", "read_nifti_header"]
+__all__ = [
+    "START_BYTES",
+    "affine_pixdim",
+    "header_image",
+    "nifti_class",
+    "nifti_header",
+    "read_nifti_header",
+    "uneven_offset_error",
+]
 
 START_BYTES = nibabel.Nifti2Header.sizeof_hdr  # of a NIfTI-2 header; one of NIfTI-1 is shorter
 _NO_EXTENSIONS = bytes(4)
+_IN_FILES = ("nifti", "pair")  # formats in which the header says where the voxels start
 _UNIT_OF_SPACE = 0b111
 # NIfTI's codes of units other than mm. Code 0, unknown, means mm: most tools leave it unset.
 _UNITS = {1: "metres", 3: "micrometres"}
@@ -38,6 +49,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         format: of the file.
 
     Raises:
+        InputError: the voxels cannot start where the header says.
         ValueError: the bytes are no NIfTI header.
     """
     kind = nifti_class(start)
@@ -47,6 +59,8 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
     raw = start[: kind.header_class.sizeof_hdr]
     # Unchecked: the check would silently replace a spacing of 0 mm by 1 mm.
     fields = kind.header_class(raw, check=False)
+    if format in _IN_FILES:
+        check_offset(path, fields)
     shape = tuple(map(int, fields.get_data_shape()))
     image = header_image(raw)
     axes = min(3, len(shape))
@@ -71,6 +85,16 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
     )
 
 
+def uneven_offset_error(header: Header) -> InputError | None:
+    """Return an error if a NIfTI image in one file has its voxels at no multiple of 16 bytes; None if not.
+
+    The error is of the kind of a note: see `nifti_offset.find_uneven_offset`.
+    """
+    if header.format != "nifti" or not header.raw:
+        return None
+    return find_uneven_offset(header.path, nifti_class(header.raw).header_class(header.raw, check=False))
+
+
 def affine_pixdim(fields: Any) -> np.ndarray:
     """Return the spacing along the axes in space as a NIfTI header's pixdim states it, with its sign."""
     return np.asarray(fields["pixdim"][1 : 1 + min(3, int(fields["dim"][0]))])
@@ -78,13 +102,19 @@ def affine_pixdim(fields: Any) -> np.ndarray:
 
 def header_image(raw: bytes) -> Any:
     """Return nibabel's image of a NIfTI header without voxels, checked and repaired as nibabel does for a file."""
-    return nifti_class(raw).from_stream(BytesIO(raw + _NO_EXTENSIONS))
+    kind = nifti_class(raw)
+    fields = kind.header_class(raw, check=False)
+    # The voxels are elsewhere, or a copy of the header belongs to other voxels.
+    fields["vox_offset"] = 0
+    with quiet_nibabel():
+        return kind.from_stream(BytesIO(fields.binaryblock + _NO_EXTENSIONS))
 
 
 def read_nifti_header(path: str | Path) -> Header | None:
     """Return the header of a NIfTI image, in one file or two; None if ending or content are not NIfTI's.
 
     Raises:
+        InputError: its voxels cannot start where the header says.
         OSError: a file named `.nii` or `.nii.gz` cannot be read.
         ValueError: it has no NIfTI header.
     """
@@ -95,6 +125,8 @@ def read_nifti_header(path: str | Path) -> Header | None:
         # A file with this ending may have another format, or not exist.
         try:
             return nifti_header(name, _first_bytes(pair_of(name)[0]), format="pair")
+        except InputError:
+            raise
         except (OSError, ValueError, EOFError):
             return None
     return None

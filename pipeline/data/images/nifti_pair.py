@@ -13,8 +13,9 @@ from ..check_header import check_header
 from ..errors import InputError
 from .files import pair_of
 from .header import Header
-from .nifti import require_bytes
+from .nifti import explain_offset, require_bytes
 from .nifti_header import START_BYTES, nifti_class, nifti_header
+from .nifti_offset import quiet_nibabel
 
 __all__ = ["NiftiPair"]
 
@@ -44,7 +45,8 @@ class NiftiPair:
         if nifti_class(start) is None and nibabel.AnalyzeHeader.may_contain_header(start):
             raise _analyze_error(path)
         self.header: Header = nifti_header(path, start, format="pair")
-        self.native: Any = nibabel.load(Path(path))
+        with quiet_nibabel():
+            self.native: Any = nibabel.load(Path(path))
 
     def check(self) -> None:
         """Check the header with `check_header`."""
@@ -52,16 +54,24 @@ class NiftiPair:
 
     def voxels(self) -> np.ndarray:
         """Return all voxels."""
-        require_bytes(self.header, self._voxels_file)
-        return np.asanyarray(self.native.dataobj)
+        require_bytes(self.header, self._voxels_file, offset=self._offset)
+        with explain_offset(self.header.path, self._voxels_file, self._offset):
+            voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+        return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
         """Return a slab."""
         before = (slice(None),) * (self.header.axes - 1)
-        return np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        with explain_offset(self.header.path, self._voxels_file, self._offset):
+            slab: np.ndarray = np.asanyarray(self.native.dataobj[(*before, slice(start, stop))])
+        return slab
 
     def close(self) -> None:
         """Do nothing: nibabel closes its files."""
+
+    @property
+    def _offset(self) -> int:
+        return int(self.native.dataobj.offset)
 
 
 def _analyze_error(path: str) -> InputError:

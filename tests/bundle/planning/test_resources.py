@@ -18,10 +18,11 @@ Make = Callable[..., dict[str, Any]]
 SIZE = Size(8, make_levels([32, 32, 32], [1, 1, 1]), 2, "nothing")
 
 
-@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf")])
-def test_hours_are_a_number_above_nothing(hours: float) -> None:
-    with pytest.raises(InputError, match="--hours"):
+@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf"), 1e9, 8785])
+def test_hours_are_a_number_above_nothing_and_at_most_a_year(hours: float) -> None:
+    with pytest.raises(InputError, match="--hours") as raised:
         Resources(memory=10**9, device="cpu", hours=hours)
+    assert raised.value.expected == "a number of hours above 0, at most 8784 (a year)"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", "mps", "cpu:0"])

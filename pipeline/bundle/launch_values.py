@@ -1,0 +1,70 @@
+"""Checks of the values and files of a run, as far as its config shows them without being evaluated.
+
+Needs neither torch nor MONAI. The run itself checks everything once more, with the values that MONAI evaluates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..data.datalist import read_cases, require_folder
+from ..data.weights import require_state, require_weights
+from .plain_values import UNKNOWN, PlainValues
+from .setting_rules import RULES, check_folder, check_length, check_value
+from .training_facts import LAST
+
+__all__ = ["check_files_given", "check_values_given"]
+
+# The recipes' expression for the cases of a part of the split.
+_CASES = re.compile(r"\$read_cases\(@datalist, @dataset_dir, fold=@fold, part='(training|validation)'\)")
+_PARTS = {"train": ("train_cases", "val_cases"), "evaluate": ("val_cases",)}
+_FOLDERS = {"train": "ckpt_dir", "evaluate": "output_dir"}
+
+
+def check_values_given(config: Mapping[str, Any], bundle: Path, where: str) -> None:
+    """Check the numbers of a training, and its length.
+
+    Args:
+        config: the config with the overrides of this run.
+        bundle: the bundle's folder.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: a value is out of range, or values contradict each other.
+    """
+    plain = PlainValues(config, bundle)
+    values = {key: value for key in RULES if (value := plain.find(key)) is not UNKNOWN}
+    for key, value in values.items():
+        check_value(key, value, where)
+    check_length(values, where)
+
+
+def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path) -> None:
+    """Check the dataset's folder, the fold, the files of its cases, the weights or the state, and the output folder.
+
+    Args:
+        verb: ``train`` or ``evaluate``.
+        config: the config with the overrides of this run.
+        bundle: the bundle's folder.
+
+    Raises:
+        InputError: one of these does not exist or cannot be used.
+    """
+    plain = PlainValues(config, bundle)
+    if verb == "evaluate" and (checkpoint := plain.find_text("checkpoint")) is not None:
+        require_weights(Path(checkpoint))
+    dataset, datalist, fold = plain.find_text("dataset_dir"), plain.find_text("datalist"), plain.find("fold")
+    if dataset is not None:
+        require_folder(dataset)
+    if dataset is not None and datalist is not None and fold is not UNKNOWN:
+        for key in _PARTS[verb]:
+            match = _CASES.fullmatch(str(config.get(key)))
+            if match is not None:
+                read_cases(datalist, dataset, fold=fold, part="training" if match[1] == "training" else "validation")
+    if (folder := plain.find_text(_FOLDERS[verb])) is not None:
+        check_folder(Path(folder), _FOLDERS[verb])
+        if verb == "train" and plain.find("resume") is True:
+            require_state(Path(folder) / LAST)
