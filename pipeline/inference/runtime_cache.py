@@ -44,8 +44,13 @@ def cache_folder() -> Path:
     """
     own = os.environ.get("LIGHTSKIP_CACHE")
     if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lightskip"
+        return _expand(own)
+    return _expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightskip"
+
+
+def _expand(folder: str) -> Path:
+    # Path.expanduser raises RuntimeError for the home of an unknown user.
+    return Path(os.path.expanduser(folder))  # noqa: PTH111
 
 
 def name_processor() -> str:

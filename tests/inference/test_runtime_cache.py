@@ -299,3 +299,8 @@ def test_a_network_from_the_cache_computes_the_same(
     assert len(caplog.messages) == 1
     run()
     assert len(converted) == 2
+
+
+def test_the_home_of_an_unknown_user_is_a_folder_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTSKIP_CACHE", "~nobody-of-this-name/cache")
+    assert cache_folder() == Path("~nobody-of-this-name/cache")

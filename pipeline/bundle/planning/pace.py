@@ -15,8 +15,8 @@ from ...networks.small_grids import Float32OnSmallGrids
 
 __all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
 
-# Patches of the timed step, and voxels of each at a width of 16: a single patch takes another algorithm, and a smaller one
-# more time per voxel. A wider network needs fewer.
+# Patches of the timed step, and voxels of each at a width of 16: a single patch takes another algorithm, and a smaller
+# one more time per voxel. A wider network needs fewer.
 _PATCHES, _VOXELS, _WIDTH, _MIN_VOXELS = 2, 80_000, 16, 24_000
 # Time of a training step, with optimiser, augmentation, averaging and loading, over that of forward, loss and backward
 # here. Measured by the processor's clock, with other programs on both cores: 1.08 and 1.05 for the hippocampus (widths
