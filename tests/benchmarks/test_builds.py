@@ -19,6 +19,9 @@ def test_a_checkout_beside_itself(tmp_path: Path, run_script: Callable[..., Any]
     assert found["scan"] == [96, 96, 48]
     assert set(found["parts"]) == {"ct", "files", "start"}
     assert found["compared"]["ct"] == found["compared"]["files"] == {"voxels": 0, "of": 96 * 96 * 48}
+    ct = found["parts"]["ct"]
+    assert 0 < ct["share of voxels between classes"]["this"]["median"] <= 1
+    assert 0 <= ct["mean Dice"]["this"]["median"] <= 1
     for name in ("preparing", "writing", "read to written, without the network", "whole"):
         this, other, ratio = (found["parts"]["files"][name][key]["median"] for key in ("this", "other", "ratio"))
         assert this > 0
