@@ -79,6 +79,8 @@ def test_resized_networks_for_thick_slices(task):
     ("text", "name", "skip"),
     [
         ("sum", "sum", "sum"),
+        # A file of configs/skips.
+        ("sat4", "sat4", ["sat", {"maps": 4, "gate": "linear", "merge": "sum"}]),
         ('["sat", {"maps": 4, "merge": "sum"}]', "sat maps=4 merge=sum", ["sat", {"maps": 4, "merge": "sum"}]),
         ('["none", ["sat", {"maps": 2}]]', "none, sat maps=2", ["none", ["sat", {"maps": 2}]]),
     ],
