@@ -39,7 +39,7 @@ def check_offset(path: str, fields: Any) -> None:
     Args:
         path: the image.
         fields: nibabel's header, unchecked. 0 is refused in a single file, where nibabel would take the header itself
-            for voxels, and ITK would not.
+            for voxels, and ITK its last four bytes (``findings/nifti_offset_zero.sh``).
     """
     if not 1 <= int(fields["dim"][0]) <= _MAX_AXES:
         # The order of its bytes is unknown, so no number in it can be reported. nibabel reports the number of axes.
