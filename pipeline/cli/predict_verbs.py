@@ -30,18 +30,7 @@ def add_predict_verbs(verbs: Any) -> None:
         description="Predict a bundle's validation fold; try the largest component, minimum sizes and hole filling for "
         "each label; write those into the plan that raise Dice significantly. Often there are none.",
     )
-    choose.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
-    choose.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
-    choose.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
-    choose.add_argument(
-        "--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path"
-    )
-    choose.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
-    )
+    _add_fold_options(choose)
     choose.add_argument("--dry-run", action="store_true", help="write nothing; show the choice")
     choose.set_defaults(run=_postprocess)
     _add_quantize(verbs)
@@ -51,6 +40,20 @@ def _path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty name; the working directory is .")
     return Path(text)
+
+
+def _add_fold_options(verb: argparse.ArgumentParser) -> None:
+    """Add the bundle, and which fold is predicted with which weights."""
+    verb.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    verb.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
+    verb.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
+    verb.add_argument("--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path")
+    verb.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
+    )
 
 
 def _add_quantize(verbs: Any) -> None:
@@ -63,18 +66,7 @@ def _add_quantize(verbs: Any) -> None:
         epilog="Needs OpenVINO and NNCF: pip install 'lightskip[quantize]'. Exit status: 0 kept, or a dry run of one "
         "that would be; 1 not kept.",
     )
-    quantize.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
-    quantize.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
-    quantize.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
-    quantize.add_argument(
-        "--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path"
-    )
-    quantize.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
-    )
+    _add_fold_options(quantize)
     quantize.add_argument("--cases", type=int, metavar="N", help="training cases that calibrate (default: 30)")
     quantize.add_argument("--dry-run", action="store_true", help="write nothing; show the measurements")
     quantize.set_defaults(run=_quantize)
