@@ -40,6 +40,7 @@ def write_results(
     *,
     tolerance_mm: float,
     names: Mapping[str, str] | None = None,
+    subjects: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
@@ -49,28 +50,35 @@ def write_results(
         measured: the rows of `measure_case` of each case, by the path of its scan.
         tolerance_mm: tolerance of the rows' NSD, in mm.
         names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
+        subjects: whose scan each is, by its path. Other cases count as subjects of their own.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
 
     Returns:
         The content of ``summary.json``.
     """
-    rows = name_rows(measured, names)
+    rows = name_rows(measured, names, subjects)
     report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
     write_text(Path(folder) / "cases.csv", format_rows(rows))
     write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 
-def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of all cases, sorted by the case's name, which is added in front.
+def name_rows(
+    measured: Mapping[str, Sequence[Row]],
+    names: Mapping[str, str] | None = None,
+    subjects: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the rows of all cases, sorted by the case's name, which is added in front, as is a known subject.
 
     Args:
         measured: the rows of `measure_case` of each case, by the path of its scan.
         names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
+        subjects: subjects, by the path of the scan.
     """
+    known = {source: {"subject": subject} for source, subject in (subjects or {}).items()}
     named = dict(zip(measured, name_cases([[source] for source in measured]), strict=True)) | dict(names or {})
     return [
-        {"case": named[source], **row}
+        {"case": named[source], **known.get(source, {}), **row}
         for source in sorted(measured, key=lambda source: named[source])
         for row in measured[source]
     ]
