@@ -54,8 +54,13 @@ def _about_missing(joined: Joined) -> Iterator[str]:
 def _about_surplus(joined: Joined) -> Iterator[str]:
     for name, files in joined.surplus.items():
         if files:
-            noun = "label map belongs" if len(files) == 1 else "label maps belong"
-            yield f"{name}: {len(files)} {noun} to no case and are not counted ({_shown([one.name for one in files])})."
+            shown = _shown([one.name for one in files])
+            what = (
+                "1 label map belongs to no case and is"
+                if len(files) == 1
+                else f"{len(files)} label maps belong to no case and are"
+            )
+            yield f"{name}: {what} not counted ({shown})."
 
 
 def _about_subjects(checked: Sequence[CheckedCase]) -> Iterator[str]:
