@@ -11,6 +11,8 @@ from .intervals import Interval
 
 __all__ = ["Better", "ComparisonMethod", "PairedComparison"]
 
+_MAX_DECIMALS = 6
+
 Better = Literal["higher", "lower", "zero"]
 ComparisonMethod = Literal["exact", "approximate", "hierarchical bootstrap", "none"]
 
@@ -150,10 +152,11 @@ class PairedComparison:
         if self.detectable is not None:
             return f"This many {noun} could have shown {show.number(self.detectable)}."
         level = self.level / self.family
+        words = [_drop_zero(f"{value:.2g}") for value in (level, self.level)]
         if self.greater + self.less >= min_pairs(level):
             return ""
-        over = f" ({self.level:g} over {self.family} labels)" if self.family > 1 else ""
-        return f"{self.greater + self.less} {noun} that differ are too few to reach p = {level:.2g}{over}."
+        over = f" ({words[1]} over {self.family} labels)" if self.family > 1 else ""
+        return f"{self.greater + self.less} {noun} that differ are too few to reach p = {words[0]}{over}."
 
 
 class _Numbers:
@@ -163,9 +166,10 @@ class _Numbers:
         self._ends = comparison.interval.ends
         self._unit = "" if unit in ("", "1") else f" {unit}"
         width = self._ends[1] - self._ends[0] if self._ends else 0.0
-        sizes = [size for size in (width, comparison.detectable or 0.0, abs(comparison.difference)) if size > 0]
-        size = min(sizes[:2]) if sizes else 1.0
-        self._decimals = min(max(1 - math.floor(math.log10(size)), 0), 6)
+        sizes = [size for size in (width, comparison.detectable or 0.0) if size > 0]
+        sizes = sizes or [abs(value) / 10 for value in (comparison.difference, *comparison.means) if value]
+        # Two digits of what is uncertain, and without an interval three of the number.
+        self._decimals = min(max(1 - math.floor(math.log10(min(sizes, default=0.1))), 0), _MAX_DECIMALS)
 
     def number(self, value: float) -> str:
         """Return a number with its unit; numbers without unit have no zero before the point."""
