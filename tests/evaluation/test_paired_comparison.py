@@ -49,6 +49,9 @@ def test_no_difference_shown_says_what_could_have_been():
     text = say(BASE, BASE + NOISE)
     assert text.startswith("No difference shown: Dice, B minus A, is +.0000 (95 % interval -.00")
     found = compare_pair(BASE, BASE + NOISE, range(30), better="higher")
+    assert "(80 % interval -" in compare_pair(BASE, BASE + NOISE, range(30), better="higher", confidence=0.8).sentence(
+        "A", "B", "Dice"
+    )
     assert text.endswith(f"This many cases could have shown {found.detectable:.4f}.".replace("0.", "."))
     assert 0.003 < found.detectable < 0.008
     subjects = np.repeat(np.arange(10), 3).tolist()
@@ -80,11 +83,22 @@ def test_ranks_and_mean_that_disagree_are_called_mixed():
     second = BASE + 0.015 + NOISE / 3
     second[:3] -= 0.5
     text = say(BASE, second)
-    assert text.startswith("Mixed: Dice is better in most cases with B (rank-biserial +0.63, p = ")
+    assert text.startswith("Mixed: by ranks Dice is better with B (rank-biserial +0.63; p = ")
     assert "but its mean is better with A, by .0" in text
     lower = say(BASE, second, better="lower")
-    assert lower.startswith("Mixed: Dice is better in most cases with A")
+    assert lower.startswith("Mixed: by ranks Dice is better with A")
     assert "its mean is better with B" in lower
+
+
+def test_equal_means_with_a_difference_of_ranks():
+    gains = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, -45]) / 8
+    text = say(np.zeros(10), gains, subjects=range(10))
+    assert not compare_pair(np.zeros(10), gains, range(10), better="higher").shown
+    assert text.startswith("No difference shown: Dice, B minus A, is +.0 (")
+    gains = np.append(np.arange(1, 20), -190.0) / 16
+    text = say(np.zeros(20), gains, subjects=range(20))
+    assert text.startswith("Mixed: by ranks Dice is better with B (rank-biserial +0.81; p = .00")
+    assert "), but the means are equal (95 % interval -" in text
 
 
 def test_a_difference_whose_interval_includes_zero_is_qualified():
