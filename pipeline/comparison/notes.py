@@ -84,7 +84,9 @@ def _about_same_files(sets: Mapping[str, Source], checked: Sequence[CheckedCase]
     for name in names:
         found = [(one.predictions[name], one.reference) for one in checked]
         hashes = [facts is not None and facts.sha256 == reference.sha256 for facts, reference in found]
-        if sum(hashes):
+        if sum(hashes) == 1:
+            yield f"{name}: 1 prediction is the same file as its reference, byte for byte."
+        elif sum(hashes):
             yield f"{name}: {sum(hashes)} predictions are the same files as their references, byte for byte."
 
 
@@ -94,9 +96,11 @@ def _about_turns(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> 
             one.case.name for one in checked if (facts := one.predictions[name]) is not None and facts.turn is not None
         ]
         if turned:
+            one = len(turned) == 1
             yield (
-                f"{name}: {len(turned)} label maps have the reference's voxels with axes in another order or direction "
-                f"({_shown(turned)}); they were turned, which changes no voxel."
+                f"{name}: {len(turned)} label {'map has' if one else 'maps have'} the reference's voxels with axes in "
+                f"another order or direction ({_shown(turned)}); {'it was' if one else 'they were'} turned, which "
+                "changes no voxel."
             )
 
 
