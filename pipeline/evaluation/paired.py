@@ -270,7 +270,7 @@ def _describe_difference(arms: tuple[ArmDraws, ArmDraws], confidence: float) -> 
     first, second = arms
     difference = second.mean - first.mean
     drawn = second.drawn - first.drawn
-    scale = float(np.nanmax(np.abs([*first.drawn, *second.drawn, 0.0])))
+    scale = float(np.abs(np.nan_to_num([first.drawn, second.drawn])).max())
     drawn = np.where(np.abs(drawn) <= 1e-12 * scale, 0.0, drawn)
     jackknives = [second.without_subject - first.without_subject]
     jackknives += [without for without in (-first.without_seed, second.without_seed) if without.size]
