@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..bundle.launch_checks import config_files, evaluate_key
+from ..bundle.launch_checks import config_files, config_given, evaluate_key
 from ..data.dataset import Case, locate, read_dataset
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
@@ -47,6 +47,7 @@ class Source:
         kind: ``folder``, ``datalist`` or ``bundle``.
         maps: its label maps.
         labels: value in the files by name; None if the source does not say.
+        network_labels: value in a bundle's network by name, which its predictions have; None without a bundle.
         table: name by value, from files next to the label maps of a folder; a name may be missing.
         tolerance_mm: the plan's tolerance of the NSD; None without a bundle.
         part: the part of a datalist; None for all of its cases.
@@ -58,6 +59,7 @@ class Source:
     kind: str
     maps: list[LabelMap]
     labels: dict[str, int] | None = None
+    network_labels: dict[str, int] | None = None
     table: dict[int, str] = field(default_factory=dict)
     tolerance_mm: float | None = None
     part: str | None = None
@@ -146,13 +148,15 @@ def _read_bundle(bundle: Path, part: str | None, fold: int | None, dataset_dir: 
     if part is None and fold is None:
         fold = int(known["fold"])
     source = _read_datalist(bundle, Path(known["datalist"]), "bundle", part, fold, known["dataset_dir"])
-    labels = evaluate_key(files, bundle, given, "label_values") or evaluate_key(files, bundle, given, "labels")
+    keys = ("label_values" if "label_values" in config_given(files, {}) else "labels", "labels")
+    in_files, labels = (dict(evaluate_key(files, bundle, given, key)) for key in keys)
     measured = evaluate_key(config_files("evaluate", bundle), bundle, given, "tolerance_mm")
     return Source(
         bundle,
         "bundle",
         source.maps,
-        labels={str(name): int(value) for name, value in dict(labels).items()},
+        labels={str(name): int(value) for name, value in in_files.items()},
+        network_labels={str(name): int(value) for name, value in labels.items()},
         tolerance_mm=float(measured),
         part=source.part,
         fold=source.fold,
