@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .find import find_bundle
 
 __all__ = ["copy_bundle"]
 
-_LEFT_OUT = ("runs", "evaluation", "predictions", "data", "__pycache__")
+_LEFT_OUT = ("runs", "evaluation", "predictions", "data")
 _MANIFEST = "data_manifest.json"
 
 
@@ -46,7 +47,7 @@ def copy_bundle(bundle: str | Path, output: Path | None = None) -> Path:
     # In the same parent folder, so that moving it to its name is one step.
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        _copy_files(source, partial)
+        _copy_files(source, partial, without=_LEFT_OUT)
         _keep_paths(source, partial)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(target)
@@ -70,11 +71,11 @@ def _require_free(target: Path, source: Path) -> None:
         )
 
 
-def _copy_files(source: Path, target: Path) -> None:
+def _copy_files(source: Path, target: Path, *, without: Sequence[str] = ()) -> None:
     """Copy the content of files, without permissions: those of an installed package may forbid writing."""
     target.mkdir(parents=True)
     for one in sorted(source.iterdir()):
-        if one.name in _LEFT_OUT or one.name.startswith("."):
+        if one.name in (*without, "__pycache__") or one.name.startswith("."):
             continue
         if one.is_dir():
             _copy_files(one, target / one.name)

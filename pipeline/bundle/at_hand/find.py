@@ -66,14 +66,14 @@ def list_bundles() -> list[Found]:
     places = list(_list_folders())
     imported = {folder.resolve() for source, folder in places if source == IMPORTED}
     # A path comes before any name.
-    here = {folder.name for _, folder in places if folder == Path(folder.name)}
+    here = {folder.name: folder.resolve() for _, folder in places if folder == Path(folder.name)}
     found: dict[Path, Found] = {}
     taken: set[str] = set()
     for source, folder in places:
         real = folder.resolve()
         if real in found:
             continue
-        is_first = folder.name not in taken and (folder.name not in here or folder == Path(folder.name))
+        is_first = folder.name not in taken and here.get(folder.name, real) == real
         taken |= {folder.name} if is_first else set()
         found[real] = Found(folder.name, IMPORTED if real in imported else source, folder, is_first)
     return sorted(found.values(), key=lambda one: (SOURCES.index(one.source), one.name))
