@@ -75,6 +75,10 @@ def test_what_git_ignores_stays_out_but_for_what_pages_need(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
     assert names_in(build("wheel", source, tmp_path / "dist")) == names_in(wheel) | {f"{vendor}/viewer.js"}
+    with tarfile.open(build("sdist", source, tmp_path / "again")) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert f"{vendor}/viewer.js" in names
+    assert not [name for name in left_out if f"bundles/hippocampus_mri/{name}" in names]
 
 
 def test_an_editable_installation_only_points_to_the_checkout(
