@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..bundle.at_hand.find import find_bundle
 from ..bundle.launch_checks import config_files, config_given, evaluate_key
 from ..data.dataset import Case, locate, read_dataset
 from ..data.errors import InputError
@@ -13,7 +14,7 @@ from ..data.images.endings import scan_name
 from .folder_maps import exact_name, find_scans, list_label_maps, own_name
 from .label_tables import read_folder_table
 
-__all__ = ["PARTS", "LabelMap", "Source", "read_source"]
+__all__ = ["PARTS", "LabelMap", "Source", "find_path", "read_source"]
 
 PARTS = ("test", "training")
 """Parts of a datalist that have a name; the number of a fold is a part too."""
@@ -67,6 +68,17 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
+def find_path(path: str | Path) -> Path:
+    """Return a path as it is if it exists, else the folder of the bundle of this name, if there is one."""
+    place = Path(path).expanduser()
+    if place.exists():
+        return place
+    try:
+        return find_bundle(path)
+    except InputError:
+        return place
+
+
 def read_source(
     path: Path, *, part: str | None = None, fold: int | None = None, dataset_dir: str | Path | None = None
 ) -> Source:
@@ -90,8 +102,8 @@ def read_source(
         raise InputError(
             path,
             found="no such file or folder",
-            expected="a folder of label maps, a datalist or a bundle",
-            remedy="check the path",
+            expected="a folder of label maps, a datalist, or a bundle by its folder or name",
+            remedy="check the path; lightskip bundles lists the bundles at hand",
         )
     if path.is_file():
         if path.suffix.lower() != ".json":
