@@ -31,7 +31,7 @@ def add_compare_verbs(verbs: Any) -> None:
         "reference",
         type=Path,
         metavar="REFERENCE",
-        help="a folder of label maps, a datalist (.json), or a bundle by folder or name",
+        help="a folder of label maps, a datalist (.json), or a bundle, by folder or name",
     )
     compare.add_argument(
         "sets",
