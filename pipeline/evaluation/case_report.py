@@ -102,6 +102,7 @@ class CaseReport:
                     labels=self.labels,
                     tolerance_mm=self.tolerance_mm,
                     voxel_size=_size_of_voxel(reference),
+                    affine=convert_to_numpy(reference.affine) if isinstance(reference, MetaTensor) else None,
                 )
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"

@@ -7,29 +7,18 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import monai
-import torch
-
 from ..data.case_names import name_cases
 from ..files import write_text
+from .metric_names import ALL_METRICS, METRICS, list_metrics
 from .summary import summarise
 
 __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
-_COLUMNS = (
-    "case",
-    "label",
-    "dice",
-    "hd95_mm",
-    "nsd",
-    "reference_size",
-    "prediction_size",
-    "size_unit",
-    "outcome",
-)
+_FIRST_COLUMNS = ("case", "label", *METRICS, "reference_size", "prediction_size", "size_unit", "outcome")
 
 Row = Mapping[str, Any]
 
@@ -77,12 +66,16 @@ def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | 
 
 
 def format_rows(rows: Sequence[Row]) -> str:
-    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
+    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted.
+
+    The first columns are always the same. After them are the other metrics that the rows have, of `ALL_METRICS`.
+    """
+    columns = [*_FIRST_COLUMNS, *(each.name for each in list_metrics(rows) if each.name not in METRICS)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in _COLUMNS)
+        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in columns)
     return stream.getvalue()
 
 
@@ -96,16 +89,16 @@ def build_report(
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
     """
+    size_units = sorted({row["size_unit"] for row in rows})
+    metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
     return {
         "cases": len({row["case"] for row in rows}),
         **summarise(rows),
         "tolerance_mm": tolerance_mm,
         "units": {
-            "dice": "1",
-            "hd95_mm": "mm",
-            "nsd": "1",
-            "size": sorted({row["size_unit"] for row in rows}),
+            **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},
+            "size": size_units,
         },
         "provenance": provenance,
-        "versions": {"monai": monai.__version__, "torch": torch.__version__},
+        "versions": {"monai": version("monai"), "torch": version("torch")},
     }
