@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
-from .report_content import CaseFiles, Content, Metric, Score
+from .report_content import CaseFiles, Content, Lesion, Metric, Score
 from .report_read_files import format_time, parse_number, read_table, settings_text, versions_text
 from .text import count_of
 
@@ -69,7 +69,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
     }
     return Content(
         kind="comparison",
-        name=" against ".join(sets) if len(sets) == 2 else f"{folder.absolute().name}: {count_of(len(sets), 'set')}",
+        name=" against ".join(sets) if len(sets) in (1, 2) else f"{folder.absolute().name}: {len(sets)} sets",
         facts=[
             count_of(len(cases) or len({score.case for score in scores}), "case"),
             *([count_of(len(subjects), "subject")] if len(subjects) not in (0, len(cases)) else []),
@@ -81,6 +81,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
         sets=sets or list(dict.fromkeys(score.set for score in scores)),
         metrics=metrics,
         scores=scores,
+        lesions=_read_lesions(folder),
         cases=cases or list_cases(scores),
         summary=summary,
         notes=[str(note) for note in summary.get("notes") or ()],
@@ -138,6 +139,25 @@ def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple
         for line in lines
     ]
     return scores, [known[name] for name in columns]
+
+
+def _read_lesions(folder: Path) -> list[Lesion]:
+    """Return the lesions that one side lacks; none without ``lesions.csv``."""
+    if not (folder / "lesions.csv").is_file():
+        return []
+    lines = read_table(folder / "lesions.csv", ("set", "case", "label", "status"))
+    return [
+        Lesion(
+            set=line["set"],
+            case=line["case"],
+            label=line["label"],
+            status=line["status"],
+            size=parse_number(line.get("size")),
+            unit=line.get("size_unit", ""),
+        )
+        for line in lines
+        if line["status"] in ("missed", "invented")
+    ]
 
 
 def list_cases(scores: Sequence[Score]) -> list[CaseFiles]:

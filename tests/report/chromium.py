@@ -66,6 +66,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        # Elements get the focus as in a window in front.
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def call(self, method: str, **values: Any) -> dict[str, Any]:
         """Send a command of the DevTools protocol and return its result."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.errors import InputError
+from pipeline.report.report_content import Lesion
 from pipeline.report.report_read import read_content
 
 from .comparison_folder import write_comparison
@@ -37,6 +38,12 @@ def test_a_comparison_has_its_sets_scores_and_files(comparison):
     assert content.run["Set light"] == "../set_1, arm light"
     assert content.run["Tolerance of NSD"] == "1 mm"
     assert content.run["Made"] == "30 November 2026, 12:00 UTC, in 1.25 s"
+
+
+def test_lesions_that_one_side_lacks_are_read(comparison):
+    rows = "set,case,label,side,status,size,size_unit\nheavy,case_a,head,reference,missed,1.5,ml\n"
+    (comparison / "lesions.csv").write_text(rows + "heavy,case_a,head,reference,matched,2,ml\n")
+    assert read_content(comparison).lesions == [Lesion("heavy", "case_a", "head", "missed", 1.5, "ml")]
 
 
 def test_a_file_of_the_folder_stands_for_it(comparison):

@@ -1,4 +1,7 @@
-from pipeline.report.report_content import Content, Metric, Score
+from dataclasses import replace
+
+from pipeline.report import report_tables
+from pipeline.report.report_content import Content, Lesion, Metric, Score
 from pipeline.report.report_tables import list_lost, make_means, make_pairs, make_ranking
 
 DICE = Metric("dice", "Dice")
@@ -32,9 +35,21 @@ def test_missed_and_invented_structures_are_counted_and_listed_largest_first():
     found = content(scores)
     assert make_means(found)[0].rows[0].cells[-1] == "2 missed, 1 invented"
     anchors = {"x": "case-1", "y": "case-2", "z": "case-3"}
-    missed = list_lost(found, anchors, "missed")
-    assert [(one.case, one.anchor, one.size) for one in missed] == [("y", "case-2", "20 ml"), ("x", "case-1", "1 ml")]
-    assert [one.size for one in list_lost(found, anchors, "false_positive")] == ["3 ml"]
+    missed, invented = list_lost(found, anchors)
+    assert (missed.title, missed.number, invented.title, invented.anchor) == ("Missed", 2, "Invented", "invented")
+    items = [(one.case, one.anchor, one.size) for one in missed.items]
+    assert items == [("y", "case-2", "20 ml"), ("x", "case-1", "1 ml")]
+    assert [one.size for one in invented.items] == ["3 ml"]
+
+
+def test_lesions_are_listed_too_and_long_lists_end(monkeypatch):
+    monkeypatch.setattr(report_tables, "MAX_LOST", 2)
+    lesions = [Lesion("a", "x", "head", "missed", size, "ml") for size in (1.0, 3.0, 2.0)]
+    lesions.append(Lesion("a", "y", "head", "invented", None, "ml"))
+    found = replace(content([]), lesions=lesions)
+    missed, invented = list_lost(found, {"x": "case-1"})
+    assert (missed.title, missed.number, [one.size for one in missed.items]) == ("Missed lesions", 3, ["3 ml", "2 ml"])
+    assert [(one.anchor, one.size) for one in invented.items] == [("", "")]
 
 
 def test_without_a_reference_nothing_is_missed():
