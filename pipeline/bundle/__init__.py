@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
     from .trained_network import network_of_weights, network_to_resume
-    from .trainings import evaluation_folder
+    from .trainings import check_evaluation_folder, evaluation_folder
 
-__all__ = ["check_overrides", "check_settings", "evaluation_folder", "network_of_weights", "network_to_resume"]
+__all__ = [
+    "check_evaluation_folder",
+    "check_overrides",
+    "check_settings",
+    "evaluation_folder",
+    "network_of_weights",
+    "network_to_resume",
+]
 
 _HOME = {
+    "check_evaluation_folder": ".trainings",
     "check_overrides": ".runtime",
     "check_settings": ".settings",
     "evaluation_folder": ".trainings",

@@ -52,6 +52,10 @@ RULES: dict[str, Rule] = {
     "seed": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
+    "part": (
+        lambda value: value in ("validation", "test"),
+        "validation (the fold's cases) or test (the datalist's test cases that have a label map)",
+    ),
 }
 
 
