@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CaseFiles", "Content", "History", "Lesion", "Metric", "Score"]
+__all__ = ["MEAN", "CaseFiles", "Content", "History", "Lesion", "Metric", "Score"]
+
+MEAN = "mean of labels"
+"""Name of the statistics over all labels."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Content:
         scores: the measured values.
         lesions: the missed and invented lesions, if lesions were matched.
         cases: the cases; a case without files is shown with its numbers alone.
-        summary: ``summary.json`` of a comparison, as read.
+        summary: ``summary.json`` of a comparison, as read; of an evaluation only its ``statistics``, in the same form.
         histories: curves of trainings.
         plan: text of ``plan.yaml``.
         notes: sentences at the top of the page.

@@ -19,12 +19,12 @@ from .html.page import read_asset, write_page
 from .html.parts import Page, Tile
 from .report_axis import format_value
 from .report_cases import list_case_views, main_metric, order_cases
-from .report_content import Content
+from .report_content import MEAN, Content
 from .report_curves import make_charts
 from .report_distribution import make_panels
 from .report_maps import make_level_table, read_probe
 from .report_read import read_content
-from .report_tables import MEAN, list_lost, make_means, make_pairs, make_ranking
+from .report_tables import list_lost, make_means, make_pairs, make_ranking
 from .text import count_of, printable
 from .viewer import MISSING, Viewer, find_viewer
 

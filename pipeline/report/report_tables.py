@@ -9,11 +9,10 @@ from typing import Any
 
 from .html.parts import Row, Table
 from .report_axis import Axis, format_value, make_axis
-from .report_content import Content, Lesion, Metric, Score
+from .report_content import MEAN, Content, Lesion, Metric, Score
 
 __all__ = ["Lost", "LostGroup", "Pair", "PairGroup", "list_lost", "make_means", "make_pairs", "make_ranking"]
 
-MEAN = "mean of labels"
 MAX_LOST = 200  # structures in a list; the cases show the others
 _LOST = (
     ("Missed", "missed", 0, "The reference has it, the prediction lacks it."),
@@ -217,10 +216,12 @@ def _describe_mean(scores: Sequence[Score], metric: Metric, known: Mapping[str, 
 def _describe_known(known: Mapping[str, Any] | None, metric: Metric) -> str:
     if not known or known.get("mean") is None:
         return "-"
-    ends = known.get("interval")
+    ends, deviation = known.get("interval"), known.get("std")
     decimals = 2 if metric.unit else 3
     text = f"{known['mean']:.{decimals}f}"
-    return text + (f" [{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]" if ends else "")
+    if ends:
+        return f"{text} [{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]"
+    return text if deviation is None else f"{text} ± {deviation:.{decimals}f}"
 
 
 def _format_p(p: float | None) -> str:
