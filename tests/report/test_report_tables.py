@@ -59,22 +59,17 @@ def test_without_a_reference_nothing_is_missed():
 
 def test_pairs_share_an_axis_with_zero_and_say_whether_a_difference_is_shown():
     def pair(label, difference, interval, p=None, p_holm=None):
-        return {
-            "first": "a",
-            "second": "b",
-            "metric": "dice",
-            "label": label,
-            "pairs": 9,
-            "difference": difference,
-            "interval": interval,
-            "p": 0.0001,
-        }
+        sets = {"first": "a", "second": "b", "metric": "dice", "label": label, "pairs": 9}
+        return sets | {"difference": difference, "interval": interval, "p": p, "p_holm": p_holm}
 
-    [group] = make_pairs(
-        content(
-            [], paired=[pair("head", -0.2, [-0.3, -0.1]), pair("tail", 0.05, [-0.1, 0.1]), pair("rare", None, None)]
-        )
-    )
+    pairs = [
+        pair("head", -0.2, [-0.3, -0.1], 0.0001),
+        pair("tail", 0.05, [-0.1, 0.1]),
+        pair("rare", None, None),
+        pair("few", -0.1, [-0.2, -0.01], 0.04, 0.08),
+        pair("other", -0.1, [-0.2, -0.01]),
+    ]
+    [group] = make_pairs(content([], paired=pairs))
     assert group.title == "Dice: b against a"
     assert group.zero == group.axis.place(0.0)
     assert [one.shown for one in group.pairs] == [True, False, False, False, True]
