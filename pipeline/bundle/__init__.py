@@ -1,6 +1,6 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``trained_network`` and ``trainings``. These need only torch and MONAI, and are
+Configs call ``runtime``, ``settings``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and MONAI, and are
 imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
 import them by their own names.
 """
@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
     from .trained_network import network_of_weights, network_to_resume
+    from .tracking import choose_tracking
     from .trainings import evaluation_folder
 
-__all__ = ["check_overrides", "check_settings", "evaluation_folder", "network_of_weights", "network_to_resume"]
+__all__ = [
+    "check_overrides",
+    "check_settings",
+    "choose_tracking",
+    "evaluation_folder",
+    "network_of_weights",
+    "network_to_resume",
+]
 
 _HOME = {
     "check_overrides": ".runtime",
     "check_settings": ".settings",
+    "choose_tracking": ".tracking",
     "evaluation_folder": ".trainings",
     "network_of_weights": ".trained_network",
     "network_to_resume": ".trained_network",
