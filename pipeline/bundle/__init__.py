@@ -1,8 +1,8 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and MONAI, and are
-imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
-import them by their own names.
+Configs call ``runtime``, ``settings``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and
+MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need
+pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
-    from .trained_network import network_of_weights, network_to_resume
     from .tracking import choose_tracking
-    from .trainings import evaluation_folder
+    from .trained_network import network_of_weights, network_to_resume
+    from .trainings import check_evaluation_folder, evaluation_folder
 
 __all__ = [
+    "check_evaluation_folder",
     "check_overrides",
     "check_settings",
     "choose_tracking",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "check_evaluation_folder": ".trainings",
     "check_overrides": ".runtime",
     "check_settings": ".settings",
     "choose_tracking": ".tracking",

@@ -16,7 +16,8 @@ from ..data.nearest import nearest_path
 from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .plain_values import UNKNOWN, PlainValues
-from .trainings import BEST, Weights, choose_weights, no_weights_error
+from .setting_rules import check_value
+from .trainings import BEST, choose_weights, no_weights_error
 from .words import lightskip_command, parse_values, shorten_path
 
 __all__ = [
@@ -160,8 +161,8 @@ def choose_checkpoint(
     ``ckpt_dir`` if that is set, or those that `find_weights` finds for the fold.
 
     Returns:
-        The settings, with ``checkpoint`` and, for a named training, its ``fold``; and a line that names the weights,
-        empty if the user named a file.
+        The settings, with ``checkpoint`` and, for a named training, its own ``fold``; and a line that names the
+        weights, empty if the user named a file.
 
     Raises:
         InputError: there are no weights, there are several, or the settings contradict each other.
@@ -177,27 +178,45 @@ def choose_checkpoint(
         )
     if "checkpoint" in settings:
         return settings, ""
+    fold = int(evaluate_key(files, bundle, settings, "fold"))
+    # The test cases are in no training.
+    is_test = _evaluated_part(files, bundle, settings) == "test"
+    named_path: str | Path | None = training
     if "ckpt_dir" in settings:
-        folder = Path(evaluate_key(files, bundle, settings, "ckpt_dir"))
-        if not (folder / BEST).is_file():
+        # Absolute, as a relative path could be the name of another training in the bundle's runs.
+        named_path = Path(evaluate_key(files, bundle, settings, "ckpt_dir")).expanduser().absolute()
+        if not (named_path / BEST).is_file():
             # Falling back to another training's weights would be wrong.
             raise InputError(
-                shorten_path(folder / BEST),
+                shorten_path(named_path / BEST),
                 found="no such file",
                 expected="the weights of a training",
                 remedy=f"train first ({lightskip_command('train', bundle)}), or name the weights: --checkpoint FILE",
             )
-        weights: Weights | None = choose_weights(bundle, named=folder)
-    else:
-        fold = int(evaluate_key(files, bundle, settings, "fold"))
-        weights = choose_weights(bundle, named=training, fold=fold if "fold" in settings or training is None else None)
-        if weights is None:
-            raise no_weights_error(bundle, fold=fold)
-        if training is not None and weights.training is not None and weights.training.fold is not None:
-            settings["fold"] = str(weights.training.fold)
-    if weights is not None and weights.training is not None:
+    # A named training is measured on its own fold, unless the user names another one.
+    wanted = "fold" in settings if is_test or named_path is not None else True
+    weights = choose_weights(
+        bundle,
+        named=named_path,
+        fold=fold if wanted and not (is_test and named_path is not None) else None,
+        option="--ckpt_dir" if "ckpt_dir" in settings else "--training",
+    )
+    if weights is None:
+        raise no_weights_error(bundle, fold=fold if wanted else None)
+    if named_path is not None and weights.training is not None and weights.training.fold is not None:
+        settings["fold"] = str(weights.training.fold)
+    if weights.training is not None:
         settings["checkpoint"] = str(shorten_path(weights.file))
-    return settings, f"{weights.note}\n" if weights is not None else ""
+    return settings, f"{weights.note}\n"
+
+
+def _evaluated_part(files: Sequence[Path], bundle: Path, settings: Mapping[str, str]) -> str:
+    """Return the part of the datalist that an evaluation measures; configs of earlier versions know only one."""
+    if "part" not in config_given(files, {}):
+        return "validation"
+    part = str(evaluate_key(files, bundle, settings, "part"))
+    check_value("part", part, ", ".join(map(str, files)))
+    return part
 
 
 def config_given(files: Sequence[Path], values: Mapping[str, Any]) -> dict[str, Any]:

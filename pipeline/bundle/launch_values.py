@@ -15,11 +15,12 @@ from ..data.weights import require_state, require_weights
 from .plain_values import UNKNOWN, PlainValues
 from .setting_rules import RULES, check_folder, check_length, check_value
 from .training_facts import LAST
+from .trainings import check_evaluation_folder
 
 __all__ = ["check_files_given", "check_values_given"]
 
 # The recipes' expression for the cases of a part of the split.
-_CASES = re.compile(r"\$read_cases\(@datalist, @dataset_dir, fold=@fold, part='(training|validation)'\)")
+_CASES = re.compile(r"\$read_cases\(@datalist, @dataset_dir, fold=@fold, part=(?:'(training|validation)'|@part)\)")
 _PARTS = {"train": ("train_cases", "val_cases"), "evaluate": ("val_cases",)}
 _FOLDERS = {"train": "ckpt_dir", "evaluate": "output_dir"}
 
@@ -54,17 +55,21 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path) -> Non
         InputError: one of these does not exist or cannot be used.
     """
     plain = PlainValues(config, bundle)
-    if verb == "evaluate" and (checkpoint := plain.find_text("checkpoint")) is not None:
+    checkpoint = plain.find_text("checkpoint") if verb == "evaluate" else None
+    if checkpoint is not None:
         require_weights(Path(checkpoint))
     dataset, datalist, fold = plain.find_text("dataset_dir"), plain.find_text("datalist"), plain.find("fold")
     if dataset is not None:
         require_folder(dataset)
+    part = plain.find_text("part")
     if dataset is not None and datalist is not None and fold is not UNKNOWN:
         for key in _PARTS[verb]:
             match = _CASES.fullmatch(str(config.get(key)))
-            if match is not None:
-                read_cases(datalist, dataset, fold=fold, part="training" if match[1] == "training" else "validation")
+            if match is not None and (match[1] or part):
+                read_cases(datalist, dataset, fold=fold, part=match[1] or part)  # type: ignore[arg-type]
     if (folder := plain.find_text(_FOLDERS[verb])) is not None:
         check_folder(Path(folder), _FOLDERS[verb])
         if verb == "train" and plain.find("resume") is True:
             require_state(Path(folder) / LAST)
+        if verb == "evaluate" and checkpoint is not None:
+            check_evaluation_folder(folder, checkpoint)

@@ -57,6 +57,10 @@ RULES: dict[str, Rule] = {
     "tolerance_mm": NOT_NEGATIVE,
     "tracking": _TRACKER,
     "used_tracking": _TRACKER,
+    "part": (
+        lambda value: value in ("validation", "test"),
+        "validation (the fold's cases) or test (the datalist's test cases that have a label map)",
+    ),
 }
 
 

@@ -39,8 +39,8 @@ def require_tracker(name: str) -> None:
 def replace_tracking_word(verb: str, settings: Mapping[str, str], *, has_key: bool, check: bool) -> dict[str, str]:
     """Return the settings of a command with ``--used_tracking NAME`` in place of ``--tracking NAME``.
 
-    MONAI's runner takes ``--tracking`` for itself. It knows ``mlflow``, and files or mappings with handlers to add: both
-    are passed to it.
+    MONAI's runner takes ``--tracking`` for itself. It knows ``mlflow``, and files or mappings with handlers to add: the
+    latter two are passed to it.
 
     Args:
         verb: ``train`` or ``evaluate``.
@@ -70,7 +70,7 @@ def replace_tracking_word(verb: str, settings: Mapping[str, str], *, has_key: bo
 
 
 def choose_tracking(configured: str) -> str:
-    """Return where the running training is tracked: a word of ``--tracking`` for MONAI's runner, or the config's choice.
+    """Return where the running training is tracked: what MONAI's runner got as ``--tracking``, or the config's choice.
 
     Args:
         configured: the config's choice: tensorboard, mlflow or none.

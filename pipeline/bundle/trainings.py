@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ __all__ = [
     "BEST",
     "Training",
     "Weights",
+    "check_evaluation_folder",
     "choose_weights",
     "evaluation_folder",
     "find_training",
@@ -120,8 +122,16 @@ def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
     return Weights(fitting[0].weights, fitting[0], "the only" if fold is None else f"the only fold-{fold}")
 
 
-def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None = None) -> Weights | None:
+def choose_weights(
+    bundle: Path, *, named: str | Path | None, fold: int | None = None, option: str = "--training"
+) -> Weights | None:
     """Return the weights of the named training, or the default weights of `find_weights`.
+
+    Args:
+        bundle: the bundle's folder.
+        named: name or path of the training; None for the default weights.
+        fold: fold whose cases the weights are for.
+        option: the option that names the training, for the message.
 
     Raises:
         InputError: as for `find_training` and `find_weights`, or if the named training is of another fold.
@@ -131,7 +141,7 @@ def choose_weights(bundle: Path, *, named: str | Path | None, fold: int | None =
     training = find_training(bundle, named)
     if fold is not None and training.fold not in (None, fold):
         raise InputError(
-            f"--training {named}",
+            f"{option} {shorten_path(Path(named))}",
             found=f"a training of fold {training.fold}, whose training cases include those of fold {fold}",
             expected=f"a training of fold {fold}: measuring on training cases means nothing",
             remedy=f"leave --fold out, or set --fold {training.fold}; to measure it anyway, name its file: "
@@ -166,13 +176,15 @@ def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:
     )
 
 
-def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int) -> str:
+def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int, *, part: str = "validation") -> str:
     """Return the folder for an evaluation, one for each training and fold.
 
-    This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, and ``evaluation/NAME_fold_N`` on another
-    fold. A training's own fold is in its summary or its name (``fold_0``). The bundle's own weights, in ``models``,
-    count as a training ``models`` without a fold. If the file of weights is not ``model.pt``, its name is added. A
-    training outside the bundle may have the name of another one: eight characters of the hash of its folder are added.
+    This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, ``evaluation/NAME_fold_N`` on another fold,
+    and ``evaluation/NAME_test`` on the test cases. A training's own fold is in its summary or its name (``fold_0``).
+    The bundle's own weights, in ``models``, count as a training ``models`` without a fold. If the file of weights is
+    not ``model.pt``, its name is added. A training outside the bundle may have the name of another one: eight
+    characters of the hash of its folder are added. If the folder has the results of other weights, such as those of an
+    earlier training of the same name, eight characters of the hash of the weights are added.
     """
     file = Path(checkpoint).absolute()
     name = file.parent.name + ("" if file.name == BEST else f"_{file.stem}")
@@ -180,7 +192,40 @@ def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int
     root, folder = Path(bundle_root).resolve(), file.parent.resolve()
     if folder.parent not in (root, root / "runs"):
         name += f"_{hashlib.sha256(bytes(folder)).hexdigest()[:8]}"
-    return str(Path(bundle_root) / "evaluation" / (name if own else f"{name}_fold_{fold}"))
+    if part != "validation":
+        name += f"_{part}"
+    elif not own:
+        name += f"_fold_{fold}"
+    target = Path(bundle_root) / "evaluation" / name
+    if _has_other_results(target, file):
+        target = target.with_name(f"{name}_{_hash_file(file)[:8]}")
+    return str(target)
+
+
+def check_evaluation_folder(folder: str | Path, checkpoint: str | Path) -> None:
+    """Raise InputError if a folder has the results of an evaluation of other weights."""
+    if _has_other_results(Path(folder), Path(checkpoint)):
+        raise InputError(
+            folder,
+            found="the evaluation of other weights",
+            expected="a new folder, or an earlier evaluation of the same weights",
+            remedy="name another: --output_dir DIR, or leave it out; or move the earlier results away",
+        )
+
+
+def _has_other_results(folder: Path, checkpoint: Path) -> bool:
+    """Return whether a folder has results whose weights are known and are others."""
+    try:
+        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        earlier = content["provenance"]["checkpoint_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return checkpoint.is_file() and earlier != _hash_file(checkpoint)
+
+
+def _hash_file(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:

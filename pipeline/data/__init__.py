@@ -3,7 +3,7 @@
 from .case_names import names_by_file
 from .check import check_cases, check_scans
 from .datalist import read_cases
-from .dataset import names_in_datalist
+from .dataset import names_in_datalist, subjects_in_datalist
 from .errors import InputError, explain_errors
 from .images.door import read_volume
 from .make_datalist import make_datalist, write_json
@@ -20,5 +20,6 @@ __all__ = [
     "names_in_datalist",
     "read_cases",
     "read_volume",
+    "subjects_in_datalist",
     "write_json",
 ]

@@ -10,17 +10,21 @@ from typing import Any, Literal
 
 from .errors import InputError
 
+TEST_PARTS = ("test", "testing")
+_PARTS = ("training", "validation", "test")
+
 
 def read_cases(
-    datalist: str | Path, dataset_dir: str | Path, *, fold: int, part: Literal["training", "validation"]
+    datalist: str | Path, dataset_dir: str | Path, *, fold: int, part: Literal["training", "validation", "test"]
 ) -> list[dict[str, Any]]:
-    """Return the cases of one part of a cross-validation split.
+    """Return the cases of one part of a cross-validation split, or the test cases that have a label map.
 
     Args:
         datalist: JSON file with a list `training` of items `{"image": …, "label": …, "fold": …}`; `image` may be a
-            list of files, one per channel.
+            list of files, one per channel. The list `test` may have items with a `label` too.
         dataset_dir: folder that the datalist's relative paths start from.
-        fold: cases with this fold number are the validation part, all others the training part.
+        fold: cases with this fold number are the validation part, all others the training part. The test part does not
+            depend on it.
         part: the part to return.
 
     Returns:
@@ -28,14 +32,14 @@ def read_cases(
 
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
-            in two folds, or a file of the chosen part is missing.
+            in two folds or in training and test, no test case has a label map, or a file of the chosen part is missing.
     """
-    if part not in ("training", "validation"):
-        raise InputError(
-            "part", found=repr(part), expected='"training" or "validation"', remedy="choose one of the two"
-        )
+    if part not in _PARTS:
+        raise InputError("part", found=repr(part), expected=f"one of {', '.join(_PARTS)}", remedy="choose one of them")
     folder = require_folder(dataset_dir)
     items = training_items(datalist)
+    if part == "test":
+        return _test_cases(datalist, folder, items)
     folds = _folds_of(items, datalist)
     if fold not in folds:
         raise InputError(
@@ -53,10 +57,55 @@ def read_cases(
             expected="cases in at least two folds",
             remedy="spread the cases over several folds",
         )
-    cases = [
-        {"image": resolve_paths(folder, item["image"]), "label": resolve_paths(folder, item["label"])}
-        for item in chosen
-    ]
+    return _resolve_cases(chosen, folder, datalist)
+
+
+def test_items(datalist: str | Path) -> list[dict[str, Any]]:
+    """Return the items of the lists `test` and `testing`, each with a path under `image`; `label` is optional."""
+    content = read_json(datalist)
+    found: list[dict[str, Any]] = []
+    for part in TEST_PARTS:
+        listed = content.get(part) or []
+        if not isinstance(listed, list):
+            raise InputError(
+                datalist,
+                found=f'"{part}" {listed!r:.80}',
+                expected=f'"{part}": [{{"image": PATH}}, …], a list',
+                remedy="correct this entry of the datalist",
+            )
+        for number, entry in enumerate(listed):
+            item = dict(entry) if isinstance(entry, Mapping) else {"image": entry}
+            require_paths(item, "image", datalist, place=f"{part}[{number}]")
+            found.append(item)
+    return found
+
+
+def _test_cases(datalist: str | Path, folder: Path, training: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the test items that have a label map, with absolute paths."""
+    items = test_items(datalist)
+    labelled = [item for item in items if item.get("label")]
+    if not labelled:
+        raise InputError(
+            datalist,
+            found=f"{len(items)} test cases, none with a label map" if items else "no test case",
+            expected='items {"image": …, "label": …} in its list "test"',
+            remedy="add the label maps of the test cases to the datalist, or measure another part",
+        )
+    known = {os.path.normpath(path) for item in training for path in as_list(resolve_paths(folder, item["image"]))}
+    for item in labelled:
+        for path in as_list(resolve_paths(folder, item["image"])):
+            if os.path.normpath(path) in known:
+                raise InputError(
+                    path,
+                    found=f"this image in training and in test of {datalist}",
+                    expected="every image in one part: a test on training images means nothing",
+                    remedy="remove one of the two items",
+                )
+    return _resolve_cases(labelled, folder, datalist)
+
+
+def _resolve_cases(items: Iterable[Mapping[str, Any]], folder: Path, datalist: str | Path) -> list[dict[str, Any]]:
+    cases = [{key: resolve_paths(folder, item[key]) for key in ("image", "label")} for item in items]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
     return cases
 

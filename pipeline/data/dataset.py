@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import name_cases
-from .datalist import as_list, read_json, require_folder, require_paths, training_items
+from .datalist import TEST_PARTS, as_list, read_json, require_folder, test_items, training_items
 from .errors import InputError
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
     "names_in_datalist",
     "read_dataset",
     "report_name",
+    "subjects_in_datalist",
 ]
 
-_PARTS_WITHOUT_LABELS = ("test", "testing")
 _WHOLE = re.compile(r"-?[0-9]+")
 
 
@@ -37,7 +37,7 @@ class Case:
         name: see `name_cases`; unique in its dataset.
         part: "training" or "test".
         images: one file, or one per channel.
-        label: the label map; None if there is none.
+        label: the label map; None if there is none, as for most test cases.
         fold: number of its fold; None if it has none.
         subject: whose scan it is; None if the datalist does not say.
     """
@@ -105,8 +105,8 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
         name=str(content.get("name") or file.stem),
         channels=_channels(content, file),
         labels=_labels(content, file),
-        cases=_cases(_items(content, training, file), folder),
-        described={key: value for key, value in content.items() if key not in ("training", *_PARTS_WITHOUT_LABELS)},
+        cases=_cases(_items(training, file), folder),
+        described={key: value for key, value in content.items() if key not in ("training", *TEST_PARTS)},
     )
 
 
@@ -121,7 +121,7 @@ def list_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> l
     folder = Path(_folder(content, file) if dataset_dir is None else dataset_dir).expanduser().absolute()
     return [
         replace(case, images=tuple(str(locate(folder, path)) for path in case.images))
-        for case in _cases(_items(content, training, file), folder)
+        for case in _cases(_items(training, file), folder)
     ]
 
 
@@ -135,6 +135,12 @@ def datalist_folder(datalist: str | Path) -> Path:
 def names_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:
     """Return the names of a datalist's cases by the absolute path of the first image; see `list_cases`."""
     return {case.images[0]: case.name for case in list_cases(datalist, dataset_dir)}
+
+
+def subjects_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, str]:
+    """Return the subjects of a datalist's cases by the absolute path of the first image, of those that have one."""
+    cases = list_cases(datalist, dataset_dir)
+    return {case.images[0]: case.subject for case in cases if case.subject is not None}
 
 
 def locate(folder: Path, path: str) -> Path:
@@ -155,20 +161,9 @@ def _folder(content: Mapping[str, Any], file: Path) -> Path:
     return file.parent / Path(named).expanduser()
 
 
-def _items(
-    content: Mapping[str, Any], training: list[dict[str, Any]], file: Path
-) -> list[tuple[Mapping[str, Any], str]]:
+def _items(training: list[dict[str, Any]], file: Path) -> list[tuple[Mapping[str, Any], str]]:
     """Return a datalist's items, each with its part, "training" or "test"."""
-    items: list[tuple[Mapping[str, Any], str]] = [(item, "training") for item in training]
-    for part in _PARTS_WITHOUT_LABELS:
-        listed = content.get(part) or []
-        if not isinstance(listed, list):
-            raise _entry_error(file, f'"{part}" {listed!r:.80}', f'"{part}": [{{"image": PATH}}, …], a list')
-        for number, entry in enumerate(listed):
-            item = entry if isinstance(entry, Mapping) else {"image": entry}
-            require_paths(item, "image", file, place=f"{part}[{number}]")
-            items.append((item, "test"))
-    return items
+    return [*((item, "training") for item in training), *((item, "test") for item in test_items(file))]
 
 
 def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Case]:
@@ -179,7 +174,7 @@ def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Cas
             name=name,
             part=part,
             images=tuple(paths),
-            label=str(item["label"]) if part == "training" else None,
+            label=str(item["label"]) if item.get("label") else None,
             fold=item["fold"] if isinstance(item.get("fold"), int) else None,
             subject=None if item.get("subject") is None else str(item["subject"]),
         )

@@ -1,14 +1,13 @@
-"""Bootstrap interval of a mean over cases."""
+"""Percentile bootstrap interval of a mean over cases."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from .subject_draws import CONFIDENCE, RESAMPLES, draw_means, draw_subjects, total_subjects
 
 __all__ = ["CONFIDENCE", "RESAMPLES", "bootstrap_interval"]
-
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
 
 
 def bootstrap_interval(
@@ -19,6 +18,9 @@ def bootstrap_interval(
     Cases are drawn with replacement, all labels of a case together, because they are not independent. The mean of a
     draw is the mean over the labels of their means over the drawn cases, as in `summarise`. The interval shows how far
     the mean depends on which cases were measured. It does not cover the chance of another training.
+
+    New numbers use `bca_interval`, from the same draws. ``lightskip probe`` and ``lightskip quantize`` keep this one,
+    because their documents have numbers of runs whose values per case were not kept.
 
     Args:
         values: one number per case, (n,), or per case and label, (n, labels). NaN is not counted.
@@ -43,20 +45,8 @@ def bootstrap_interval(
     array = array[~np.isnan(array).all(axis=1)]
     if len(array) < 2:
         return None
-    means = _draw_means(array, np.random.default_rng(seed), resamples)
+    draws = draw_subjects(range(len(array)), resamples=resamples, seed=seed)
+    means = draw_means(total_subjects(array, draws), draws)
     tail = 100 * (1 - confidence) / 2
     low, high = np.nanpercentile(means, (tail, 100 - tail))
     return float(low), float(high)
-
-
-def _draw_means(values: NDArray[np.float64], rng: np.random.Generator, resamples: int) -> NDArray[np.float64]:
-    """Return the mean of each draw, (resamples,), from values (n, labels); NaN if a draw has no value at all."""
-    cases = len(values)
-    # How often each draw has each case: sums over cases are then one product of matrices.
-    times = rng.multinomial(cases, np.full(cases, 1 / cases), size=resamples).astype(np.float64)
-    counted = times @ (~np.isnan(values)).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        by_label = times @ np.nan_to_num(values) / counted
-        weights = (counted > 0).sum(axis=1)
-        means: NDArray[np.float64] = np.nansum(by_label, axis=1) / weights
-    return means

@@ -43,6 +43,8 @@ class CaseReport:
         image_key: key of the scan, whose file name names the case.
         names: names of the cases, by the scan's (first) file, from `names_in_datalist`. Other cases are named by
             `name_cases`.
+        subjects: whose scan each is, by the scan's (first) file, from `subjects_in_datalist`. Intervals are over
+            subjects; every other case counts as one of its own.
         provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
     """
 
@@ -56,6 +58,7 @@ class CaseReport:
         label_key: str = "label",
         image_key: str = "image",
         names: Mapping[str, str] | None = None,
+        subjects: Mapping[str, str] | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
@@ -65,6 +68,7 @@ class CaseReport:
         self.label_key = label_key
         self.image_key = image_key
         self.names = dict(names or {})
+        self.subjects = dict(subjects or {})
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
 
@@ -113,7 +117,12 @@ class CaseReport:
             return
         measured = {source: rows for part in gathered for source, rows in part.items()}
         report = write_results(
-            self.output_dir, measured, names=self.names, tolerance_mm=self.tolerance_mm, provenance=self.provenance
+            self.output_dir,
+            measured,
+            names=self.names,
+            subjects=self.subjects,
+            tolerance_mm=self.tolerance_mm,
+            provenance=self.provenance,
         )
         logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, format_summary(report))
 

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, wilcoxon
 
-__all__ = ["MAX_EXACT_PAIRS", "Alternative", "Method", "PairedTest", "paired_differences", "paired_test"]
+__all__ = [
+    "MAX_EXACT_PAIRS",
+    "Alternative",
+    "Method",
+    "PairedTest",
+    "paired_differences",
+    "paired_test",
+    "round_differences",
+]
 
 Alternative = Literal["greater", "less", "two-sided"]
 Method = Literal["exact", "approximate", "none"]
@@ -72,7 +80,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, alternative: Alternative
     before, after = _as_values(first, "first"), _as_values(second, "second")
     means = _mean(before), _mean(after)
     paired = ~(np.isnan(before) & np.isnan(after))
-    changed = np.round(gains[np.isfinite(gains)], _DECIMALS)
+    changed = round_differences(gains[np.isfinite(gains)])
     changed = changed[changed != 0]
     method: Method = "none" if not changed.size else "exact" if changed.size <= MAX_EXACT_PAIRS else "approximate"
     p = 1.0
@@ -100,6 +108,11 @@ def paired_differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float6
     gains = np.where(np.isnan(after), _mean(after), after) - np.where(np.isnan(before), _mean(before), before)
     gains[np.isnan(before) & np.isnan(after)] = np.nan
     return gains
+
+
+def round_differences(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return differences without the digits that are rounding errors, so that equal ones are equal."""
+    return np.round(differences, _DECIMALS)
 
 
 def _exact_p(changed: NDArray[np.float64], alternative: Alternative) -> float:

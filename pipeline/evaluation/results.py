@@ -7,29 +7,18 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import monai
-import torch
-
 from ..data.case_names import name_cases
 from ..files import write_text
+from .metric_names import ALL_METRICS, METRICS, list_metrics
 from .summary import summarise
 
 __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
-_COLUMNS = (
-    "case",
-    "label",
-    "dice",
-    "hd95_mm",
-    "nsd",
-    "reference_size",
-    "prediction_size",
-    "size_unit",
-    "outcome",
-)
+_FIRST_COLUMNS = ("case", "label", *METRICS, "reference_size", "prediction_size", "size_unit", "outcome")
 
 Row = Mapping[str, Any]
 
@@ -40,6 +29,7 @@ def write_results(
     *,
     tolerance_mm: float,
     names: Mapping[str, str] | None = None,
+    subjects: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
@@ -49,40 +39,51 @@ def write_results(
         measured: the rows of `measure_case` of each case, by the path of its scan.
         tolerance_mm: tolerance of the rows' NSD, in mm.
         names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
+        subjects: whose scan each is, by its path. Other cases count as subjects of their own.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
 
     Returns:
         The content of ``summary.json``.
     """
-    rows = name_rows(measured, names)
+    rows = name_rows(measured, names, subjects)
     report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
     write_text(Path(folder) / "cases.csv", format_rows(rows))
     write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 
-def name_rows(measured: Mapping[str, Sequence[Row]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of all cases, sorted by the case's name, which is added in front.
+def name_rows(
+    measured: Mapping[str, Sequence[Row]],
+    names: Mapping[str, str] | None = None,
+    subjects: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the rows of all cases, sorted by the case's name, which is added in front, as is a known subject.
 
     Args:
         measured: the rows of `measure_case` of each case, by the path of its scan.
         names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
+        subjects: subjects, by the path of the scan.
     """
+    known = {source: {"subject": subject} for source, subject in (subjects or {}).items()}
     named = dict(zip(measured, name_cases([[source] for source in measured]), strict=True)) | dict(names or {})
     return [
-        {"case": named[source], **row}
+        {"case": named[source], **known.get(source, {}), **row}
         for source in sorted(measured, key=lambda source: named[source])
         for row in measured[source]
     ]
 
 
 def format_rows(rows: Sequence[Row]) -> str:
-    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
+    """Return rows with their ``case`` as CSV. Numbers have six decimals; ``nan`` is a value that is not counted.
+
+    The first columns are always the same. After them are the other metrics that the rows have, of `ALL_METRICS`.
+    """
+    columns = [*_FIRST_COLUMNS, *(each.name for each in list_metrics(rows) if each.name not in METRICS)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in _COLUMNS)
+        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in columns)
     return stream.getvalue()
 
 
@@ -96,16 +97,16 @@ def build_report(
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
     """
+    size_units = sorted({row["size_unit"] for row in rows})
+    metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
     return {
         "cases": len({row["case"] for row in rows}),
         **summarise(rows),
         "tolerance_mm": tolerance_mm,
         "units": {
-            "dice": "1",
-            "hd95_mm": "mm",
-            "nsd": "1",
-            "size": sorted({row["size_unit"] for row in rows}),
+            **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},
+            "size": size_units,
         },
         "provenance": provenance,
-        "versions": {"monai": monai.__version__, "torch": torch.__version__},
+        "versions": {"monai": version("monai"), "torch": version("torch")},
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .metrics import METRICS
+from .metric_names import ALL_METRICS, METRICS, Metric, list_metrics
 
 __all__ = ["format_summary", "summarise"]
 
@@ -17,28 +17,35 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the statistics of many cases' rows, per label and overall.
 
     Args:
-        rows: rows of `measure_case`, each with its ``case`` added.
+        rows: rows of `measure_case`, or others with a ``label``, an ``outcome`` and metrics. Other keys do not matter.
 
     Returns:
         ``{"labels": {name: entry}, "overall": entry}``, ready for JSON (undefined numbers are None). An entry has one
-        dictionary per metric (``dice``, ``hd95_mm``, ``nsd``) with ``mean``, ``std`` (of the sample, n - 1),
-        ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (in the mean), ``missed``,
-        ``false_positives`` (both counted, as zeros) and ``absent`` (not counted). The overall statistics are taken
-        over the labels' means, so a rare label weighs as much as a frequent one. Its numbers of cases are sums.
+        dictionary per metric that the rows have (without rows those of `METRICS`), with ``mean``, ``std`` (of the
+        sample, n - 1), ``median``, ``min``, ``max``, and the numbers of cases: ``counted`` (in the mean), ``missed``,
+        ``false_positives`` (both counted, with the worst value) and ``absent`` (not counted). The overall statistics
+        are taken over the labels' means, so a rare label weighs as much as a frequent one. Its numbers of cases are
+        sums.
+
+        Of a metric whose best value is 0, such as a volume difference, the statistics are of the absolute values:
+        otherwise errors in both directions would cancel. Its ``bias`` is the mean with the sign over the cases where
+        both sides have the label.
     """
+    rows = list(rows)
+    metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
     by_label: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     entries: dict[str, dict[str, Any]] = {
         name: {
-            **{metric: _compute_statistics([row[metric] for row in group]) for metric in METRICS},
+            **{metric.name: _summarise_metric(metric, group) for metric in metrics},
             **_count_outcomes([row["outcome"] for row in group]),
         }
         for name, group in by_label.items()
     }
     everything = [row["outcome"] for group in by_label.values() for row in group]
     overall = {
-        **{metric: _compute_statistics([entry[metric]["mean"] for entry in entries.values()]) for metric in METRICS},
+        **{metric.name: _summarise_labels(metric, list(entries.values())) for metric in metrics},
         **_count_outcomes(everything),
     }
     return {"labels": entries, "overall": overall}
@@ -66,6 +73,23 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
         for line in lines
     )
+
+
+def _summarise_metric(metric: Metric, rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return the statistics of a label's cases."""
+    statistics = _compute_statistics([metric.score(row.get(metric.name, math.nan)) for row in rows])
+    if metric.better == "zero":
+        found = [row.get(metric.name, math.nan) for row in rows if row["outcome"] == "found"]
+        statistics["bias"] = _compute_statistics(found)["mean"]
+    return statistics
+
+
+def _summarise_labels(metric: Metric, entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return the statistics of the labels' means."""
+    statistics = _compute_statistics([entry[metric.name]["mean"] for entry in entries])
+    if metric.better == "zero":
+        statistics["bias"] = _compute_statistics([entry[metric.name]["bias"] for entry in entries])["mean"]
+    return statistics
 
 
 def _compute_statistics(values: Sequence[float | None]) -> dict[str, float | None]:

@@ -85,7 +85,8 @@ def find_defining_module(module: str, name: str) -> str:
         return f"{module}.{name}"
     file = _find_file(module)
     if file is not None and _is_package(module):
-        for node in ast.parse(_read_text(file)).body:
+        # Also imports for types only: a package may import what it re-exports on demand.
+        for node in ast.walk(ast.parse(_read_text(file))):
             if isinstance(node, ast.ImportFrom) and node.level and name in {item.name for item in node.names}:
                 return find_defining_module(_resolve_module(node, module, package=True), name)
     return module

@@ -32,7 +32,7 @@ class MLFlowTracking(MLFlowHandler):
 
     - Metrics, per epoch: the columns of ``history.csv``, so loss, learning rate, and Dice of all labels and of each.
     - Parameters: the mapping that the config passes, flattened: ``network.channels``.
-    - Artefacts, at the end: ``history.csv``, ``training.json``, the files named in `files`, and those that `draw` makes.
+    - Artefacts, at the end: ``history.csv``, ``training.json``, the named `files`, and those that `draw` makes.
 
     ``mlflow.json`` in the training's folder names the run. A resumed training continues it, and any other training
     starts a new one. A resume that finds no run starts one with the epochs of ``history.csv``. An interrupted run has
@@ -96,6 +96,7 @@ class MLFlowTracking(MLFlowHandler):
         """Find or start the run in the training's first epoch, when earlier files are read or moved aside."""
         if self.cur_run is not None:
             return
+        self.cur_run: Any
         self._set_experiment()
         earlier = self._find_run() if self.resume else None
         if earlier is None:

@@ -1,5 +1,6 @@
 """What `lightskip train` and `lightskip evaluate` say and refuse before they start; tests/bundles runs them."""
 
+import hashlib
 import json
 import os
 import re
@@ -319,6 +320,44 @@ def test_never_evaluates_other_weights_than_those_of_the_folder_named(bundle: Pa
     Path("run").mkdir()
     Path("run/model.pt").touch()
     assert launched("--ckpt_dir run", "evaluate").settings["checkpoint"] == "run/model.pt"
+    # A training in the bundle that has the folder's name is another one.
+    trained(bundle, "run", fold=1)
+    assert launched("--ckpt_dir run", "evaluate").settings["checkpoint"] == "run/model.pt"
+
+
+def test_a_training_by_its_folder_is_measured_on_its_own_fold(bundle: Path) -> None:
+    folder = trained(bundle, "long", fold=2)
+    assert launched(f"--ckpt_dir {folder}", "evaluate").settings["fold"] == "2"
+    message = refusal(f"--ckpt_dir {folder} --fold 0", "evaluate")
+    assert message.startswith("--ckpt_dir shapes/runs/long: found a training of fold 2, whose training cases include")
+    assert "--checkpoint shapes/runs/long/model.pt" in message
+    assert launched(f"--checkpoint {folder}/model.pt --fold 0", "evaluate").settings["fold"] == "0"
+
+
+def test_measures_the_test_cases_with_any_training(bundle: Path) -> None:
+    message = refusal("--part test", "evaluate")
+    assert "expected the bundle's own weights, or those of a training. " in message
+    trained(bundle, "long", fold=2)
+    assert "dataset.json: found no test case" in refusal("--part test", "evaluate")
+    file = bundle / "data" / "dataset.json"
+    items = [{"image": "../../data/i0.nii", "label": "l0.nii"}, {"image": "i1.nii"}]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "test": items}))
+    for words in ("", "--training long", "--ckpt_dir shapes/runs/long", "--training long --fold 0"):
+        assert launched(f"--part test {words}", "evaluate").settings["checkpoint"] == "shapes/runs/long/model.pt"
+    assert "trainings: long (fold 2" in refusal("--part test --fold 0", "evaluate")
+    assert "found part 'half'; expected validation (the fold's cases) or test" in refusal("--part half", "evaluate")
+    assert "found unknown override: --part" in refusal("--part test")
+
+
+def test_results_of_other_weights_are_never_replaced(bundle: Path) -> None:
+    weights = trained(bundle, "long", fold=0) / "model.pt"
+    Path("out").mkdir()
+    for sha256, is_refused in (("ab" * 32, True), (hashlib.sha256(weights.read_bytes()).hexdigest(), False)):
+        Path("out/summary.json").write_text(json.dumps({"provenance": {"checkpoint_sha256": sha256}}))
+        if is_refused:
+            assert "out: found the evaluation of other weights" in refusal("--output_dir out", "evaluate")
+        else:
+            assert launched("--output_dir out", "evaluate").settings["output_dir"] == "out"
 
 
 @pytest.mark.usefixtures("bundle")

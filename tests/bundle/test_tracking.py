@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let MLflow and the packages of its database be installed, or not."""
     found = object() if request.param == "with" else None
-    monkeypatch.setattr(tracking, "find_spec", lambda name: found)
+    monkeypatch.setattr(tracking, "find_spec", lambda _name: found)
     return str(request.param)
 
 
@@ -120,7 +120,7 @@ def small_config(folder: Path) -> str:
 def test_words_of_monais_runner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, str], used: str
 ) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda name: object())
+    monkeypatch.setattr(tracking, "find_spec", lambda _name: object())
     workflow = create_workflow(config_file=small_config(tmp_path), run_id="training", **words)
     assert isinstance(workflow, ConfigWorkflow)
     assert workflow.parser.get_parsed_content("used_tracking") == used
@@ -130,7 +130,7 @@ def test_words_of_monais_runner(
 
 
 def test_the_runner_tracks_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda name: object())
+    monkeypatch.setattr(tracking, "find_spec", lambda _name: object())
     with pytest.raises(RuntimeError) as raised:
         create_workflow(config_file=small_config(tmp_path), run_id="evaluating", tracking="mlflow")
     assert "for an evaluation" in str(input_error_behind(raised.value))

@@ -1,5 +1,6 @@
 """Which training is meant: what a bundle's folders show, and what is taken of them."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from pipeline.bundle.trainings import (
+    check_evaluation_folder,
     choose_weights,
     evaluation_folder,
     find_training,
@@ -154,3 +156,33 @@ def test_trainings_of_one_name_are_evaluated_in_folders_of_their_own(tmp_path: P
     # However the path is written.
     (tmp_path / "link").symlink_to(tmp_path / "first")
     assert Path(evaluation_folder(tmp_path / "bundle", tmp_path / "link" / "long" / "model.pt", 0)).name == names[1]
+
+
+def test_results_of_other_weights_stay_and_the_new_ones_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    file = put(tmp_path, "fold_0") / "model.pt"
+    folder = Path(evaluation_folder(tmp_path, file, 0))
+    write_summary(folder, file.read_bytes())
+    assert Path(evaluation_folder(tmp_path, file, 0)) == folder
+    check_evaluation_folder(folder, file)
+    # Trained anew under the same name.
+    file.write_bytes(b"other weights")
+    digest = hashlib.sha256(b"other weights").hexdigest()
+    assert evaluation_folder(tmp_path, file, 0) == f"{folder}_{digest[:8]}"
+    with pytest.raises(InputError, match=r"found the evaluation of other weights; .* --output_dir DIR"):
+        check_evaluation_folder(folder, file)
+    # Results that do not name their weights, and no results, are no other weights'.
+    (folder / "summary.json").write_text("[]")
+    check_evaluation_folder(folder, file)
+    check_evaluation_folder(tmp_path / "new", file)
+
+
+def write_summary(folder: Path, weights: bytes) -> None:
+    folder.mkdir(parents=True)
+    provenance = {"checkpoint_sha256": hashlib.sha256(weights).hexdigest()}
+    (folder / "summary.json").write_text(json.dumps({"provenance": provenance}))
+
+
+def test_the_test_cases_have_a_folder_of_their_own_for_every_training(tmp_path: Path) -> None:
+    put(tmp_path, "long", fold=2)
+    names = {Path(evaluation_folder(tmp_path, tmp_path / "runs/long/model.pt", n, part="test")).name for n in (0, 2)}
+    assert names == {"long_test"}

@@ -1,4 +1,4 @@
-"""A bundle's training in a real MLflow: by LightSkip's command, by MONAI's runner, in two processes; without TensorBoard."""
+"""A bundle's training in a real MLflow: by LightSkip's command, MONAI's runner, and in two processes."""
 
 import os
 import shutil

@@ -108,8 +108,49 @@ def test_read_cases_without_a_datalist(tmp_path):
 
 
 def test_read_cases_refuses_an_unknown_part(tmp_path):
-    with pytest.raises(InputError, match="part: found 'test'"):
-        read_cases(make_dataset(tmp_path), tmp_path, fold=0, part="test")
+    with pytest.raises(InputError, match="part: found 'half'; expected one of training, validation, test"):
+        read_cases(make_dataset(tmp_path), tmp_path, fold=0, part="half")
+
+
+def add_test_items(datalist, items):
+    content = json.loads(datalist.read_text())
+    datalist.write_text(json.dumps({**content, **items}))
+    return datalist
+
+
+def test_read_cases_returns_the_test_cases_that_have_a_label_map_whatever_the_fold(tmp_path):
+    items = [
+        {"image": "imagesTr/t.nii.gz", "label": "labelsTr/t.nii.gz", "subject": "7"},
+        {"image": "imagesTr/u.nii.gz"},
+        "imagesTr/v.nii.gz",
+    ]
+    datalist = add_test_items(make_dataset(tmp_path), {"test": items, "testing": [items[0] | {"label": None}]})
+    for name in ("imagesTr/t.nii.gz", "labelsTr/t.nii.gz"):
+        (tmp_path / name).write_bytes(b"t")
+    for fold in (0, 99):
+        assert read_cases(datalist, tmp_path, fold=fold, part="test") == [
+            {"image": str(tmp_path / "imagesTr/t.nii.gz"), "label": str(tmp_path / "labelsTr/t.nii.gz")}
+        ]
+    (tmp_path / "labelsTr/t.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"labelsTr/t.nii.gz: found no such file"):
+        read_cases(datalist, tmp_path, fold=0, part="test")
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ({}, "found no test case"),
+        ({"test": ["imagesTr/t.nii.gz"]}, "found 1 test cases, none with a label map"),
+        ({"test": "imagesTs"}, "found \"test\" 'imagesTs'"),
+        (
+            {"test": [{"image": "imagesTr/../imagesTr/b.nii.gz", "label": "labelsTr/b.nii.gz"}]},
+            "found this image in training and in test",
+        ),
+    ],
+)
+def test_read_cases_refuses_test_cases_without_labels_or_in_training(tmp_path, items, message):
+    with pytest.raises(InputError, match=message):
+        read_cases(add_test_items(make_dataset(tmp_path), items), tmp_path, fold=0, part="test")
 
 
 def test_read_cases_names_the_first_missing_file_and_counts_the_others(tmp_path):

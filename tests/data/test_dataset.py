@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.dataset import locate, read_dataset
+from pipeline.data.dataset import locate, read_dataset, subjects_in_datalist
 from pipeline.data.errors import InputError
 
 ITEM = {"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}
@@ -107,6 +107,12 @@ def test_test_scans_come_as_items_and_as_paths_under_both_words(read):
     assert names(dataset) == ["a", "x", "y", "z"]
     assert [case.part for case in dataset.cases] == ["training", "test", "test", "test"]
     assert (dataset.cases[2].subject, dataset.cases[2].label) == ("7", None)
+
+
+def test_test_scans_may_have_a_label_map_and_subjects_are_found_by_the_image(read, tmp_path):
+    content = {"training": [ITEM], "test": [{"image": "x.nii", "label": "x_label.nii", "subject": 7}, "y.nii"]}
+    assert [case.label for case in read(content).cases if case.part == "test"] == ["x_label.nii", None]
+    assert subjects_in_datalist(tmp_path / "list.json") == {str(tmp_path / "x.nii"): "7"}
 
 
 @pytest.mark.parametrize("test", ["imagesTs", {"image": "x.nii"}, [5], [{}], [{"image": []}], 3])
