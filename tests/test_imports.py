@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "pipeline"
 
 _GROUND = {"networks", "data", "labelmaps", "evaluation"}
 _MIDDLE = {"training", "bundle", "inference", "bench", "report"}
-_UPPER = {"prediction", "export", "nnunet", "probe", "study"}
+_UPPER = {"prediction", "comparison", "export", "nnunet", "probe", "study"}
 # The rooms that a room may import, besides itself and the root modules. Root modules may import nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),

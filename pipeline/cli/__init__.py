@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..version import __version__
 from .bundle_verbs import add_bundle_verbs
+from .compare_verbs import add_compare_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
 from .fit_verbs import add_fit_verbs
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # Called with words, this is a part of another program, whose settings are left alone.
     options.owns_process = arguments is None
+    options.given = list(sys.argv[1:] if arguments is None else arguments)
     if options.verb is None:
         parser.print_help(sys.stderr)
         return 2
@@ -95,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)
+    add_compare_verbs(verbs)
     add_probe_verbs(verbs)
     add_picture_verbs(verbs)
     add_export_verbs(verbs)

@@ -15,6 +15,7 @@ from ..data.case_names import name_cases
 from ..files import write_text
 from .metric_names import ALL_METRICS, METRICS, list_metrics
 from .summary import summarise
+from .summary_intervals import add_intervals, list_subjects
 
 __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
@@ -90,10 +91,10 @@ def format_rows(rows: Sequence[Row]) -> str:
 def build_report(
     rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the content of ``summary.json``: the summary with units, provenance and versions.
+    """Return the content of ``summary.json``: the summary with intervals, units, provenance and versions.
 
     Args:
-        rows: rows of `measure_case`, each with its ``case`` added.
+        rows: rows of `measure_case`, each with its ``case`` added, and its ``subject`` if it is known.
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
     """
@@ -101,7 +102,8 @@ def build_report(
     metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
     return {
         "cases": len({row["case"] for row in rows}),
-        **summarise(rows),
+        "subjects": len(set(list_subjects(rows))),
+        **add_intervals(summarise(rows), rows),
         "tolerance_mm": tolerance_mm,
         "units": {
             **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},

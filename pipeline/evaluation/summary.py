@@ -52,22 +52,25 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def format_summary(summary: Mapping[str, Any]) -> str:
-    """Return a summary as aligned columns: label, Dice, HD95, NSD, missed.
+    """Return a summary as aligned columns: label, Dice, its 95 % interval if there is one, HD95, NSD, missed.
 
     Args:
-        summary: from `summarise`.
+        summary: from `summarise`, perhaps with intervals from `add_intervals`.
 
     Returns:
         A header line, one line per label, and one with the means over the labels; ``-`` is an undefined number.
     """
-    header = ("label", "Dice (mean ± std)", "HD95 (mm)", "NSD", "missed")
+    entries = [*summary["labels"].items(), ("mean of labels", summary["overall"])]
+    has_intervals = any(entry["dice"].get("interval") for _, entry in entries)
+    header = ("label", "Dice (mean ± std)", *(["95 % interval"] * has_intervals), "HD95 (mm)", "NSD", "missed")
     lines = [header]
-    for name, entry in [*summary["labels"].items(), ("mean of labels", summary["overall"])]:
+    for name, entry in entries:
         dice = _format_number(entry["dice"]["mean"], 3)
         if entry["dice"]["std"] is not None and name in summary["labels"]:
             dice += f" ± {entry['dice']['std']:.3f}"
         hd95, nsd = _format_number(entry["hd95_mm"]["mean"], 2), _format_number(entry["nsd"]["mean"], 3)
-        lines.append((name, dice, hd95, nsd, str(entry["missed"])))
+        interval = [_format_interval(entry["dice"].get("interval"))] * has_intervals
+        lines.append((name, dice, *interval, hd95, nsd, str(entry["missed"])))
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
@@ -117,3 +120,7 @@ def _count_outcomes(outcomes: Sequence[str]) -> dict[str, int]:
 
 def _format_number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def _format_interval(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"

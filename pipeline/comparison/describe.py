@@ -1,0 +1,125 @@
+"""The entries of a comparison's summary that say what was compared, and with what."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.metric_names import list_metrics
+from ..evaluation.summary import summarise
+from .check_cases import CheckedCase
+from .choose_labels import Labels
+from .inputs import Inputs
+from .measure import Measuring
+from .output import relative_to
+from .probabilities import Probabilities
+from .read_map import MapFacts
+
+__all__ = ["describe_inputs", "list_versions", "summarise_lesions"]
+
+_PACKAGES = ("lightskip", "numpy", "scipy", "nibabel")
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def describe_inputs(
+    inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels, measuring: Measuring, rows: Rows
+) -> dict[str, Any]:
+    """Return what was compared: the paths, labels, metrics and cases.
+
+    Args:
+        inputs: what the options name.
+        checked: the cases.
+        labels: the labels.
+        measuring: what was measured.
+        rows: rows of all sets and cases.
+    """
+    out, reference = inputs.request.output, inputs.reference
+    dims = len(checked[0].reference.grid.shape)
+    return {
+        "reference": {
+            "path": relative_to(out, reference.path),
+            "kind": reference.kind,
+            "part": reference.part,
+            "fold": reference.fold,
+        },
+        "sets": [
+            {
+                "name": one.name,
+                "path": relative_to(out, one.path),
+                "kind": inputs.sets[one.name].kind,
+                "arm": one.arm,
+                "seed": one.seed,
+            }
+            for one in inputs.named
+        ],
+        "labels": labels.values,
+        "labels_from": labels.origin,
+        "spatial_dims": dims,
+        "tolerance_mm": measuring.tolerance_mm,
+        "metrics": [
+            {"name": one.name, "title": one.title, "unit": one.find_unit(dims), "better": one.better}
+            for one in list_metrics(rows)
+        ],
+        "cases": [
+            {
+                "case": one.case.name,
+                "subject": one.case.subject,
+                "image": relative_to(out, one.case.image),
+                "reference": relative_to(out, one.case.reference),
+                "reference_sha256": one.reference.sha256,
+                "predictions": {
+                    name: None if facts is None else _describe_prediction(out, facts, one.probabilities.get(name))
+                    for name, facts in one.predictions.items()
+                },
+            }
+            for one in checked
+        ],
+        "missing": inputs.joined.missing,
+        "surplus": {name: [path.name for path in paths] for name, paths in inputs.joined.surplus.items()},
+    }
+
+
+def _describe_prediction(out: Path, facts: MapFacts, probabilities: Probabilities | None) -> dict[str, str | None]:
+    described = {"path": relative_to(out, facts.path), "sha256": facts.sha256}
+    if probabilities is not None:
+        described |= {
+            "probabilities": relative_to(out, probabilities.path),
+            "probabilities_sha256": probabilities.sha256,
+        }
+    return described
+
+
+def summarise_lesions(rows: Rows, iou: float) -> dict[str, Any]:
+    """Return the metrics of lesions by set, label and class of sizes, and the numbers of lesions of all cases.
+
+    Args:
+        rows: rows by set, case, label and class of sizes.
+        iou: the IoU from which lesions were matched.
+    """
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["set"], row["label"]), []).append({**row, "label": row["size_class"]})
+    found: dict[str, Any] = {}
+    for (name, label), group in groups.items():
+        entries = summarise(group)["labels"]
+        for size, entry in entries.items():
+            own = [row for row in group if row["label"] == size]
+            entry |= {
+                key: sum(row[key] for row in own) for key in ("reference_lesions", "predicted_lesions", "matched")
+            }
+        found.setdefault(name, {})[label] = entries
+    return {"lesions": {"iou": iou, "sets": found}} if found else {}
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

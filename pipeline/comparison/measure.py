@@ -1,0 +1,189 @@
+"""Measure the predictions of one case in all sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.errors import InputError
+from ..data.images.header import spacing_of
+from ..data.voxel_size import voxel_size
+from ..evaluation.calibration import measure_calibration
+from ..evaluation.lesions import MIN_IOU, measure_lesions
+from ..evaluation.metric_names import LESION_METRICS
+from ..evaluation.metrics import measure_case
+from .check_cases import CheckedCase
+from .grids import Grid
+from .pool import Pool
+from .probabilities import read_probabilities
+from .read_map import read_labels
+
+__all__ = ["Measured", "Measuring", "Prepared", "measure_cases"]
+
+Rows = list[dict[str, Any]]
+LabelMap = NDArray[np.integer]
+
+ALL_SIZES = "all"
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is measured.
+
+    Attributes:
+        labels: value of each label by name, the background included.
+        tolerance_mm: tolerance of the NSD by label.
+        metrics: names of metrics.
+        cldice: labels that are tubes, for clDice.
+        lesions: labels whose lesions are matched one by one.
+        lesion_iou: IoU from which a predicted lesion is matched.
+    """
+
+    labels: dict[str, int]
+    tolerance_mm: dict[str, float]
+    metrics: tuple[str, ...]
+    cldice: tuple[str, ...] = ()
+    lesions: tuple[str, ...] = ()
+    lesion_iou: float = MIN_IOU
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked case, with the comparison's value of each value in its files.
+
+    Attributes:
+        checked: the case.
+        reference: value by the reference's value.
+        predictions: value by the prediction's value, by set.
+        channels: channel of the probabilities by the comparison's value, by set.
+    """
+
+    checked: CheckedCase
+    reference: dict[int, int]
+    predictions: dict[str, dict[int, int]]
+    channels: dict[str, dict[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows of one case, or of all.
+
+    Attributes:
+        rows: one for every set and label.
+        lesions: one for every lesion of the labels that ask for it.
+        lesion_classes: one for every set, such label and class of sizes.
+        calibration: one for every set with probabilities.
+    """
+
+    rows: Rows = field(default_factory=list)
+    lesions: Rows = field(default_factory=list)
+    lesion_classes: Rows = field(default_factory=list)
+    calibration: Rows = field(default_factory=list)
+
+
+def measure_cases(prepared: Sequence[Prepared], measuring: Measuring, pool: Pool) -> Measured:
+    """Return the rows of all cases, sorted by set; cases and labels are in their order.
+
+    Raises:
+        InputError: a file of probabilities holds other numbers.
+    """
+    results = pool.map(partial(_measure_case, measuring), prepared, title="Measuring")
+    sets = list(prepared[0].checked.predictions) if prepared else []
+
+    def merge(name: str) -> Rows:
+        rows: Rows = [row for result in results for row in getattr(result, name)]
+        return [row for one in sets for row in rows if row["set"] == one]
+
+    return Measured(merge("rows"), merge("lesions"), merge("lesion_classes"), merge("calibration"))
+
+
+def _measure_case(measuring: Measuring, prepared: Prepared) -> Measured:
+    checked = prepared.checked
+    reference = read_labels(checked.reference, prepared.reference)
+    measured = Measured()
+    for name, facts in checked.predictions.items():
+        # A missing prediction is one without any structure: each that the reference has is missed.
+        prediction = np.zeros_like(reference) if facts is None else read_labels(facts, prepared.predictions[name])
+        place = {"set": name, "case": checked.case.name, "subject": checked.case.subject}
+        grid = checked.reference.grid
+        rows = _measure_labels(measuring, grid, prediction, reference)
+        for label in measuring.lesions:
+            classes, lesions = _measure_lesions(measuring, grid, prediction, reference, measuring.labels[label])
+            by_class = {one["size_class"]: one for one in classes}
+            row = next(row for row in rows if row["label"] == label)
+            row.update({metric: by_class[ALL_SIZES][metric] for metric in LESION_METRICS})
+            measured.lesion_classes.extend({**place, "label": label, **one} for one in classes)
+            measured.lesions.extend({**place, "label": label, **_without_tuples(one)} for one in lesions)
+        measured.rows.extend({**place, **row} for row in rows)
+        if name in prepared.channels:
+            measured.calibration.append({**place, **_measure_calibration(prepared, name, measuring, reference)})
+    return measured
+
+
+def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap) -> Rows:
+    """Return a row for every label; of clDice, which is slow, only for the labels that ask for it."""
+    dims = reference.ndim
+    options: dict[str, Any] = {
+        "spacing": spacing_of(grid.affine, dims),
+        "voxel_size": voxel_size(grid.affine, dims),
+        "affine": grid.affine,
+    }
+    rows = measure_case(
+        prediction,
+        reference,
+        labels=measuring.labels,
+        tolerance_mm=measuring.tolerance_mm,
+        metrics=measuring.metrics,
+        **options,
+    )
+    for label in measuring.cldice:
+        value = measuring.labels[label]
+        masks = [(labels == value).astype(np.uint8) for labels in (prediction, reference)]
+        [tube] = measure_case(*masks, labels={"background": 0, label: 1}, metrics=("cldice",), **options)
+        next(row for row in rows if row["label"] == label)["cldice"] = tube["cldice"]
+    return rows
+
+
+def _measure_lesions(
+    measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, value: int
+) -> tuple[Rows, Rows]:
+    dims = reference.ndim
+    return measure_lesions(
+        prediction == value,
+        reference == value,
+        spacing=spacing_of(grid.affine, dims),
+        iou=measuring.lesion_iou,
+        voxel_size=voxel_size(grid.affine, dims),
+        affine=grid.affine,
+    )
+
+
+def _measure_calibration(prepared: Prepared, name: str, measuring: Measuring, reference: LabelMap) -> dict[str, float]:
+    channels = prepared.channels[name]
+    found = prepared.checked.probabilities[name]
+    expected = np.zeros_like(reference)
+    for value, channel in channels.items():
+        expected[reference == value] = channel
+    labels = {label: channels[value] for label, value in measuring.labels.items()}
+    try:
+        return measure_calibration(read_probabilities(found, reference.ndim), expected, labels)
+    except ValueError as error:
+        raise InputError(
+            found.path,
+            found=str(error),
+            expected="probabilities of every label that add up to 1",
+            remedy="write them again with lightskip predict --probabilities, or leave --calibration out",
+        ) from error
+
+
+def _without_tuples(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for CSV: the indices of a centre with spaces between them, nothing for None."""
+    return {
+        key: " ".join(f"{part:.1f}" for part in value) if isinstance(value, tuple) else "" if value is None else value
+        for key, value in row.items()
+    }

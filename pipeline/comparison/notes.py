@@ -1,0 +1,125 @@
+"""Sentences about a comparison that a reader of its numbers needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .check_cases import CheckedCase
+from .choose_labels import Labels, find_file_values
+from .join import Joined
+from .measure import Measured
+from .source import Source
+
+__all__ = ["make_notes"]
+
+_MAX_SHOWN = 3
+
+
+def make_notes(
+    reference: Source,
+    sets: Mapping[str, Source],
+    joined: Joined,
+    checked: Sequence[CheckedCase],
+    labels: Labels,
+    measured: Measured,
+) -> list[str]:
+    """Return the notes of a comparison, the most important first.
+
+    They are about missing and surplus predictions, the number of subjects, label maps that were turned or whose labels
+    have other values, labels that no case has, and files that were left out.
+    """
+    return [
+        *_about_missing(joined),
+        *_about_surplus(joined),
+        *_about_subjects(checked),
+        *_about_same_files(sets, checked),
+        *_about_turns(sets, checked),
+        *_about_labels(sets, checked, labels, measured),
+        *dict.fromkeys(note for source in (reference, *sets.values()) for note in source.notes),
+    ]
+
+
+def _about_missing(joined: Joined) -> Iterator[str]:
+    total = len(joined.cases)
+    for name, cases in joined.missing.items():
+        if cases:
+            yield (
+                f"{name}: {len(cases)} of {total} cases without a prediction ({_shown(cases)}); each counts as missed "
+                "for every label that its reference has."
+            )
+    if joined.missing and all(2 * len(cases) > total for cases in joined.missing.values()):
+        yield "Most cases have no prediction. If they were never to be predicted, name the others: --cases CASE ..."
+
+
+def _about_surplus(joined: Joined) -> Iterator[str]:
+    for name, files in joined.surplus.items():
+        if files:
+            noun = "label map belongs" if len(files) == 1 else "label maps belong"
+            yield f"{name}: {len(files)} {noun} to no case and are not counted ({_shown([one.name for one in files])})."
+
+
+def _about_subjects(checked: Sequence[CheckedCase]) -> Iterator[str]:
+    subjects, cases = len({one.case.subject for one in checked}), len(checked)
+    if subjects == 1:
+        noun = "1 case" if cases == 1 else f"{cases} cases"
+        yield f"{noun} of one subject: no interval and no test, which need at least two subjects."
+    elif subjects < cases:
+        yield f"{cases} cases of {subjects} subjects: intervals and tests are over subjects."
+
+
+def _about_same_files(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> Iterator[str]:
+    names = list(sets)
+    for number, first in enumerate(names):
+        for second in names[number + 1 :]:
+            both = [(one.predictions[first], one.predictions[second]) for one in checked]
+            pairs = [(one.sha256, other.sha256) for one, other in both if one is not None and other is not None]
+            same = sum(one == other for one, other in pairs)
+            if pairs and same == len(pairs):
+                yield f"{first} and {second}: all {same} files that both have are the same, byte for byte."
+    for name in names:
+        found = [(one.predictions[name], one.reference) for one in checked]
+        hashes = [facts is not None and facts.sha256 == reference.sha256 for facts, reference in found]
+        if sum(hashes):
+            yield f"{name}: {sum(hashes)} predictions are the same files as their references, byte for byte."
+
+
+def _about_turns(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> Iterator[str]:
+    for name in sets:
+        turned = [
+            one.case.name for one in checked if (facts := one.predictions[name]) is not None and facts.turn is not None
+        ]
+        if turned:
+            yield (
+                f"{name}: {len(turned)} label maps have the reference's voxels with axes in another order or direction "
+                f"({_shown(turned)}); they were turned, which changes no voxel."
+            )
+
+
+def _about_labels(
+    sets: Mapping[str, Source], checked: Sequence[CheckedCase], labels: Labels, measured: Measured
+) -> Iterator[str]:
+    wanted = labels.foreground
+    for name, source in sets.items():
+        tables = [facts.table or source.table for one in checked if (facts := one.predictions[name]) is not None]
+        table = next((one for one in tables if one), {})
+        own = find_file_values(labels, table)
+        moved = [label for label, value in wanted.items() if own[value] != value]
+        # The same names, but for upper and lower case.
+        odd = [
+            f"{value} is {table[value]}, not {label}"
+            for label, value in wanted.items()
+            if value in table and table[value].casefold() != label.casefold()
+        ]
+        if moved:
+            yield f"{name}: labels are joined by name; {_shown(moved)} have other values than in the reference."
+        elif odd:
+            yield f"{name}: its label table has other names ({_shown(odd)}); labels are joined by value."
+    present = {row["label"] for row in measured.rows if row["outcome"] != "absent"}
+    nowhere = [label for label in wanted if label not in present]
+    if nowhere:
+        yield f"No case has {_shown(nowhere)}, in reference or prediction: such labels are in no mean."
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_SHOWN
+    return ", ".join(names[:_MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

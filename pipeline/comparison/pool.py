@@ -1,0 +1,89 @@
+"""Do the same work for many cases, in this process or in several, with a progress bar."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from typing import Any, Self, TypeVar
+
+from tqdm import tqdm
+
+from ..data.errors import InputError
+
+__all__ = ["Pool", "count_jobs"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+MAX_JOBS = 8
+# A process takes seconds to start, as long as many small cases take.
+MIN_CASES_PER_JOB = 8
+
+
+def count_jobs(jobs: int | None, cases: int) -> int:
+    """Return the number of processes: the user's, else one per free CPU, at most 8 and one per eight cases.
+
+    Raises:
+        InputError: the user's is below 1.
+    """
+    if jobs is not None:
+        if jobs < 1:
+            raise InputError("--jobs", found=str(jobs), expected="1 or more", remedy="leave it out, or give a number")
+        return min(jobs, max(cases, 1))
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, MAX_JOBS, cases // MIN_CASES_PER_JOB))
+
+
+class Pool:
+    """Processes that share the work; with one job everything is done in this process.
+
+    Args:
+        jobs: number of processes.
+        progress: whether to show bars on stderr, if that is a terminal.
+    """
+
+    def __init__(self, jobs: int, *, progress: bool = True) -> None:
+        self._progress = progress
+        self._executor: ProcessPoolExecutor | None = None
+        if jobs > 1:
+            method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+            context = multiprocessing.get_context(method)
+            # The server imports the modules once, for all processes.
+            context.set_forkserver_preload([f"{__package__}.check_cases", f"{__package__}.measure"])
+            self._executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._executor is None:
+            return
+        if kind is not None:
+            # After Ctrl-C running cases are not waited for.
+            for process in list(getattr(self._executor, "_processes", None) or {}):
+                with suppress(OSError):
+                    os.kill(process, signal.SIGTERM)
+        self._executor.shutdown(cancel_futures=True)
+
+    def map(self, work: Callable[[_Item], _Result], items: Sequence[_Item], *, title: str) -> list[_Result]:
+        """Return the results of the work for all items, in their order.
+
+        Args:
+            work: a function of a module, or a `functools.partial` of one.
+            items: what it is called with.
+            title: words in front of the bar.
+        """
+        results: Iterable[Any] = (
+            map(work, items) if self._executor is None else self._executor.map(work, items, chunksize=1)
+        )
+        bar = tqdm(results, total=len(items), desc=title, unit="case", disable=None if self._progress else True)
+        return list(bar)
+
+
+def _ignore_interrupts() -> None:
+    # The first process answers Ctrl-C for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

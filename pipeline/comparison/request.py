@@ -1,0 +1,247 @@
+"""The options of a comparison, as the command line or a program names them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from ..data.datalist import read_json
+from ..data.errors import InputError
+from ..evaluation.lesions import MIN_IOU
+from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS
+
+__all__ = [
+    "Request",
+    "check_numbers",
+    "choose_cases",
+    "choose_metrics",
+    "choose_tolerances",
+    "read_subjects",
+    "require_labels",
+]
+
+DEFAULT_TOLERANCE_MM = 1.0
+MIN_RESAMPLES = 100
+CLDICE = "cldice"  # asked for label by label
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of a comparison.
+
+    Attributes:
+        reference: folder of label maps, datalist or bundle.
+        sets: the sets' words: ``FOLDER``, ``NAME=FOLDER`` or ``ARM:SEED=FOLDER``.
+        output: folder of the results.
+        part: part of a datalist: ``test``, ``training`` or the number of a fold.
+        fold: a fold of a bundle or datalist.
+        dataset_dir: folder that a datalist's paths start from.
+        labels: labels and their values in the reference; empty for those of the datalist, bundle or files.
+        as_background: values that count as background.
+        cases: names of the only cases to compare; empty for all.
+        subjects: a table (``case,subject`` in CSV, or a JSON mapping) or a regular expression whose first group is the
+            subject; None for the datalist's.
+        metrics: names of metrics; empty for all but optional ones.
+        tolerance_mm: tolerances of the NSD, ``X`` for all labels or ``NAME=X``; empty for the plan's, or 1 mm.
+        lesions: labels whose lesions are matched one by one.
+        lesion_iou: IoU from which a predicted lesion is matched.
+        cldice: labels that are tubes.
+        calibration: whether to measure the probabilities next to predictions.
+        jobs: number of processes; None for one per CPU.
+        seed: seed of the bootstrap.
+        resamples: draws of the bootstrap.
+        command: the command line, for the summary.
+        progress: whether to show bars.
+    """
+
+    reference: Path
+    sets: Sequence[str]
+    output: Path
+    part: str | None = None
+    fold: int | None = None
+    dataset_dir: Path | None = None
+    labels: Sequence[tuple[str, int]] = ()
+    as_background: Sequence[int] = ()
+    cases: Sequence[str] = ()
+    subjects: str | None = None
+    metrics: Sequence[str] = ()
+    tolerance_mm: Sequence[tuple[str, float]] = ()
+    lesions: Sequence[str] = ()
+    lesion_iou: float = MIN_IOU
+    cldice: Sequence[str] = ()
+    calibration: bool = False
+    jobs: int | None = None
+    seed: int = 0
+    resamples: int = 10_000
+    command: str = ""
+    progress: bool = True
+
+
+def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the named metrics in the order of their table; without names all that are not optional.
+
+    Raises:
+        InputError: a name is unknown.
+    """
+    known = [name for name in ALL_METRICS if name != CLDICE]
+    remedies = {
+        **dict.fromkeys(LESION_METRICS, "--lesions LABEL"),
+        **dict.fromkeys(CALIBRATION_METRICS, "--calibration"),
+    }
+    remedies[CLDICE] = "--cldice LABEL"
+    for name in names:
+        if name not in known:
+            raise InputError(
+                "--metrics",
+                found=name,
+                expected=f"some of {', '.join(known)}",
+                remedy=f"ask for it with {remedies[name]}"
+                if name in remedies
+                else "name some of these, or leave it out",
+            )
+    return tuple(name for name in known if (name in names if names else not ALL_METRICS[name].optional))
+
+
+def check_numbers(request: Request) -> None:
+    """Raise InputError for an IoU, a seed or a number of draws that is out of range."""
+    rules = (
+        ("--lesion_iou", request.lesion_iou, 0 < request.lesion_iou <= 1, "an IoU above 0, at most 1"),
+        ("--seed", request.seed, request.seed >= 0, "a whole number, 0 or more"),
+        ("--resamples", request.resamples, request.resamples >= MIN_RESAMPLES, f"{MIN_RESAMPLES} or more"),
+    )
+    for option, value, fits, expected in rules:
+        if not fits:
+            raise InputError(option, found=str(value), expected=expected, remedy="leave it out, or correct it")
+
+
+def choose_tolerances(
+    pairs: Sequence[tuple[str, float]], labels: Sequence[str], default: float | None
+) -> dict[str, float]:
+    """Return the tolerance of the NSD, in mm, of each label.
+
+    Args:
+        pairs: the user's: an empty name stands for all labels, later ones replace earlier ones.
+        labels: names of the labels.
+        default: the plan's; None without one.
+
+    Raises:
+        InputError: a label is unknown, or a tolerance is below 0.
+    """
+    require_labels("--tolerance_mm", [name for name, _ in pairs if name], labels)
+    found = dict.fromkeys(labels, DEFAULT_TOLERANCE_MM if default is None else default)
+    for name, value in pairs:
+        if not isfinite(value) or value < 0:
+            raise InputError(
+                "--tolerance_mm", found=f"{value:g}", expected="a distance in mm, 0 or more", remedy="correct it"
+            )
+        found |= {name: value} if name else dict.fromkeys(labels, value)
+    return found
+
+
+def require_labels(option: str, names: Sequence[str], labels: Sequence[str]) -> None:
+    """Raise InputError for a name that is no label."""
+    for name in names:
+        if name not in labels:
+            raise InputError(
+                option,
+                found=f"the label {name}",
+                expected=f"one of {', '.join(labels)}",
+                remedy="name one of these labels",
+            )
+
+
+def choose_cases(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names of the cases to compare: those named, or in a text file named, one in a line; else all.
+
+    Raises:
+        InputError: there is no such case.
+    """
+    if not words:
+        return list(names)
+    wanted: list[str] = []
+    for word in words:
+        file = Path(word).expanduser()
+        is_list = word not in names and file.is_file()
+        wanted += file.read_text(encoding="utf-8").split("\n") if is_list else [word]
+    asked = {word.strip() for word in wanted if word.strip()}
+    unknown = sorted(asked - set(names))
+    if unknown:
+        raise InputError(
+            "--cases",
+            found=f"{', '.join(unknown[:5])}{', …' * (len(unknown) > 5)}: no such case",
+            expected=f"names of the reference's cases, such as {', '.join(list(names)[:3])}",
+            remedy="correct the names",
+        )
+    return [name for name in names if name in asked]
+
+
+def read_subjects(word: str | None, names: Sequence[str]) -> dict[str, str]:
+    """Return the subject by the case's name, as ``--subjects`` says; empty without it.
+
+    Args:
+        word: a table: CSV with the columns ``case`` and ``subject``, or JSON ``{"CASE": "SUBJECT"}``; or a regular
+            expression that is searched for in the case's name, whose first group is the subject.
+        names: names of the cases.
+
+    Raises:
+        InputError: the table is malformed or lacks a case, or the expression has no group or does not fit a case.
+    """
+    if word is None:
+        return {}
+    file = Path(word).expanduser()
+    if file.is_file():
+        found = _read_table(file)
+        expected = f"a subject for every case, in {file}"
+    else:
+        found = _search_subjects(word, names)
+        expected = "an expression that fits the name of every case"
+    lacking = [name for name in names if not found.get(name)]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" * (len(lacking) > 1)
+        raise InputError(
+            "--subjects",
+            found=f"no subject for {lacking[0]}{more}",
+            expected=expected,
+            remedy="add them, or correct it",
+        )
+    return {name: found[name] for name in names}
+
+
+def _read_table(file: Path) -> dict[str, str]:
+    if file.suffix.lower() == ".json":
+        content = read_json(file)
+        if isinstance(content, dict) and all(isinstance(value, str | int) for value in content.values()):
+            return {str(key): str(value) for key, value in content.items()}
+    else:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+        if rows and {"case", "subject"} <= rows[0].keys():
+            return {row["case"]: row["subject"] for row in rows}
+    raise InputError(
+        file,
+        found="another table",
+        expected='CSV with the columns case and subject, or JSON {"CASE": "SUBJECT"}',
+        remedy="correct its first line",
+    )
+
+
+def _search_subjects(pattern: str, names: Sequence[str]) -> dict[str, str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        found = f"{pattern!r}, neither a file nor a regular expression ({error})"
+    else:
+        if expression.groups:
+            matches = {name: expression.search(name) for name in names}
+            return {name: match[1] for name, match in matches.items() if match and match[1]}
+        found = f"{pattern!r}, no file, and an expression without a group"
+    raise InputError(
+        "--subjects",
+        found=found,
+        expected="a table of cases and subjects, or an expression such as '(sub-[0-9]+)'",
+        remedy="correct it",
+    )
