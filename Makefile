@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env demo test test-slow smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet test-mlflow artefact lint format types render render-check clean
+.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet test-mlflow artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -37,7 +37,12 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	  $(PIP) "torch==$(TORCH_VERSION)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
 	fi
 	@$(PIP) -e ".[dev,report,dicom,runtime,quantize,export,zarr]" >$(PIP_LOG) 2>&1 || $(SHOW_LOG)
+	@$(BIN)/python -m pipeline.report.viewer || true
 	@touch $@
+
+# The 3D viewer of reports, from its npm package: make env gets it, too, and does without it if there is no npm.
+viewer: env
+	@$(BIN)/python -m pipeline.report.viewer
 
 DEMO := demo
 ARTEFACT := build/artefact

@@ -17,6 +17,7 @@ from .fit_verbs import add_fit_verbs
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
 from .probe_verbs import add_probe_verbs
+from .report_verbs import add_report_verbs
 from .share_verbs import add_share_verbs
 
 __all__ = ["main"]
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add_compare_verbs(verbs)
     add_probe_verbs(verbs)
     add_picture_verbs(verbs)
+    add_report_verbs(verbs)
     add_export_verbs(verbs)
     add_share_verbs(verbs)
     return parser

@@ -1,10 +1,8 @@
-import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from pipeline.data.errors import InputError
 from pipeline.labelmaps.palette import hex_colour
-from pipeline.report import curve
 from pipeline.report.curve import draw_curve
 
 HEADER = "epoch,train_loss,val_mean_dice,val_dice_tube,learning_rate,seconds,elapsed_seconds\n"
@@ -62,9 +60,3 @@ def test_unusable_histories_are_refused(tmp_path, header, lines, message):
 def test_a_missing_history_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         draw_curve(tmp_path / "history.csv", tmp_path / "curve.png")
-
-
-def test_the_best_validation_is_one_of_those_with_the_most_cases():
-    columns = {"val_mean_dice": np.array([0.5, 0.9, np.nan, 0.7]), "val_cases": np.array([2.0, 2.0, np.nan, 12.0])}
-    assert curve._find_best(columns) == 3
-    assert curve._find_best({"val_mean_dice": columns["val_mean_dice"]}) == 1

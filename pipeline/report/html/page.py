@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,7 +21,14 @@ __all__ = ["read_asset", "write_page"]
 
 
 def write_page(
-    path: str | os.PathLike[str], template: str, page: Page, *, style: str = "", script: str = "", **content: Any
+    path: str | os.PathLike[str],
+    template: str,
+    page: Page,
+    *,
+    style: str = "",
+    script: str = "",
+    later_scripts: Sequence[str] = (),
+    **content: Any,
 ) -> None:
     """Write a page as one self-contained HTML file, piece by piece.
 
@@ -33,6 +41,8 @@ def write_page(
         page: head and foot of the page, for the base template.
         style: the page's CSS, which follows ``base.css``. It is trusted: never put text from a dataset in it.
         script: the page's JavaScript, trusted too.
+        later_scripts: JavaScript that the page's script may add later, such as a viewer. It is not written: the
+            template has to contain it in a form of its own.
         content: further values for the template. Iterators are read while the file is written.
 
     Raises:
@@ -41,7 +51,8 @@ def write_page(
     """
     style = read_asset("base.css") + style
     policy = ["default-src 'none'", "img-src data:", f"style-src '{_hash(style)}'"]
-    policy += [f"script-src '{_hash(script)}'"] if script else []
+    hashes = [f"'{_hash(one)}'" for one in (script, *later_scripts) if one]
+    policy += [f"script-src {' '.join(hashes)}"] if hashes else []
     pieces = (
         _make_environment()
         .get_template(template)

@@ -1,0 +1,123 @@
+"""The content of a report page, read from the files of a comparison, an evaluation, a training or a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CaseFiles", "Content", "History", "Metric", "Score"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured quantity.
+
+    Attributes:
+        name: the column of ``cases.csv``.
+        title: the name for people.
+        unit: such as ``mm``; empty for a ratio.
+        better: ``higher``, ``lower`` or ``zero``; empty if neither is better.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    better: str = "higher"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of ``cases.csv``: a label of a case, in one set of predictions.
+
+    Attributes:
+        set: name of the set.
+        case: name of the case.
+        label: name of the label.
+        outcome: ``found``, ``missed``, ``false_positive`` or ``absent``; empty if there is no reference.
+        values: the finite values by metric.
+        sizes: size in the reference and in the prediction; None where unknown.
+        unit: unit of the sizes.
+    """
+
+    set: str
+    case: str
+    label: str
+    outcome: str
+    values: Mapping[str, float]
+    sizes: tuple[float | None, float | None] = (None, None)
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of a case.
+
+    Attributes:
+        name: of the case.
+        subject: of the case; empty if unknown or the same as the name.
+        image: the scan; None if it is unknown.
+        reference: the reference's label map; None without one.
+        predictions: the label map of each set; None where a set lacks the case.
+        entropy: the uncertainty of every voxel, 0 to 1; None without it.
+        uncertainty: of the whole case, 0 to 1; None without it.
+        notes: sentences about the case.
+    """
+
+    name: str
+    subject: str = ""
+    image: Path | None = None
+    reference: Path | None = None
+    predictions: Mapping[str, Path | None] = field(default_factory=dict)
+    entropy: Path | None = None
+    uncertainty: float | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """The curve of a training: its name, and the columns of ``history.csv`` (see `read_history`)."""
+
+    name: str
+    columns: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a page shows.
+
+    Attributes:
+        kind: ``comparison``, ``evaluation``, ``training``, ``bundle`` or ``prediction``.
+        name: the heading.
+        facts: short facts under the heading.
+        run: what was run, as titles and texts.
+        labels: value of each foreground label by name.
+        sets: names of the sets of predictions.
+        metrics: the columns that `scores` may have.
+        scores: the measured values.
+        cases: the cases; a case without files is shown with its numbers alone.
+        summary: ``summary.json`` of a comparison, as read.
+        histories: curves of trainings.
+        plan: text of ``plan.yaml``.
+        notes: sentences at the top of the page.
+        source: names of the files with the same content for programs.
+    """
+
+    kind: str
+    name: str
+    facts: Sequence[str] = ()
+    run: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    sets: Sequence[str] = ()
+    metrics: Sequence[Metric] = ()
+    scores: Sequence[Score] = ()
+    cases: Sequence[CaseFiles] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    histories: Sequence[History] = ()
+    plan: str = ""
+    notes: Sequence[str] = ()
+    source: Sequence[str] = ()

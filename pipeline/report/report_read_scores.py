@@ -1,0 +1,191 @@
+"""Read a comparison (the folder of ``lightskip compare``) or an evaluation (of ``lightskip evaluate``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from .report_content import CaseFiles, Content, Metric, Score
+from .report_read_files import format_time, parse_number, read_table, settings_text, versions_text
+from .text import count_of
+
+__all__ = ["list_cases", "read_comparison", "read_evaluation", "read_scores"]
+
+_KEYS = ("case", "label", "outcome")
+_SIZES = ("reference_size", "prediction_size", "size_unit")
+_OTHER = (*_KEYS, *_SIZES, "set", "subject")
+# Of an evaluation, whose summary has no metrics: titles, units and which values are better.
+_KNOWN = {
+    "dice": Metric("dice", "Dice"),
+    "iou": Metric("iou", "IoU"),
+    "sensitivity": Metric("sensitivity", "Sensitivity"),
+    "precision": Metric("precision", "Precision"),
+    "hd95_mm": Metric("hd95_mm", "HD95", "mm", "lower"),
+    "hd_mm": Metric("hd_mm", "HD", "mm", "lower"),
+    "assd_mm": Metric("assd_mm", "ASSD", "mm", "lower"),
+    "nsd": Metric("nsd", "NSD"),
+    "hd95_area_mm": Metric("hd95_area_mm", "HD95 by area", "mm", "lower"),
+    "hd_area_mm": Metric("hd_area_mm", "HD by area", "mm", "lower"),
+    "assd_area_mm": Metric("assd_area_mm", "ASSD by area", "mm", "lower"),
+    "nsd_area": Metric("nsd_area", "NSD by area"),
+    "volume_difference": Metric("volume_difference", "Volume difference", "ml", "zero"),
+    "volume_difference_percent": Metric("volume_difference_percent", "Volume difference", "%", "zero"),
+    "cldice": Metric("cldice", "clDice"),
+}
+
+
+def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
+    """Return the content of a comparison's folder.
+
+    Args:
+        folder: of ``lightskip compare``, with ``cases.csv`` and ``summary.json``.
+        summary: the content of ``summary.json``.
+
+    Raises:
+        InputError: ``cases.csv`` is missing or broken, or there is no case.
+    """
+    sets = [str(one.get("name", "")) for one in summary.get("sets") or ()]
+    given = [
+        Metric(str(one["name"]), str(one.get("title") or one["name"]), str(one.get("unit") or ""), one.get("better"))
+        for one in summary.get("metrics") or ()
+    ]
+    scores, metrics = read_scores(folder, given, default=sets[0] if sets else folder.absolute().name)
+    cases = [_read_case(folder, one, sets) for one in summary.get("cases") or ()]
+    if not (cases or scores):
+        raise _no_case(folder)
+    reference = summary.get("reference") or {}
+    subjects = {case.subject or case.name for case in cases}
+    run = {
+        "Command": summary.get("command"),
+        "Reference": ", ".join(settings_text(reference[key]) for key in ("path", "part", "fold") if reference.get(key)),
+        **{f"Set {one.get('name')}": _describe_set(one) for one in summary.get("sets") or ()},
+        "Tolerance of NSD": _describe_tolerance(summary.get("tolerance_mm")),
+        "Made": format_time(summary.get("made"), summary.get("seconds")),
+        "Versions": versions_text(summary.get("versions")),
+    }
+    return Content(
+        kind="comparison",
+        name=" against ".join(sets) if len(sets) == 2 else f"{folder.absolute().name}: {count_of(len(sets), 'set')}",
+        facts=[
+            count_of(len(cases) or len({score.case for score in scores}), "case"),
+            *([count_of(len(subjects), "subject")] if len(subjects) not in (0, len(cases)) else []),
+            count_of(len(sets), "set"),
+            f"{summary.get('spatial_dims', 3)}D",
+        ],
+        run={title: str(text) for title, text in run.items() if text},
+        labels=_read_labels(summary, scores),
+        sets=sets or list(dict.fromkeys(score.set for score in scores)),
+        metrics=metrics,
+        scores=scores,
+        cases=cases or list_cases(scores),
+        summary=summary,
+        notes=[str(note) for note in summary.get("notes") or ()],
+        source=("summary.json", "cases.csv"),
+    )
+
+
+def read_evaluation(folder: Path, summary: Mapping[str, Any]) -> Content:
+    """Return the content of an evaluation's folder; arguments and errors are those of `read_comparison`."""
+    name = folder.absolute().name
+    scores, metrics = read_scores(folder, (), default=name)
+    if not scores:
+        raise _no_case(folder)
+    cases = list_cases(scores)
+    run = {
+        **{str(key).replace("_", " "): settings_text(one) for key, one in (summary.get("provenance") or {}).items()},
+        "Tolerance of NSD": _describe_tolerance(summary.get("tolerance_mm")),
+        "Versions": versions_text(summary.get("versions")),
+    }
+    return Content(
+        kind="evaluation",
+        name=name,
+        facts=[count_of(len(cases), "case")],
+        run={title: text for title, text in run.items() if text},
+        labels=_read_labels(summary, scores),
+        sets=list(dict.fromkeys(score.set for score in scores)),
+        metrics=metrics,
+        scores=scores,
+        cases=cases,
+        source=("summary.json", "cases.csv"),
+    )
+
+
+def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple[list[Score], list[Metric]]:
+    """Return the rows of ``cases.csv`` and its metrics.
+
+    Args:
+        folder: folder of the file.
+        given: metrics of the summary; known ones are taken for an evaluation.
+        default: name of the set of rows that name none.
+    """
+    lines = read_table(folder / "cases.csv", _KEYS)
+    known = _KNOWN | {metric.name: metric for metric in given}
+    columns = [name for name in (lines[0] if lines else ()) if name not in _OTHER and name in known]
+    scores = [
+        Score(
+            set=line.get("set") or default,
+            case=line["case"],
+            label=line["label"],
+            outcome=line["outcome"],
+            values={name: number for name in columns if (number := parse_number(line[name])) is not None},
+            sizes=(parse_number(line.get("reference_size")), parse_number(line.get("prediction_size"))),
+            unit=line.get("size_unit", ""),
+        )
+        for line in lines
+    ]
+    return scores, [known[name] for name in columns]
+
+
+def list_cases(scores: Sequence[Score]) -> list[CaseFiles]:
+    """Return the cases of the scores, without files."""
+    return [CaseFiles(name) for name in dict.fromkeys(score.case for score in scores)]
+
+
+def _read_case(folder: Path, case: Mapping[str, Any], sets: Sequence[str]) -> CaseFiles:
+    name, image = str(case.get("case", "")), case.get("image")
+    subject = str(case.get("subject") or "")
+    predictions = case.get("predictions") or {}
+    # Of several channels the first is shown.
+    image = image[0] if isinstance(image, list) and image else image
+    return CaseFiles(
+        name=name,
+        subject="" if subject == name else subject,
+        image=_locate(folder, image),
+        reference=_locate(folder, case.get("reference")),
+        predictions={one: _locate(folder, (predictions.get(one) or {}).get("path")) for one in sets},
+    )
+
+
+def _locate(folder: Path, path: object) -> Path | None:
+    return folder / path if isinstance(path, str) and path else None
+
+
+def _read_labels(summary: Mapping[str, Any], scores: Sequence[Score]) -> dict[str, int]:
+    """Return the value of each foreground label; labels of an evaluation are numbered in their order."""
+    labels = summary.get("labels") or {}
+    if all(isinstance(value, int) for value in labels.values()) and labels:
+        return {str(name): value for name, value in labels.items() if str(name) != "background"}
+    return {name: value for value, name in enumerate(dict.fromkeys(score.label for score in scores), start=1)}
+
+
+def _describe_set(one: Mapping[str, Any]) -> str:
+    arm, seed = one.get("arm"), one.get("seed")
+    facts = [one.get("path"), f"arm {arm}" if arm else None, None if seed is None else f"seed {seed}"]
+    return ", ".join(str(fact) for fact in facts if fact)
+
+
+def _describe_tolerance(tolerance: object) -> str:
+    if isinstance(tolerance, Mapping):
+        values = set(tolerance.values())
+        if len(values) == 1:
+            return f"{values.pop():g} mm"
+        return ", ".join(f"{name} {mm:g} mm" for name, mm in tolerance.items())
+    return f"{tolerance:g} mm" if isinstance(tolerance, int | float) else ""
+
+
+def _no_case(folder: Path) -> InputError:
+    return InputError(
+        folder, found="no case", expected="at least one compared case", remedy="compare folders that share case names"
+    )

@@ -1,0 +1,201 @@
+"""Make the tables of a comparison: means per label, paired differences, ranking, missed and invented structures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any
+
+from .html.parts import Row, Table
+from .report_axis import Axis, format_value, make_axis
+from .report_content import Content, Metric, Score
+
+__all__ = ["Lost", "Pair", "PairGroup", "list_lost", "make_means", "make_pairs", "make_ranking"]
+
+MEAN = "mean of labels"
+_JUDGED = ("found", "missed", "false_positive")  # outcomes that need a reference
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One paired comparison of two sets.
+
+    Attributes:
+        label: name of the label.
+        metric: title of the metric.
+        cells: pairs, difference with interval, effect size, p, p after Holm, detectable difference.
+        place: place of the difference on the axis; None without one.
+        interval: places of the ends of its interval.
+        shown: whether a difference is shown.
+        sentence: the result in words.
+    """
+
+    label: str
+    metric: str
+    cells: Sequence[str]
+    place: float | None
+    interval: tuple[float, float] | None
+    shown: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class PairGroup:
+    """The comparisons of two sets by one metric, with their common axis and the place of zero."""
+
+    title: str
+    axis: Axis
+    zero: float
+    pairs: Sequence[Pair]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A missed or an invented structure: case, its anchor, label, set and size."""
+
+    case: str
+    anchor: str
+    label: str
+    set: str
+    size: str
+
+
+def make_means(content: Content) -> list[Table]:
+    """Return a table per set: a row per label with the mean of each metric, and its interval or deviation."""
+    tables = []
+    judged = any(score.outcome in _JUDGED for score in content.scores)
+    for name in content.sets:
+        scores = [score for score in content.scores if score.set == name]
+        rows = []
+        for label in dict.fromkeys([*content.labels, *(score.label for score in scores)]):
+            chosen = [score for score in scores if score.label == label]
+            if not chosen:
+                continue
+            counts = [
+                f"{sum(score.outcome == outcome for score in chosen)} {word}"
+                for outcome, word in (("missed", "missed"), ("false_positive", "invented"))
+                if any(score.outcome == outcome for score in chosen)
+            ]
+            known = ((content.summary.get("statistics") or {}).get(name) or {}).get(label) or {}
+            cells = [_describe_mean(chosen, metric, known.get(metric.name)) for metric in content.metrics]
+            swatch = f"s{content.labels.get(label, 0)}"
+            cells += [", ".join(counts) or "-"] if judged else []
+            rows.append(Row(label, cells, swatch=swatch))
+        overall = ((content.summary.get("statistics") or {}).get(name) or {}).get(MEAN)
+        if overall and len(rows) > 1:
+            cells = [_describe_known(overall.get(metric.name), metric) for metric in content.metrics]
+            rows.append(Row(MEAN, [*cells, *([""] if judged else [])]))
+        if rows:
+            heads = [metric.title + (f", {metric.unit}" if metric.unit else "") for metric in content.metrics]
+            tables.append(Table(name, ["label", *heads, *(["missed, invented"] if judged else [])], rows))
+    return tables
+
+
+def make_pairs(content: Content) -> list[PairGroup]:
+    """Return the paired comparisons, grouped by the two sets and the metric."""
+    metrics = {metric.name: metric for metric in content.metrics}
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for one in content.summary.get("paired") or ():
+        groups.setdefault((str(one.get("first")), str(one.get("second")), str(one.get("metric"))), []).append(one)
+    found = []
+    for (first, second, name), entries in groups.items():
+        metric = metrics.get(name) or Metric(name, name)
+        ends = [end for one in entries for end in (one.get("interval") or ())]
+        known = [one["difference"] for one in entries if one.get("difference") is not None]
+        axis = make_axis([0.0, *ends, *known])
+        pairs = [_make_pair(one, metric, axis) for one in entries]
+        found.append(PairGroup(f"{metric.title}: {second} against {first}", axis, axis.place(0.0), pairs))
+    return found
+
+
+def make_ranking(content: Content) -> list[Table]:
+    """Return a table per ranked metric: rank, set, mean, and how often the set is first under bootstrap."""
+    metrics = {metric.name: metric for metric in content.metrics}
+    tables = []
+    for name, entries in (content.summary.get("ranking") or {}).items():
+        metric = metrics.get(name) or Metric(name, name)
+        rows = [
+            Row(
+                str(one.get("set")),
+                [_format_rank(one.get("rank")), format_value(one.get("mean"), metric.unit), _share(one.get("first"))],
+            )
+            for one in sorted(entries, key=lambda one: (one.get("rank") is None, one.get("rank")))
+        ]
+        tables.append(Table(f"Ranking by {metric.title}", ["set", "rank", "mean", "first in"], rows))
+    return tables
+
+
+def list_lost(content: Content, anchors: Mapping[str, str], outcome: str) -> list[Lost]:
+    """Return the structures with an outcome, ``missed`` or ``false_positive``, the largest first."""
+    side = 0 if outcome == "missed" else 1
+    chosen = [score for score in content.scores if score.outcome == outcome]
+    chosen.sort(key=lambda score: -(score.sizes[side] or 0.0))
+    several = len(content.sets) > 1
+    return [
+        Lost(
+            score.case,
+            anchors.get(score.case, ""),
+            score.label,
+            score.set if several else "",
+            "" if score.sizes[side] is None else f"{score.sizes[side]:.3g} {score.unit.replace('2', '²')}",
+        )
+        for score in chosen
+    ]
+
+
+def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
+    difference, ends = one.get("difference"), one.get("interval")
+    text = "-" if difference is None else f"{difference:+.3f}"
+    text += f" [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
+    effect, detectable = one.get("effect_size"), one.get("detectable")
+    p, holm = one.get("p"), one.get("p_holm")
+    return Pair(
+        label=str(one.get("label")),
+        metric=metric.title,
+        cells=[
+            str(one.get("pairs", "-")),
+            text,
+            "-" if effect is None else f"{effect:.2f}",
+            _format_p(p),
+            _format_p(holm),
+            "-" if detectable is None else f"{detectable:.3f}",
+        ],
+        place=None if difference is None else axis.place(difference),
+        interval=(axis.place(ends[0]), axis.place(ends[1])) if ends else None,
+        shown=ends is not None and (ends[0] > 0 or ends[1] < 0),
+        sentence=str(one.get("sentence") or ""),
+    )
+
+
+def _describe_mean(scores: Sequence[Score], metric: Metric, known: Mapping[str, Any] | None) -> str:
+    if known and known.get("mean") is not None:
+        return _describe_known(known, metric)
+    values = [score.values[metric.name] for score in scores if metric.name in score.values]
+    if not values:
+        return "-"
+    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{fmean(values):.3f}{deviation}, median {median(values):.3f}"
+
+
+def _describe_known(known: Mapping[str, Any] | None, metric: Metric) -> str:
+    if not known or known.get("mean") is None:
+        return "-"
+    ends = known.get("interval")
+    decimals = 2 if metric.unit else 3
+    text = f"{known['mean']:.{decimals}f}"
+    return text + (f" [{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]" if ends else "")
+
+
+def _format_p(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _format_rank(rank: float | None) -> str:
+    return "-" if rank is None else f"{rank:g}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
