@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import time
@@ -23,6 +24,7 @@ Say = Callable[[str], None]
 Runner = Callable[..., int]
 
 _CHECK_FOUND = 1
+_OVERALL = "mean of labels"
 
 
 @dataclass
@@ -133,13 +135,14 @@ def _summary_text(options: FitOptions, state: State, steps: Sequence[Step]) -> s
     """Return the time of each step, the result, and the next command."""
     bundle = options.output / BUNDLE
     seconds = {step.name: float(state.steps[step.name]["seconds"]) for step in steps}
-    training = sum(seconds[step.name] for step in steps if step.kind == "train")
+    computed = sum(_read_seconds(step.output.parent / "history.csv") for step in steps if step.kind == "train")
     width = max(map(len, seconds))
     lines = ["", f"{'step':{width}}  {'time':>9}"]
     lines += [f"{name:{width}}  {_format_time(one):>9}" for name, one in seconds.items()]
     lines += [
-        f"{'all':{width}}  {_format_time(sum(seconds.values())):>9}, of which trainings {_format_time(training)}; "
-        f"--hours {options.hours:g} is {_format_time(3600 * options.hours)} for these",
+        f"{'all':{width}}  {_format_time(sum(seconds.values())):>9}",
+        f"training itself took {_format_time(computed)} of the {_format_time(3600 * options.hours)} of "
+        f"--hours {options.hours:g}",
         "",
         f"bundle:  {bundle}",
         f"result:  {_result_text(next(step.output for step in steps if step.kind == 'compare'))}",
@@ -149,11 +152,17 @@ def _summary_text(options: FitOptions, state: State, steps: Sequence[Step]) -> s
     return "\n".join(lines)
 
 
+def _read_seconds(history: Path) -> float:
+    """Return the seconds that a training counted, those of all its parts."""
+    with history.open(newline="", encoding="utf-8") as file:
+        return float(list(csv.DictReader(file))[-1]["elapsed_seconds"])
+
+
 def _result_text(summary: Path) -> str:
     """Return the mean Dice with its interval, and the file that it is from."""
     content = json.loads(summary.read_text(encoding="utf-8"))
     [means] = content["statistics"].values()
-    overall = list(means.values())[-1]["dice"]
+    overall = means[_OVERALL]["dice"]
     interval = overall.get("interval")
     between = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     mean = "unknown" if overall["mean"] is None else f"{overall['mean']:.3f}"

@@ -131,16 +131,16 @@ def _compare(state: State, given: Mapping[str, Any]) -> None:
     )
     from_step = min((first[name] for name in late), key=_ORDER.index)
     folder = state.folder
-    # Everything that a plan changes is in the bundle, so that what is kept is plain.
-    kept, delete = {
-        "plan": (f"{folder / 'datalist.json'} and {folder / 'check'}", f"{folder / BUNDLE}"),
-        "train": (f"{folder / BUNDLE}/plan.yaml", f"{folder / BUNDLE}/runs"),
-    }.get(from_step, ("nothing", f"{folder}"))
+    # All that a plan changes is in the bundle.
+    delete, kept = {
+        "plan": (f"{folder / BUNDLE}", f" ({folder / 'datalist.json'} and {folder / 'check'} are kept)"),
+        "train": (f"{folder / BUNDLE / 'runs'}", f" ({folder / BUNDLE / 'plan.yaml'} is kept)"),
+    }.get(from_step, (f"{folder}", ""))
     raise InputError(
         folder,
         found=f"another run: {words}",
         expected="the options of the first start, which this command continues",
-        remedy=f"repeat these; or name another folder: -o RUN; or delete {delete}, and start again: {kept} is kept",
+        remedy=f"repeat these; or name another folder: -o RUN; or delete {delete} and start again{kept}",
     )
 
 
@@ -152,7 +152,7 @@ def _has_output(folder: Path, kind: str) -> bool:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "nothing"
+        return "none"
     return (
         " ".join(map(str, value))
         if isinstance(value, list | tuple)
