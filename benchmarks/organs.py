@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 __all__ = ["make_hippocampi", "make_organs"]
 
-# Semi-axes (share of the volume's size) and places of the organs that are large in a CT: lungs, liver, spleen, kidneys.
+# Centres and semi-axes (shares of the volume's size). In 512 x 512 x 300 voxels of 0.8 x 0.8 x 1 mm the volumes are
+# those of adults (l): lungs 1.8 each, liver 1.4, heart 0.5, spleen 0.2, stomach 0.2, kidneys 0.15 each, aorta 0.1.
 _LARGE = (
-    ((0.30, 0.52, 0.72), (0.13, 0.17, 0.22)),
-    ((0.70, 0.52, 0.72), (0.13, 0.17, 0.22)),
-    ((0.36, 0.48, 0.38), (0.20, 0.17, 0.16)),
-    ((0.72, 0.60, 0.40), (0.09, 0.08, 0.12)),
-    ((0.34, 0.66, 0.22), (0.06, 0.06, 0.13)),
-    ((0.66, 0.66, 0.22), (0.06, 0.06, 0.13)),
+    ((0.27, 0.50, 0.70), (0.15, 0.20, 0.28)),
+    ((0.73, 0.50, 0.70), (0.15, 0.20, 0.28)),
+    ((0.36, 0.46, 0.33), (0.20, 0.17, 0.20)),
+    ((0.52, 0.40, 0.62), (0.12, 0.12, 0.16)),
+    ((0.76, 0.60, 0.38), (0.09, 0.09, 0.13)),
+    ((0.62, 0.40, 0.36), (0.10, 0.08, 0.12)),
+    ((0.34, 0.66, 0.20), (0.07, 0.07, 0.14)),
+    ((0.66, 0.66, 0.20), (0.07, 0.07, 0.14)),
+    ((0.52, 0.62, 0.50), (0.03, 0.03, 0.45)),
 )
 _WAVES = 6  # of an organ's surface
 _WAVE = 0.05  # height of a wave, share of the radius
@@ -37,8 +41,8 @@ def make_organs(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return a prediction and its reference, each with the labels 1 to `labels`.
 
-    The first six are of the size and place of lungs, liver, spleen and kidneys; the others are small. Some organs of
-    the prediction have an island far from them.
+    The first nine are like organs of an adult, from lungs to aorta; the others are of the size of a vertebra. Some
+    organs of the prediction have an island next to them.
 
     Args:
         shape: shape of the volume, voxels.
@@ -77,8 +81,8 @@ def make_hippocampi(cases: int, seed: int) -> list[tuple[NDArray[np.uint8], NDAr
 
 def _draw_small(rng: np.random.Generator, number: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     angle = 2.4 * number
-    place = (0.5 + 0.08 * math.cos(angle), 0.6 + 0.12 * math.sin(angle), 0.08 + 0.06 * number)
-    return place, tuple(rng.uniform(0.025, 0.06, 3))
+    place = (0.5 + 0.08 * math.cos(angle), 0.6 + 0.12 * math.sin(angle), 0.07 + 0.08 * number)
+    return place, tuple(rng.uniform(0.045, 0.065, 3))
 
 
 def _draw_organ(rng: np.random.Generator, centre: NDArray[np.float64], axes: NDArray[np.float64]) -> _Organ:

@@ -27,7 +27,8 @@ HEAVY = (
     "skimage.measure",
     "torch.utils.tensorboard",
     "pipeline.bundle",
-    "pipeline.evaluation",
+    "pipeline.evaluation.case_report",
+    "pipeline.evaluation.present_dice",
     "pipeline.inference",
     "pipeline.training",
 )

@@ -63,13 +63,13 @@ def choose_labels(
     """Return the labels to compare, with their values in the reference's files.
 
     The first of these that there is: the user's, the datalist's or bundle's, the first table of names that has a name
-    for every value found, or the values found, named ``label_1``, ….
+    for every value in the references, or these values, named ``label_1``, ….
 
     Args:
         given: value by name, as the user named them.
         declared: those of the reference's datalist or bundle.
         tables: name by value, with the words for their origin, in the order in which they are tried.
-        found: the values in any label map.
+        found: the values in the references.
 
     Raises:
         InputError: there is no label at all, or a value found is below 0.
@@ -82,14 +82,14 @@ def choose_labels(
     values = sorted({value for value in found if value != 0})
     if not values:
         raise InputError(
-            "the label maps",
+            "the references",
             found="no labelled voxel in any of them, and no names of labels",
             expected="at least one label",
             remedy="name the labels: --labels NAME=VALUE",
         )
     if values[0] < 0:
         raise InputError(
-            "the label maps",
+            "the references",
             found=f"the value {values[0]}",
             expected="values of 0 and above",
             remedy=f"count it as background: --as_background {values[0]}",
@@ -97,7 +97,7 @@ def choose_labels(
     for origin, table in tables:
         if table and set(values) <= set(table) and len(set(table.values())) == len(table):
             return Labels({"background": 0, **{table[value]: value for value in sorted(table)}}, origin)
-    return Labels({"background": 0, **{f"label_{value}": value for value in values}}, "the values found")
+    return Labels({"background": 0, **{f"label_{value}": value for value in values}}, "the values in the references")
 
 
 def find_file_values(labels: Labels, table: Mapping[int, str]) -> dict[int, int]:

@@ -85,13 +85,11 @@ def compare(request: Request) -> dict[str, Any]:
 
 
 def _choose_labels(inputs: Inputs, checked: Sequence[CheckedCase]) -> Labels:
-    as_background = set(inputs.request.as_background)
-    files = [facts for one in checked for facts in (one.reference, *one.predictions.values()) if facts is not None]
     return choose_labels(
         given=read_given_labels(inputs.request.labels) if inputs.request.labels else None,
         declared=inputs.reference.labels,
         tables=_list_tables(inputs, checked),
-        found={value for facts in files for value in facts.values} - as_background,
+        found={value for one in checked for value in one.reference.values} - set(inputs.request.as_background),
     )
 
 

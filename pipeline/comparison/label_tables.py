@@ -51,12 +51,11 @@ def read_folder_table(folder: Path) -> dict[int, str]:
 def _read_nifti_table(path: str) -> dict[int, str]:
     try:
         extensions = getattr(nib.load(path).header, "extensions", [])
-        contents = [one.get_content() for one in extensions if one.get_code() == _CARET]
+        contents = [one.content for one in extensions if one.get_code() == _CARET]
     except Exception:  # the voxels are read by `images.door`, which reports what is wrong with a file
         return {}
     for content in contents:
-        raw = content if isinstance(content, bytes) else str(content).encode()
-        table = _parse_caret(raw) if len(raw) <= _MAX_TABLE else {}
+        table = _parse_caret(content) if len(content) <= _MAX_TABLE else {}
         if table:
             return table
     return {}

@@ -54,8 +54,13 @@ def _about_missing(joined: Joined) -> Iterator[str]:
 def _about_surplus(joined: Joined) -> Iterator[str]:
     for name, files in joined.surplus.items():
         if files:
-            noun = "label map belongs" if len(files) == 1 else "label maps belong"
-            yield f"{name}: {len(files)} {noun} to no case and are not counted ({_shown([one.name for one in files])})."
+            shown = _shown([one.name for one in files])
+            what = (
+                "1 label map belongs to no case and is"
+                if len(files) == 1
+                else f"{len(files)} label maps belong to no case and are"
+            )
+            yield f"{name}: {what} not counted ({shown})."
 
 
 def _about_subjects(checked: Sequence[CheckedCase]) -> Iterator[str]:
@@ -79,7 +84,9 @@ def _about_same_files(sets: Mapping[str, Source], checked: Sequence[CheckedCase]
     for name in names:
         found = [(one.predictions[name], one.reference) for one in checked]
         hashes = [facts is not None and facts.sha256 == reference.sha256 for facts, reference in found]
-        if sum(hashes):
+        if sum(hashes) == 1:
+            yield f"{name}: 1 prediction is the same file as its reference, byte for byte."
+        elif sum(hashes):
             yield f"{name}: {sum(hashes)} predictions are the same files as their references, byte for byte."
 
 
@@ -89,9 +96,11 @@ def _about_turns(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> 
             one.case.name for one in checked if (facts := one.predictions[name]) is not None and facts.turn is not None
         ]
         if turned:
+            one = len(turned) == 1
             yield (
-                f"{name}: {len(turned)} label maps have the reference's voxels with axes in another order or direction "
-                f"({_shown(turned)}); they were turned, which changes no voxel."
+                f"{name}: {len(turned)} label {'map has' if one else 'maps have'} the reference's voxels with axes in "
+                f"another order or direction ({_shown(turned)}); {'it was' if one else 'they were'} turned, which "
+                "changes no voxel."
             )
 
 

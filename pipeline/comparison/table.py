@@ -11,21 +11,21 @@ from .statistics import ALL_LABELS
 __all__ = ["format_comparison"]
 
 _MAX_COLUMNS = 3
-_MAX_LABELS = 8
+_MAX_SENTENCES = 24
 
 Summary = Mapping[str, Any]
 
 
 def format_comparison(summary: Summary) -> str:
-    """Return what a terminal shows of a comparison: means with intervals, pairs, ranking, notes.
+    """Return what a terminal shows of a comparison: means with intervals, arms, pairs, ranking, notes.
 
     Args:
         summary: the content of ``summary.json``.
     """
     shown = _choose_metrics(summary)
-    parts = ["\n".join(_format_means(summary, shown)), "\n".join(_format_pairs(summary, shown))]
-    parts += ["\n".join(_format_ranking(summary, shown))]
-    parts += ["\n".join(f"note: {note}" for note in summary["notes"])]
+    sections = (_format_means, _format_arms, _format_pairs, _format_ranking)
+    parts = ["\n".join(section(summary, shown)) for section in sections]
+    parts.append("\n".join(f"note: {note}" for note in summary["notes"]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -38,7 +38,8 @@ def _choose_metrics(summary: Summary) -> list[Mapping[str, Any]]:
 
 def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     subjects = len({case["subject"] for case in summary["cases"]})
-    yield f"{len(summary['cases'])} cases of {subjects} subjects; mean [95 % interval over subjects]"
+    cases = _count(len(summary["cases"]), "case")
+    yield f"{cases} of {_count(subjects, 'subject')}; mean [95 % interval over subjects]"
     header = ["label", "set", *(_title(metric) for metric in shown), "missed", "invented"]
     lines = [header]
     labels = [*(name for name, value in summary["labels"].items() if value != 0), ALL_LABELS]
@@ -53,12 +54,29 @@ def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Itera
     yield from _align(lines, left=2)
 
 
+def _format_arms(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    arms = summary.get("arms") or {}
+    if not arms:
+        return
+    yield "arms of several seeds: mean over labels and seeds [95 % interval over subjects and trainings]"
+    lines = [["arm", "seeds", *(_title(metric) for metric in shown)]]
+    for arm, entries in arms.items():
+        cells = [_format_mean(entries[ALL_LABELS].get(metric["name"]), metric) for metric in shown]
+        lines.append([arm, str(len(entries["sets"])), *cells])
+    yield from _align(lines, left=1)
+
+
 def _format_pairs(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     names = [metric["name"] for metric in shown]
-    for pair in summary["paired"]:
-        # One metric label by label, the others over all labels: every sentence is in the summary.
-        if pair["metric"] in names and (pair["label"] == ALL_LABELS or pair["metric"] == names[0]):
-            yield pair["sentence"]
+    pairs = [pair for pair in summary["paired"] if pair["metric"] in names]
+    over_labels = {pair["label"] for pair in pairs} & {ALL_LABELS} or {pair["label"] for pair in pairs}
+    # The first metric label by label, the others over all labels.
+    kept = [pair for pair in pairs if pair["label"] in over_labels or pair["metric"] == names[0]]
+    if len(kept) > _MAX_SENTENCES:
+        kept = [pair for pair in kept if pair["label"] in over_labels]
+    yield from (pair["sentence"] for pair in kept[:_MAX_SENTENCES])
+    if len(kept) < len(summary["paired"]):
+        yield f"summary.json has all {len(summary['paired'])} sentences, of every metric and label."
 
 
 def _format_ranking(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -74,6 +92,10 @@ def _format_ranking(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Ite
                     [f"{one['rank']:g}", one["set"], _format_number(one["mean"], metric), f"{one['first']:.0%}"]
                 )
             yield from _align(lines, left=2)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _title(metric: Mapping[str, Any]) -> str:

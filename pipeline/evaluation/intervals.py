@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,9 +16,11 @@ from .subject_draws import CONFIDENCE, RESAMPLES, Array, SubjectDraws, check_val
 __all__ = [
     "Interval",
     "IntervalMethod",
+    "add_reason",
     "bca_interval",
     "compute_hierarchical_interval",
     "compute_interval",
+    "find_arm_interval",
     "find_interval",
     "find_p",
     "hierarchical_interval",
@@ -38,12 +40,14 @@ class Interval:
         method: ``bca``; ``percentile`` where BCa is undefined; ``constant`` if all draws are equal; ``none``.
         reason: why the method is not ``bca``, or what the interval does not cover; empty otherwise.
         subjects: number of subjects that count.
+        confidence: probability that the interval aims at.
     """
 
     ends: tuple[float, float] | None
     method: IntervalMethod
     reason: str
     subjects: int
+    confidence: float
 
 
 def bca_interval(
@@ -150,8 +154,12 @@ def find_arm_interval(arm: ArmDraws, *, confidence: float = CONFIDENCE) -> Inter
     found = find_interval(arm.mean, arm.drawn, arm.jackknives, subjects=int(arm.counted.sum()), confidence=confidence)
     if arm.without_seed.size or found.ends is None:
         return found
-    missing = "one seed: the interval does not cover the chance of another training"
-    return Interval(found.ends, found.method, f"{missing}; {found.reason}".removesuffix("; "), found.subjects)
+    return add_reason(found, "one seed: the interval does not cover the chance of another training")
+
+
+def add_reason(interval: Interval, reason: str) -> Interval:
+    """Return an interval with a reason in front of its own."""
+    return replace(interval, reason=f"{reason}; {interval.reason}".removesuffix("; "))
 
 
 def find_interval(
@@ -181,11 +189,11 @@ def find_interval(
         raise ValueError(msg)
     if subjects < 2 or np.isnan(estimate):
         reason = "one subject only: no interval" if subjects == 1 else "no value counts: no interval"
-        return Interval(None, "none", reason, subjects)
+        return Interval(None, "none", reason, subjects, confidence)
     drawn = _clean_draws(estimate, drawn, scale)
     if np.ptp(drawn) == 0:
         value = float(drawn[0])
-        return Interval((value, value), "constant", "all draws have the same mean", subjects)
+        return Interval((value, value), "constant", "all draws have the same mean", subjects, confidence)
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     found = _find_correction(estimate, drawn, jackknives)
     if isinstance(found, _Correction):
@@ -193,10 +201,10 @@ def find_interval(
         stretch = 1 - found.acceleration * moved
         if (stretch > 0).all():
             low, high = np.percentile(drawn, 100 * ndtr(found.bias + moved / stretch))
-            return Interval((float(low), float(high)), "bca", "", subjects)
+            return Interval((float(low), float(high)), "bca", "", subjects, confidence)
         found = f"the acceleration {found.acceleration:.3f} is too large"
     low, high = np.percentile(drawn, 100 * tails)
-    return Interval((float(low), float(high)), "percentile", f"BCa is undefined: {found}", subjects)
+    return Interval((float(low), float(high)), "percentile", f"BCa is undefined: {found}", subjects, confidence)
 
 
 def find_p(estimate: float, drawn: Array, jackknives: Sequence[Array], *, scale: float = 0.0) -> float:

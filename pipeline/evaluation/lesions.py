@@ -135,17 +135,21 @@ def _match(
     dice = 2 * common / (expected_sizes[rows] + predicted_sizes[columns])
     able = ious >= smallest * (1 - 1e-12)
     rows, columns, ious, dice = rows[able], columns[able], ious[able], dice[able]
-    pairs = []
+    chosen: list[NDArray[np.intp]] = []
     # Groups of lesions that overlap are small, where a table of all lesions may not fit into memory.
     for group in _group_pairs(rows, columns, len(expected_sizes), width):
+        if len(group) == 1:
+            chosen.append(group)
+            continue
         own_rows, row = np.unique(rows[group], return_inverse=True)
         own_columns, column = np.unique(columns[group], return_inverse=True)
         table = np.zeros((len(own_rows), len(own_columns)))
         numbers = np.full(table.shape, -1)
         table[row, column], numbers[row, column] = ious[group], group
-        chosen = numbers[linear_sum_assignment(table, maximize=True)]
-        pairs += [_Pair(int(rows[k]), int(columns[k]), float(ious[k]), float(dice[k])) for k in chosen[chosen >= 0]]
-    return sorted(pairs)
+        assigned = numbers[linear_sum_assignment(table, maximize=True)]
+        chosen.append(assigned[assigned >= 0])
+    places = np.concatenate(chosen).tolist() if chosen else []
+    return sorted(_Pair(int(rows[k]), int(columns[k]), float(ious[k]), float(dice[k])) for k in places)
 
 
 def _group_pairs(

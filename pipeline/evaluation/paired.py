@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from .arm_draws import ArmDraws, check_arm, choose_draws, draw_arm
 from .detectable import LEVEL, POWER, find_detectable
-from .intervals import Interval, find_interval, find_p
+from .intervals import Interval, add_reason, find_interval, find_p
 from .paired_comparison import Better, ComparisonMethod, PairedComparison
 from .paired_test import paired_differences, paired_test, round_differences
 from .subject_draws import CONFIDENCE, Array, SubjectDraws
@@ -279,7 +279,7 @@ def _describe_difference(arms: tuple[ArmDraws, ArmDraws], confidence: float) -> 
     alone = [name for name, arm in zip(("first", "second"), arms, strict=True) if not arm.without_seed.size]
     if len(alone) == 1 and interval.ends is not None:
         missing = f"one seed in the {alone[0]} arm: the interval does not cover the chance of another training of it"
-        interval = replace(interval, reason=f"{missing}; {interval.reason}".removesuffix("; "))
+        interval = add_reason(interval, missing)
     if interval.ends is None:
         return interval, 1.0, 0.0
     return interval, find_p(difference, drawn, jackknives, scale=scale), float(np.nanstd(drawn))

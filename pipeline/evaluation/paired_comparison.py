@@ -11,6 +11,8 @@ from .intervals import Interval
 
 __all__ = ["Better", "ComparisonMethod", "PairedComparison"]
 
+_MAX_DECIMALS = 6
+
 Better = Literal["higher", "lower", "zero"]
 ComparisonMethod = Literal["exact", "approximate", "hierarchical bootstrap", "none"]
 
@@ -76,6 +78,7 @@ class PairedComparison:
             "difference": _to_json(self.difference),
             "interval": None if self.interval.ends is None else list(self.interval.ends),
             "interval_method": self.interval.method,
+            "interval_reason": self.interval.reason,
             "effect_size": _to_json(self.effect_size),
             "standardised_difference": _to_json(self.standardised_difference),
             "p": self.p,
@@ -125,11 +128,11 @@ class PairedComparison:
         sign = 1 if self.difference > 0 else -1
         amount = show.number(abs(self.difference))
         if self.difference == 0 or (self.effect_size > 0) != (self.difference > 0):
-            by_ranks, other = (second, first) if (self.effect_size > 0) == higher else (first, second)
+            by_ranks = second if (self.effect_size > 0) == higher else first
+            by_mean = f"its mean is better with {winner}, by {amount}" if self.difference else "the means are equal"
             return (
-                f"Mixed: {title} is better in most {noun} with {by_ranks} (rank-biserial {self.effect_size:+.2f}, "
-                f"{self._say_p()}), but its mean is better with {other}, by {amount} ({show.interval(sign)}; "
-                f"{self.pairs} {noun})."
+                f"Mixed: by ranks {title} is better with {by_ranks} (rank-biserial {self.effect_size:+.2f}; "
+                f"{self._say_p()}), but {by_mean} ({show.interval(sign)}; {self.pairs} {noun})."
             )
         rule = {"higher": "", "lower": "lower is better; ", "zero": "nearer to zero is better; "}[self.better]
         text = (
@@ -148,12 +151,14 @@ class PairedComparison:
 
     def _say_detectable(self, noun: str, show: _Numbers) -> str:
         if self.detectable is not None:
-            return f"This many {noun} could have shown {show.number(self.detectable)}."
+            trainings = " and trainings" if self.method == "hierarchical bootstrap" else ""
+            return f"This many {noun}{trainings} could have shown {show.number(self.detectable)}."
         level = self.level / self.family
+        words = [_drop_zero(f"{value:.2g}") for value in (level, self.level)]
         if self.greater + self.less >= min_pairs(level):
             return ""
-        over = f" ({self.level:g} over {self.family} labels)" if self.family > 1 else ""
-        return f"{self.greater + self.less} {noun} that differ are too few to reach p = {level:.2g}{over}."
+        over = f" ({words[1]} over {self.family} labels)" if self.family > 1 else ""
+        return f"{self.greater + self.less} {noun} that differ are too few to reach p = {words[0]}{over}."
 
 
 class _Numbers:
@@ -161,11 +166,13 @@ class _Numbers:
 
     def __init__(self, comparison: PairedComparison, unit: str) -> None:
         self._ends = comparison.interval.ends
+        self._percent = 100 * comparison.interval.confidence
         self._unit = "" if unit in ("", "1") else f" {unit}"
         width = self._ends[1] - self._ends[0] if self._ends else 0.0
-        sizes = [size for size in (width, comparison.detectable or 0.0, abs(comparison.difference)) if size > 0]
-        size = min(sizes[:2]) if sizes else 1.0
-        self._decimals = min(max(1 - math.floor(math.log10(size)), 0), 6)
+        sizes = [size for size in (width, comparison.detectable or 0.0) if size > 0]
+        sizes = sizes or [abs(value) / 10 for value in (comparison.difference, *comparison.means) if abs(value) > 0]
+        # Two digits of what is uncertain, and without an interval three of the number.
+        self._decimals = min(max(1 - math.floor(math.log10(min(sizes, default=0.1))), 0), _MAX_DECIMALS)
 
     def number(self, value: float) -> str:
         """Return a number with its unit; numbers without unit have no zero before the point."""
@@ -182,7 +189,7 @@ class _Numbers:
         if self._ends is None:
             return "no interval"
         low, high = sorted(sign * end for end in self._ends)
-        return f"95 % interval {self.number(low).removesuffix(self._unit)} to {self.number(high)}"
+        return f"{self._percent:g} % interval {self.number(low).removesuffix(self._unit)} to {self.number(high)}"
 
 
 def _format_p(p: float) -> str:

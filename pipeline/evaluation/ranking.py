@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from .arm_draws import check_arm, choose_draws, draw_arm
 from .paired_comparison import Better
-from .paired_test import round_differences
 from .subject_draws import CONFIDENCE, RESAMPLES, Array, SubjectDraws
 
 __all__ = ["Ranking", "rank_arms", "rank_sets"]
+
+_EQUAL = 1e-9  # means that differ by less are equal, as in `paired_test`
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,7 @@ def rank_arms(
 
 
 def _rank(means: Array, better: Better) -> NDArray[np.int64]:
-    """Return the ranks of each row, (rows, sets). A set without value is last."""
-    worst_last = -means if better == "higher" else means
-    ranks: NDArray[np.int64] = rankdata(
-        np.nan_to_num(round_differences(worst_last), nan=np.inf), method="min", axis=1
-    ).astype(np.int64)
+    """Return the ranks of each row, (rows, sets): 1 plus the number of better sets. A set without value is last."""
+    losses = np.nan_to_num(-means if better == "higher" else means, nan=np.inf)
+    ranks: NDArray[np.int64] = 1 + (losses[:, None, :] < losses[:, :, None] - _EQUAL).sum(axis=2)
     return ranks

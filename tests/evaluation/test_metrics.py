@@ -8,7 +8,8 @@ import torch
 from monai.data import MetaTensor
 from scipy.spatial.distance import cdist
 
-from pipeline.evaluation import metrics
+from pipeline.evaluation.label_pair import LabelPair
+from pipeline.evaluation.metric_names import ALL_METRICS
 from pipeline.evaluation.metrics import METRICS, measure_case, measure_dice
 from pipeline.evaluation.summary import summarise
 
@@ -104,12 +105,21 @@ def test_two_dimensions_give_areas_and_agree_with_brute_force():
 def test_cropping_changes_nothing(monkeypatch, seed, shape):
     prediction, reference = blobs(seed, shape), blobs(seed + 10, shape)
     prediction[0] = 1
-    options = {"spacing": (0.7, 1.0, 3.0)[: len(shape)], "labels": LABELS}
+    options = {"spacing": (0.7, 1.0, 3.0)[: len(shape)], "labels": LABELS, "metrics": tuple(ALL_METRICS)}
     cropped = measure_case(prediction, reference, **options)
-    boxes = []
-    monkeypatch.setattr(metrics, "_joint_box", lambda *pair: boxes.append(pair) or (slice(None),) * len(shape))
-    assert measure_case(prediction, reference, **options) == cropped
-    assert len(boxes) == 2
+    values = []
+
+    def whole(pair, value):
+        values.append(value)
+        return pair.predicted == value, pair.expected == value
+
+    monkeypatch.setattr(LabelPair, "crop", whole)
+    for row, other in zip(measure_case(prediction, reference, **options), cropped, strict=True):
+        words = {"label", "size_unit", "outcome"}
+        assert {key: row[key] for key in words} == {key: other[key] for key in words}
+        numbers = row.keys() - words
+        assert [row[key] for key in numbers] == pytest.approx([other[key] for key in numbers], rel=1e-12)
+    assert values == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -137,26 +147,98 @@ def test_each_outcome_has_its_scores(in_reference, in_prediction, outcome, score
     assert row["prediction_size"] == pytest.approx(in_prediction * 8 * 0.5 / 1000)
 
 
-def test_missing_more_cases_never_improves_a_mean():
-    cases = [(blobs(seed), blobs(seed + 20)) for seed in range(5)]
-    # The worst prediction that still finds something: one voxel in the corner farthest from everything.
-    cases.append((cube((18, 20, 16), (17, 19, 15), 1), cube((18, 20, 16), (0, 0, 0), 1)))
+def worst_predictions(reference):
+    """Predictions that find something and are as bad as can be: far away, much too large, one voxel, all but it."""
+    far = np.zeros_like(reference)
+    far[tuple(n - 1 for n in reference.shape)] = 1
+    return [far, np.ones_like(reference), cube(reference.shape, (0, 0, 0), 1), np.where(reference == 1, 0, 1)]
 
-    options = {"spacing": (1, 1, 2), "labels": {"anterior": 1, "posterior": 2}}
+
+def improves(metric, before, after):
+    """Whether a mean is better than another one, in the metric's own direction; rounding is not."""
+    gain = after - before if metric.better == "higher" else before - after
+    return gain > 1e-9 * max(abs(before), 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_missing_more_cases_never_improves_a_mean(seed):
+    cases = [(blobs(10 * seed + k), blobs(10 * seed + k + 5)) for k in range(3)]
+    corner = cube((18, 20, 16), (0, 0, 0), 2)
+    cases += [(prediction, corner) for prediction in worst_predictions(corner)]
+    options = {"spacing": (1, 1, 2), "labels": {"anterior": 1, "posterior": 2}, "metrics": tuple(ALL_METRICS)}
     shown = [measure_case(prediction, reference, **options) for prediction, reference in cases]
     hidden = [measure_case(np.zeros_like(reference), reference, **options) for _, reference in cases]
 
     def means(missed):
         rows = [row for number in range(len(cases)) for row in (hidden if number in missed else shown)[number]]
-        return {metric: summarise(rows)["labels"]["anterior"][metric]["mean"] for metric in METRICS}
+        entry = summarise(rows)["labels"]["anterior"]
+        return {name: entry[name]["mean"] for name in ALL_METRICS}
 
     for missed in itertools.chain.from_iterable(itertools.combinations(range(len(cases)), k) for k in range(3)):
         before = means(missed)
         for further in set(range(len(cases))) - set(missed):
             after = means((*missed, further))
-            assert after["dice"] <= before["dice"]
-            assert after["nsd"] <= before["nsd"]
+            better = [name for name, metric in ALL_METRICS.items() if improves(metric, before[name], after[name])]
+            assert better == []
+            # The lengths are worse than any that can be measured, not only as bad.
             assert after["hd95_mm"] > before["hd95_mm"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_inventing_a_structure_never_improves_a_mean(seed):
+    options = {"spacing": (1, 1, 2), "labels": {"anterior": 1}, "metrics": tuple(ALL_METRICS)}
+    prediction, reference = (np.where(blobs(seed + k) == 1, 1, 0) for k in (0, 20))
+    empty = np.zeros_like(reference)
+    found = [measure_case(prediction, reference, **options)[0], measure_case(empty, empty, **options)[0]]
+    for invented in (cube(reference.shape, (3, 3, 3), 1), reference):
+        rows = [found[0], measure_case(invented, empty, **options)[0]]
+        before, after = (summarise(each)["overall"] for each in (found, rows))
+        assert [m for m, x in ALL_METRICS.items() if improves(x, before[m]["mean"], after[m]["mean"])] == []
+
+
+def test_a_row_has_the_columns_of_the_table_in_their_order():
+    prediction, reference = blobs(1), blobs(2)
+    (row, _) = measure_case(prediction, reference, spacing=(1, 1, 1), labels=LABELS)
+    always = [name for name, metric in ALL_METRICS.items() if not metric.optional]
+    assert list(row) == ["label", *always, "reference_size", "prediction_size", "size_unit", "outcome"]
+    (some, _) = measure_case(
+        prediction, reference, spacing=(1, 1, 1), labels=LABELS, metrics=["nsd_area", "cldice", "dice"]
+    )
+    assert list(some)[:4] == ["label", "dice", "nsd_area", "cldice"]
+    assert (some["dice"], some["nsd_area"]) == (row["dice"], row["nsd_area"])
+
+
+def test_each_label_has_its_own_tolerance():
+    # Two cubes of 5 voxels moved by 2: with a tolerance of 2 mm all of the boundary is correct, with 1 mm not.
+    reference = cube((20, 12, 12), (2, 3, 3), 5) + cube((20, 12, 12), (11, 3, 3), 5, 2)
+    prediction = np.roll(reference, 2, axis=1)
+    options = {"spacing": (1, 1, 1), "labels": LABELS}
+    first, second = measure_case(
+        prediction, reference, tolerance_mm={"anterior": 2, "posterior": 1, "other": 9}, **options
+    )
+    assert (first["nsd"], first["nsd_area"]) == (1, 1)
+    assert second["nsd"] < 0.9
+    (_, alone) = measure_case(prediction, reference, tolerance_mm=1, **options)
+    assert second == alone
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_overlaps_and_volumes_agree_with_simpleitk(seed):
+    prediction, reference = blobs(2 * seed), blobs(2 * seed + 1)
+    overlap = sitk.LabelOverlapMeasuresImageFilter()
+    overlap.Execute(*(sitk.GetImageFromArray(each) for each in (prediction, reference)))
+    rows = measure_case(prediction, reference, spacing=(0.7, 1, 3), labels=LABELS)
+    for row, value in zip(rows, (1, 2), strict=True):
+        expected = {
+            "dice": overlap.GetDiceCoefficient(value),
+            "iou": overlap.GetJaccardCoefficient(value),
+            "sensitivity": 1 - overlap.GetFalseNegativeError(value),
+            "precision": 1 - overlap.GetFalseDiscoveryRate(value),
+            "volume_difference_percent": 100 * overlap.GetVolumeSimilarity(value),
+        }
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+        difference = int((prediction == value).sum()) - int((reference == value).sum())
+        assert row["volume_difference"] == pytest.approx(difference * 2.1 / 1000)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +276,12 @@ GOOD = np.zeros((4, 4, 4), dtype=np.int64)
         ({"labels": {"background": 0}}, ["background", "above 0"]),
         ({"labels": {"odd": -1, "one": 1}}, ["odd", "0 and above"]),
         ({"tolerance_mm": -1.0}, ["tolerance_mm", "-1.0"]),
+        ({"tolerance_mm": {"anterior": 1.0}}, ["tolerance_mm", "posterior"]),
+        ({"tolerance_mm": {"anterior": 1.0, "posterior": math.nan}}, ["tolerance_mm", "nan"]),
+        ({"metrics": ["dice", "hd96_mm"]}, ["hd96_mm", "hd95_mm"]),
+        ({"affine": np.eye(3)}, ["affine", "(3, 3)"]),
+        ({"affine": np.zeros((4, 4))}, ["affine", "without length"]),
+        ({"prediction": GOOD[:0], "reference": GOOD[:0]}, ["prediction", "(0, 4, 4)"]),
     ],
 )
 def test_wrong_input_is_named(change, words):

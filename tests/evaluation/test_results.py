@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from pipeline.evaluation.metric_names import ALL_METRICS, METRICS
 from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.results import build_report, format_rows, name_rows, write_results
 
@@ -45,7 +46,14 @@ def test_label_maps_from_anywhere_give_the_files_of_an_evaluation(tmp_path):
     assert report["provenance"] == {"by": "hand"}
     assert report["labels"]["organ"]["dice"]["mean"] == pytest.approx(0.9)
     assert report["labels"]["lesion"]["dice"]["mean"] == 0
-    assert report["units"] == {"dice": "1", "hd95_mm": "mm", "nsd": "1", "size": ["mm2"]}
+    assert report["units"].keys() == {*(name for name, metric in ALL_METRICS.items() if not metric.optional), "size"}
+    assert {key: report["units"][key] for key in ("dice", "hd95_mm", "nsd", "volume_difference", "size")} == {
+        "dice": "1",
+        "hd95_mm": "mm",
+        "nsd": "1",
+        "volume_difference": "mm2",
+        "size": ["mm2"],
+    }
 
 
 def test_rows_are_sorted_by_the_name_of_their_case_and_keep_the_order_of_labels():
@@ -59,10 +67,19 @@ def test_rows_are_sorted_by_the_name_of_their_case_and_keep_the_order_of_labels(
 
 def test_numbers_have_six_decimals_and_names_with_commas_are_quoted():
     row = {"case": "a, b", **MEASURED["out/ape_seg.nii.gz"][0], "dice": 1 / 3, "hd95_mm": math.nan}
-    assert format_rows([row]).splitlines() == [
-        "case,label,dice,hd95_mm,nsd,reference_size,prediction_size,size_unit,outcome",
+    first = ["case", "label", "dice", "hd95_mm", "nsd", "reference_size", "prediction_size", "size_unit", "outcome"]
+    assert format_rows([{key: row[key] for key in first}]).splitlines() == [
+        ",".join(first),
         '"a, b",organ,0.333333,nan,1.000000,1.000000,1.000000,mm2,found',
     ]
+
+
+def test_further_metrics_follow_the_first_columns():
+    head, line = format_rows([{"case": "a", **MEASURED["out/ape_seg.nii.gz"][0]}]).splitlines()
+    first = "case,label,dice,hd95_mm,nsd,reference_size,prediction_size,size_unit,outcome"
+    others = [name for name, metric in ALL_METRICS.items() if not metric.optional and name not in METRICS]
+    assert head == ",".join([first, *others])
+    assert len(line.split(",")) == len(head.split(","))
 
 
 def test_no_case_is_a_report_of_no_case():

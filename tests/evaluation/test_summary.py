@@ -46,6 +46,22 @@ def test_summary_of_no_rows_is_empty_and_json_safe():
     assert json.loads(json.dumps(summarise([]), allow_nan=False))["overall"]["dice"]["mean"] is None
 
 
+def test_a_metric_with_a_sign_is_averaged_without_it_and_has_a_bias():
+    values = [("a", 3.0, "found"), ("b", -1.0, "found"), ("c", -50.0, "missed"), ("d", math.nan, "absent")]
+    rows = [
+        {"case": case, "label": "big", "volume_difference": value, "outcome": outcome}
+        for case, value, outcome in values
+    ]
+    rows.append({"case": "a", "label": "small", "volume_difference": -2.0, "outcome": "found"})
+    summary = summarise(rows)
+    big, overall = summary["labels"]["big"]["volume_difference"], summary["overall"]["volume_difference"]
+    assert (big["mean"], big["median"], big["max"]) == (18.0, 3.0, 50.0)
+    # The bias is that of the cases where both have the label: 3 and -1.
+    assert big["bias"] == 1.0
+    assert (overall["mean"], overall["bias"]) == (10.0, -0.5)
+    assert "dice" not in summary["overall"]
+
+
 def test_the_table_has_a_line_per_label_and_their_mean():
     rows = [
         row("a", "big", [0.9, 2.0, 0.8]),

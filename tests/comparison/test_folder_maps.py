@@ -1,0 +1,69 @@
+import pytest
+
+from pipeline.comparison.folder_maps import exact_name, list_label_maps, own_name, plain_name
+from pipeline.data.errors import InputError
+
+
+def listed(folder):
+    return [path.name for path in list_label_maps(folder)[0]]
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stem", "exact", "own", "plain"),
+    [
+        ("case_1", "case_1", "case_1", "case_1"),
+        ("case_1_0000", "case_1", "case_1", "case_1"),
+        ("case_1_seg", "case_1_seg", "case_1", "case_1"),
+        ("case_1_0000_seg", "case_1_0000_seg", "case_1", "case_1"),
+        ("case.seg", "case.seg", "case", "case"),
+        ("case_label", "case_label", "case_label", "case"),
+        ("sub-1_dseg", "sub-1_dseg", "sub-1_dseg", "sub-1"),
+        ("_seg", "_seg", "_seg", "_seg"),
+    ],
+)
+def test_names_without_what_programs_add(stem, exact, own, plain):
+    assert (exact_name(stem), own_name(stem), plain_name(stem)) == (exact, own, plain)
+
+
+def test_label_maps_come_in_natural_order_without_other_files(tmp_path):
+    touch(
+        tmp_path, "c10.nii.gz", "c2.nii.gz", "c3.nrrd", ".hidden.nii.gz", "report.json", "labels.txt", "c2_preview.png"
+    )
+    assert listed(tmp_path) == ["c2.nii.gz", "c3.nrrd", "c10.nii.gz"]
+
+
+def test_other_outputs_of_predict_and_scans_next_to_predictions_are_no_label_maps(tmp_path):
+    touch(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_prob.nii.gz", "a_entropy.nii.gz", "b_0000.nii.gz", "b_seg.nii.gz")
+    files, notes = list_label_maps(tmp_path)
+    assert [path.name for path in files] == ["a_seg.nii.gz", "b_seg.nii.gz"]
+    assert notes == [
+        f"{tmp_path}: a.nii.gz and 1 more left out: next to a file _seg with the same name they are scans."
+    ]
+
+
+def test_a_name_that_only_looks_like_an_output_is_a_label_map(tmp_path):
+    touch(tmp_path, "a_prob.nii.gz", "b.nii.gz")
+    assert listed(tmp_path) == ["a_prob.nii.gz", "b.nii.gz"]
+
+
+def test_pictures_count_only_without_volumes(tmp_path):
+    touch(tmp_path, "1.png", "2.png")
+    assert listed(tmp_path) == ["1.png", "2.png"]
+    touch(tmp_path, "3.nii")
+    assert listed(tmp_path) == ["3.nii"]
+
+
+def test_a_folder_without_label_maps_is_refused_and_a_folder_below_named(tmp_path):
+    with pytest.raises(InputError, match="found an empty folder"):
+        list_label_maps(tmp_path)
+    (tmp_path / "labelsTr").mkdir()
+    touch(tmp_path / "labelsTr", "a.nii.gz")
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(InputError, match=r"contains labelsTr/, notes.txt; .* such as .*labelsTr"):
+        list_label_maps(tmp_path)
