@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labelmaps.palette import hex_colour
+from ..labelmaps.palette import UNDECLARED_COLOUR, hex_colour
 from ..labelmaps.views import PLANES, find_grey_window, find_plane, make_slice_view, to_grey_pixels
 from .report_slices import choose_slices
 from .report_volumes import REFERENCE, CaseVolumes, list_values
@@ -24,6 +24,8 @@ _LEVELS = (256, 64, 32)  # of grey, from best to smallest
 _FACTORS = (1, 2, 3, 4, 6, 8, 12, 16)  # voxels that become one, along each axis
 _MAX_VOXELS = 6_000_000  # of a packed grid: a phone's memory
 _MAX_VALUES = 255
+_GZIP = 31  # zlib's number for gzip with its largest window
+_GUESS = 0.7  # share of the entropy that gzip may need: an attempt that would not fit even so is not made
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Pack:
 
     Attributes:
         text: base64 of gzip of the blocks, one after the other. A block is a NIfTI header (352 bytes) and its voxels
-            (uint8). The first is the scan; then the first label map; then every other label map, as its difference (by
-            exclusive or) from the first, which is small; then the uncertainty.
+            (uint8). The first is a label map; then every other label map, as its difference (by exclusive or) from the
+            first, which is small; then the uncertainty; then the scan.
         blocks: for each block its title, its kind (``scan``, ``labels``, ``entropy``), its number of bytes, and the
             number of its set (-1 for the reference, -2 for none).
         colours: colour of each label, in the order of their numbers from 1 in the packed label maps.
@@ -70,21 +72,35 @@ def pack_volumes(found: CaseVolumes, sets: Sequence[str], *, max_bytes: int) -> 
     fitting = [factor for factor in _FACTORS if factor == 1 or factor <= min(shape)]
     factors = [factor for factor in fitting if np.prod(shape) / factor**3 <= _MAX_VOXELS]
     for coarse in factors:
-        labels = _pack_maps(found, keys, values, coarse)
-        rest = room - len(gzip.compress(b"".join(labels), 6, mtime=0))
-        if rest <= 0:
+        first = [*_pack_maps(found, keys, values, coarse), *_pack_entropy(found, coarse)]
+        # The label maps are compressed once for all attempts with the scan.
+        begun = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+        start = begun.compress(b"".join(first))
+        if (used := len(start + begun.copy().flush())) >= room:
             continue
-        for factor in factors:
-            for levels in _LEVELS:
-                parts = [_pack_scan(found, factor, levels), *labels, *_pack_entropy(found, max(coarse, factor))]
-                packed = gzip.compress(b"".join(parts), 9, mtime=0)
-                if len(packed) <= room:
-                    blocks = _list_blocks(parts, keys, sets, found)
-                    note = _describe(factor, coarse, levels)
-                    colours = [hex_colour(value) if value > 0 else "#FF00FF" for value in values]
-                    middle = _find_middle(found, shape)
-                    return Pack(base64.b64encode(packed).decode(), blocks, colours, values, middle, note)
+        for factor, levels in ((factor, levels) for factor in factors for levels in _LEVELS):
+            scan = _pack_scan(found, factor, levels)
+            if used + _GUESS * _count_bits(scan) / 8 > room:
+                continue
+            attempt = begun.copy()
+            packed = start + attempt.compress(scan) + attempt.flush()
+            if len(packed) <= room:
+                return Pack(
+                    text=base64.b64encode(packed).decode(),
+                    blocks=_list_blocks([*first, scan], keys, sets, found),
+                    colours=[hex_colour(value) if value > 0 else UNDECLARED_COLOUR for value in values],
+                    values=values,
+                    middle=_find_middle(found, shape),
+                    note=_describe(factor, coarse, levels),
+                )
     return None
+
+
+def _count_bits(block: bytes) -> float:
+    """Return the bits that a code without context needs for a block: the entropy of its bytes, times their number."""
+    counts = np.bincount(np.frombuffer(block, np.uint8))
+    used = counts[counts > 0].astype(np.float64)
+    return float((used * np.log2(len(block) / used)).sum())
 
 
 def _find_middle(found: CaseVolumes, shape: Sequence[int]) -> list[float]:
@@ -98,10 +114,10 @@ def _find_middle(found: CaseVolumes, shape: Sequence[int]) -> list[float]:
 def _list_blocks(
     parts: Sequence[bytes], keys: Sequence[str], sets: Sequence[str], found: CaseVolumes
 ) -> list[tuple[str, str, int, int]]:
-    titles = [("scan", "scan", -2)]
     numbers: Mapping[str, int] = {name: number for number, name in enumerate(sets)}
-    titles += [(key or "reference", "labels", numbers.get(key, -1)) for key in keys]
+    titles = [(key or "reference", "labels", numbers.get(key, -1)) for key in keys]
     titles += [("uncertainty", "entropy", -2)] * (found.entropy is not None)
+    titles += [("scan", "scan", -2)]
     return [(title, kind, len(part), number) for (title, kind, number), part in zip(titles, parts, strict=True)]
 
 

@@ -48,7 +48,9 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
     """
     sets = [str(one.get("name", "")) for one in summary.get("sets") or ()]
     given = [
-        Metric(str(one["name"]), str(one.get("title") or one["name"]), str(one.get("unit") or ""), one.get("better"))
+        Metric(
+            str(one["name"]), str(one.get("title") or one["name"]), _unit(one.get("unit")), str(one.get("better") or "")
+        )
         for one in summary.get("metrics") or ()
     ]
     scores, metrics = read_scores(folder, given, default=sets[0] if sets else folder.absolute().name)
@@ -189,3 +191,8 @@ def _no_case(folder: Path) -> InputError:
     return InputError(
         folder, found="no case", expected="at least one compared case", remedy="compare folders that share case names"
     )
+
+
+def _unit(unit: object) -> str:
+    """Return a unit as it is written; empty for a ratio, whose unit is 1."""
+    return "" if unit in (None, "1", "") else str(unit)

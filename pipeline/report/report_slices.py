@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.measure import approximate_polygon, find_contours
+from skimage.measure import find_contours
 
 from ..labelmaps.palette import hex_colour
 from ..labelmaps.views import (
@@ -31,7 +31,6 @@ __all__ = ["Outline", "PlanePicture", "choose_slices", "encode_grey", "make_plan
 MAX_SIDE = 320  # pixels of a picture's longer side
 MAX_BYTES = 14_000  # of one picture
 _QUALITIES = (80, 65, 50, 35, 20)
-_SMOOTH = 0.15  # pixels: how far a simplified outline may be from the exact one
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Outline:
         layer: number of the set of predictions from 0; -1 for the reference.
         value: the label's value.
         colour: such as ``#E69F00``.
-        path: the ``d`` of an SVG path, in pixels of the picture from its top left.
+        path: the ``d`` of an SVG path, in half pixels of the slice from its top left.
     """
 
     layer: int
@@ -162,10 +161,14 @@ def _trace(mask: NDArray[np.bool_]) -> str:
     """Return the outline of a mask (rows, columns) as an SVG path, half way between voxels inside and outside."""
     pieces = []
     for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-        points = approximate_polygon(contour, _SMOOTH)
-        # Of the padded array: pixel 1 has its middle at 0.5.
-        steps = [f"{column - 0.5:.1f} {row - 0.5:.1f}".replace(".0", "") for row, column in points]
-        pieces.append(f"M{'L'.join(steps[:-1])}Z")
+        # Its corners are half way between voxels. In the padded array pixel 1 has its middle at 0.5.
+        corners = np.rint(2 * contour[:-1] - 1).astype(int)
+        steps = np.roll(corners, -1, axis=0) - corners
+        turns = (steps != np.roll(steps, 1, axis=0)).any(axis=1)
+        kept = corners[turns]
+        moves = np.diff(kept, axis=0)
+        line = " ".join(f"{across} {down}" for down, across in moves.tolist())
+        pieces.append(f"M{kept[0, 1]} {kept[0, 0]}l{line}z")
     return "".join(pieces)
 
 
