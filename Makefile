@@ -1,4 +1,4 @@
-# make demo    trains, evaluates and segments on the built-in sample, and lists the results
+# make demo    plans, trains and measures a bundle for the built-in sample, segments scans, and ends with the page of results
 # make test    runs the tests
 # make smoke   runs a few quick tests of every room
 # Each first makes the environment in .venv.
@@ -46,28 +46,25 @@ viewer: env
 
 DEMO := demo
 ARTEFACT := build/artefact
-RUN := $(BIN)/python -W ignore -m monai.bundle run
-CONFIGS := bundles/synthetic_shapes/configs
 
 demo: env
 	rm -rf $(DEMO)
 	$(BIN)/lightskip sample $(DEMO)/data
-	$(RUN) training --config_file $(CONFIGS)/train.json --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/run
-	$(RUN) evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
-	  --dataset_dir $(DEMO)/data --checkpoint $(DEMO)/run/model.pt --output_dir $(DEMO)/evaluation
-	$(BIN)/lightskip predict bundles/synthetic_shapes $(DEMO)/data/imagesTs -o $(DEMO)/predictions \
-	  --checkpoint $(DEMO)/run/model.pt --statistics --preview
-	$(BIN)/lightskip curve $(DEMO)/run/history.csv -o $(DEMO)/curve.png
+	$(BIN)/lightskip fit $(DEMO)/data -o $(DEMO)/run --hours 0.05
+	$(BIN)/lightskip predict $(DEMO)/run/bundle $(DEMO)/data/imagesTs -o $(DEMO)/predictions --statistics --preview
+	$(BIN)/lightskip curve $(DEMO)/run/bundle/runs/fold_0/history.csv -o $(DEMO)/curve.png
 	$(BIN)/lightskip picture $(DEMO)/data/imagesTs/scan_000.nii.gz -o $(DEMO)/scan_000.png \
 	  --labels "prediction=$(DEMO)/predictions/scan_000_seg.nii.gz" "truth=$(DEMO)/data/labelsTs/scan_000.nii.gz" \
 	  --names ellipsoid shell tube
 	@echo
 	@echo "Done. In $(DEMO)/:"
-	@echo "  run/model.pt, run/history.csv, curve.png    the trained network and its curves"
-	@echo "  evaluation/cases.csv, summary.json          Dice, HD95 and NSD of every case, and their summary"
-	@echo "  predictions/*_seg.nii.gz, *_preview.png     label maps, each in its scan's grid, and pictures"
+	@echo "  run/check/check.html                        what the check of the dataset found"
+	@echo "  run/bundle/                                 the bundle: plan, configs, trained network, evaluation, label maps"
+	@echo "  predictions/*_seg.nii.gz, *_preview.png     label maps of other scans, each in its scan's grid, and pictures"
 	@echo "  predictions/statistics.csv, report.json     volumes, surfaces, intensities; settings and times"
-	@echo "  scan_000.png                                a prediction next to the truth"
+	@echo "  curve.png, scan_000.png                     the training's curve, a prediction next to the truth"
+	@echo
+	@echo "The page to look at: $(abspath $(DEMO))/run/report.html"
 
 # Tests run side by side, one process per core and one thread per process. JOBS=1 runs them in one process.
 JOBS ?= auto

@@ -15,7 +15,10 @@ FOLDS = 3
 
 
 class FakeVerbs:
-    """Leaves the files that the verbs leave, and remembers the verbs. `stop_at` interrupts the step with this number."""
+    """Leaves the files that the verbs leave, and remembers their words.
+
+    `stop_at` is the number of the step that is interrupted, `fail_at` of the one that fails.
+    """
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -24,6 +27,7 @@ class FakeVerbs:
         self.fail_at: int | None = None
 
     def __call__(self, words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
+        assert len(locks) <= 1
         self.calls.append(list(words))
         if self.fail_at == len(self.calls):
             return 2

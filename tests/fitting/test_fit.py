@@ -157,7 +157,7 @@ def test_an_option_may_be_corrected_before_its_step(start: Start) -> None:
 
 
 def test_a_fold_that_does_not_exist(start: Start) -> None:
-    with pytest.raises(InputError, match="found 3; expected one of the folds in run/datalist.json: 0, 1, 2; or all"):
+    with pytest.raises(InputError, match=r"found 3; expected one of the folds in run/datalist\.json: 0, 1, 2; or all"):
         start(folds="3")
 
 
