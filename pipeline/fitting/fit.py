@@ -52,8 +52,7 @@ class _Run:
     def _run_step(self, step: Step, place: str) -> int:
         command = as_text(["lightskip", *step.words])
         self.say(f"{place} {command if step.words else _describe(step)}")
-        if self.ran.isdisjoint(step.needs) and step.kind in ("plan", "train") and step.is_there:
-            # A plan that is there is not made again: it may have been edited, or the start ended behind it.
+        if self._has_ended(step, command):
             self.state.add(step, command, 0.0, done=True)
             return 0
         self.ran.add(step.name)
@@ -69,6 +68,16 @@ class _Run:
         finally:
             self.state.add(step, command, time.monotonic() - start, done=done)
         return 0 if done else status
+
+    def _has_ended(self, step: Step, command: str) -> bool:
+        """Return whether a plan or a training came to its end in an earlier start that was killed right behind it."""
+        earlier = self.state.steps.get(step.name, {}).get("command", "")
+        is_same = _without_resume(earlier) == _without_resume(command)
+        return step.kind in ("plan", "train") and is_same and self.ran.isdisjoint(step.needs) and step.is_there
+
+
+def _without_resume(command: str) -> str:
+    return command.removesuffix(" --resume")
 
 
 def fit(options: FitOptions, *, say: Say, runner: Runner = run_verb) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
 from ..data.errors import InputError
 
@@ -95,7 +96,7 @@ def check_options(options: FitOptions) -> None:
     """Refuse what no step has to run for.
 
     Raises:
-        InputError: there is no dataset, or the hours, the memory or the folds are out of range.
+        InputError: there is no dataset, or the hours, the memory, the folds or the tracking cannot be used.
     """
     if options.source is None and "images" not in options.passed:
         raise InputError(
@@ -107,6 +108,8 @@ def check_options(options: FitOptions) -> None:
     check_hours(options.hours)
     if "memory" in options.passed:
         parse_memory(options.passed["memory"])
+    if "tracking" in options.passed:
+        require_tracker(options.passed["tracking"])
     if options.folds != ALL_FOLDS and not options.folds.isdecimal():
         raise InputError(
             "--folds",

@@ -80,6 +80,16 @@ def test_an_interrupted_training_is_resumed(start: Start) -> None:
     assert start().calls[0] == ["train", "run/bundle", "--fold", "0", "--resume"]
 
 
+def test_a_start_that_was_killed_right_behind_a_step(start: Start) -> None:
+    start()
+    state = json.loads(Path("run/fit.json").read_text())
+    for name in ("plan", "train fold 0", "evaluate fold 0", "compare", "report"):
+        state["steps"][name]["done"] = False
+    Path("run/fit.json").write_text(json.dumps(state))
+    # The plan and the finished training are taken as they are.
+    assert start().kinds == ["evaluate", "compare", "report"]
+
+
 def test_the_seconds_of_a_step_add_up_over_starts(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 1000, 5))  # every look at the clock is 5 seconds later
     monkeypatch.setattr("pipeline.fitting.fit.time.monotonic", lambda: next(now))
@@ -169,6 +179,7 @@ def test_a_fold_that_does_not_exist(start: Start) -> None:
         ({"hours": 1e5}, "--hours: found 100000;"),
         ({"passed": {"memory": "3"}}, "--memory: found 3;"),
         ({"folds": "some"}, "--folds: found some;"),
+        ({"passed": {"tracking": "wandb"}}, "--tracking: found wandb;"),
         ({"source": None}, "found no dataset"),
     ],
 )
