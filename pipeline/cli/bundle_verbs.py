@@ -28,6 +28,7 @@ common settings:
   --dataset_dir DIR     the dataset (default: the datalist's)
   --training NAME       which training: a folder in BUNDLE/runs, or a path; measured on its own fold
   --checkpoint FILE     weights, instead of a training's
+  --part test           the datalist's test cases with label maps, instead of the fold's cases
 """
 _ALL_SETTINGS = """\
   --dry-run             print the command of MONAI's runner and exit

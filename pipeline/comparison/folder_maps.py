@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from ..data.errors import InputError
 from ..data.images.endings import format_name, is_nifti, is_picture, is_volume, scan_name
 from ..data.images.files import image_files, natural_order
 
-__all__ = ["exact_name", "list_label_maps", "own_name", "plain_name"]
+__all__ = ["exact_name", "find_scans", "list_label_maps", "own_name", "plain_name"]
 
+_REPORT = "report.json"  # of `lightskip predict`
 _OWN_ENDINGS = ("_seg", ".seg")
 # Further outputs of `lightskip predict` for a scan.
 _OTHER_OUTPUTS = ("_prob", "_entropy", "_preview")
@@ -30,8 +32,7 @@ def list_label_maps(folder: Path) -> tuple[list[Path], list[str]]:
     """
     files = image_files(folder)
     volumes = [path for path in files if is_nifti(path) or is_volume(path)]
-    dicom = [path for path in files if format_name(path) == "dicom" and scan_name(path).endswith("_seg")]
-    kept = volumes or dicom or [path for path in files if is_picture(path)]
+    kept = volumes or [path for path in files if is_picture(path)]
     stems = {scan_name(path) for path in kept}
     predicted = {own_name(stem) for stem in stems if own_name(stem) != exact_name(stem)}
     scans = [path for path in kept if own_name(scan_name(path)) in predicted and _is_scan(scan_name(path))]
@@ -40,6 +41,40 @@ def list_label_maps(folder: Path) -> tuple[list[Path], list[str]]:
     if not maps:
         raise _no_maps_error(folder)
     return sorted(maps, key=lambda path: natural_order(path.name)), _left_out(folder, scans)
+
+
+def find_scans(folder: Path, maps: Sequence[Path]) -> dict[Path, Path]:
+    """Return the scan of each label map whose scan is known.
+
+    It is in the report of `lightskip predict`, or in ``imagesTr`` next to ``labelsTr``, as in Decathlon and nnU-Net.
+
+    Args:
+        folder: the folder of the label maps.
+        maps: the label maps.
+    """
+    found: dict[Path, Path] = {}
+    for output, scan in _read_report(folder / _REPORT):
+        if folder / Path(output).name in maps and Path(scan).exists():
+            found[folder / Path(output).name] = Path(scan)
+    images = folder.with_name(folder.name.replace("labels", "images", 1))
+    if images != folder and images.is_dir():
+        # The first channel comes first.
+        scans: dict[str, Path] = {}
+        for path in image_files(images):
+            scans.setdefault(exact_name(scan_name(path)), path)
+        for path in maps:
+            if (name := own_name(scan_name(path))) in scans:
+                found.setdefault(path, scans[name])
+    return found
+
+
+def _read_report(file: Path) -> list[tuple[str, str]]:
+    """Return the label map and the first file of each scan in a report of `lightskip predict`."""
+    try:
+        scans = json.loads(file.read_text(encoding="utf-8"))["scans"]
+        return [(str(scan["outputs"][-1]), str(scan["files"][0])) for scan in scans if scan.get("outputs")]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return []
 
 
 def exact_name(stem: str) -> str:
@@ -86,9 +121,12 @@ def _no_maps_error(folder: Path) -> InputError:
     found = "an empty folder"
     if shown:
         found = f"no label map; the folder contains {', '.join(shown[:5])}" + ", …" * (len(shown) > 5)
+    remedy = f"name the folder that holds them, such as {below}" if below else "name the folder that holds them"
+    if any(format_name(name) == "dicom" for name in shown):
+        remedy = "DICOM segmentations are not read: predict without --format dicom-seg, or convert them to NIfTI"
     return InputError(
         folder,
         found=found,
         expected="label maps directly in the folder (NIfTI, NRRD, MHA, MGZ, Zarr, or pictures)",
-        remedy=f"name the folder that holds them, such as {below}" if below else "name the folder that holds them",
+        remedy=remedy,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class JoinedCase:
         name: of the case.
         subject: whose scan it is; the case's own name if nobody says.
         reference: the reference's file.
-        image: the scan; None if the reference has none.
+        image: the scan; None if neither the reference nor a set knows it.
         predictions: file by the set's name; None where it is missing.
     """
 
@@ -73,8 +73,8 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
             name=one.name,
             subject=(subjects or {}).get(one.name) or one.subject or one.name,
             reference=one.path,
-            image=one.image,
-            predictions={name: found.get(one.name) for name, found in matched.items()},
+            image=one.image or _find_image(one.name, matched.values()),
+            predictions={name: found[one.name].path if one.name in found else None for name, found in matched.items()},
         )
         for one in reference.maps
     ]
@@ -82,15 +82,20 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
         cases=cases,
         missing={name: [case.name for case in cases if case.predictions[name] is None] for name in sets},
         surplus={
-            name: [one.path for one in source.maps if one.path not in matched[name].values()]
+            name: [one.path for one in source.maps if one not in matched[name].values()]
             for name, source in sets.items()
         },
     )
 
 
-def _match(reference: Source, source: Source, name: str) -> dict[str, Path]:
-    """Return the prediction's file of each case that has one."""
-    found: dict[str, Path] = {}
+def _find_image(case: str, matched: Iterable[Mapping[str, LabelMap]]) -> Path | None:
+    """Return the scan that a set knows for a case; None if none does."""
+    return next((found[case].image for found in matched if case in found and found[case].image is not None), None)
+
+
+def _match(reference: Source, source: Source, name: str) -> dict[str, LabelMap]:
+    """Return the prediction of each case that has one."""
+    found: dict[str, LabelMap] = {}
     left = list(source.maps)
     for way in _WAYS:
         open_cases = [one for one in reference.maps if one.name not in found]
@@ -101,7 +106,7 @@ def _match(reference: Source, source: Source, name: str) -> dict[str, Path]:
                 continue
             if len(predictions) > 1:
                 raise _two_maps_error(source, name, own[0].name, [one.path for one in predictions])
-            found[own[0].name] = predictions[0].path
+            found[own[0].name] = predictions[0]
             left.remove(predictions[0])
         _refuse_second(found, left, way, source, name)
     if not found:
@@ -119,13 +124,13 @@ def _by_key(maps: Sequence[LabelMap], way: Callable[[str], str]) -> dict[str, li
 
 
 def _refuse_second(
-    found: Mapping[str, Path], left: Sequence[LabelMap], way: Callable[[str], str], source: Source, name: str
+    found: Mapping[str, LabelMap], left: Sequence[LabelMap], way: Callable[[str], str], source: Source, name: str
 ) -> None:
     """Raise InputError if a label map that is left has the name of a case that has one already."""
     if way is plain_name:
         # Here names are only similar.
         return
-    taken = {way(case): path for case, path in found.items()}
+    taken = {way(case): one.path for case, one in found.items()}
     for one in left:
         key = own_name(scan_name(one.path))
         if key in taken and source.kind == "folder":

@@ -71,14 +71,12 @@ def read_labels(facts: MapFacts, values: Mapping[int, int]) -> NDArray[np.intege
         values: the comparison's value by the file's value, for every value that the file holds.
     """
     _, voxels = _read(facts.path)
-    if voxels.dtype.kind == "f":
-        voxels = np.rint(voxels)
-    voxels = voxels.astype(np.int64 if max(facts.values, default=0) >= _MAX_TABLE_VALUE else np.int32)
-    changed = {old: new for old, new in values.items() if old != new}
-    if changed:
-        voxels = _replace(voxels, values)
     dtype = np.min_scalar_type(max([0, *values.values()]))
-    return np.ascontiguousarray(turn_voxels(voxels.astype(dtype), facts.turn))
+    if voxels.dtype.kind == "f":
+        voxels = np.rint(voxels).astype(np.int32 if max(facts.values, default=0) < _MAX_TABLE_VALUE else np.int64)
+    same = all(old == new for old, new in values.items())
+    labels = voxels.astype(dtype, copy=False) if same else _replace(voxels, values, dtype)
+    return np.ascontiguousarray(turn_voxels(labels, facts.turn))
 
 
 def hash_image(path: Path) -> str:
@@ -110,13 +108,13 @@ def _read(path: Path) -> tuple[Volume, NDArray[Any]]:
     return volume, volume.voxels.reshape(shape[:axes])
 
 
-def _replace(voxels: NDArray[np.integer], values: Mapping[int, int]) -> NDArray[np.integer]:
-    """Return voxels with other values; those that are not named become 0."""
-    if min(values) >= 0 and max(values) < _MAX_TABLE_VALUE and int(voxels.max(initial=0)) < _MAX_TABLE_VALUE:
-        table = np.zeros(_MAX_TABLE_VALUE, dtype=np.int64)
+def _replace(voxels: NDArray[Any], values: Mapping[int, int], dtype: np.dtype[Any]) -> NDArray[np.integer]:
+    """Return voxels with other values; `values` has every value that there is."""
+    if min(values) >= 0 and max(values) < _MAX_TABLE_VALUE:
+        table = np.zeros(max(values) + 1, dtype=dtype)
         table[list(values)] = list(values.values())
         return np.asarray(table[voxels])
-    result = np.zeros_like(voxels)
+    result = np.zeros(voxels.shape, dtype=dtype)
     for old, new in values.items():
         result[voxels == old] = new
     return result

@@ -10,7 +10,7 @@ from ..bundle.launch_checks import config_files, evaluate_key
 from ..data.dataset import Case, locate, read_dataset
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
-from .folder_maps import exact_name, list_label_maps, own_name
+from .folder_maps import exact_name, find_scans, list_label_maps, own_name
 from .label_tables import read_folder_table
 
 __all__ = ["PARTS", "LabelMap", "Source", "read_source"]
@@ -132,7 +132,10 @@ def _read_folder(folder: Path) -> Source:
     names = [name if names.count(name) == 1 else exact_name(stem) for name, stem in zip(names, stems, strict=True)]
     if len(set(names)) < len(names):
         names = [path.name for path in files]
-    maps = [LabelMap(name, path, (stem,)) for name, path, stem in zip(names, files, stems, strict=True)]
+    scans = find_scans(folder, files)
+    maps = [
+        LabelMap(name, path, (stem,), scans.get(path)) for name, path, stem in zip(names, files, stems, strict=True)
+    ]
     return Source(folder, "folder", maps, table=read_folder_table(folder), notes=tuple(notes))
 
 

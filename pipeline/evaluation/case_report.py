@@ -106,6 +106,7 @@ class CaseReport:
                     labels=self.labels,
                     tolerance_mm=self.tolerance_mm,
                     voxel_size=_size_of_voxel(reference),
+                    affine=convert_to_numpy(reference.affine) if isinstance(reference, MetaTensor) else None,
                 )
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"
@@ -124,7 +125,8 @@ class CaseReport:
             tolerance_mm=self.tolerance_mm,
             provenance=self.provenance,
         )
-        logger.info("%d cases, written to %s\n%s", report["cases"], self.output_dir, format_summary(report))
+        notes = "".join(f"\nnote: {note}" for note in report["notes"])
+        logger.info("%d cases, written to %s\n%s%s", report["cases"], self.output_dir, format_summary(report), notes)
 
     def _name(self, source: str) -> str:
         return self.names.get(source) or case_stem(source)

@@ -1,4 +1,7 @@
-"""Distances from voxels to the nearest voxel of another set: near ones by looking around, others by a KD-tree."""
+"""Distances from voxels to the nearest voxel of another set: near ones by looking around, others by a KD-tree.
+
+Only for noise, where far points are more than a tenth of all voxels, is a distance transform faster than a tree.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
 __all__ = ["Distances", "Neighbourhood", "find_distances", "find_neighbourhood"]
 
 _MAX_REACH = 6  # voxels along an axis that are looked at
+_MAX_TREE_SHARE = 0.1  # of the voxels; a distance transform takes about 0.15 us per voxel
 _MAX_OFFSETS = 130  # looking at one more costs about 5 ns per point; a KD-tree about 1 us per point
 
 
@@ -103,13 +108,19 @@ def find_distances(
         points = points[left]
     if not points.size:
         return Distances(np.array(values), np.array(counts))
-    far = _query_tree(points, target, edges)
+    far = _measure_far(points, target, edges)
     order = np.argsort(far)
     kept = np.ones(len(far)) if weights is None else weights[order]
     return Distances(np.concatenate((values, far[order])), np.concatenate((counts, kept)))
 
 
-def _query_tree(points: NDArray[np.intp], target: NDArray[np.bool_], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _measure_far(
+    points: NDArray[np.intp], target: NDArray[np.bool_], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    orthogonal = np.array_equal(edges, np.diag(np.diag(edges)))
+    if orthogonal and points.size > _MAX_TREE_SHARE * target.size:
+        transform = distance_transform_edt(~target, sampling=np.diag(edges))
+        return np.asarray(transform.reshape(-1)[points], dtype=np.float64)
     there = np.flatnonzero(target)
     places = [np.stack(np.unravel_index(each, target.shape), axis=1) @ edges.T for each in (there, points)]
     tree = KDTree(places[0], leafsize=32, balanced_tree=False, compact_nodes=False)

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from .arm_draws import ArmDraws, check_arm, choose_draws, draw_arm
+from .bca import Interval, add_reason, find_interval, find_p
 from .detectable import LEVEL, POWER, find_detectable
-from .intervals import Interval, add_reason, find_interval, find_p
+from .holm import holm
 from .paired_comparison import Better, ComparisonMethod, PairedComparison
-from .paired_test import paired_differences, paired_test, round_differences
-from .subject_draws import CONFIDENCE, Array, SubjectDraws
+from .paired_test import paired_test
+from .subject_draws import CONFIDENCE, SubjectDraws
+from .subject_gains import average_gains, correlate_ranks, standardise
 
 __all__ = ["OVERALL", "compare_arms", "compare_labels", "compare_pair", "holm"]
 
@@ -125,7 +126,7 @@ def compare_arms(
         before, after = np.abs(before), np.abs(after)
     chosen = choose_draws(subjects, draws)
     arms = draw_arm(before, chosen, place=0), draw_arm(after, chosen, place=1)
-    gains = _average_gains(before, after, chosen.members)
+    gains = average_gains(before, after, chosen.members)
     test = paired_test(np.zeros(gains.size), gains)
     several = len(before) > 1 or len(after) > 1
     interval, p, error = _describe_difference(arms, confidence)
@@ -144,8 +145,8 @@ def compare_arms(
         means=(arms[0].mean, arms[1].mean),
         difference=arms[1].mean - arms[0].mean,
         interval=interval,
-        effect_size=_correlate_ranks(gains),
-        standardised_difference=_standardise(gains),
+        effect_size=correlate_ranks(gains),
+        standardised_difference=standardise(gains),
         p=max(p, test.p) if several else test.p,
         p_holm=None,
         method=method,
@@ -219,58 +220,12 @@ def compare_labels(
     return by_label if len(labels) == 1 else {**by_label, OVERALL: compare(slice(None), 1)}
 
 
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return p-values adjusted so that the chance of any false one among them stays at the level (Holm, 1979).
-
-    The k-th smallest of m is multiplied by m - k + 1, but is at least the one before it and at most 1.
-
-    Args:
-        p_values: (m,). NaN is not counted and stays NaN.
-
-    Raises:
-        ValueError: If a value is not between 0 and 1.
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    counted = p[~np.isnan(p)]
-    if p.ndim != 1 or ((counted < 0) | (counted > 1)).any():
-        msg = f"p-values {p.tolist()}: expected a list of numbers between 0 and 1"
-        raise ValueError(msg)
-    order = np.argsort(counted, kind="stable")
-    raised = np.minimum(np.maximum.accumulate(counted[order] * np.arange(counted.size, 0, -1)), 1.0)
-    result = np.empty(counted.size)
-    result[order] = raised
-    adjusted[~np.isnan(p)] = result
-    return adjusted
-
-
-def _average_gains(before: Array, after: Array, members: NDArray[np.intp]) -> Array:
-    """Return each subject's mean difference, (subjects that count,), from values (seeds, n, labels)."""
-    by_label = [
-        paired_differences(_mean_of_counted(before[:, :, label]), _mean_of_counted(after[:, :, label]))
-        for label in range(before.shape[2])
-    ]
-    by_case = _mean_of_counted(np.stack(by_label))
-    has = ~np.isnan(by_case)
-    number = np.bincount(members[has])
-    total = np.bincount(members[has], weights=by_case[has])
-    return total[number > 0] / number[number > 0]
-
-
-def _mean_of_counted(values: Array) -> Array:
-    """Return the mean over the first axis; NaN where no value counts."""
-    number = (~np.isnan(values)).sum(axis=0)
-    total = np.nansum(values, axis=0)
-    mean: Array = np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
-    return mean
-
-
 def _describe_difference(arms: tuple[ArmDraws, ArmDraws], confidence: float) -> tuple[Interval, float, float]:
     """Return the interval of the second minus the first mean, its p-value, and the standard deviation of its draws."""
     first, second = arms
     difference = second.mean - first.mean
     drawn = second.drawn - first.drawn
-    scale = float(np.nanmax(np.abs([*first.drawn, *second.drawn, 0.0])))
+    scale = float(np.abs(np.nan_to_num([first.drawn, second.drawn])).max())
     drawn = np.where(np.abs(drawn) <= 1e-12 * scale, 0.0, drawn)
     jackknives = [second.without_subject - first.without_subject]
     jackknives += [without for without in (-first.without_seed, second.without_seed) if without.size]
@@ -283,18 +238,3 @@ def _describe_difference(arms: tuple[ArmDraws, ArmDraws], confidence: float) -> 
     if interval.ends is None:
         return interval, 1.0, 0.0
     return interval, find_p(difference, drawn, jackknives, scale=scale), float(np.nanstd(drawn))
-
-
-def _correlate_ranks(gains: Array) -> float:
-    changed = round_differences(gains)
-    changed = changed[changed != 0]
-    if not changed.size:
-        return 0.0 if gains.size else float("nan")
-    ranks = rankdata(np.abs(changed))
-    return float((ranks * np.sign(changed)).sum() / ranks.sum())
-
-
-def _standardise(gains: Array) -> float:
-    if gains.size < 2 or np.ptp(round_differences(gains)) == 0:
-        return float("nan")
-    return float(gains.mean() / gains.std(ddof=1))

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .bca import Interval
 from .detectable import min_pairs
-from .intervals import Interval
 
 __all__ = ["Better", "ComparisonMethod", "PairedComparison"]
 

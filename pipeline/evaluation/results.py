@@ -21,6 +21,9 @@ __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
 _FIRST_COLUMNS = ("case", "label", *METRICS, "reference_size", "prediction_size", "size_unit", "outcome")
 
+KIND = "evaluation"
+ONE_SUBJECT = "one subject only: no interval, which needs at least two."
+
 Row = Mapping[str, Any]
 
 
@@ -100,15 +103,18 @@ def build_report(
     """
     size_units = sorted({row["size_unit"] for row in rows})
     metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
+    cases, subjects = len({row["case"] for row in rows}), len(set(list_subjects(rows)))
     return {
-        "cases": len({row["case"] for row in rows}),
-        "subjects": len(set(list_subjects(rows))),
+        "kind": KIND,
+        "cases": cases,
+        "subjects": subjects,
         **add_intervals(summarise(rows), rows),
         "tolerance_mm": tolerance_mm,
         "units": {
             **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},
             "size": size_units,
         },
+        "notes": [ONE_SUBJECT] if subjects == 1 else [],
         "provenance": provenance,
         "versions": {"monai": version("monai"), "torch": version("torch")},
     }

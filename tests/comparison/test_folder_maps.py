@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from pipeline.comparison.folder_maps import exact_name, list_label_maps, own_name, plain_name
+from pipeline.comparison.folder_maps import exact_name, find_scans, list_label_maps, own_name, plain_name
 from pipeline.data.errors import InputError
 
 
@@ -50,6 +52,36 @@ def test_other_outputs_of_predict_and_scans_next_to_predictions_are_no_label_map
 def test_a_name_that_only_looks_like_an_output_is_a_label_map(tmp_path):
     touch(tmp_path, "a_prob.nii.gz", "b.nii.gz")
     assert listed(tmp_path) == ["a_prob.nii.gz", "b.nii.gz"]
+
+
+def test_scans_are_found_in_the_report_of_predict_and_next_to_labels(tmp_path):
+    for name in ("labelsTr", "imagesTr", "out"):
+        (tmp_path / name).mkdir()
+    touch(tmp_path / "labelsTr", "a.nii.gz", "b.nii.gz", "c.nii.gz")
+    touch(tmp_path / "imagesTr", "a_0001.nii.gz", "a_0000.nii.gz", "b.nii.gz")
+    maps = list_label_maps(tmp_path / "labelsTr")[0]
+    scans = {one.name: scan.name for one, scan in find_scans(tmp_path / "labelsTr", maps).items()}
+    assert scans == {"a.nii.gz": "a_0000.nii.gz", "b.nii.gz": "b.nii.gz"}
+
+    touch(tmp_path / "out", "a_seg.nii.gz", "b_seg.nii.gz", "gone_seg.nii.gz")
+    scan = str(tmp_path / "imagesTr" / "b.nii.gz")
+    records = [
+        {"files": [scan], "outputs": ["elsewhere/b_prob.nii.gz", "elsewhere/b_seg.nii.gz"]},
+        {"files": [str(tmp_path / "gone.nii.gz")], "outputs": ["gone_seg.nii.gz"]},
+        {"files": ["failed.nii.gz"]},
+    ]
+    (tmp_path / "out" / "report.json").write_text(json.dumps({"scans": records}))
+    maps = list_label_maps(tmp_path / "out")[0]
+    assert {one.name: str(path) for one, path in find_scans(tmp_path / "out", maps).items()} == {"b_seg.nii.gz": scan}
+    for text in ("{", "[]", '{"scans": 3}', '{"scans": [3]}', '{"scans": [{"outputs": [], "files": []}]}'):
+        (tmp_path / "out" / "report.json").write_text(text)
+        assert find_scans(tmp_path / "out", maps) == {}
+
+
+def test_dicom_segmentations_are_refused_with_what_to_do(tmp_path):
+    touch(tmp_path, "a_seg.dcm", "b_seg.dcm")
+    with pytest.raises(InputError, match="DICOM segmentations are not read: predict without --format dicom-seg"):
+        list_label_maps(tmp_path)
 
 
 def test_pictures_count_only_without_volumes(tmp_path):

@@ -155,6 +155,25 @@ def test_tensors_without_a_file_are_numbered(tmp_path):
     assert {row["case"] for row in read_cases(tmp_path / "out")} == {"case_0001", "case_0002", "case_0003"}
 
 
+def test_distances_in_a_sheared_grid_are_those_in_the_world(tmp_path):
+    affine = np.array([[0.5, 0, 0.8, 1], [0, 1, 0, 2], [0, 0, 2, 3], [0, 0, 0, 1.0]])
+    _, label = volumes(0)
+    moved = np.roll(label, 1, axis=2)
+    for name, volume in (("image", moved), ("label", label)):
+        nib.save(nib.Nifti1Image(volume.astype(np.float32), affine), tmp_path / f"{name}.nii")
+    report = CaseReport(tmp_path / "out", LABELS)
+    evaluator([{name: str(tmp_path / f"{name}.nii") for name in ("image", "label")}], report).run()
+    with (tmp_path / "out" / "cases.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    options = {"spacing": (0.5, 1, 2 * 1.16**0.5), "labels": LABELS}
+    expected, plain = (measure_case(moved, label, affine=each, **options)[0] for each in (affine, None))
+    for name in ("hd95_mm", "assd_mm", "assd_area_mm"):
+        assert float(row[name]) == pytest.approx(expected[name], abs=1e-5)
+    # A step along the third axis and one back along the first is (0.3, 0, 2), shorter than the third axis alone.
+    assert expected["assd_mm"] < plain["assd_mm"] * 0.99
+    assert float(row["reference_size"]) == pytest.approx((label == 1).sum() / 1000)
+
+
 def test_an_absent_label_is_nan_in_the_table_and_null_in_the_summary(tmp_path):
     evaluator(write_cases(tmp_path, ["a.nii"]), CaseReport(tmp_path / "out", {**LABELS, "tumour": 3})).run()
     row = read_cases(tmp_path / "out")[-1]

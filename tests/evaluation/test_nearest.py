@@ -3,8 +3,10 @@ import itertools
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from pipeline.evaluation import nearest
 from pipeline.evaluation.nearest import find_distances, find_neighbourhood
 
 SHEARED = np.array([[0.8, 0.6, 0.5], [0, 1.0, -0.4], [0, 0, 2.0]])
@@ -46,6 +48,22 @@ def test_distances_are_those_of_brute_force(edges, share):
     if np.count_nonzero(edges) == len(edges):
         transform = distance_transform_edt(~target, sampling=np.diag(edges))
         assert spread(found) == pytest.approx(np.sort(transform[own]), abs=1e-9)
+
+
+def test_a_distance_transform_for_many_far_points_is_the_same(monkeypatch):
+    rng = np.random.default_rng(2)
+    edges = np.diag([1.0, 2.0, 0.5])
+    target = np.zeros((30, 12, 22), dtype=bool)
+    target[3, 4, 5] = True
+    target, own = padded(target, edges), padded(rng.random(target.shape) < 0.7, edges)
+    used = []
+    monkeypatch.setattr(nearest, "KDTree", lambda *words, **options: used.append(1) or KDTree(*words, **options))
+    found = [find_distances(np.flatnonzero(own), target, edges)]
+    assert not used
+    monkeypatch.setattr(nearest, "_MAX_TREE_SHARE", 1)
+    found.append(find_distances(np.flatnonzero(own), target, edges))
+    assert used
+    assert spread(found[0]) == pytest.approx(spread(found[1]), rel=1e-12)
 
 
 def test_weights_stay_with_their_points():

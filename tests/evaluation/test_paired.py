@@ -7,7 +7,7 @@ from scipy.stats import bootstrap, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from pipeline.evaluation.intervals import bca_interval, compute_interval
-from pipeline.evaluation.paired import OVERALL, compare_arms, compare_labels, compare_pair, holm
+from pipeline.evaluation.paired import OVERALL, compare_arms, compare_labels, compare_pair
 from pipeline.evaluation.subject_draws import draw_subjects
 
 
@@ -148,22 +148,6 @@ def test_labels_are_corrected_with_holm_and_their_mean_is_not():
     absent = np.column_stack([first[:, 0], np.full(30, np.nan)])
     found = compare_labels(absent, absent, range(30), ["a", "b"], better="higher")
     assert (found["a"].p_holm, found["b"].p_holm) == (1.0, None)
-
-
-@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [0.9, 0.8, 0.001, 0.02, 0.02], [0.0, 1.0], []])
-def test_holm_is_statsmodels(p):
-    expected = multipletests(p, method="holm")[1] if p else []
-    assert holm(p).tolist() == pytest.approx(list(expected))
-    with_gaps = holm([math.nan, *p, math.nan])
-    assert np.isnan(with_gaps[[0, -1]]).all()
-    assert with_gaps[1:-1].tolist() == pytest.approx(list(expected))
-
-
-def test_holm_by_hand():
-    # 3 x .01 = .03; 2 x .03 = .06; 1 x .04 = .04, but at least .06.
-    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        holm([0.5, 1.5])
 
 
 def test_several_trainings_are_less_sure_than_one_on_as_many_cases():

@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata, wilcoxon
+from scipy.stats import binomtest, rankdata, wilcoxon
 
-from pipeline.evaluation.paired_test import MAX_EXACT_PAIRS, paired_differences, paired_test
+from pipeline.evaluation.paired_test import MAX_EXACT_PAIRS, MAX_EXACT_TIED_PAIRS, paired_differences, paired_test
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 
@@ -56,8 +56,7 @@ def test_up_to_fifty_pairs_agree_with_scipy_and_equal_differences_with_enumerati
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
 def test_more_pairs_are_approximated_as_by_scipy_and_near_the_exact_value(alternative):
     rng = np.random.default_rng(4)
-    gains = np.round(rng.normal(0.02, 0.1, size=51), 2)
-    gains[gains == 0] = 0.01
+    gains = rng.normal(0.02, 0.1, size=51)
     test = paired_test(np.zeros(51), gains, alternative=alternative)
     assert test.method == "approximate"
     assert test.p == pytest.approx(wilcoxon(gains, alternative=alternative, method="asymptotic").pvalue)
@@ -65,6 +64,23 @@ def test_more_pairs_are_approximated_as_by_scipy_and_near_the_exact_value(altern
     approximate = wilcoxon(gains[:50], alternative=alternative, method="asymptotic").pvalue
     assert fewer.method == "exact"
     assert fewer.p == pytest.approx(approximate, abs=0.01)
+
+
+@pytest.mark.parametrize(("gained", "pairs"), [(38, 60), (160, 300)])
+def test_many_equal_differences_are_the_sign_test(gained, pairs):
+    # All differences have one size, so only signs count. The normal approximation has p 0.039 for 38 of 60, below 0.05.
+    gains = np.where(np.arange(pairs) < gained, 0.1, -0.1)
+    for alternative in ALTERNATIVES:
+        test = paired_test(np.zeros(pairs), gains, alternative=alternative)
+        expected = binomtest(gained, pairs, alternative=alternative).pvalue
+        assert (test.method, test.p) == ("exact", pytest.approx(expected, abs=1e-12))
+
+
+def test_very_many_equal_differences_are_approximated():
+    gains = np.tile([0.1, 0.2, -0.1, 0.3], (MAX_EXACT_TIED_PAIRS + 4) // 4)
+    test = paired_test(np.zeros(gains.size), gains)
+    assert test.method == "approximate"
+    assert test.p == pytest.approx(wilcoxon(gains, method="asymptotic").pvalue)
 
 
 def test_differences_are_equal_whatever_a_computer_rounds():

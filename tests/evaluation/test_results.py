@@ -56,6 +56,19 @@ def test_label_maps_from_anywhere_give_the_files_of_an_evaluation(tmp_path):
     }
 
 
+def test_the_summary_has_intervals_over_subjects_and_says_that_one_subject_has_none(tmp_path):
+    measured = {f"{name}.nii": measure([1] * n + [0] * (4 - n), [1, 1, 1, 0]) for n, name in enumerate("abcd", start=1)}
+    report = build_report(name_rows(measured), tolerance_mm=1.0)
+    assert (report["kind"], report["cases"], report["subjects"], report["notes"]) == ("evaluation", 4, 4, [])
+    for entry in (report["labels"]["organ"]["dice"], report["overall"]["dice"]):
+        low, high = entry["interval"]
+        assert low < entry["mean"] < high
+    assert report["labels"]["lesion"]["dice"]["interval"] is None
+    one = write_results(tmp_path, measured, tolerance_mm=1.0, subjects=dict.fromkeys(measured, "s"))
+    assert (one["subjects"], one["labels"]["organ"]["dice"]["interval"]) == (1, None)
+    assert one["notes"] == ["one subject only: no interval, which needs at least two."]
+
+
 def test_rows_are_sorted_by_the_name_of_their_case_and_keep_the_order_of_labels():
     rows = name_rows(MEASURED)
     assert [row["case"] for row in rows] == ["ape_seg", "ape_seg", "zebra_seg", "zebra_seg"]

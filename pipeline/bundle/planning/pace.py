@@ -13,7 +13,7 @@ from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
 from ...networks.small_grids import Float32OnSmallGrids
 
-__all__ = ["ASSUMED_SPEEDUP", "measure_pace"]
+__all__ = ["ASSUMED_SPEEDUP", "WHOLE_STEP", "measure_pace"]
 
 # Patches of the timed step, and voxels of each at a width of 16: a single patch takes another algorithm, and a smaller
 # one more time per voxel. A wider network needs fewer.
@@ -21,7 +21,7 @@ _PATCHES, _VOXELS, _WIDTH, _MIN_VOXELS = 2, 80_000, 16, 24_000
 # Time of a training step, with optimiser, augmentation, averaging and loading, over that of forward, loss and backward
 # here. Measured by the processor's clock, with other programs on both cores: 1.08 and 1.05 for the hippocampus (widths
 # from 8 and from 16), 1.20 for left/right, 1.69 for the membranes, whose network is deep and whose patches are small.
-_WHOLE_STEP = 1.2
+WHOLE_STEP = 1.2
 # Assumed speed of a GPU over this machine's CPU, for planning without the GPU. `minutes` keeps the hours in any case.
 ASSUMED_SPEEDUP = 40.0
 
@@ -57,7 +57,7 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
         loss(logits.float(), label).backward()
         seconds.append(_now(on) - started)
     # The first step also compiles kernels; the fastest of the others counts.
-    return _WHOLE_STEP * min(seconds[1:]) / image[:, 0].numel() / (1.0 if present else ASSUMED_SPEEDUP)
+    return WHOLE_STEP * min(seconds[1:]) / image[:, 0].numel() / (1.0 if present else ASSUMED_SPEEDUP)
 
 
 def _small_patch(divisor: Sequence[int], *, voxels: int) -> list[int]:

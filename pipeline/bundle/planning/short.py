@@ -9,9 +9,9 @@ from .size import Size
 
 __all__ = ["count_patches_per_case", "mirror_if_long"]
 
-# A training that has fewer patches of each case is short. Those of docs/speed.md without mirroring have up to 18. The
-# limit above that is a choice.
-_MANY_PATCHES = 75
+# A training that has fewer patches of each case is short. The validations of a long training with mirroring and of one
+# without it cross between 50 and 70: docs/speed.md.
+_MANY_PATCHES = 60
 
 
 def count_patches_per_case(fingerprint: Fingerprint, size: Size, resources: Resources) -> float:

@@ -13,7 +13,7 @@ Make = Callable[..., dict[str, Any]]
 def test_a_short_training_on_scans_mirrors_nothing(make_report: Make) -> None:
     scans = make_fingerprint(make_report())
     chosen = choose_mirror_axes(scans)
-    assert mirror_if_long(chosen, scans, 75) is chosen
+    assert mirror_if_long(chosen, scans, 60) is chosen
     short = mirror_if_long(chosen, scans, 12.3)
     assert short.value == []
     assert "about 12 patches of each case" in short.reason
