@@ -9,6 +9,7 @@ from dataclasses import dataclass
 __all__ = ["Axis", "format_value", "make_axis"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_MAX_DECIMALS = 300
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ def make_axis(values: Iterable[float], *, ticks: int = 5, low: float | None = No
             least, most = least - 1.0, most + 1.0
     step = _nice_step((most - least) / max(ticks - 1, 1))
     start, end = math.floor(least / step + 1e-9) * step, math.ceil(most / step - 1e-9) * step
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) + (0 if _is_whole(step) else 1)
+    decimals = next(number for number in range(_MAX_DECIMALS) if abs(round(step, number) - step) < 1e-6 * step)
     places = [start + number * step for number in range(round((end - start) / step) + 1)]
     axis = Axis(start, end, ())
-    return Axis(start, end, tuple((axis.place(one), f"{one:.{decimals}f}".replace("-0.0", "0.0")) for one in places))
+    # Adding 0.0 makes the zero positive.
+    return Axis(start, end, tuple((axis.place(one), f"{round(one, decimals) + 0.0:.{decimals}f}") for one in places))
 
 
 def format_value(value: float | None, unit: str = "") -> str:
@@ -67,8 +69,3 @@ def format_value(value: float | None, unit: str = "") -> str:
 def _nice_step(least: float) -> float:
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in _STEPS if step * power >= least * (1 - 1e-9))
-
-
-def _is_whole(step: float) -> bool:
-    """Return whether a step is 1, 2 or 5 times a power of ten, not 2.5 times one."""
-    return abs(step / 10.0 ** math.floor(math.log10(step) + 1e-9) - 2.5) > 1e-6

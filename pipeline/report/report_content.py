@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CaseFiles", "Content", "History", "Metric", "Score"]
+__all__ = ["MEAN", "CaseFiles", "Content", "History", "Lesion", "Metric", "Score"]
+
+MEAN = "mean of labels"
+"""Name of the statistics over all labels."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,27 @@ class Score:
     values: Mapping[str, float]
     sizes: tuple[float | None, float | None] = (None, None)
     unit: str = ""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion that only one side has, from ``lesions.csv``.
+
+    Attributes:
+        set: name of the set.
+        case: name of the case.
+        label: name of the label.
+        status: ``missed`` or ``invented``.
+        size: its size; None if unknown.
+        unit: unit of the size.
+    """
+
+    set: str
+    case: str
+    label: str
+    status: str
+    size: float | None
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -99,8 +123,9 @@ class Content:
         sets: names of the sets of predictions.
         metrics: the columns that `scores` may have.
         scores: the measured values.
+        lesions: the missed and invented lesions, if lesions were matched.
         cases: the cases; a case without files is shown with its numbers alone.
-        summary: ``summary.json`` of a comparison, as read.
+        summary: ``summary.json`` of a comparison, as read; of an evaluation only its ``statistics``, in the same form.
         histories: curves of trainings.
         plan: text of ``plan.yaml``.
         notes: sentences at the top of the page.
@@ -115,6 +140,7 @@ class Content:
     sets: Sequence[str] = ()
     metrics: Sequence[Metric] = ()
     scores: Sequence[Score] = ()
+    lesions: Sequence[Lesion] = ()
     cases: Sequence[CaseFiles] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     histories: Sequence[History] = ()

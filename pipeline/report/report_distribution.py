@@ -124,9 +124,12 @@ def _make_strip(
         text = " · ".join([*words, *([outcome] if outcome else [])])
         points.append(Point(axis.place(one.values[metric.name]), height, anchors.get(one.case, ""), text, outcome))
     known = _find_statistics(content, key, metric)
-    values = [one.values[metric.name] for one in scores]
-    mean = known.get("mean") if known.get("mean") is not None else fmean(values)
-    ends = known.get("interval")
+    mean = fmean(one.values[metric.name] for one in scores)
+    # Statistics of a difference are those of its size, while points show its sign.
+    signed = metric.better == "zero"
+    ends = None if signed else known.get("interval")
+    if known.get("mean") is not None and not signed:
+        mean = known["mean"]
     text = f"mean {format_value(mean, metric.unit)}"
     if ends:
         text += f" [{format_value(ends[0])}, {format_value(ends[1])}]"
@@ -136,7 +139,7 @@ def _make_strip(
         set=name if several else "",
         swatch=f"s{content.labels.get(label, 0)}",
         points=points,
-        mean=None if mean is None or not math.isfinite(mean) else axis.place(mean),
+        mean=axis.place(mean),
         interval=(axis.place(ends[0]), axis.place(ends[1])) if ends else None,
         text=text,
     )

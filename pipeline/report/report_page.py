@@ -19,12 +19,12 @@ from .html.page import read_asset, write_page
 from .html.parts import Page, Tile
 from .report_axis import format_value
 from .report_cases import list_case_views, main_metric, order_cases
-from .report_content import Content
+from .report_content import MEAN, Content
 from .report_curves import make_charts
 from .report_distribution import make_panels
 from .report_maps import make_level_table, read_probe
 from .report_read import read_content
-from .report_tables import MEAN, list_lost, make_means, make_pairs, make_ranking
+from .report_tables import list_lost, make_means, make_pairs, make_ranking
 from .text import count_of, printable
 from .viewer import MISSING, Viewer, find_viewer
 
@@ -85,8 +85,7 @@ def write_report(
             means=make_means(content),
             rankings=make_ranking(content),
             pairs=make_pairs(content),
-            missed=list_lost(content, anchors, "missed"),
-            invented=list_lost(content, anchors, "false_positive"),
+            lost=list_lost(content, anchors),
             legend=[(f"s{value}", name) for name, value in content.labels.items()],
             levels=None if maps is None else make_level_table(maps),
             number=len(ordered),

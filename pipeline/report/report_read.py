@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.case_names import case_stems
-from ..data.datalist import require_folder
 from ..data.errors import InputError
 from ..data.images.endings import is_image
 from .report_content import CaseFiles, Content
@@ -31,11 +30,17 @@ def read_content(path: str | Path, *, images: str | Path | None = None) -> Conte
     """
     folder = Path(path).expanduser()
     folder = folder.parent if folder.is_file() and folder.name in _FILES else folder
-    require_folder(folder)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise InputError(folder, found=found, expected=_EXPECTED, remedy="check the path")
     content = _read(folder)
     return content if images is None else _add_images(content, Path(images).expanduser())
 
 
+_EXPECTED = (
+    "the folder that lightskip compare (summary.json, cases.csv), evaluate (cases.csv), train (history.csv) or predict "
+    "(report.json) writes, or a bundle (plan.yaml)"
+)
 _FILES = ("summary.json", "cases.csv", "history.csv", "model.json", "model.pt", "plan.yaml", "report.json")
 
 
@@ -47,7 +52,7 @@ def _read(folder: Path) -> Content:
         raise InputError(
             folder,
             found="the output of lightskip probe",
-            expected="a comparison, an evaluation, a training, a bundle or a prediction",
+            expected=_EXPECTED,
             remedy="name one of these, and this folder with --probe",
         )
     if (folder / "plan.yaml").is_file() or (folder / "configs" / "metadata.json").is_file():
@@ -62,15 +67,15 @@ def _read(folder: Path) -> Content:
     raise InputError(
         folder,
         found=f"{', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}" if inside else "an empty folder",
-        expected="the output of lightskip compare (summary.json, cases.csv), evaluate (cases.csv), train (history.csv) "
-        "or predict (report.json), or a bundle (plan.yaml)",
+        expected=_EXPECTED,
         remedy="name one of these folders",
     )
 
 
 def _add_images(content: Content, folder: Path) -> Content:
     """Return the content with the scan of each case that has none, from a folder."""
-    require_folder(folder)
+    if not folder.is_dir():
+        raise InputError(folder, found="no folder", expected="a folder with scans", remedy="check the path of --images")
     files = [file for file in sorted(folder.iterdir()) if is_image(str(file)) and not file.name.startswith(".")]
     found: dict[str, Path] = {}
     for file, stem in zip(files, case_stems([[file] for file in files]), strict=True):

@@ -112,6 +112,7 @@ def _join(content: Content, evaluations: list[Content]) -> Content:
     cases = {case.name: case for one in reversed(evaluations) for case in one.cases}
     labels = dict(content.labels) or {name: value for one in evaluations for name, value in one.labels.items()}
     ordered = [cases[name] for name in dict.fromkeys(case.name for one in evaluations for case in one.cases)]
+    statistics = {name: entry for one in evaluations for name, entry in one.summary.get("statistics", {}).items()}
     run = dict(content.run)
     for one in evaluations:
         for title, text in one.run.items():
@@ -125,7 +126,7 @@ def _join(content: Content, evaluations: list[Content]) -> Content:
         metrics=max((one.metrics for one in evaluations), key=len),
         scores=scores,
         cases=ordered or list_cases(scores),
-        summary=evaluations[0].summary if len(evaluations) == 1 else {},
+        summary=evaluations[0].summary if len(evaluations) == 1 else {"statistics": statistics},
         notes=[*content.notes, *(note for one in evaluations for note in one.notes)],
     )
 
@@ -133,7 +134,8 @@ def _join(content: Content, evaluations: list[Content]) -> Content:
 def _rename(content: Content, name: str) -> Content:
     """Return an evaluation with another name of its one set."""
     scores = [Score(name, one.case, one.label, one.outcome, one.values, one.sizes, one.unit) for one in content.scores]
-    return replace(content, sets=[name], scores=scores)
+    [statistics] = content.summary["statistics"].values()
+    return replace(content, sets=[name], scores=scores, summary={"statistics": {name: statistics}})
 
 
 def _describe_history(history: History) -> str:

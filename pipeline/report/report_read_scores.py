@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
-from .report_content import CaseFiles, Content, Metric, Score
+from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS
+from .report_content import MEAN, CaseFiles, Content, Lesion, Metric, Score
 from .report_read_files import format_time, parse_number, read_table, settings_text, versions_text
 from .text import count_of
 
 __all__ = ["list_cases", "read_comparison", "read_evaluation", "read_scores"]
 
 _KEYS = ("case", "label", "outcome")
-_SIZES = ("reference_size", "prediction_size", "size_unit")
-_OTHER = (*_KEYS, *_SIZES, "set", "subject")
-# Of an evaluation, whose summary has no metrics: titles, units and which values are better.
-_KNOWN = {
-    "dice": Metric("dice", "Dice"),
-    "iou": Metric("iou", "IoU"),
-    "sensitivity": Metric("sensitivity", "Sensitivity"),
-    "precision": Metric("precision", "Precision"),
-    "hd95_mm": Metric("hd95_mm", "HD95", "mm", "lower"),
-    "hd_mm": Metric("hd_mm", "HD", "mm", "lower"),
-    "assd_mm": Metric("assd_mm", "ASSD", "mm", "lower"),
-    "nsd": Metric("nsd", "NSD"),
-    "hd95_area_mm": Metric("hd95_area_mm", "HD95 by area", "mm", "lower"),
-    "hd_area_mm": Metric("hd_area_mm", "HD by area", "mm", "lower"),
-    "assd_area_mm": Metric("assd_area_mm", "ASSD by area", "mm", "lower"),
-    "nsd_area": Metric("nsd_area", "NSD by area"),
-    "volume_difference": Metric("volume_difference", "Volume difference", "ml", "zero"),
-    "volume_difference_percent": Metric("volume_difference_percent", "Volume difference", "%", "zero"),
-    "cldice": Metric("cldice", "clDice"),
-}
 
 
 def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
@@ -69,7 +51,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
     }
     return Content(
         kind="comparison",
-        name=" against ".join(sets) if len(sets) == 2 else f"{folder.absolute().name}: {count_of(len(sets), 'set')}",
+        name=" against ".join(sets) if len(sets) in (1, 2) else f"{folder.absolute().name}: {len(sets)} sets",
         facts=[
             count_of(len(cases) or len({score.case for score in scores}), "case"),
             *([count_of(len(subjects), "subject")] if len(subjects) not in (0, len(cases)) else []),
@@ -81,6 +63,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
         sets=sets or list(dict.fromkeys(score.set for score in scores)),
         metrics=metrics,
         scores=scores,
+        lesions=_read_lesions(folder),
         cases=cases or list_cases(scores),
         summary=summary,
         notes=[str(note) for note in summary.get("notes") or ()],
@@ -94,6 +77,9 @@ def read_evaluation(folder: Path, summary: Mapping[str, Any]) -> Content:
     scores, metrics = read_scores(folder, (), default=name)
     if not scores:
         raise _no_case(folder)
+    units = summary.get("units") or {}
+    metrics = [replace(metric, unit=_unit(units.get(metric.name, metric.unit))) for metric in metrics]
+    statistics = {**(summary.get("labels") or {}), MEAN: summary.get("overall") or {}}
     cases = list_cases(scores)
     run = {
         **{str(key).replace("_", " "): settings_text(one) for key, one in (summary.get("provenance") or {}).items()},
@@ -110,6 +96,8 @@ def read_evaluation(folder: Path, summary: Mapping[str, Any]) -> Content:
         metrics=metrics,
         scores=scores,
         cases=cases,
+        summary={"statistics": {name: statistics}},
+        notes=[str(note) for note in summary.get("notes") or ()],
         source=("summary.json", "cases.csv"),
     )
 
@@ -119,12 +107,12 @@ def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple
 
     Args:
         folder: folder of the file.
-        given: metrics of the summary; known ones are taken for an evaluation.
+        given: metrics of the summary; without any, those that LightSkip knows.
         default: name of the set of rows that name none.
     """
     lines = read_table(folder / "cases.csv", _KEYS)
-    known = _KNOWN | {metric.name: metric for metric in given}
-    columns = [name for name in (lines[0] if lines else ()) if name not in _OTHER and name in known]
+    known = {metric.name: metric for metric in given} or _known_metrics()
+    columns = [name for name in (lines[0] if lines else ()) if name in known]
     scores = [
         Score(
             set=line.get("set") or default,
@@ -138,6 +126,25 @@ def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple
         for line in lines
     ]
     return scores, [known[name] for name in columns]
+
+
+def _read_lesions(folder: Path) -> list[Lesion]:
+    """Return the lesions that one side lacks; none without ``lesions.csv``."""
+    if not (folder / "lesions.csv").is_file():
+        return []
+    lines = read_table(folder / "lesions.csv", ("set", "case", "label", "status"))
+    return [
+        Lesion(
+            set=line["set"],
+            case=line["case"],
+            label=line["label"],
+            status=line["status"],
+            size=parse_number(line.get("size")),
+            unit=line.get("size_unit", ""),
+        )
+        for line in lines
+        if line["status"] in ("missed", "invented")
+    ]
 
 
 def list_cases(scores: Sequence[Score]) -> list[CaseFiles]:
@@ -191,6 +198,11 @@ def _no_case(folder: Path) -> InputError:
     return InputError(
         folder, found="no case", expected="at least one compared case", remedy="compare folders that share case names"
     )
+
+
+def _known_metrics() -> dict[str, Metric]:
+    metrics = [*ALL_METRICS.values(), *LESION_METRICS.values(), *CALIBRATION_METRICS.values()]
+    return {one.name: Metric(one.name, one.title, _unit(one.unit), one.better) for one in metrics}
 
 
 def _unit(unit: object) -> str:

@@ -9,11 +9,19 @@ from typing import Any
 
 from .html.parts import Row, Table
 from .report_axis import Axis, format_value, make_axis
-from .report_content import Content, Metric, Score
+from .report_content import MEAN, Content, Lesion, Metric, Score
 
-__all__ = ["Lost", "Pair", "PairGroup", "list_lost", "make_means", "make_pairs", "make_ranking"]
+__all__ = ["Lost", "LostGroup", "Pair", "PairGroup", "list_lost", "make_means", "make_pairs", "make_ranking"]
 
-MEAN = "mean of labels"
+MAX_LOST = 200  # structures in a list; the cases show the others
+_LOST = (
+    ("Missed", "missed", 0, "The reference has it, the prediction lacks it."),
+    ("Invented", "false_positive", 1, "The prediction has it, the reference lacks it."),
+)
+_LOST_LESIONS = (
+    ("Missed lesions", "missed", "Separate parts of the reference without a match."),
+    ("Invented lesions", "invented", "Separate parts of the prediction without a match."),
+)
 _JUDGED = ("found", "missed", "false_positive")  # outcomes that need a reference
 
 
@@ -59,6 +67,17 @@ class Lost:
     label: str
     set: str
     size: str
+
+
+@dataclass(frozen=True)
+class LostGroup:
+    """Structures of one kind: title, anchor, meaning, the largest of them, and the number of all."""
+
+    title: str
+    anchor: str
+    hint: str
+    items: Sequence[Lost]
+    number: int
 
 
 def make_means(content: Content) -> list[Table]:
@@ -126,22 +145,38 @@ def make_ranking(content: Content) -> list[Table]:
     return tables
 
 
-def list_lost(content: Content, anchors: Mapping[str, str], outcome: str) -> list[Lost]:
-    """Return the structures with an outcome, ``missed`` or ``false_positive``, the largest first."""
-    side = 0 if outcome == "missed" else 1
-    chosen = [score for score in content.scores if score.outcome == outcome]
-    chosen.sort(key=lambda score: -(score.sizes[side] or 0.0))
+def list_lost(content: Content, anchors: Mapping[str, str]) -> list[LostGroup]:
+    """Return the missed and the invented structures, then lesions, each from the largest on; no empty group."""
+    groups = []
+    for title, outcome, side, hint in _LOST:
+        chosen = [(score, score.sizes[side], score.unit) for score in content.scores if score.outcome == outcome]
+        groups.append(_make_lost(content, anchors, title, hint, chosen))
+    for title, status, hint in _LOST_LESIONS:
+        lesions = [(lesion, lesion.size, lesion.unit) for lesion in content.lesions if lesion.status == status]
+        groups.append(_make_lost(content, anchors, title, hint, lesions))
+    return [group for group in groups if group.items]
+
+
+def _make_lost(
+    content: Content,
+    anchors: Mapping[str, str],
+    title: str,
+    hint: str,
+    chosen: Sequence[tuple[Score | Lesion, float | None, str]],
+) -> LostGroup:
     several = len(content.sets) > 1
-    return [
+    items = [
         Lost(
-            score.case,
-            anchors.get(score.case, ""),
-            score.label,
-            score.set if several else "",
-            "" if score.sizes[side] is None else f"{score.sizes[side]:.3g} {score.unit.replace('2', '²')}",
+            case=one.case,
+            anchor=anchors.get(one.case, ""),
+            label=one.label,
+            set=one.set if several else "",
+            size="" if size is None else f"{size:.3g} {unit.replace('2', '²')}",
         )
-        for score in chosen
+        for one, size, unit in sorted(chosen, key=lambda item: -(item[1] or 0.0))
     ]
+    anchor = title.lower().replace(" ", "-")
+    return LostGroup(title, anchor, hint, items[:MAX_LOST], len(items))
 
 
 def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
@@ -181,10 +216,12 @@ def _describe_mean(scores: Sequence[Score], metric: Metric, known: Mapping[str, 
 def _describe_known(known: Mapping[str, Any] | None, metric: Metric) -> str:
     if not known or known.get("mean") is None:
         return "-"
-    ends = known.get("interval")
+    ends, deviation = known.get("interval"), known.get("std")
     decimals = 2 if metric.unit else 3
     text = f"{known['mean']:.{decimals}f}"
-    return text + (f" [{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]" if ends else "")
+    if ends:
+        return f"{text} [{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]"
+    return text if deviation is None else f"{text} ± {deviation:.{decimals}f}"
 
 
 def _format_p(p: float | None) -> str:

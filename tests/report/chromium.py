@@ -44,6 +44,7 @@ class Browser:
         self._numbers = itertools.count(1)
         self._buffer = b""
         self._loaded = False
+        self._page = "about:blank"
         to_child, self._write = os.pipe()
         self._read, from_child = os.pipe()
         # The pipes are file descriptors 3 and 4 of the browser.
@@ -65,6 +66,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        # Elements get the focus as in a window in front.
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def call(self, method: str, **values: Any) -> dict[str, Any]:
         """Send a command of the DevTools protocol and return its result."""
@@ -83,10 +86,12 @@ class Browser:
 
     def open(self, file: Path, *, anchor: str = "") -> None:
         """Open a file and wait until it is loaded."""
-        self._loaded = False
         self._page = file.absolute().as_uri()
-        self.call("Page.navigate", url=self._page + anchor)
-        self.wait(lambda: self._loaded)
+        # Another anchor of the same page would not be loaded.
+        for address in ("about:blank", self._page + anchor):
+            self._loaded = False
+            self.call("Page.navigate", url=address)
+            self.wait(lambda: self._loaded)
 
     def wait(self, done: Callable[[], object]) -> None:
         """Wait until a function returns something true."""

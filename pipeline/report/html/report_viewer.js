@@ -39,7 +39,7 @@ const caseViewer = (() => {
     stage.append(canvas);
     document.body.append(stage);
     const made = new niivue.Niivue({
-      logLevel: "error", backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.7], crosshairWidth: 2, crosshairWidthUnit: "percent",
+      logLevel: "error", backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.7], crosshairWidth: 0.5, crosshairWidthUnit: "percent",
       isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: 1, dragAndDropEnabled: false, loadingText: "",
       show3Dcrosshair: false, isColorbar: false,
     });

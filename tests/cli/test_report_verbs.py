@@ -1,0 +1,33 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.report import report_page
+
+
+def test_report_passes_its_options_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def record(*args: Any, **named: Any) -> list[str]:
+        given.append((args, named))
+        return ["a note"]
+
+    monkeypatch.setattr(report_page, "write_report", record)
+    words = "folder -o r.html --images i --probe p --pictures 7 --no-viewer"
+    assert main(["report", *words.split()]) == 0
+    assert capsys.readouterr() == ("r.html\n", "note: a note\n")
+    assert main(["report", "folder", "-o", "r.html"]) == 0
+    files = (Path("folder"), Path("r.html"))
+    assert given == [
+        (files, {"images": Path("i"), "probe": Path("p"), "pictures": 7, "viewer": False}),
+        (files, {"images": None, "probe": None, "pictures": 50, "viewer": True}),
+    ]
+
+
+def test_a_mistake_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "r.html")]) == 2
+    assert "found an empty folder; expected the folder that lightskip compare" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path), "-o", "r.html", "--pictures", "-1"])
