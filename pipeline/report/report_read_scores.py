@@ -164,7 +164,14 @@ def _read_case(folder: Path, case: Mapping[str, Any], sets: Sequence[str]) -> Ca
         image=_locate(folder, image),
         reference=_locate(folder, case.get("reference")),
         predictions={one: _locate(folder, (predictions.get(one) or {}).get("path")) for one in sets},
+        values=_read_values(case, predictions),
     )
+
+
+def _read_values(case: Mapping[str, Any], predictions: Mapping[str, Any]) -> dict[str, dict[int, int]]:
+    """Return the label's value by the value in a file, by set and of the reference at ""."""
+    files = {"": case.get("reference_values"), **{one: (predictions[one] or {}).get("values") for one in predictions}}
+    return {key: {int(theirs): int(own) for theirs, own in found.items()} for key, found in files.items() if found}
 
 
 def _locate(folder: Path, path: object) -> Path | None:
