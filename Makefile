@@ -50,7 +50,8 @@ ARTEFACT := build/artefact
 demo: env
 	rm -rf $(DEMO)
 	$(BIN)/lightskip sample $(DEMO)/data
-	$(BIN)/lightskip fit $(DEMO)/data -o $(DEMO)/run --hours 0.05
+# One thread: two that must share their cores with other programs wait for each other, and three minutes may be too few.
+	OMP_NUM_THREADS=1 $(BIN)/lightskip fit $(DEMO)/data -o $(DEMO)/run --hours 0.05
 	$(BIN)/lightskip predict $(DEMO)/run/bundle $(DEMO)/data/imagesTs -o $(DEMO)/predictions --statistics --preview
 	$(BIN)/lightskip curve $(DEMO)/run/bundle/runs/fold_0/history.csv -o $(DEMO)/curve.png
 	$(BIN)/lightskip picture $(DEMO)/data/imagesTs/scan_000.nii.gz -o $(DEMO)/scan_000.png \
