@@ -138,8 +138,7 @@ def values_of_file(
     """
     wanted = labels.foreground
     own = {theirs: value for value, theirs in find_file_values(labels, table).items()}
-    background = [value for value, name in table.items() if name.casefold() == "background"]
-    known = {**dict.fromkeys((0, *as_background, *background), 0), **own}
+    known = {**dict.fromkeys((0, *as_background), 0), **own}
     unknown = [value for value in facts.values if value not in known]
     if unknown:
         shown = ", ".join(f"{value} ({table[value]})" if value in table else str(value) for value in unknown[:10])

@@ -59,8 +59,7 @@ def compare(request: Request) -> dict[str, Any]:
         checked = check_cases(cases, pool, calibration=request.calibration)
         labels = _choose_labels(inputs, checked)
         measuring = _choose_measuring(inputs, labels, metrics)
-        prepared = _prepare(inputs, checked, labels)
-        measured = measure_cases(prepared, measuring, pool)
+        measured = measure_cases(_prepare(inputs, checked, labels), measuring, pool)
     statistics = compute_statistics(
         measured.rows,
         inputs.named,
@@ -76,7 +75,7 @@ def compare(request: Request) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 3),
         "command": request.command,
         "versions": list_versions(),
-        **describe_inputs(inputs, prepared, labels, measuring, measured.rows),
+        **describe_inputs(inputs, checked, labels, measuring, measured.rows),
         **summarise_lesions(measured.lesion_classes, measuring.lesion_iou),
         **statistics.as_content(),
         "notes": make_notes(inputs.reference, inputs.sets, inputs.joined, checked, labels, measured),
@@ -127,10 +126,7 @@ def _prepare(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels) -> 
     """
     errors: list[InputError] = []
     background = inputs.request.as_background
-    # The labels' values are those of the reference, unless its background is not 0.
     declared = {value: name for name, value in labels.foreground.items()}
-    if inputs.reference.labels is not None and not inputs.request.labels:
-        declared = inputs.reference.table or declared
 
     def find_values(facts: Any, case: str, table: Mapping[int, str]) -> dict[int, int]:
         try:
@@ -146,6 +142,7 @@ def _prepare(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels) -> 
             for name, facts in one.predictions.items()
             if facts is not None
         }
+        # The labels' values are those of the reference.
         reference = find_values(one.reference, one.case.name, declared)
         channels = {name: _find_channels(inputs, one, labels, name) for name in one.probabilities}
         try:

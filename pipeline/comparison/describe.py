@@ -11,9 +11,10 @@ from typing import Any
 
 from ..evaluation.metric_names import list_metrics
 from ..evaluation.summary import summarise
+from .check_cases import CheckedCase
 from .choose_labels import Labels
 from .inputs import Inputs
-from .measure import Measuring, Prepared
+from .measure import Measuring
 from .output import relative_to
 from .probabilities import Probabilities
 from .read_map import MapFacts
@@ -26,19 +27,19 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def describe_inputs(
-    inputs: Inputs, prepared: Sequence[Prepared], labels: Labels, measuring: Measuring, rows: Rows
+    inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels, measuring: Measuring, rows: Rows
 ) -> dict[str, Any]:
     """Return what was compared: the paths, labels, metrics and cases.
 
     Args:
         inputs: what the options name.
-        prepared: the cases.
+        checked: the cases.
         labels: the labels.
         measuring: what was measured.
         rows: rows of all sets and cases.
     """
     out, reference = inputs.request.output, inputs.reference
-    dims = len(prepared[0].checked.reference.grid.shape)
+    dims = len(checked[0].reference.grid.shape)
     return {
         "reference": {
             "path": relative_to(out, reference.path),
@@ -71,30 +72,20 @@ def describe_inputs(
                 "image": relative_to(out, one.case.image),
                 "reference": relative_to(out, one.case.reference),
                 "reference_sha256": one.reference.sha256,
-                **_describe_values("reference_values", case.reference),
                 "predictions": {
-                    name: None
-                    if facts is None
-                    else _describe_prediction(out, facts, one.probabilities.get(name))
-                    | _describe_values("values", case.predictions[name])
+                    name: None if facts is None else _describe_prediction(out, facts, one.probabilities.get(name))
                     for name, facts in one.predictions.items()
                 },
             }
-            for case in prepared
-            for one in (case.checked,)
+            for one in checked
         ],
         "missing": inputs.joined.missing,
         "surplus": {name: [path.name for path in paths] for name, paths in inputs.joined.surplus.items()},
     }
 
 
-def _describe_values(key: str, values: Mapping[int, int]) -> dict[str, dict[int, int]]:
-    """Return the label's value by the value in a file, where they differ in any."""
-    return {key: dict(values)} if any(theirs != value for theirs, value in values.items()) else {}
-
-
-def _describe_prediction(out: Path, facts: MapFacts, probabilities: Probabilities | None) -> dict[str, Any]:
-    described: dict[str, Any] = {"path": relative_to(out, facts.path), "sha256": facts.sha256}
+def _describe_prediction(out: Path, facts: MapFacts, probabilities: Probabilities | None) -> dict[str, str | None]:
+    described = {"path": relative_to(out, facts.path), "sha256": facts.sha256}
     if probabilities is not None:
         described |= {
             "probabilities": relative_to(out, probabilities.path),

@@ -47,8 +47,7 @@ class Source:
         kind: ``folder``, ``datalist`` or ``bundle``.
         maps: its label maps.
         labels: value in the files by name; None if the source does not say.
-        table: name by value in the files: from files next to the label maps of a folder, where a name may be missing;
-            or of a datalist or bundle whose background is not 0.
+        table: name by value, from files next to the label maps of a folder; a name may be missing.
         tolerance_mm: the plan's tolerance of the NSD; None without a bundle.
         part: the part of a datalist; None for all of its cases.
         fold: the fold of a datalist; None for another part.
@@ -147,15 +146,13 @@ def _read_bundle(bundle: Path, part: str | None, fold: int | None, dataset_dir: 
     if part is None and fold is None:
         fold = int(known["fold"])
     source = _read_datalist(bundle, Path(known["datalist"]), "bundle", part, fold, known["dataset_dir"])
-    named = evaluate_key(files, bundle, given, "label_values") or evaluate_key(files, bundle, given, "labels")
-    labels, table = _number_labels({str(name): int(value) for name, value in dict(named).items()})
+    labels = evaluate_key(files, bundle, given, "label_values") or evaluate_key(files, bundle, given, "labels")
     measured = evaluate_key(config_files("evaluate", bundle), bundle, given, "tolerance_mm")
     return Source(
         bundle,
         "bundle",
         source.maps,
-        labels=labels,
-        table=table,
+        labels={str(name): int(value) for name, value in dict(labels).items()},
         tolerance_mm=float(measured),
         part=source.part,
         fold=source.fold,
@@ -183,22 +180,7 @@ def _read_datalist(
         )
     without = len(chosen) - len(labelled)
     notes = (f"{file}: {without} of {len(chosen)} cases left out, as they have no label map.",) if without else ()
-    labels, table = (None, {}) if dataset.labels is None else _number_labels(dataset.labels)
-    return Source(path, kind, maps, labels=labels, table=table, part=part, fold=fold, notes=notes)
-
-
-def _number_labels(named: dict[str, int]) -> tuple[dict[str, int], dict[int, str]]:
-    """Return labels whose background is 0, and the names of the values in the files if these have another one.
-
-    Args:
-        named: value in the files by name, such as membrane 0 and background 255.
-    """
-    background = next((name for name in named if name.casefold() == "background"), None)
-    if background is None or named[background] == 0:
-        return named, {}
-    others = [name for name in sorted(named, key=lambda name: named[name]) if name != background]
-    numbered = {background: 0, **{name: number for number, name in enumerate(others, start=1)}}
-    return numbered, {value: name for name, value in named.items()}
+    return Source(path, kind, maps, labels=dataset.labels, part=part, fold=fold, notes=notes)
 
 
 def _belongs(case: Case, part: str | None, fold: int | None) -> bool:

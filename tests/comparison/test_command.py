@@ -5,17 +5,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 from pipeline.bundle.render import write_rendered
 from pipeline.cli import main
-from pipeline.comparison.command import compare
-from pipeline.comparison.request import Request
 from pipeline.evaluation.metrics import measure_case
-from pipeline.labelmaps.label_files import write_label_files
-from pipeline.labelmaps.label_table import make_label_table
 
 from .conftest import AFFINE, LABELS, SPACING, make_map, save_named
 
@@ -244,28 +239,3 @@ def test_predictions_turned_to_other_axes_are_the_same(folders, save, capsys):
     assert content["statistics"]["one"] == content["statistics"]["turned"]
     assert "turned: 6 label maps have the reference's voxels with axes in another order" in capsys.readouterr().out
     assert content["paired"][2]["sentence"].startswith("No difference: one and turned have the same Dice")
-
-
-def test_a_background_that_is_not_zero(tmp_path):
-    reference = np.full((6, 6, 4), 255, np.uint8)
-    reference[1:4, 1:4, 1:3] = 0
-    prediction = (reference == 0).astype(np.uint8)
-    prediction[3] = 0
-    for folder, voxels in (("labels", reference), ("predictions", prediction)):
-        (tmp_path / folder).mkdir()
-        nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / folder / "a.nii.gz")
-    write_label_files(tmp_path / "predictions", make_label_table({"background": 0, "membrane": 1}))
-    content = {
-        "labels": {"255": "background", "0": "membrane"},
-        "training": [{"image": "./labels/a.nii.gz", "label": "./labels/a.nii.gz", "fold": 0}],
-    }
-    (tmp_path / "datalist.json").write_text(json.dumps(content))
-    summary = compare(
-        Request(tmp_path / "datalist.json", [str(tmp_path / "predictions")], tmp_path / "out", progress=False)
-    )
-    assert summary["labels"] == {"background": 0, "membrane": 1}
-    # 12 of 18 voxels.
-    assert summary["statistics"]["predictions"]["membrane"]["dice"]["mean"] == pytest.approx(2 * 12 / 30)
-    [case] = json.loads((tmp_path / "out" / "summary.json").read_text())["cases"]
-    assert case["reference_values"] == {"0": 1, "255": 0}
-    assert "values" not in case["predictions"]["predictions"]
