@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export test-monai-label test-nnunet test-mlflow artefact lint format types render render-check clean
+.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -70,15 +70,15 @@ demo: env
 # Tests run side by side, one process per core and one thread per process. JOBS=1 runs them in one process.
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
-MOST := -m "not long and not export"
-QUICK := -m "not slow and not long and not export"
+MOST := -m "not long and not export and not wheel"
+QUICK := -m "not slow and not long and not export and not wheel"
 
 test: env
 	$(PYTEST) $(QUICK)
 
 # Tests that take more than some five seconds: trainings, several processes, benchmarks. `make test` has the others.
 test-slow: env
-	$(PYTEST) -m "slow and not long and not export"
+	$(PYTEST) -m "slow and not long and not export and not wheel"
 
 # Each line of the list is a file of tests, or one test.
 smoke: env
@@ -103,6 +103,15 @@ test-long: env
 # Exported bundles in other programs: MONAI's commands, federated learning, the zoo's unit test.
 test-export: env
 	$(BIN)/pytest -m "export and not long" tests/export
+
+# dist/lightskip-VERSION-py3-none-any.whl and the source distribution.
+wheel: env
+	$(BIN)/python -m hatchling build
+
+# The source distribution, the wheel that is built from it, and a new user's way in an environment that has only this wheel
+# and the packages of .venv: neither the checkout nor the network is used.
+test-wheel: env
+	$(BIN)/pytest -q -m wheel tests/wheel
 
 # MONAI Label serves and trains an exported bundle, in its own environment because it needs NumPy below 2. PyTorch and
 # torchvision must come from the same index: builds of two indexes do not load each other.

@@ -58,15 +58,12 @@ def metadata_schema() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep converted networks apart from the user's."""
-    before = os.environ.get("LIGHTSKIP_CACHE")
-    os.environ["LIGHTSKIP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["LIGHTSKIP_CACHE"]
-    else:
-        os.environ["LIGHTSKIP_CACHE"] = before
+def folders_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep converted networks and the list of imported bundles apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIGHTSKIP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LIGHTSKIP_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture(autouse=True)

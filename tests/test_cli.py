@@ -115,11 +115,11 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
             "a summary\n",
         ),
         (
-            "render a b",
-            [(name, (P(bundle),), {}) for name in ("check_network", "write_rendered") for bundle in "ab"],
+            "render x/a x/b",
+            [(name, (P(bundle),), {}) for name in ("check_network", "write_rendered") for bundle in ("x/a", "x/b")],
             "a/configs/train.json\na/configs/train.json\n",
         ),
-        ("render a --check", [("check_network", (P("a"),), {}), ("check_rendered", (P("a"),), {})], ""),
+        ("render x/a --check", [("check_network", (P("x/a"),), {}), ("check_rendered", (P("x/a"),), {})], ""),
         ("curve history.csv -o c.png", [("draw_curve", (P("history.csv"), P("c.png")), {})], "c.png\n"),
         (
             "picture s.nii -o p.png",
@@ -138,19 +138,19 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
             "p.png\n",
         ),
         (
-            "bench a",
+            "bench x/a",
             [
-                ("bench", (P("a"),), BENCH | {"overrides": {}}),
+                ("bench", (P("x/a"),), BENCH | {"overrides": {}}),
                 ("format_bench", ({"parameters": 1},), {}),
             ],
             "a table\n",
         ),
         (
-            "bench a --dataset_dir d --steps 5 --warmup 0 --cases 4 --device cpu -o b --set skip=concat patch=[8,8]",
+            "bench x/a --dataset_dir d --steps 5 --warmup 0 --cases 4 --device cpu -o b --set skip=concat patch=[8,8]",
             [
                 (
                     "bench",
-                    (P("a"),),
+                    (P("x/a"),),
                     {
                         "dataset_dir": P("d"),
                         "steps": 5,
@@ -221,8 +221,8 @@ def test_train_and_evaluate_pass_words_and_exit_statuses_through(
     stand_in = types.ModuleType("pipeline.bundle.launch")
     stand_in.prepare = lambda *words: given.append(words) or launch  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pipeline.bundle.launch", stand_in)
-    status = main([verb, "b", "--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])
-    assert given == [(verb, P("b"), ["--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])]
+    status = main([verb, "x/b", "--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])
+    assert given == [(verb, P("x/b"), ["--epochs", "2", "--fold=-1", "--x", "-1", "--resume"])]
     out, err = capsys.readouterr()
     assert (status, out, err.removeprefix("warning: stale\n")) == expected
 
@@ -239,11 +239,11 @@ def test_check_shows_the_difference_and_exits_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def check_rendered(bundle: Path) -> dict[str, str]:
-        return {"configs/train.json": f"-{bundle}\n+1\n"} if bundle == P("b") else {}
+        return {"configs/train.json": f"-{bundle}\n+1\n"} if bundle == P("x/b") else {}
 
     monkeypatch.setattr(sys.modules["pipeline.bundle.render"], "check_rendered", check_rendered)
-    assert main(["render", "a", "b", "c", "--check"]) == 1
-    assert capsys.readouterr().out == "-b\n+1\n"
+    assert main(["render", "x/a", "x/b", "x/c", "--check"]) == 1
+    assert capsys.readouterr().out == "-x/b\n+1\n"
 
 
 @pytest.mark.parametrize(

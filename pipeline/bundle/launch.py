@@ -16,6 +16,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..runtime_names import RUNTIMES
+from .at_hand.shipped import require_own_bundle
 from .launch_checks import (
     BRING_KEYS,
     OWN,
@@ -198,6 +199,10 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             folder cannot be written to, or there are no weights to evaluate.
     """
     settings = read_words(words)
+    # An evaluation writes into its bundle only by default.
+    if verb == "train" or "output_dir" not in settings:
+        elsewhere = "or name a folder of results: --output_dir DIR" if verb == "evaluate" else ""
+        require_own_bundle(verb, bundle, otherwise=elsewhere)
     if verb == "train":
         settings = _replace_skip_file(settings)
     own = {name: settings.pop(name) for name in OWN if name in settings}

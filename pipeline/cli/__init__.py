@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..version import __version__
 from .bundle_verbs import add_bundle_verbs
+from .bundles_verb import add_bundles_verb
 from .compare_verbs import add_compare_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
@@ -104,4 +105,5 @@ def _parser() -> argparse.ArgumentParser:
     add_report_verbs(verbs)
     add_export_verbs(verbs)
     add_share_verbs(verbs)
+    add_bundles_verb(verbs)
     return parser

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .words import setting
+from .words import add_bundle, bundle_folder, setting
 
 __all__ = ["add_bundle_verbs"]
 
@@ -58,12 +58,12 @@ def add_bundle_verbs(verbs: Any) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             epilog=(_TRAIN_SETTINGS if verb == "train" else _EVALUATE_SETTINGS) + _ALL_SETTINGS,
         )
-        launch.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+        add_bundle(launch, "rendered configs")
         launch.add_argument("words", nargs=argparse.REMAINDER, metavar="--KEY VALUE", help="settings of this run")
         launch.set_defaults(run=_launch, print_help=launch.print_help)
 
     bench = verbs.add_parser("bench", help="measure how close training and inference are to the machine's limit")
-    bench.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    add_bundle(bench, "rendered configs")
     bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
     bench.add_argument("--steps", type=int, default=20, help="timed training steps (default: %(default)s)")
     bench.add_argument("--warmup", type=int, default=3, help="untimed training steps first (default: %(default)s)")
@@ -85,13 +85,14 @@ def add_bundle_verbs(verbs: Any) -> None:
 def _render(options: argparse.Namespace) -> int:
     from ..bundle.render import check_network, check_rendered, write_rendered  # noqa: PLC0415
 
-    for bundle in options.bundles:
+    bundles = [bundle_folder(bundle, writes="" if options.check else "render") for bundle in options.bundles]
+    for bundle in bundles:
         check_network(bundle)
     if not options.check:
-        for bundle in options.bundles:
+        for bundle in bundles:
             print(*write_rendered(bundle), sep="\n")
         return 0
-    differences = [diff for bundle in options.bundles for diff in check_rendered(bundle).values()]
+    differences = [diff for bundle in bundles for diff in check_rendered(bundle).values()]
     print(*differences, sep="", end="")
     return 1 if differences else 0
 
@@ -102,7 +103,7 @@ def _launch(options: argparse.Namespace) -> int:
         return 0
     from ..bundle.launch import prepare  # noqa: PLC0415
 
-    launch = prepare(options.verb, options.bundle, options.words)
+    launch = prepare(options.verb, bundle_folder(options.bundle), options.words)
     if launch.warning:
         print(f"warning: {launch.warning}", file=sys.stderr)
     print(launch.note + launch.command, flush=True)
@@ -123,7 +124,7 @@ def _bench(options: argparse.Namespace) -> int:
     from ..files import write_text  # noqa: PLC0415
 
     measured = bench(
-        options.bundle,
+        bundle_folder(options.bundle),
         dataset_dir=options.dataset_dir,
         steps=options.steps,
         warmup=options.warmup,

@@ -28,7 +28,10 @@ def add_compare_verbs(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     compare.add_argument(
-        "reference", type=Path, metavar="REFERENCE", help="a folder of label maps, a datalist (.json), or a bundle"
+        "reference",
+        type=Path,
+        metavar="REFERENCE",
+        help="a folder of label maps, a datalist (.json), or a bundle, by folder or name",
     )
     compare.add_argument(
         "sets",

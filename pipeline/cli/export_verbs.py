@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..export.choices import OPTIONAL_PARTS
+from .words import add_bundle, bundle_folder
 
 __all__ = ["add_export_verbs"]
 
@@ -26,7 +27,7 @@ def add_export_verbs(verbs: Any) -> None:
         epilog="Channels that sat left out by hard selection are pruned; the output does not change. "
         "docs/model_zoo.md describes the next steps, to the model zoo and to the Hugging Face hub (lightskip push).",
     )
-    export.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    add_bundle(export, "plan.yaml")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write both to")
     export.add_argument(
         "--checkpoint",
@@ -60,7 +61,7 @@ def _export(options: argparse.Namespace) -> int:
 
     with quiet_monai(), _interrupt_on_sigterm():
         result = export_bundle(
-            options.bundle,
+            bundle_folder(options.bundle),
             options.output,
             checkpoint=options.checkpoint,
             training=options.training,

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .words import setting
+from .words import add_bundle, bundle_folder, setting
 
 __all__ = ["add_predict_verbs"]
 
@@ -44,7 +44,7 @@ def _path(text: str) -> Path:
 
 def _add_fold_options(verb: argparse.ArgumentParser) -> None:
     """Add the bundle, and which fold is predicted with which weights."""
-    verb.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    add_bundle(verb, "plan.yaml")
     verb.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
     verb.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
     verb.add_argument("--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path")
@@ -82,7 +82,7 @@ def _add_predict(verbs: Any) -> None:
         "skipped on the next start. Exit status: 0 all segmented, 1 some failed, 2 all failed or nothing could run, "
         "130 interrupted. Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
     )
-    predict.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    add_bundle(predict, "rendered configs")
     predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
     predict.add_argument("-o", "--output", type=_path, metavar="OUT", help="output folder; or a file, for one scan")
     predict.add_argument(
@@ -193,11 +193,12 @@ def _run_prediction(options: argparse.Namespace) -> int:
         statistics=options.statistics,
         preview=options.preview,
     )
-    weights, note = choose_checkpoints(options.bundle, options.checkpoints, options.folds, options.trainings)
+    bundle = bundle_folder(options.bundle)
+    weights, note = choose_checkpoints(bundle, options.checkpoints, options.folds, options.trainings)
     if note:
         print(note, file=sys.stderr)
     request = Request(
-        bundle=options.bundle,
+        bundle=bundle,
         inputs=options.inputs,
         # Only jobs, which have their own, can do without.
         output=options.output or Path(),
@@ -267,7 +268,7 @@ def _postprocess(options: argparse.Namespace) -> int:
         from ..prediction.choose import choice_text, choose_postprocessing  # noqa: PLC0415
 
     chosen = choose_postprocessing(
-        options.bundle,
+        bundle_folder(options.bundle, writes="" if options.dry_run else "postprocess"),
         checkpoint=options.checkpoint,
         training=options.training,
         fold=options.fold,
@@ -284,8 +285,9 @@ def _quantize(options: argparse.Namespace) -> int:
     with quick_imports():
         from ..prediction.quantize import quantize_bundle, quantized_text  # noqa: PLC0415
 
+    bundle = bundle_folder(options.bundle, writes="" if options.dry_run else "quantize")
     found = quantize_bundle(
-        options.bundle,
+        bundle,
         checkpoint=options.checkpoint,
         training=options.training,
         fold=options.fold,
@@ -293,7 +295,7 @@ def _quantize(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         **({} if options.cases is None else {"cases": options.cases}),
     )
-    print(quantized_text(found, options.bundle), end="")
+    print(quantized_text(found, bundle), end="")
     return 0 if found.is_good else 1
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .words import add_bundle, bundle_folder
+
 __all__ = ["add_probe_verbs"]
 
 
@@ -21,7 +23,7 @@ def add_probe_verbs(verbs: Any) -> None:
         "channel is replaced by its mean over the window), maps=N (only the N strongest maps), none. "
         "Level 0 is the finest.",
     )
-    probe.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder, with rendered configs")
+    add_bundle(probe, "rendered configs")
     probe.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="new or empty folder to write")
     probe.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
     probe.add_argument("--fold", type=int, metavar="N", help="fold to measure (default: the config's)")
@@ -60,7 +62,7 @@ def _probe(options: argparse.Namespace) -> int:
     from ..probe import DEFAULT_PROBES, probe_bundle  # noqa: PLC0415
 
     done = probe_bundle(
-        options.bundle,
+        bundle_folder(options.bundle),
         options.output,
         checkpoint=options.checkpoint,
         training=options.training,

@@ -61,6 +61,7 @@ def add_share_verbs(verbs: Any) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from ..bundle.at_hand.imported import remember_import  # noqa: PLC0415
     from ..bundle.unpack.command import open_bundle  # noqa: PLC0415
     from ..bundle.unpack.report import as_json, as_text  # noqa: PLC0415
     from ..bundle.unpack.terminal import printable  # noqa: PLC0415
@@ -79,6 +80,8 @@ def _import(options: argparse.Namespace) -> int:
             return 2
         place = found.place()
     print(f"unpacked: {place}")
+    if note := remember_import(place):
+        print(f"note: {note}", file=sys.stderr)
     quoted = shlex.quote(str(place))
     if found.examination.to_download:
         print(f"first: python -m monai.bundle download_large_files --bundle_path {quoted}")

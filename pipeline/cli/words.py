@@ -1,12 +1,41 @@
-"""Parsers of arguments that several verbs share."""
+"""Arguments that several verbs share, and their parsers."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+from pathlib import Path
 from typing import Any
 
-__all__ = ["setting"]
+__all__ = ["add_bundle", "bundle_folder", "setting"]
+
+
+def add_bundle(verb: argparse.ArgumentParser, needed: str) -> None:
+    """Add the argument BUNDLE.
+
+    Args:
+        verb: the verb's parser.
+        needed: the file or files that the bundle's folder must have.
+    """
+    verb.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help=f"a bundle's folder, with {needed}; or a name (lightskip bundles)"
+    )
+
+
+def bundle_folder(bundle: Path, *, writes: str = "") -> Path:
+    """Return the folder of a bundle that is named by its path or its name.
+
+    Args:
+        bundle: what the user wrote.
+        writes: the verb, if it writes into the bundle: then one of an installed package is refused.
+    """
+    from ..bundle.at_hand.find import find_bundle  # noqa: PLC0415
+    from ..bundle.at_hand.shipped import require_own_bundle  # noqa: PLC0415
+
+    folder = find_bundle(bundle)
+    if writes:
+        require_own_bundle(writes, folder)
+    return folder
 
 
 def setting(text: str) -> tuple[str, Any]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..data.errors import InputError
-from .check_cases import CheckedCase, check_cases, raise_all
-from .choose_labels import Labels, choose_labels, find_file_values, read_given_labels, values_of_file
+from .check_cases import check_cases
+from .choose_labels import Labels
 from .describe import describe_inputs, list_versions, summarise_lesions
 from .inputs import Inputs, read_inputs
-from .measure import Measured, Measuring, Prepared, measure_cases
+from .measure import Measured, Measuring, measure_cases
 from .notes import make_notes
 from .output import (
     CALIBRATION,
@@ -27,7 +26,7 @@ from .output import (
     write_files,
 )
 from .pool import Pool, count_jobs
-from .probabilities import check_channels
+from .prepare import find_labels, prepare_cases
 from .request import Request, check_numbers, choose_metrics, choose_tolerances, require_labels
 from .statistics import compute_statistics
 
@@ -57,9 +56,10 @@ def compare(request: Request) -> dict[str, Any]:
     cases = inputs.joined.cases
     with Pool(count_jobs(request.jobs, len(cases)), progress=request.progress) as pool:
         checked = check_cases(cases, pool, calibration=request.calibration)
-        labels = _choose_labels(inputs, checked)
+        labels = find_labels(inputs, checked)
         measuring = _choose_measuring(inputs, labels, metrics)
-        measured = measure_cases(_prepare(inputs, checked, labels), measuring, pool)
+        prepared = prepare_cases(inputs, checked, labels)
+        measured = measure_cases(prepared.cases, measuring, pool)
     statistics = compute_statistics(
         measured.rows,
         inputs.named,
@@ -75,33 +75,13 @@ def compare(request: Request) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 3),
         "command": request.command,
         "versions": list_versions(),
-        **describe_inputs(inputs, checked, labels, measuring, measured.rows),
+        **describe_inputs(inputs, prepared, labels, measuring, measured.rows),
         **summarise_lesions(measured.lesion_classes, measuring.lesion_iou),
         **statistics.as_content(),
-        "notes": make_notes(inputs.reference, inputs.sets, inputs.joined, checked, labels, measured),
+        "notes": make_notes(inputs.reference, inputs.sets, inputs.joined, prepared, labels, measured),
     }
     write_files(request.output, _format_files(summary, measured))
     return summary
-
-
-def _choose_labels(inputs: Inputs, checked: Sequence[CheckedCase]) -> Labels:
-    return choose_labels(
-        given=read_given_labels(inputs.request.labels) if inputs.request.labels else None,
-        declared=inputs.reference.labels,
-        tables=_list_tables(inputs, checked),
-        found={value for one in checked for value in one.reference.values} - set(inputs.request.as_background),
-    )
-
-
-def _list_tables(inputs: Inputs, checked: Sequence[CheckedCase]) -> Iterator[tuple[str, Mapping[int, str]]]:
-    """Yield the tables of label names, those of the reference first."""
-    yield from ((f"the label table of {one.reference.path}", one.reference.table) for one in checked[:1])
-    yield f"the label table in {inputs.reference.path}", inputs.reference.table
-    for name, source in inputs.sets.items():
-        facts = next((one.predictions[name] for one in checked if one.predictions[name] is not None), None)
-        if facts is not None:
-            yield f"the label table of {facts.path}", facts.table
-        yield f"the label table in {source.path}", source.table
 
 
 def _choose_measuring(inputs: Inputs, labels: Labels, metrics: tuple[str, ...]) -> Measuring:
@@ -116,50 +96,6 @@ def _choose_measuring(inputs: Inputs, labels: Labels, metrics: tuple[str, ...]) 
         cldice=tuple(name for name in names if name in request.cldice),
         lesion_iou=request.lesion_iou,
     )
-
-
-def _prepare(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels) -> list[Prepared]:
-    """Return the cases with their values.
-
-    Raises:
-        InputError: a label map holds a value that is no label; the message has every such file.
-    """
-    errors: list[InputError] = []
-    background = inputs.request.as_background
-    declared = {value: name for name, value in labels.foreground.items()}
-
-    def find_values(facts: Any, case: str, table: Mapping[int, str]) -> dict[int, int]:
-        try:
-            return values_of_file(facts, labels, case=case, table=table, as_background=background)
-        except InputError as error:
-            errors.append(error)
-            return {}
-
-    prepared = []
-    for one in checked:
-        predictions = {
-            name: find_values(facts, one.case.name, facts.table or inputs.sets[name].table)
-            for name, facts in one.predictions.items()
-            if facts is not None
-        }
-        # The labels' values are those of the reference.
-        reference = find_values(one.reference, one.case.name, declared)
-        channels = {name: _find_channels(inputs, one, labels, name) for name in one.probabilities}
-        try:
-            for name, found in one.probabilities.items():
-                check_channels(found, channels[name])
-        except InputError as error:
-            errors.append(error)
-        prepared.append(Prepared(one, reference, predictions, channels))
-    raise_all(errors)
-    return prepared
-
-
-def _find_channels(inputs: Inputs, one: CheckedCase, labels: Labels, name: str) -> dict[int, int]:
-    """Return the channel of the probabilities by the comparison's value: the network's value of the label."""
-    facts = one.predictions[name]
-    table = facts.table if facts is not None else {}
-    return {0: 0, **find_file_values(labels, table or inputs.sets[name].table)}
 
 
 def _format_files(summary: Mapping[str, Any], measured: Measured) -> dict[str, str]:

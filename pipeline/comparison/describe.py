@@ -11,11 +11,11 @@ from typing import Any
 
 from ..evaluation.metric_names import list_metrics
 from ..evaluation.summary import summarise
-from .check_cases import CheckedCase
 from .choose_labels import Labels
 from .inputs import Inputs
 from .measure import Measuring
 from .output import relative_to
+from .prepare import PreparedCases
 from .probabilities import Probabilities
 from .read_map import MapFacts
 
@@ -27,18 +27,18 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def describe_inputs(
-    inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels, measuring: Measuring, rows: Rows
+    inputs: Inputs, prepared: PreparedCases, labels: Labels, measuring: Measuring, rows: Rows
 ) -> dict[str, Any]:
     """Return what was compared: the paths, labels, metrics and cases.
 
     Args:
         inputs: what the options name.
-        checked: the cases.
+        prepared: the cases.
         labels: the labels.
         measuring: what was measured.
         rows: rows of all sets and cases.
     """
-    out, reference = inputs.request.output, inputs.reference
+    out, reference, checked = inputs.request.output, inputs.reference, prepared.checked
     dims = len(checked[0].reference.grid.shape)
     return {
         "reference": {
@@ -46,6 +46,7 @@ def describe_inputs(
             "kind": reference.kind,
             "part": reference.part,
             "fold": reference.fold,
+            "labels": labels.in_reference,
         },
         "sets": [
             {
@@ -54,6 +55,7 @@ def describe_inputs(
                 "kind": inputs.sets[one.name].kind,
                 "arm": one.arm,
                 "seed": one.seed,
+                "labels": prepared.values[one.name],
             }
             for one in inputs.named
         ],

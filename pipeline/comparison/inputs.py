@@ -9,7 +9,7 @@ from ..data.errors import InputError
 from .join import Joined, join_sets
 from .named_sets import NamedSet, read_sets
 from .request import Request, choose_cases, read_subjects
-from .source import Source, read_source
+from .source import Source, find_path, read_source
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -40,8 +40,9 @@ def read_inputs(request: Request) -> Inputs:
         InputError: a folder, a file, a case or a subject is missing or is no such thing, or nothing joins.
     """
     read = partial(read_source, part=request.part, fold=request.fold, dataset_dir=request.dataset_dir)
-    named = read_sets(request.sets, request.reference)
-    reference = read(request.reference)
+    path = find_path(request.reference)
+    named = read_sets(request.sets, path)
+    reference = read(path)
     if reference.kind == "folder" and (request.part is not None or request.fold is not None):
         raise InputError(
             "--part" if request.part is not None else "--fold",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..data.case_names import tell_apart
 from ..data.errors import InputError
+from .source import find_path
 
 __all__ = ["NamedSet", "read_sets"]
 
@@ -53,6 +54,7 @@ def read_sets(words: Sequence[str | Path], reference: Path) -> list[NamedSet]:
             remedy="name it: lightskip compare REFERENCE FOLDER -o OUT",
         )
     pairs = [_split(str(word)) for word in words]
+    pairs = [(name, find_path(path)) for name, path in pairs]
     paths = [path for _, path in pairs]
     for path in paths:
         if not path.exists():

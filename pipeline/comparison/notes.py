@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .check_cases import CheckedCase
-from .choose_labels import Labels, find_file_values
+from .choose_labels import Labels
 from .join import Joined
 from .measure import Measured
+from .prepare import PreparedCases
 from .source import Source
 
 __all__ = ["make_notes"]
@@ -19,7 +20,7 @@ def make_notes(
     reference: Source,
     sets: Mapping[str, Source],
     joined: Joined,
-    checked: Sequence[CheckedCase],
+    prepared: PreparedCases,
     labels: Labels,
     measured: Measured,
 ) -> list[str]:
@@ -28,13 +29,14 @@ def make_notes(
     They are about missing and surplus predictions, the number of subjects, label maps that were turned or whose labels
     have other values, labels that no case has, and files that were left out.
     """
+    checked = prepared.checked
     return [
         *_about_missing(joined),
         *_about_surplus(joined),
         *_about_subjects(checked),
         *_about_same_files(sets, checked),
         *_about_turns(sets, checked),
-        *_about_labels(sets, checked, labels, measured),
+        *_about_labels(prepared, labels, measured),
         *dict.fromkeys(note for source in (reference, *sets.values()) for note in source.notes),
     ]
 
@@ -104,25 +106,24 @@ def _about_turns(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> 
             )
 
 
-def _about_labels(
-    sets: Mapping[str, Source], checked: Sequence[CheckedCase], labels: Labels, measured: Measured
-) -> Iterator[str]:
+def _about_labels(prepared: PreparedCases, labels: Labels, measured: Measured) -> Iterator[str]:
     wanted = labels.foreground
-    for name, source in sets.items():
-        tables = [facts.table or source.table for one in checked if (facts := one.predictions[name]) is not None]
-        table = next((one for one in tables if one), {})
-        own = find_file_values(labels, table)
-        moved = [label for label, value in wanted.items() if own[value] != value]
+    for name, own in prepared.values.items():
+        table = prepared.tables[name]
+        moved = [label for label in wanted if own[label] != labels.in_reference[label]]
         # The same names, but for upper and lower case.
         odd = [
-            f"{value} is {table[value]}, not {label}"
-            for label, value in wanted.items()
-            if value in table and table[value].casefold() != label.casefold()
+            f"{own[label]} is {table[own[label]]}, not {label}"
+            for label in wanted
+            if own[label] in table and table[own[label]].casefold() != label.casefold()
         ]
-        if moved:
-            yield f"{name}: labels are joined by name; {_shown(moved)} have other values than in the reference."
-        elif odd:
+        if odd:
             yield f"{name}: its label table has other names ({_shown(odd)}); labels are joined by value."
+        elif moved and table:
+            yield f"{name}: labels are joined by name; {_shown(moved)} have other values than in the reference."
+        elif moved:
+            shown = _shown([f"{label} is {own[label]}" for label in moved])
+            yield f"{name}: its label maps have other values than the reference: 0 is the background, {shown}."
     present = {row["label"] for row in measured.rows if row["outcome"] != "absent"}
     nowhere = [label for label in wanted if label not in present]
     if nowhere:

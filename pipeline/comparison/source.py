@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..bundle.launch_checks import config_files, evaluate_key
+from ..bundle.at_hand.find import find_bundle
+from ..bundle.launch_checks import config_files, config_given, evaluate_key
 from ..data.dataset import Case, locate, read_dataset
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from .folder_maps import exact_name, find_scans, list_label_maps, own_name
 from .label_tables import read_folder_table
 
-__all__ = ["PARTS", "LabelMap", "Source", "read_source"]
+__all__ = ["PARTS", "LabelMap", "Source", "find_path", "read_source"]
 
 PARTS = ("test", "training")
 """Parts of a datalist that have a name; the number of a fold is a part too."""
@@ -47,6 +48,7 @@ class Source:
         kind: ``folder``, ``datalist`` or ``bundle``.
         maps: its label maps.
         labels: value in the files by name; None if the source does not say.
+        network_labels: value in a bundle's network by name, which its predictions have; None without a bundle.
         table: name by value, from files next to the label maps of a folder; a name may be missing.
         tolerance_mm: the plan's tolerance of the NSD; None without a bundle.
         part: the part of a datalist; None for all of its cases.
@@ -58,11 +60,23 @@ class Source:
     kind: str
     maps: list[LabelMap]
     labels: dict[str, int] | None = None
+    network_labels: dict[str, int] | None = None
     table: dict[int, str] = field(default_factory=dict)
     tolerance_mm: float | None = None
     part: str | None = None
     fold: int | None = None
     notes: tuple[str, ...] = ()
+
+
+def find_path(path: str | Path) -> Path:
+    """Return a path as it is if it exists, else the folder of the bundle of this name, if there is one."""
+    place = Path(path).expanduser()
+    if place.exists():
+        return place
+    try:
+        return find_bundle(path)
+    except InputError:
+        return place
 
 
 def read_source(
@@ -88,8 +102,8 @@ def read_source(
         raise InputError(
             path,
             found="no such file or folder",
-            expected="a folder of label maps, a datalist or a bundle",
-            remedy="check the path",
+            expected="a folder of label maps, a datalist, or a bundle by its folder or name",
+            remedy="check the path; lightskip bundles lists the bundles at hand",
         )
     if path.is_file():
         if path.suffix.lower() != ".json":
@@ -146,13 +160,15 @@ def _read_bundle(bundle: Path, part: str | None, fold: int | None, dataset_dir: 
     if part is None and fold is None:
         fold = int(known["fold"])
     source = _read_datalist(bundle, Path(known["datalist"]), "bundle", part, fold, known["dataset_dir"])
-    labels = evaluate_key(files, bundle, given, "label_values") or evaluate_key(files, bundle, given, "labels")
+    keys = ("label_values" if "label_values" in config_given(files, {}) else "labels", "labels")
+    in_files, labels = (dict(evaluate_key(files, bundle, given, key)) for key in keys)
     measured = evaluate_key(config_files("evaluate", bundle), bundle, given, "tolerance_mm")
     return Source(
         bundle,
         "bundle",
         source.maps,
-        labels={str(name): int(value) for name, value in dict(labels).items()},
+        labels={str(name): int(value) for name, value in in_files.items()},
+        network_labels={str(name): int(value) for name, value in labels.items()},
         tolerance_mm=float(measured),
         part=source.part,
         fold=source.fold,

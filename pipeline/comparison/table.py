@@ -42,8 +42,8 @@ def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Itera
     yield f"{cases} of {_count(subjects, 'subject')}; mean [95 % interval over subjects]"
     header = ["label", "set", *(_title(metric) for metric in shown), "missed", "invented"]
     lines = [header]
-    labels = [*(name for name, value in summary["labels"].items() if value != 0), ALL_LABELS]
-    for label in labels:
+    labels = [name for name, value in summary["labels"].items() if value != 0]
+    for label in [*labels, *([ALL_LABELS] if len(labels) > 1 else [])]:
         for number, (name, entries) in enumerate(summary["statistics"].items()):
             entry = entries.get(label)
             if entry is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
+from ..files import remove_unused_folders
 from .archive import write_zip
 from .choices import OPTIONAL_PARTS
 from .contents import Contents, write_contents
@@ -82,19 +83,20 @@ def export_bundle(
     # A temporary parent folder, because zip and formats take the bundle's name from its folder.
     partial = output / f".{uuid.uuid4().hex}"
     contents = Contents(partial / plan.name, bundle, plan, network, without, int8=int8)
-    try:
-        differences = write_contents(contents)
-        zipped = None if "zip" in without else partial / archive.name
-        if zipped is not None:
-            write_zip(contents.folder, zipped)
-        _replace_earlier(contents.folder, target, zipped, archive)
-    except OSError as error:
-        # The temporary folder's name would mean nothing to the user.
-        if str(partial) in str(error.filename):
-            error.filename, error.filename2 = str(output), None
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with remove_unused_folders(output):
+        try:
+            differences = write_contents(contents)
+            zipped = None if "zip" in without else partial / archive.name
+            if zipped is not None:
+                write_zip(contents.folder, zipped)
+            _replace_earlier(contents.folder, target, zipped, archive)
+        except OSError as error:
+            # The temporary folder's name would mean nothing to the user.
+            if str(partial) in str(error.filename):
+                error.filename, error.filename2 = str(output), None
+            raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     made = None if zipped is None else archive
     return ExportResult(target, made, network.pruned.left_out, differences, contents.notes, weights)
 

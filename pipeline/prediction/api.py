@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..bundle.at_hand.find import find_bundle
 from ..data.errors import InputError
 from ..data.images.door import read_header
 from .arrays import as_files
@@ -41,12 +42,12 @@ def predict(
     To read and write files, with a report, use `command.predict_files`, which ``lightskip predict`` calls. For repeated
     calls make a `Predictor`, which loads the bundle once::
 
-        prediction = pipeline.predict("bundles/hippocampus_mri", "scan.nii.gz")
+        prediction = pipeline.predict("hippocampus_mri", "scan.nii.gz")
         prediction.labels  # (X, Y, Z), in the scan's own grid
         prediction.metatensor  # (1, X, Y, Z) with its affine
 
     Args:
-        bundle: the bundle's folder.
+        bundle: the bundle's folder, or its name: one that `lightskip bundles` lists.
         scans: one scan, or a list of them. A scan is a file, a DICOM series folder, a tuple of files with one channel
             each, or voxels (X, Y[, Z]) or (C, X, Y[, Z]) as an array or a MetaTensor.
         affine: 4x4, voxel to world (mm, RAS), of a scan that is an array. Without one the voxels are taken to have the
@@ -71,6 +72,7 @@ def predict(
         )
     # Before a bundle is loaded for them.
     check_bundle(bundle)
+    bundle = find_bundle(bundle)
     check_switches(probabilities=probabilities, uncertainty=uncertainty)
     several = isinstance(scans, list)
     given = scans if isinstance(scans, list) else [scans]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ..bundle.at_hand.find import find_bundle
 from ..data.errors import InputError
 from ..files import remove_unused_folders
 from ..imports import deferred_imports, quick_imports
@@ -41,7 +42,8 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
         KeyboardInterrupt: the call was interrupted. Files that were started are finished, and the report is written.
     """
     # Paths in the report have to hold from any folder.
-    request = replace(request, output=request.output.expanduser().absolute())
+    bundle, output = find_bundle(request.bundle), request.output.expanduser().absolute()
+    request = replace(request, bundle=bundle, output=output)
     with remove_unused_folders(request.output.parent if request.single else request.output):
         return _predict_files(request, on_result)
 

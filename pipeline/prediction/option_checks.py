@@ -31,10 +31,13 @@ __all__ = [
 
 
 def check_bundle(bundle: Any) -> None:
-    """Raise InputError if a bundle is not the path of a folder."""
+    """Raise InputError if a bundle is not a path or a name."""
     if not isinstance(bundle, str | os.PathLike):
         raise InputError(
-            "bundle", found=_describe(bundle), expected="the path of a bundle's folder", remedy="pass its path"
+            "bundle",
+            found=_describe(bundle),
+            expected="the path of a bundle's folder, or its name",
+            remedy="pass one of the two",
         )
 
 

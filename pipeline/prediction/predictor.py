@@ -15,6 +15,7 @@ from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..bundle.at_hand.find import find_bundle
 from ..data.errors import InputError
 from ..data.images.door import read_header
 from ..data.images.header import Header
@@ -39,7 +40,7 @@ class Predictor:
     """A loaded bundle, ready to segment any number of scans.
 
     Args:
-        bundle: the bundle's folder.
+        bundle: the bundle's folder, or its name: one that `lightskip bundles` lists.
         checkpoint: weights instead of the bundle's own; the probabilities of several are averaged.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over mirrored inputs, along the axes that training mirrored.
@@ -86,7 +87,7 @@ class Predictor:
         if number is not None:
             torch.set_num_threads(number)
         self.bundle = load_bundle(
-            bundle,
+            find_bundle(bundle),
             checkpoints=checkpoints,
             device=device,
             tta=tta,

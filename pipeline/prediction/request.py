@@ -21,7 +21,7 @@ class Request:
     """The options of one call of ``lightskip predict``.
 
     Attributes:
-        bundle: the bundle's folder.
+        bundle: the bundle's folder, or its name: one that `lightskip bundles` lists.
         inputs: files, folders, datalists.
         output: a folder; or a file, for one scan.
         wanted: the files to write for every scan.

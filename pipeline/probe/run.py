@@ -93,7 +93,7 @@ def probe_bundle(
         raise InputError("--probes none", found="no --maps", expected="something to do", remedy="add --maps")
     if cases and not maps:
         raise InputError("--cases", found="no --maps", expected="cases whose maps are written", remedy="add --maps")
-    launch = _prepare(Path(bundle).expanduser(), checkpoint, training, fold, dataset_dir, settings)
+    launch = _prepare(Path(bundle).expanduser(), output, checkpoint, training, fold, dataset_dir, settings)
     session = Session(launch)
     try:
         every = find_levels(session.network, session.weights)
@@ -113,13 +113,21 @@ def probe_bundle(
 
 def _prepare(
     bundle: Path,
+    output: Path,
     checkpoint: str | Path | None,
     training: str | None,
     fold: int | None,
     dataset_dir: str | Path | None,
     settings: Sequence[str],
 ) -> Launch:
-    given = {"checkpoint": checkpoint, "training": training, "fold": fold, "dataset_dir": dataset_dir}
+    # Without an output folder it would be one in the bundle, which may be read-only.
+    given = {
+        "output_dir": output,
+        "checkpoint": checkpoint,
+        "training": training,
+        "fold": fold,
+        "dataset_dir": dataset_dir,
+    }
     words = as_words({key: str(value) for key, value in given.items() if value is not None})
     return prepare("evaluate", bundle, [*words, *(f"--{setting}" for setting in settings)])
 

@@ -19,15 +19,15 @@ def test_probe_passes_its_options_on(capsys: pytest.CaptureFixture[str], monkeyp
 
     monkeypatch.setattr(pipeline.probe, "probe_bundle", record)
     words = "-o o --checkpoint c --fold 1 --dataset_dir d --probes off maps=2 --levels 0 2 --maps --cases x y --seed 3"
-    assert main(["probe", "b", *words.split(), "--set", "precision=float32", "val#x=1"]) == 0
+    assert main(["probe", "x/b", *words.split(), "--set", "precision=float32", "val#x=1"]) == 0
     out, err = capsys.readouterr()
     assert out == "the weights\na table\n\nlevels\no/cases.csv\n"
     assert err == "note: a note\n"
-    assert main(["probe", "b", "-o", "o"]) == 0
+    assert main(["probe", "x/b", "-o", "o"]) == 0
     nothing: dict[str, Any] = {"checkpoint": None, "training": None, "fold": None, "dataset_dir": None, "levels": None}
     assert given == [
         (
-            (Path("b"), Path("o")),
+            (Path("x/b"), Path("o")),
             {
                 "checkpoint": Path("c"),
                 "training": None,
@@ -42,7 +42,7 @@ def test_probe_passes_its_options_on(capsys: pytest.CaptureFixture[str], monkeyp
             },
         ),
         (
-            (Path("b"), Path("o")),
+            (Path("x/b"), Path("o")),
             {
                 **nothing,
                 "probes": ("off", "shuffle", "mean", "maps=1"),

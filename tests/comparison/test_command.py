@@ -60,10 +60,10 @@ def test_two_sets_are_joined_measured_and_written(capsys):
     content = summary()
     assert content["kind"] == "comparison"
     assert content["command"].startswith("lightskip compare ref one other=two --labels organ=1 lesion=2 ")
-    assert content["reference"] == {"path": "../ref", "kind": "folder", "part": None, "fold": None}
+    assert content["reference"] == {"path": "../ref", "kind": "folder", "part": None, "fold": None, "labels": LABELS}
     assert content["sets"] == [
-        {"name": "one", "path": "../one", "kind": "folder", "arm": "one", "seed": None},
-        {"name": "other", "path": "../two", "kind": "folder", "arm": "other", "seed": None},
+        {"name": "one", "path": "../one", "kind": "folder", "arm": "one", "seed": None, "labels": LABELS},
+        {"name": "other", "path": "../two", "kind": "folder", "arm": "other", "seed": None, "labels": LABELS},
     ]
     assert content["labels"] == LABELS
     assert content["tolerance_mm"] == {"organ": 0.5, "lesion": 0.5}
@@ -119,7 +119,7 @@ def test_the_test_cases_of_a_datalist_are_measured_with_its_labels_and_subjects(
         ("a", "s0", "../scans/a_0000.nii.gz"),
         ("d", "s1", "../scans/d_0000.nii.gz"),
     ]
-    assert content["reference"] == {"path": "../list.json", "kind": "datalist", "part": "test", "fold": None}
+    assert content["reference"].items() >= {"path": "../list.json", "kind": "datalist", "part": "test"}.items()
     assert list(content["labels"]) == ["background", "organ", "lesion"]
     assert len(content["surplus"]["one"]) == 4
 
@@ -151,9 +151,10 @@ def test_a_bundle_and_a_fold_have_the_labels_and_the_tolerance_of_the_plan(folde
     (folders / "dataset.json").write_bytes((folders / "list.json").read_bytes())
     assert run("shapes", "three", "--fold", "1", "--dataset_dir", str(folders)) == 0
     content = summary()
-    assert content["reference"] == {"path": "../shapes", "kind": "bundle", "part": None, "fold": 1}
+    in_files = {"background": 0, "organ": 2, "lesion": 1}
+    assert content["reference"] == {"path": "../shapes", "kind": "bundle", "part": None, "fold": 1, "labels": in_files}
     assert [case["case"] for case in content["cases"]] == ["b", "d", "f"]
-    assert content["labels"] == {"background": 0, "organ": 2, "lesion": 1}
+    assert content["labels"] == content["sets"][0]["labels"] == LABELS
     assert (
         "three: labels are joined by name; organ, lesion have other values than in the reference." in content["notes"]
     )

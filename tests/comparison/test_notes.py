@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.check_cases import CheckedCase
-from pipeline.comparison.choose_labels import Labels
+from pipeline.comparison.choose_labels import Labels, find_file_values
 from pipeline.comparison.grids import Grid, Turn
 from pipeline.comparison.join import Joined, JoinedCase
-from pipeline.comparison.measure import Measured
+from pipeline.comparison.measure import Measured, Prepared
 from pipeline.comparison.notes import make_notes
+from pipeline.comparison.prepare import PreparedCases
 from pipeline.comparison.read_map import MapFacts
 from pipeline.comparison.source import Source
 
-LABELS = Labels({"background": 0, "left": 1, "right": 2}, "x")
+VALUES = {"background": 0, "left": 1, "right": 2}
+LABELS = Labels(VALUES, VALUES, "x")
 GRID = Grid((2, 2), np.eye(4))
 
 
@@ -20,7 +22,17 @@ def facts(sha256="p", table=None, turn=None):
     return MapFacts(Path("p"), GRID, (0, 1), sha256, table or {}, turn)
 
 
-def noted(predictions, *, subjects="abc", missing=(), surplus=(), outcomes=("found", "found"), source_notes=()):
+def noted(
+    predictions,
+    *,
+    subjects="abc",
+    missing=(),
+    surplus=(),
+    outcomes=("found", "found"),
+    source_notes=(),
+    labels=LABELS,
+    values=None,
+):
     """The notes of a comparison of three cases; predictions by set, one for each case."""
     cases = [
         CheckedCase(
@@ -33,7 +45,10 @@ def noted(predictions, *, subjects="abc", missing=(), surplus=(), outcomes=("fou
     joined = Joined([one.case for one in cases], {"one": list(missing)}, {"one": [Path(name) for name in surplus]})
     rows = [{"label": name, "outcome": outcome} for name, outcome in zip(("left", "right"), outcomes, strict=True)]
     sets = {name: Source(Path(name), "folder", [], notes=tuple(source_notes)) for name in predictions}
-    return make_notes(Source(Path("ref"), "folder", []), sets, joined, cases, LABELS, Measured(rows))
+    tables = {name: next(one for one in files if one is not None).table for name, files in predictions.items()}
+    values = {name: values or find_file_values(labels, table) for name, table in tables.items()}
+    prepared = PreparedCases([Prepared(case, {}, {}) for case in cases], values, tables)
+    return make_notes(Source(Path("ref"), "folder", []), sets, joined, prepared, labels, Measured(rows))
 
 
 DIFFERENT = [facts("1"), facts("2"), facts("3")]
@@ -93,6 +108,11 @@ def test_turned_label_maps_and_joined_names_are_noted():
     swapped = [facts(str(n), table={1: "Right", 2: "Left"}) for n in range(3)]
     assert noted({"one": swapped}) == [
         "one: labels are joined by name; left, right have other values than in the reference."
+    ]
+    plain = {"one": DIFFERENT}
+    labels = Labels({"background": 0, "left": 1, "right": 2}, {"background": 255, "left": 0, "right": 2}, "x")
+    assert noted(plain, labels=labels, values=labels.values) == [
+        "one: its label maps have other values than the reference: 0 is the background, left is 1."
     ]
     others = [facts(str(n), table={1: "LEFT", 2: "rechts"}) for n in range(3)]
     assert noted({"one": others}) == [

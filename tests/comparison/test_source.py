@@ -1,8 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.source import read_source
+from pipeline.comparison.source import find_path, read_source
 from pipeline.data.errors import InputError
 
 from .conftest import make_map
@@ -82,6 +83,15 @@ def test_a_part_without_labels_and_missing_files_are_refused(datalist, tmp_path)
     with pytest.raises(InputError, match=r"c.nii.gz: found no such file; .*--dataset_dir"):
         read_source(datalist)
     assert len(read_source(datalist, fold=1).maps) == 2
+
+
+def test_a_bundle_is_found_by_its_name(tmp_path, monkeypatch):
+    shipped = Path(__file__).parents[2] / "bundles" / "hippocampus_mri"
+    monkeypatch.chdir(tmp_path)
+    assert find_path("hippocampus_mri").resolve() == shipped
+    assert find_path("no_bundle") == Path("no_bundle")
+    (tmp_path / "hippocampus_mri").mkdir()
+    assert find_path("hippocampus_mri") == Path("hippocampus_mri")
 
 
 def test_other_paths_are_refused(tmp_path):

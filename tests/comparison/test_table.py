@@ -16,7 +16,7 @@ def make_pair(label, metric, first="a", second="b"):
 
 SUMMARY = {
     "cases": [{"case": "1", "subject": "p"}, {"case": "2", "subject": "p"}],
-    "labels": {"background": 0, "organ": 1},
+    "labels": {"background": 0, "organ": 1, "lesion": 2},
     "metrics": [
         {"name": "iou", "title": "IoU", "unit": "1"},
         {"name": "dice", "title": "Dice", "unit": "1"},
@@ -43,6 +43,10 @@ def test_means_have_columns_with_intervals_and_notes_are_last():
         "                long                     -       2.00      12         3",
     ]
     assert lines[-2:] == ["note: First.", "note: Second."]
+
+
+def test_one_label_needs_no_mean_over_labels():
+    assert "mean of labels" not in format_comparison(SUMMARY | {"labels": {"background": 0, "organ": 1}})
 
 
 def test_other_metrics_are_shown_if_the_usual_ones_were_not_measured():

@@ -76,6 +76,18 @@ def test_a_file_an_array_and_a_tensor_give_the_same(tiny_bundle: Path, file: Pat
         assert (one.probabilities, one.entropy, one.uncertainty) == (None, None, None)
 
 
+def test_a_bundle_can_be_named(tiny_bundle: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles" / "of_this_test").symlink_to(tiny_bundle)
+    by_path = pipeline.predict(tiny_bundle, file)
+    assert np.array_equal(pipeline.predict("of_this_test", file).labels, by_path.labels)
+    assert np.array_equal(pipeline.Predictor("of_this_test")(file).labels, by_path.labels)
+    for start in (pipeline.Predictor, lambda name: pipeline.predict(name, file)):
+        with pytest.raises(InputError, match="did you mean of_this_test"):
+            start("of_this_tests")
+
+
 def test_a_list_gives_a_list(tiny_bundle: Path, file: Path, voxels: np.ndarray) -> None:
     found = pipeline.predict(tiny_bundle, [file, voxels[:, :, :9]])
     assert [one.labels.shape for one in found] == [SHAPE, (18, 20, 9)]
