@@ -66,9 +66,10 @@ def main() -> int:
                 say(f"error: {error}")
                 return 2
     rows = [
-        [kind, one["seconds"].text(), one["memory_gb"].text(), f"{one['page_mb']:.2f}"] for kind, one in results.items()
+        [kind, one["seconds"].text(), one["cpu_seconds"].text(), one["memory_gb"].text(), f"{one['page_mb']:.2f}"]
+        for kind, one in results.items()
     ]
-    say(table([f"{options.cases} cases, {len(SETS)} sets", "wall s", "peak GB", "page MB"], rows))
+    say(table([f"{options.cases} cases, {len(SETS)} sets", "wall s", "cpu s", "peak GB", "page MB"], rows))
     marks = {
         "seconds": all(one["seconds"].median < SECONDS for one in results.values()),
         "size": all(one["page_mb"] < MEGABYTES for one in results.values()),
@@ -90,6 +91,7 @@ def _measure(folder: Path, shape: tuple[int, ...], options: Any) -> dict[str, An
     runs = [run_alone([*VERB, *words], folder / "log.txt", folder=folder) for _ in range(options.rounds)]
     return {
         "seconds": Spread.of([run.seconds for run in runs]),
+        "cpu_seconds": Spread.of([run.cpu_seconds for run in runs]),
         "memory_gb": Spread.of([run.peak / 1e9 for run in runs]),
         "page_mb": page.stat().st_size / 1e6,
     }

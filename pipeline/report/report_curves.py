@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .history import LABEL_COLUMN, find_best
-from .report_axis import Axis, make_axis
+from .html.parts import Row, Table
+from .report_axis import Axis, format_value, make_axis
 from .report_content import Content, History
+from .text import amount
 
-__all__ = ["Chart", "Curve", "make_charts"]
+__all__ = ["Chart", "Curve", "make_charts", "make_values"]
 
 _MAX_MARKS = 60  # values that a curve names
 _MEAN = "mean"
@@ -75,6 +77,27 @@ def make_charts(content: Content, history: History) -> list[Chart]:
         lines[_MEAN] = ("", mean)
         charts.append(_make_chart("Dice on validation cases", text, epochs, minutes, lines, high=1.0))
     return charts
+
+
+def make_values(history: History) -> Table:
+    """Return a row per validation, or per epoch if there was none: epoch, minutes, loss and the Dice of each label."""
+    columns = history.columns
+    names = [name for name in columns if name.startswith(LABEL_COLUMN)]
+    shown = np.flatnonzero(np.isfinite(columns["val_mean_dice"]))
+    shown = shown if shown.size else np.arange(len(columns["epoch"]))
+    heads = ["epoch", "minutes", "training loss", "mean Dice", *(name.removeprefix(LABEL_COLUMN) for name in names)]
+    rows = [
+        Row(
+            f"{columns['epoch'][at]:.0f}",
+            [
+                f"{columns['elapsed_seconds'][at] / 60:.1f}",
+                amount(columns["train_loss"][at]),
+                *(format_value(columns[name][at]) for name in ("val_mean_dice", *names)),
+            ],
+        )
+        for at in shown
+    ]
+    return Table(f"Values of {history.name}", heads, rows)
 
 
 def _make_chart(

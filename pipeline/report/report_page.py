@@ -20,7 +20,7 @@ from .html.parts import Page, Tile
 from .report_axis import format_value
 from .report_cases import list_case_views, main_metric, order_cases
 from .report_content import MEAN, Content
-from .report_curves import make_charts
+from .report_curves import make_charts, make_values
 from .report_distribution import make_panels
 from .report_maps import make_level_table, read_probe
 from .report_read import read_content
@@ -80,7 +80,7 @@ def write_report(
             tiles=_make_tiles(content),
             notes=[*content.notes, *notes],
             plan=_keep_lines(content.plan),
-            histories=[(history.name, make_charts(content, history)) for history in content.histories],
+            histories=[(one.name, make_charts(content, one), make_values(one)) for one in content.histories],
             panels=make_panels(content, anchors),
             means=make_means(content),
             rankings=make_ranking(content),

@@ -33,7 +33,16 @@ def read_content(path: str | Path, *, images: str | Path | None = None) -> Conte
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
         raise InputError(folder, found=found, expected=_EXPECTED, remedy="check the path")
-    content = _read(folder)
+    try:
+        content = _read(folder)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # JSON of another structure.
+        raise InputError(
+            folder,
+            found=f"files of another structure ({type(error).__name__}: {error})",
+            expected=_EXPECTED,
+            remedy="make the folder again",
+        ) from error
     return content if images is None else _add_images(content, Path(images).expanduser())
 
 

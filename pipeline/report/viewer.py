@@ -30,7 +30,7 @@ SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
 MISSING = "NiiVue is not installed; make viewer gets it with npm. The pages have pictures without the 3D viewer."
 
 _MEMBER = "package/dist/niivue.umd.js"
-_FOLDER, _FILE = "niivue", "niivue.umd.js"
+_FOLDER, _FILE = "vendor", "niivue.umd.js"
 _LICENCE = "niivue_licence.txt"
 
 

@@ -22,7 +22,9 @@ METRICS = [
 ]
 COLUMNS = ("set", "case", "subject", "label", "outcome", "dice", "volume_difference")
 SIZES = ("reference_size", "prediction_size", "size_unit")
-AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1.5, 0, -20], [0, 0, 2.0, 5], [0, 0, 0, 1]])
+# Turned by 20 degrees about the patient's axis, with voxels of 3 mm3.
+_C, _S = math.cos(math.pi / 9), math.sin(math.pi / 9)
+AFFINE = np.array([[-_C, -1.5 * _S, 0, 12], [-_S, 1.5 * _C, 0, -20], [0, 0, 2.0, 5], [0, 0, 0, 1]])
 
 
 def write_comparison(

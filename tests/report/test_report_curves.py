@@ -1,7 +1,7 @@
 import numpy as np
 
 from pipeline.report.report_content import Content, History
-from pipeline.report.report_curves import make_charts
+from pipeline.report.report_curves import make_charts, make_values
 
 
 def history(**changed):
@@ -38,3 +38,14 @@ def test_a_training_without_validation_has_one_chart():
     nothing = np.full(3, np.nan)
     charts = make_charts(Content("training", "run"), history(val_mean_dice=nothing, val_dice_head=nothing))
     assert [chart.title for chart in charts] == ["Training loss"]
+
+
+def test_the_values_have_a_row_per_validation():
+    table = make_values(history())
+    assert table.heads == ["epoch", "minutes", "training loss", "mean Dice", "head"]
+    assert [[row.name, *row.cells] for row in table.rows] == [
+        ["2", "2.0", "0.5", "0.500", "0.250"],
+        ["3", "3.0", "0.25", "0.750", "0.500"],
+    ]
+    nothing = np.full(3, np.nan)
+    assert len(make_values(history(val_mean_dice=nothing)).rows) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,10 +95,28 @@ def test_the_viewer_starts_with_a_case_and_draws_the_scan_and_the_switched_label
     grey = picture(opened, tmp_path / "shot.png", "#case-4 canvas")
     assert len(np.unique(grey)) > 20
     assert coloured(grey) < coloured(pixels) / 20
-    # The difference of this case is where the ball moved.
+    # The ball of this case was moved, and colours of the difference are explained.
+    assert opened.run("document.querySelector('#case-4 .key-of-differences').hidden")
     opened.run("document.querySelectorAll('#case-4 .tools input[type=checkbox]')[4].click()")
-    differs = coloured(picture(opened, tmp_path / "shot.png", "#case-4 canvas"))
-    assert 100 < differs < coloured(pixels)
+    assert coloured(picture(opened, tmp_path / "shot.png", "#case-4 canvas")) > 500
+    assert not opened.run("document.querySelector('#case-4 .key-of-differences').hidden")
+
+
+def test_the_viewer_starts_in_the_slices_of_the_pictures_and_its_keys_move_by_a_voxel(opened: Browser) -> None:
+    opened.click("#case-4 > summary")
+    wait_for_viewer(opened, "case-4")
+    opened.run("document.querySelector('#case-4 canvas').focus()")
+    places = []
+    for key in ("ArrowUp", "ArrowDown", "ArrowRight"):
+        opened.press(key)
+        text = opened.run("document.querySelector('#case-4 .where').textContent")
+        places.append([float(number) for number in re.findall(r"-?[0-9]+\.[0-9]", text)[:3]])
+    middle = opened.run("JSON.parse(document.querySelector('#case-4 .pack').dataset.pack).middle")
+    up, start, right = np.array(places)
+    np.testing.assert_allclose(start, middle, atol=0.06)
+    np.testing.assert_allclose(up - start, [0, 0, 2], atol=0.11)
+    # A voxel of 1 mm, in a grid that is turned.
+    np.testing.assert_allclose(right - start, [np.cos(np.pi / 9), np.sin(np.pi / 9), 0], atol=0.11)
 
 
 def test_one_viewer_moves_to_the_case_that_is_opened(opened: Browser) -> None:

@@ -180,6 +180,8 @@ def test_predictions_without_uncertainty_say_so(tmp_path):
         ({"summary.json": "[]"}, "a JSON list"),
         ({"summary.json": "{"}, "cannot be read"),
         ({"summary.json": '{"kind": "comparison"}'}, "no such file"),
+        ({"summary.json": '{"kind": "comparison", "sets": [1]}', "cases.csv": "case,label,outcome\n"}, "structure"),
+        ({"report.json": '{"scans": [[]]}'}, "another structure"),
         ({"summary.json": '{"kind": "comparison"}', "cases.csv": "case,label,outcome\n"}, "no case"),
         ({"cases.csv": "case,label,dice\nx,y,1\n"}, "no column outcome"),
         ({"cases.csv": b"\xff\xfe\x00"}, "cannot be read"),

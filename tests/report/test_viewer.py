@@ -45,9 +45,9 @@ def test_a_package_with_another_hash_is_refused(tmp_path, package):
 
 
 def test_a_file_that_was_changed_is_not_used(tmp_path, monkeypatch):
-    (tmp_path / "html" / "niivue").mkdir(parents=True)
+    (tmp_path / "html" / "vendor").mkdir(parents=True)
     (tmp_path / "html" / "niivue_licence.txt").write_text("licence")
-    file = tmp_path / "html" / "niivue" / "niivue.umd.js"
+    file = tmp_path / "html" / "vendor" / "niivue.umd.js"
     monkeypatch.setattr(viewer, "files", lambda _: tmp_path)
     assert find_viewer() is None
     file.write_bytes(CODE)

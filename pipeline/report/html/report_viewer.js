@@ -151,7 +151,9 @@ const caseViewer = (() => {
     label.append("strength", strength);
     tools.append(label, view, key);
     const where = element("p", "Wheel, drag or arrow keys scroll; a drag turns the surface.", "hint where");
-    nv.onLocationChange = ({ mm, values }) => {
+    nv.onLocationChange = ({ values }) => {
+      // In an oblique grid NiiVue's own place is that of an upright one.
+      const mm = nv.frac2mm(nv.scene.crosshairPos, 0, true);
       const place = ["x", "y", "z"].map((axis, index) => `${axis} ${mm[index].toFixed(1)}`).join(", ");
       const said = layers.flatMap((layer, index) => {
         const number = Math.round(values[index + 1]?.value ?? 0);
@@ -189,7 +191,7 @@ const caseViewer = (() => {
     for (const layer of layers) await addVolume(layer, pack.colours, pack.values, layer.shown ? 0.5 : 0);
     addTools(mount, layers, pack.values.map(nameOf));
     nv.setSliceType(nv.sliceTypeMultiplanar);
-    nv.scene.crosshairPos = nv.mm2frac(pack.middle);
+    nv.scene.crosshairPos = nv.mm2frac(pack.middle, 0, true);
     nv.resizeListener?.();
     nv.drawScene();
     mount.dataset.state = "ready";
