@@ -42,7 +42,7 @@ def test_train(bundle: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -
     plan = {"bundle": "synthetic_shapes", "spacing": "[1.5, 1.5, 1.5]", "network.channels": "[2, 4]", "minutes": "None"}
     assert plan.items() <= run.data.params.items()
     assert {"train_loss", "val_mean_dice", "val_dice_shell", "learning_rate"} <= set(run.data.metrics)
-    assert {"history.csv", "plan.yaml", "curve.png"} <= files_of(bundle, run)
+    assert {"history.csv", "plan.yaml", "curve.png", "report.html"} <= files_of(bundle, run)
     assert not (bundle / "runs" / "fold_0" / "tensorboard").exists()
     assert "mlflow ui --backend-store-uri sqlite:///" in capsys.readouterr().out
 
