@@ -83,7 +83,7 @@ def write_report(
             histories=[(one.name, make_charts(content, one), make_values(one)) for one in content.histories],
             panels=make_panels(content, anchors),
             means=make_means(content),
-            rankings=make_ranking(content),
+            ranking=make_ranking(content),
             pairs=make_pairs(content),
             lost=list_lost(content, anchors),
             legend=[(f"s{value}", name) for name, value in content.labels.items()],

@@ -16,6 +16,7 @@ from .text import count_of
 __all__ = ["list_cases", "read_comparison", "read_evaluation", "read_scores"]
 
 _KEYS = ("case", "label", "outcome")
+_MAX_NAMED = 4  # sets in the heading
 
 
 def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
@@ -52,7 +53,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
     }
     return Content(
         kind="comparison",
-        name=" against ".join(sets) if len(sets) in (1, 2) else f"{folder.absolute().name}: {len(sets)} sets",
+        name=_name(folder, sets),
         facts=[
             count_of(len(cases) or len({score.case for score in scores}), "case"),
             *([count_of(len(subjects), "subject")] if len(subjects) not in (0, len(cases)) else []),
@@ -127,6 +128,12 @@ def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple
         for line in lines
     ]
     return scores, [known[name] for name in columns]
+
+
+def _name(folder: Path, sets: Sequence[str]) -> str:
+    if len(sets) in (1, 2):
+        return " against ".join(sets)
+    return ", ".join(sets) if 0 < len(sets) <= _MAX_NAMED else f"{folder.absolute().name}: {len(sets)} sets"
 
 
 def _read_lesions(folder: Path) -> list[Lesion]:

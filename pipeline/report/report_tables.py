@@ -22,6 +22,7 @@ _LOST_LESIONS = (
     ("Missed lesions", "missed", "Separate parts of the reference without a match."),
     ("Invented lesions", "invented", "Separate parts of the prediction without a match."),
 )
+_LEVEL = 0.05  # of p, for a difference that is shown
 _JUDGED = ("found", "missed", "false_positive")  # outcomes that need a reference
 
 
@@ -128,21 +129,15 @@ def make_pairs(content: Content) -> list[PairGroup]:
     return found
 
 
-def make_ranking(content: Content) -> list[Table]:
-    """Return a table per ranked metric: rank, set, mean, and how often the set is first under bootstrap."""
+def make_ranking(content: Content) -> Table | None:
+    """Return a row per ranked metric, a column per set: its rank, mean, and how often it is first under bootstrap."""
     metrics = {metric.name: metric for metric in content.metrics}
-    tables = []
+    rows = []
     for name, entries in (content.summary.get("ranking") or {}).items():
         metric = metrics.get(name) or Metric(name, name)
-        rows = [
-            Row(
-                str(one.get("set")),
-                [_format_rank(one.get("rank")), format_value(one.get("mean"), metric.unit), _share(one.get("first"))],
-            )
-            for one in sorted(entries, key=lambda one: (one.get("rank") is None, one.get("rank")))
-        ]
-        tables.append(Table(f"Ranking by {metric.title}", ["set", "rank", "mean", "first in"], rows))
-    return tables
+        by_set = {str(one.get("set")): one for one in entries}
+        rows.append(Row(metric.title, [_describe_rank(by_set.get(one, {}), metric) for one in content.sets]))
+    return Table("Ranking", ["metric", *content.sets], rows) if rows else None
 
 
 def list_lost(content: Content, anchors: Mapping[str, str]) -> list[LostGroup]:
@@ -198,9 +193,16 @@ def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
         ],
         place=None if difference is None else axis.place(difference),
         interval=(axis.place(ends[0]), axis.place(ends[1])) if ends else None,
-        shown=ends is not None and (ends[0] > 0 or ends[1] < 0),
+        shown=_is_shown(p if holm is None else holm, ends),
         sentence=str(one.get("sentence") or ""),
     )
+
+
+def _is_shown(p: float | None, ends: Sequence[float] | None) -> bool:
+    """Return whether a difference is shown: by its p after Holm; without one by its interval."""
+    if p is not None:
+        return p < _LEVEL
+    return ends is not None and (ends[0] > 0 or ends[1] < 0)
 
 
 def _describe_mean(scores: Sequence[Score], metric: Metric, known: Mapping[str, Any] | None) -> str:
@@ -230,9 +232,9 @@ def _format_p(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _format_rank(rank: float | None) -> str:
-    return "-" if rank is None else f"{rank:g}"
-
-
-def _share(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f} %"
+def _describe_rank(entry: Mapping[str, Any], metric: Metric) -> str:
+    rank, first = entry.get("rank"), entry.get("first")
+    if rank is None:
+        return "-"
+    share = "" if first is None else f" ({100 * first:.0f} %)"
+    return f"{rank:g}: {format_value(entry.get('mean'), metric.unit)}{share}"

@@ -98,7 +98,7 @@ def test_sentences_tables_and_licence_are_on_the_page(tmp_path, installed):
         "No difference in Dice of head is shown between heavy and light.",
         "These numbers were made by hand.",
         "lightskip compare reference set_0 set_1 -o out",
-        "Ranking by Dice",
+        "1: 0.",
         "NiiVue 1.2",
         "ab" * 32,
         "A &lt;licence&gt;\n  with lines",

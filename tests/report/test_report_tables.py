@@ -58,36 +58,33 @@ def test_without_a_reference_nothing_is_missed():
 
 
 def test_pairs_share_an_axis_with_zero_and_say_whether_a_difference_is_shown():
-    def pair(label, difference, interval):
-        return {
-            "first": "a",
-            "second": "b",
-            "metric": "dice",
-            "label": label,
-            "pairs": 9,
-            "difference": difference,
-            "interval": interval,
-            "p": 0.0001,
-        }
+    def pair(label, difference, interval, p=None, p_holm=None):
+        sets = {"first": "a", "second": "b", "metric": "dice", "label": label, "pairs": 9}
+        return sets | {"difference": difference, "interval": interval, "p": p, "p_holm": p_holm}
 
-    [group] = make_pairs(
-        content(
-            [], paired=[pair("head", -0.2, [-0.3, -0.1]), pair("tail", 0.05, [-0.1, 0.1]), pair("rare", None, None)]
-        )
-    )
+    pairs = [
+        pair("head", -0.2, [-0.3, -0.1], 0.0001),
+        pair("tail", 0.05, [-0.1, 0.1]),
+        pair("rare", None, None),
+        pair("few", -0.1, [-0.2, -0.01], 0.04, 0.08),
+        pair("other", -0.1, [-0.2, -0.01]),
+    ]
+    [group] = make_pairs(content([], paired=pairs))
     assert group.title == "Dice: b against a"
     assert group.zero == group.axis.place(0.0)
-    assert [one.shown for one in group.pairs] == [True, False, False]
+    assert [one.shown for one in group.pairs] == [True, False, False, False, True]
     assert group.pairs[0].cells == ["9", "-0.200 [-0.300, -0.100]", "-", "< 0.001", "-", "-"]
     assert group.pairs[0].place < group.zero
     assert (group.pairs[2].place, group.pairs[2].interval) == (None, None)
 
 
-def test_a_ranking_is_sorted_and_says_how_often_a_set_is_first():
+def test_a_ranking_says_how_often_a_set_is_first():
     entries = [
         {"set": "b", "rank": 2, "mean": 0.5, "first": 0.126},
         {"set": "a", "rank": 1, "mean": 0.75, "first": 0.874},
     ]
-    [table] = make_ranking(content([], ranking={"dice": entries}))
-    assert [[row.name, *row.cells] for row in table.rows] == [["a", "1", "0.750", "87 %"], ["b", "2", "0.500", "13 %"]]
-    assert make_ranking(content([], ranking=None)) == []
+    found = replace(content([], ranking={"dice": entries}), sets=["a", "b", "c"])
+    table = make_ranking(found)
+    assert table.heads == ["metric", "a", "b", "c"]
+    assert [[row.name, *row.cells] for row in table.rows] == [["Dice", "1: 0.750 (87 %)", "2: 0.500 (13 %)", "-"]]
+    assert make_ranking(content([], ranking=None)) is None
