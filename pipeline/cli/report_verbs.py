@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .words import bundle_folder
+
 __all__ = ["add_report_verbs"]
 
 
@@ -22,7 +24,7 @@ def add_report_verbs(verbs: Any) -> None:
         "source",
         type=Path,
         metavar="FOLDER",
-        help="the output of compare, evaluate, train or predict, or a bundle",
+        help="the output of compare, evaluate, train, predict or fit, or a bundle or its name",
     )
     report.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="page to write")
     report.add_argument("--images", type=Path, metavar="DIR", help="scans, where FOLDER does not name them")
@@ -40,8 +42,9 @@ def add_report_verbs(verbs: Any) -> None:
 def _report(options: argparse.Namespace) -> int:
     from ..report.report_page import MAX_PICTURES, write_report  # noqa: PLC0415
 
+    # A folder comes before a bundle's name: predictions may be in one of the same name.
     notes = write_report(
-        options.source,
+        options.source if options.source.exists() else bundle_folder(options.source),
         options.output,
         images=options.images,
         probe=options.probe,

@@ -21,7 +21,8 @@ def read_content(path: str | Path, *, images: str | Path | None = None) -> Conte
     """Return the content of a folder's report.
 
     Args:
-        path: folder of a comparison, an evaluation, a training, a bundle or a prediction; or a file in it.
+        path: folder of a comparison, an evaluation, a training, a bundle, a prediction or a run of `lightskip fit`;
+            or a file in it.
         images: folder with the scans, for cases whose scan the folder does not name. A scan belongs to the case that is
             named after it.
 
@@ -48,7 +49,7 @@ def read_content(path: str | Path, *, images: str | Path | None = None) -> Conte
 
 _EXPECTED = (
     "the folder that lightskip compare (summary.json, cases.csv), evaluate (cases.csv), train (history.csv) or predict "
-    "(report.json) writes, or a bundle (plan.yaml)"
+    "(report.json) writes, the run of lightskip fit (fit.json), or a bundle (plan.yaml)"
 )
 _FILES = ("summary.json", "cases.csv", "history.csv", "model.json", "model.pt", "plan.yaml", "report.json")
 
@@ -72,6 +73,8 @@ def _read(folder: Path) -> Content:
         return read_evaluation(folder, summary)
     if (folder / "history.csv").is_file():
         return read_training(folder)
+    if (folder / "fit.json").is_file() and (folder / "bundle" / "plan.yaml").is_file():
+        return read_bundle(folder / "bundle")
     inside = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
     raise InputError(
         folder,

@@ -118,6 +118,15 @@ def test_a_bundle_s_own_trainings_and_evaluations_come_before_the_shipped_ones(t
     assert [case.name for case in content.cases] == ["hippocampus_001", "hippocampus_011"]
 
 
+def test_a_run_of_fit_is_its_bundle(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    shutil.copy(BUNDLE / "plan.yaml", tmp_path / "bundle")
+    (tmp_path / "fit.json").write_text("{}")
+    content = read_content(tmp_path)
+    assert (content.kind, content.name) == ("bundle", "hippocampus_mri")
+    assert content.plan == read_content(tmp_path / "bundle").plan
+
+
 def test_a_training_has_its_curve_and_the_facts_of_its_network(tmp_path):
     shutil.copy(BUNDLE / "docs" / "results" / "history.csv", tmp_path)
     shutil.copy(BUNDLE / "models" / "model.json", tmp_path)
