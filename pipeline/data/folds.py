@@ -60,7 +60,7 @@ def make_folds(
             found=(cases if len(unit_of) == len(names) else f"{cases} in {len(unit_of)} groups")
             + f" for {folds} folds",
             expected="at least 2 folds, and at least one case or group for each",
-            remedy="choose another number of folds",
+            remedy=_advise(len(unit_of)),
         )
     if seed < 0:
         raise InputError("seed", found=str(seed), expected="a whole number, 0 or more", remedy="give another seed")
@@ -80,6 +80,12 @@ def make_folds(
     result = np.empty(len(names), dtype=int)
     result[order] = [fold_of_unit[unit_of[key]] for key in keys]
     return [int(fold) for fold in result]
+
+
+def _advise(units: int) -> str:
+    if units < 2:
+        return "add labelled cases or subjects: some train, others validate"
+    return f"choose another number, 2 to {units}: --folds N, and --fold-count N for lightskip fit"
 
 
 def make_classes(values: Sequence[Any]) -> list[str]:

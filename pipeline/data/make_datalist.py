@@ -153,7 +153,9 @@ def _check_source_folds(training: Sequence[Item], own: Sequence[int], found: Fou
         found.source,
         found=problem,
         expected="a fold for every case, at least two folds, and each subject in one",
-        remedy="make new folds with --folds 5, or correct the source's folds",
+        remedy="add labelled cases: some train, others validate"
+        if len(training) < 2
+        else "make new folds with --folds N (--fold-count N for lightskip fit), or correct the source's folds",
     )
 
 

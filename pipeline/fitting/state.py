@@ -152,7 +152,7 @@ def _has_output(folder: Path, kind: str) -> bool:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "none"
+        return "not given"
     return (
         " ".join(map(str, value))
         if isinstance(value, list | tuple)

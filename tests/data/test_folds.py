@@ -88,8 +88,15 @@ def test_a_negative_seed_is_refused():
         make_folds(NAMES, folds=5, seed=-1)
 
 
+def test_one_case_or_subject_asks_for_more_of_them():
+    for groups in (["a"] * 3, None):
+        names = ["x", "y", "z"] if groups else ["x"]
+        with pytest.raises(InputError, match="add labelled cases or subjects"):
+            make_folds(names, folds=2, groups=groups)
+
+
 def test_more_folds_than_subjects_are_refused():
-    with pytest.raises(InputError, match=r"^list\.csv: found 17 training cases in 2 groups for 3 folds"):
+    with pytest.raises(InputError, match=r"^list\.csv: found 17 .* in 2 groups for 3 .*, 2 to 2: .*--fold-count"):
         make_folds(NAMES, folds=3, groups=["a"] * 10 + ["b"] * 7, where="list.csv")
 
 

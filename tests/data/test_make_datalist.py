@@ -190,8 +190,13 @@ def test_folds_of_the_source_are_kept_until_others_are_asked_for(tmp_path):
 def test_folds_of_the_source_that_do_not_do_are_explained(tmp_path, column, options, message):
     lines = column.split("\n")
     rows = [f"i{n}.nii,l{n}.nii,{cells}" for n, cells in enumerate(lines[1:4])]
-    with pytest.raises(InputError, match=rf"list\.csv: found {message}.*--folds"):
+    with pytest.raises(InputError, match=rf"list\.csv: found {message}.*--folds (5|N \(--fold-count N for)"):
         make_datalist(write_table(tmp_path, "\n".join([f"image,label,{lines[0]}", *rows]) + "\n"), **options)
+
+
+def test_one_case_in_a_fold_of_the_source_asks_for_more_cases(tmp_path):
+    with pytest.raises(InputError, match=r"all cases in fold 3; .* add labelled cases"):
+        make_datalist(write_table(tmp_path, "image,label,fold\ni.nii,l.nii,3\n"))
 
 
 def test_a_regular_expression_tells_subjects_by_file_name_or_path(tmp_path):

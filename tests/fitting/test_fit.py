@@ -135,9 +135,9 @@ def test_a_deleted_training_is_made_again_with_what_follows(start: Start) -> Non
     [
         ({"hours": 2.0}, "--hours 2, and 1 in the first start", "delete run/bundle and"),
         ({"folds": "all"}, "--folds all, and 0 in the first start", "delete run/bundle and"),
-        ({"passed": {"skip": "concat"}}, "--skip concat, and none in", "delete run/bundle and"),
-        ({"passed": {"tracking": "none"}}, "--tracking none, and none in", "delete run/bundle/runs and"),
-        ({"passed": {"label_names": ["a", "b"]}}, "--label-names a b, and none", "delete run and"),
+        ({"passed": {"skip": "concat"}}, "--skip concat, and not given in", "delete run/bundle and"),
+        ({"passed": {"tracking": "none"}}, "--tracking none, and not given in", "delete run/bundle/runs and"),
+        ({"passed": {"label_names": ["a", "b"]}}, "--label-names a b, and not given", "delete run and"),
         ({"source": Path("other")}, "other, and ", "delete run and"),
     ],
 )

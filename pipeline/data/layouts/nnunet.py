@@ -194,5 +194,5 @@ def _splits_error(file: Path, found: str) -> InputError:
         file,
         found=found,
         expected='[{"train": […], "val": […]}, …], with each case in "val" of one split and in "train" of all others',
-        remedy="correct the splits, or make new folds with --folds 5",
+        remedy="correct the splits, or make new folds with --folds N (--fold-count N for lightskip fit)",
     )
