@@ -85,7 +85,8 @@ def make_folds(
 def _advise(units: int) -> str:
     if units < 2:
         return "add labelled cases or subjects: some train, others validate"
-    return f"choose another number, 2 to {units}: --folds N, and --fold-count N for lightskip fit"
+    numbers = "2" if units == 2 else f"2 to {units}"
+    return f"choose another number, {numbers}: --folds N, and --fold-count N for lightskip fit"
 
 
 def make_classes(values: Sequence[Any]) -> list[str]:

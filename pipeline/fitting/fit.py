@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -12,10 +10,12 @@ from pathlib import Path
 
 from ..bundle.ensemble import write_ensemble
 from ..bundle.words import as_text
+from ..data.errors import InputError
 from .options import FitOptions, check_options
 from .process import run_verb
+from .results import describe_result, read_problems, read_seconds
 from .state import State, lock_run, open_state
-from .steps import BUNDLE, PAGE, Step, list_first_steps, list_folds, list_later_steps, read_problems
+from .steps import BUNDLE, CHECK, PAGE, Step, list_first_steps, list_folds, list_later_steps
 
 __all__ = ["Runner", "fit"]
 
@@ -24,7 +24,6 @@ Say = Callable[[str], None]
 Runner = Callable[..., int]
 
 _CHECK_FOUND = 1
-_OVERALL = "mean of labels"
 
 
 @dataclass
@@ -58,6 +57,9 @@ class _Run:
         self.ran.add(step.name)
         _clear(step)
         self.state.add(step, command, 0.0, done=False)
+        if step.kind == "plan" and step.is_there:
+            # At the next start it counts as planned: see `_has_ended`.
+            raise _earlier_plan_error(step.output.parent)
         start, status, done = time.monotonic(), 0, False
         try:
             if step.kind == "ensemble":
@@ -95,7 +97,8 @@ def fit(options: FitOptions, *, say: Say, runner: Runner = run_verb) -> int:
         The exit status: 0; 1 if the check found problems, which a training refuses; that of a step that failed.
 
     Raises:
-        InputError: an option is out of range, or the folder has another run.
+        InputError: an option is out of range, the folder has another run or a damaged file, or its bundle was planned
+            before the dataset was listed or checked again.
         KeyboardInterrupt: interrupted; the state of the run is written.
     """
     check_options(options)
@@ -107,7 +110,7 @@ def fit(options: FitOptions, *, say: Say, runner: Runner = run_verb) -> int:
         status = run.run(first, before=0, total=None)
         if status:
             return status
-        if problems := read_problems(options.output):
+        if problems := read_problems(options.output / CHECK / "check.json"):
             # The dataset will change, and its list with it.
             run.state.forget("datalist", "check")
             say(_problems_text(options, problems))
@@ -123,6 +126,15 @@ def _clear(step: Step) -> None:
     """Remove an earlier result of the step, which the verb would not replace."""
     if step.kind == "evaluate":
         shutil.rmtree(step.output.parent, ignore_errors=True)
+
+
+def _earlier_plan_error(bundle: Path) -> InputError:
+    return InputError(
+        bundle,
+        found="a bundle that was planned before the dataset was listed or checked again",
+        expected="no bundle: it would not be overwritten",
+        remedy=f"repeat the command to keep the bundle; or delete {bundle} first, to plan and train anew",
+    )
 
 
 def _describe(step: Step) -> str:
@@ -144,7 +156,7 @@ def _summary_text(options: FitOptions, state: State, steps: Sequence[Step]) -> s
     """Return the time of each step, the result, and the next command."""
     bundle = options.output / BUNDLE
     seconds = {step.name: float(state.steps[step.name]["seconds"]) for step in steps}
-    computed = sum(_read_seconds(step.output.parent / "history.csv") for step in steps if step.kind == "train")
+    computed = sum(read_seconds(step.output.parent / "history.csv") for step in steps if step.kind == "train")
     width = max(map(len, seconds))
     lines = ["", f"{'step':{width}}  {'time':>9}"]
     lines += [f"{name:{width}}  {_format_time(one):>9}" for name, one in seconds.items()]
@@ -154,28 +166,11 @@ def _summary_text(options: FitOptions, state: State, steps: Sequence[Step]) -> s
         f"--hours {options.hours:g}",
         "",
         f"bundle:  {bundle}",
-        f"result:  {_result_text(next(step.output for step in steps if step.kind == 'compare'))}",
+        f"result:  {describe_result(next(step.output for step in steps if step.kind == 'compare'))}",
         f"page:    {options.output / PAGE}",
         f"next:    {as_text(['lightskip', 'predict', str(bundle), 'SCANS', '-o', 'OUT'])}",
     ]
     return "\n".join(lines)
-
-
-def _read_seconds(history: Path) -> float:
-    """Return the seconds that a training counted, those of all its parts."""
-    with history.open(newline="", encoding="utf-8") as file:
-        return float(list(csv.DictReader(file))[-1]["elapsed_seconds"])
-
-
-def _result_text(summary: Path) -> str:
-    """Return the mean Dice with its interval, and the file that it is from."""
-    content = json.loads(summary.read_text(encoding="utf-8"))
-    [means] = content["statistics"].values()
-    overall = means[_OVERALL]["dice"]
-    interval = overall.get("interval")
-    between = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-    mean = "unknown" if overall["mean"] is None else f"{overall['mean']:.3f}"
-    return f"mean Dice {mean}{between}, {len(content['cases'])} cases: {summary}"
 
 
 def _format_time(seconds: float) -> str:

@@ -85,6 +85,8 @@ def open_state(options: FitOptions) -> State:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         state = State(folder, dict(content["options"]), dict(content["steps"]))
+        if not all(map(_is_step, state.steps.values())):
+            raise ValueError("not a step")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             file,
@@ -95,6 +97,11 @@ def open_state(options: FitOptions) -> State:
     _compare(state, given)
     state.options = given
     return state
+
+
+def _is_step(step: Any) -> bool:
+    types = {"kind": str, "command": str, "seconds": int | float, "done": bool}
+    return all(isinstance(step[key], kind) for key, kind in types.items()) and step["kind"] in _ORDER
 
 
 def _require_new(folder: Path) -> None:

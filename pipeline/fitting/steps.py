@@ -12,7 +12,7 @@ from ..data.datalist import training_items
 from ..data.errors import InputError
 from .options import ALL_FOLDS, FitOptions, words_for
 
-__all__ = ["BUNDLE", "COMPARED", "PAGE", "Step", "list_first_steps", "list_folds", "list_later_steps", "read_problems"]
+__all__ = ["BUNDLE", "CHECK", "COMPARED", "PAGE", "Step", "list_first_steps", "list_folds", "list_later_steps"]
 
 DATALIST, CHECK, BUNDLE, PAGE = "datalist.json", "check", "bundle", "report.html"
 COMPARED = "cross_validation"
@@ -107,12 +107,6 @@ def list_folds(options: FitOptions) -> list[int]:
             remedy="choose one of these; --fold-count N makes another number of folds",
         )
     return wanted
-
-
-def read_problems(run: Path) -> int:
-    """Return the number of problems that the check found."""
-    report = json.loads((run / CHECK / "check.json").read_text(encoding="utf-8"))
-    return int(report["summary"]["problems"])
 
 
 def _steps_of_fold(options: FitOptions, fold: int) -> list[Step]:

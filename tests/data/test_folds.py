@@ -96,7 +96,7 @@ def test_one_case_or_subject_asks_for_more_of_them():
 
 
 def test_more_folds_than_subjects_are_refused():
-    with pytest.raises(InputError, match=r"^list\.csv: found 17 .* in 2 groups for 3 .*, 2 to 2: .*--fold-count"):
+    with pytest.raises(InputError, match=r"^list\.csv: found 17 .* in 2 groups for 3 .* number, 2: .*--fold-count"):
         make_folds(NAMES, folds=3, groups=["a"] * 10 + ["b"] * 7, where="list.csv")
 
 

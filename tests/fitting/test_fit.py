@@ -12,6 +12,7 @@ from pipeline.fitting.state import lock_run
 from .conftest import FakeVerbs, Start, after
 
 ONE = ["datalist", "check", "plan", "train", "evaluate", "compare", "report"]
+STATE = '{"options": {}, "steps": {"x": {"kind": %s, "command": "", "seconds": 1, "done": true}}}'
 ALL = ["datalist", "check", "plan", *["train", "evaluate"] * 3, "compare", "report"]
 
 
@@ -205,11 +206,43 @@ def test_a_file_in_place_of_the_folder(start: Start, tmp_path: Path) -> None:
         start(output=Path("run/inside"))
 
 
-def test_a_damaged_state(start: Start) -> None:
+@pytest.mark.parametrize("text", ["{", '{"options": {}, "steps": {"plan": 3}}', STATE % '"other"', STATE % "[]"])
+def test_a_damaged_state(start: Start, text: str) -> None:
     start()
-    Path("run/fit.json").write_text("{")
+    Path("run/fit.json").write_text(text)
     with pytest.raises(InputError, match="cannot be read as the state of a run"):
         start()
+
+
+@pytest.mark.parametrize(
+    ("file", "delete", "kinds"),
+    [
+        ("bundle/runs/fold_0/history.csv", "bundle/runs/fold_0", ["train", "evaluate", "compare", "report"]),
+        ("bundle/evaluation/fold_0/summary.json", "bundle/evaluation/fold_0/summary.json", ["compare", "report"]),
+    ],
+)
+def test_a_damaged_result_names_what_to_delete(start: Start, file: str, delete: str, kinds: list[str]) -> None:
+    start()
+    Path("run", file).write_text("[")
+    with pytest.raises(InputError, match=rf"damaged file.*delete run/{delete} and repeat"):
+        start()
+    target = Path("run", delete)
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+    assert start().kinds == kinds
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_check_made_again_asks_whether_to_keep_the_bundle(start: Start, keep: bool) -> None:
+    start()
+    Path("run/check/check.json").write_text("[")
+    with pytest.raises(InputError, match=r"delete run/check/check\.json and repeat"):
+        start()
+    Path("run/check/check.json").unlink()
+    with pytest.raises(InputError, match="repeat the command to keep the bundle; or delete run/bundle first"):
+        start()
+    if not keep:
+        shutil.rmtree("run/bundle")
+    assert start().kinds == ([] if keep else ONE[2:])
 
 
 def test_two_runs_in_one_folder_are_refused(start: Start) -> None:
