@@ -23,6 +23,9 @@ from .version import __version__ as __version__
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
 logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
+# MONAI imports MLflow where it is installed, and MLflow would report its use to its makers.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 
 def __getattr__(name: str) -> Any:
     """Return `predict` or `Predictor`, imported only on request because they need PyTorch and MONAI."""

@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"data", "labelmaps"},
     **dict.fromkeys(_MIDDLE, _GROUND),
     **dict.fromkeys(_UPPER, _GROUND | _MIDDLE),
-    "cli": _GROUND | _MIDDLE | _UPPER,
+    "fitting": _GROUND | _MIDDLE | _UPPER,
+    "cli": _GROUND | _MIDDLE | _UPPER | {"fitting"},
     "__init__": {"prediction"},  # the face of the package: `pipeline.predict`
     "__main__": {"cli"},
 }

@@ -1,8 +1,8 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``trained_network`` and ``trainings``. These need only torch and MONAI, and are
-imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need pydantic and PyYAML;
-import them by their own names.
+Configs call ``runtime``, ``settings``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and
+MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need
+pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
+    from .tracking import choose_tracking
     from .trained_network import network_of_weights, network_to_resume
     from .trainings import check_evaluation_folder, evaluation_folder
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_evaluation_folder",
     "check_overrides",
     "check_settings",
+    "choose_tracking",
     "evaluation_folder",
     "network_of_weights",
     "network_to_resume",
@@ -27,6 +29,7 @@ _HOME = {
     "check_evaluation_folder": ".trainings",
     "check_overrides": ".runtime",
     "check_settings": ".settings",
+    "choose_tracking": ".tracking",
     "evaluation_folder": ".trainings",
     "network_of_weights": ".trained_network",
     "network_to_resume": ".trained_network",

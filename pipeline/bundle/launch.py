@@ -33,13 +33,15 @@ from .launch_checks import (
 from .launch_values import check_files_given, check_values_given
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
+from .tracking import replace_tracking_word
 from .training_facts import read_summary
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
 __all__ = ["Launch", "prepare"]
 
-_LAST, _HISTORY = "last.pt", "history.csv"
+_LAST, _HISTORY, _TRACKED = "last.pt", "history.csv", "mlflow.json"
+_WORDS = {"used_tracking": "tracking"}  # words of the command by the key that they set
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Launch:
             for title, name, more in left
             if (self._folder / name).is_file()
         ]
+        if "used_tracking" in self.settings and (tracked := _read_tracked(self._folder / _TRACKED)):
+            lines.append(f"{'tracked:':13} {tracked}")
         lines.append(f"{'next:':13} {lightskip_command('evaluate', self.bundle, self._evaluation_settings())}")
         return "".join(f"{line}\n" for line in lines)
 
@@ -125,7 +129,8 @@ class Launch:
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
         several = {"processes": str(self.processes)} if self.processes > 1 else {}
-        settings = {**self.settings, "resume": "True", **several}
+        settings = {_WORDS.get(key, key): text for key, text in self.settings.items()}
+        settings |= {"resume": "True", **several}
         return f"continue with: {lightskip_command('train', self.bundle, settings)}\n"
 
     @property
@@ -203,6 +208,10 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)
+    dry_run = bool(parse_value(own.get("dry_run", "False")))
+    if "tracking" in settings:
+        has_key = "used_tracking" in merge_configs(read(file) for file in files)
+        settings = replace_tracking_word(verb, settings, has_key=has_key, check=not dry_run)
     if verb == "evaluate":
         settings = _choose_runtime(settings, files, bundle)
     check_overrides_given(verb, files, parse_values(settings))
@@ -216,7 +225,6 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             expected="settings of a new training",
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
-    dry_run = bool(parse_value(own.get("dry_run", "False")))
     _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
     if dry_run or processes > 1:
         # One process checks its own network when it starts.
@@ -307,6 +315,15 @@ def _run_processes(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt from None
         return 128 + error.sigval
     return 0
+
+
+def _read_tracked(file: Path) -> str:
+    """Return the command that shows the training's run in MLflow; an empty text if it has none."""
+    try:
+        address = json.loads(file.read_text(encoding="utf-8"))["tracking_uri"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return as_text(["mlflow", "ui", "--backend-store-uri", str(address)])
 
 
 def _best_dice(folder: Path) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..data.errors import InputError
 
-__all__ = ["NOT_NEGATIVE", "RULES", "check_folder", "check_length", "check_value"]
+__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_value"]
 
 Rule = tuple[Callable[[Any], bool], str]
 
 _LENGTH = ("epochs", "minutes", "warmup_epochs")
+TRACKERS = ("tensorboard", "mlflow", "none")
 _YEAR = 366 * 24 * 60  # minutes
 
 
@@ -36,6 +37,8 @@ def _or_none(rule: Rule, meaning: str) -> Rule:
     return lambda value: value is None or fits(value), f"{expected}, or None {meaning}"
 
 
+_TRACKER: Rule = (lambda value: value in TRACKERS, "tensorboard, mlflow or none")
+
 RULES: dict[str, Rule] = {
     "epochs": _or_none(_whole_number(1), "for as many as fit into the minutes"),
     "val_interval": _or_none(_whole_number(1), "for validations spread evenly"),
@@ -52,6 +55,8 @@ RULES: dict[str, Rule] = {
     "seed": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
+    "tracking": _TRACKER,
+    "used_tracking": _TRACKER,
     "part": (
         lambda value: value in ("validation", "test"),
         "validation (the fold's cases) or test (the datalist's test cases that have a label map)",

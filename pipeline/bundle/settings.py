@@ -19,7 +19,7 @@ from .setting_rules import NOT_NEGATIVE, RULES, check_folder, check_length, chec
 __all__ = ["check_network_settings", "check_settings"]
 
 _SIZES = ("patch", "window", "inferer#roi_size")
-_FOLDERS = ("ckpt_dir", "output_dir")
+_FOLDERS = ("ckpt_dir", "output_dir", "predictions_dir")
 
 
 def check_settings() -> None:
@@ -54,8 +54,8 @@ def check_settings() -> None:
     network = _build(parser, "network" if "network" in parser else "network_def", where)
     _check_sizes(parser, network, where)
     for key in _FOLDERS:
-        if key in parser:
-            check_folder(Path(parser.get_parsed_content(key)), key)
+        if key in parser and (folder := parser.get_parsed_content(key)) is not None:
+            check_folder(Path(folder), key)
 
 
 def _require(fits: bool, where: str, *, found: str, expected: str, change: str) -> None:

@@ -14,6 +14,7 @@ from .bundles_verb import add_bundles_verb
 from .compare_verbs import add_compare_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
+from .fit_verbs import add_fit_verbs
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
 from .probe_verbs import add_probe_verbs
@@ -89,11 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightskip",
         description="Volumetric segmentation with light skip connections, as MONAI bundles.",
-        epilog="The usual order: datalist, check, plan, train, evaluate, predict. Bundles also run with MONAI's own "
-        "runner: python -m monai.bundle run",
+        epilog="The usual order: datalist, check, plan, train, evaluate, predict; fit does all but the last. Bundles "
+        "also run with MONAI's own runner: python -m monai.bundle run",
     )
     parser.add_argument("--version", action="version", version=f"lightskip {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    add_fit_verbs(verbs)
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)

@@ -121,6 +121,7 @@ def _add_plan(verbs: Any) -> None:
         metavar="DIR",
         help="folder of bundles (default: %(default)s)",
     )
+    plan.add_argument("--folder", metavar="NAME", help="name of the bundle's folder (default: the bundle's name)")
     plan.add_argument(
         "--check", type=Path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
@@ -238,6 +239,7 @@ def _plan(options: argparse.Namespace) -> int:
             options.datalist,
             options.name,
             options.output,
+            folder=options.folder,
             check=options.check or _check_folder(options.datalist),
             dataset_dir=options.dataset_dir,
             hours=options.hours,

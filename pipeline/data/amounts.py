@@ -1,4 +1,4 @@
-"""Amounts on the command line: memory such as 8GB."""
+"""Amounts on the command line: memory such as 8GB, hours."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 
 from .errors import InputError
 
-__all__ = ["MAX_MEMORY", "check_memory", "parse_memory"]
+__all__ = ["MAX_MEMORY", "check_hours", "check_memory", "parse_memory"]
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+MAX_HOURS = 366 * 24  # a year
 MAX_MEMORY = 1000 * 10**12  # bytes
 _MAX_SHOWN = 40  # characters of a wrong amount
 
@@ -42,3 +43,14 @@ def check_memory(amount: float, *, found: str) -> int:
             remedy="give 8GB",
         )
     return int(amount)
+
+
+def check_hours(hours: float) -> None:
+    """Raise InputError if hours of a training are not above 0, or more than `MAX_HOURS`."""
+    if not 0 < hours <= MAX_HOURS:
+        raise InputError(
+            "--hours",
+            found=f"{hours:g}",
+            expected=f"a number of hours above 0, at most {MAX_HOURS} (a year)",
+            remedy="correct it; a training continues with --resume if it shall last longer",
+        )

@@ -13,7 +13,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from ..bundle.trainings import BEST, Weights, find_training, find_weights
+from ..bundle.ensemble import read_ensemble
+from ..bundle.trainings import BEST, Weights, find_training, find_weights, own_weights
 from ..data.amounts import check_memory, parse_memory
 from ..data.errors import InputError
 from ..memory import free_bytes
@@ -81,8 +82,9 @@ def choose_checkpoints(
         trainings: trainings whose weights are averaged, by name or path.
 
     Returns:
-        The files of the weights, and a line that names their trainings. Both are empty for the bundle's own weights,
-        which its config names.
+        The files of the weights, and a line that names their trainings: those named, or the bundle's ensemble if it has
+        no weights of its own, or its only training. Both are empty for the bundle's own weights, which its config
+        names.
 
     Raises:
         InputError: weights are named in two ways, a training does not exist, or nothing is named and there are several
@@ -100,6 +102,9 @@ def choose_checkpoints(
         names: list[str | Path] = [*_find_folds(bundle, folds or ()), *trainings]
         found = [find_training(bundle, name) for name in names]
         return [str(one.weights) for one in found], "\n".join(Weights(one.weights, one).note for one in found)
+    if not own_weights(bundle).is_file() and (together := read_ensemble(bundle)):
+        notes = [Weights(one.weights, one, "the ensemble's").note for one in together]
+        return [str(one.weights) for one in together], "\n".join(notes)
     weights = find_weights(bundle)
     if weights is None or weights.training is None:
         return [], ""

@@ -87,6 +87,7 @@ class CaseFiles:
         image: the scan; None if it is unknown.
         reference: the reference's label map; None without one.
         predictions: the label map of each set; None where a set lacks the case.
+        values: the label's value by the value in the file, of files where they differ: by set, of the reference at "".
         entropy: the uncertainty of every voxel, 0 to 1; None without it.
         uncertainty: of the whole case, 0 to 1; None without it.
         notes: sentences about the case.
@@ -97,6 +98,7 @@ class CaseFiles:
     image: Path | None = None
     reference: Path | None = None
     predictions: Mapping[str, Path | None] = field(default_factory=dict)
+    values: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     entropy: Path | None = None
     uncertainty: float | None = None
     notes: Sequence[str] = ()

@@ -37,7 +37,8 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
         for one in summary.get("metrics") or ()
     ]
     scores, metrics = read_scores(folder, given, default=sets[0] if sets else folder.absolute().name)
-    cases = [_read_case(folder, one, sets) for one in summary.get("cases") or ()]
+    values = _read_values(summary)
+    cases = [replace(_read_case(folder, one, sets), values=values) for one in summary.get("cases") or ()]
     if not (cases or scores):
         raise _no_case(folder)
     reference = summary.get("reference") or {}
@@ -172,6 +173,18 @@ def _read_case(folder: Path, case: Mapping[str, Any], sets: Sequence[str]) -> Ca
         reference=_locate(folder, case.get("reference")),
         predictions={one: _locate(folder, (predictions.get(one) or {}).get("path")) for one in sets},
     )
+
+
+def _read_values(summary: Mapping[str, Any]) -> dict[str, dict[int, int]]:
+    """Return the label's value by the value in the files, of sets where they differ, and of the reference at ""."""
+    labels = summary.get("labels") or {}
+    files = {"": (summary.get("reference") or {}).get("labels")}
+    files |= {str(one.get("name")): one.get("labels") for one in summary.get("sets") or ()}
+    return {
+        key: {int(value): int(labels[name]) for name, value in own.items() if name in labels}
+        for key, own in files.items()
+        if own and own != labels
+    }
 
 
 def _locate(folder: Path, path: object) -> Path | None:

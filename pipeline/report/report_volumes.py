@@ -71,7 +71,7 @@ def read_case_volumes(case: CaseFiles) -> CaseVolumes:
             if labels is None:
                 found.notes.append(f"The {title} has values that are no whole numbers, and is not shown.")
             else:
-                found.maps[key] = labels
+                found.maps[key] = _replace_values(labels, case.values.get(key, {}))
     if case.image is not None and (volume := _read("scan", case.image, found)) is not None:
         found.scan = _first_channel(volume)
     if case.entropy is not None and (volume := _read("uncertainty", case.entropy, found)) is not None:
@@ -128,6 +128,16 @@ def _as_labels(volume: Volume) -> NDArray[Any] | None:
     if not np.isfinite(voxels).all() or not np.array_equal(voxels, np.rint(voxels)):
         return None
     return voxels.astype(np.int32)
+
+
+def _replace_values(labels: NDArray[Any], values: Mapping[int, int]) -> NDArray[Any]:
+    """Return a label map with the labels' values in place of the file's."""
+    if not values:
+        return labels
+    replaced = np.zeros(labels.shape, dtype=np.int32)
+    for theirs, own in values.items():
+        replaced[labels == theirs] = own
+    return replaced
 
 
 def _cut(found: CaseVolumes) -> None:

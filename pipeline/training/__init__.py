@@ -8,6 +8,7 @@ from .config_text import config_text
 from .end_in_time import EndInTime
 from .loss import SparseSkipLoss
 from .memory import keep_memory
+from .mlflow_tracking import MLFlowTracking
 from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
@@ -18,6 +19,7 @@ __all__ = [
     "AverageWeights",
     "EndInTime",
     "EpochSeed",
+    "MLFlowTracking",
     "Muon",
     "PreparedDataset",
     "Progress",

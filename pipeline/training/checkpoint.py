@@ -24,11 +24,12 @@ from .identity import check_identity, to_json_values
 from .summary import SUMMARY, write_summary
 from .time_plan import LEAST
 
-__all__ = ["BEST", "HISTORY", "LAST", "ResumableCheckpoint"]
+__all__ = ["BEST", "HISTORY", "LAST", "RUN", "ResumableCheckpoint"]
 
 LAST = "last.pt"
 BEST = "model.pt"
 HISTORY = "history.csv"
+RUN = "mlflow.json"  # names the training's run in MLflow
 CURVES = "tensorboard"
 
 _EVENTS = "events.out.tfevents."
@@ -269,7 +270,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY)
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY, RUN)
     earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
         return

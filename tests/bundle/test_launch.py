@@ -83,7 +83,7 @@ def test_several_processes_are_torchruns(word: str) -> None:
         "--train#trainer#max_epochs 3 --train#handlers#2#interval 5 --optimizer#momentum 0.9",
         "--optimizer#_target_ torch.optim.AdamW --optimizer#betas '[0.9,0.99]'",
         "--_meta_#task other --logging_file False --init_id initialize",
-        "--tracking mlflow --run_name first",
+        "--tracking none --run_name first",
     ],
 )
 @pytest.mark.usefixtures("bundle")

@@ -51,7 +51,7 @@ def trained(run: Run, sample: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def evaluated(run: Run, sample: Path, trained: Path) -> Path:
     files = f"['{TRAIN}','{EVALUATE}']"
-    words = ["--checkpoint", trained / "model.pt", "--output_dir", "evaluation"]
+    words = ["--checkpoint", trained / "model.pt", "--output_dir", "evaluation", "--predictions_dir", "measured"]
     out = run(trained.parent, "evaluating", "--config_file", files, "--dataset_dir", sample, *words)
     assert "Dice" in out
     return trained.parent / "evaluation"
@@ -111,6 +111,17 @@ def test_evaluation_measures_what_inference_writes(sample: Path, evaluated: Path
             found = bool(np.any(sitk.GetArrayViewFromImage(prediction) == value))
             assert float(row["dice"]) == pytest.approx(overlap.GetDiceCoefficient(value) if found else 0.0, abs=1e-5)
             assert row["outcome"] == ("found" if found else "missed")
+
+
+def test_evaluation_writes_the_label_maps_that_it_measures(sample: Path, evaluated: Path, segmented: Path) -> None:
+    names = sorted(file.name for file in (evaluated.parent / "measured").iterdir())
+    assert names == sorted(
+        f"{Path(item['image']).name.removesuffix('.nii.gz')}_seg.nii.gz" for item in fold_cases(sample)
+    )
+    for name in names:
+        measured, inferred = (nib.load(folder / name) for folder in (evaluated.parent / "measured", segmented))
+        assert np.array_equal(np.asanyarray(measured.dataobj), np.asanyarray(inferred.dataobj))
+        assert np.array_equal(measured.affine, inferred.affine)
 
 
 def test_evaluation_summary_is_the_mean_of_its_rows(evaluated: Path) -> None:

@@ -201,3 +201,14 @@ def test_a_folder_that_has_no_report_is_refused(tmp_path, files, found):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere: found no such folder; expected the folder that lightskip compare"):
         read_content(tmp_path / "nowhere")
+
+
+def test_files_with_other_values_than_the_labels(comparison):
+    file = comparison / "summary.json"
+    summary = json.loads(file.read_text())
+    labels = summary["labels"]
+    summary["reference"]["labels"] = labels
+    summary["sets"][0]["labels"] = {name: value + 10 for name, value in labels.items()}
+    file.write_text(json.dumps(summary))
+    [case, *_] = read_content(comparison).cases
+    assert case.values == {summary["sets"][0]["name"]: {value + 10: value for value in labels.values()}}

@@ -88,3 +88,19 @@ def test_without_structures_the_whole_volume_is_kept(tmp_path):
 def test_a_case_without_files_has_nothing():
     found = read_case_volumes(CaseFiles("c"))
     assert (found.scan, found.maps, found.shape) == (None, {}, ())
+
+
+def test_the_values_of_a_file_become_those_of_the_labels(tmp_path):
+    reference = np.full((5, 6, 7), 255, np.uint8)
+    reference[2, 2, 2] = 0
+    prediction = np.zeros((5, 6, 7), np.uint8)
+    prediction[2, 2, 2] = 1
+    case = CaseFiles(
+        "c",
+        reference=save(tmp_path / "r.nii.gz", reference),
+        predictions={"one": save(tmp_path / "p.nii.gz", prediction)},
+        values={"": {0: 1, 255: 0}},
+    )
+    found = read_case_volumes(case)
+    assert np.array_equal(found.maps[""], found.maps["one"])
+    assert found.maps[""].sum() == 1

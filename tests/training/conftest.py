@@ -95,6 +95,7 @@ def make_training(tmp_path):
         average=None,
         planned_threads=None,
         minutes=None,
+        tracking=None,
     ):
         network = network or tiny_network()
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
@@ -130,6 +131,7 @@ def make_training(tmp_path):
                 *([ValidationHandler(interval=interval, validator=validator)] if minutes is None else []),
                 EndInTime(minutes, schedule, fill=True, validator=validator),
                 *([ValidateLastEpoch(validator, interval)] if validate_last else []),
+                *([tracking] if tracking is not None else []),
                 Progress(
                     tmp_path,
                     validator=validator,

@@ -19,8 +19,8 @@ __all__ = ["ASSUMED_SPEEDUP", "WHOLE_STEP", "measure_pace"]
 # one more time per voxel. A wider network needs fewer.
 _PATCHES, _VOXELS, _WIDTH, _MIN_VOXELS = 2, 80_000, 16, 24_000
 # Time of a training step, with optimiser, augmentation, averaging and loading, over that of forward, loss and backward
-# here. Measured by the processor's clock, with other programs on both cores: 1.08 and 1.05 for the hippocampus (widths
-# from 8 and from 16), 1.20 for left/right, 1.69 for the membranes, whose network is deep and whose patches are small.
+# here: 1.08 for the hippocampus bundle, 1.24 for left/right, 1.65 for the membranes, whose network is deep and whose
+# patches are small (`benchmarks/pace.py`).
 WHOLE_STEP = 1.2
 # Assumed speed of a GPU over this machine's CPU, for planning without the GPU. `minutes` keeps the hours in any case.
 ASSUMED_SPEEDUP = 40.0

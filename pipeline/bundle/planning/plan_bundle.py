@@ -27,6 +27,7 @@ def plan_bundle(
     name: str,
     output: str | Path,
     *,
+    folder: str | None = None,
     check: str | Path | None = None,
     dataset_dir: str | Path | None = None,
     hours: float = 1.0,
@@ -43,7 +44,8 @@ def plan_bundle(
     Args:
         datalist: JSON file, as `lightskip datalist` writes it.
         name: the bundle's name: letters, digits and _.
-        output: folder of bundles; the bundle is the folder `name` in it.
+        output: folder of bundles.
+        folder: name of the bundle's folder in it, the bundle's name by default.
         check: folder of a report of `lightskip check`; unchanged scans in it are not read again.
         dataset_dir: the folder that the datalist's paths are relative to, instead of the datalist's own.
         hours: limit for the training.
@@ -65,7 +67,7 @@ def plan_bundle(
         raise InputError(
             "--name", found=name, expected="letters, digits and _, such as liver_ct", remedy="choose another name"
         )
-    bundle = Path(output) / name
+    bundle = Path(output) / (folder or name)
     require_new(bundle)
     resources = Resources(memory=None if memory is None else parse_memory(memory), device=device, hours=hours)
     # Before minutes of reading.

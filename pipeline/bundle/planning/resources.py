@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...data.amounts import check_hours
 from ...data.errors import InputError
 from ...memory import free_bytes
 from .choice import Choice
@@ -21,7 +22,6 @@ from .size import PATCHES, Size
 __all__ = ["GIB", "Resources"]
 
 GIB = 2**30
-_MAX_HOURS = 366 * 24
 _RAM_SHARE = 0.8
 _GPU_SHARE = 0.9
 _SpecOf = Callable[[Size], dict[str, Any]]
@@ -52,13 +52,7 @@ class Resources:
                 expected=f"cuda:0{f' to cuda:{here - 1}' * (here > 1)}",
                 remedy="use one of these",
             )
-        if not 0 < hours <= _MAX_HOURS:
-            raise InputError(
-                "--hours",
-                found=f"{hours:g}",
-                expected=f"a number of hours above 0, at most {_MAX_HOURS} (a year)",
-                remedy="correct it; a training continues with --resume if it shall last longer",
-            )
+        check_hours(hours)
         self.hours = hours
         self.memory = memory if memory is not None else self._find_memory()
         self._estimates: dict[Any, MemoryEstimate] = {}

@@ -64,6 +64,12 @@ def test_what_was_made_is_told_and_what_is_left_to_do(root: Path) -> None:
     assert made.training.minutes == 6
 
 
+def test_the_folder_may_have_another_name_than_the_bundle(root: Path) -> None:
+    assert str(root / "bundles" / "here" / "plan.yaml") in plan(root, folder="here")
+    assert load_plan(root / "bundles" / "here").name == "shapes"
+    assert not (root / "bundles" / "shapes").exists()
+
+
 def test_the_kinds_of_a_datasets_problems_are_told(root: Path) -> None:
     (root / "data" / "imagesTr" / "sample_003.nii.gz").write_bytes(b"")
     summary = plan(root)

@@ -1,0 +1,89 @@
+"""Run a verb in a process of its own, and pass interrupts on to it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["run_verb"]
+
+# As the script `lightskip` starts. Not `-m pipeline`: that would take another project's package of this name from the
+# working directory. The folder of this package is last, for a checkout that is not installed.
+_START = (
+    "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); "
+    "from pipeline.__main__ import main; sys.exit(main())"
+)
+
+
+def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
+    """Run ``lightskip`` with words, and wait for its end.
+
+    The process has a group of its own, so that Ctrl-C in a terminal reaches it once: from here. It then ends as it
+    would by itself. A second interrupt kills it.
+
+    Args:
+        words: the verb and its words.
+        locks: file descriptors that the process inherits.
+
+    Returns:
+        Its exit status; 128 + N if signal N ended it.
+
+    Raises:
+        KeyboardInterrupt: this process was interrupted, or told to end; the verb has ended.
+    """
+    start = _START.format(folder=str(Path(__file__).resolve().parents[2]))
+    command = [sys.executable, "-P", "-c", start, *words]
+    group = {"process_group": 0} if sys.platform != "win32" else {}
+    with _end_on_signals():
+        process = subprocess.Popen(command, pass_fds=tuple(locks), **group)  # type: ignore[call-overload]
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            _interrupt(process)
+            raise
+    if status in (-signal.SIGINT, 130):
+        # Somebody interrupted the process itself.
+        raise KeyboardInterrupt
+    return int(status) if status >= 0 else 128 - int(status)
+
+
+def _interrupt(process: subprocess.Popen[Any]) -> None:
+    """Interrupt a process and wait for its end; kill it if another interrupt comes meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _end_on_signals() -> Iterator[None]:
+    """Take a request to end, or the end of the terminal, as an interrupt: otherwise the verb would be left running."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names] if _is_main_thread() else []
+    # Under nohup the end of the terminal is ignored, and stays so.
+    before = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
