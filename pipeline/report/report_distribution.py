@@ -134,7 +134,8 @@ def _make_strip(
         mean = known["mean"]
     text = f"mean {format_value(mean, metric.unit)}"
     if ends:
-        text += f" [{format_value(ends[0])}, {format_value(ends[1])}]"
+        low, high = (format_value(end, metric.unit).removesuffix(f" {metric.unit}") for end in ends)
+        text += f" [{low}, {high}]"
     text += f", {len(scores)} case{'s' if len(scores) != 1 else ''}"
     return Strip(
         label=label,

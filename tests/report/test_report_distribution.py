@@ -79,6 +79,9 @@ def test_mean_and_interval_are_those_of_the_summary():
     [strip] = panel.strips
     assert (strip.mean, strip.interval) == (panel.axis.place(0.7), (panel.axis.place(0.6), panel.axis.place(0.8)))
     assert strip.text == "mean 0.700 [0.600, 0.800], 2 cases"
+    known = {"a": {"head": {"hd95_mm": {"mean": 1.5, "interval": [1.0, 2.0]}}}}
+    [panel] = make_panels(make_content([1.0, 2.0], metric=HD95, statistics=known), {})
+    assert panel.strips[0].text == "mean 1.50 mm [1.00, 2.00], 2 cases"
 
 
 def test_each_set_has_a_row():
