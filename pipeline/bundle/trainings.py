@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from ..data.errors import InputError
 from .training_facts import BEST, LAST, Training, read_summary, read_training
@@ -203,11 +204,12 @@ def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int
 
 
 def check_evaluation_folder(folder: str | Path, checkpoint: str | Path) -> None:
-    """Raise InputError if a folder has the results of an evaluation of other weights."""
-    if _has_other_results(Path(folder), Path(checkpoint)):
+    """Raise InputError if a folder has the results of a comparison, or of an evaluation of other weights."""
+    is_comparison = _read_results(Path(folder)).get("kind") == "comparison"
+    if is_comparison or _has_other_results(Path(folder), Path(checkpoint)):
         raise InputError(
             folder,
-            found="the evaluation of other weights",
+            found="the results of lightskip compare" if is_comparison else "the evaluation of other weights",
             expected="a new folder, or an earlier evaluation of the same weights",
             remedy="name another: --output_dir DIR, or leave it out; or move the earlier results away",
         )
@@ -216,11 +218,19 @@ def check_evaluation_folder(folder: str | Path, checkpoint: str | Path) -> None:
 def _has_other_results(folder: Path, checkpoint: Path) -> bool:
     """Return whether a folder has results whose weights are known and are others."""
     try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        earlier = content["provenance"]["checkpoint_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        earlier = _read_results(folder)["provenance"]["checkpoint_sha256"]
+    except (KeyError, TypeError):
         return False
     return checkpoint.is_file() and earlier != _hash_file(checkpoint)
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    """Return the summary of earlier results in a folder; empty if there are none."""
+    try:
+        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _hash_file(file: Path) -> str:

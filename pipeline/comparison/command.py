@@ -78,7 +78,15 @@ def compare(request: Request) -> dict[str, Any]:
         **describe_inputs(inputs, prepared, labels, measuring, measured.rows),
         **summarise_lesions(measured.lesion_classes, measuring.lesion_iou),
         **statistics.as_content(),
-        "notes": make_notes(inputs.reference, inputs.sets, inputs.joined, prepared, labels, measured),
+        "notes": make_notes(
+            inputs.reference,
+            inputs.sets,
+            inputs.joined,
+            prepared,
+            labels,
+            measured,
+            calibration=request.calibration,
+        ),
     }
     write_files(request.output, _format_files(summary, measured))
     return summary

@@ -65,8 +65,9 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
         subjects: subject by the case's name, instead of the reference's.
 
     Raises:
-        InputError: a set has two label maps of one case, or none of any case.
+        InputError: the reference or a set has two label maps of one case, or a set none of any case.
     """
+    _refuse_two_references(reference)
     matched = {name: _match(reference, source, name) for name, source in sets.items()}
     cases = [
         JoinedCase(
@@ -137,10 +138,23 @@ def _refuse_second(
             raise _two_maps_error(source, name, key, [taken[key], one.path])
 
 
+def _refuse_two_references(reference: Source) -> None:
+    """Raise InputError if a folder has two references of one case: no prediction could be of either."""
+    if reference.kind != "folder":
+        return
+    files: dict[str, list[Path]] = {}
+    for one in reference.maps:
+        files.setdefault(own_name(scan_name(one.path)), []).append(one.path)
+    for case, paths in files.items():
+        if len(paths) > 1:
+            raise _two_maps_error(reference, "", case, paths)
+
+
 def _two_maps_error(source: Source, name: str, case: str, files: Sequence[Path]) -> InputError:
+    where = f"in set {name}" if name else "in the reference"
     return InputError(
         source.path,
-        found=f"several label maps of case {case} in set {name}: {', '.join(file.name for file in files[:_MAX_SHOWN])}",
+        found=f"several label maps of case {case} {where}: {', '.join(file.name for file in files[:_MAX_SHOWN])}",
         expected="one label map for every case",
         remedy="move the other files into a folder of their own",
     )

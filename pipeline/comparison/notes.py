@@ -23,11 +23,14 @@ def make_notes(
     prepared: PreparedCases,
     labels: Labels,
     measured: Measured,
+    *,
+    calibration: bool = False,
 ) -> list[str]:
     """Return the notes of a comparison, the most important first.
 
     They are about missing and surplus predictions, the number of subjects, label maps that were turned or whose labels
-    have other values, labels that no case has, and files that were left out.
+    have other values, labels that no case has, with `calibration` predictions without probabilities, and files that
+    were left out.
     """
     checked = prepared.checked
     return [
@@ -37,6 +40,7 @@ def make_notes(
         *_about_same_files(sets, checked),
         *_about_turns(sets, checked),
         *_about_labels(prepared, labels, measured),
+        *(_about_probabilities(sets, checked) if calibration else ()),
         *dict.fromkeys(note for source in (reference, *sets.values()) for note in source.notes),
     ]
 
@@ -128,6 +132,16 @@ def _about_labels(prepared: PreparedCases, labels: Labels, measured: Measured) -
     nowhere = [label for label in wanted if label not in present]
     if nowhere:
         yield f"No case has {_shown(nowhere)}, in reference or prediction: such labels are in no mean."
+
+
+def _about_probabilities(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> Iterator[str]:
+    for name in sets:
+        without = [one.case.name for one in checked if one.predictions[name] and name not in one.probabilities]
+        if without:
+            yield (
+                f"{name}: {len(without)} of {len(checked)} cases without probabilities next to the label map, as "
+                f"NAME_prob.nii.gz ({_shown(without)}): they are not in the calibration."
+            )
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def choose_cases(words: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the names of the cases to compare: those named, or in a text file named, one in a line; else all.
 
     Raises:
-        InputError: there is no such case.
+        InputError: there is no such case, no name at all, or a file is no text.
     """
     if not words:
         return list(names)
@@ -166,8 +167,15 @@ def choose_cases(words: Sequence[str], names: Sequence[str]) -> list[str]:
     for word in words:
         file = Path(word).expanduser()
         is_list = word not in names and file.is_file()
-        wanted += file.read_text(encoding="utf-8").split("\n") if is_list else [word]
+        wanted += _read_text(file).split("\n") if is_list else [word]
     asked = {word.strip() for word in wanted if word.strip()}
+    if not asked:
+        raise InputError(
+            "--cases",
+            found="no name",
+            expected="names of cases, or a text file with a name in each line",
+            remedy="name some, or leave it out",
+        )
     unknown = sorted(asked - set(names))
     if unknown:
         raise InputError(
@@ -217,8 +225,7 @@ def _read_table(file: Path) -> dict[str, str]:
         if isinstance(content, dict) and all(isinstance(value, str | int) for value in content.values()):
             return {str(key): str(value) for key, value in content.items()}
     else:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = list(csv.DictReader(io.StringIO(_read_text(file), newline="")))
         if rows and {"case", "subject"} <= rows[0].keys():
             return {row["case"]: row["subject"] for row in rows}
     raise InputError(
@@ -227,6 +234,16 @@ def _read_table(file: Path) -> dict[str, str]:
         expected='CSV with the columns case and subject, or JSON {"CASE": "SUBJECT"}',
         remedy="correct its first line",
     )
+
+
+def _read_text(file: Path) -> str:
+    """Return a text without its byte order mark, or raise InputError."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            file, found="a file that is not text in UTF-8", expected="a text file", remedy="save it again in UTF-8"
+        ) from error
 
 
 def _search_subjects(pattern: str, names: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,11 +212,17 @@ def _as_label_map(case: Case, label: str, folder: Path) -> LabelMap:
 
 def _no_case_error(file: Path, cases: list[Case], chosen: list[Case], part: str | None, fold: int | None) -> InputError:
     where = f"fold {fold}" if fold is not None else f"the part {part}" if part else "the datalist"
-    folds: Mapping[int, None] = dict.fromkeys(sorted(case.fold for case in cases if case.fold is not None))
-    found = f"no case in {where}" if not chosen else f"{len(chosen)} cases in {where}, none with a label map"
+    labelled = [case for case in cases if case.label is not None]
+    folds = sorted({case.fold for case in labelled if case.fold is not None})
+    parts = [*(one for one in PARTS if any(case.part == one for case in labelled)), *map(str, folds)]
+    found = (
+        f"no case in {where}"
+        if not chosen
+        else f"{len(chosen)} case{'s' * (len(chosen) != 1)} in {where}, none with a label map"
+    )
     return InputError(
         file,
         found=found,
         expected='cases {"image": …, "label": …}; test cases may have a label too',
-        remedy=f"choose a part: test, training{''.join(f', {number}' for number in folds)}",
+        remedy=f"choose a part: {', '.join(parts)}" if parts else "name a datalist with label maps",
     )

@@ -30,10 +30,10 @@ def format_comparison(summary: Summary) -> str:
 
 
 def _choose_metrics(summary: Summary) -> list[Mapping[str, Any]]:
-    """Return the metrics that fit into the table: Dice, HD95 and NSD if they were measured, else the first three."""
+    """Return the metrics that fit into the table: Dice, HD95 and NSD if they were measured, then others."""
     known = {metric["name"]: metric for metric in summary["metrics"]}
     usual = [known[name] for name in METRICS if name in known]
-    return (usual or list(known.values()))[:_MAX_COLUMNS]
+    return [*usual, *(metric for metric in known.values() if metric["name"] not in METRICS)][:_MAX_COLUMNS]
 
 
 def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from .errors import InputError
 
 TEST_PARTS = ("test", "testing")
 _PARTS = ("training", "validation", "test")
+
+logger = logging.getLogger(__name__)
 
 
 def read_cases(
@@ -91,6 +94,9 @@ def _test_cases(datalist: str | Path, folder: Path, training: Sequence[Mapping[s
             expected='items {"image": …, "label": …} in its list "test"',
             remedy="add the label maps of the test cases to the datalist, or measure another part",
         )
+    if len(labelled) < len(items):
+        left_out = len(items) - len(labelled)
+        logger.info("%d of %d test cases left out, without a label map in %s", left_out, len(items), datalist)
     known = {os.path.normpath(path) for item in training for path in as_list(resolve_paths(folder, item["image"]))}
     for item in labelled:
         for path in as_list(resolve_paths(folder, item["image"])):

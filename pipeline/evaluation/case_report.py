@@ -126,7 +126,8 @@ class CaseReport:
             provenance=self.provenance,
         )
         notes = "".join(f"\nnote: {note}" for note in report["notes"])
-        logger.info("%d cases, written to %s\n%s%s", report["cases"], self.output_dir, format_summary(report), notes)
+        cases = f"{report['cases']} case{'s' * (report['cases'] != 1)}"
+        logger.info("%s, written to %s\n%s%s", cases, self.output_dir, format_summary(report), notes)
 
     def _name(self, source: str) -> str:
         return self.names.get(source) or case_stem(source)

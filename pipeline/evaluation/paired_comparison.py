@@ -158,7 +158,9 @@ class PairedComparison:
         if self.greater + self.less >= min_pairs(level):
             return ""
         over = f" ({words[1]} over {self.family} labels)" if self.family > 1 else ""
-        return f"{self.greater + self.less} {noun} that differ are too few to reach p = {words[0]}{over}."
+        differ = self.greater + self.less
+        who = f"1 {noun[:-1]} that differs is" if differ == 1 else f"{differ} {noun} that differ are"
+        return f"{who} too few to reach p = {words[0]}{over}."
 
 
 class _Numbers:

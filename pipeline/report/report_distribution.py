@@ -41,8 +41,8 @@ class Strip:
         set: name of the set; empty if there is only one.
         swatch: class of the label's colour.
         points: the cases, from left to right.
-        mean: place of the mean; None without values.
-        interval: places of the ends of its interval; None without one.
+        mean: place of the mean; None if it is not on the axis.
+        interval: places of the ends of its interval; None without one, or if it is not whole on the axis.
         text: the numbers in words.
     """
 
@@ -92,16 +92,18 @@ def _make_panel(content: Content, metric: Metric, anchors: Mapping[str, str]) ->
             groups.setdefault((score.label, score.set), []).append(score)
     labels = list(dict.fromkeys([*content.labels, *(label for label, _ in groups)]))
     order = [(label, name) for label in labels for name in content.sets if (label, name) in groups]
-    # A structure that one side lacks has the volume's diagonal as its distance: such values stand at the axis's end.
-    inside = [one.values[metric.name] for key in order for one in groups[key] if one.outcome not in _OUTCOMES]
-    inside = inside or [one.values[metric.name] for key in order for one in groups[key]]
     ratio = not metric.unit and metric.better == "higher"
+    values = [one.values[metric.name] for key in order for one in groups[key]]
+    # A structure that one side lacks has the volume's diagonal as its distance: such values stand at the axis's end.
+    found = [one.values[metric.name] for key in order for one in groups[key] if one.outcome not in _OUTCOMES]
+    inside = found if found and not ratio else values
     ends = [1.0] if ratio else [0.0]
     axis = make_axis([*inside, *ends], low=0.0, high=1.0 if ratio else None)
     strips = [_make_strip(content, metric, key, groups[key], axis, anchors) for key in order[:MAX_STRIPS]]
     words = {"higher": "Higher is better", "lower": "Lower is better", "zero": "Zero is best"}.get(metric.better, "")
     unit = f"in {metric.unit}" if metric.unit else ""
-    hint = ", ".join(part for part in (words, unit) if part)
+    beyond = "missed and invented structures at the end" if any(not _is_on(axis, one) for one in values) else ""
+    hint = ", ".join(part for part in (words, unit, beyond) if part)
     return Panel(metric, axis, strips, hint[:1].upper() + hint[1:], max(0, len(order) - MAX_STRIPS))
 
 
@@ -132,17 +134,24 @@ def _make_strip(
         mean = known["mean"]
     text = f"mean {format_value(mean, metric.unit)}"
     if ends:
-        text += f" [{format_value(ends[0])}, {format_value(ends[1])}]"
+        low, high = (format_value(end, metric.unit).removesuffix(f" {metric.unit}") for end in ends)
+        text += f" [{low}, {high}]"
     text += f", {len(scores)} case{'s' if len(scores) != 1 else ''}"
     return Strip(
         label=label,
         set=name if several else "",
         swatch=f"s{content.labels.get(label, 0)}",
         points=points,
-        mean=axis.place(mean),
-        interval=(axis.place(ends[0]), axis.place(ends[1])) if ends else None,
+        # A mark at the axis's end would show another number.
+        mean=axis.place(mean) if _is_on(axis, mean) else None,
+        interval=(axis.place(ends[0]), axis.place(ends[1])) if ends and _is_on(axis, *ends) else None,
         text=text,
     )
+
+
+def _is_on(axis: Axis, *values: float) -> bool:
+    slack = 1e-9 * (axis.high - axis.low)
+    return all(axis.low - slack <= value <= axis.high + slack for value in values)
 
 
 def _find_statistics(content: Content, key: tuple[str, str], metric: Metric) -> Mapping[str, Any]:

@@ -127,7 +127,7 @@ def _join(content: Content, evaluations: list[Content]) -> Content:
         scores=scores,
         cases=ordered or list_cases(scores),
         summary=evaluations[0].summary if len(evaluations) == 1 else {"statistics": statistics},
-        notes=[*content.notes, *(note for one in evaluations for note in one.notes)],
+        notes=[*content.notes, *(f"{one.sets[0]}: {note}" for one in evaluations for note in one.notes)],
     )
 
 

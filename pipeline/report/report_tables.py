@@ -104,7 +104,9 @@ def make_means(content: Content) -> list[Table]:
             rows.append(Row(label, cells, swatch=swatch))
         overall = ((content.summary.get("statistics") or {}).get(name) or {}).get(MEAN)
         if overall and len(rows) > 1:
-            cells = [_describe_known(overall.get(metric.name), metric) for metric in content.metrics]
+            # Its deviation is that of the labels, not of the cases as in the rows above.
+            known = {name: {**entry, "std": None} for name, entry in overall.items() if isinstance(entry, Mapping)}
+            cells = [_describe_known(known.get(metric.name), metric) for metric in content.metrics]
             rows.append(Row(MEAN, [*cells, *([""] if judged else [])]))
         if rows:
             heads = [metric.title + (f", {metric.unit}" if metric.unit else "") for metric in content.metrics]

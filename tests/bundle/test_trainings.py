@@ -176,6 +176,12 @@ def test_results_of_other_weights_stay_and_the_new_ones_have_a_folder_of_their_o
     check_evaluation_folder(tmp_path / "new", file)
 
 
+def test_an_evaluation_does_not_replace_a_comparison(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text('{"kind": "comparison", "cases": []}')
+    with pytest.raises(InputError, match=r"found the results of lightskip compare; .* --output_dir DIR"):
+        check_evaluation_folder(tmp_path, tmp_path / "model.pt")
+
+
 def write_summary(folder: Path, weights: bytes) -> None:
     folder.mkdir(parents=True)
     provenance = {"checkpoint_sha256": hashlib.sha256(weights).hexdigest()}

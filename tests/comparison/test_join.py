@@ -92,6 +92,12 @@ def test_two_label_maps_of_one_case_are_refused(fill, tmp_path):
         join_sets(reference, {"x": read_source(tmp_path / "one")})
 
 
+@pytest.mark.parametrize("files", [("a.nii", "a.nii.gz", "b.nii.gz"), ("a_seg.nii.gz", "a.seg.nrrd", "b.nii.gz")])
+def test_two_references_of_one_case_are_refused(files):
+    with pytest.raises(InputError, match=f"several label maps of case a in the reference: {files[0]}, {files[1]}"):
+        join_sets(folder("ref", *files), {"one": folder("one", "a.nii.gz", "b.nii.gz")})
+
+
 def test_a_set_of_other_cases_is_refused_with_names_of_both():
     with pytest.raises(InputError) as raised:
         join_sets(REFERENCE, {"one": folder("one", "x.nii.gz", "y.nii.gz")})

@@ -32,6 +32,7 @@ def noted(
     source_notes=(),
     labels=LABELS,
     values=None,
+    calibration=False,
 ):
     """The notes of a comparison of three cases; predictions by set, one for each case."""
     cases = [
@@ -48,7 +49,9 @@ def noted(
     tables = {name: next(one for one in files if one is not None).table for name, files in predictions.items()}
     values = {name: values or find_file_values(labels, table) for name, table in tables.items()}
     prepared = PreparedCases([Prepared(case, {}, {}) for case in cases], values, tables)
-    return make_notes(Source(Path("ref"), "folder", []), sets, joined, prepared, labels, Measured(rows))
+    return make_notes(
+        Source(Path("ref"), "folder", []), sets, joined, prepared, labels, Measured(rows), calibration=calibration
+    )
 
 
 DIFFERENT = [facts("1"), facts("2"), facts("3")]
@@ -87,6 +90,13 @@ def test_what_a_reader_needs_is_noted(options, expected):
 
 def test_most_cases_missing_asks_whether_they_were_to_be_predicted():
     assert noted({"one": DIFFERENT}, missing=["c0", "c1"])[-1].startswith("Most cases have no prediction.")
+
+
+def test_predictions_without_probabilities_are_noted_if_the_calibration_is_asked_for():
+    assert noted({"one": [*DIFFERENT[:2], None]}, calibration=True) == [
+        "one: 2 of 3 cases without probabilities next to the label map, as NAME_prob.nii.gz (c0, c1): they are not in "
+        "the calibration."
+    ]
 
 
 def test_files_that_are_the_same_are_noted():

@@ -55,6 +55,17 @@ def test_cases_are_named_or_in_a_file(tmp_path):
     assert choose_cases(["c", "b"], names) == ["b", "c"]
     with pytest.raises(InputError, match=r"--cases: found x, y: no such case; expected .*such as b, a, c"):
         choose_cases(["y", "a", "x"], names)
+    with pytest.raises(InputError, match=r"--cases: found no name"):
+        choose_cases([""], names)
+
+
+def test_lists_that_are_no_text_are_refused(tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_bytes("case,subject\na,Jürgen\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"list.csv: found a file that is not text in UTF-8"):
+        choose_cases([str(file)], ["a"])
+    with pytest.raises(InputError, match=r"list.csv: found a file that is not text in UTF-8"):
+        read_subjects(str(file), ["a"])
 
 
 def test_subjects_are_in_a_table_or_in_the_names(tmp_path):

@@ -21,6 +21,7 @@ SUMMARY = {
         {"name": "iou", "title": "IoU", "unit": "1"},
         {"name": "dice", "title": "Dice", "unit": "1"},
         {"name": "hd95_mm", "title": "HD95", "unit": "mm"},
+        {"name": "nsd", "title": "NSD", "unit": "1"},
     ],
     "statistics": {
         "a": {"organ": entry(0.5, [0.25, 0.75]), "mean of labels": entry(0.5, [0.25, 0.75])},
@@ -36,11 +37,11 @@ def test_means_have_columns_with_intervals_and_notes_are_last():
     lines = format_comparison(SUMMARY).splitlines()
     assert lines[:6] == [
         "2 cases of 1 subject; mean [95 % interval over subjects]",
-        "label           set                   Dice  HD95 (mm)  missed  invented",
-        "organ           a     0.500 [0.250, 0.750]       2.00       0         3",
-        "                long                     -       2.00      12         3",
-        "mean of labels  a     0.500 [0.250, 0.750]       2.00       0         3",
-        "                long                     -       2.00      12         3",
+        "label           set                   Dice  HD95 (mm)  NSD  missed  invented",
+        "organ           a     0.500 [0.250, 0.750]       2.00    -       0         3",
+        "                long                     -       2.00    -      12         3",
+        "mean of labels  a     0.500 [0.250, 0.750]       2.00    -       0         3",
+        "                long                     -       2.00    -      12         3",
     ]
     assert lines[-2:] == ["note: First.", "note: Second."]
 
@@ -50,8 +51,12 @@ def test_one_label_needs_no_mean_over_labels():
 
 
 def test_other_metrics_are_shown_if_the_usual_ones_were_not_measured():
+    assert "IoU" not in format_comparison(SUMMARY).splitlines()[1]
     summary = deepcopy(SUMMARY) | {"metrics": SUMMARY["metrics"][:1]}
     assert "IoU" in format_comparison(summary).splitlines()[1]
+    # With one of the usual ones there is room for others that were asked for.
+    summary = deepcopy(SUMMARY) | {"metrics": SUMMARY["metrics"][:2]}
+    assert format_comparison(summary).splitlines()[1].split()[2:4] == ["Dice", "IoU"]
 
 
 @pytest.mark.parametrize(("labels", "shown"), [(1, 2), (2, 4), (40, 2)])
@@ -76,5 +81,5 @@ def test_ranks_and_arms_are_shown_if_there_are_any():
     arms = {"sat": {"sets": ["sat:0", "sat:1"], "mean of labels": {"dice": {"mean": 0.5, "interval": [0.1, 0.9]}}}}
     text = format_comparison({**SUMMARY, "ranking": ranking, "arms": arms})
     assert "rank  set   mean  first\n1     a    0.500    88%\n2     b    0.250    12%" in text
-    assert "arm  seeds                  Dice  HD95 (mm)\nsat      2  0.500 [0.100, 0.900]          -" in text
+    assert "arm  seeds                  Dice  HD95 (mm)  NSD\nsat      2  0.500 [0.100, 0.900]          -    -" in text
     assert "ranking" not in format_comparison(SUMMARY)

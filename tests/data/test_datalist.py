@@ -118,7 +118,8 @@ def add_test_items(datalist, items):
     return datalist
 
 
-def test_read_cases_returns_the_test_cases_that_have_a_label_map_whatever_the_fold(tmp_path):
+def test_read_cases_returns_the_test_cases_that_have_a_label_map_whatever_the_fold(tmp_path, caplog):
+    caplog.set_level("INFO")
     items = [
         {"image": "imagesTr/t.nii.gz", "label": "labelsTr/t.nii.gz", "subject": "7"},
         {"image": "imagesTr/u.nii.gz"},
@@ -131,6 +132,7 @@ def test_read_cases_returns_the_test_cases_that_have_a_label_map_whatever_the_fo
         assert read_cases(datalist, tmp_path, fold=fold, part="test") == [
             {"image": str(tmp_path / "imagesTr/t.nii.gz"), "label": str(tmp_path / "labelsTr/t.nii.gz")}
         ]
+    assert f"3 of 4 test cases left out, without a label map in {datalist}" in caplog.messages
     (tmp_path / "labelsTr/t.nii.gz").unlink()
     with pytest.raises(InputError, match=r"labelsTr/t.nii.gz: found no such file"):
         read_cases(datalist, tmp_path, fold=0, part="test")

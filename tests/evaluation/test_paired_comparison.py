@@ -71,6 +71,8 @@ def test_too_few_cases_say_so():
     assert text.endswith(
         "p = .25; 3 cases), although the interval excludes 0. 3 cases that differ are too few to reach p = .05."
     )
+    text = say([0.5, 0.6, 0.7], [0.6, 0.6, 0.7], subjects=list("abc"))
+    assert text.endswith("1 case that differs is too few to reach p = .05.")
     first, second = np.zeros((6, 2)), np.array([[0.1, 0.2], [0.2, 0.1], [0.3, 0.1], [0.1, 0.3], [0.2, 0.4], [0.3, 0.1]])
     found = compare_labels(first, second, range(6), ["a", "b"], better="higher")["a"]
     text = found.sentence("A", "B", "Dice")

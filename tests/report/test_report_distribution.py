@@ -54,7 +54,22 @@ def test_a_missed_structure_does_not_stretch_the_axis_and_stands_at_its_end():
     lost = panel.strips[0].points[-1]
     assert (lost.x, lost.style) == (100, "missed")
     assert lost.text == "case_2 · head · 300.00 mm · missed"
+    assert panel.hint == "Lower is better, in mm, missed and invented structures at the end"
+    # Its mean of 101 mm is not on the axis, so no mark claims another number.
+    assert panel.strips[0].mean is None
+    assert panel.strips[0].text == "mean 101.00 mm, 3 cases"
+    [panel] = make_panels(make_content([1.0, 2.0], metric=HD95), {})
     assert panel.hint == "Lower is better, in mm"
+
+
+def test_ratios_of_missed_structures_and_their_means_stand_at_their_values():
+    known = {"a": {"head": {"dice": {"mean": 0.5, "interval": [0.0, 0.8]}}}}
+    content = make_content([0.7, 0.8, 0.0], outcomes=("found", "found", "missed"), statistics=known)
+    [panel] = make_panels(content, anchors(content))
+    [strip] = panel.strips
+    assert (panel.axis.low, panel.axis.high) == (0, 1)
+    assert [point.x for point in strip.points] == pytest.approx([0, 70, 80])
+    assert (strip.mean, strip.interval) == (50, (0, 80))
 
 
 def test_mean_and_interval_are_those_of_the_summary():
@@ -64,6 +79,9 @@ def test_mean_and_interval_are_those_of_the_summary():
     [strip] = panel.strips
     assert (strip.mean, strip.interval) == (panel.axis.place(0.7), (panel.axis.place(0.6), panel.axis.place(0.8)))
     assert strip.text == "mean 0.700 [0.600, 0.800], 2 cases"
+    known = {"a": {"head": {"hd95_mm": {"mean": 1.5, "interval": [1.0, 2.0]}}}}
+    [panel] = make_panels(make_content([1.0, 2.0], metric=HD95, statistics=known), {})
+    assert panel.strips[0].text == "mean 1.50 mm [1.00, 2.00], 2 cases"
 
 
 def test_each_set_has_a_row():

@@ -112,7 +112,9 @@ def test_a_bundle_s_own_trainings_and_evaluations_come_before_the_shipped_ones(t
         (bundle / "evaluation" / f"fold_{number}" / "cases.csv").write_text(
             "\n".join([lines[0], *lines[1 + 2 * number : 3 + 2 * number]])
         )
+    (bundle / "evaluation" / "fold_1" / "summary.json").write_text('{"notes": ["one subject only"]}')
     content = read_content(bundle)
+    assert list(content.notes) == ["fold_1: one subject only"]
     assert [history.name for history in content.histories] == ["fold_0", "fold_1"]
     assert list(content.sets) == ["fold_0", "fold_1"]
     assert [case.name for case in content.cases] == ["hippocampus_001", "hippocampus_011"]

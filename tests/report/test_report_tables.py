@@ -26,6 +26,13 @@ def test_means_have_deviation_and_median_or_the_summary_s_interval():
     assert table.rows[0].cells[0] == "0.700 [0.600, 0.800]"
 
 
+def test_the_mean_of_labels_has_no_deviation_of_labels():
+    scores = [score("x", "found", 0.5), replace(score("x", "found", 1.0), label="tail")]
+    known = {"a": {"mean of labels": {"dice": {"mean": 0.75, "std": 0.35, "interval": None}}}}
+    [table] = make_means(content(scores, statistics=known))
+    assert [row.cells[0] for row in table.rows][-1] == "0.750"
+
+
 def test_missed_and_invented_structures_are_counted_and_listed_largest_first():
     scores = [
         score("x", "missed", 0.0, sizes=(1.0, 0.0)),
