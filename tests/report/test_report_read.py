@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -85,9 +86,34 @@ def test_an_evaluation_has_one_set_named_after_its_folder(tmp_path):
         {"anterior": 1, "posterior": 2},
     )
     assert len(content.cases) == 42
+    assert {"dice", "hd95_mm", "nsd", "assd_mm"} < {metric.name for metric in content.metrics}
+    values = content.scores[0].values
+    assert (values["dice"], values["hd95_mm"], values["nsd"]) == (0.933976, 1.0, 0.995491)
+    assert content.run["checkpoint"] == "model.pt"
+
+
+def test_an_evaluation_of_an_earlier_version_has_three_metrics(tmp_path):
+    folder = tmp_path / "fold_0"
+    folder.mkdir()
+    with (BUNDLE / "docs" / "results" / "cases.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    columns = ("case", "label", "dice", "hd95_mm", "nsd", "reference_size", "prediction_size", "size_unit", "outcome")
+    lines = [columns, *([row[name] for name in columns] for row in rows)]
+    (folder / "cases.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    statistics = {name: {"mean": 0.9, "std": 0.1, "median": 0.9, "min": 0.8, "max": 1.0} for name in columns[2:5]}
+    counts = {"counted": 42, "missed": 0, "false_positives": 0, "absent": 0}
+    summary = {
+        "cases": 42,
+        "labels": dict.fromkeys(("anterior", "posterior"), statistics | counts),
+        "overall": statistics | counts,
+        "tolerance_mm": 1.0,
+        "provenance": None,
+        "versions": {"monai": "1.6.1"},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    content = read_content(folder)
     assert [metric.name for metric in content.metrics] == ["dice", "hd95_mm", "nsd"]
     assert content.scores[0].values == {"dice": 0.933976, "hd95_mm": 1.0, "nsd": 0.995491}
-    assert content.run["checkpoint"] == "model.pt"
 
 
 def test_a_bundle_has_its_plan_its_curves_and_the_results_that_were_shipped():
