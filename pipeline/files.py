@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_unused_folders", "whole_file", "write_text"]
+__all__ = ["remove_unused_folders", "whole_file", "write_once", "write_text"]
+
+# What a file system without hard links says.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 
 
 @contextmanager
@@ -53,6 +56,32 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text with its line ends unchanged, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def write_once(path: str | os.PathLike[str], text: str) -> bool:
+    """Write UTF-8 text, whole, unless the file exists. Of several processes one writes, also on a shared folder.
+
+    Returns:
+        Whether this call wrote the file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        temporary.write_bytes(text.encode())
+        try:
+            path.hardlink_to(temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with path.open("xb") as stream:
+                stream.write(text.encode())
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import remove_unused_folders, whole_file, write_text
+from pipeline.files import remove_unused_folders, whole_file, write_once, write_text
 
 
 def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
@@ -93,3 +94,32 @@ def test_new_folders_are_removed_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="reason"):
         fail()
     assert not list(tmp_path.iterdir())
+
+
+def test_of_several_processes_one_writes(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "plan.json"
+    with ThreadPoolExecutor(8) as workers:
+        wrote = list(workers.map(lambda text: write_once(target, text), map(str, range(100))))
+    assert wrote.count(True) == 1
+    assert target.read_text() == str(wrote.index(True))
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    assert write_once(tmp_path / "plan.json", "first")
+    assert not write_once(tmp_path / "plan.json", "second")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["first"]
+
+
+def test_a_full_disk_is_an_error_when_a_file_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write_once(tmp_path / "plan.json", "first")
+    assert list(tmp_path.iterdir()) == []

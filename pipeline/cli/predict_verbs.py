@@ -80,7 +80,7 @@ def _add_predict(verbs: Any) -> None:
         epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, MGZ, Zarr, pictures, DICOM series folders, folders of these, or "
         "datalists. A scan with one file per channel is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
         "skipped on the next start. Exit status: 0 all segmented, 1 some failed, 2 all failed or nothing could run, "
-        "130 interrupted. Several processes: torchrun --nproc_per_node N -m pipeline predict ...",
+        "130 interrupted. Several processes: --shard, or torchrun --nproc_per_node N -m pipeline predict ...",
     )
     add_bundle(predict, "rendered configs")
     predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
@@ -90,6 +90,17 @@ def _add_predict(verbs: Any) -> None:
         action="store_true",
         help='read jobs from standard input instead, one JSON object a line: {"scan": PATH, "output": PATH}; print one '
         "JSON object per job. For other programs: the network is loaded once",
+    )
+    predict.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="segment share I of N of the scans, for N processes on any machines that write to one OUT; the last one "
+        "writes the files about all",
+    )
+    predict.add_argument(
+        "--merge",
+        action="store_true",
+        help="segment nothing; write the files about all scans of OUT, whose shards have all finished",
     )
     files = predict.add_argument_group("output files")
     files.add_argument(
@@ -182,10 +193,16 @@ def _run_prediction(options: argparse.Namespace) -> int:
     with quick_imports(), deferred_imports():
         from ..prediction.command import Request, predict_files  # noqa: PLC0415
         from ..prediction.jobs import run_jobs  # noqa: PLC0415
+        from ..prediction.merge import merge_shards  # noqa: PLC0415
         from ..prediction.outputs import Wanted  # noqa: PLC0415
         from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
+        from ..prediction.shards import Shard  # noqa: PLC0415
 
     _check_words(options)
+    if options.merge:
+        summary = merge_shards(options.output, bundle=bundle_folder(options.bundle))
+        print(summary.text, flush=True)
+        return summary.status
     wanted = Wanted(
         format=options.format,
         probabilities=options.probabilities,
@@ -213,6 +230,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         settings=dict(options.set),
         runtime=options.runtime,
+        shard=None if options.shard is None else Shard.parse(options.shard),
     )
     if options.stdin:
         return run_jobs(request, sys.stdin, _reply, output=options.output)
@@ -226,6 +244,15 @@ def _check_words(options: argparse.Namespace) -> None:
     """Raise InputError if scans are named both on the command line and in jobs, or neither, or a stream is closed."""
     from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
 
+    for word, given, excluded in (
+        ("--shard", options.shard is not None, "--stdin" * options.stdin),
+        ("--merge", options.merge, "--stdin" * options.stdin or "--shard" * (options.shard is not None)),
+        ("--merge", options.merge, f"the scan {options.inputs[0]}" if options.inputs else ""),
+    ):
+        if given and excluded:
+            raise InputError(
+                word, found=f"{excluded} as well", expected="one of the two", remedy="leave one of the two out"
+            )
     if options.stdin and options.inputs:
         raise InputError(
             "--stdin",
@@ -247,6 +274,10 @@ def _check_words(options: argparse.Namespace) -> None:
             expected="a program or a file that reads the replies",
             remedy="connect it: lightskip ... | PROGRAM, or > FILE",
         )
+    if options.merge and options.output:
+        return
+    if options.merge:
+        raise InputError("--merge", found="no output", expected="the folder of the shards", remedy="name it: -o OUT")
     if not options.stdin and not (options.inputs and options.output):
         raise InputError(
             "lightskip predict",

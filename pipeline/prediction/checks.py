@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,7 +102,8 @@ def _check_writable(folder: Path) -> None:
         raise InputError(folder, found="a file", expected="a folder to write to", remedy="name another one: -o OUT")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.probe"
+        # A shared folder may have a process of the same number on another machine.
+        probe = folder / f".{uuid.uuid4().hex}.probe"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

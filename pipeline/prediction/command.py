@@ -17,11 +17,14 @@ from ..imports import deferred_imports, quick_imports
 from ..labelmaps.label_table import make_label_table
 from ..memory import status_bytes
 from .bundle_files import BundleFiles, read_bundle_files
+from .merge import merge_if_finished
 from .records import Records
 from .report_file import Clock, make_report, make_settings, make_summary, package_versions, write_summary
 from .request import Request, Summary
 from .result import Result
 from .settings import check_thread_count
+from .shard_plan import ShardPlan
+from .shards import Shard
 from .work import Work, find_known, find_work
 
 __all__ = ["Request", "Summary", "predict_files"]
@@ -31,7 +34,7 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
     """Segment scans into files.
 
     Under ``torchrun`` every process takes its share of the scans, the first one writes the report, and all return the
-    same summary.
+    same summary. A shard writes its own report; the last one to finish merges them.
 
     Args:
         request: the options.
@@ -44,8 +47,23 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
     # Paths in the report have to hold from any folder.
     bundle, output = find_bundle(request.bundle), request.output.expanduser().absolute()
     request = replace(request, bundle=bundle, output=output)
+    if request.shard is not None:
+        request = replace(request, shard=Shard.parse(request.shard))
+        _require_folder(request)
     with remove_unused_folders(request.output.parent if request.single else request.output):
-        return _predict_files(request, on_result)
+        summary = _predict_files(request, on_result)
+    return summary if request.shard is None or not summary.first else merge_if_finished(summary, request.output)
+
+
+def _require_folder(request: Request) -> None:
+    """Raise InputError if a shard's output is one file."""
+    if request.single:
+        raise InputError(
+            "--shard",
+            found=f"{request.output}, the name of one file",
+            expected="a folder, which all shards write to",
+            remedy="name a folder: -o OUT, or leave --shard out",
+        )
 
 
 def _predict_files(request: Request, on_result: Callable[[Result], Any] | None) -> Summary:
@@ -53,19 +71,21 @@ def _predict_files(request: Request, on_result: Callable[[Result], Any] | None) 
     check_thread_count(request.threads)
     files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    work = None
+    work = plan = None
     if files.channels is not None and files.weights:
         work = find_work(request, channels=files.channels)
         records = None if request.single else Records(request.output, _settings_so_far(request, files))
         _require_one_runtime(request, files)
+        if request.shard is not None:
+            plan = ShardPlan.join(request, _settings_so_far(request, files), work.names)
         work = find_known(work, request, records)
         # Other processes wait for this one's results: then it may not end early.
         if not work.left and alone and files.labels is not None:
-            return _report_known(request, files, clock, work, records, on_result)
+            return _report_known(request, files, clock, work, records, plan, on_result)
     with quick_imports(), deferred_imports():
         from .with_network import segment_files  # noqa: PLC0415 - imports torch and MONAI
 
-    return segment_files(request, files, clock, work, on_result=on_result)
+    return segment_files(request, files, clock, work, plan=plan, on_result=on_result)
 
 
 def _require_one_runtime(request: Request, files: BundleFiles) -> None:
@@ -97,6 +117,7 @@ def _report_known(
     clock: Clock,
     work: Work,
     records: Records | None,
+    plan: ShardPlan | None,
     on_result: Callable[[Result], Any] | None,
 ) -> Summary:
     """Return and write the summary of scans that are all finished, or cannot be segmented."""
@@ -123,6 +144,7 @@ def _report_known(
         processes=1,
         interrupted=False,
         peak_memory_bytes=status_bytes("VmHWM") or 0,
+        **({} if plan is None or request.shard is None else {"shard": plan.mark(request.shard)}),
     )
     summary = make_summary(request, report, work.results)
     if records is not None:

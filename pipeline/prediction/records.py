@@ -13,9 +13,9 @@ from ..data.images.files import parts_of
 from ..files import write_text
 from .outputs import Outputs
 
-__all__ = ["Records", "refuse_existing", "stamps"]
+__all__ = ["RECORDS", "Records", "refuse_existing", "stamps"]
 
-_FOLDER = ".predicted"
+RECORDS = ".predicted"
 
 
 class Records:
@@ -27,13 +27,13 @@ class Records:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.folder = folder / _FOLDER
+        self.folder = folder / RECORDS
         self.settings = json.loads(json.dumps(settings))
 
     @staticmethod
     def exist_in(folder: Path) -> bool:
         """Return whether a prediction was started in a folder."""
-        return (folder / _FOLDER).is_dir()
+        return (folder / RECORDS).is_dir()
 
     def claim(self) -> None:
         """Mark the output folder as prediction's own, even if no scan was finished.

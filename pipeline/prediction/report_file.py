@@ -24,7 +24,7 @@ from .records import Records
 from .request import Request, Summary
 from .result import Result, as_record
 
-__all__ = ["Clock", "make_report", "make_settings", "make_summary", "package_versions", "write_summary"]
+__all__ = ["Clock", "make_report", "make_settings", "make_summary", "package_versions", "write_summary", "write_tables"]
 
 _PACKAGES = ("lightskip", "monai", "torch", "numpy", "nibabel", "itk")
 
@@ -94,20 +94,39 @@ def make_summary(
     request: Request, report: Mapping[str, Any], results: Sequence[Result], *, first: bool = True
 ) -> Summary:
     """Return the summary of a call."""
-    return Summary(tuple(results), report, None if request.single else request.output / REPORT, first)
+    name = REPORT if request.shard is None else request.shard.report_name
+    return Summary(tuple(results), report, None if request.single else request.output / name, first)
 
 
 def write_summary(summary: Summary, request: Request, table: Sequence[Label], records: Records) -> None:
-    """Write the files about all scans together: the report, the label names, the statistics."""
+    """Write the files about all scans together; of a shard only its report: merging writes the others."""
+    if request.shard is not None:
+        records.claim()
+        write_text(request.output / request.shard.report_name, json.dumps(summary.report, indent=2) + "\n")
+        return
     # Of all scans in the folder, earlier calls' included.
     statistics = records.finished_files(STATISTICS_OF_SCAN) if request.wanted.statistics else None
     records.claim()
-    write_text(request.output / REPORT, json.dumps(summary.report, indent=2) + "\n")
-    write_label_files(request.output, table)
+    write_tables(request.output, summary.report, table, statistics)
+
+
+def write_tables(
+    output: Path, report: Mapping[str, Any], table: Sequence[Label], statistics: Mapping[str, Path] | None
+) -> None:
+    """Write the report, the label names, and the table of statistics.
+
+    Args:
+        output: the folder.
+        report: the report's content.
+        table: the labels.
+        statistics: the files of statistics, by scan; None writes no table.
+    """
+    write_text(output / REPORT, json.dumps(report, indent=2) + "\n")
+    write_label_files(output, table)
     if statistics is not None:
         from ..labelmaps.statistics import write_table  # noqa: PLC0415 - imports SciPy
 
-        write_table(statistics, request.output / STATISTICS)
+        write_table(statistics, output / STATISTICS)
 
 
 def package_versions(runtime: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .outputs import Outputs, Wanted, is_output_file
 from .result import Result
+from .shards import Shard
 
 __all__ = ["Request", "Summary"]
 
@@ -36,6 +37,7 @@ class Request:
         settings: overrides of the inference config, by id.
         runtime: ``"auto"``, ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         progress: whether to draw a bar.
+        shard: the share of the scans to segment; None: all.
     """
 
     bundle: Path
@@ -53,6 +55,7 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"
     progress: bool = True
+    shard: Shard | None = None
 
     @property
     def computing(self) -> dict[str, Any]:
@@ -87,12 +90,14 @@ class Summary:
         report: the report's content.
         report_file: the report's file; None for a single output file.
         first: whether this process reports for all processes.
+        note: what else to know, such as other shards.
     """
 
     results: tuple[Result, ...]
     report: Mapping[str, Any]
     report_file: Path | None
     first: bool = True
+    note: str = ""
 
     @property
     def status(self) -> int:
@@ -109,4 +114,8 @@ class Summary:
         peak = self.report["peak_memory_bytes"]
         memory = f", at most {peak / 1e9:.2f} GB of memory" if peak else ""
         where = f"; report: {self.report_file}" if self.report_file else ""
-        return f"{', '.join(done)} in {self.report['seconds']:.1f} s{memory}{where}"
+        text = f"{', '.join(done)} in {self.report['seconds']:.1f} s{memory}{where}"
+        if shard := self.report.get("shard"):
+            empty = f"no scan, as there are only {shard['all_scans']}; " * (not self.results)
+            text = f"shard {shard['number']}/{shard['count']}: {empty}{text}"
+        return f"{text}; {self.note}" if self.note else text

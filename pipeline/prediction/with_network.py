@@ -17,6 +17,7 @@ from .report_file import Clock, make_report, make_settings, make_summary, packag
 from .request import Request, Summary
 from .result import Result
 from .run import predict_scans
+from .shard_plan import ShardPlan
 from .work import Work, find_work
 
 __all__ = ["segment_files"]
@@ -28,6 +29,7 @@ def segment_files(
     clock: Clock,
     work: Work | None,
     *,
+    plan: ShardPlan | None = None,
     on_result: Callable[[Result], Any] | None = None,
 ) -> Summary:
     """Segment scans into files.
@@ -37,6 +39,7 @@ def segment_files(
         files: what the bundle's files say.
         clock: the start of the call.
         work: the scans; None if finding them needs the evaluated config.
+        plan: of a shard, what it has in common with the others; None if `work` is.
         on_result: called with every result of this process as soon as it is known.
 
     Raises:
@@ -45,18 +48,26 @@ def segment_files(
     """
     ranks = Ranks()
     device = ranks.device(request.device) if request.runtime in ("auto", "pytorch") else request.device
-    predictor = Predictor(
-        request.bundle,
-        checkpoint=list(request.checkpoints),
-        memory=request.memory,
-        threads=request.threads,
-        postprocessing=request.postprocessing,
-        **{**request.computing, "device": device},
-        windows=_count_windows(files, work, ranks),
-        only=_find_runtime(request, files, ranks),
-    )
-    ranks.publish("runtime", predictor.bundle.runtime.runtime)
+
+    def load(only: str | None) -> Predictor:
+        return Predictor(
+            request.bundle,
+            checkpoint=list(request.checkpoints),
+            memory=request.memory,
+            threads=request.threads,
+            postprocessing=request.postprocessing,
+            **{**request.computing, "device": device},
+            windows=_count_windows(files, work, ranks),
+            only=only,
+        )
+
+    predictor = load(_find_runtime(request, files, ranks, plan))
     work = work or find_work(request, channels=predictor.bundle.channels)
+    if request.shard is not None:
+        plan = plan or ShardPlan.join(request, _settings(request, predictor), work.names)
+        if ranks.first and work.left:
+            predictor = _agree(request, plan, predictor, load)
+    ranks.publish("runtime", predictor.bundle.runtime.runtime)
     settings = _settings(request, predictor)
     records = None if request.single else Records(request.output, settings)
     results: list[Result] = []
@@ -91,6 +102,7 @@ def segment_files(
         processes=ranks.count,
         interrupted=interrupted is not None,
         peak_memory_bytes=max(peak for _, peak in gathered),
+        **({} if plan is None or request.shard is None else {"shard": plan.mark(request.shard)}),
     )
     summary = make_summary(request, report, everything, first=ranks.first)
     if ranks.first and records is not None:
@@ -99,6 +111,26 @@ def segment_files(
         raise interrupted
     ranks.leave()
     return summary
+
+
+def _agree(
+    request: Request, plan: ShardPlan, predictor: Predictor, load: Callable[[str | None], Predictor]
+) -> Predictor:
+    """Return the predictor with the runtime of all shards.
+
+    Raises:
+        InputError: this machine computes in another way than that of the other shards.
+    """
+    agreed = plan.agree(_chosen(predictor))["runtime"]
+    if agreed != predictor.bundle.runtime.runtime and request.runtime == "auto":
+        # Another shard has chosen at the same time.
+        predictor = load(agreed)
+    plan.require(_chosen(predictor))
+    return predictor
+
+
+def _chosen(predictor: Predictor) -> dict[str, str]:
+    return {"precision": predictor.bundle.precision, "runtime": predictor.bundle.runtime.runtime}
 
 
 def _count_windows(files: BundleFiles, work: Work | None, ranks: Ranks) -> float | None:
@@ -112,9 +144,10 @@ def _count_windows(files: BundleFiles, work: Work | None, ranks: Ranks) -> float
     return work.left * sum(counts) / len(counts) / ranks.count
 
 
-def _find_runtime(request: Request, files: BundleFiles, ranks: Ranks) -> str | None:
+def _find_runtime(request: Request, files: BundleFiles, ranks: Ranks, plan: ShardPlan | None = None) -> str | None:
     """Return the runtime to continue with: the output folder's, or the first process's; None if there is none."""
-    begun = _begun_with(request, files)
+    chosen = plan.choice() if plan is not None and request.runtime == "auto" else {}
+    begun = chosen.get("runtime") or _begun_with(request, files)
     if begun is not None or ranks.first or request.runtime != "auto":
         return begun
     # Processes that each measure for themselves may choose differently.
@@ -137,8 +170,7 @@ def _settings(request: Request, predictor: Predictor) -> dict[str, Any]:
         version=bundle.version,
         folder=bundle.folder,
         sha256=bundle.sha256,
-        precision=bundle.precision,
-        runtime=bundle.runtime.runtime,
+        **_chosen(predictor),
     )
 
 

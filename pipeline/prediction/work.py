@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.errors import InputError
@@ -27,14 +27,16 @@ class Work:
     """The scans of a request.
 
     Attributes:
-        scans: all of them.
+        scans: all of them; of a shard, its share.
         results: results of those that are known without the network.
         headers: headers of the first others, at most `_MAX_HEADERS`.
+        names: names of all scans, those of other shards included.
     """
 
     scans: tuple[ScanInput, ...]
     results: tuple[Result, ...] = ()
     headers: tuple[Header, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
@@ -61,7 +63,9 @@ def find_work(request: Request, *, channels: int) -> Work:
         single=request.single,
         overwrite=request.overwrite,
     )
-    return Work(scans)
+    names = tuple(scan.name for scan in scans)
+    own = set(names) if request.shard is None else request.shard.share(names)
+    return Work(tuple(scan for scan in scans if scan.name in own), names=names)
 
 
 def find_known(work: Work, request: Request, records: Records | None) -> Work:
@@ -84,7 +88,7 @@ def find_known(work: Work, request: Request, records: Records | None) -> Work:
             result = failed(job, error)
         if result is not None:
             results.append(result)
-    return Work(work.scans, tuple(results), tuple(headers))
+    return replace(work, results=tuple(results), headers=tuple(headers))
 
 
 def _read_headers(scan: ScanInput) -> list[Header]:
