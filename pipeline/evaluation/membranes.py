@@ -12,6 +12,8 @@ from scipy import ndimage
 
 __all__ = ["THRESHOLDS", "MembraneScores", "SegmentScores", "compare_segments", "measure_membranes", "thin_borders"]
 
+_MAX_ROUNDING = 1e-3  # of probabilities that were averaged or stored in 16 bits
+
 THRESHOLDS = tuple(step / 10 for step in range(11))
 """Thresholds of the membrane's probability, those of the challenge."""
 
@@ -99,8 +101,8 @@ def measure_membranes(
     result NaN). If both sides have a single segment, V_info is 1 (there 0).
 
     Args:
-        probabilities: probability of membrane in [0, 1], one slice (H, W) or a stack (N, H, W); or a mask of it, for
-            which all thresholds are the same.
+        probabilities: probability of membrane in [0, 1], but for rounding, one slice (H, W) or a stack (N, H, W); or a
+            mask of it, for which all thresholds are the same.
         reference: mask of the membrane, of the same shape, bool or of the values 0 and 1, tensor or array.
         thresholds: thresholds in [0, 1].
         thin: whether predicted borders are thinned. Without it each pixel of a predicted border is a segment
@@ -244,14 +246,15 @@ def _read_maps(probabilities: ArrayLike, reference: Any) -> tuple[NDArray[np.flo
     if any(each.dtype.kind not in "biuf" for each in (found, expected)):
         msg = f"maps are of {found.dtype} and {expected.dtype}: expected numbers"
         raise ValueError(msg)
-    if not (found.min() >= 0 and found.max() <= 1):
+    if found.dtype.kind != "f":
+        found = found.astype(np.float32)
+    if not (found.min() >= -_MAX_ROUNDING and found.max() <= 1 + _MAX_ROUNDING):
         msg = f"probabilities are from {found.min()} to {found.max()}: expected those of membrane, in [0, 1]"
         raise ValueError(msg)
     values = np.unique(expected)
     if not np.isin(values, (0, 1)).all():
         msg = f"reference holds the values {values[:5].tolist()}: expected a mask, 1 for membrane and 0 for the rest"
         raise ValueError(msg)
-    if found.dtype.kind != "f":
-        found = found.astype(np.float32)
+    found = np.clip(found, 0, 1)
     stack = (1, *found.shape)[-3:]
     return found.reshape(stack), expected.reshape(stack).astype(bool)
