@@ -148,7 +148,7 @@ def thin_borders(inside: NDArray[np.bool_]) -> NDArray[np.int32]:
     4-connected components of `inside` grow into the border at the same speed, by scikit-image's watershed with lines.
     A border around a single component disappears; without any component the whole slice is one segment.
 
-    The challenge's script thins with its own watershed of flooding (Vincent and Soille, 1991). It keeps and joins the
+    The challenge's script thins with its own watershed of flooding (Soille and Vincent, 1990). It keeps and joins the
     same components. Which pixels are in a line, and its width where several fronts meet, can differ.
 
     Args:

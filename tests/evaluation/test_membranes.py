@@ -238,7 +238,7 @@ def test_segments_need_one_shape_and_numbers():
         ({"probabilities": np.zeros((1, 9))}, r"\(1, 9\), reference \(1, 10\)"),
         ({"probabilities": np.zeros(4), "reference": np.zeros(4)}, r"\(4,\)"),
         ({"probabilities": np.zeros((0, 4)), "reference": np.zeros((0, 4))}, r"\(0, 4\)"),
-        ({"probabilities": TWO_CELLS * 255}, "from 0 to 255"),
+        ({"probabilities": TWO_CELLS * 255}, "from 0.0 to 255.0"),
         ({"probabilities": TWO_CELLS - 0.5}, "from -0.5 to 0.5"),
         ({"probabilities": np.where(TWO_CELLS, np.nan, 0)}, "from nan"),
         ({"probabilities": TWO_CELLS.astype(str)}, "expected numbers"),
