@@ -102,6 +102,14 @@ def add_compare_verbs(verbs: Any) -> None:
         "--cldice", nargs="+", action="extend", default=[], metavar="LABEL", help="labels that are tubes, for clDice"
     )
     metrics.add_argument(
+        "--membranes",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="LABEL",
+        help="labels of slices that separate cells, for V_rand and V_info of probabilities next to predictions",
+    )
+    metrics.add_argument(
         "--calibration",
         action="store_true",
         help="measure the probabilities next to predictions (NAME_prob.nii.gz): ECE and Brier score",

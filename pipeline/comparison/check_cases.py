@@ -34,19 +34,19 @@ class CheckedCase:
     probabilities: dict[str, Probabilities] = field(default_factory=dict)
 
 
-def check_cases(cases: Sequence[JoinedCase], pool: Pool, *, calibration: bool = False) -> list[CheckedCase]:
+def check_cases(cases: Sequence[JoinedCase], pool: Pool, *, probabilities: bool = False) -> list[CheckedCase]:
     """Read every label map whole, and compare the grid of each prediction with that of its reference.
 
     Args:
         cases: the cases.
         pool: the processes that read them.
-        calibration: whether to look for probabilities next to predictions.
+        probabilities: whether to look for probabilities next to predictions.
 
     Raises:
         InputError: a file cannot be read, is no label map or has another grid (`find_turn`), or references have two and
             three dimensions. The first problem is in the message in full, with a line for each of ten more files.
     """
-    results = pool.map(partial(_check_case, calibration=calibration), cases, title="Checking")
+    results = pool.map(partial(_check_case, look=probabilities), cases, title="Checking")
     checked = [result for result in results if isinstance(result, CheckedCase)]
     errors = [error for result in results if isinstance(result, list) for error in result]
     errors += _find_other_dimensions(checked)
@@ -71,7 +71,7 @@ def raise_all(errors: Sequence[InputError]) -> None:
         )
 
 
-def _check_case(case: JoinedCase, *, calibration: bool) -> CheckedCase | list[InputError]:
+def _check_case(case: JoinedCase, *, look: bool) -> CheckedCase | list[InputError]:
     """Return the case, or its errors. Errors are returned, as other cases may have some too."""
     errors: list[InputError] = []
     reference = _read(case.reference, errors)
@@ -84,7 +84,7 @@ def _check_case(case: JoinedCase, *, calibration: bool) -> CheckedCase | list[In
             try:
                 turn = find_turn(facts.grid, reference.grid, path=str(facts.path), **options)
                 facts = replace(facts, turn=turn)
-                found = find_probabilities(facts.path, reference.grid, **options) if calibration else None
+                found = find_probabilities(facts.path, reference.grid, **options) if look else None
             except InputError as error:
                 errors.append(error)
             else:

@@ -12,6 +12,7 @@ from .choose_labels import Labels
 from .describe import describe_inputs, list_versions, summarise_lesions
 from .inputs import Inputs, read_inputs
 from .measure import Measured, Measuring, measure_cases
+from .membranes import require_slices
 from .notes import make_notes
 from .output import (
     CALIBRATION,
@@ -55,7 +56,8 @@ def compare(request: Request) -> dict[str, Any]:
     check_output(request.output, [inputs.reference.path, *(source.path for source in inputs.sets.values())])
     cases = inputs.joined.cases
     with Pool(count_jobs(request.jobs, len(cases)), progress=request.progress) as pool:
-        checked = check_cases(cases, pool, calibration=request.calibration)
+        checked = check_cases(cases, pool, probabilities=request.calibration or bool(request.membranes))
+        require_slices(request.membranes, len(checked[0].reference.grid.shape))
         labels = find_labels(inputs, checked)
         measuring = _choose_measuring(inputs, labels, metrics)
         prepared = prepare_cases(inputs, checked, labels)
@@ -77,6 +79,7 @@ def compare(request: Request) -> dict[str, Any]:
         "versions": list_versions(),
         **describe_inputs(inputs, prepared, labels, measuring, measured.rows),
         **summarise_lesions(measured.lesion_classes, measuring.lesion_iou),
+        **({"membranes": measured.membranes} if measured.membranes else {}),
         **statistics.as_content(),
         "notes": make_notes(
             inputs.reference,
@@ -86,6 +89,7 @@ def compare(request: Request) -> dict[str, Any]:
             labels,
             measured,
             calibration=request.calibration,
+            membranes=bool(request.membranes),
         ),
     }
     write_files(request.output, _format_files(summary, measured))
@@ -96,13 +100,16 @@ def _choose_measuring(inputs: Inputs, labels: Labels, metrics: tuple[str, ...]) 
     request, names = inputs.request, list(labels.foreground)
     require_labels("--lesions", request.lesions, names)
     require_labels("--cldice", request.cldice, names)
+    require_labels("--membranes", request.membranes, names)
     return Measuring(
         labels=labels.values,
         tolerance_mm=choose_tolerances(request.tolerance_mm, names, inputs.reference.tolerance_mm),
         metrics=metrics,
         lesions=tuple(name for name in names if name in request.lesions),
         cldice=tuple(name for name in names if name in request.cldice),
+        membranes=tuple(name for name in names if name in request.membranes),
         lesion_iou=request.lesion_iou,
+        calibration=request.calibration,
     )
 
 

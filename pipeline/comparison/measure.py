@@ -19,6 +19,7 @@ from ..evaluation.metric_names import LESION_METRICS
 from ..evaluation.metrics import measure_case
 from .check_cases import CheckedCase
 from .grids import Grid
+from .membranes import MembraneCurve, choose_thresholds, measure_curve
 from .pool import Pool
 from .probabilities import read_probabilities
 from .read_map import read_labels
@@ -41,7 +42,9 @@ class Measuring:
         metrics: names of metrics.
         cldice: labels that are tubes, for clDice.
         lesions: labels whose lesions are matched one by one.
+        membranes: labels in two dimensions that separate cells.
         lesion_iou: IoU from which a predicted lesion is matched.
+        calibration: whether the calibration of probabilities is measured.
     """
 
     labels: dict[str, int]
@@ -49,7 +52,9 @@ class Measuring:
     metrics: tuple[str, ...]
     cldice: tuple[str, ...] = ()
     lesions: tuple[str, ...] = ()
+    membranes: tuple[str, ...] = ()
     lesion_iou: float = MIN_IOU
+    calibration: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,14 @@ class Measured:
         lesions: one for every lesion of the labels that ask for it.
         lesion_classes: one for every set, such label and class of sizes.
         calibration: one for every set with probabilities.
+        membranes: one for every set and label of membranes: the thresholds.
     """
 
     rows: Rows = field(default_factory=list)
     lesions: Rows = field(default_factory=list)
     lesion_classes: Rows = field(default_factory=list)
     calibration: Rows = field(default_factory=list)
+    membranes: Rows = field(default_factory=list)
 
 
 def measure_cases(prepared: Sequence[Prepared], measuring: Measuring, pool: Pool) -> Measured:
@@ -92,18 +99,21 @@ def measure_cases(prepared: Sequence[Prepared], measuring: Measuring, pool: Pool
     Raises:
         InputError: a file of probabilities holds other numbers.
     """
-    results = pool.map(partial(_measure_case, measuring), prepared, title="Measuring")
+    found = pool.map(partial(_measure_case, measuring), prepared, title="Measuring")
+    results = [measured for measured, _ in found]
+    thresholds = choose_thresholds([curve for _, curves in found for curve in curves])
     sets = list(prepared[0].checked.predictions) if prepared else []
 
     def merge(name: str) -> Rows:
         rows: Rows = [row for result in results for row in getattr(result, name)]
         return [row for one in sets for row in rows if row["set"] == one]
 
-    return Measured(merge("rows"), merge("lesions"), merge("lesion_classes"), merge("calibration"))
+    return Measured(merge("rows"), merge("lesions"), merge("lesion_classes"), merge("calibration"), thresholds)
 
 
-def _measure_case(measuring: Measuring, prepared: Prepared) -> Measured:
+def _measure_case(measuring: Measuring, prepared: Prepared) -> tuple[Measured, list[MembraneCurve]]:
     checked = prepared.checked
+    curves: list[MembraneCurve] = []
     reference = read_labels(checked.reference, prepared.reference)
     measured = Measured()
     for name, facts in checked.predictions.items():
@@ -119,10 +129,16 @@ def _measure_case(measuring: Measuring, prepared: Prepared) -> Measured:
             row.update({metric: by_class[ALL_SIZES][metric] for metric in LESION_METRICS})
             measured.lesion_classes.extend({**place, "label": label, **one} for one in classes)
             measured.lesions.extend({**place, "label": label, **_without_tuples(one)} for one in lesions)
-        measured.rows.extend({**place, **row} for row in rows)
-        if name in prepared.channels:
+        rows = [{**place, **row} for row in rows]
+        measured.rows.extend(rows)
+        curves.extend(
+            _measure_membranes(prepared, name, row, measuring.labels[row["label"]], prediction, reference)
+            for row in rows
+            if row["label"] in measuring.membranes
+        )
+        if measuring.calibration and name in prepared.channels:
             measured.calibration.append({**place, **_measure_calibration(prepared, name, measuring, reference)})
-    return measured
+    return measured, curves
 
 
 def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap) -> Rows:
@@ -161,6 +177,15 @@ def _measure_lesions(
         voxel_size=voxel_size(grid.affine, dims),
         affine=grid.affine,
     )
+
+
+def _measure_membranes(
+    prepared: Prepared, name: str, row: dict[str, Any], value: int, prediction: LabelMap, reference: LabelMap
+) -> MembraneCurve:
+    masks = prediction == value, reference == value
+    if name not in prepared.channels:
+        return measure_curve(row, *masks)
+    return measure_curve(row, *masks, prepared.checked.probabilities[name], prepared.channels[name][value])
 
 
 def _measure_calibration(prepared: Prepared, name: str, measuring: Measuring, reference: LabelMap) -> dict[str, float]:

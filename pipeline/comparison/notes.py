@@ -25,12 +25,13 @@ def make_notes(
     measured: Measured,
     *,
     calibration: bool = False,
+    membranes: bool = False,
 ) -> list[str]:
     """Return the notes of a comparison, the most important first.
 
     They are about missing and surplus predictions, the number of subjects, label maps that were turned or whose labels
-    have other values, labels that no case has, with `calibration` predictions without probabilities, and files that
-    were left out.
+    have other values, labels that no case has, with `calibration` or `membranes` predictions without probabilities, and
+    files that were left out.
     """
     checked = prepared.checked
     return [
@@ -40,7 +41,7 @@ def make_notes(
         *_about_same_files(sets, checked),
         *_about_turns(sets, checked),
         *_about_labels(prepared, labels, measured),
-        *(_about_probabilities(sets, checked) if calibration else ()),
+        *(_about_probabilities(sets, checked, calibration, membranes) if calibration or membranes else ()),
         *dict.fromkeys(note for source in (reference, *sets.values()) for note in source.notes),
     ]
 
@@ -134,13 +135,19 @@ def _about_labels(prepared: PreparedCases, labels: Labels, measured: Measured) -
         yield f"No case has {_shown(nowhere)}, in reference or prediction: such labels are in no mean."
 
 
-def _about_probabilities(sets: Mapping[str, Source], checked: Sequence[CheckedCase]) -> Iterator[str]:
+def _about_probabilities(
+    sets: Mapping[str, Source], checked: Sequence[CheckedCase], calibration: bool, membranes: bool
+) -> Iterator[str]:
+    results = [
+        *(["they are not in the calibration"] if calibration else []),
+        *(["V_rand and V_info are those of the label map, at no threshold"] if membranes else []),
+    ]
     for name in sets:
         without = [one.case.name for one in checked if one.predictions[name] and name not in one.probabilities]
         if without:
             yield (
                 f"{name}: {len(without)} of {len(checked)} cases without probabilities next to the label map, as "
-                f"NAME_prob.nii.gz ({_shown(without)}): they are not in the calibration."
+                f"NAME_prob.nii.gz ({_shown(without)}): {'; '.join(results)}."
             )
 
 

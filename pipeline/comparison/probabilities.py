@@ -1,4 +1,4 @@
-"""The probabilities that `lightskip predict --probabilities` writes next to a label map, for its calibration."""
+"""The probabilities that `lightskip predict --probabilities` writes next to a label map."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def find_probabilities(label_map: Path, reference: Grid, *, case: str, reference
             path,
             found=f"shape {header.shape}",
             expected="probabilities (x, y, z, label), as lightskip predict --probabilities writes them",
-            remedy="write them again, or leave --calibration out",
+            remedy="write them again, or leave --calibration and --membranes out",
         )
     grid = Grid(header.shape[:dims], np.asarray(header.affine, dtype=np.float64))
     turn = find_turn(grid, reference, case=case, path=str(path), reference_path=reference_path)
@@ -86,5 +86,5 @@ def check_channels(found: Probabilities, channels: Mapping[int, int]) -> None:
             found.path,
             found=f"{found.channels} channels",
             expected=f"one for every label, up to the value {max(channels.values())}",
-            remedy="write them again, or leave --calibration out",
+            remedy="write them again, or leave --calibration and --membranes out",
         )

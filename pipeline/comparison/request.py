@@ -13,7 +13,7 @@ from pathlib import Path
 from ..data.datalist import read_json
 from ..data.errors import InputError
 from ..evaluation.lesions import MIN_IOU
-from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS
+from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
 
 __all__ = [
     "Request",
@@ -51,6 +51,7 @@ class Request:
         lesions: labels whose lesions are matched one by one.
         lesion_iou: IoU from which a predicted lesion is matched.
         cldice: labels that are tubes.
+        membranes: labels in two dimensions that separate cells.
         calibration: whether to measure the probabilities next to predictions.
         jobs: number of processes; None for one per CPU.
         seed: seed of the bootstrap.
@@ -74,6 +75,7 @@ class Request:
     lesions: Sequence[str] = ()
     lesion_iou: float = MIN_IOU
     cldice: Sequence[str] = ()
+    membranes: Sequence[str] = ()
     calibration: bool = False
     jobs: int | None = None
     seed: int = 0
@@ -91,6 +93,7 @@ def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
     known = [name for name in ALL_METRICS if name != CLDICE]
     remedies = {
         **dict.fromkeys(LESION_METRICS, "--lesions LABEL"),
+        **dict.fromkeys(MEMBRANE_METRICS, "--membranes LABEL"),
         **dict.fromkeys(CALIBRATION_METRICS, "--calibration"),
     }
     remedies[CLDICE] = "--cldice LABEL"

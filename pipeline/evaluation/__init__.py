@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .calibration import measure_calibration
     from .case_report import CaseReport
     from .lesions import measure_lesions
+    from .membranes import measure_membranes
     from .metric_names import ALL_METRICS, METRICS
     from .metrics import measure_case
     from .present_dice import PresentDice
@@ -25,6 +26,7 @@ __all__ = [
     "measure_calibration",
     "measure_case",
     "measure_lesions",
+    "measure_membranes",
     "summarise",
     "write_results",
 ]
@@ -38,6 +40,7 @@ _HOME = {
     "measure_calibration": ".calibration",
     "measure_case": ".metrics",
     "measure_lesions": ".lesions",
+    "measure_membranes": ".membranes",
     "summarise": ".summary",
     "write_results": ".results",
 }

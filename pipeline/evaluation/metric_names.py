@@ -13,6 +13,7 @@ __all__ = [
     "ALL_METRICS",
     "CALIBRATION_METRICS",
     "LESION_METRICS",
+    "MEMBRANE_METRICS",
     "METRICS",
     "SURFACE_METRICS",
     "Metric",
@@ -91,6 +92,16 @@ LESION_METRICS: Mapping[str, Metric] = _index(
 )
 """Metrics of a row of `measure_lesions`."""
 
+MEMBRANE_METRICS: Mapping[str, Metric] = _index(
+    Metric("v_rand", "V_rand", "1", "higher", "zero", optional=True),
+    Metric("v_rand_split", "V_rand, split", "1", "higher", "zero", optional=True),
+    Metric("v_rand_merge", "V_rand, merge", "1", "higher", "zero", optional=True),
+    Metric("v_info", "V_info", "1", "higher", "zero", optional=True),
+    Metric("v_info_split", "V_info, split", "1", "higher", "zero", optional=True),
+    Metric("v_info_merge", "V_info, merge", "1", "higher", "zero", optional=True),
+)
+"""Metrics of `measure_membranes`, of a label in two dimensions that separates cells."""
+
 CALIBRATION_METRICS: Mapping[str, Metric] = _index(
     Metric("ece", "ECE", "1", "lower", "zero", optional=True),
     Metric("brier", "Brier score", "1", "lower", "zero", optional=True),
@@ -121,6 +132,6 @@ def choose_metrics(names: Iterable[str] | None) -> tuple[str, ...]:
 
 def list_metrics(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
     """Return the metrics that are in any row, of cases or of lesions, in the order of the tables."""
-    known = {**ALL_METRICS, **LESION_METRICS, **CALIBRATION_METRICS}
+    known = {**ALL_METRICS, **LESION_METRICS, **MEMBRANE_METRICS, **CALIBRATION_METRICS}
     found = {name for row in rows for name in row if name in known}
     return [metric for name, metric in known.items() if name in found]

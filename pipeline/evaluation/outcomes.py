@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from .metric_names import ALL_METRICS, LESION_METRICS, Metric, OneSided
+from .metric_names import ALL_METRICS, LESION_METRICS, MEMBRANE_METRICS, Metric, OneSided
 
 __all__ = ["MAX_DIFFERENCE_PERCENT", "Outcome", "decide_outcome", "score_outcome"]
 
@@ -31,8 +31,8 @@ def decide_outcome(*, in_reference: bool, in_prediction: bool) -> Outcome:
     ``absent``         lacks it  lacks it   NaN               NaN                      NaN                 NaN
     ================== ========= ========== ================= ======================== =================== ==========
 
-    (1) Dice, IoU, sensitivity, precision, NSD, clDice and the metrics of lesions. (2) HD95, HD and ASSD. NaN is not
-    counted.
+    (1) Dice, IoU, sensitivity, precision, NSD, clDice and the metrics of lesions and membranes. (2) HD95, HD and ASSD.
+    NaN is not counted.
 
     A label that one side lacks has no distance, and leaving it out of the mean would reward missing it. So each metric
     has its worst value there. That is why a volume difference is not minus the reference's size for a missed label: a
@@ -52,14 +52,14 @@ def score_outcome(outcome: Outcome, *, diagonal_mm: float = math.nan, grid_size:
         grid_size: the size of the whole volume (ml, in 2D mm2), which is the volume difference of such a label.
 
     Returns:
-        Each metric of `ALL_METRICS` and `LESION_METRICS`; NaN for a label that is not counted.
+        Each metric of `ALL_METRICS`, `LESION_METRICS` and `MEMBRANE_METRICS`; NaN for a label that is not counted.
 
     Raises:
         ValueError: If the outcome is ``found``.
     """
     if outcome == "found":
         raise ValueError("outcome is found: expected missed, false_positive or absent; compute the scores instead")
-    metrics: Mapping[str, Metric] = {**ALL_METRICS, **LESION_METRICS}
+    metrics: Mapping[str, Metric] = {**ALL_METRICS, **LESION_METRICS, **MEMBRANE_METRICS}
     if outcome == "absent":
         return dict.fromkeys(metrics, math.nan)
     sign = -1 if outcome == "missed" else 1

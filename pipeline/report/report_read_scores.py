@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
-from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS
+from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
 from .report_content import MEAN, CaseFiles, Content, Lesion, Metric, Score
 from .report_read_files import format_time, parse_number, read_table, settings_text, versions_text
 from .text import count_of
@@ -221,7 +221,8 @@ def _no_case(folder: Path) -> InputError:
 
 
 def _known_metrics() -> dict[str, Metric]:
-    metrics = [*ALL_METRICS.values(), *LESION_METRICS.values(), *CALIBRATION_METRICS.values()]
+    tables = (ALL_METRICS, LESION_METRICS, MEMBRANE_METRICS, CALIBRATION_METRICS)
+    metrics = [metric for table in tables for metric in table.values()]
     return {one.name: Metric(one.name, one.title, _unit(one.unit), one.better) for one in metrics}
 
 

@@ -23,7 +23,7 @@ SAME = {0: 0, 1: 1, 2: 2}
 def prepare(reference: Path, *, channels: dict[int, int] | None = None, **predictions: Path | None) -> Prepared:
     case = JoinedCase("c", "p", reference, None, predictions)
     with Pool(1, progress=False) as pool:
-        [checked] = check_cases([case], pool, calibration=channels is not None)
+        [checked] = check_cases([case], pool, probabilities=channels is not None)
     assert isinstance(checked, CheckedCase)
     values = {name: SAME for name, path in predictions.items() if path is not None}
     return Prepared(checked, SAME, values, {} if channels is None else dict.fromkeys(checked.probabilities, channels))

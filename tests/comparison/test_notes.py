@@ -33,6 +33,7 @@ def noted(
     labels=LABELS,
     values=None,
     calibration=False,
+    membranes=False,
 ):
     """The notes of a comparison of three cases; predictions by set, one for each case."""
     cases = [
@@ -50,7 +51,14 @@ def noted(
     values = {name: values or find_file_values(labels, table) for name, table in tables.items()}
     prepared = PreparedCases([Prepared(case, {}, {}) for case in cases], values, tables)
     return make_notes(
-        Source(Path("ref"), "folder", []), sets, joined, prepared, labels, Measured(rows), calibration=calibration
+        Source(Path("ref"), "folder", []),
+        sets,
+        joined,
+        prepared,
+        labels,
+        Measured(rows),
+        calibration=calibration,
+        membranes=membranes,
     )
 
 
@@ -97,6 +105,9 @@ def test_predictions_without_probabilities_are_noted_if_the_calibration_is_asked
         "one: 2 of 3 cases without probabilities next to the label map, as NAME_prob.nii.gz (c0, c1): they are not in "
         "the calibration."
     ]
+    assert noted({"one": [*DIFFERENT[:2], None]}, membranes=True)[0].endswith(
+        "(c0, c1): V_rand and V_info are those of the label map, at no threshold."
+    )
 
 
 def test_files_that_are_the_same_are_noted():

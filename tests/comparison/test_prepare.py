@@ -29,7 +29,7 @@ def folders(fill, tmp_path, monkeypatch):
 def prepare(**options):
     inputs = read_inputs(Request(Path("ref"), ["plain", "named"], Path("out"), **options))
     with Pool(1, progress=False) as pool:
-        checked = check_cases(inputs.joined.cases, pool, calibration=True)
+        checked = check_cases(inputs.joined.cases, pool, probabilities=True)
     labels = find_labels(inputs, checked)
     return labels, prepare_cases(inputs, checked, labels)
 

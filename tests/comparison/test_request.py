@@ -26,6 +26,7 @@ def test_metrics_come_in_the_order_of_their_table():
         ("dce", "name some of these"),
         ("lesion_f1", "--lesions LABEL"),
         ("cldice", "--cldice LABEL"),
+        ("v_rand", "--membranes LABEL"),
         ("ece", "--calibration"),
     ],
 )

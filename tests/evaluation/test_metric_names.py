@@ -7,6 +7,7 @@ from pipeline.evaluation.metric_names import (
     ALL_METRICS,
     CALIBRATION_METRICS,
     LESION_METRICS,
+    MEMBRANE_METRICS,
     METRICS,
     SURFACE_METRICS,
     choose_metrics,
@@ -25,7 +26,7 @@ def test_the_order_of_columns_is_fixed():
 
 
 def test_lengths_have_their_unit_in_the_name_and_titles_differ():
-    every = {**ALL_METRICS, **LESION_METRICS, **CALIBRATION_METRICS}
+    every = {**ALL_METRICS, **LESION_METRICS, **MEMBRANE_METRICS, **CALIBRATION_METRICS}
     assert len({metric.title for metric in every.values()}) == len(every)
     for name, metric in every.items():
         assert metric.name == name
@@ -41,8 +42,8 @@ def test_some_metrics_are_chosen_in_the_order_of_the_table():
 
 
 def test_metrics_of_rows_are_listed_in_the_order_of_the_table():
-    rows = [{"label": "a", "nsd": 1.0, "lesion_f1": 0.5}, {"case": "b", "dice": 1.0}]
-    assert [metric.name for metric in list_metrics(rows)] == ["dice", "nsd", "lesion_f1"]
+    rows = [{"label": "a", "nsd": 1.0, "v_info": 1.0, "lesion_f1": 0.5}, {"case": "b", "dice": 1.0}]
+    assert [metric.name for metric in list_metrics(rows)] == ["dice", "nsd", "lesion_f1", "v_info"]
     assert list_metrics([]) == []
 
 
@@ -53,7 +54,7 @@ def test_values_with_a_sign_count_without_it_and_areas_have_their_unit():
 
 
 def test_metrics_of_a_case_and_their_files_need_neither_torch_nor_monai():
-    modules = ("metrics", "lesions", "calibration", "summary", "results")
+    modules = ("metrics", "lesions", "membranes", "calibration", "summary", "results")
     text = f"import sys; {'; '.join(f'import pipeline.evaluation.{module}' for module in modules)}"
     found = "print(sorted({'torch', 'monai', 'skimage', 'pandas'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", f"{text}; {found}"], capture_output=True, text=True, check=True)

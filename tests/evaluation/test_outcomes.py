@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from pipeline.evaluation.metric_names import ALL_METRICS, LESION_METRICS
+from pipeline.evaluation.metric_names import ALL_METRICS, LESION_METRICS, MEMBRANE_METRICS
 from pipeline.evaluation.outcomes import decide_outcome, score_outcome
 
 
@@ -29,9 +29,9 @@ def test_a_label_that_was_found_has_to_be_measured():
 @pytest.mark.parametrize(("outcome", "sign"), [("missed", -1), ("false_positive", 1)])
 def test_every_metric_has_its_worst_value_for_a_label_that_one_side_lacks(outcome, sign):
     decided = score_outcome(outcome, diagonal_mm=13.0, grid_size=5.0)
-    assert decided.keys() == {*ALL_METRICS, *LESION_METRICS}
+    assert decided.keys() == {*ALL_METRICS, *LESION_METRICS, *MEMBRANE_METRICS}
     for name, value in decided.items():
-        metric = {**ALL_METRICS, **LESION_METRICS}[name]
+        metric = {**ALL_METRICS, **LESION_METRICS, **MEMBRANE_METRICS}[name]
         if name == "volume_difference":
             assert value == sign * 5
         elif name == "volume_difference_percent":
