@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 
 __all__ = ["evaluate_config", "explain_error", "preserve_global_state"]
+
+_REFUSED_BY = re.compile(r"Failed to instantiate component '([^']+)'")  # MONAI's message
 
 
 def evaluate_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
@@ -58,18 +61,26 @@ def preserve_global_state() -> Iterator[None]:
 
 
 def explain_error(error: Exception) -> Exception:
-    """Return the InputError behind MONAI's errors, or one for a misnamed argument, or else the error itself."""
+    """Return the InputError behind MONAI's errors, or one for an argument that a component refuses, or else the error.
+
+    A component refuses an argument by its name (TypeError) or by its value (ValueError).
+    """
     known = input_error_behind(error)
     if known is not None:
         return known
-    cause: BaseException | None = error
-    while cause is not None and "unexpected keyword argument" not in str(cause):
-        cause = cause.__cause__
-    if not isinstance(cause, TypeError):
+    chain = [error]
+    while isinstance(chain[-1].__cause__, Exception):
+        chain.append(chain[-1].__cause__)
+    component = next((found[1] for one in chain if (found := _REFUSED_BY.search(str(one)))), None)
+    misnamed = next(
+        (one for one in chain if isinstance(one, TypeError) and "unexpected keyword argument" in str(one)), None
+    )
+    refusal = misnamed or (chain[-1] if component and isinstance(chain[-1], ValueError) else None)
+    if refusal is None:
         return error
     return InputError(
-        "a setting of the inference config",
-        found=str(cause),
+        f"a setting of the inference config{f' ({component})' if component else ''}",
+        found=" ".join(str(refusal).split()).rstrip("."),
         expected="arguments that the component accepts",
-        remedy="correct the name: --set KEY=VALUE",
+        remedy="correct it: --set KEY=VALUE",
     )

@@ -432,6 +432,7 @@ NOTHING: dict[str, tuple[str, str]] = {
     "another format": (f"{A} -o out/x.nrrd", "--format nii.gz"),
     "no such format": (f"{A} -o out --format png", "invalid choice"),
     "mistyped setting": (f"{A} -o out --set precisoin=float32", "the nearest are precision"),
+    "refused value of a setting": (f"{A} -o out --set inferer#mode=nonsense", "'nonsense' is not a valid BlendMode"),
     "setting without a value": (f"{A} -o out --set precision", "--set"),
     "memory without a unit": (f"{A} -o out --memory 5", "GiB"),
     "memory below everything": (f"{A} -o out --memory 1MB", f"{A}: --memory: found 0.001 GB; expected about "),
