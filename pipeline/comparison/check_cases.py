@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..data.errors import InputError
+from ..data.errors import InputError, raise_together
 from .grids import find_turn
 from .join import JoinedCase
 from .pool import Pool
@@ -55,20 +55,11 @@ def check_cases(cases: Sequence[JoinedCase], pool: Pool, *, probabilities: bool 
 
 
 def raise_all(errors: Sequence[InputError]) -> None:
-    """Raise the first error, with a line for each other file, if there is any."""
-    if errors:
-        by_file: dict[str, InputError] = {}
-        for error in errors:
-            by_file.setdefault(str(error.where), error)
-        first, *others = by_file.values()
-        raise InputError(
-            first.where,
-            found=first.found,
-            expected=first.expected,
-            remedy=first.remedy,
-            kind=first.kind,
-            others=others,
-        )
+    """Raise the first error of each file together, if there is any."""
+    by_file: dict[str, InputError] = {}
+    for error in errors:
+        by_file.setdefault(str(error.where), error)
+    raise_together(by_file.values())
 
 
 def _check_case(case: JoinedCase, *, look: bool) -> CheckedCase | list[InputError]:

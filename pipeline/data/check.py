@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .compare_splits import find_copies, find_split_subjects, group_copies, split_of
 from .datalist import as_list
 from .dataset import Case, list_cases
-from .errors import InputError
+from .errors import InputError, raise_together
 from .findings import Finding
 from .inspect_case import hash_images, inspect_case
 from .inspection import Inspection, blank_record
@@ -162,16 +162,7 @@ def raise_problems(inspections: Iterable[Inspection], more: Iterable[Finding] = 
     for finding in (*findings, *more):
         if finding.is_problem:
             problems.setdefault(finding.file, finding.error())
-    if problems:
-        first, *others = problems.values()
-        raise InputError(
-            first.where,
-            found=first.found,
-            expected=first.expected,
-            remedy=first.remedy,
-            kind=first.kind,
-            others=others,
-        )
+    raise_together(problems.values())
 
 
 def _sort_findings(inspection: Inspection) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -92,6 +92,21 @@ class _ExplainingHook:
             self.previous(kind, error, trace)
         else:
             sys.stderr.write(f"error: {explained}\n")
+
+
+def raise_together(errors: Iterable[InputError]) -> None:
+    """Raise the first of some errors, one for each file, with a line for each other file; nothing if there is none."""
+    found = list(errors)
+    if found:
+        first = found[0]
+        raise InputError(
+            first.where,
+            found=first.found,
+            expected=first.expected,
+            remedy=first.remedy,
+            kind=first.kind,
+            others=found[1:],
+        )
 
 
 def input_error_behind(error: BaseException | None) -> InputError | None:
