@@ -88,9 +88,7 @@ def _rename(content: dict[str, Any], run: Run) -> dict[str, Any]:
     return content | {"id": run.id, "settings": {**content["settings"], **labels}}
 
 
-def _train_and_measure(
-    run: Run, folder: Path, wanted: Measure, earlier: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _train_and_measure(run: Run, folder: Path, wanted: Measure, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
     trained = train_run(run, folder)
     content: dict[str, Any] = {
         "format": FORMAT,

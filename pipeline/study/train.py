@@ -123,7 +123,9 @@ def run_logged(words: Sequence[str], log: Path, *, threads: int) -> tuple[int, f
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} lightskip {' '.join(words)}\n")
         file.flush()
-        process = subprocess.Popen([sys.executable, "-P", "-c", start, *words], stdout=file, stderr=file, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", start, *words], stdout=file, stderr=file, env=environment
+        )
         try:
             _, raw, usage = os.wait4(process.pid, 0)
         except BaseException:
