@@ -82,7 +82,7 @@ def prepare_cohort(request: Request, *, shards: int | None, jobs: int) -> Cohort
         files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
         settings, channels = _read_settings(request, files)
         scans = find_work(request, channels=channels).scans
-        count = choose_count(shards or _earlier_count(request.output), scans=len(scans), jobs=jobs)
+        count = choose_count(_earlier_count(request.output) if shards is None else shards, scans=len(scans), jobs=jobs)
         request = replace(request, shard=Shard(1, count))
         plan = ShardPlan.of(request, settings, [scan.name for scan in scans])
         plan.require_alone(overwrite=request.overwrite)

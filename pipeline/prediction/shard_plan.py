@@ -103,8 +103,7 @@ class ShardPlan:
         plan = cls.of(request, settings, names)
         if request.shard is not None and not Records.exist_in(request.output) and not request.overwrite:
             refuse_existing([request.output / request.shard.report_name])
-        plan.require_alone(overwrite=request.overwrite)
-        plan._remove_others()
+        plan._replace_others(overwrite=request.overwrite)
         made = write_once(plan._file("plan"), json.dumps(plan.content, indent=2) + "\n")
         others = [] if request.overwrite else plan._others()
         if others:
@@ -183,7 +182,9 @@ class ShardPlan:
             if other.is_begun() and not overwrite:
                 self._refuse(other)
 
-    def _remove_others(self) -> None:
+    def _replace_others(self, *, overwrite: bool) -> None:
+        """Remove other plans of the folder; see `require_alone`."""
+        self.require_alone(overwrite=overwrite)
         for other in self._others():
             reports = [other.output / shard.report_name for shard in other.shards if other.report(shard) is not None]
             for file in (other._file("plan"), other._file("choice"), *reports):

@@ -147,7 +147,7 @@ def run_workflow(
         "locks": str(state / JOBS),
     }
     write_text(state / "config.json", json.dumps(content, indent=1) + "\n")
-    command = [*_words(start, threads, retries), *slurm_words(start.profile), *words]
+    command = [*_words(start, folder.absolute(), threads, retries), *slurm_words(start.profile), *words]
     log = state / "snakemake.log"
     status, journal = launch(command, folder=folder, log=log, locks=locks, on_event=on_event)
     missing = [target for target in targets if not (folder / target).exists()]
@@ -203,11 +203,14 @@ def _require_snakemake(verb: str) -> None:
         )
 
 
-def _words(start: Start, threads: int, retries: int) -> list[str]:
+def _words(start: Start, folder: Path, threads: int, retries: int) -> list[str]:
     words = ["--snakefile", f"{STATE}/Snakefile", "--configfile", f"{STATE}/config.json"]
     # Not those of the environment or next to the Snakefile.
     words += ["--profile", str(start.profile.file or "none"), "--workflow-profile", "none"]
     words += ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--retries", str(retries)]
+    if start.profile.settings.get("default-storage-provider") == "fs":
+        # Files of jobs belong into the workflow's folder.
+        words += ["--default-storage-prefix", str(folder)]
     # The lock is LightSkip's: one of Snakemake stays behind after a kill.
     words += ["--nolock", "--scheduler", "greedy", "--nocolor"]
     return [*words, *(["--cores", str(start.jobs * threads)] if start.is_local else ["--jobs", str(start.jobs)])]
