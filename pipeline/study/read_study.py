@@ -58,7 +58,8 @@ def read_study(file: str | Path) -> StudyFile:
             path,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
             expected="the keys and values of a study",
-            remedy="correct these lines (docs/studies.md has the keys):\n  " + "\n  ".join(text for _, text in problems),
+            remedy="correct these lines (docs/studies.md has the keys):\n  "
+            + "\n  ".join(text for _, text in problems),
         ) from None
     text = path.read_text(encoding="utf-8")
     return StudyFile(path, text, hashlib.sha256(text.encode()).hexdigest(), study)
@@ -88,7 +89,9 @@ def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:
 
 def _describe(details: Any, lines: Any) -> tuple[int, str]:
     # Pydantic adds the members of a union, which are not in the file.
-    keys = tuple(str(part) for part in details["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]|str|bool|[A-Z]\w*", str(part)))
+    keys = tuple(
+        str(part) for part in details["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]|str|bool|[A-Z]\w*", str(part))
+    )
     line = line_of(lines, keys)
     where = f"line {line}: {'.'.join(keys)}"
     if details["type"] == "extra_forbidden":
