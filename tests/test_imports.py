@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "pipeline"
 
 _GROUND = {"networks", "data", "labelmaps", "evaluation"}
 _MIDDLE = {"training", "bundle", "inference", "bench", "report"}
-_UPPER = {"prediction", "comparison", "export", "nnunet", "probe", "study"}
+_UPPER = {"prediction", "comparison", "export", "nnunet", "probe"}
 # The rooms that a room may import, besides itself and the root modules. Root modules may import nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),
@@ -21,8 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"data", "labelmaps"},
     **dict.fromkeys(_MIDDLE, _GROUND),
     **dict.fromkeys(_UPPER, _GROUND | _MIDDLE),
-    "fitting": _GROUND | _MIDDLE | _UPPER,
-    "cli": _GROUND | _MIDDLE | _UPPER | {"fitting"},
+    **dict.fromkeys(("fitting", "study"), _GROUND | _MIDDLE | _UPPER),
+    "cli": _GROUND | _MIDDLE | _UPPER | {"fitting", "study"},
     "__init__": {"prediction"},  # the face of the package: `pipeline.predict`
     "__main__": {"cli"},
 }
