@@ -135,7 +135,7 @@ def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[s
                 dataset_dir=None if given is None else Path(given).expanduser().absolute(),
                 network=choice.label or _name_network(choice),
                 spec=spec,
-                skip=label,
+                skip=label if choice.variant is None else f"{label}, {choice.variant}",
                 skip_definition=definition,
                 sparsity=sparsity,
                 budget=group.budget or file.study.budget,

@@ -71,8 +71,9 @@ def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:
     def gather(network: Any) -> Any:
         if not isinstance(network, dict):
             return network
-        own = {key: value for key, value in network.items() if key not in ("name", "label")}
-        return {key: network[key] for key in ("name", "label") if key in network} | {"arguments": own}
+        words = ("name", "label", "variant")
+        own = {key: value for key, value in network.items() if key not in words}
+        return {key: network[key] for key in words if key in network} | {"arguments": own}
 
     groups = content.get("arms")
     if not isinstance(groups, list):
