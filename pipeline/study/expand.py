@@ -34,7 +34,7 @@ _UNUSED: dict[str, Any] = {
     "training": {"epochs", "minutes", "val_interval", "warmup_epochs", "early_stop_patience", "threads", "cache_rate",
                  "seed"},
 }  # fmt: skip
-_MAX_LABEL = 60
+_MAX_NETWORK, _MAX_SKIP = 24, 36  # of labels in the name of a run, which is the name of files
 
 
 @dataclass(frozen=True)
@@ -290,10 +290,14 @@ def _make_run(arm: Arm, fold: int, seed: int, file: StudyFile, bundle: Mapping[s
     }
     # Labels are for people: the same training has one name in every study.
     digest = _digest({key: value for key, value in settings.items() if key not in ("network", "skip")})[:12]
-    words = [arm.bundle.name, arm.network, arm.skip]
-    name = re.sub(r"[^A-Za-z0-9.+=-]+", "_", "_".join(words)).strip("_").lower()[:_MAX_LABEL]
+    words = [arm.bundle.name, _file_word(arm.network)[:_MAX_NETWORK], _file_word(arm.skip)[:_MAX_SKIP]]
+    name = "_".join(words)
     length = arm.budget.words().replace(" ", "")
     return Run(f"{name}_fold{fold}_seed{seed}_{length}_{digest}", arm, fold, seed, settings)
+
+
+def _file_word(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+=-]+", "_", label).strip("_").lower()
 
 
 def _digest(content: Any) -> str:
