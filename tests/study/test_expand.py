@@ -22,7 +22,7 @@ def test_every_combination_with_all_arms_of_a_seed_first(runs):
     ]  # fmt: skip
     assert len({run.id for run in runs}) == 6
     first = runs[0]
-    assert first.id.startswith("synthetic_shapes_vnet_channels=_2_4_conv_concat_")
+    assert first.id.startswith("synthetic_shapes_vnet_channels=_2_4_convs_concat_")
     assert "_fold0_seed0_2epochs_" in first.id
     assert first.arm.spec["channels"] == [2, 4]
     assert first.arm.spec["norm"] == ["instance", {"affine": True}]  # the bundle's
