@@ -102,7 +102,8 @@ def expand_study(file: StudyFile, datasets: Mapping[str, Path] | None = None) ->
         where = f"{file.path}, arms.{number}"
         arms += [(group, arm) for arm in _expand_group(group, file, where, datasets or {})]
     _check_labels(file, [arm for _, arm in arms])
-    plans = {arm.bundle: _describe_bundle(arm.bundle) for _, arm in arms}
+    folders = {arm.bundle: arm.dataset_dir for _, arm in arms}
+    plans = {bundle: _describe_bundle(bundle, dataset) for bundle, dataset in folders.items()}
     runs = []
     for place in range(max(len(group.seeds or study.seeds) for group in study.arms)):
         for group, arm in arms:
@@ -259,12 +260,14 @@ def _check_labels(file: StudyFile, arms: Sequence[Arm]) -> None:
         )
 
 
-def _describe_bundle(folder: Path) -> dict[str, Any]:
+def _describe_bundle(folder: Path, dataset: Path | None) -> dict[str, Any]:
     """Return what the trainings of a bundle depend on: digests of its plan (`_UNUSED` left out) and of its datalist."""
     plan = load_plan(folder)
     # Without defaults, so that a key that a later version adds changes no digest.
     content = plan.model_dump(mode="json", exclude=_UNUSED, exclude_defaults=True)
     datalist = folder / "configs" / "datalist.json"
+    if not datalist.is_file():
+        datalist = (dataset or folder / "data") / "dataset.json"
     return {
         "bundle": folder.name,
         "plan_sha256": _digest(content),
