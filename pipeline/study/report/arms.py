@@ -171,9 +171,13 @@ def _note_differences(group: Group) -> list[str]:
             notes.append(f"The runs have different {title}: {', '.join(values)}.")
     for arm in group.arms.values():
         for key in ("config_sha256", "network_arguments", "skip_definition", "sparsity"):
-            values = {json.dumps(run["settings"].get(key), sort_keys=True, default=str) for run in arm.done}
-            if len(values) > 1:
+            texts = {json.dumps(run["settings"].get(key), sort_keys=True, default=str) for run in arm.done}
+            if len(texts) > 1:
                 notes.append(f"The runs of {arm.skip} differ in {key}: they are not trainings of one setting.")
+        pairs = [tuple(run["settings"].get(key) for key in _KEPT_APART) for run in arm.done]
+        twice = sorted({str(seed) for seed, fold in pairs if pairs.count((seed, fold)) > 1})
+        if twice:
+            notes.append(f"{arm.skip} has several runs of seed {', '.join(twice)}: only the last of each counts.")
     for key, title, what in (("cpu", "processors", "Seconds"), ("torch", "versions of PyTorch", "Numbers")):
         values = list(dict.fromkeys(str((run.get("machine") or {}).get(key)) for run in group.done))
         if len(values) > 1:

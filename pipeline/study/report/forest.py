@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...report.report_axis import make_axis
-from .numbers import NOTHING, format_interval, format_p, format_shown, format_signed
+from .numbers import NOTHING, format_interval, format_shown, format_signed, shorten_p
 from .robustness import AREA
 from .statistics import OVERALL, Contrast
 
@@ -85,7 +85,7 @@ def describe_contrast(one: Contrast, unit: str) -> list[str]:
     return [
         format_signed(found.difference, unit),
         format_interval(found.interval.ends, unit) or NOTHING,
-        format_p(p).removeprefix("p ").removeprefix("= "),
+        shorten_p(p),
         NOTHING if found.detectable is None else format_shown(found.detectable, unit),
         f"{found.effect_size:+.2f}" if found.pairs else NOTHING,
         f"{found.seeds[1]}, {found.seeds[0]}",

@@ -17,7 +17,7 @@ from .values import Array, as_array, mean_known
 
 __all__ = ["HeatMap", "Scale", "average_changes", "draw_heat_maps", "draw_scale"]
 
-# Viridis (van der Walt and Smith, 2015, CC0) at nine equal steps: it is ordered in lightness, also without colour vision.
+# Viridis (van der Walt and Smith, 2015, CC0) at nine equal steps. Its lightness rises evenly.
 _VIRIDIS = ("440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725")
 _UNKNOWN = (128, 128, 128)
 _MAX_NAMES = 12  # of layers next to a map
@@ -112,15 +112,15 @@ def _draw(skip: str, layers: Sequence[str], epochs: Sequence[int], values: Array
 
 
 def _describe(values: Array) -> str:
-    """Return the mean change of the outer and of the middle layers in words, from (epochs, layers)."""
+    """Return the mean change of the first, middle and last layers in words, from (epochs, layers)."""
     by_layer = mean_known(values, axis=0)
     third = len(by_layer) // 3
     if not third:
-        return f"mean change of a weight per epoch {float(mean_known(by_layer, axis=0)):.2g}"
+        return f"mean change of a weight per epoch: {float(mean_known(by_layer, axis=0)):.1e}"
     middle = float(mean_known(by_layer[third:-third], axis=0))
     outer = float(mean_known(np.concatenate([by_layer[:third], by_layer[-third:]]), axis=0))
-    ratio = f", {middle / outer:.2f} of it" if outer > 0 else ""
-    return f"the outer thirds of the layers change by {outer:.2g} per epoch, the middle third by {middle:.2g}{ratio}"
+    ratio = f", {middle / outer:.2f} times as much" if outer > 0 else ""
+    return f"first and last third of the layers: {outer:.1e} per epoch; middle third: {middle:.1e}{ratio}"
 
 
 def _colour(shares: Array) -> NDArray[np.uint8]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ...evaluation.holm import holm
 from ...report.html.parts import Row, Table
 from .arms import Arm, Group
-from .numbers import NOTHING, format_signed, format_value
+from .numbers import NOTHING, format_signed, format_value, shorten_p
+from .seed_test import compare_seeds
 from .styles import style_arms
 
 __all__ = ["make_membrane_table", "make_probe_table"]
@@ -50,26 +52,44 @@ def make_probe_table(group: Group, baseline: str) -> Table | None:
 
 
 def make_membrane_table(group: Group, baseline: str) -> Table | None:
-    """Return a row per arm: V_rand and V_info, mean over trainings with their range; None if no run has them."""
+    """Return a row per arm: V_rand and V_info, mean and deviation over trainings, and against the baseline.
+
+    p is of a t-test over trainings, because a training has one number, with Holm's correction over skips. None if no
+    run has them.
+    """
     measured = {skip: _list_membranes(arm) for skip, arm in group.arms.items()}
     if not any(measured.values()):
         return None
-    styles = style_arms(group, baseline)
-    rows = []
-    for skip, parts in measured.items():
-        cells = [str(len(parts))]
-        for key, _ in _MEMBRANES:
-            values = [float(part[key]) for part in parts if part.get(key) is not None]
-            spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    columns = {skip: [str(len(parts))] for skip, parts in measured.items()}
+    for key, _ in _MEMBRANES:
+        values = {skip: _list_values(parts, key) for skip, parts in measured.items()}
+        tests = {skip: compare_seeds(values.get(baseline, ()), own) for skip, own in values.items() if skip != baseline}
+        corrected = holm([np.nan if test is None else test.p for test in tests.values()])
+        p_values = dict(zip(tests, corrected, strict=True))
+        base = _mean(values.get(baseline, ()))
+        for skip, parts in measured.items():
+            mean, p = _mean(values[skip]), p_values.get(skip, np.nan)
+            spread = float(np.std(values[skip], ddof=1)) if len(values[skip]) > 1 else None
             thresholds = sorted({float(part[f"{key}_threshold"]) for part in parts if f"{key}_threshold" in part})
-            cells += [
-                format_value(float(np.mean(values)) if values else None),
+            columns[skip] += [
+                format_value(mean),
                 format_value(spread),
+                NOTHING if skip == baseline else format_signed(mean - base),
+                NOTHING if np.isnan(p) else shorten_p(p),
                 ", ".join(f"{one:g}" for one in thresholds) or NOTHING,
             ]
-        rows.append(Row(skip, cells, "baseline" if skip == baseline else "", styles[skip]))
-    heads = [head for _, title in _MEMBRANES for head in (title, f"{title}, SD of seeds", f"{title}, threshold")]
+    styles = style_arms(group, baseline)
+    rows = [Row(skip, cells, "baseline" if skip == baseline else "", styles[skip]) for skip, cells in columns.items()]
+    heads = [head for _, title in _MEMBRANES for head in (title, "SD, seeds", "difference", "p, Holm", "threshold")]
     return Table(f"Membranes: {group.title}", ["skip", "seeds", *heads], rows)
+
+
+def _list_values(parts: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    return [float(part[key]) for part in parts if part.get(key) is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 def _list_membranes(arm: Arm) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ __all__ = [
     "format_shown",
     "format_signed",
     "format_value",
+    "shorten_p",
 ]
 
 NOTHING = "-"
@@ -51,7 +52,15 @@ def format_shown(value: float, unit: str = "") -> str:
 
 def format_p(p: float) -> str:
     """Return a p-value with its sign of relation, such as ``p = .03`` or ``p < .001``."""
-    return "p < .001" if p < 0.001 else f"p = {_drop_zero(f'{p:.2g}' if p < 0.995 else '1')}"
+    text = shorten_p(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def shorten_p(p: float) -> str:
+    """Return a p-value for a column, such as ``.030`` or ``< .001``."""
+    if p < 0.001:
+        return "< .001"
+    return _drop_zero(f"{p:.3f}" if p < 0.0995 else f"{p:.2f}" if p < 0.995 else "1")
 
 
 def format_bytes(number: float | None) -> str:

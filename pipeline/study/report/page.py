@@ -52,6 +52,7 @@ class View:
     title: str
     anchor: str
     verdicts: Sequence[Verdict]
+    area_verdicts: Sequence[Verdict]
     notes: Sequence[str]
     accuracy: Table
     cost: Table | None
@@ -124,6 +125,7 @@ def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> Vi
         title=group.title,
         anchor=f"group-{place}",
         verdicts=part.verdicts,
+        area_verdicts=part.area_verdicts,
         notes=part.notes,
         accuracy=make_accuracy_table(group, result, baseline, robust),
         cost=make_cost_table(group, result, baseline),

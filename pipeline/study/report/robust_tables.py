@@ -10,7 +10,7 @@ from ...report.html.parts import Row, Table
 from ...report.report_axis import Axis, make_axis
 from ...report.report_curves import Chart, Curve
 from .arms import Group
-from .numbers import NOTHING, format_interval, format_value
+from .numbers import NOTHING, format_interval, format_signed, format_value
 from .robustness import AREA, Robustness
 from .styles import style_arms
 
@@ -22,13 +22,17 @@ def make_area_table(group: Group, robust: Robustness, baseline: str) -> Table:
     styles = style_arms(group, baseline)
     rows = []
     for skip, own in robust.arms.items():
-        cells = [format_value(own.dice)]
+        whole = own.areas.get(AREA)
+        # The area contains the Dice without perturbation; the loss does not.
+        cells = [format_value(own.dice), NOTHING if whole is None else format_signed(whole.mean - own.dice)]
         for name in (AREA, *robust.levels):
             area = own.areas.get(name)
             interval = "" if area is None or name != AREA else format_interval(area.interval.ends)
             cells.append(NOTHING if area is None else f"{format_value(area.mean)} {interval}".rstrip())
         rows.append(Row(skip, cells, "baseline" if skip == baseline else "", styles[skip]))
-    return Table(f"Areas of robustness: {group.title}", ["skip", "untouched", AREA, *robust.levels], rows)
+    return Table(
+        f"Areas of robustness: {group.title}", ["skip", "untouched", "area minus untouched", AREA, *robust.levels], rows
+    )
 
 
 def make_robust_charts(group: Group, robust: Robustness, baseline: str) -> list[Chart]:

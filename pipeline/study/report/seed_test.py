@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -13,9 +14,18 @@ from scipy.stats import chi2, t, ttest_ind
 
 from ...evaluation.paired_comparison import PairedComparison
 
-__all__ = ["find_detectable_by_seeds", "guard_against_few_seeds"]
+__all__ = ["SeedTest", "compare_seeds", "find_detectable_by_seeds", "guard_against_few_seeds"]
 
 _POINTS = 2000  # of the distribution of the estimated deviation
+_ROUNDING = 1e-12  # relative to the numbers
+
+
+class SeedTest(NamedTuple):
+    """The p-value of a t-test of trainings, the standard error of the difference, and the degrees of freedom."""
+
+    p: float
+    error: float
+    freedom: int
 
 
 def guard_against_few_seeds(
@@ -34,21 +44,34 @@ def guard_against_few_seeds(
         first: the mean of each training of the first arm; NaN is not counted.
         second: the same of the second arm.
     """
-    arms = [np.asarray([value for value in arm if math.isfinite(value)]) for arm in (first, second)]
-    if min(arm.size for arm in arms) < 2 or comparison.method == "none":
+    found = compare_seeds(first, second)
+    if found is None or comparison.method == "none":
         return comparison
+    detectable = comparison.detectable
+    if detectable is not None:
+        level = comparison.level / comparison.family
+        by_seeds = find_detectable_by_seeds(found.error, found.freedom, level=level, power=comparison.power)
+        detectable = max(detectable, by_seeds)
+    return replace(comparison, p=max(comparison.p, found.p), detectable=detectable)
+
+
+def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedTest | None:
+    """Return Student's t-test of one number per training; None if an arm has fewer than two, or none of them differ.
+
+    Args:
+        first: a number of each training of the first arm; NaN is not counted.
+        second: the same of the second arm.
+    """
+    arms = [np.asarray([value for value in arm if math.isfinite(value)]) for arm in (first, second)]
+    if min(arm.size for arm in arms) < 2:
+        return None
     squares = sum(float(((arm - arm.mean()) ** 2).sum()) for arm in arms)
     freedom = arms[0].size + arms[1].size - 2
     error = math.sqrt(squares / freedom * (1 / arms[0].size + 1 / arms[1].size))
     # Trainings that agree to the last digits are copies of each other, which no test can use.
-    if error <= 1e-12 * max(abs(float(arm.mean())) for arm in arms):
-        return comparison
-    p = float(ttest_ind(*arms).pvalue)
-    detectable = comparison.detectable
-    if detectable is not None:
-        level = comparison.level / comparison.family
-        detectable = max(detectable, find_detectable_by_seeds(error, freedom, level=level, power=comparison.power))
-    return replace(comparison, p=max(comparison.p, p), detectable=detectable)
+    if error <= _ROUNDING * max(abs(float(arm.mean())) for arm in arms):
+        return None
+    return SeedTest(float(ttest_ind(*arms).pvalue), error, freedom)
 
 
 def find_detectable_by_seeds(error: float, freedom: int, *, level: float, power: float) -> float:

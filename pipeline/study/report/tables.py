@@ -30,6 +30,7 @@ __all__ = [
 
 def make_matrix(verdicts: Sequence[Verdict]) -> Table | None:
     """Return a row per skip and a column per group: the difference of Dice, and the verdict; None for one group."""
+    verdicts = [one for one in verdicts if one.measure == "Dice"]
     groups = list(dict.fromkeys(one.group for one in verdicts))
     if len(groups) < 2:
         return None
@@ -67,7 +68,7 @@ def make_accuracy_table(group: Group, result: GroupResult, baseline: str, robust
         own = None if robust is None else robust.arms.get(skip)
         if own is not None and AREA in own.areas:
             cells[-1] = _show(own.areas[AREA])
-        note = "baseline" if skip == baseline else ""
+        note = _note(skip, baseline)
         rows.append(Row(skip, [_count_seeds(len(arm.seeds), arm.planned, len(arm.done)), *cells], note, styles[skip]))
     return Table(f"Accuracy: {group.title}", heads, rows)
 
@@ -89,7 +90,7 @@ def make_label_table(group: Group, result: GroupResult, baseline: str) -> Table 
             unit = ALL_METRICS[metric].unit.removeprefix("1")
             for label in result.labels:
                 cells.append(NOTHING if found is None else format_value(found.estimates[label, metric].mean, unit))
-        rows.append(Row(skip, cells, swatch=styles[skip]))
+        rows.append(Row(skip, cells, _note(skip, baseline), styles[skip]))
     return Table(f"Labels: {group.title}", heads, rows)
 
 
@@ -105,7 +106,7 @@ def make_cost_table(group: Group, result: GroupResult, baseline: str) -> Table |
     for skip, own in costs.items():
         cells = [cost.write(own.get(cost.name)) for cost in shown]
         on = [axis.short for axis in AXES if skip in fronts.get(axis.name, ())]
-        rows.append(Row(skip, [*cells, ", ".join(on) or NOTHING], swatch=styles[skip]))
+        rows.append(Row(skip, [*cells, ", ".join(on) or NOTHING], _note(skip, baseline), styles[skip]))
     return Table(f"Cost: {group.title}", ["skip", *(cost.title for cost in shown), "on the front by"], rows)
 
 
@@ -151,3 +152,7 @@ def _show(one: Estimate) -> str:
 def _count_seeds(seeds: int, planned: int, done: int) -> str:
     """Return the number of seeds, and where runs are lost that of the runs that count."""
     return str(seeds) if planned == done else f"{seeds} ({done} of {planned} runs)"
+
+
+def _note(skip: str, baseline: str) -> str:
+    return "baseline" if skip == baseline else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...report.html.parts import Table
 from ...report.text import printable
@@ -22,6 +22,7 @@ from .tables import (
     make_level_table,
     make_matrix,
 )
+from .verdict import Verdict
 
 __all__ = ["format_markdown"]
 
@@ -56,7 +57,10 @@ def _write(content: Content) -> Iterator[str]:
 
 def _write_part(part: Part, baseline: str) -> Iterator[str]:
     group, result, robust = part.group, part.result, part.robust
-    yield write_list([f"**{escape(one.skip)}**: {escape(one.text)}" for one in part.verdicts])
+    yield _list_verdicts(part.verdicts)
+    if part.area_verdicts:
+        yield "Robustness, the area under Dice by level of perturbation:"
+        yield _list_verdicts(part.area_verdicts)
     yield write_table(make_accuracy_table(group, result, baseline, robust))
     yield _show(make_cost_table(group, result, baseline))
     yield write_list([escape(note) for note in part.notes])
@@ -78,6 +82,10 @@ def _write_part(part: Part, baseline: str) -> Iterator[str]:
         yield f"### {title}" if table else ""
         yield _show(table)
     yield _unfold("Bytes of the skips, level by level", make_level_table(group, baseline))
+
+
+def _list_verdicts(verdicts: Sequence[Verdict]) -> str:
+    return write_list([f"**{escape(one.skip)}**: {escape(one.text)}" for one in verdicts])
 
 
 def _show(table: Table | None) -> str:

@@ -72,8 +72,7 @@ class ArmValues:
     @property
     def shared(self) -> NDArray[np.bool_]:
         """Whether all trainings measured a case, (cases,)."""
-        shared: NDArray[np.bool_] = self.measured.all(axis=0) & bool(len(self.measured))
-        return shared
+        return np.asarray(self.measured.all(axis=0))
 
 
 @dataclass(frozen=True)

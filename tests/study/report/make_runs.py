@@ -39,8 +39,13 @@ def make_run(
         "state": "done",
         "reason": "",
         "machine": {
-            "cpu": "AMD EPYC", "threads": 1, "precision": "float32", "torch": "2.13.0", "monai": "1.6.0",
-            "lightskip": "0.1.0", "date": f"2026-11-{20 + seed:02d}",
+            "cpu": "AMD EPYC",
+            "threads": 1,
+            "precision": "float32",
+            "torch": "2.13.0",
+            "monai": "1.6.0",
+            "lightskip": "0.1.0",
+            "date": f"2026-11-{20 + seed:02d}",
         },
         "cases": {
             "names": names,
@@ -63,7 +68,10 @@ def make_run(
             for probe in ("off", "shuffle")
         ],
         "membranes": lambda: {
-            "v_rand": 0.97 + rng.normal(0, 0.004), "v_rand_threshold": 0.5, "v_info": 0.98, "v_info_threshold": 0.4,
+            "v_rand": 0.97 + rng.normal(0, 0.004),
+            "v_rand_threshold": 0.5,
+            "v_info": 0.98,
+            "v_info_threshold": 0.4,
             "samples": 1,
         },
     }
@@ -72,9 +80,20 @@ def make_run(
 
 def make_settings(skip, seed, *, bundle="hippocampus_mri", network="vnet", fold=0, epochs=6):
     return {
-        "bundle": bundle, "bundle_version": "0.3.0", "config_sha256": "ab" * 32, "network": network,
-        "network_arguments": {}, "skip": skip, "skip_definition": [skip, {}], "sparsity": 0.0001, "fold": fold,
-        "seed": seed, "budget": {"epochs": epochs}, "overrides": {}, "threads": 1, "device": "cpu",
+        "bundle": bundle,
+        "bundle_version": "0.3.0",
+        "config_sha256": "ab" * 32,
+        "network": network,
+        "network_arguments": {},
+        "skip": skip,
+        "skip_definition": [skip, {}],
+        "sparsity": 0.0001,
+        "fold": fold,
+        "seed": seed,
+        "budget": {"epochs": epochs},
+        "overrides": {},
+        "threads": 1,
+        "device": "cpu",
     }
 
 
@@ -91,8 +110,13 @@ def make_lost(skip, seed, *, reason="the process ended with 137", **options):
 
 def make_study(skips, *, bundles=("hippocampus_mri",), networks=("vnet",), seeds=(0, 1, 2), baseline="concat"):
     return {
-        "name": "sat", "question": "Is one attention map as good as the whole feature map?", "baseline": baseline,
-        "seeds": list(seeds), "folds": [0], "budget": {"epochs": 6}, "measure": {"robustness": {"cases": 10}},
+        "name": "sat",
+        "question": "Is one attention map as good as the whole feature map?",
+        "baseline": baseline,
+        "seeds": list(seeds),
+        "folds": [0],
+        "budget": {"epochs": 6},
+        "measure": {"robustness": {"cases": 10}},
         "arms": [{"bundle": one, "networks": list(networks), "skips": list(skips)} for one in bundles],
     }
 
@@ -112,10 +136,15 @@ def make_curve(end, epochs, rng):
 def make_cost(skip, rng):
     kept = {"concat": 5_767_168, "sum": 5_767_168, "none": 0}.get(skip, 180_224 + 40_000 * (len(skip) % 7))
     return {
-        "parameters": 1_400_000 + kept // 8, "step_multiply_adds": 40_000_000_000 + 1000 * kept,
-        "window_multiply_adds": 13_000_000_000 + 300 * kept, "skip_bytes_handed": kept, "skip_bytes_kept": kept,
-        "training_peak_bytes": 900_000_000 + 20 * kept, "inference_peak_bytes": 200_000_000 + 5 * kept,
-        "step_seconds": 0.11 + kept / 1e8 + abs(rng.normal(0, 0.002)), "scan_seconds": 0.4 + kept / 1e8,
+        "parameters": 1_400_000 + kept // 8,
+        "step_multiply_adds": 40_000_000_000 + 1000 * kept,
+        "window_multiply_adds": 13_000_000_000 + 300 * kept,
+        "skip_bytes_handed": kept,
+        "skip_bytes_kept": kept,
+        "training_peak_bytes": 900_000_000 + 20 * kept,
+        "inference_peak_bytes": 200_000_000 + 5 * kept,
+        "step_seconds": 0.11 + kept / 1e8 + abs(rng.normal(0, 0.002)),
+        "scan_seconds": 0.4 + kept / 1e8,
         "training_seconds": 480.0,
     }
 
@@ -139,6 +168,9 @@ def make_robustness(skip, names, dice):
             | {"case_dice": by_level.tolist(), "area": area}
         )
     return {
-        "cases": list(names), "dice": float(dice.mean()), "case_dice": dice.tolist(), "perturbations": curves,
+        "cases": list(names),
+        "dice": float(dice.mean()),
+        "case_dice": dice.tolist(),
+        "perturbations": curves,
         "area": float(np.mean([one["area"] for one in curves])),
     }
