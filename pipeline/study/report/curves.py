@@ -35,14 +35,25 @@ def average_curve(arm: Arm, key: str) -> dict[int, tuple[float, int]]:
 
 
 def make_curve_charts(group: Group, baseline: str) -> list[Chart]:
-    """Return the charts of Dice and of the loss, each if any training has it."""
+    """Return the charts of Dice, of its difference to the baseline, and of the loss, each if any training has it."""
     charts = []
     styles = style_arms(group, baseline)
+    dice = {skip: curve for skip, arm in group.arms.items() if (curve := average_curve(arm, "dice"))}
+    away = {skip: _subtract(curve, dice[baseline]) for skip, curve in dice.items()} if baseline in dice else {}
     for key, (title, most) in _SCALES.items():
         lines = {skip: curve for skip, arm in group.arms.items() if (curve := average_curve(arm, key))}
         if lines:
             charts.append(_make_chart(title, lines, styles, most))
+        if key == "dice" and sum(map(bool, away.values())) > 1:
+            charts.append(_make_chart(f"Dice minus that of {baseline}", away, styles, None))
     return charts
+
+
+def _subtract(
+    curve: Mapping[int, tuple[float, int]], base: Mapping[int, tuple[float, int]]
+) -> dict[int, tuple[float, int]]:
+    """Return a curve minus another in the epochs that both have."""
+    return {epoch: (value - base[epoch][0], number) for epoch, (value, number) in curve.items() if epoch in base}
 
 
 def _make_chart(
@@ -52,7 +63,7 @@ def _make_chart(
     epochs = [epoch for line in lines.values() for epoch in line]
     across = make_axis([float(min(epochs)), float(max(epochs))], ticks=6, low=0.0)
     up = make_axis(every, low=0.0 if most is not None else None, high=most)
-    curves = [_draw(skip, styles[skip], line, across, up) for skip, line in lines.items()]
+    curves = [_draw(skip, styles[skip], line, across, up) for skip, line in lines.items() if line]
     return Chart(title, f"{title} by epoch, mean over trainings", across, up, curves)
 
 

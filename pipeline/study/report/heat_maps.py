@@ -21,6 +21,7 @@ __all__ = ["HeatMap", "Scale", "average_changes", "draw_heat_maps", "draw_scale"
 _VIRIDIS = ("440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725")
 _UNKNOWN = (128, 128, 128)
 _MAX_NAMES = 12  # of layers next to a map
+_MAX_NAME = 21  # characters of a name
 _LOW_SHARE = 1.0  # percentile of the changes at the dark end: single dead layers do not take the scale
 
 
@@ -105,10 +106,21 @@ def _draw(skip: str, layers: Sequence[str], epochs: Sequence[int], values: Array
     pixels = _colour(np.where(np.isnan(values), np.nan, shares)).transpose(1, 0, 2)
     text = _describe(values)
     step = -(-len(layers) // _MAX_NAMES)
-    names = [(round(100 * (at + 0.5) / len(layers), 2), layers[at]) for at in range(0, len(layers), step)]
+    short = _shorten(layers)
+    names = [(round(100 * (at + 0.5) / len(layers), 2), short[at]) for at in range(0, len(layers), step)]
     places = dict.fromkeys((0, len(epochs) - 1))
     ends = [(round(100 * (at + 0.5) / len(epochs), 2), str(epochs[at])) for at in places]
     return HeatMap(skip, embed_picture(_encode(pixels), f"{skip}: {text}"), names, ends, text)
+
+
+def _shorten(layers: Sequence[str]) -> list[str]:
+    """Return the names without the last parts that all have, such as ``.weight``, and without their middle."""
+    parts = [name.split(".") for name in layers]
+    while len({one[-1] for one in parts}) == 1 and min(len(one) for one in parts) > 1:
+        parts = [one[:-1] for one in parts]
+    names = [".".join(one) for one in parts]
+    half = (_MAX_NAME - 1) // 2
+    return [name if len(name) <= _MAX_NAME else f"{name[:half]}…{name[-half:]}" for name in names]
 
 
 def _describe(values: Array) -> str:

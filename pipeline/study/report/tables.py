@@ -10,8 +10,8 @@ from ...report.html.parts import Row, Table
 from .arms import Group
 from .costs import COSTS, average_costs
 from .forest import FOREST_HEADS, describe_contrast
+from .fronts import AXES, find_fronts
 from .numbers import NOTHING, format_bytes, format_interval, format_signed, format_value
-from .pareto import AXES, find_fronts
 from .robustness import AREA, Robustness
 from .statistics import OVERALL, Contrast, Estimate, GroupResult
 from .styles import style_arms
@@ -38,7 +38,7 @@ def make_matrix(verdicts: Sequence[Verdict]) -> Table | None:
     for skip in dict.fromkeys(one.skip for one in verdicts):
         by_group = {one.group: one for one in verdicts if one.skip == skip}
         rows.append(Row(skip, [_describe_verdict(by_group.get(group)) for group in groups]))
-    return Table("Dice against the baseline", ["skip", *groups], rows)
+    return Table("Difference of Dice to the baseline", ["skip", *groups], rows)
 
 
 def _describe_verdict(one: Verdict | None) -> str:
