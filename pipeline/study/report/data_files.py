@@ -26,7 +26,8 @@ _SETTINGS = ("bundle", "network", "skip", "fold", "seed")
 
 def format_arms(content: Content) -> str:
     """Return ``study.csv``: a row per arm, with means, intervals, costs and the comparison with the baseline."""
-    return _format_rows([row for part in content.parts for row in _list_arms(part, content.given.baseline)])
+    rows = [row for part in content.parts for row in _list_arms(part, content.given.baseline)]
+    return _format_rows(rows, (*_KEY, "budget", "group", "baseline"))
 
 
 def format_runs(content: Content) -> str:
@@ -36,7 +37,7 @@ def format_runs(content: Content) -> str:
     rows += [_describe_run(run, "failed") for run in given.failed]
     rows += [_describe_run(run, "not run") for run in given.missing]
     rows = [{**row, "taken_from": given.reused.get(row["id"], "")} for row in rows]
-    return _format_rows(rows)
+    return _format_rows(rows, ("id", "state", "reason", *_SETTINGS))
 
 
 def format_json(content: Content) -> str:
@@ -152,9 +153,9 @@ def _describe_run(run: Run, state: str) -> dict[str, Any]:
     return row | {key: machine.get(key, "") for key in ("cpu", "threads", "precision", "torch", "lightskip", "date")}
 
 
-def _format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV, with the columns of all rows; an empty cell is a number that does not exist."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def _format_rows(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> str:
+    """Return rows as CSV, with some columns first and then those of all rows; an empty cell is a missing number."""
+    columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

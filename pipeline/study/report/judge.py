@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...report.text import count_of
 from .arms import Arm, Group
 from .numbers import format_signed
 from .rise import find_rise
@@ -55,7 +56,7 @@ def say_lost(arm: Arm) -> str:
     """Return how many of an arm's trainings are not in its numbers, and why; empty if none."""
     counts = [(len(arm.diverged), "diverged"), (len(arm.failed), "failed"), (len(arm.missing), "not run")]
     lost = [f"{number} {what}" for number, what in counts if number]
-    return f"of {arm.planned} trainings {' and '.join(lost)}" if lost else ""
+    return f"of {count_of(arm.planned, 'training')} {' and '.join(lost)}" if lost else ""
 
 
 def note_rise(group: Group) -> str:

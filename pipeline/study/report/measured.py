@@ -70,7 +70,7 @@ def make_membrane_table(group: Group, baseline: str) -> Table | None:
         for skip, parts in measured.items():
             mean, p = _mean(values[skip]), p_values.get(skip, np.nan)
             spread = float(np.std(values[skip], ddof=1)) if len(values[skip]) > 1 else None
-            thresholds = sorted({float(part[f"{key}_threshold"]) for part in parts if f"{key}_threshold" in part})
+            thresholds = sorted(set(_list_values(parts, f"{key}_threshold")))
             columns[skip] += [
                 format_value(mean),
                 format_value(spread),

@@ -46,7 +46,8 @@ def format_shown(value: float, unit: str = "") -> str:
     """Return the smallest difference that could have been shown, rounded up to two digits."""
     power = 10.0 ** (math.floor(math.log10(value)) - 1)
     raised = math.ceil(value / power - 1e-9) * power
-    text = f"{raised:.{max(0, -math.floor(math.log10(power)))}f}"
+    decimals = max(0, 1 - math.floor(math.log10(raised) + 1e-9))
+    text = f"{raised:.{decimals}f}"
     return text if unit else _drop_zero(text)
 
 

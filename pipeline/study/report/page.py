@@ -11,12 +11,12 @@ from markupsafe import Markup, escape
 from ...report.html.page import read_asset, write_page
 from ...report.html.parts import Page, Table
 from ...report.report_curves import Chart
-from ...report.text import printable
 from ...version import __version__
 from .content import READING, Content, Part
 from .curves import make_curve_charts
 from .forest import FOREST_HEADS, Forest, make_forest
 from .heat_maps import HeatMap, Scale, draw_heat_maps, draw_scale
+from .lines import clean_lines
 from .measured import make_membrane_table, make_probe_table
 from .origin import list_facts, list_lost, list_origins, make_run_table
 from .pareto import Panel, make_panels
@@ -111,7 +111,7 @@ def write_page_of_study(path: Path, content: Content) -> None:
         reading=READING,
         lost=lost,
         runs=make_run_table(given),
-        study_text=_keep_lines(given.text),
+        study_text=Markup("\n").join(escape(line) for line in clean_lines(given.text)),
     )
 
 
@@ -158,9 +158,3 @@ def _list_parts(has: Mapping[str, bool], views: bool, lost: bool) -> list[tuple[
         (lost, "lost", "Not in the numbers"),
         (True, "run", "What was run"),
     ]
-
-
-def _keep_lines(text: str) -> Markup:
-    """Return text with its lines and their indentation, escaped."""
-    lines = [" " * (len(line) - len(line.lstrip(" "))) + printable(line) for line in text.splitlines()]
-    return Markup("\n").join(escape(line) for line in lines)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ...report.html.parts import Table
 from ...report.text import printable
 from .content import READING, Content, Part
+from .lines import clean_lines
 from .markdown import escape, fence, write_list, write_table
 from .measured import make_membrane_table, make_probe_table
 from .origin import list_facts, list_lost, list_origins, make_run_table
@@ -51,8 +52,9 @@ def _write(content: Content) -> Iterator[str]:
     yield write_list([escape(one) for one in READING])
     yield "## What was run"
     yield write_list([f"{escape(title)}: {escape(text)}" for title, text in list_origins(given).items()])
-    yield _fold("Runs", write_table(make_run_table(given)))
-    yield _fold("Study file", fence(given.text, "yaml"))
+    runs = make_run_table(given)
+    yield _fold("Runs", write_table(runs)) if runs.rows else ""
+    yield _fold("Study file", fence("\n".join(clean_lines(given.text)), "yaml"))
 
 
 def _write_part(part: Part, baseline: str) -> Iterator[str]:

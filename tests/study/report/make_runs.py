@@ -100,7 +100,7 @@ def make_settings(skip, seed, *, bundle="hippocampus_mri", network="vnet", fold=
 def make_diverged(skip, seed, **options):
     run = make_run(skip, seed, parts=(), **options)
     del run["cases"]
-    return {**run, "state": "diverged", "reason": "the loss became NaN in epoch 3"}
+    return {**run, "state": "diverged", "reason": "the loss became infinite in epoch 3"}
 
 
 def make_lost(skip, seed, *, reason="the process ended with 137", **options):
