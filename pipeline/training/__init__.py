@@ -13,6 +13,7 @@ from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
 from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .weight_changes import WeightChanges
 
 __all__ = [
     "AugmentBatch",
@@ -27,6 +28,7 @@ __all__ = [
     "SparseSkipLoss",
     "StopWithoutProgress",
     "ValidateLastEpoch",
+    "WeightChanges",
     "config_text",
     "keep_memory",
     "parameter_groups",
