@@ -66,12 +66,7 @@ def read_study(file: str | Path) -> StudyFile:
             path,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
             expected="the keys and values of a study",
-<<<<<<< HEAD
-            remedy="correct these lines (docs/studies.md has the keys):\n  "
-            + "\n  ".join(text for _, text in problems),
-=======
             remedy="correct these lines (docs/study.md has the keys):\n  " + "\n  ".join(text for _, text in problems),
->>>>>>> main
         ) from None
     text = path.read_text(encoding="utf-8")
     return StudyFile(path, text, hashlib.sha256(text.encode()).hexdigest(), study)
