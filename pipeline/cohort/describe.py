@@ -49,4 +49,5 @@ def find_reason(log: Path) -> str:
         return "no log"
     told = [line.strip() for line in lines if line.strip()]
     errors = [line for line in told if line.startswith("error:")]
-    return (errors or told or ["no reason in its log: it was killed, such as for its memory"])[-1]
+    last = (errors or told or ["no reason in its log: it was killed, such as for its memory"])[-1]
+    return last.removeprefix("error: ")

@@ -17,7 +17,7 @@ from ..prediction.shard_plan import ShardPlan
 from ..prediction.shards import Shard
 from ..workflow.lock import lock_workflow
 from ..workflow.progress import Progress
-from ..workflow.run import Outcome, Start, check_start, run_workflow
+from ..workflow.run import Failure, Outcome, Start, check_start, run_workflow
 from .describe import describe_division, describe_dry_run, describe_failures, find_reason
 from .division import name_shard
 from .prepare import Cohort, find_left, prepare_cohort
@@ -155,8 +155,13 @@ def _memory(given: str | None, start: Start, jobs: int) -> dict[str, Any]:
 def _report_unfinished(cohort: Cohort, plan: ShardPlan, outcome: Outcome, warn: Say) -> int:
     """Say which shards have not finished, and why."""
     folder = cohort.request.output / FOLDER
-    for failure in outcome.failed[:_MAX_NAMED]:
-        warn(f"error: {Path(failure.target).stem}: {find_reason(folder / failure.log)}; log: {folder / failure.log}")
+    reasons: dict[str, list[Failure]] = {}
+    for failure in outcome.failed:
+        reasons.setdefault(find_reason(folder / failure.log), []).append(failure)
+    for reason, failures in list(reasons.items())[:_MAX_NAMED]:
+        names = ", ".join(Path(failure.target).stem for failure in failures[:_MAX_NAMED])
+        more = f" and {len(failures) - _MAX_NAMED} more" * (len(failures) > _MAX_NAMED)
+        warn(f"error: {names}{more}: {reason} (log: {folder / failures[0].log})")
     left = plan.unfinished()
     warn(f"{len(left)} of {cohort.count} shards have not finished; the same command runs them again")
     return 1 if len(left) < cohort.count else 2

@@ -94,7 +94,7 @@ def test_a_shard_that_was_killed_is_named_and_the_next_start_continues(
     log.write_text("10%\r20%\nerror: disk: found a full disk\n")
     status, _, said = start("--shards", "3")
     assert status == 1
-    assert f"error: shard_02_of_03: error: disk: found a full disk; log: {log}" in said
+    assert f"error: shard_02_of_03: disk: found a full disk (log: {log})\n" in said
     assert "1 of 3 shards have not finished; the same command runs them again" in said
     assert not (tmp_path / "out" / "report.json").exists()
     engine.killed = set()
