@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,10 +17,10 @@ from ..bench.live_memory import device_peak, live_peak
 from ..bench.machine import synchronise
 from ..bundle.network_check import build_on_meta
 from ..inference import PrecisionInferer, choose_precision
-from ..networks import Network, build_network
+from ..networks import build_network
 from ..training import Muon, SparseSkipLoss, keep_memory, parameter_groups
 
-__all__ = ["Task", "measure_cost", "measure_skip_bytes"]
+__all__ = ["Task", "measure_cost", "measure_skip_bytes", "time_step"]
 
 _FLOAT_BYTES = 4
 _WARMUP, _TIMED = 1, 5
@@ -72,44 +73,58 @@ def measure_cost(task: Task) -> dict[str, Any]:
         allocator, the same in every run; GPU: PyTorch's peak); ``step_seconds`` and ``window_seconds``, medians of
         five (CPU: of the processor; GPU: of the wall clock).
     """
-    keep_memory()
-    torch.set_num_threads(task.threads)
     skips = measure_skip_bytes(task.spec, task.window)
-    torch.manual_seed(0)
-    network = build_network(task.spec).to(task.device)
-    classes = int(task.spec["out_channels"])
-    images = torch.randn(task.batch, int(task.spec["in_channels"]), *task.patch, device=task.device)
-    labels = torch.randint(classes, (task.batch, 1, *task.patch), device=task.device)
-    window = torch.randn(1, images.shape[1], *task.window, device=task.device)
-    loss = SparseSkipLoss(DiceCELoss(softmax=True, to_onehot_y=True, batch=True), network, task.sparsity)
-    optimizer = Muon(parameter_groups(network, _DECAY), lr=_RATE)
-    inferer = PrecisionInferer(task.precision)
-
-    def step() -> None:
-        network.train()
-        optimizer.zero_grad(set_to_none=True)
-        loss(inferer(images, network), labels).backward()
-        optimizer.step()
-
-    def infer() -> None:
-        network.eval()
-        with torch.inference_mode():
-            inferer(window, network)
-
-    weights = _bytes_of([*network.parameters(), *network.buffers()])
-    inference_peak = weights + _bytes_of([window]) + _peak(infer, task.device)
+    work = _Work(task)
+    weights = _bytes_of([*work.network.parameters(), *work.network.buffers()])
+    inference_peak = weights + _bytes_of([work.window]) + _peak(work.infer, task.device)
     # The first two steps: the second one has the optimiser's state from its start.
-    training_peak = weights + _bytes_of([images, labels]) + _peak(lambda: (step(), step()), task.device)
+    training_peak = _peak(partial(_twice, work.step), task.device)
     return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in work.network.parameters()),
         **_count_multiply_adds(task),
         "skip_bytes_handed": sum(level["handed_bytes"] for level in skips),
         "skip_bytes_kept": sum(level["kept_bytes"] for level in skips),
-        "training_peak_bytes": training_peak,
+        "training_peak_bytes": weights + _bytes_of([work.images, work.labels]) + training_peak,
         "inference_peak_bytes": inference_peak,
-        "step_seconds": _time(step, task.device),
-        "window_seconds": _time(infer, task.device),
+        "step_seconds": _time(work.step, task.device, _TIMED),
+        "window_seconds": _time(work.infer, task.device, _TIMED),
     }
+
+
+def time_step(task: Task) -> float:
+    """Return the seconds of a training step on random input, the median of three."""
+    return _time(_Work(task).step, task.device, 3)
+
+
+class _Work:
+    """A network, a random batch and a random window."""
+
+    def __init__(self, task: Task) -> None:
+        keep_memory()
+        torch.set_num_threads(task.threads)
+        torch.manual_seed(0)
+        self.network = build_network(task.spec).to(task.device)
+        channels, classes = int(task.spec["in_channels"]), int(task.spec["out_channels"])
+        self.images = torch.randn(task.batch, channels, *task.patch, device=task.device)
+        self.labels = torch.randint(classes, (task.batch, 1, *task.patch), device=task.device)
+        self.window = torch.randn(1, channels, *task.window, device=task.device)
+        loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
+        self.loss = SparseSkipLoss(loss, self.network, task.sparsity)
+        self.optimizer = Muon(parameter_groups(self.network, _DECAY), lr=_RATE)
+        self.inferer = PrecisionInferer(task.precision)
+
+    def step(self) -> None:
+        """Do a training step: forward, loss, backward, optimiser."""
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss(self.inferer(self.images, self.network), self.labels).backward()
+        self.optimizer.step()
+
+    def infer(self) -> None:
+        """Do an inference of the window."""
+        self.network.eval()
+        with torch.inference_mode():
+            self.inferer(self.window, self.network)
 
 
 def measure_skip_bytes(spec: dict[str, Any], window: tuple[int, ...]) -> list[dict[str, int]]:
@@ -122,7 +137,7 @@ def measure_skip_bytes(spec: dict[str, Any], window: tuple[int, ...]) -> list[di
         spec: the network's spec.
         window: size in voxels.
     """
-    network: Network = build_on_meta(spec)
+    network = build_on_meta(spec)
     seen: list[dict[str, int]] = []
     for level, skip in enumerate(network.skips().values()):
         found = {"level": level, "handed_bytes": 0, "kept_bytes": 0}
@@ -175,6 +190,11 @@ def _count(work: Callable[[], object]) -> int:
     return counter.total
 
 
+def _twice(work: Callable[[], object]) -> None:
+    work()
+    work()
+
+
 def _bytes_of(tensors: list[Any]) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
@@ -183,11 +203,11 @@ def _peak(work: Callable[[], object], device: torch.device) -> int:
     return live_peak(work) if device.type == "cpu" else device_peak(work, str(device))
 
 
-def _time(work: Callable[[], object], device: torch.device) -> float:
+def _time(work: Callable[[], object], device: torch.device, times: int) -> float:
     """Return the median seconds of a call: of the processor on a CPU, of the wall clock on a GPU."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     seconds = []
-    for _ in range(_WARMUP + _TIMED):
+    for _ in range(_WARMUP + times):
         synchronise(device)
         start = clock()
         work()

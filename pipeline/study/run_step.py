@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
 from ..files import write_text
-from ..lock import lock_folder
+from ..locks import hold_lock
 from .expand import Run
 from .measure import measure_run, read_curve
 from .result import FORMAT, find_missing, read_result, result_file, write_result
@@ -44,7 +45,8 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
             write_result(file, found)
         return file
     ignore_trainings(output)
-    with lock_folder(folder, f"lightskip study, which does the run {run.id}"):
+    folder.mkdir(parents=True, exist_ok=True)
+    with _hold(folder):
         (folder / FAILURE).unlink(missing_ok=True)
         try:
             write_result(file, _train_and_measure(run, folder, wanted, found))
@@ -57,6 +59,22 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
             write_text(folder / FAILURE, traceback.format_exc())
             raise
     return file
+
+
+@contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Let only one process do a run."""
+    try:
+        # Beside the folder: a training that starts again empties it.
+        with hold_lock(folder.with_name(f".{folder.name}.lock")):
+            yield
+    except BlockingIOError as error:
+        raise InputError(
+            folder,
+            found="another process that does this run",
+            expected="one at a time",
+            remedy="wait for its end, or end it first",
+        ) from error
 
 
 def find_result(run: Run, output: Path) -> dict[str, Any] | None:
@@ -88,9 +106,7 @@ def _rename(content: dict[str, Any], run: Run) -> dict[str, Any]:
     return content | {"id": run.id, "settings": {**content["settings"], **labels}}
 
 
-def _train_and_measure(
-    run: Run, folder: Path, wanted: Measure, earlier: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _train_and_measure(run: Run, folder: Path, wanted: Measure, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
     trained = train_run(run, folder)
     content: dict[str, Any] = {
         "format": FORMAT,

@@ -16,17 +16,15 @@ from ..bundle.words import as_words
 from ..data.errors import InputError
 from ..files import write_text
 from ..networks import Networks
+from ..process import start_text
+from ..training.stop_diverged import DIVERGED
 from .expand import Arm, Run
 
-__all__ = ["DIVERGED", "LOG", "TRAINED", "train_run", "training_words"]
+__all__ = ["LOG", "TRAINED", "train_run", "training_words"]
 
-TRAINED, DIVERGED, LOG = "trained.json", "diverged.json", "log.txt"
+TRAINED, LOG = "trained.json", "log.txt"
 _SETTINGS = "settings.json"
 _VALIDATIONS = 3  # of a training with a number of epochs; its last epoch is always validated
-_START = (
-    "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); "
-    "from pipeline.__main__ import main; sys.exit(main())"
-)
 
 
 def train_run(run: Run, folder: Path) -> dict[str, Any]:
@@ -118,12 +116,13 @@ def run_logged(words: Sequence[str], log: Path, *, threads: int) -> tuple[int, f
     Returns:
         Its exit status, its processor time (s), and its largest resident memory (bytes; None if unknown).
     """
-    start = _START.format(folder=str(Path(__file__).resolve().parents[2]))
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} lightskip {' '.join(words)}\n")
         file.flush()
-        process = subprocess.Popen([sys.executable, "-P", "-c", start, *words], stdout=file, stderr=file, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", start_text(), *words], stdout=file, stderr=file, env=environment
+        )
         try:
             _, raw, usage = os.wait4(process.pid, 0)
         except BaseException:
