@@ -47,8 +47,8 @@ def _judge(group: Group, arm: Arm, contrast: Contrast, baseline: str, measure: s
     kind, text = judge_comparison(contrast.comparison, baseline, rise=max(rises, default=None))
     if contrast.cases < every:
         text += f"; on the {contrast.cases} of {every} cases that all trainings measured"
-    lost = (say_lost(arm), f"{baseline}: {words}" if (words := say_lost(base)) else "")
-    text += "".join(f"; {words}" for words in lost if words)
+    lost = say_lost(arm)
+    text += f"; {lost}" if lost else ""
     return Verdict(group.title, arm.skip, measure, kind, text, contrast.comparison.difference)
 
 

@@ -53,6 +53,7 @@ class View:
     anchor: str
     verdicts: Sequence[Verdict]
     area_verdicts: Sequence[Verdict]
+    warning: str
     notes: Sequence[str]
     accuracy: Table
     cost: Table | None
@@ -126,6 +127,7 @@ def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> Vi
         anchor=f"group-{place}",
         verdicts=part.verdicts,
         area_verdicts=part.area_verdicts,
+        warning=part.warning,
         notes=part.notes,
         accuracy=make_accuracy_table(group, result, baseline, robust),
         cost=make_cost_table(group, result, baseline),

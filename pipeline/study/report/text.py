@@ -59,6 +59,7 @@ def _write(content: Content) -> Iterator[str]:
 
 def _write_part(part: Part, baseline: str) -> Iterator[str]:
     group, result, robust = part.group, part.result, part.robust
+    yield escape(part.warning)
     yield _list_verdicts(part.verdicts)
     if part.area_verdicts:
         yield "Robustness, the area under Dice by level of perturbation:"
