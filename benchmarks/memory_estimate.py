@@ -24,11 +24,11 @@ import torch
 import yaml
 from arms import Arm, Task
 from measure import add_options, header, say, table, write_json
-from memory import MIB, live_peak
 from processes import run_alone, stream
 from pydantic import TypeAdapter
 from steps import Work, warm_up
 
+from pipeline.bench.live_memory import MIB, live_peak
 from pipeline.bench.random_data import make_random_dataset
 from pipeline.bundle.network_schema import Network
 from pipeline.bundle.planning.levels import make_levels

@@ -28,10 +28,10 @@ from typing import Any
 import torch
 from arms import Arm, Task, read_network, read_task
 from measure import RESULTS, Spread, add_options, header, paired_ratio, say, table, write_json
-from memory import MIB
 from processes import stream
 from steps import PHASES, measure_peaks, time_rounds
 
+from pipeline.bench.live_memory import MIB
 from pipeline.bundle.plan import load_plan
 from pipeline.bundle.schema import Plan
 from pipeline.data.errors import InputError

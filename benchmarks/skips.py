@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from arms import MONAI_ARMS, REMARKS, Arm, Task, parse_skip, read_task
 from measure import Spread, add_options, header, paired_ratio, say, table, write_json
-from memory import MIB
 from processes import stream
 from steps import PHASES, measure_peaks, time_rounds
 from tqdm import tqdm
 
+from pipeline.bench.live_memory import MIB
 from pipeline.data.errors import InputError
 
 __all__ = ["main"]

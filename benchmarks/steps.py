@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from arms import Arm, Task
 from measure import rounds_in_time, seconds
-from memory import device_peak, live_peak
 from monai.losses import DiceCELoss
 
+from pipeline.bench.live_memory import device_peak, live_peak
 from pipeline.inference import PrecisionInferer
 from pipeline.training import Muon, SparseSkipLoss, keep_memory, parameter_groups
 
@@ -74,7 +74,7 @@ def measure_peaks(arm: Arm, task: Task, phase: str) -> Iterator[dict[str, int]]:
     Gradients and the optimiser's state are part of a training's peak.
 
     Yields:
-        ``held`` (weights and batch) and ``live``, see :mod:`memory`.
+        ``held`` (weights and batch) and ``live``, see :mod:`pipeline.bench.live_memory`.
     """
     if phase == "train":
         # As configs/train.yaml does. configs/inference.yaml does not.

@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "pipeline"
 
 _GROUND = {"networks", "data", "labelmaps", "evaluation"}
-_MIDDLE = {"training", "bundle", "inference", "bench", "report"}
-_UPPER = {"prediction", "comparison", "export", "nnunet", "probe", "study"}
+_MIDDLE = {"training", "bundle", "inference", "bench", "report", "workflow"}
+_UPPER = {"prediction", "comparison", "export", "nnunet", "probe"}
+_TOP = {"fitting", "cohort", "study"}
 # The rooms that a room may import, besides itself and the root modules. Root modules may import nothing.
 MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),
@@ -20,9 +21,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "labelmaps": {"data"},
     "evaluation": {"data", "labelmaps"},
     **dict.fromkeys(_MIDDLE, _GROUND),
+    "workflow": {"data"},
     **dict.fromkeys(_UPPER, _GROUND | _MIDDLE),
-    "fitting": _GROUND | _MIDDLE | _UPPER,
-    "cli": _GROUND | _MIDDLE | _UPPER | {"fitting"},
+    **dict.fromkeys(_TOP, _GROUND | _MIDDLE | _UPPER),
+    "cli": _GROUND | _MIDDLE | _UPPER | _TOP,
     "__init__": {"prediction"},  # the face of the package: `pipeline.predict`
     "__main__": {"cli"},
 }

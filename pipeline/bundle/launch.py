@@ -31,6 +31,7 @@ from .launch_checks import (
     stale_warning,
 )
 from .launch_values import check_files_given, check_values_given
+from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
 from .tracking import replace_tracking_word
@@ -204,7 +205,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         elsewhere = "or name a folder of results: --output_dir DIR" if verb == "evaluate" else ""
         require_own_bundle(verb, bundle, otherwise=elsewhere)
     if verb == "train":
-        settings = _replace_skip_file(settings)
+        settings = replace_loss_name(_replace_skip_file(settings))
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)

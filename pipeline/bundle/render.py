@@ -12,6 +12,7 @@ from typing import Any
 from ..data.errors import InputError
 from ..files import write_text
 from ..imports import quick_imports
+from .losses import loss_component
 from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
@@ -231,6 +232,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "out_channels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "network_def": network_component(plan.network.target, plan.network.settings()),
+        "loss": loss_component(plan.training.loss),
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,

@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from .losses import LossName
 from .network_schema import Network
 from .schema_rules import (
     Dimensions,
@@ -53,6 +54,7 @@ class Data(Schema):
 class Training(Schema):
     """The schedule of the training; lengths are in epochs.
 
+    ``loss`` is explained in :func:`~pipeline.bundle.losses.loss_component`, without the sparsity term of skips.
     ``average_momentum`` is the share of each step's weights in the running average, which is validated and saved.
     Without ``epochs`` the training lasts ``minutes``. With both it ends with whichever is reached first. None for
     ``val_interval`` spreads validations evenly, for ``warmup_epochs`` it is 4.5 % of the training, and for
@@ -63,6 +65,7 @@ class Training(Schema):
     epochs: PositiveInt | None = None
     minutes: Positive | None = Field(default=None, validate_default=True)
     val_interval: PositiveInt | None = None
+    loss: LossName = "dice_ce"
     learning_rate: Positive
     weight_decay: NonNegative
     warmup_epochs: NonNegativeInt | None = None

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
 
 __all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_value"]
@@ -55,6 +56,7 @@ RULES: dict[str, Rule] = {
     "seed": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
+    "dropout_samples": (is_sample_count, f"a whole number from 1 to {MAX_SAMPLES}; 1 is one pass without dropout"),
     "tracking": _TRACKER,
     "used_tracking": _TRACKER,
     "part": (

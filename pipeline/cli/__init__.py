@@ -20,6 +20,7 @@ from .predict_verbs import add_predict_verbs
 from .probe_verbs import add_probe_verbs
 from .report_verbs import add_report_verbs
 from .share_verbs import add_share_verbs
+from .study_verb import add_study_verb
 
 __all__ = ["main"]
 
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_predict_verbs(verbs)
     add_compare_verbs(verbs)
     add_probe_verbs(verbs)
+    add_study_verb(verbs)
     add_picture_verbs(verbs)
     add_report_verbs(verbs)
     add_export_verbs(verbs)

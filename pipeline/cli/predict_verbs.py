@@ -147,6 +147,13 @@ def _add_predict(verbs: Any) -> None:
         help="weights of these folds' trainings: BUNDLE/runs/fold_N/model.pt",
     )
     how.add_argument("--tta", action="store_true", help="average over mirrored scans, along the axes training mirrored")
+    how.add_argument(
+        "--dropout-samples",
+        type=int,
+        default=1,
+        metavar="N",
+        help="average the probabilities of N passes with dropout; they are the same each time (default: one without)",
+    )
     how.add_argument("--fast", action="store_true", help="let windows overlap by only a quarter")
     how.add_argument(
         "--no-postprocessing",
@@ -223,6 +230,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
         checkpoints=weights,
         device=options.device,
         tta=options.tta,
+        dropout_samples=options.dropout_samples,
         fast=options.fast,
         memory=memory_budget(options.memory),
         threads=options.threads,

@@ -11,8 +11,8 @@ from pathlib import Path
 from ..bundle.ensemble import write_ensemble
 from ..bundle.words import as_text
 from ..data.errors import InputError
+from ..process import run_verb
 from .options import FitOptions, check_options
-from .process import run_verb
 from .results import describe_result, read_problems, read_seconds
 from .state import State, lock_run, open_state
 from .steps import BUNDLE, CHECK, PAGE, Step, list_first_steps, list_folds, list_later_steps

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..files import write_text
+from ..locks import hold_lock
 from .options import OPTIONS, FitOptions
 from .steps import BUNDLE, Step
 
@@ -174,40 +175,36 @@ def lock_run(folder: Path) -> Iterator[tuple[int, ...]]:
     """Let only one `lightskip fit` work in a folder.
 
     Yields:
-        File descriptors that hold the lock: a child that inherits them holds it, even if this process is killed.
+        File descriptors that hold the lock; see `hold_lock`.
 
     Raises:
         InputError: another one works there, or the folder cannot be written to.
     """
-    try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        yield ()
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise InputError(
-            folder,
-            found=f"a folder that cannot be written to ({str(error.strerror).lower()})",
-            expected="a folder for the run",
-            remedy="name another one: -o RUN",
-        ) from error
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            folder.mkdir(parents=True, exist_ok=True)
+            locks = stack.enter_context(hold_lock(folder / _LOCK))
+            stack.callback(_remove_if_unused, folder)
+        except BlockingIOError as error:
             raise InputError(
                 folder,
                 found="another lightskip fit at work in it, or a step of one that was killed",
                 expected="one at a time",
                 remedy="wait for its end, or end it first",
             ) from error
-        yield (descriptor,)
-    finally:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):
-            if not any(path.name != _LOCK for path in folder.iterdir()):
-                (folder / _LOCK).unlink()
-                folder.rmdir()
+        except OSError as error:
+            raise InputError(
+                folder,
+                found=f"a folder that cannot be written to ({str(error.strerror).lower()})",
+                expected="a folder for the run",
+                remedy="name another one: -o RUN",
+            ) from error
+        yield locks
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove the folder if it has nothing but the lock."""
+    with contextlib.suppress(OSError):
+        if not any(path.name != _LOCK for path in folder.iterdir()):
+            (folder / _LOCK).unlink()
+            folder.rmdir()

@@ -3,6 +3,7 @@
 # Bundles rendered by earlier versions import these transforms, and `mirrored`, from here.
 from ..labelmaps.clean import CleanLabelMapd
 from ..labelmaps.save import SaveLabelMapd, SaveProbabilitiesd
+from .dropout_average import average_dropout
 from .evaluation_runtime import choose_evaluation_runtime
 from .inferers import PrecisionInferer, PrecisionSlidingWindowInferer, choose_precision
 from .mirror import Ensemble, Mirrored, mirror_network
@@ -17,6 +18,7 @@ __all__ = [
     "PrecisionSlidingWindowInferer",
     "SaveLabelMapd",
     "SaveProbabilitiesd",
+    "average_dropout",
     "check_weights",
     "choose_evaluation_runtime",
     "choose_precision",

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..runtime_names import RUNTIMES
 from .choose_runtime import RuntimeChoice, choose_runtime, load_on_runtime
+from .dropout_average import ONLY_PYTORCH, average_dropout
 from .gpu_ways import choose_gpu_way
 from .weights_file import read_weights
 from .windows import find_window_size
@@ -20,7 +22,14 @@ __all__ = ["choose_evaluation_runtime"]
 
 
 def choose_evaluation_runtime(
-    network: nn.Module, checkpoint: str | Path, *, runtime: str, inferer: Any, channels: int, cases: int
+    network: nn.Module,
+    checkpoint: str | Path,
+    *,
+    runtime: str,
+    inferer: Any,
+    channels: int,
+    cases: int,
+    dropout_samples: int = 1,
 ) -> RuntimeChoice:
     """Return the network with its weights on a runtime, for an evaluation.
 
@@ -32,14 +41,20 @@ def choose_evaluation_runtime(
         inferer: sliding windows, with their number format in ``precision``.
         channels: channels of a scan.
         cases: number of cases, each of at least one window.
+        dropout_samples: passes with dropout whose probabilities are averaged, see `DropoutAveraged`; more than one are
+            computed by PyTorch. 1: one pass without.
 
     Raises:
-        InputError: the runtime is unknown, is not for this device, or cannot compute the network.
+        InputError: the runtime is unknown, is not for this device, or cannot compute the network; or the network has no
+            dropout.
     """
     if runtime not in RUNTIMES:
         raise InputError(
             "--runtime", found=str(runtime), expected=f"one of {', '.join(RUNTIMES)}", remedy="leave it out"
         )
+    check_dropout_samples(dropout_samples, runtime)
+    if dropout_samples > 1:
+        return RuntimeChoice("pytorch", average_dropout(network, dropout_samples), reason=ONLY_PYTORCH)
     device = next(network.parameters(), torch.empty(0)).device.type
     if runtime == "pytorch" or (runtime == "auto" and device not in ("cpu", "cuda")):
         return RuntimeChoice("pytorch", network)

@@ -54,8 +54,8 @@ def predict(
             bundle's orientation and spacing.
         probabilities: whether to return the probabilities.
         uncertainty: whether to return the entropy and its mean.
-        **options: options of `Predictor`: checkpoint, device, tta, fast, memory, threads, postprocessing, settings,
-            runtime.
+        **options: options of `Predictor`: checkpoint, device, tta, dropout_samples, fast, memory, threads,
+            postprocessing, settings, runtime.
 
     Returns:
         One `Prediction`, or a list of them if `scans` is a list.

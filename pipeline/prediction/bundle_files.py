@@ -11,6 +11,7 @@ from typing import Any
 
 from ..bundle.launch_checks import check_overrides_given, config_files, read
 from ..bundle.words import lightskip_command
+from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..data.weights import require_weights
@@ -87,6 +88,7 @@ def read_inference_config(
     checkpoints: Sequence[str | Path] = (),
     device: str = "auto",
     tta: bool = False,
+    dropout_samples: int = 1,
     fast: bool = False,
     settings: Mapping[str, Any] | None = None,
     runtime: str = "pytorch",
@@ -98,6 +100,7 @@ def read_inference_config(
         checkpoints: weights instead of the bundle's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: whether to average over mirrored inputs.
+        dropout_samples: passes with dropout to average over; 1: one pass without.
         fast: whether windows overlap by a quarter.
         settings: further overrides, by id.
         runtime: one of `RUNTIMES`.
@@ -110,12 +113,14 @@ def read_inference_config(
     check_settings_given(settings)
     device = choose_device(runtime, device)
     refuse_reserved(settings or {})
-    overrides = {**config_overrides(checkpoints, device, tta=tta, fast=fast), **(settings or {})}
+    check_dropout_samples(dropout_samples, runtime)
+    own = config_overrides(checkpoints, device, tta=tta, dropout_samples=dropout_samples, fast=fast)
+    overrides = {**own, **(settings or {})}
     files = config_files("predict", Path(bundle).expanduser())
     config = read(files[0])
-    if "tta" not in config:
+    for key in {"tta", "dropout_samples"} - config.keys():
         # An exported bundle has no such key; MONAI's runner would ignore it.
-        overrides.pop("tta", None)
+        overrides.pop(key, None)
     check_overrides_given("predict", files, overrides)
     _check_windows(files[0], {**_inferer(config), **overrides})
     _read_metadata(files[0].with_name("metadata.json"))

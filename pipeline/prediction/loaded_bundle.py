@@ -123,6 +123,7 @@ def load_bundle(
     checkpoints: Sequence[str | Path] = (),
     device: str = "auto",
     tta: bool = False,
+    dropout_samples: int = 1,
     fast: bool = False,
     postprocessing: bool = True,
     settings: Mapping[str, Any] | None = None,
@@ -137,6 +138,7 @@ def load_bundle(
         checkpoints: weights instead of the bundle's own; the probabilities of several are averaged.
         device: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over the mirror axes that training used.
+        dropout_samples: passes with dropout whose probabilities are averaged; 1: one pass without.
         fast: let windows overlap by a quarter, whatever the config says.
         postprocessing: whether to post-process the label map as the bundle declares.
         settings: further overrides of the config, by id.
@@ -146,12 +148,19 @@ def load_bundle(
 
     Raises:
         InputError: the folder is not a bundle, a setting is unknown or does not work, weights are missing or do not fit
-            the network, the network cannot be converted for the runtime, or the config's post-processing is not one
-            that `lightskip render` writes.
+            the network, the network has no dropout to average over or cannot be converted for the runtime, or the
+            config's post-processing is not one that `lightskip render` writes.
     """
     folder = Path(bundle).expanduser()
     file, config, overrides = read_inference_config(
-        bundle, checkpoints=checkpoints, device=device, tta=tta, fast=fast, settings=settings, runtime=runtime
+        bundle,
+        checkpoints=checkpoints,
+        device=device,
+        tta=tta,
+        dropout_samples=dropout_samples,
+        fast=fast,
+        settings=settings,
+        runtime=runtime,
     )
     check_weights_given(checkpoints)
     network_given = find_given_arguments(_network_def(config), overrides)
@@ -171,6 +180,7 @@ def load_bundle(
                 folder,
                 checkpoints,
                 tta=tta,
+                dropout_samples=dropout_samples,
                 postprocessing=postprocessing,
                 network_given=network_given,
                 runtime=runtime,

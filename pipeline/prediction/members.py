@@ -13,9 +13,11 @@ from monai.inferers.inferer import SlidingWindowInferer
 from torch import nn
 
 from ..bundle.trained_network import network_of_spec, read_spec_of
+from ..data.dropout_samples import check_dropout_samples
 from ..data.int8_file import find_int8
 from ..inference import Ensemble, mirror_network
 from ..inference.choose_runtime import CONTINUED, RuntimeChoice, choose_runtime, load_on_runtime
+from ..inference.dropout_average import ONLY_PYTORCH, average_dropout
 from ..inference.gpu_ways import choose_gpu_way
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.weights_file import read_weights
@@ -57,6 +59,7 @@ def combine_members(
     channels: int,
     spatial_dims: int,
     axes: Sequence[int],
+    dropout_samples: int = 1,
     windows: float | None = None,
     only: str | None = None,
     weights: Sequence[Path] = (),
@@ -71,12 +74,14 @@ def combine_members(
         channels: channels of a scan.
         spatial_dims: 2 or 3.
         axes: spatial axes, from 0, to mirror inputs along.
+        dropout_samples: passes of each member with dropout, see `DropoutAveraged`; more than one are computed by plain
+            PyTorch. 1: one pass without.
         windows: number of windows to compute, for ``"auto"``; None: many.
         only: runtime that ``"auto"`` continues; None if there is none.
         weights: the members' files of weights, whose int8 form is beside them.
 
     Raises:
-        InputError: a member cannot be converted for the runtime, or has no int8 form.
+        InputError: a member cannot be converted for the runtime, has no int8 form, or has no dropout.
     """
     place: dict[str, Any] = {
         "shape": (channels, *find_window_size(inferer, [64] * spatial_dims)),
@@ -84,6 +89,11 @@ def combine_members(
     }
     for member in members:
         member.eval().requires_grad_(False)
+    check_dropout_samples(dropout_samples, runtime)
+    if dropout_samples > 1:
+        members = [average_dropout(member, dropout_samples) for member in members]
+        # No graph of a GPU can draw other values in each pass.
+        runtime, place["reason"] = "pytorch", ONLY_PYTORCH
     first, *others = members
     device = next(first.parameters(), torch.empty(0)).device.type
     if runtime == "auto" and device == "cuda":

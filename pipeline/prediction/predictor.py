@@ -44,6 +44,8 @@ class Predictor:
         checkpoint: weights instead of the bundle's own; the probabilities of several are averaged.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over mirrored inputs, along the axes that training mirrored.
+        dropout_samples: passes with dropout whose probabilities are averaged (Monte Carlo dropout), always the same for
+            the same scan; 1: one pass without.
         fast: let windows overlap by a quarter, whatever the bundle says.
         memory: memory limit of this process, in bytes or as text such as ``"4GB"``; None: no limit.
         threads: CPU threads of PyTorch, for the whole process; None: unchanged.
@@ -68,6 +70,7 @@ class Predictor:
         checkpoint: str | Path | Sequence[str | Path] | None = None,
         device: str = "auto",
         tta: bool = False,
+        dropout_samples: int = 1,
         fast: bool = False,
         memory: float | str | None = None,
         threads: int | None = None,
@@ -91,6 +94,7 @@ class Predictor:
             checkpoints=checkpoints,
             device=device,
             tta=tta,
+            dropout_samples=dropout_samples,
             fast=fast,
             postprocessing=postprocessing,
             settings=settings,

@@ -55,6 +55,10 @@ def make_settings(
         sha256: checksums of the weights.
         **chosen: precision and runtime, if they are known.
     """
+    settings = {key: str(value) for key, value in request.settings.items()}
+    if request.dropout_samples > 1:
+        # Among the settings, so that folders begun before there was this option can still be continued.
+        settings["dropout_samples"] = str(request.dropout_samples)
     return {
         "bundle": name,
         "version": version,
@@ -64,7 +68,7 @@ def make_settings(
         "fast": request.fast,
         "post-processing": request.postprocessing,
         **chosen,
-        "settings": {key: str(value) for key, value in request.settings.items()},
+        "settings": settings,
     }
 
 

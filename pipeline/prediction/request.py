@@ -29,6 +29,7 @@ class Request:
         checkpoints: weights instead of the bundle's own; the probabilities of several are averaged.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         tta: average over mirrored inputs.
+        dropout_samples: passes with dropout to average over; 1: one pass without.
         fast: use fewer windows.
         memory: bytes that the process may take; None: no limit.
         threads: CPU threads; None: PyTorch's choice.
@@ -47,6 +48,7 @@ class Request:
     checkpoints: Sequence[str | Path] = ()
     device: str = "auto"
     tta: bool = False
+    dropout_samples: int = 1
     fast: bool = False
     memory: int | None = None
     threads: int | None = None
@@ -63,6 +65,7 @@ class Request:
         return {
             "device": self.device,
             "tta": self.tta,
+            "dropout_samples": self.dropout_samples,
             "fast": self.fast,
             "settings": self.settings,
             "runtime": self.runtime,

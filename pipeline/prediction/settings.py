@@ -35,6 +35,7 @@ _FREE_SHARE = 0.8
 _FAST_OVERLAP = 0.25
 _OWN = {
     "tta": "--tta, or tta=True from Python",
+    "dropout_samples": "--dropout-samples, or dropout_samples=… from Python",
     "checkpoint": "--checkpoint, or checkpoint=… from Python",
     "device": "--device, or device=… from Python",
     "probabilities": "--probabilities, or probabilities=True from Python",
@@ -217,7 +218,12 @@ def refuse_reserved(settings: Mapping[str, Any]) -> None:
 
 
 def config_overrides(
-    checkpoints: Sequence[str | Path], device: str, *, tta: bool = False, fast: bool = False
+    checkpoints: Sequence[str | Path],
+    device: str,
+    *,
+    tta: bool = False,
+    dropout_samples: int = 1,
+    fast: bool = False,
 ) -> dict[str, Any]:
     """Return the overrides of the inference config for prediction's own options."""
     overrides: dict[str, Any] = {}
@@ -227,6 +233,8 @@ def config_overrides(
         overrides["device"] = f"$torch.device({device!r})"
     if tta:
         overrides["tta"] = True
+    if dropout_samples > 1:
+        overrides["dropout_samples"] = dropout_samples
     if fast:
         overrides["inferer#overlap"] = _FAST_OVERLAP
     return overrides

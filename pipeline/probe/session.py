@@ -71,7 +71,7 @@ class Session:
         with quiet_monai(), _explained():
             self._workflow = launch.workflow(logging_file=False)
         cases = self._get("val_cases")
-        self.device: torch.device = self._get("device")
+        self.device = torch.device(self._get("device"))
         self.labels: dict[str, int] = dict(self._get("labels"))
         self.inferer = self._get("validate#inferer")
         self.weights = Path(self._get("checkpoint"))

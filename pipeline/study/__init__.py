@@ -1,1 +1,1 @@
-"""Studies: train every combination of some settings, and measure each in the same way."""
+"""Studies: which skip connection, on which network and dataset, with seeds, one budget, and intervals."""

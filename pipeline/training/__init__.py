@@ -13,6 +13,8 @@ from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
 from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .stop_diverged import StopDiverged
+from .weight_changes import WeightChanges
 
 __all__ = [
     "AugmentBatch",
@@ -25,8 +27,10 @@ __all__ = [
     "Progress",
     "ResumableCheckpoint",
     "SparseSkipLoss",
+    "StopDiverged",
     "StopWithoutProgress",
     "ValidateLastEpoch",
+    "WeightChanges",
     "config_text",
     "keep_memory",
     "parameter_groups",

@@ -23,6 +23,7 @@ from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
 from .summary import SUMMARY, write_summary
 from .time_plan import LEAST
+from .weight_changes import CHANGES
 
 __all__ = ["BEST", "HISTORY", "LAST", "RUN", "ResumableCheckpoint"]
 
@@ -270,7 +271,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY, RUN)
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, RUN)
     earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
         return

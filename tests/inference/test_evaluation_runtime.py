@@ -12,6 +12,7 @@ from pipeline.data.errors import InputError
 from pipeline.inference import PrecisionSlidingWindowInferer, choose_evaluation_runtime
 from pipeline.inference import evaluation_runtime as module
 from pipeline.inference.choose_runtime import RuntimeChoice
+from pipeline.inference.dropout_average import DropoutAveraged
 
 INFERER = PrecisionSlidingWindowInferer("bfloat16", roi_size=(16, 8, 8), sw_batch_size=3)
 
@@ -77,6 +78,25 @@ def test_plain_pytorch_is_the_network_itself(
 ) -> None:
     choice = choose(checkpoint, device, runtime)
     assert (choice.runtime, choice.way, asked) == ("pytorch", "", {})
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("runtime", ["auto", "pytorch"])
+def test_passes_with_dropout_are_computed_by_plain_pytorch(
+    device: str, runtime: str, asked: dict[str, Any], checkpoint: Path
+) -> None:
+    network = nn.Sequential(Elsewhere(1, 2, 3), nn.Dropout(0.5))
+    network[0].device = device
+    choice = choose_evaluation_runtime(
+        network, checkpoint, runtime=runtime, inferer=INFERER, channels=1, cases=7, dropout_samples=4
+    )
+    assert (choice.runtime, choice.way, asked) == ("pytorch", "", {})
+    assert isinstance(choice.network, DropoutAveraged)
+    assert (choice.network.network, choice.network.samples) == (network, 4)
+    with pytest.raises(InputError, match="--runtime int8: found dropout_samples 4 as well"):
+        choose_evaluation_runtime(
+            network, checkpoint, runtime="int8", inferer=INFERER, channels=1, cases=7, dropout_samples=4
+        )
 
 
 def test_a_runtime_for_cpus_is_refused_on_a_gpu(asked: dict[str, Any], checkpoint: Path) -> None:

@@ -158,6 +158,7 @@ def test_missing_weights_are_refused(bundle: Path, tmp_path: Path) -> None:
     [
         ({"settings": {"precisoin": "float32"}}, "the nearest are precision"),
         ({"settings": {"tta": True}}, "--set tta: found a key that prediction sets itself"),
+        ({"dropout_samples": 2, "runtime": "int8"}, "--runtime int8: found dropout_samples 2 as well"),
         ({"runtime": "tensorrt"}, "one of auto, pytorch, openvino"),
         ({"device": "gpu"}, "--device: found gpu"),
     ],
@@ -184,19 +185,20 @@ def test_options_become_overrides(bundle: Path) -> None:
     assert file == bundle / "configs" / "inference.json"
     assert config == json.loads(file.read_text())
     assert overrides == {}
-    given = {"checkpoints": ["a.pt", "b.pt"], "device": "cpu", "tta": True, "fast": True}
+    given = {"checkpoints": ["a.pt", "b.pt"], "device": "cpu", "tta": True, "dropout_samples": 3, "fast": True}
     assert read_inference_config(bundle, settings={"precision": "float32"}, **given)[2] == {
         "checkpoint": "a.pt",
         "device": "$torch.device('cpu')",
         "tta": True,
+        "dropout_samples": 3,
         "inferer#overlap": 0.25,
         "precision": "float32",
     }
 
 
-def test_a_key_that_an_exported_config_lacks_is_left_out(bundle: Path) -> None:
+def test_keys_that_an_exported_config_lacks_are_left_out(bundle: Path) -> None:
     file = bundle / "configs" / "inference.json"
     content = json.loads(file.read_text())
-    del content["tta"]
+    del content["tta"], content["dropout_samples"]
     file.write_text(json.dumps(content))
-    assert read_inference_config(bundle, tta=True)[2] == {}
+    assert read_inference_config(bundle, tta=True, dropout_samples=2)[2] == {}

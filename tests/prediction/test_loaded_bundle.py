@@ -139,8 +139,19 @@ def test_mirroring_without_axes_is_refused(bundle: Path) -> None:
         load_bundle(bundle, tta=True)
 
 
+def test_passes_with_dropout_of_a_network_without_are_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="dropout_samples 8: found a network without dropout"):
+        load_bundle(tiny_bundle, dropout_samples=8)
+
+
 @pytest.mark.parametrize(
-    ("key", "option"), [("tta", "--tta"), ("probabilities", "--probabilities"), ("output_dir", "-o")]
+    ("key", "option"),
+    [
+        ("tta", "--tta"),
+        ("dropout_samples", "--dropout-samples"),
+        ("probabilities", "--probabilities"),
+        ("output_dir", "-o"),
+    ],
 )
 def test_keys_that_prediction_sets_itself_are_refused(key: str, option: str, tiny_bundle: Path) -> None:
     with pytest.raises(InputError, match=f"--set {key}: .*use {option}"):

@@ -34,6 +34,8 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no device": ({"device": None}, "--device: found None", "auto, cpu, cuda or cuda:N"),
     "no runtime": ({"runtime": None}, "--runtime: found None", "one of auto, pytorch, openvino"),
     "tta as a text": ({"tta": "no"}, "tta: found 'no'", "True or False"),
+    "no pass": ({"dropout_samples": 0}, "dropout_samples: found 0", "a whole number from 1"),
+    "passes as a text": ({"dropout_samples": "8"}, "dropout_samples: found '8'", "a whole number from 1"),
     "fast as a number": ({"fast": 2}, "fast: found 2", "True or False"),
     "postprocessing as a text": ({"postprocessing": "no"}, "postprocessing: found 'no'", "True or False"),
     "windows below 0": ({"windows": -1}, "windows: found -1", "a number, 0 or more"),

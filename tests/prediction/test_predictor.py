@@ -4,6 +4,7 @@ That label maps lie where they should is the matter of `test_geometry.py`.
 """
 
 import itertools
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from pipeline.data.errors import InputError
+from pipeline.inference.dropout_average import ONLY_PYTORCH
 from pipeline.prediction import predictor as module
 from pipeline.prediction import segment
 from pipeline.prediction.memory import resident_bytes
@@ -80,6 +82,52 @@ def test_mirrored_scans_are_averaged(tiny_bundle: Path, predictor: Predictor, vo
     # The mean of logits is that of the logarithms, up to what a softmax takes away.
     mean = np.exp(np.mean(np.log(np.maximum(mirrored, 1e-30)), axis=0))
     np.testing.assert_allclose(found, mean / mean.sum(axis=-1, keepdims=True), atol=1e-4)
+
+
+@pytest.fixture
+def dropping_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The tiny bundle whose network drops channels; its weights are the same."""
+    folder = shutil.copytree(tiny_bundle, tmp_path / "dropping")
+    config = folder / "configs" / "inference.json"
+    content = json.loads(config.read_text())
+    content["network_def"]["dropout"] = 0.3
+    config.write_text(json.dumps(content))
+    return folder
+
+
+def test_passes_with_dropout_are_averaged(dropping_bundle: Path, predictor: Predictor, voxels: np.ndarray) -> None:
+    once = Predictor(dropping_bundle, device="cpu")
+    expected = probabilities(once, voxels)
+    # Without it, dropout changes nothing.
+    np.testing.assert_allclose(expected, probabilities(predictor, voxels), atol=1e-5)
+    assert np.array_equal(probabilities(Predictor(dropping_bundle, device="cpu", dropout_samples=1), voxels), expected)
+    network, passes = once.bundle.network, []
+    for part in network.modules():
+        part.train(isinstance(part, torch.nn.Dropout3d))
+    with torch.random.fork_rng(devices=()), torch.no_grad():
+        torch.manual_seed(0)
+        for _ in range(3):
+            passes.append(torch.softmax(network(once.prepare(voxels).image[None]), dim=1)[0])
+    assert (passes[0] - passes[1]).abs().max() > 0.05
+    several = Predictor(dropping_bundle, device="cpu", dropout_samples=3)
+    assert (several.bundle.runtime.runtime, several.bundle.runtime.reason) == ("pytorch", ONLY_PYTORCH)
+    found = probabilities(several, voxels)
+    np.testing.assert_allclose(found, torch.stack(passes).mean(dim=0).permute(1, 2, 3, 0), atol=1e-5)
+    # A second scan and a second start are the same.
+    assert np.array_equal(probabilities(several, voxels), found)
+    assert np.array_equal(probabilities(Predictor(dropping_bundle, device="cpu", dropout_samples=3), voxels), found)
+
+
+def test_passes_with_dropout_do_not_depend_on_strips(
+    dropping_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = sampled(phantom, (30, 40, 26))
+    predictor = Predictor(dropping_bundle, device="cpu", dropout_samples=2)
+    whole = predictor(scan, probabilities=True)
+    monkeypatch.setattr(predictor.budget, "strip_count", lambda *_, **__: 5)
+    cut = predictor(scan, probabilities=True)
+    np.testing.assert_array_equal(cut.labels, whole.labels)
+    np.testing.assert_allclose(cut.probabilities, whole.probabilities, atol=1e-5)
 
 
 def test_fast_runs_fewer_windows(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,15 @@ def test_settings_have_all_that_label_maps_depend_on(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"tta": True}, {"fast": True}, {"postprocessing": False}, {"settings": {"a": 1}}, "config"]
+    "changed",
+    [
+        {"tta": True},
+        {"dropout_samples": 2},
+        {"fast": True},
+        {"postprocessing": False},
+        {"settings": {"a": 1}},
+        "config",
+    ],
 )
 def test_an_option_that_changes_label_maps_changes_the_settings(changed: Any, bundle: Path) -> None:
     before = settings(request(bundle))

@@ -87,6 +87,7 @@ def choose_schedule(
             "10 to 18 validations at equal distances in time; where all cases take too long, those before the last are "
             "on some of the cases",
         ),
+        "loss": Choice("dice_ce", "Dice, which small labels count in as much as large ones, and cross-entropy"),
         "learning_rate": Choice(5.0e-3, "for Muon, whose step size does not depend on the gradients' size"),
         "weight_decay": Choice(1.0e-2, "kernels only; norms, biases and selection weights do not decay"),
         "warmup_epochs": Choice(None, "4.5 % of the training, until the full learning rate"),

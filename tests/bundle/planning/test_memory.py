@@ -2,16 +2,15 @@
 
 import math
 import os
-import sys
 import warnings
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import torch
 from monai.losses import DiceCELoss
 from torch import nn
 
+from pipeline.bench.live_memory import live_peak
 from pipeline.bundle.planning.ledger import Autocast, Ledger
 from pipeline.bundle.planning.memory import estimate_memory
 from pipeline.bundle.planning.scratch import convolution_backward_scratch, convolution_scratch
@@ -19,9 +18,6 @@ from pipeline.inference import PrecisionInferer, choose_precision
 from pipeline.networks import VNet, build_network
 from pipeline.networks.precision import cpu_has_bfloat16
 from pipeline.training import AverageWeights, Muon, SparseSkipLoss, parameter_groups
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
-from memory import live_peak
 
 FLOAT = 4
 NETWORK = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fitting.process import run_verb
+from pipeline.process import run_verb
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 # A verb that notes that it runs, and that it was interrupted; it takes a moment to end.
 VERB = """
@@ -28,7 +28,7 @@ except KeyboardInterrupt:
 """
 PARENT = """
 import signal, sys
-from pipeline.fitting import process
+from pipeline import process
 signal.signal(signal.SIGINT, signal.default_int_handler)
 process._START = {verb!r}.replace('{{', '{{{{').replace('}}', '}}}}')
 try:

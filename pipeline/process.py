@@ -1,4 +1,4 @@
-"""Run a verb in a process of its own, and pass interrupts on to it."""
+"""Run a verb in a process of its own, and pass interrupts on to it. Imports nothing else of LightSkip."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["run_verb"]
+__all__ = ["end_on_signals", "run_verb", "start_text"]
 
 # As the script `lightskip` starts. Not `-m pipeline`: that would take another project's package of this name from the
 # working directory. The folder of this package is last, for a checkout that is not installed.
 _START = (
-    "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); "
+    "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); {before}"
     "from pipeline.__main__ import main; sys.exit(main())"
 )
+
+
+def start_text(before: str = "") -> str:
+    """Return the program that starts ``lightskip`` with the words after it: for ``python -P -c``.
+
+    Args:
+        before: statements to run first, each of which ends with ``"; "``.
+    """
+    return _START.format(folder=str(Path(__file__).resolve().parents[1]), before=before)
 
 
 def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
@@ -38,10 +47,9 @@ def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
     Raises:
         KeyboardInterrupt: this process was interrupted, or told to end; the verb has ended.
     """
-    start = _START.format(folder=str(Path(__file__).resolve().parents[2]))
-    command = [sys.executable, "-P", "-c", start, *words]
+    command = [sys.executable, "-P", "-c", start_text(), *words]
     group = {"process_group": 0} if sys.platform != "win32" else {}
-    with _end_on_signals():
+    with end_on_signals():
         process = subprocess.Popen(command, pass_fds=tuple(locks), **group)  # type: ignore[call-overload]
         try:
             status = process.wait()
@@ -66,7 +74,7 @@ def _interrupt(process: subprocess.Popen[Any]) -> None:
 
 
 @contextmanager
-def _end_on_signals() -> Iterator[None]:
+def end_on_signals() -> Iterator[None]:
     """Take a request to end, or the end of the terminal, as an interrupt: otherwise the verb would be left running."""
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     numbers = [getattr(signal, name) for name in names] if _is_main_thread() else []

@@ -2,7 +2,7 @@
 
 On a CPU these are *live bytes*: everything that PyTorch's allocator allocates and frees. The number is the same in
 every run. It does not include what libraries such as oneDNN allocate themselves. On a GPU it is PyTorch's own peak.
-`processes.run_alone` measures a whole process.
+The benchmarks' `processes.run_alone` measures a whole process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import torch
-from memory import live_peak
 from torch import nn
+
+from pipeline.bench.live_memory import live_peak
 
 N = 1000
 

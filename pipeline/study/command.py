@@ -1,0 +1,240 @@
+"""The work of ``lightskip study``: expand the file, run what is missing, write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from ..workflow.progress import Progress
+from ..workflow.run import run_workflow
+from .estimate import estimate_hours
+from .expand import Run, expand_study
+from .leftovers import Leftover, find_leftovers
+from .read_study import StudyFile, read_study
+from .report import write_study_report
+from .result import find_missing, result_file, write_result
+from .run_step import FAILURE, TRAININGS, do_run, find_result, ignore_trainings
+
+__all__ = ["DEFAULT_HOURS", "StudyOptions", "do_one_run", "run_study"]
+
+DEFAULT_HOURS = 1.0
+_MEMORY_MB = 4000
+_LEAST_MINUTES = 30
+_MAX_NAMED = 5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What a user asks of a study.
+
+    Attributes:
+        file: the study file.
+        output: folder of the results; None for ``studies/NAME`` in the working directory.
+        datasets: folders of datasets by the name of their bundle.
+        jobs: runs at the same time; None for the profile's number, or 1.
+        profile: profile of Snakemake: a name or a folder.
+        hours: the hours that need no ``yes``.
+        yes: start whatever it takes.
+        dry_run: only show the runs and the hours.
+        report_only: write the report of what is there.
+    """
+
+    file: Path
+    output: Path | None = None
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    jobs: int | None = None
+    profile: str | None = None
+    hours: float = DEFAULT_HOURS
+    yes: bool = False
+    dry_run: bool = False
+    report_only: bool = False
+
+
+def run_study(options: StudyOptions, say: Say) -> int:
+    """Run what is missing of a study, and write its report.
+
+    Args:
+        options: what the user asks.
+        say: shows a line.
+
+    Returns:
+        0; 1 if a run failed or diverged, or is missing after ``report_only``.
+
+    Raises:
+        InputError: the file, a bundle, network or skip cannot be used, the runs take more than the hours without
+            ``yes``, or another start is at work.
+    """
+    file = read_study(options.file)
+    output = _output(options, file)
+    runs = expand_study(file, options.datasets)
+    results = _find_results(runs, output)
+    missing = [run for run in runs if run.id not in results or find_missing(results[run.id], file.study.measure)]
+    leftovers = find_leftovers(output, runs)
+    _say_leftovers(leftovers, say)
+    if options.dry_run:
+        _say_runs(runs, missing, file, results, say)
+        return 0
+    if options.report_only:
+        return _report(file, output, runs, leftovers, say)
+    if missing:
+        _say_hours(file, missing, results, options, say)
+        ignore_trainings(output)
+    _take_over(runs, results, output)
+    if missing:
+        _run_missing(options, file, output, missing, say)
+    return _report(file, output, runs, leftovers, say)
+
+
+def do_one_run(options: StudyOptions, name: str) -> Path:
+    """Do one run of a study, as a job of the workflow does, and return the file of its result.
+
+    Raises:
+        InputError: the study has no run of this name, or the run failed.
+    """
+    file = read_study(options.file)
+    runs = {run.id: run for run in expand_study(file, options.datasets)}
+    if name not in runs:
+        raise InputError(
+            f"--run {name}",
+            found="no run of this study",
+            expected=f"one of its {len(runs)} runs",
+            remedy="list them: lightskip study STUDY.yaml --dry-run",
+        )
+    return do_run(runs[name], _output(options, file), file.study.measure)
+
+
+def _output(options: StudyOptions, file: StudyFile) -> Path:
+    return options.output if options.output is not None else Path("studies") / file.study.name
+
+
+def _find_results(runs: Sequence[Run], output: Path) -> dict[str, dict[str, Any]]:
+    found = {run.id: find_result(run, output) for run in runs}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _take_over(runs: Sequence[Run], results: Mapping[str, Mapping[str, Any]], output: Path) -> None:
+    """Write the results that are known under another label, or from a neighbouring study, into this one."""
+    for run in runs:
+        file = result_file(output, run.id)
+        if run.id in results and not file.is_file():
+            write_result(file, results[run.id])
+
+
+def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: Sequence[Run], say: Say) -> None:
+    # A result without a part that is wanted now would count as done.
+    targets = {run.id: result_file(output, run.id) for run in missing}
+    for path in targets.values():
+        if path.is_file():
+            path.rename(path.with_suffix(".json.incomplete"))
+    words = ["study", str(file.path.absolute()), "-o", str(output.absolute())]
+    for name, folder in options.datasets.items():
+        words += ["--dataset_dir", f"{name}={Path(folder).absolute()}"]
+    names = {str(path.relative_to(output)): name for name, path in targets.items()}
+    longest = max((run.arm.budget.minutes or 0) for run in missing)
+    outcome = run_workflow(
+        Path(__file__).with_name("Snakefile"),
+        folder=output,
+        targets=list(names),
+        config={
+            "words": {run.id: [*words, "--run", run.id] for run in missing},
+            "threads": file.study.threads,
+            "mem_mb": _MEMORY_MB,
+            "runtime": max(_LEAST_MINUTES, int(4 * longest)),
+        },
+        jobs=options.jobs,
+        threads=file.study.threads,
+        profile=options.profile,
+        on_event=Progress(say, folder=output, name=lambda target: names.get(target, target)),
+        verb="lightskip study",
+    )
+    for failure in outcome.failed:
+        say(f"failed: {names.get(failure.target, failure.target)}: {_reason(output, names.get(failure.target, ''))}")
+
+
+def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Sequence[Leftover], say: Say) -> int:
+    results = {run.id: result for run in runs if (result := find_result(run, output)) is not None}
+    absent = [run for run in runs if run.id not in results]
+    described = [{"id": run.id, "settings": dict(run.settings), "reason": _reason(output, run.id)} for run in absent]
+    failed = [one for one in described if one["reason"]]
+    files = write_study_report(
+        output,
+        study=file.study.model_dump(mode="json"),
+        study_text=file.text,
+        study_sha256=file.sha256,
+        runs=list(results.values()),
+        failed=failed,
+        missing=[one for one in described if not one["reason"]],
+        left_over=[one.words for one in leftovers],
+        reused={name: result["from_study"] for name, result in results.items() if "from_study" in result},
+    )
+    for path in files:
+        say(str(path))
+    diverged = [name for name, result in results.items() if result["state"] == "diverged"]
+    if diverged:
+        say(f"diverged: {_list(diverged)}")
+    if failed:
+        say(f"failed: {_list([str(one['id']) for one in failed])}; the same command tries them again")
+    return int(bool(absent or diverged))
+
+
+def _reason(output: Path, name: str) -> str:
+    file = output / TRAININGS / name / FAILURE
+    if not name or not file.is_file():
+        return ""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def _say_leftovers(leftovers: Sequence[Leftover], say: Say) -> None:
+    if leftovers:
+        say(f"{len(leftovers)} results do not fit the study file, and are left out:")
+        for one in leftovers[:_MAX_NAMED]:
+            say(f"  {one.words}")
+        if len(leftovers) > _MAX_NAMED:
+            say(f"  and {len(leftovers) - _MAX_NAMED} more")
+
+
+def _say_runs(
+    runs: Sequence[Run], missing: Sequence[Run], file: StudyFile, results: Mapping[str, Any], say: Say
+) -> None:
+    left = {run.id for run in missing}
+    for run in runs:
+        say(f"{'to do' if run.id in left else 'done ':6}{run.id}")
+    if missing:
+        estimate = estimate_hours(missing, results, robustness=bool(file.study.measure.robustness))
+        amount = f"about {estimate.hours:.2g} hours, one after the other"
+        say(f"{len(missing)} of {len(runs)} runs, {amount}: {estimate.source}")
+    else:
+        say(f"all {len(runs)} runs are done")
+
+
+def _say_hours(
+    file: StudyFile, missing: Sequence[Run], results: Mapping[str, Any], options: StudyOptions, say: Say
+) -> None:
+    """Say what the runs will take.
+
+    Raises:
+        InputError: it is more than the user allows.
+    """
+    if options.yes:
+        return
+    estimate = estimate_hours(missing, results, robustness=bool(file.study.measure.robustness))
+    hours = estimate.hours / (options.jobs or 1)
+    say(f"{len(missing)} runs, about {hours:.2g} hours with {options.jobs or 1} at a time: {estimate.source}")
+    if hours > options.hours:
+        raise InputError(
+            file.path,
+            found=f"{len(missing)} runs of about {hours:.2g} hours",
+            expected=f"at most {options.hours:g} hours (--hours)",
+            remedy="start it with --yes; or allow more with --hours; --dry-run lists the runs",
+        )
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + f" and {more} more" * (more > 0)

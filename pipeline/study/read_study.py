@@ -1,0 +1,114 @@
+"""Read a study file, and report every problem with its key and line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..bundle.yaml_lines import line_of, read_yaml
+from ..data.errors import InputError
+from .schema import Budget, Group, Measure, Membranes, NetworkChoice, Robustness, SkipChoice, Study
+
+__all__ = ["StudyFile", "read_study"]
+
+# The keys of a mapping, by the key that it stands under.
+_SCHEMAS: dict[str, type[BaseModel]] = {
+    "": Study,
+    "arms": Group,
+    "budget": Budget,
+    "measure": Measure,
+    "robustness": Robustness,
+    "membranes": Membranes,
+    "networks": NetworkChoice,
+    "skips": SkipChoice,
+}
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study and its file.
+
+    Attributes:
+        path: the file.
+        text: its text.
+        sha256: the hash of the text.
+        study: what it says.
+    """
+
+    path: Path
+    text: str
+    sha256: str
+    study: Study
+
+
+def read_study(file: str | Path) -> StudyFile:
+    """Read a study file.
+
+    Raises:
+        InputError: lists every problem in the file with its dotted key and line, and for an unknown key the nearest
+            known one.
+    """
+    path = Path(file)
+    content, lines = read_yaml(path)
+    try:
+        study = Study.model_validate(_gather_arguments(content))
+    except ValidationError as error:
+        problems = sorted(
+            {_describe(details, lines) for details in error.errors()},
+        )
+        raise InputError(
+            path,
+            found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
+            expected="the keys and values of a study",
+            remedy="correct these lines (docs/study.md has the keys):\n  " + "\n  ".join(text for _, text in problems),
+        ) from None
+    text = path.read_text(encoding="utf-8")
+    return StudyFile(path, text, hashlib.sha256(text.encode()).hexdigest(), study)
+
+
+def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content with a network's own arguments, which are keys next to its name, under ``arguments``."""
+
+    def gather(network: Any) -> Any:
+        if not isinstance(network, dict):
+            return network
+        words = ("name", "label", "variant")
+        own = {key: value for key, value in network.items() if key not in words}
+        return {key: network[key] for key in words if key in network} | {"arguments": own}
+
+    groups = content.get("arms")
+    if not isinstance(groups, list):
+        return content
+    return content | {
+        "arms": [
+            {**group, "networks": [gather(one) for one in group["networks"]]}
+            if isinstance(group, dict) and isinstance(group.get("networks"), list)
+            else group
+            for group in groups
+        ]
+    }
+
+
+def _describe(details: Any, lines: Any) -> tuple[int, str]:
+    # Pydantic adds the members of a union, which are not in the file.
+    keys = tuple(
+        str(part) for part in details["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]|str|bool|[A-Z]\w*", str(part))
+    )
+    line = line_of(lines, keys)
+    where = f"line {line}: {'.'.join(keys)}"
+    if details["type"] == "extra_forbidden":
+        parent = next((key for key in reversed(keys[:-1]) if not key.isdigit()), "")
+        known = list(_SCHEMAS[parent].model_fields)
+        close = get_close_matches(keys[-1], known, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"keys here: {', '.join(known)}"
+        return line, f"{where} is not a key here; {remedy}"
+    if details["type"] == "missing":
+        return line, f"{where} is missing"
+    message = re.sub(r"^(Input|String) should", "should", details["msg"])
+    return line, f"{where} {message} (found {details['input']!r})"

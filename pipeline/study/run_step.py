@@ -1,0 +1,126 @@
+"""Do one run of a study: train it, measure it, write its result. What one job of the workflow does."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import InputError
+from ..files import write_text
+from ..locks import hold_lock
+from .expand import Run
+from .measure import measure_run, read_curve
+from .result import FORMAT, find_missing, read_result, result_file, write_result
+from .schema import Measure
+from .train import train_run
+
+__all__ = ["FAILURE", "TRAININGS", "do_run", "find_result"]
+
+TRAININGS = "trainings"
+FAILURE = "failure.txt"
+
+
+def do_run(run: Run, output: Path, wanted: Measure) -> Path:
+    """Train and measure a run, as far as that is not done, and return the file of its result.
+
+    A result of the same training in a neighbouring study's folder is taken over. One that lacks a part that this study
+    wants is measured again, with the weights if they are still here, else after another training.
+
+    Args:
+        run: the run.
+        output: the study's folder.
+        wanted: the optional parts.
+
+    Raises:
+        InputError: the run failed, or another process works on it. ``trainings/ID/failure.txt`` has the reason.
+    """
+    file = result_file(output, run.id)
+    folder = output / TRAININGS / run.id
+    found = find_result(run, output)
+    if found is not None and not find_missing(found, wanted):
+        if not file.is_file():
+            write_result(file, found)
+        return file
+    ignore_trainings(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _hold(folder):
+        (folder / FAILURE).unlink(missing_ok=True)
+        try:
+            write_result(file, _train_and_measure(run, folder, wanted, found))
+        except KeyboardInterrupt:
+            raise
+        except InputError as error:
+            write_text(folder / FAILURE, f"{error}\n")
+            raise
+        except BaseException:
+            write_text(folder / FAILURE, traceback.format_exc())
+            raise
+    return file
+
+
+@contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Let only one process do a run."""
+    try:
+        # Beside the folder: a training that starts again empties it.
+        with hold_lock(folder.with_name(f".{folder.name}.lock")):
+            yield
+    except BlockingIOError as error:
+        raise InputError(
+            folder,
+            found="another process that does this run",
+            expected="one at a time",
+            remedy="wait for its end, or end it first",
+        ) from error
+
+
+def find_result(run: Run, output: Path) -> dict[str, Any] | None:
+    """Return the result of a run, from the study's folder or else from a neighbouring study's; None if there is none.
+
+    The same training has one digest at the end of its name, whatever its labels.
+    """
+    own = result_file(output, run.id)
+    digest = run.id.rpartition("_")[2]
+    others = [path for path in (output / "runs").glob(f"*_{digest}.json") if path != own]
+    for file in [own, *others]:
+        if file.is_file():
+            return _rename(read_result(file), run)
+    for file in sorted(output.absolute().parent.glob(f"*/runs/*_{digest}.json")):
+        return _rename(read_result(file), run) | {"from_study": file.parents[1].name}
+    return None
+
+
+def ignore_trainings(output: Path) -> None:
+    """Keep the trainings out of git: weights are large, and the results are what counts."""
+    file = output / TRAININGS / ".gitignore"
+    if not file.is_file():
+        write_text(file, "*\n")
+
+
+def _rename(content: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Return a result with the name and labels that it has in this study."""
+    labels = {key: run.settings[key] for key in ("network", "skip")}
+    return content | {"id": run.id, "settings": {**content["settings"], **labels}}
+
+
+def _train_and_measure(run: Run, folder: Path, wanted: Measure, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    trained = train_run(run, folder)
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "id": run.id,
+        "settings": dict(run.settings),
+        "state": trained["state"],
+        "reason": trained["reason"],
+    }
+    if trained["state"] == "diverged":
+        return content | {"curve": read_curve(folder)}
+    kept = {key: value for key, value in (earlier or {}).items() if key not in content and key != "from_study"}
+    content |= kept
+    content |= measure_run(run, folder, wanted, find_missing(content, wanted))
+    content["cost"] = content["cost"] | {
+        key: trained[key] for key in ("training_seconds", "training_resident_bytes") if trained.get(key) is not None
+    }
+    return content
