@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .arms import Group, sort_runs
+from .differences import note_differences
 from .fronts import FRONT
 from .judge import judge_areas, judge_group, note_rise, say_lost
 from .origin import Given
+from .results import GroupResult
 from .robustness import Robustness, evaluate_robustness
-from .statistics import GroupResult, evaluate_group
+from .statistics import evaluate_group
 from .verdict import Verdict, count_verdicts
 
 __all__ = ["Content", "Part", "make_content"]
@@ -84,7 +86,7 @@ def make_content(given: Given) -> Content:
         base = group.arms.get(given.baseline)
         lost = say_lost(base) if base is not None and verdicts else ""
         warning = f"{given.baseline}, which the others are compared with: {lost}." if lost else ""
-        notes = [*group.notes, *([rise] if rise else [])]
+        notes = [*note_differences(group), *([rise] if rise else [])]
         parts.append(Part(group, result, robust, verdicts, areas, warning, notes))
     everything = [one for part in parts for one in part.verdicts]
     everything += [one for part in parts for one in part.area_verdicts]

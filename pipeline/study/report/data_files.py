@@ -14,8 +14,8 @@ from .arms import Run
 from .content import Content, Part
 from .costs import COSTS, average_costs
 from .origin import list_lost, list_origins, measure_dice
+from .results import OVERALL, Contrast, Estimate
 from .robustness import AREA
-from .statistics import OVERALL, Contrast, Estimate
 from .values import METRICS, as_array, mean_known
 
 __all__ = ["format_arms", "format_json", "format_runs"]

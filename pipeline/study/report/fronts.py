@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .statistics import OVERALL, GroupResult
+from .results import OVERALL, GroupResult
 
 __all__ = ["AXES", "FRONT", "CostAxis", "find_fronts", "list_known"]
 

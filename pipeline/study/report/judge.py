@@ -7,9 +7,9 @@ import math
 from ...report.text import count_of
 from .arms import Arm, Group
 from .numbers import format_signed
+from .results import OVERALL, Contrast, GroupResult
 from .rise import find_rise
 from .robustness import Robustness
-from .statistics import OVERALL, Contrast, GroupResult
 from .verdict import Verdict, judge_comparison
 
 __all__ = ["judge_areas", "judge_group", "note_rise", "say_lost"]

@@ -20,9 +20,9 @@ from .lines import clean_lines
 from .measured import make_membrane_table, make_probe_table
 from .origin import list_facts, list_lost, list_origins, make_run_table
 from .pareto import Panel, make_panels
+from .results import OVERALL
 from .robust_tables import make_area_table, make_robust_charts
 from .robustness import AREA
-from .statistics import OVERALL
 from .tables import (
     make_accuracy_table,
     make_cost_table,
@@ -101,6 +101,7 @@ def write_page_of_study(path: Path, content: Content) -> None:
         page,
         style=read_asset("report_page.css") + read_asset("study_page.css"),
         question=given.question,
+        about=given.about,
         headline=content.headline,
         matrix=make_matrix(content.verdicts),
         views=views,

@@ -12,8 +12,8 @@ from .costs import COSTS, average_costs
 from .forest import FOREST_HEADS, describe_contrast
 from .fronts import FRONT, find_fronts
 from .numbers import NOTHING, format_bytes, format_interval, format_signed, format_value
+from .results import OVERALL, Contrast, Estimate, GroupResult
 from .robustness import AREA, Robustness
-from .statistics import OVERALL, Contrast, Estimate, GroupResult
 from .styles import style_arms
 from .values import METRICS
 from .verdict import KINDS, Verdict

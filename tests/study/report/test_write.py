@@ -66,7 +66,7 @@ def test_everything_is_in_the_files(tmp_path):
             "the loss became infinite in epoch 3",
             "the process ended with 137",
             "old",
-            "no longer fits the study file",
+            "left over, does not fit the study file",
         ):
             assert words in texts[name]
         assert "6 of 9 trainings ended, 1 diverged, 1 failed, 1 not run" in texts[name]
