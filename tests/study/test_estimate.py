@@ -29,7 +29,7 @@ def test_runs_of_an_arm_that_is_done_count_as_it_took(runs):
 
 
 def test_others_by_a_step_and_the_number_of_steps(monkeypatch, study, tmp_path):
-    monkeypatch.setattr(module, "time_step", lambda task: 0.5)
+    monkeypatch.setattr(module, "time_step", lambda _: 0.5)
     dataset = make_sample(tmp_path / "data", cases=8, scans=1).parent
     runs = expand_study(study, {"synthetic_shapes": dataset})
     # 6 of 8 cases train (fold 0 of 4 has 2), in batches of 2, for 2 epochs.
