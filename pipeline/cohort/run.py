@@ -144,10 +144,11 @@ def _count_threads(request: Request, start: Start) -> int:
 def _memory(given: str | None, start: Start, jobs: int) -> dict[str, Any]:
     """Return the entries of the Snakefile's config on memory.
 
-    What a user names is each job's. Otherwise jobs on this machine share what is free, and jobs of a cluster take what
-    its profile asks for.
+    What a user names is each job's, then what the profile says. Otherwise jobs on this machine share what is free.
     """
-    budget = parse_memory(given) if given is not None else memory_budget(None) // jobs if start.is_local else None
+    asked = "mem_mb" in (start.profile.settings.get("default-resources") or {})
+    own = memory_budget(None) // jobs if start.is_local and not asked else None
+    budget = own if given is None else parse_memory(given)
     resources = {} if budget is None else {"mem_mb": ceil(budget / _MEMORY_SHARE / 1e6)}
     return {"memory": given, "memory_share": _MEMORY_SHARE, "resources": resources}
 
