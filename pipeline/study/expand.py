@@ -34,7 +34,7 @@ _UNUSED: dict[str, Any] = {
     "training": {"epochs", "minutes", "val_interval", "warmup_epochs", "early_stop_patience", "threads", "cache_rate",
                  "seed"},
 }  # fmt: skip
-_MAX_LABEL = 60
+_MAX_NETWORK, _MAX_SKIP = 24, 36  # of labels in the name of a run, which is the name of files
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def expand_study(file: StudyFile, datasets: Mapping[str, Path] | None = None) ->
         where = f"{file.path}, arms.{number}"
         arms += [(group, arm) for arm in _expand_group(group, file, where, datasets or {})]
     _check_labels(file, [arm for _, arm in arms])
-    plans = {arm.bundle: _describe_bundle(arm.bundle) for _, arm in arms}
+    folders = {arm.bundle: arm.dataset_dir for _, arm in arms}
+    plans = {bundle: _describe_bundle(bundle, dataset) for bundle, dataset in folders.items()}
     runs = []
     for place in range(max(len(group.seeds or study.seeds) for group in study.arms)):
         for group, arm in arms:
@@ -135,7 +136,7 @@ def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[s
                 dataset_dir=None if given is None else Path(given).expanduser().absolute(),
                 network=choice.label or _name_network(choice),
                 spec=spec,
-                skip=label,
+                skip=label if choice.variant is None else f"{label}, {choice.variant}",
                 skip_definition=definition,
                 sparsity=sparsity,
                 budget=group.budget or file.study.budget,
@@ -259,12 +260,14 @@ def _check_labels(file: StudyFile, arms: Sequence[Arm]) -> None:
         )
 
 
-def _describe_bundle(folder: Path) -> dict[str, Any]:
+def _describe_bundle(folder: Path, dataset: Path | None) -> dict[str, Any]:
     """Return what the trainings of a bundle depend on: digests of its plan (`_UNUSED` left out) and of its datalist."""
     plan = load_plan(folder)
     # Without defaults, so that a key that a later version adds changes no digest.
     content = plan.model_dump(mode="json", exclude=_UNUSED, exclude_defaults=True)
     datalist = folder / "configs" / "datalist.json"
+    if not datalist.is_file():
+        datalist = (dataset or folder / "data") / "dataset.json"
     return {
         "bundle": folder.name,
         "plan_sha256": _digest(content),
@@ -290,10 +293,14 @@ def _make_run(arm: Arm, fold: int, seed: int, file: StudyFile, bundle: Mapping[s
     }
     # Labels are for people: the same training has one name in every study.
     digest = _digest({key: value for key, value in settings.items() if key not in ("network", "skip")})[:12]
-    words = [arm.bundle.name, arm.network, arm.skip]
-    name = re.sub(r"[^A-Za-z0-9.+=-]+", "_", "_".join(words)).strip("_").lower()[:_MAX_LABEL]
+    words = [arm.bundle.name, _file_word(arm.network)[:_MAX_NETWORK], _file_word(arm.skip)[:_MAX_SKIP]]
+    name = "_".join(words)
     length = arm.budget.words().replace(" ", "")
     return Run(f"{name}_fold{fold}_seed{seed}_{length}_{digest}", arm, fold, seed, settings)
+
+
+def _file_word(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+=-]+", "_", label).strip("_").lower()
 
 
 def _digest(content: Any) -> str:

@@ -17,9 +17,17 @@ from .schema import Budget, Group, Measure, Membranes, NetworkChoice, Robustness
 
 __all__ = ["StudyFile", "read_study"]
 
-_SCHEMAS: tuple[type[BaseModel], ...] = (
-    Study, Group, Budget, Measure, Robustness, Membranes, NetworkChoice, SkipChoice,
-)  # fmt: skip
+# The keys of a mapping, by the key that it stands under.
+_SCHEMAS: dict[str, type[BaseModel]] = {
+    "": Study,
+    "arms": Group,
+    "budget": Budget,
+    "measure": Measure,
+    "robustness": Robustness,
+    "membranes": Membranes,
+    "networks": NetworkChoice,
+    "skips": SkipChoice,
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,7 @@ def read_study(file: str | Path) -> StudyFile:
             path,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
             expected="the keys and values of a study",
-            remedy="correct these lines (docs/studies.md has the keys):\n  "
-            + "\n  ".join(text for _, text in problems),
+            remedy="correct these lines (docs/study.md has the keys):\n  " + "\n  ".join(text for _, text in problems),
         ) from None
     text = path.read_text(encoding="utf-8")
     return StudyFile(path, text, hashlib.sha256(text.encode()).hexdigest(), study)
@@ -71,8 +78,9 @@ def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:
     def gather(network: Any) -> Any:
         if not isinstance(network, dict):
             return network
-        own = {key: value for key, value in network.items() if key not in ("name", "label")}
-        return {key: network[key] for key in ("name", "label") if key in network} | {"arguments": own}
+        words = ("name", "label", "variant")
+        own = {key: value for key, value in network.items() if key not in words}
+        return {key: network[key] for key in words if key in network} | {"arguments": own}
 
     groups = content.get("arms")
     if not isinstance(groups, list):
@@ -95,9 +103,11 @@ def _describe(details: Any, lines: Any) -> tuple[int, str]:
     line = line_of(lines, keys)
     where = f"line {line}: {'.'.join(keys)}"
     if details["type"] == "extra_forbidden":
-        known = sorted({name for schema in _SCHEMAS for name in schema.model_fields})
+        parent = next((key for key in reversed(keys[:-1]) if not key.isdigit()), "")
+        known = list(_SCHEMAS[parent].model_fields)
         close = get_close_matches(keys[-1], known, n=1)
-        return line, f"{where} is not a key here" + (f"; did you mean {close[0]}?" if close else "")
+        remedy = f"did you mean {close[0]}?" if close else f"keys here: {', '.join(known)}"
+        return line, f"{where} is not a key here; {remedy}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
     message = re.sub(r"^(Input|String) should", "should", details["msg"])

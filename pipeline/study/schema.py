@@ -38,12 +38,16 @@ class Budget(Schema):
 class NetworkChoice(Schema):
     """A network with arguments that differ from the bundle's; ``label`` names it in the report.
 
+    Arms of networks with the same label are compared with each other. ``variant`` then tells them apart: it is added
+    to the names of their skips.
+
     ``name`` is a registered network. Its arguments are keys next to it. A network of the bundle's own kind takes all
     other arguments from the plan, another one the widths, kernels, strides, normalisation, activation and dropout.
     """
 
     name: Text
     label: Text | None = None
+    variant: Text | None = None
     arguments: dict[str, Any] = Field(default={})
 
 

@@ -17,11 +17,12 @@ from ..data.errors import InputError
 from ..files import write_text
 from ..networks import Networks
 from ..process import start_text
+from ..training.stop_diverged import DIVERGED
 from .expand import Arm, Run
 
-__all__ = ["DIVERGED", "LOG", "TRAINED", "train_run", "training_words"]
+__all__ = ["LOG", "TRAINED", "train_run", "training_words"]
 
-TRAINED, DIVERGED, LOG = "trained.json", "diverged.json", "log.txt"
+TRAINED, LOG = "trained.json", "log.txt"
 _SETTINGS = "settings.json"
 _VALIDATIONS = 3  # of a training with a number of epochs; its last epoch is always validated
 

@@ -13,6 +13,7 @@ from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
 from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .stop_diverged import StopDiverged
 from .weight_changes import WeightChanges
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Progress",
     "ResumableCheckpoint",
     "SparseSkipLoss",
+    "StopDiverged",
     "StopWithoutProgress",
     "ValidateLastEpoch",
     "WeightChanges",

@@ -42,7 +42,7 @@ def launch(
     start = _START.format(plugins=str(_PLUGINS))
     command = [sys.executable, "-P", "-c", start, *words, "--logger", "lightskip"]
     command += ["--logger-lightskip-descriptor", str(writer)]
-    journal = Journal()
+    journal = Journal(folder.absolute())
     with end_on_signals(), log.open("wb") as output, os.fdopen(reader, encoding="utf-8") as lines:
         process = subprocess.Popen(
             command,

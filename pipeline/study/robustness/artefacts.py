@@ -17,7 +17,7 @@ from .torchio_images import apply_transform, import_torchio
 __all__ = ["add_bias_field", "add_ghosts", "add_noise", "change_gamma"]
 
 _FIELD_ORDER = 3  # of the polynomial; TorchIO's default
-_GHOSTS = 4
+_PLANES = 4  # distance of the weakened planes of k-space, TorchIO's number of ghosts
 
 Scan = NDArray[np.float32]
 
@@ -58,13 +58,21 @@ def add_bias_field(scan: Scan, spacing: Sequence[float], level: float, seed: int
 
 
 def add_ghosts(scan: Scan, spacing: Sequence[float], level: float, _seed: int) -> Scan:
-    """Add four ghosts along the second axis: every fourth plane of k-space times 1 - `level` (TorchIO's Ghosting).
+    """Add three ghosts along the second axis, a quarter of its length apart (TorchIO's Ghosting).
 
-    The second axis is anterior-posterior in the grid of most bundles, the usual direction of the phase encoding. The
-    central plane of k-space stays as it is.
+    Every fourth plane of k-space is weakened or inverted, so that each ghost has `level` times the amplitude that the
+    scan keeps; the middle one is negative. The second axis is anterior-posterior in the grid of most bundles, the usual
+    direction of the phase encoding. Which planes TorchIO takes, and so what the ghosts look like, depends on the
+    number of voxels. So the scan is continued by its border's values to 4, 12, 20, ... voxels, whose planes are
+    symmetric about the centre of k-space, without that centre.
     """
-    ghosting = import_torchio().Ghosting(num_ghosts=_GHOSTS, axis=1, intensity=level, restore=None)
-    return apply_transform(ghosting, scan, spacing)
+    size = scan.shape[2]
+    margin = (4 - size) % (2 * _PLANES)
+    continued = np.pad(scan, [(0, margin if axis == 2 else 0) for axis in range(scan.ndim)], mode="edge")
+    # The weakened planes are those of the scan and its three shifted copies, a quarter each.
+    intensity = _PLANES * level / (1 + level)
+    ghosting = import_torchio().Ghosting(num_ghosts=_PLANES, axis=1, intensity=intensity, restore=None)
+    return np.ascontiguousarray(apply_transform(ghosting, continued, spacing)[:, :, :size])
 
 
 def _find_range(scan: Scan) -> tuple[Scan, Scan]:

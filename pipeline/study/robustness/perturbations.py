@@ -76,8 +76,8 @@ _ALL = (
     Perturbation("bias_field", "largest / smallest factor", (2.0, 4.0, 8.0, 16.0, 32.0), artefacts.add_bias_field),
     Perturbation("gamma", "exponent", (1.25, 1.5, 2.0, 3.0, 4.0), artefacts.change_gamma),
     Perturbation("resolution", "voxel sides / sides before", (1.25, 1.5, 2.0, 3.0, 5.0), resolution.coarsen),
-    Perturbation("anisotropy", "one voxel side / before", (1.5, 2.0, 3.0, 5.0, 8.0), resolution.coarsen_one_axis),
-    Perturbation("ghosting", "strength of four ghosts", (0.25, 0.5, 1.0, 1.5, 2.0), artefacts.add_ghosts),
+    Perturbation("anisotropy", "longest voxel side / before", (1.5, 2.0, 3.0, 5.0, 8.0), resolution.coarsen_one_axis),
+    Perturbation("ghosting", "amplitude of a ghost / scan", (0.1, 0.2, 0.35, 0.6, 1.0), artefacts.add_ghosts),
     Perturbation("texture", "share of the other texture", (0.1, 0.2, 0.3, 0.45, 0.6), texture.mix_texture),
 )
 

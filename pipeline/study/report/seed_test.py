@@ -1,0 +1,94 @@
+"""Guard a comparison of arms against few seeds, with Student's t-test of the trainings' means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr
+from scipy.stats import chi2, t, ttest_ind
+
+from ...evaluation.paired_comparison import PairedComparison
+
+__all__ = ["SeedTest", "compare_seeds", "find_detectable_by_seeds", "guard_against_few_seeds"]
+
+_POINTS = 2000  # of the distribution of the estimated deviation
+_ROUNDING = 1e-12  # relative to the numbers
+
+
+class SeedTest(NamedTuple):
+    """The p-value of a t-test of trainings, the standard error of the difference, and the degrees of freedom."""
+
+    p: float
+    error: float
+    freedom: int
+
+
+def guard_against_few_seeds(
+    comparison: PairedComparison, first: Sequence[float], second: Sequence[float]
+) -> PairedComparison:
+    """Return a comparison whose p and detectable difference are at least those of a t-test of the trainings' means.
+
+    `compare_arms` draws trainings and subjects, and guards against few subjects with the signed-rank test. Three
+    trainings have few different draws, however. In 200 simulated studies of equal arms (42 cases; standard deviation
+    .003 over trainings, .004 over cases and trainings) it found a difference at a level of .05 in 9 of 100 with three
+    seeds and in 22 of 100 with two; with the t-test as well in 4 and in 7. The t-test (Student, 1908; equal variances,
+    seeds - 2 degrees of freedom) takes trainings as the sample.
+
+    Args:
+        comparison: the comparison, before p is corrected.
+        first: the mean of each training of the first arm; NaN is not counted.
+        second: the same of the second arm.
+    """
+    found = compare_seeds(first, second)
+    if found is None or comparison.method == "none":
+        return comparison
+    detectable = comparison.detectable
+    if detectable is not None:
+        level = comparison.level / comparison.family
+        by_seeds = find_detectable_by_seeds(found.error, found.freedom, level=level, power=comparison.power)
+        detectable = max(detectable, by_seeds)
+    return replace(comparison, p=max(comparison.p, found.p), detectable=detectable)
+
+
+def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedTest | None:
+    """Return Student's t-test of one number per training; None if an arm has fewer than two, or none of them differ.
+
+    Args:
+        first: a number of each training of the first arm; NaN is not counted.
+        second: the same of the second arm.
+    """
+    arms = [np.asarray([value for value in arm if math.isfinite(value)]) for arm in (first, second)]
+    if min(arm.size for arm in arms) < 2:
+        return None
+    squares = sum(float(((arm - arm.mean()) ** 2).sum()) for arm in arms)
+    freedom = arms[0].size + arms[1].size - 2
+    error = math.sqrt(squares / freedom * (1 / arms[0].size + 1 / arms[1].size))
+    # Trainings that agree to the last digits are copies of each other, which no test can use.
+    if error <= _ROUNDING * max(abs(float(arm.mean())) for arm in arms):
+        return None
+    return SeedTest(float(ttest_ind(*arms).pvalue), error, freedom)
+
+
+def find_detectable_by_seeds(error: float, freedom: int, *, level: float, power: float) -> float:
+    """Return the difference that the two-sided t-test shows with a probability of `power`.
+
+    Args:
+        error: standard error of the difference, above 0.
+        freedom: degrees of freedom, at least 1.
+        level: level of significance.
+        power: probability to show the difference, above the level.
+    """
+    critical = float(t.ppf(1 - level / 2, freedom))
+    # SciPy's noncentral t is NaN for large shifts. Given the estimated deviation it is a normal distribution.
+    middles = (np.arange(_POINTS) + 0.5) / _POINTS
+    limits = critical * np.sqrt(chi2.ppf(middles, freedom) / freedom)
+
+    def miss(shift: float) -> float:
+        return power - float((ndtr(shift - limits) + ndtr(-shift - limits)).mean())
+
+    return error * float(brentq(miss, 0.0, limits[-1] + 10))

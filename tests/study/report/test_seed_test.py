@@ -1,0 +1,45 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+from statsmodels.stats.power import TTestIndPower
+
+from pipeline.evaluation.paired import compare_arms
+from pipeline.study.report.seed_test import compare_seeds, find_detectable_by_seeds, guard_against_few_seeds
+
+
+def test_the_test_of_trainings_is_student_s():
+    first, second = [0.88, 0.882, 0.879], [0.87, 0.874]
+    found = compare_seeds(first, [*second, math.nan])
+    expected = ttest_ind(first, second)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.freedom == expected.df == 3
+    assert found.error == pytest.approx((np.mean(first) - np.mean(second)) / expected.statistic)
+
+
+def test_one_training_and_equal_trainings_have_no_test():
+    assert compare_seeds([0.88], [0.87, 0.86]) is None
+    assert compare_seeds([0.88, 0.88], [0.87, 0.87]) is None
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(2, 0.05), (3, 0.05), (3, 0.01), (5, 0.005)])
+def test_the_detectable_difference_is_that_of_statsmodels(seeds, level):
+    expected = TTestIndPower().solve_power(nobs1=seeds, alpha=level, power=0.8)
+    found = find_detectable_by_seeds(math.sqrt(2 / seeds), 2 * seeds - 2, level=level, power=0.8)
+    assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_comparison_keeps_the_larger_p_and_detectable_difference():
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.88, 0.03, 30)
+    first = [base + shift for shift in (0.0, 0.01, 0.02)]
+    second = [base + shift + rng.normal(0, 1e-4, 30) for shift in (0.02, 0.03, 0.045)]
+    comparison = compare_arms(first, second, list(range(30)), better="higher")
+    means = [[one.mean() for one in arm] for arm in (first, second)]
+    guarded = guard_against_few_seeds(comparison, *means)
+    assert comparison.p < 0.02 < guarded.p == pytest.approx(ttest_ind(*means).pvalue)
+    assert guarded.detectable > comparison.detectable
+    assert guarded.difference == comparison.difference
+    alone = compare_arms(first[:1], second[:1], list(range(30)), better="higher")
+    assert guard_against_few_seeds(alone, means[0][:1], means[1][:1]) is alone
