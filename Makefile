@@ -36,7 +36,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	  echo "pip finds no CPU build of PyTorch; name its index in PIP_EXTRA_INDEX_URL to save the CUDA download"; \
 	  $(PIP) "torch==$(TORCH_VERSION)" >$(PIP_LOG) 2>&1 || $(SHOW_LOG); \
 	fi
-	@$(PIP) -e ".[dev,report,dicom,runtime,quantize,export,zarr]" >$(PIP_LOG) 2>&1 || $(SHOW_LOG)
+	@$(PIP) -e ".[dev,report,dicom,runtime,quantize,export,zarr,study]" >$(PIP_LOG) 2>&1 || $(SHOW_LOG)
 	@$(BIN)/python -m pipeline.report.viewer || true
 	@touch $@
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["end_on_signals", "run_verb", "start_text"]
+__all__ = ["HEAR_INTERRUPTS", "end_on_signals", "run_verb", "start_text"]
 
 # As the script `lightskip` starts. Not `-m pipeline`: that would take another project's package of this name from the
 # working directory. The folder of this package is last, for a checkout that is not installed.
@@ -20,6 +20,9 @@ _START = (
     "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); {before}"
     "from pipeline.__main__ import main; sys.exit(main())"
 )
+# A shell lets the programs in its background ignore interrupts, and with them all that they start. A program in a
+# process group of its own gets none that is not meant for it.
+HEAR_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 def start_text(before: str = "") -> str:
@@ -47,7 +50,7 @@ def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
     Raises:
         KeyboardInterrupt: this process was interrupted, or told to end; the verb has ended.
     """
-    command = [sys.executable, "-P", "-c", start_text(), *words]
+    command = [sys.executable, "-P", "-c", start_text(HEAR_INTERRUPTS), *words]
     group = {"process_group": 0} if sys.platform != "win32" else {}
     with end_on_signals():
         process = subprocess.Popen(command, pass_fds=tuple(locks), **group)  # type: ignore[call-overload]

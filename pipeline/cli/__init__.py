@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..version import __version__
 from .bundle_verbs import add_bundle_verbs
 from .bundles_verb import add_bundles_verb
+from .cohort_verb import add_cohort_verb
 from .compare_verbs import add_compare_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
     add_predict_verbs(verbs)
+    add_cohort_verb(verbs)
     add_compare_verbs(verbs)
     add_probe_verbs(verbs)
     add_study_verb(verbs)

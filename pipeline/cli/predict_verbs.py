@@ -15,7 +15,7 @@ from typing import Any
 
 from .words import add_bundle, bundle_folder, setting
 
-__all__ = ["add_predict_verbs"]
+__all__ = ["add_predict_verbs", "add_prediction_options", "make_request", "require_path"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _STOPPING = b"\nstopping: files that were started are being finished; the same command continues from there\n"
@@ -36,7 +36,8 @@ def add_predict_verbs(verbs: Any) -> None:
     _add_quantize(verbs)
 
 
-def _path(text: str) -> Path:
+def require_path(text: str) -> Path:
+    """Parse a path; refuse an empty one."""
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty name; the working directory is .")
     return Path(text)
@@ -84,7 +85,9 @@ def _add_predict(verbs: Any) -> None:
     )
     add_bundle(predict, "rendered configs")
     predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
-    predict.add_argument("-o", "--output", type=_path, metavar="OUT", help="output folder; or a file, for one scan")
+    predict.add_argument(
+        "-o", "--output", type=require_path, metavar="OUT", help="output folder; or a file, for one scan"
+    )
     predict.add_argument(
         "--stdin",
         action="store_true",
@@ -102,6 +105,12 @@ def _add_predict(verbs: Any) -> None:
         action="store_true",
         help="segment nothing; write the files about all scans of OUT, whose shards have all finished",
     )
+    add_prediction_options(predict)
+    predict.set_defaults(run=_predict)
+
+
+def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add the options of `predict` that other verbs pass on to it, and return them."""
     files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
@@ -180,7 +189,7 @@ def _add_predict(verbs: Any) -> None:
         metavar="KEY=VALUE",
         help="overrides of the inference config, such as inferer#sw_batch_size=1",
     )
-    predict.set_defaults(run=_predict)
+    return [*files._group_actions, *how._group_actions]
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -198,18 +207,32 @@ def _run_prediction(options: argparse.Namespace) -> int:
     if options.owns_process:
         keep_blocks()
     with quick_imports(), deferred_imports():
-        from ..prediction.command import Request, predict_files  # noqa: PLC0415
+        from ..prediction.command import predict_files  # noqa: PLC0415
         from ..prediction.jobs import run_jobs  # noqa: PLC0415
         from ..prediction.merge import merge_shards  # noqa: PLC0415
-        from ..prediction.outputs import Wanted  # noqa: PLC0415
-        from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
-        from ..prediction.shards import Shard  # noqa: PLC0415
 
     _check_words(options)
     if options.merge:
         summary = merge_shards(options.output, bundle=bundle_folder(options.bundle))
         print(summary.text, flush=True)
         return summary.status
+    request = make_request(options)
+    if options.stdin:
+        return run_jobs(request, sys.stdin, _reply, output=options.output)
+    summary = predict_files(request, on_result=_print_result)
+    if summary.first:
+        print(summary.text, flush=True)
+    return summary.status
+
+
+def make_request(options: argparse.Namespace) -> Any:
+    """Return the options of a prediction, an instance of `prediction.request.Request`."""
+    from ..prediction.outputs import Wanted  # noqa: PLC0415
+    from ..prediction.request import Request  # noqa: PLC0415
+    from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
+    from ..prediction.shards import Shard  # noqa: PLC0415
+
+    shard = getattr(options, "shard", None)
     wanted = Wanted(
         format=options.format,
         probabilities=options.probabilities,
@@ -221,7 +244,7 @@ def _run_prediction(options: argparse.Namespace) -> int:
     weights, note = choose_checkpoints(bundle, options.checkpoints, options.folds, options.trainings)
     if note:
         print(note, file=sys.stderr)
-    request = Request(
+    return Request(
         bundle=bundle,
         inputs=options.inputs,
         # Only jobs, which have their own, can do without.
@@ -238,14 +261,8 @@ def _run_prediction(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         settings=dict(options.set),
         runtime=options.runtime,
-        shard=None if options.shard is None else Shard.parse(options.shard),
+        shard=None if shard is None else Shard.parse(shard),
     )
-    if options.stdin:
-        return run_jobs(request, sys.stdin, _reply, output=options.output)
-    summary = predict_files(request, on_result=_print_result)
-    if summary.first:
-        print(summary.text, flush=True)
-    return summary.status
 
 
 def _check_words(options: argparse.Namespace) -> None:

@@ -75,7 +75,9 @@ class DropoutAveraged(nn.Module):
 
     def _find_dropouts(self) -> list[nn.Module]:
         # At each call: a network's layers can be replaced after it was wrapped.
-        layers = [part for part in self.network.modules() if isinstance(part, _DROPOUTS) and part.p > 0]
+        layers: list[nn.Module] = [
+            part for part in self.network.modules() if isinstance(part, _DROPOUTS) and part.p > 0
+        ]
         if not layers:
             raise InputError(
                 f"dropout_samples {self.samples}",

@@ -27,7 +27,7 @@ from .shard_plan import ShardPlan
 from .shards import Shard
 from .work import Work, find_known, find_work
 
-__all__ = ["Request", "Summary", "predict_files"]
+__all__ = ["Request", "Summary", "predict_files", "settings_so_far"]
 
 
 def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None = None) -> Summary:
@@ -74,10 +74,10 @@ def _predict_files(request: Request, on_result: Callable[[Result], Any] | None) 
     work = plan = None
     if files.channels is not None and files.weights:
         work = find_work(request, channels=files.channels)
-        records = None if request.single else Records(request.output, _settings_so_far(request, files))
+        records = None if request.single else Records(request.output, settings_so_far(request, files))
         _require_one_runtime(request, files)
         if request.shard is not None:
-            plan = ShardPlan.join(request, _settings_so_far(request, files), work.names)
+            plan = ShardPlan.join(request, settings_so_far(request, files), work.names)
         work = find_known(work, request, records)
         # Other processes wait for this one's results: then it may not end early.
         if not work.left and alone and files.labels is not None:
@@ -103,8 +103,13 @@ def _require_one_runtime(request: Request, files: BundleFiles) -> None:
         )
 
 
-def _settings_so_far(request: Request, files: BundleFiles) -> dict[str, Any]:
-    """Return the settings that label maps depend on, without those that only the network's start decides."""
+def settings_so_far(request: Request, files: BundleFiles) -> dict[str, Any]:
+    """Return the settings that label maps depend on, without those that only the network's start decides.
+
+    Args:
+        request: the options.
+        files: what the bundle's files say; they name the weights.
+    """
     chosen = {"runtime": request.runtime} if request.runtime != "auto" else {}
     return make_settings(
         request, name=files.name, version=files.version, folder=files.folder, sha256=files.sha256, **chosen
@@ -140,7 +145,7 @@ def _report_known(
         runtime_reason="no scan was segmented",
         seconds_per_window={},
         checkpoints=[str(path) for path in files.weights],
-        **{"precision": None, "runtime": None, **_settings_so_far(request, files), **earlier},
+        **{"precision": None, "runtime": None, **settings_so_far(request, files), **earlier},
         processes=1,
         interrupted=False,
         peak_memory_bytes=status_bytes("VmHWM") or 0,

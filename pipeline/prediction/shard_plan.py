@@ -25,6 +25,7 @@ __all__ = ["ShardPlan"]
 _FOLDER = "shards"
 _KEYS = {"count", "scans", "settings", "runtime", "wanted"}
 _MAX_LOOKS = 50
+_MAX_NAMED = 3
 _PAUSE = 0.1  # seconds between two looks at a file
 
 
@@ -61,19 +62,8 @@ class ShardPlan:
         return next((plan for plan in plans if plan.is_begun()), plans[0])
 
     @classmethod
-    def join(cls, request: Request, settings: Mapping[str, Any], names: Sequence[str]) -> Self:
-        """Return the plan of a request, after a check that the folder's other shards have the same.
-
-        An earlier report of this shard is removed: it is unfinished from now on.
-
-        Args:
-            request: the options, with a shard.
-            settings: see `make_settings`; runtime and precision are left out.
-            names: names of all scans, those of other shards included.
-
-        Raises:
-            InputError: the folder has shards of another number, of other scans, or made with other options.
-        """
+    def of(cls, request: Request, settings: Mapping[str, Any], names: Sequence[str]) -> Self:
+        """Return the plan of a request, without a look at the folder; see `open`."""
         shard = request.shard
         if shard is None:
             raise ValueError("a request without a shard has no plan")
@@ -85,10 +75,34 @@ class ShardPlan:
             "runtime": request.runtime,
             "wanted": asdict(request.wanted),
         }
-        plan = cls(request.output, content)
-        report = request.output / shard.report_name
-        if not Records.exist_in(request.output) and not request.overwrite:
-            refuse_existing([report])
+        return cls(request.output, content)
+
+    @classmethod
+    def join(cls, request: Request, settings: Mapping[str, Any], names: Sequence[str]) -> Self:
+        """Return the plan of a request as `open` does, and remove an earlier report of its shard.
+
+        The shard is unfinished from now on.
+        """
+        plan = cls.open(request, settings, names)
+        if request.shard is not None:
+            (request.output / request.shard.report_name).unlink(missing_ok=True)
+        return plan
+
+    @classmethod
+    def open(cls, request: Request, settings: Mapping[str, Any], names: Sequence[str]) -> Self:
+        """Return the plan of a request, after a check that the folder's other shards have the same.
+
+        Args:
+            request: the options, with a shard.
+            settings: see `make_settings`; runtime and precision are left out.
+            names: names of all scans, those of other shards included.
+
+        Raises:
+            InputError: the folder has shards of another number, of other scans, or made with other options.
+        """
+        plan = cls.of(request, settings, names)
+        if request.shard is not None and not Records.exist_in(request.output) and not request.overwrite:
+            refuse_existing([request.output / request.shard.report_name])
         plan._replace_others(overwrite=request.overwrite)
         made = write_once(plan._file("plan"), json.dumps(plan.content, indent=2) + "\n")
         others = [] if request.overwrite else plan._others()
@@ -97,7 +111,6 @@ class ShardPlan:
             if made:
                 plan._file("plan").unlink(missing_ok=True)
             plan._refuse(others[0])
-        report.unlink(missing_ok=True)
         return plan
 
     @property
@@ -163,11 +176,16 @@ class ShardPlan:
         """Return whether a shard of this plan has computed or finished something."""
         return self._file("choice").is_file() or any(self.report(shard) is not None for shard in self.shards)
 
-    def _replace_others(self, *, overwrite: bool) -> None:
-        """Remove other plans of the folder; raise InputError if one was begun and is not to be overwritten."""
+    def require_alone(self, *, overwrite: bool = False) -> None:
+        """Raise InputError if the folder has another plan that was begun and is not to be overwritten."""
         for other in self._others():
             if other.is_begun() and not overwrite:
                 self._refuse(other)
+
+    def _replace_others(self, *, overwrite: bool) -> None:
+        """Remove other plans of the folder; see `require_alone`."""
+        self.require_alone(overwrite=overwrite)
+        for other in self._others():
             reports = [other.output / shard.report_name for shard in other.shards if other.report(shard) is not None]
             for file in (other._file("plan"), other._file("choice"), *reports):
                 file.unlink(missing_ok=True)
@@ -178,7 +196,7 @@ class ShardPlan:
         if before["count"] != now["count"]:
             changes.append(f"{before['count']} shards (now {now['count']})")
         if sorted(before["scans"]) != sorted(now["scans"]):
-            changes.append(f"{len(before['scans'])} scans (now {len(now['scans'])}, or others)")
+            changes.append(f"{len(before['scans'])} scans ({_tell_apart(before['scans'], now['scans'])})")
         first = {**before["settings"], **before["wanted"], "runtime": before["runtime"]}
         second = {**now["settings"], **now["wanted"], "runtime": now["runtime"]}
         changes += [
@@ -188,8 +206,8 @@ class ShardPlan:
             self.output,
             found=f"shards of another division, made with {', '.join(changes) or 'the same, but replaced meanwhile'}",
             expected="shards of one number, with the same scans and options",
-            remedy="start this one as the others; or write into another folder; or leave --shard out, which continues "
-            "with the same settings; or replace everything with --overwrite",
+            remedy="start this one as the others; or write into another folder; or replace all with --overwrite; or "
+            "leave --shard out, which continues with the same settings",
         )
 
     def _others(self) -> list[Self]:
@@ -202,6 +220,16 @@ class ShardPlan:
     def _all(cls, output: Path) -> list[Self]:
         found = (_read(file) for file in sorted((output / RECORDS / _FOLDER).glob("plan_*.json")))
         return [cls(output, content) for content in found if content is not None and content.keys() >= _KEYS]
+
+
+def _tell_apart(before: Sequence[str], now: Sequence[str]) -> str:
+    """Return how many scans there are now, and names of those that only one of the two lists has."""
+    parts = [f"now {len(now)}"]
+    for word, names in (("new", sorted({*now} - {*before})), ("missing", sorted({*before} - {*now}))):
+        if names:
+            more = f" and {len(names) - _MAX_NAMED} more" * (len(names) > _MAX_NAMED)
+            parts.append(f"{word}: {', '.join(names[:_MAX_NAMED])}{more}")
+    return "; ".join(parts)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

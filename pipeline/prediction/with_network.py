@@ -134,14 +134,18 @@ def _chosen(predictor: Predictor) -> dict[str, str]:
 
 
 def _count_windows(files: BundleFiles, work: Work | None, ranks: Ranks) -> float | None:
-    """Return about how many windows the scans of a process have; None if that is unknown."""
+    """Return about how many windows the scans of a process have; None if that is unknown.
+
+    A shard decides for all, so those of all shards count.
+    """
     if work is not None and not work.left:
         return 0
     if files.grid is None or work is None or not work.headers:
         return None
     grid, dims = files.grid, len(files.grid.window)
     counts = [grid.count_windows(header.spatial_shape[:dims], header.spacing[:dims]) for header in work.headers]
-    return work.left * sum(counts) / len(counts) / ranks.count
+    shards = len(work.names) / len(work.scans) if work.names and work.scans else 1.0
+    return work.left * shards * sum(counts) / len(counts) / ranks.count
 
 
 def _find_runtime(request: Request, files: BundleFiles, ranks: Ranks, plan: ShardPlan | None = None) -> str | None:

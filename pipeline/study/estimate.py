@@ -15,8 +15,9 @@ from .measure import make_task
 
 __all__ = ["Estimate", "estimate_hours"]
 
-# Of a training's steps: validations, start and evaluation. Measured on the studies of this repository: 1.2 to 1.5.
+# What a run takes besides its steps: validations and evaluation, which grow with the network, and starts.
 _SHARE_OF_STEPS = 1.4
+_START_SECONDS = 60.0
 _PERTURBED = 2.5  # with robustness
 
 
@@ -49,7 +50,7 @@ def estimate_hours(runs: Sequence[Run], done: Mapping[str, Mapping[str, Any]], *
         seconds = result.get("cost", {}).get("training_seconds")
         if seconds is not None:
             took.setdefault(_key(result["settings"]), []).append(float(seconds))
-    seconds, measured, timed = 0.0, 0, dict[str, float]()
+    seconds, measured, timed = _START_SECONDS * len(runs), 0, dict[str, float]()
     more = _PERTURBED if robustness else 1.0
     for run in runs:
         budget, key = run.arm.budget, _key(run.settings)

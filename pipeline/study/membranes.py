@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..bundle.launch import prepare
 from ..bundle.words import as_words
@@ -20,7 +23,10 @@ from ..evaluation.metric_names import MEMBRANE_METRICS
 from ..inference import average_dropout
 from ..probe.session import Session
 
-__all__ = ["score_membranes"]
+__all__ = ["find_membranes", "open_evaluation", "score_maps", "score_membranes"]
+
+# The membrane's probability (X, Y) in [0, 1], and the mask of the reference.
+Map = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 _MEMBRANE = "membrane"
 
@@ -57,6 +63,19 @@ def score_membranes(
         InputError: the bundle, weights, fold or dataset cannot be used, the scans are not pictures, no label is the
             membrane, or passes with dropout are asked of a network without.
     """
+    with open_evaluation(bundle, checkpoint, fold, dataset_dir, overrides) as session:
+        return {**score_maps(find_membranes(session, dropout_samples)), "samples": dropout_samples}
+
+
+@contextmanager
+def open_evaluation(
+    bundle: str | Path,
+    checkpoint: str | Path,
+    fold: int | None = None,
+    dataset_dir: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Iterator[Session]:
+    """Open a bundle's evaluation of some weights, which writes nothing; arguments are those of `score_membranes`."""
     given = {
         **(overrides or {}),
         "checkpoint": checkpoint,
@@ -67,38 +86,53 @@ def score_membranes(
         words = as_words({key: str(value) for key, value in {**given, "output_dir": folder}.items()})
         session = Session(prepare("evaluate", Path(bundle).expanduser(), words))
         try:
-            return _score(session, Path(bundle), dropout_samples)
+            yield session
         finally:
             session.close()
 
 
-def _score(session: Session, bundle: Path, dropout_samples: int) -> dict[str, Any]:
-    label = _find_membrane(session, bundle)
+def find_membranes(session: Session, dropout_samples: int = 1) -> Iterator[Map]:
+    """Yield the membrane's probability and the reference's mask of each validation picture, in the picture's grid.
+
+    Args:
+        session: the evaluation.
+        dropout_samples: as in `score_membranes`.
+
+    Raises:
+        InputError: the scans are not pictures, no label is the membrane, or the network has no dropout.
+    """
+    label = _find_membrane(session)
     network = average_dropout(session.network, dropout_samples)
-    curves = []
     for index in range(len(session.names)):
         case = session.read_case(index)
         with torch.no_grad():
             probabilities = torch.softmax(session.inferer(case.image, network), dim=1)
         membrane = session.restore_volume(case, probabilities)[label].clamp(0, 1)
-        scores = measure_membranes(membrane, case.label[0, 0] == label)
+        yield membrane.numpy(), np.asarray(case.label[0, 0]) == label
+
+
+def score_maps(maps: Iterable[Map]) -> dict[str, float | None]:
+    """Return V_rand and V_info of probabilities (H, W) against masks (H, W), as `score_membranes` returns them."""
+    curves = []
+    for probabilities, reference in maps:
+        scores = measure_membranes(probabilities, reference)
         steps = tuple({name: getattr(one, name) for name in MEMBRANE_METRICS} for one in scores.curve)
-        curves.append(MembraneCurve({"set": "", "label": str(label)}, scores.thresholds, steps))
+        curves.append(MembraneCurve({"set": "", "label": ""}, scores.thresholds, steps))
     [chosen] = choose_thresholds(curves)
-    found: dict[str, Any] = {}
+    found: dict[str, float | None] = {}
     for measure in ("v_rand", "v_info"):
         # A picture without a cell has no score.
         values = [curve.row[measure] for curve in curves if math.isfinite(curve.row[measure])]
         found[measure] = fmean(values) if values else None
         found[f"{measure}_threshold"] = chosen[f"{measure}_threshold"] if values else None
-    return {**found, "samples": dropout_samples}
+    return found
 
 
-def _find_membrane(session: Session, bundle: Path) -> int:
+def _find_membrane(session: Session) -> int:
     """Return the value of the membrane's label."""
     if session.spatial_dims != 2:
         raise InputError(
-            bundle,
+            session.provenance["bundle"],
             found=f"scans in {session.spatial_dims} dimensions",
             expected="pictures, whose cells are counted one by one",
             remedy="leave the scores of membranes out",
@@ -107,7 +141,7 @@ def _find_membrane(session: Session, bundle: Path) -> int:
     found = names if len(names) == 1 else [name for name in names if name.lower() == _MEMBRANE]
     if not found:
         raise InputError(
-            bundle,
+            session.provenance["bundle"],
             found=f"the labels {', '.join(names)}",
             expected=f"a single label, or one with the name {_MEMBRANE}",
             remedy="leave the scores of membranes out",

@@ -95,9 +95,9 @@ def find_result(run: Run, output: Path) -> dict[str, Any] | None:
 
 def ignore_trainings(output: Path) -> None:
     """Keep the trainings out of git: weights are large, and the results are what counts."""
-    file = output / TRAININGS / ".gitignore"
+    file = output / ".gitignore"
     if not file.is_file():
-        write_text(file, "*\n")
+        write_text(file, f"/{TRAININGS}/\n/.workflow/\n/.snakemake/\n*.incomplete\n")
 
 
 def _rename(content: dict[str, Any], run: Run) -> dict[str, Any]:

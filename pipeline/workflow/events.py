@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 __all__ = ["Event", "Journal", "OnEvent"]
 
@@ -36,6 +37,7 @@ class Event:
 OnEvent = Callable[[Event], None]
 # In Snakemake's table of jobs: the rule that makes nothing, and the sum.
 _NO_RULES = ("all", "total")
+_SENT = " (send to storage)"
 
 
 @dataclass
@@ -51,11 +53,13 @@ class Journal:
     """The jobs of one start of a workflow, as events tell about them.
 
     Attributes:
+        folder: the workflow's folder.
         total: number of jobs to run.
         done: targets of the jobs that are done.
         failed: by target, the log of each job whose last attempt failed.
     """
 
+    folder: Path
     total: int = 0
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -82,10 +86,18 @@ class Journal:
         if not isinstance(output, list) or not output:
             return
         attempt = self._jobs[number].attempt + 1 if number in self._jobs else 1
-        target, log = str(output[0]), str(log[0]) if isinstance(log, list) and log else ""
+        target, log = self._name(output), self._name(log)
         self._jobs[number] = job = _Job(target, log, attempt, time.monotonic())
         self.failed.pop(target, None)
         yield self._event("started", job)
+
+    def _name(self, files: object) -> str:
+        """Return the first of some files relative to the folder; an empty text if there is none."""
+        if not isinstance(files, list) or not files:
+            return ""
+        # Without a shared folder Snakemake names files as it would send them.
+        file = Path(str(files[0]).removesuffix(_SENT))
+        return str(file.relative_to(self.folder) if file.is_relative_to(self.folder) else file)
 
     def _end(self, job: _Job, kind: str) -> Event:
         if kind == "job_finished":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -39,6 +40,13 @@ class Profile:
     def executor(self) -> str:
         """The executor, such as ``local`` or ``slurm``."""
         return str(self.settings.get("executor", LOCAL))
+
+    @property
+    def python(self) -> str:
+        """The interpreter of jobs: this one, or ``python=...`` under ``config`` in the file, as in a container."""
+        given = self.settings.get("config") or {}
+        pairs = given if isinstance(given, dict) else dict(str(one).split("=", 1) for one in given if "=" in str(one))
+        return str(pairs.get("python", sys.executable))
 
 
 def find_profile(name: str | Path | None) -> Profile:

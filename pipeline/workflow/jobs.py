@@ -16,7 +16,7 @@ _BEFORE = "from pipeline.workflow.jobs import hold_job; hold_job(sys.argv.pop(1)
 _MESSAGE = "error: {lock}: found this job at work already; expected one at a time. What to do: wait for its end.\n"
 
 
-def job_command(python: str = sys.executable) -> str:
+def job_command(python: str) -> str:
     """Return the start of a job's command for a shell; a file to lock, a verb and its words come after it.
 
     Args:

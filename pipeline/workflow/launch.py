@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..process import end_on_signals
+from ..process import HEAR_INTERRUPTS, end_on_signals
 from .events import Journal, OnEvent
 
 __all__ = ["launch"]
 
 # Not `-m snakemake`, so that the logger plugin is found without an environment variable, which jobs would inherit.
-_START = "import sys; sys.path.append({plugins!r}); from snakemake.cli import main; main()"
+_START = HEAR_INTERRUPTS + "import sys; sys.path.append({plugins!r}); from snakemake.cli import main; main()"
 _PLUGINS = Path(__file__).with_name("plugins")
 
 
@@ -42,7 +42,7 @@ def launch(
     start = _START.format(plugins=str(_PLUGINS))
     command = [sys.executable, "-P", "-c", start, *words, "--logger", "lightskip"]
     command += ["--logger-lightskip-descriptor", str(writer)]
-    journal = Journal()
+    journal = Journal(folder.absolute())
     with end_on_signals(), log.open("wb") as output, os.fdopen(reader, encoding="utf-8") as lines:
         process = subprocess.Popen(
             command,

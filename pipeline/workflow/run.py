@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +12,15 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..files import whole_file, write_text
-from ..locks import hold_lock
 from .events import Event, OnEvent
 from .find_profile import LOCAL, Profile, find_profile
-from .jobs import find_running, job_command
+from .jobs import job_command
 from .launch import launch
+from .lock import JOBS, STATE, lock_workflow
+from .slurm import slurm_words
 
-__all__ = ["Failure", "Outcome", "run_workflow"]
+__all__ = ["Failure", "Outcome", "Start", "check_start", "run_workflow"]
 
-_STATE = ".workflow"
-_MAX_NAMED = 5
 _MAX_LINES = 3
 # Lines of Snakemake that come with every failure and say nothing about its reason.
 _EMPTY_WORDS = ("Complete log", "Elapsed time", "WorkflowError:", "At least one job did not", "Exiting because")
@@ -62,6 +59,24 @@ class Outcome:
         return int(bool(self.missing))
 
 
+@dataclass(frozen=True)
+class Start:
+    """How jobs are started.
+
+    Attributes:
+        profile: the profile.
+        jobs: jobs at the same time, at most.
+    """
+
+    profile: Profile
+    jobs: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether jobs run on this machine."""
+        return self.profile.executor == LOCAL
+
+
 def _ignore(_: Event) -> None:
     """Do nothing with an event."""
 
@@ -79,6 +94,7 @@ def run_workflow(
     words: Sequence[str] = (),
     on_event: OnEvent = _ignore,
     verb: str = "lightskip",
+    locks: Sequence[int] | None = None,
 ) -> Outcome:
     """Make files with the jobs of a Snakefile; see the room's first lines for what a Snakefile finds.
 
@@ -97,34 +113,79 @@ def run_workflow(
         words: further words of Snakemake's command line.
         on_event: called with each event.
         verb: the command's name in messages.
+        locks: those of `lock_workflow`, if the caller holds it already.
 
     Raises:
         InputError: Snakemake or what the profile needs is missing, the profile or the number of jobs cannot be used,
             another start or a job of an earlier one is at work in the folder, or Snakemake refused to run.
         KeyboardInterrupt: interrupted; jobs that were running have ended, and a second start continues.
     """
-    require_snakemake(verb)
+    start = check_start(jobs, profile, verb=verb)
+    if locks is None:
+        with lock_workflow(folder, verb=verb) as held:
+            return run_workflow(
+                snakefile,
+                folder=folder,
+                targets=targets,
+                config=config,
+                jobs=jobs,
+                threads=threads,
+                profile=profile,
+                retries=retries,
+                words=words,
+                on_event=on_event,
+                verb=verb,
+                locks=held,
+            )
+    state = folder.absolute() / STATE
+    with whole_file(state / "Snakefile") as copy:
+        copy.write_bytes(snakefile.read_bytes())
+    content = {
+        "job": job_command(start.profile.python),
+        **(config or {}),
+        "targets": list(targets),
+        "locks": str(state / JOBS),
+    }
+    write_text(state / "config.json", json.dumps(content, indent=1) + "\n")
+    command = [*_words(start, folder.absolute(), threads, retries), *slurm_words(start.profile), *words]
+    log = state / "snakemake.log"
+    status, journal = launch(command, folder=folder, log=log, locks=locks, on_event=on_event)
+    missing = [target for target in targets if not (folder / target).exists()]
+    if missing and status != 0 and not journal.failed:
+        raise _refusal(log, status, start.profile, verb)
+    failed = tuple(Failure(target, log) for target, log in journal.failed.items())
+    return Outcome(tuple(journal.done), failed, tuple(missing))
+
+
+def check_start(jobs: int | None, profile: str | Path | None, *, verb: str) -> Start:
+    """Return how jobs are started, after a check of all that needs no work.
+
+    Args:
+        jobs: see `run_workflow`.
+        profile: see `find_profile`.
+        verb: the command's name in messages.
+
+    Raises:
+        InputError: Snakemake or what the profile needs is missing, or the profile or the number of jobs cannot be used.
+    """
+    _require_snakemake(verb)
     if jobs is not None and jobs < 1:
         raise InputError(
             "-j", found=f"{jobs}", expected="a number of jobs from 1 on", remedy="correct it, such as -j 2"
         )
     found = find_profile(profile)
-    state = folder / _STATE
-    with _lock(folder, state, verb) as locks:
-        with whole_file(state / "Snakefile") as copy:
-            copy.write_bytes(snakefile.read_bytes())
-        content = {"job": job_command(), **(config or {}), "targets": list(targets), "locks": f"{_STATE}/jobs"}
-        write_text(state / "config.json", json.dumps(content, indent=1) + "\n")
-        command = [*_words(found, jobs, threads, retries), *words]
-        status, journal = launch(command, folder=folder, log=state / "snakemake.log", locks=locks, on_event=on_event)
-    missing = [target for target in targets if not (folder / target).exists()]
-    if missing and status != 0 and not journal.failed:
-        raise _refusal(state / "snakemake.log", status, found, verb)
-    failed = tuple(Failure(target, log) for target, log in journal.failed.items())
-    return Outcome(tuple(journal.done), failed, tuple(missing))
+    wanted = jobs or found.settings.get("jobs") or 1
+    if not isinstance(wanted, int) or wanted < 1:
+        raise InputError(
+            found.file or "-j",
+            found=f"jobs: {wanted}",
+            expected="a number of jobs from 1 on",
+            remedy="correct it, or name a number with -j",
+        )
+    return Start(found, wanted)
 
 
-def require_snakemake(verb: str) -> None:
+def _require_snakemake(verb: str) -> None:
     """Raise InputError if Snakemake is not installed, or this is Windows."""
     if sys.platform == "win32":
         raise InputError(
@@ -142,57 +203,17 @@ def require_snakemake(verb: str) -> None:
         )
 
 
-def _words(profile: Profile, jobs: int | None, threads: int, retries: int) -> list[str]:
-    words = ["--snakefile", f"{_STATE}/Snakefile", "--configfile", f"{_STATE}/config.json"]
+def _words(start: Start, folder: Path, threads: int, retries: int) -> list[str]:
+    words = ["--snakefile", f"{STATE}/Snakefile", "--configfile", f"{STATE}/config.json"]
     # Not those of the environment or next to the Snakefile.
-    words += ["--profile", str(profile.file or "none"), "--workflow-profile", "none"]
+    words += ["--profile", str(start.profile.file or "none"), "--workflow-profile", "none"]
     words += ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--retries", str(retries)]
+    if start.profile.settings.get("default-storage-provider") == "fs":
+        # Files of jobs belong into the workflow's folder.
+        words += ["--default-storage-prefix", str(folder)]
     # The lock is LightSkip's: one of Snakemake stays behind after a kill.
     words += ["--nolock", "--scheduler", "greedy", "--nocolor"]
-    wanted = jobs or profile.settings.get("jobs")
-    if profile.executor == LOCAL:
-        own = jobs is None and "cores" in profile.settings
-        return words if own else [*words, "--cores", str((int(wanted or 1)) * threads)]
-    return [*words, "--jobs", str(wanted or 1)]
-
-
-@contextmanager
-def _lock(folder: Path, state: Path, verb: str) -> Iterator[tuple[int, ...]]:
-    """Let only one start work in a folder.
-
-    Raises:
-        InputError: another one works there, or jobs of an earlier one; or the folder cannot be written to.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            (state / "jobs").mkdir(parents=True, exist_ok=True)
-            locks = stack.enter_context(hold_lock(state / "lock"))
-        except BlockingIOError as error:
-            raise InputError(
-                folder,
-                found=f"another {verb} at work in it, or the Snakemake of one that was killed",
-                expected="one at a time",
-                remedy="wait for its end, or end it first",
-            ) from error
-        except OSError as error:
-            raise InputError(
-                folder,
-                found=f"a folder that cannot be written to ({str(error.strerror).lower()})",
-                expected="a folder for the results",
-                remedy="name another one: -o OUT",
-            ) from error
-        running = find_running(state / "jobs")
-        if running:
-            named = ", ".join(running[:_MAX_NAMED]) + f" and {len(running) - _MAX_NAMED} more" * (
-                len(running) > _MAX_NAMED
-            )
-            raise InputError(
-                folder,
-                found=f"jobs of an earlier start, which was killed, still at work: {named}",
-                expected="one start at a time",
-                remedy="wait for their end, or end them first",
-            )
-        yield locks
+    return [*words, *(["--cores", str(start.jobs * threads)] if start.is_local else ["--jobs", str(start.jobs)])]
 
 
 def _refusal(log: Path, status: int, profile: Profile, verb: str) -> InputError:

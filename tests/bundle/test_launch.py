@@ -111,6 +111,18 @@ def test_a_skip_can_be_a_file_of_the_recipes(words: str, expected: dict[str, obj
     assert parse_values(launched(words).settings) == expected
 
 
+@pytest.mark.usefixtures("bundle")
+def test_a_loss_can_be_a_name() -> None:
+    launch = launched("--loss cross_entropy --epochs 2")
+    component = {"_target_": "DiceCELoss", "softmax": True, "to_onehot_y": True, "lambda_dice": 0.0}
+    assert parse_values(launch.settings) == {"loss#loss": component, "epochs": 2}
+    # MONAI's own command says what the name stands for.
+    assert f'--loss#loss "{component}" --epochs 2' in launch.command
+    assert "--loss dise: found no loss of this name" in refusal("--loss dise")
+    # An evaluation needs no loss.
+    assert "loss" not in launch.outcome()
+
+
 @pytest.mark.parametrize(
     ("words", "named", "told"),
     [

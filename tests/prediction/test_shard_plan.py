@@ -101,7 +101,7 @@ def test_a_shard_is_unfinished_without_its_own_whole_report(tmp_path: Path) -> N
     ("names", "options", "found"),
     [
         ((), {"count": 3}, r"2 shards \(now 3\)"),
-        (("a", "c"), {}, r"2 scans \(now 2, or others\)"),
+        (("a", "c"), {}, r"2 scans \(now 2; new: c; missing: b\)"),
         ((), {"wanted": Wanted(preview=True)}, r"preview False \(now True\)"),
         ((), {"runtime": "openvino"}, r"runtime auto \(now openvino\)"),
     ],

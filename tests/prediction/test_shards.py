@@ -368,7 +368,7 @@ def test_other_scans_are_refused(start: Start, scans: Path, tmp_path: Path) -> N
     save(more / "0.nii.gz", 9)
     status, _, said = start("--shard", "2/2", inputs=more)
     assert status == 2
-    assert "5 scans (now 6, or others)" in said
+    assert "5 scans (now 6; new: 0)" in said
 
 
 def test_overwriting_replaces_the_division(start: Start, alone: Path, tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def test_windows_are_counted_for_what_is_left(make: Make, files: BundleFiles) ->
     work = Work(scans(10), done, headers)
     assert module._count_windows(files, work, make(0, 1)) == 18
     assert module._count_windows(files, work, make(1, 3)) == 6
+    # One of three shards decides for all.
+    names = tuple(str(number) for number in range(30))
+    assert module._count_windows(files, Work(scans(10), done, headers, names), make(0, 1)) == 54
     assert module._count_windows(files, Work(scans(1), done, ()), make(0, 1)) == 0
     # Unknown numbers: of series, of a config that has to be evaluated, of a grid that has to be.
     assert module._count_windows(files, Work(scans(10), done, ()), make(0, 1)) is None

@@ -60,7 +60,7 @@ def test_a_run_is_trained_and_measured_once(tmp_path, runs, work):
     assert work.measured == [PARTS]
     assert do_run(runs[0], tmp_path, Measure()) == file
     assert work.trained == [runs[0].id]
-    assert (tmp_path / "trainings" / ".gitignore").read_text() == "*\n"
+    assert "/trainings/" in (tmp_path / ".gitignore").read_text().splitlines()
 
 
 def test_only_the_missing_part_is_measured_later(tmp_path, runs, work):

@@ -20,7 +20,12 @@ Build = Callable[..., Path]
 # Where a wheel has the folders of a checkout.
 PLACES = {"pipeline": "pipeline", **{name: f"pipeline/{name}" for name in ("configs", "bundles", "data_manifests")}}
 INSIDE = {"nnunetv2"}  # a program that LightSkip's networks run inside, in its own environment
-COMES_WITH = {"markupsafe": "jinja2", "pydantic_core": "pydantic", "mlflow": "mlflow-skinny"}
+COMES_WITH = {
+    "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
+    "mlflow": "mlflow-skinny",
+    "snakemake_interface_logger_plugins": "snakemake",
+}
 # `make viewer` fetches the 3D viewer of pages, which git ignores and the wheel has if it is there.
 FETCHED = "pipeline/report/html/vendor/"
 MAX_MEGABYTES = 10

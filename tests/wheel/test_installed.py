@@ -79,6 +79,15 @@ def test_a_shipped_bundle_segments_a_scan_by_its_name(lightskip: Callable[..., s
     assert set(np.unique(found.dataobj)) <= {0, 1, 2}
 
 
+def test_jobs_start_without_the_command_on_the_path(run: Run, sample: Path) -> None:
+    pytest.importorskip("snakemake", reason="Snakemake is not installed: pip install 'lightskip[study]'")
+    words = ("cohort", "hippocampus_mri", "data/imagesTs", "-o", "cohort", "--threads", "1")
+    done = run("python", "-P", "-m", "pipeline", *words, cwd=sample)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 segmented" in done.stdout
+    assert (sample / "cohort" / "scan_000_seg.nii.gz").is_file()
+
+
 def test_python_takes_the_name_too(run: Run, sample: Path) -> None:
     code = (
         "import pipeline; found = pipeline.predict('hippocampus_mri', 'data/imagesTs/scan_000.nii.gz', "

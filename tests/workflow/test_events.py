@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from pipeline.workflow.events import Journal
 
@@ -8,7 +9,7 @@ def lines(*contents: dict[str, object]) -> list[str]:
 
 
 def test_jobs_are_counted_and_a_job_that_succeeds_at_last_has_not_failed() -> None:
-    journal = Journal()
+    journal = Journal(Path("/out"))
     begin = {"event": "job_info", "jobid": 2, "rule_name": "run", "output": ["runs/b.json"], "log": ["logs/b.log"]}
     events = list(
         journal.read(
@@ -34,7 +35,14 @@ def test_jobs_are_counted_and_a_job_that_succeeds_at_last_has_not_failed() -> No
 
 
 def test_a_job_whose_last_attempt_failed_has_failed() -> None:
-    journal = Journal()
+    journal = Journal(Path("/out"))
     begin = {"event": "job_info", "jobid": 1, "rule_name": "run", "output": ["a"], "log": []}
     list(journal.read(lines(begin, {"event": "job_error", "jobid": 1})))
     assert (journal.done, journal.failed) == ([], {"a": ""})
+
+
+def test_files_that_are_sent_to_another_machine_have_the_same_names() -> None:
+    journal = Journal(Path("/out"))
+    sent = {"output": ["/out/runs/b.json (send to storage)"], "log": ["/out/logs/b.log (send to storage)"]}
+    [event] = journal.read(lines({"event": "job_info", "jobid": 1, "rule_name": "run", **sent}))
+    assert (event.target, event.log) == ("runs/b.json", "logs/b.log")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -21,13 +21,13 @@ from pipeline.workflow.run import Failure, run_workflow
 from .conftest import SNAKEFILE, Start
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Runs the small workflow in a process of its own: the commands of its jobs, then "go on" or "stop" at its end.
+# Runs the small workflow in a process of its own. A program in the background of a shell ignores SIGINT.
 CHILD = """
 import json, signal, sys
 from pathlib import Path
 from pipeline.workflow.run import run_workflow
-signal.signal(signal.SIGINT, signal.default_int_handler)
-snakefile, folder, commands = sys.argv[1:]
+snakefile, folder, commands, background = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
 commands = json.loads(commands)
 try:
     outcome = run_workflow(Path(snakefile), folder=Path(folder), targets=[f"runs/{name}.txt" for name in commands],
@@ -56,8 +56,10 @@ def is_half_way(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def process_of(folder: Path, commands: dict[str, str]):
-    words = [sys.executable, "-c", CHILD, str(SNAKEFILE), str(folder), json.dumps(commands)]
+def process_of(
+    folder: Path, commands: dict[str, str], *, background: bool = False
+) -> Iterator["subprocess.Popen[bytes]"]:
+    words = [sys.executable, "-c", CHILD, str(SNAKEFILE), str(folder), json.dumps(commands), "yes" * background]
     process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
     try:
         yield process
@@ -97,7 +99,8 @@ def test_no_more_jobs_run_at_the_same_time_than_named(start: Start) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_jobs_and_the_next_start_continues(start: Start, number: int) -> None:
-    with process_of(start.folder, {"a": "true", "waits": WAITS}) as process:
+    commands = {"a": "true", "waits": WAITS}
+    with process_of(start.folder, commands, background=number == signal.SIGTERM) as process:
         wait_until(lambda: is_half_way(start.folder), process)
         process.send_signal(number)
         assert process.wait() == 130

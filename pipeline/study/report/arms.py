@@ -12,8 +12,6 @@ __all__ = ["Arm", "Group", "Run", "describe_budget", "describe_run", "sort_runs"
 Run = Mapping[str, Any]
 """A run, as in its JSON file; of a failed or missing one only ``id`` and ``settings``."""
 
-_KEPT_APART = ("seed", "fold")
-
 
 @dataclass
 class Arm:
@@ -54,7 +52,6 @@ class Group:
         network: label of the network.
         budget: the budget in words.
         arms: the arms by their skip, in the order of the study file.
-        notes: what a reader has to know about the group's runs.
     """
 
     title: str
@@ -62,7 +59,6 @@ class Group:
     network: str
     budget: str
     arms: dict[str, Arm] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> list[Run]:
@@ -99,7 +95,6 @@ def sort_runs(
         for arm in group.arms.values():
             for entries in (arm.done, arm.diverged, arm.failed, arm.missing):
                 entries.sort(key=lambda run: _sort_key(run.get("settings") or {}))
-        group.notes = _note_differences(group)
     return found
 
 
@@ -138,8 +133,11 @@ def _list_labels(study: Mapping[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"bundles": [], "networks": [], "skips": []}
     for entry in study.get("arms") or ():
         found["bundles"].append(str(entry.get("bundle")))
-        for key in ("networks", "skips"):
-            found[key] += [_find_label(one) for one in entry.get(key) or ()]
+        skips = [_find_label(one) for one in entry.get("skips") or ()]
+        for network in entry.get("networks") or ():
+            found["networks"].append(_find_label(network))
+            variant = network.get("variant") if isinstance(network, Mapping) else None
+            found["skips"] += [f"{skip}, {variant}" if variant else skip for skip in skips]
     return found
 
 
@@ -159,27 +157,4 @@ def _place(key: tuple[str, ...], keys: list[tuple[str, ...]], order: Mapping[str
 
 
 def _sort_key(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{settings.get(key)!s:>12}" for key in _KEPT_APART)
-
-
-def _note_differences(group: Group) -> list[str]:
-    """Return what differs between runs and should not: versions within the group, settings within an arm."""
-    notes = []
-    for key, title in (("bundle_version", "versions of the bundle"), ("device", "devices"), ("threads", "threads")):
-        values = list(dict.fromkeys(str(run["settings"][key]) for run in group.done if key in run["settings"]))
-        if len(values) > 1:
-            notes.append(f"The runs have different {title}: {', '.join(values)}.")
-    for arm in group.arms.values():
-        for key in ("config_sha256", "network_arguments", "skip_definition", "sparsity"):
-            texts = {json.dumps(run["settings"].get(key), sort_keys=True, default=str) for run in arm.done}
-            if len(texts) > 1:
-                notes.append(f"The runs of {arm.skip} differ in {key}: they are not trainings of one setting.")
-        pairs = [tuple(run["settings"].get(key) for key in _KEPT_APART) for run in arm.done]
-        twice = sorted({str(seed) for seed, fold in pairs if pairs.count((seed, fold)) > 1})
-        if twice:
-            notes.append(f"{arm.skip} has several runs of seed {', '.join(twice)}: only the last of each counts.")
-    for key, title, what in (("cpu", "processors", "Seconds"), ("torch", "versions of PyTorch", "Numbers")):
-        values = list(dict.fromkeys(str((run.get("machine") or {}).get(key)) for run in group.done))
-        if len(values) > 1:
-            notes.append(f"{what} are of different {title}: {', '.join(values)}.")
-    return notes
+    return tuple(f"{settings.get(key)!s:>12}" for key in ("seed", "fold"))

@@ -34,19 +34,25 @@ def _check(run: Run) -> None:
     if run.get("cases"):
         _check_cases(run["cases"])
     for one in run.get("curve") or ():
-        float(one["epoch"])
-    for key in run.get("cost") or ():
-        if run["cost"][key] is not None:
-            float(run["cost"][key])
+        _check_numbers({"epoch": one["epoch"], "loss": one.get("loss"), "dice": one.get("dice")})
+    for part in ("cost", "membranes"):
+        _check_numbers(run.get(part) or {})
     if run.get("robustness"):
         _check_robustness(run["robustness"])
     if run.get("weight_changes"):
         changes = run["weight_changes"]
         as_array(changes["values"], (len(changes["epochs"]), len(changes["layers"])))
     for one in run.get("probes") or ():
-        int(one["level"]), str(one["probe"])
+        _check_numbers({"level": one["level"], "difference": one.get("difference"), one["probe"]: None})
     for one in run.get("levels") or ():
-        int(one["level"])
+        _check_numbers(one)
+
+
+def _check_numbers(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if value is not None and not isinstance(value, int | float):
+            msg = f"{key} {value!r}: expected a number"
+            raise ValueError(msg)
 
 
 def _check_cases(cases: Mapping[str, Any]) -> None:
@@ -60,6 +66,7 @@ def _check_cases(cases: Mapping[str, Any]) -> None:
 
 
 def _check_robustness(robust: Mapping[str, Any]) -> None:
+    _check_numbers({"dice": robust.get("dice")})
     for one in robust["perturbations"]:
         str(one["name"])
         levels = len(one["levels"])

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .arms import Group, sort_runs
-from .judge import judge_areas, judge_group, note_rise
+from .differences import note_differences
+from .fronts import FRONT
+from .judge import judge_areas, judge_group, note_rise, say_lost
 from .origin import Given
+from .results import GroupResult
 from .robustness import Robustness, evaluate_robustness
-from .statistics import GroupResult, evaluate_group
+from .statistics import evaluate_group
 from .verdict import Verdict, count_verdicts
 
 __all__ = ["Content", "Part", "make_content"]
@@ -20,6 +23,8 @@ READING = (
     "A difference is shown if p, after Holm's correction over the skips of one bundle, network and metric, is at most "
     ".05. p is the largest of three: of the bootstrap over seeds and cases, of the signed-rank test over cases, and of "
     "the t-test over seeds, because the bootstrap alone finds too much with few seeds.",
+    f"{FRONT} marks a cost on the front: no other skip has both a higher Dice and less of it. It is by the means, "
+    "without a test.",
     "“Could have shown” is the difference that this many seeds and cases show with a probability of .8. No difference "
     "shown does not mean that there is none.",
 )
@@ -36,6 +41,7 @@ class Part:
         robust: the robustness; None if it was not measured.
         verdicts: the verdict on each skip by Dice.
         area_verdicts: the verdict on each skip by the area of robustness.
+        warning: trainings of the baseline that are not in the numbers; empty if all are.
         notes: what a reader has to know about the numbers.
     """
 
@@ -44,6 +50,7 @@ class Part:
     robust: Robustness | None
     verdicts: Sequence[Verdict]
     area_verdicts: Sequence[Verdict]
+    warning: str
     notes: Sequence[str]
 
 
@@ -76,7 +83,11 @@ def make_content(given: Given) -> Content:
         verdicts = judge_group(group, result, given.baseline)
         areas = judge_areas(group, robust, given.baseline)
         rise = note_rise(group)
-        parts.append(Part(group, result, robust, verdicts, areas, [*group.notes, *([rise] if rise else [])]))
+        base = group.arms.get(given.baseline)
+        lost = say_lost(base) if base is not None and verdicts else ""
+        warning = f"{given.baseline}, which the others are compared with: {lost}." if lost else ""
+        notes = [*note_differences(group), *([rise] if rise else [])]
+        parts.append(Part(group, result, robust, verdicts, areas, warning, notes))
     everything = [one for part in parts for one in part.verdicts]
     everything += [one for part in parts for one in part.area_verdicts]
     return Content(given, parts, count_verdicts(everything, given.baseline))

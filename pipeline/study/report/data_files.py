@@ -14,8 +14,8 @@ from .arms import Run
 from .content import Content, Part
 from .costs import COSTS, average_costs
 from .origin import list_lost, list_origins, measure_dice
+from .results import OVERALL, Contrast, Estimate
 from .robustness import AREA
-from .statistics import OVERALL, Contrast, Estimate
 from .values import METRICS, as_array, mean_known
 
 __all__ = ["format_arms", "format_json", "format_runs"]
@@ -25,13 +25,26 @@ _SETTINGS = ("bundle", "network", "skip", "fold", "seed")
 
 
 def format_arms(content: Content) -> str:
-    """Return ``study.csv``: a row per arm, with means, intervals, costs and the comparison with the baseline."""
+    """Return ``study.csv``: a row per arm.
+
+    Columns: ``bundle``, ``network``, ``skip``, ``budget``, ``group``, ``baseline``; the number of runs in each state,
+    ``seeds`` and ``cases``; for each of ``dice``, ``hd95_mm``, ``nsd`` (mean of labels), these with ``_LABEL``, and
+    ``robustness_area`` (all, and with ``_PERTURBATION``): the mean, the ends of its interval (``_low``, ``_high``) and
+    the deviation over seeds (``_sd_seeds``); ``dice_sd_cases``; the costs by their keys in a run, means over trainings;
+    ``dice_difference`` to the baseline with ``_low`` and ``_high``, ``dice_p``, ``dice_p_holm``, ``dice_detectable``;
+    ``verdict``. A cell is empty where a number does not exist.
+    """
     rows = [row for part in content.parts for row in _list_arms(part, content.given.baseline)]
     return _format_rows(rows, (*_KEY, "budget", "group", "baseline"))
 
 
 def format_runs(content: Content) -> str:
-    """Return ``study_runs.csv``: a row per run, also of those without numbers."""
+    """Return ``study_runs.csv``: a row per run, also of those without numbers.
+
+    Columns: ``id``, ``state`` (done, diverged, failed, not run), ``reason``, settings, ``cases``, ``dice`` (mean of
+    labels), each metric by label, ``robustness_area``, membranes, costs, machine, and ``taken_from``: the study whose
+    run it is.
+    """
     given = content.given
     rows = [_describe_run(run, str(run.get("state", "done"))) for run in given.runs]
     rows += [_describe_run(run, "failed") for run in given.failed]
@@ -60,7 +73,7 @@ def format_json(content: Content) -> str:
         "verdicts": [vars(one) for one in content.verdicts],
         "arms": [row for part in content.parts for row in _list_arms(part, given.baseline)],
         "comparisons": [row for part in content.parts for row in _list_contrasts(part)],
-        "notes": {part.group.title: list(part.notes) for part in content.parts if part.notes},
+        "notes": {part.group.title: [*([part.warning] if part.warning else []), *part.notes] for part in content.parts},
         "runs": {state: [str(run.get("id", "?")) for run in runs] for state, runs in states.items()},
         "failed": [
             {"id": run.get("id"), "settings": run.get("settings"), "reason": run.get("reason")} for run in given.failed

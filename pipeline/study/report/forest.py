@@ -9,8 +9,8 @@ import numpy as np
 
 from ...report.report_axis import make_axis
 from .numbers import NOTHING, format_interval, format_shown, format_signed, shorten_p
+from .results import OVERALL, Contrast
 from .robustness import AREA
-from .statistics import OVERALL, Contrast
 
 __all__ = ["FOREST_HEADS", "Forest", "ForestRow", "describe_contrast", "make_forest"]
 

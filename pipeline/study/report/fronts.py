@@ -6,27 +6,29 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .statistics import OVERALL, GroupResult
+from .results import OVERALL, GroupResult
 
-__all__ = ["AXES", "CostAxis", "find_fronts", "list_known"]
+__all__ = ["AXES", "FRONT", "CostAxis", "find_fronts", "list_known"]
 
 
 @dataclass(frozen=True)
 class CostAxis:
-    """A cost to set against Dice: its key in a run, its title, its word in a table."""
+    """A cost to set against Dice: its key in a run, and its title."""
 
     name: str
     title: str
-    short: str
 
 
 AXES = (
-    CostAxis("skip_bytes_kept", "Memory that the skips keep", "memory"),
-    CostAxis("step_seconds", "Time of a training step", "time"),
-    CostAxis("skip_bytes_handed", "Bytes that the skips hand over", "bytes"),
-    CostAxis("parameters", "Parameters", "parameters"),
+    CostAxis("skip_bytes_kept", "Memory that the skips keep"),
+    CostAxis("step_seconds", "Time of a training step"),
+    CostAxis("skip_bytes_handed", "Bytes that the skips hand over"),
+    CostAxis("parameters", "Parameters"),
 )
 """The costs that Dice is set against."""
+
+FRONT = "◆"
+"""The mark of a skip on a front."""
 
 
 def find_fronts(result: GroupResult, costs: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:

@@ -7,9 +7,9 @@ import math
 from ...report.text import count_of
 from .arms import Arm, Group
 from .numbers import format_signed
+from .results import OVERALL, Contrast, GroupResult
 from .rise import find_rise
 from .robustness import Robustness
-from .statistics import OVERALL, Contrast, GroupResult
 from .verdict import Verdict, judge_comparison
 
 __all__ = ["judge_areas", "judge_group", "note_rise", "say_lost"]
@@ -47,8 +47,8 @@ def _judge(group: Group, arm: Arm, contrast: Contrast, baseline: str, measure: s
     kind, text = judge_comparison(contrast.comparison, baseline, rise=max(rises, default=None))
     if contrast.cases < every:
         text += f"; on the {contrast.cases} of {every} cases that all trainings measured"
-    lost = (say_lost(arm), f"{baseline}: {words}" if (words := say_lost(base)) else "")
-    text += "".join(f"; {words}" for words in lost if words)
+    lost = say_lost(arm)
+    text += f"; {lost}" if lost else ""
     return Verdict(group.title, arm.skip, measure, kind, text, contrast.comparison.difference)
 
 

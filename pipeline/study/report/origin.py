@@ -16,7 +16,7 @@ from .values import as_array, mean_known
 
 __all__ = ["Given", "list_facts", "list_lost", "list_origins", "make_run_table"]
 
-_MACHINE = (("cpu", "Processors"), ("threads", "Threads"), ("precision", "Number format"))
+_MACHINE = (("cpu", "Processors"), ("device", "Devices"), ("threads", "Threads"), ("precision", "Number format"))
 _VERSIONS = (("lightskip", "LightSkip"), ("monai", "MONAI"), ("torch", "PyTorch"))
 
 
@@ -31,7 +31,7 @@ class Given:
         runs: JSON of the runs that ended or diverged.
         failed: runs without a result: ``id``, ``settings`` and ``reason``.
         missing: runs that have not been started: ``id`` and ``settings``.
-        left_over: names of run files that no longer fit the study file.
+        left_over: run files that no longer fit the study file: the name, and what differs.
         reused: name of the study that a run was taken from, by the run's id.
     """
 
@@ -53,6 +53,11 @@ class Given:
     def question(self) -> str:
         """The study's question; empty without one."""
         return str(self.study.get("question") or "")
+
+    @property
+    def about(self) -> str:
+        """More about the question; empty without it."""
+        return str(self.study.get("about") or "")
 
     @property
     def baseline(self) -> str:
@@ -101,7 +106,7 @@ def list_lost(given: Given) -> list[str]:
     lost = [f"{describe_run(run)}: diverged, {run.get('reason') or 'no reason recorded'}" for run in diverged]
     lost += [f"{describe_run(run)}: failed, {run.get('reason') or 'no reason recorded'}" for run in given.failed]
     lost += [f"{describe_run(run)}: not run" for run in given.missing]
-    return [*lost, *(f"{name}: no longer fits the study file, not in the numbers" for name in given.left_over)]
+    return [*lost, *(f"{one}; left over, does not fit the study file" for one in given.left_over)]
 
 
 def make_run_table(given: Given) -> Table:
@@ -133,5 +138,5 @@ def _describe(run: Run, state: str, reused: Mapping[str, str]) -> Row:
 
 
 def _collect(runs: Iterable[Run], key: str) -> list[str]:
-    values = ((run.get("machine") or {}).get(key) for run in runs)
+    values = ((run.get("machine") or {}).get(key, (run.get("settings") or {}).get(key)) for run in runs)
     return list(dict.fromkeys(str(value) for value in values if value is not None))

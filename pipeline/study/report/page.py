@@ -20,9 +20,9 @@ from .lines import clean_lines
 from .measured import make_membrane_table, make_probe_table
 from .origin import list_facts, list_lost, list_origins, make_run_table
 from .pareto import Panel, make_panels
+from .results import OVERALL
 from .robust_tables import make_area_table, make_robust_charts
 from .robustness import AREA
-from .statistics import OVERALL
 from .tables import (
     make_accuracy_table,
     make_cost_table,
@@ -53,6 +53,7 @@ class View:
     anchor: str
     verdicts: Sequence[Verdict]
     area_verdicts: Sequence[Verdict]
+    warning: str
     notes: Sequence[str]
     accuracy: Table
     cost: Table | None
@@ -100,6 +101,7 @@ def write_page_of_study(path: Path, content: Content) -> None:
         page,
         style=read_asset("report_page.css") + read_asset("study_page.css"),
         question=given.question,
+        about=given.about,
         headline=content.headline,
         matrix=make_matrix(content.verdicts),
         views=views,
@@ -126,6 +128,7 @@ def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> Vi
         anchor=f"group-{place}",
         verdicts=part.verdicts,
         area_verdicts=part.area_verdicts,
+        warning=part.warning,
         notes=part.notes,
         accuracy=make_accuracy_table(group, result, baseline, robust),
         cost=make_cost_table(group, result, baseline),

@@ -12,7 +12,7 @@ from .costs import COSTS, average_costs
 from .fronts import AXES, CostAxis, find_fronts, list_known
 from .name_places import NamePlace, place_names
 from .numbers import format_interval, format_value
-from .statistics import OVERALL, GroupResult
+from .results import OVERALL, GroupResult
 from .styles import style_arms
 
 __all__ = ["Panel", "Point", "make_panels"]

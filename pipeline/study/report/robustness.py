@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .arms import Arm, Group
-from .statistics import Contrast, Estimate, compare_family, estimate
+from .results import Contrast, Estimate
+from .statistics import compare_family, estimate
 from .values import ArmValues, Array, Cases, Choice, as_array, collect_cases, mean_known
 
 __all__ = ["AREA", "RobustArm", "Robustness", "evaluate_robustness"]

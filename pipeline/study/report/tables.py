@@ -10,10 +10,10 @@ from ...report.html.parts import Row, Table
 from .arms import Group
 from .costs import COSTS, average_costs
 from .forest import FOREST_HEADS, describe_contrast
-from .fronts import AXES, find_fronts
+from .fronts import FRONT, find_fronts
 from .numbers import NOTHING, format_bytes, format_interval, format_signed, format_value
+from .results import OVERALL, Contrast, Estimate, GroupResult
 from .robustness import AREA, Robustness
-from .statistics import OVERALL, Contrast, Estimate, GroupResult
 from .styles import style_arms
 from .values import METRICS
 from .verdict import KINDS, Verdict
@@ -95,7 +95,7 @@ def make_label_table(group: Group, result: GroupResult, baseline: str) -> Table 
 
 
 def make_cost_table(group: Group, result: GroupResult, baseline: str) -> Table | None:
-    """Return a row per arm: what a training and its network cost; None if nothing was measured."""
+    """Return a row per arm: its costs, with a mark if it is on the front; None if nothing was measured."""
     costs = {skip: average_costs(arm) for skip, arm in group.arms.items()}
     shown = [cost for cost in COSTS if any(cost.name in one for one in costs.values())]
     if not shown:
@@ -104,10 +104,12 @@ def make_cost_table(group: Group, result: GroupResult, baseline: str) -> Table |
     styles = style_arms(group, baseline)
     rows = []
     for skip, own in costs.items():
-        cells = [cost.write(own.get(cost.name)) for cost in shown]
-        on = [axis.short for axis in AXES if skip in fronts.get(axis.name, ())]
-        rows.append(Row(skip, [*cells, ", ".join(on) or NOTHING], _note(skip, baseline), styles[skip]))
-    return Table(f"Cost: {group.title}", ["skip", *(cost.title for cost in shown), "on the front by"], rows)
+        cells = [
+            cost.write(own.get(cost.name)) + (f" {FRONT}" if skip in fronts.get(cost.name, ()) else "")
+            for cost in shown
+        ]
+        rows.append(Row(skip, cells, _note(skip, baseline), styles[skip]))
+    return Table(f"Cost: {group.title}", ["skip", *(cost.title for cost in shown)], rows)
 
 
 def make_contrast_table(group: Group, contrasts: Sequence[Contrast], title: str, unit: str = "") -> Table | None:

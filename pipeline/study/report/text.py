@@ -12,9 +12,9 @@ from .lines import clean_lines
 from .markdown import escape, fence, write_list, write_table
 from .measured import make_membrane_table, make_probe_table
 from .origin import list_facts, list_lost, list_origins, make_run_table
+from .results import OVERALL
 from .robust_tables import make_area_table
 from .robustness import AREA
-from .statistics import OVERALL
 from .tables import (
     make_accuracy_table,
     make_contrast_table,
@@ -37,6 +37,7 @@ def _write(content: Content) -> Iterator[str]:
     given = content.given
     yield f"# Study {escape(given.name)}"
     yield escape(given.question)
+    yield escape(given.about)
     yield f"**{escape(content.headline)}**"
     yield escape(" · ".join(list_facts(given, [part.group for part in content.parts])))
     matrix = make_matrix(content.verdicts)
@@ -59,6 +60,7 @@ def _write(content: Content) -> Iterator[str]:
 
 def _write_part(part: Part, baseline: str) -> Iterator[str]:
     group, result, robust = part.group, part.result, part.robust
+    yield escape(part.warning)
     yield _list_verdicts(part.verdicts)
     if part.area_verdicts:
         yield "Robustness, the area under Dice by level of perturbation:"

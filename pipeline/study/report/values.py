@@ -43,11 +43,11 @@ class Cases:
     subjects: tuple[str, ...]
     _draws: dict[bytes, SubjectDraws] = field(default_factory=dict)
 
-    def draw(self, chosen: NDArray[np.bool_], resamples: int = RESAMPLES) -> SubjectDraws:
+    def draw(self, chosen: NDArray[np.bool_]) -> SubjectDraws:
         """Return draws of the chosen cases' subjects; the same choice has the same draws."""
         key = chosen.tobytes()
         if key not in self._draws:
-            self._draws[key] = draw_subjects(self.choose_subjects(chosen), resamples=resamples)
+            self._draws[key] = draw_subjects(self.choose_subjects(chosen), resamples=RESAMPLES)
         return self._draws[key]
 
     def choose_subjects(self, chosen: NDArray[np.bool_]) -> list[str]:

@@ -44,7 +44,8 @@ def write_study_report(
         runs: the JSON of every run that ended, and of every run that diverged (``state``).
         failed: runs without a result: ``id``, ``settings`` and ``reason``.
         missing: runs that have not been started, or have not ended: ``id`` and ``settings``.
-        left_over: names of run files that no longer fit the study file. They are listed and not counted.
+        left_over: run files that no longer fit the study file: the name, and what differs. They are listed and not
+            counted.
         reused: name of the study that a run was taken from, by the run's id.
 
     Returns:

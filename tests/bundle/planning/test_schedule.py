@@ -49,6 +49,7 @@ def test_by_hand(make_report: Make, steady: Callable[..., Resources]) -> None:
     assert [values[key] for key in open_keys] == [None] * 4
     assert values["minutes"] == 45
     assert values["samples_per_case"] == 1
+    assert values["loss"] == "dice_ce"
     assert values["learning_rate"] == 5e-3
     assert values["threads"] == torch.get_num_threads()
     reason = schedule["epochs"].reason

@@ -40,8 +40,8 @@ def make_run(
         "reason": "",
         "machine": {
             "cpu": "AMD EPYC",
+            "device": "cpu",
             "threads": 1,
-            "precision": "float32",
             "torch": "2.13.0",
             "monai": "1.6.0",
             "lightskip": "0.1.0",
@@ -81,10 +81,10 @@ def make_run(
 def make_settings(skip, seed, *, bundle="hippocampus_mri", network="vnet", fold=0, epochs=6):
     return {
         "bundle": bundle,
-        "bundle_version": "0.3.0",
-        "config_sha256": "ab" * 32,
+        "plan_sha256": "ab" * 8,
+        "datalist_sha256": "ab" * 8,
         "network": network,
-        "network_arguments": {},
+        "network_spec": {"name": network},
         "skip": skip,
         "skip_definition": [skip, {}],
         "sparsity": 0.0001,
@@ -94,6 +94,7 @@ def make_settings(skip, seed, *, bundle="hippocampus_mri", network="vnet", fold=
         "overrides": {},
         "threads": 1,
         "device": "cpu",
+        "precision": "float32",
     }
 
 

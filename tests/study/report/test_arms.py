@@ -1,4 +1,5 @@
 from pipeline.study.report.arms import describe_budget, describe_run, sort_runs
+from pipeline.study.report.differences import note_differences
 
 from .make_runs import make_diverged, make_lost, make_run, make_study
 
@@ -34,14 +35,23 @@ def test_runs_of_other_budgets_or_overrides_are_other_groups():
 
 def test_what_should_not_differ_is_noted():
     runs = [make_run("concat", seed) for seed in range(3)]
-    runs[1]["settings"]["config_sha256"] = "cd" * 32
+    runs[1]["settings"]["network_spec"]["norm"] = "batch"
+    runs[1]["settings"]["plan_sha256"] = "cd" * 8
     runs[2]["machine"]["cpu"] = "Apple M5"
     [group] = sort_runs(make_study(["concat"]), [*runs, make_run("concat", 0)], [], [])
-    assert group.notes == [
-        "The runs of concat differ in config_sha256: they are not trainings of one setting.",
+    assert note_differences(group) == [
+        "The runs have different plans: abababababababab, cdcdcdcdcdcdcdcd.",
+        "The runs of concat differ in network_spec: they are not trainings of one setting.",
         "concat has several runs of seed 0: only the last of each counts.",
         "Seconds are of different processors: AMD EPYC, Apple M5.",
     ]
+
+
+def test_variants_of_a_network_are_in_the_order_of_the_study_file():
+    study = make_study(["concat", "sat"], networks=["unet", {"name": "unet", "label": "unet", "variant": "scSE"}])
+    labels = ("sat, scSE", "concat, scSE", "sat", "concat")
+    [group] = sort_runs(study, [make_run(skip, network="unet", parts=()) for skip in labels], [], [])
+    assert list(group.arms) == list(labels)[::-1]
 
 
 def test_budgets_and_runs_in_words():

@@ -4,7 +4,8 @@ from statsmodels.stats.multitest import multipletests
 
 from pipeline.evaluation.paired import compare_arms
 from pipeline.study.report.arms import sort_runs
-from pipeline.study.report.statistics import OVERALL, evaluate_group
+from pipeline.study.report.results import OVERALL
+from pipeline.study.report.statistics import evaluate_group
 
 from .make_runs import make_diverged, make_run, make_study
 

@@ -47,7 +47,7 @@ def test_costs_are_means_over_trainings(group):
     )
     assert average_costs(group.arms["at"]) == {}
     table = make_cost_table(group, evaluate_group(group, "concat"), "concat")
-    assert table.rows[2].cells[3] == "0 bytes"
+    assert table.rows[2].cells[3] == "0 bytes ◆"
     assert set(table.rows[3].cells) == {"-"}
     assert make_level_table(group, "concat").rows[0].cells[:2] == ["1.00 MiB", "1.00 MiB"]
 

@@ -14,6 +14,12 @@ EVERYTHING = ("curve", "cost", "levels", "weight_changes", "robustness", "probes
 EVIL = "<script>alert(1)</script> | `x` {{ 7 * 7 }} \x1b[31m"
 
 
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Intervals of fewer draws, because these tests are about the files."""
+    monkeypatch.setattr("pipeline.study.report.values.RESAMPLES", 500)
+
+
 def write(folder, runs=(), *, study=None, text="name: sat\n", **options):
     """The report's files by name, after checking that they are whole."""
     found = write_study_report(
@@ -60,7 +66,7 @@ def test_everything_is_in_the_files(tmp_path):
             "the loss became infinite in epoch 3",
             "the process ended with 137",
             "old",
-            "no longer fits the study file",
+            "left over, does not fit the study file",
         ):
             assert words in texts[name]
         assert "6 of 9 trainings ended, 1 diverged, 1 failed, 1 not run" in texts[name]
@@ -168,6 +174,12 @@ def test_a_diverged_run_that_has_numbers_does_not_count(tmp_path):
     assert "of 2 trainings 1 diverged" in texts["study.md"]
 
 
+def test_lost_trainings_of_the_baseline_are_said_once(tmp_path):
+    texts = write(tmp_path, make_runs(("concat", "sat", "none")), failed=[make_lost("concat", 2)])
+    words = "concat, which the others are compared with: of 3 trainings 1 failed."
+    assert texts["study.md"].count(words) == texts["study.html"].count(words) == 1
+
+
 def test_names_are_never_markup(tmp_path):
     skips = ("concat", EVIL)
     study = {**make_study(skips), "name": EVIL, "question": EVIL}
@@ -192,6 +204,7 @@ def test_a_study_file_may_lack_everything(tmp_path):
         ("robustness", {"cases": ["a"]}, "no 'perturbations'"),
         ("weight_changes", {"layers": ["a"], "epochs": [1, 2], "values": [[1.0]]}, "shape"),
         ("curve", [{"dice": 0.5}], "no 'epoch'"),
+        ("cost", {"step_seconds": "fast"}, "step_seconds 'fast': expected a number"),
     ],
 )
 def test_a_broken_run_is_named_and_nothing_is_written(tmp_path, part, value, words):
