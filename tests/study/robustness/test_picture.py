@@ -1,9 +1,6 @@
 """The picture has a panel for each perturbation and level, and the scan's own greys in the first column."""
 
 import io
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +10,6 @@ from pipeline.data.errors import InputError
 from pipeline.study.robustness import draw_perturbations
 
 from ...probe.conftest import make_scan
-
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "perturbations.py"
 
 
 @pytest.mark.parametrize("size", [(12, 22, 11), (22, 11)])
@@ -42,21 +37,3 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
     assert pictures[0] == pictures[1] != pictures[2]
     with pytest.raises(InputError, match="did you mean"):
         draw_perturbations(scan, [1, 1], perturbations=["nois"])
-
-
-@pytest.mark.slow
-def test_the_script_draws_a_picture_and_refuses_a_missing_scan(tmp_path: Path) -> None:
-    output = tmp_path / "new" / "picture.png"
-    picture = tmp_path / "scan.png"
-    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(picture)
-
-    def run(*words: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, str(SCRIPT), *map(str, words), "-o", str(output)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    missing = run(tmp_path / "none.png")
-    assert (missing.returncode, output.exists()) == (2, False)
-    assert "error: " in missing.stdout + missing.stderr
-    done = run(picture)
-    assert done.returncode == 0, done.stderr
-    assert Image.open(io.BytesIO(output.read_bytes())).size[0] == 190 + 6 * (132 + 6)
