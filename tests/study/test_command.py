@@ -64,15 +64,22 @@ def start(monkeypatch: pytest.MonkeyPatch, runs: Any, write: Callable[..., Path]
 def test_all_runs_then_the_report_and_nothing_the_second_time(start, runs, tmp_path):
     status, text, workflow = start(jobs=2)
     assert status == 0
-    [call] = workflow.calls
-    assert call["targets"] == [f"runs/{run.id}.json" for run in runs]
-    assert call["jobs"] == 2
-    words = call["config"]["words"][runs[0].id]
+    # Seed by seed, in the order of the file.
+    assert [call["targets"] for call in workflow.calls] == [
+        [f"runs/{run.id}.json" for run in runs if run.seed == seed] for seed in (0, 1)
+    ]
+    assert workflow.calls[0]["jobs"] == 2
+    words = workflow.calls[0]["config"]["words"][runs[0].id]
     assert words[0] == "study"
     assert words[-2:] == ["--run", runs[0].id]
     assert str(tmp_path / "out" / "study.html") in text
     assert start()[0] == 0
-    assert len(workflow.calls) == 1
+    assert len(workflow.calls) == 2
+
+
+def test_a_cluster_gets_all_runs_at_once(start, runs):
+    start(profile="slurm")
+    assert [call["targets"] for call in start.workflow.calls] == [[f"runs/{run.id}.json" for run in runs]]
 
 
 def test_more_seeds_start_only_the_new_runs(start, runs):
@@ -84,7 +91,7 @@ def test_more_seeds_start_only_the_new_runs(start, runs):
 def test_a_part_that_is_wanted_now_is_measured(start, runs, tmp_path):
     save(runs[0], tmp_path / "out")
     start({**STUDY, "measure": {"probes": True}})
-    assert len(start.workflow.calls[0]["targets"]) == 6
+    assert len(start.workflow.calls[0]["targets"] + start.workflow.calls[1]["targets"]) == 6
 
 
 def test_a_run_that_failed_is_named_and_tried_again(start, runs, tmp_path):
@@ -96,7 +103,7 @@ def test_a_run_that_failed_is_named_and_tried_again(start, runs, tmp_path):
     assert runs[1].id in json.dumps(report["failed"])
     start.workflow.fail = set()
     assert start()[0] == 0
-    assert start.workflow.calls[1]["targets"] == [f"runs/{runs[1].id}.json"]
+    assert start.workflow.calls[2]["targets"] == [f"runs/{runs[1].id}.json"]
 
 
 def test_a_run_that_diverged_counts_and_is_named(start, runs):
@@ -104,7 +111,7 @@ def test_a_run_that_diverged_counts_and_is_named(start, runs):
     status, text, _ = start()
     assert (status, f"diverged: {runs[2].id}" in text) == (1, True)
     start()
-    assert len(start.workflow.calls) == 1
+    assert len(start.workflow.calls) == 2
 
 
 def test_hours_above_those_allowed_need_yes(start):
