@@ -161,7 +161,8 @@ def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: 
 def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:
     """Return runs in groups that start one after the other: seed by seed.
 
-    A study that ends early then has whole comparisons with fewer seeds. Snakemake starts the jobs of one group in no fixed order. A cluster gets all at once, since it has room for them.
+    A study that ends early then has whole comparisons with fewer seeds. Snakemake starts the jobs of one group in no
+    fixed order. A cluster gets all at once, since it has room for them.
     """
     if at_once:
         return [list(runs)]
