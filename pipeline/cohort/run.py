@@ -17,7 +17,8 @@ from ..prediction.shard_plan import ShardPlan
 from ..prediction.shards import Shard
 from ..workflow.lock import lock_workflow
 from ..workflow.progress import Progress
-from ..workflow.run import Failure, Outcome, Start, check_start, run_workflow
+from ..workflow.run import Failure, Outcome, run_workflow
+from ..workflow.start import Start, check_start
 from .describe import describe_division, describe_dry_run, describe_failures, find_reason
 from .division import name_shard
 from .prepare import Cohort, find_left, prepare_cohort

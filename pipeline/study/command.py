@@ -160,24 +160,38 @@ def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: 
         words += ["--dataset_dir", f"{name}={Path(folder).absolute()}"]
     names = {str(path.relative_to(output)): name for name, path in targets.items()}
     longest = max((run.arm.budget.minutes or 0) for run in missing)
-    outcome = run_workflow(
-        Path(__file__).with_name("Snakefile"),
-        folder=output,
-        targets=list(names),
-        config={
-            "words": {run.id: [*words, "--run", run.id] for run in missing},
-            "threads": file.study.threads,
-            "mem_mb": _MEMORY_MB,
-            "runtime": max(_LEAST_MINUTES, int(4 * longest)),
-        },
-        jobs=options.jobs,
-        threads=file.study.threads,
-        profile=options.profile,
-        on_event=Progress(say, folder=output, name=lambda target: names.get(target, target)),
-        verb="lightskip study",
-    )
-    for failure in outcome.failed:
-        say(f"failed: {names.get(failure.target, failure.target)}: {_reason(output, names.get(failure.target, ''))}")
+    for group in _order(missing, at_once=options.profile not in (None, "local")):
+        outcome = run_workflow(
+            Path(__file__).with_name("Snakefile"),
+            folder=output,
+            targets=[str(targets[run.id].relative_to(output)) for run in group],
+            config={
+                "words": {run.id: [*words, "--run", run.id] for run in group},
+                "threads": file.study.threads,
+                "mem_mb": _MEMORY_MB,
+                "runtime": max(_LEAST_MINUTES, int(4 * longest)),
+            },
+            jobs=options.jobs,
+            threads=file.study.threads,
+            profile=options.profile,
+            on_event=Progress(say, folder=output, name=lambda target: names.get(target, target)),
+            verb="lightskip study",
+        )
+        for failure in outcome.failed:
+            name = names.get(failure.target, failure.target)
+            say(f"failed: {name}: {_reason(output, name)}")
+
+
+def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:
+    """Return runs in groups that start one after the other: seed by seed.
+
+    A study that ends early then has whole comparisons with fewer seeds. Snakemake starts the jobs of one group in no
+    fixed order. A cluster gets all at once, since it has room for them.
+    """
+    if at_once:
+        return [list(runs)]
+    seeds = list(dict.fromkeys(run.seed for run in runs))
+    return [[run for run in runs if run.seed == seed] for seed in seeds]
 
 
 def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Sequence[Leftover], say: Say) -> int:

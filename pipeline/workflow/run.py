@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
 from ..files import whole_file, write_text
 from .events import Event, OnEvent
-from .find_profile import LOCAL, Profile, find_profile
+from .find_profile import Profile
 from .jobs import job_command
 from .launch import launch
 from .lock import JOBS, STATE, lock_workflow
 from .slurm import slurm_words
+from .start import Start, check_start
 
-__all__ = ["Failure", "Outcome", "Start", "check_start", "run_workflow"]
+__all__ = ["Failure", "Outcome", "run_workflow"]
 
 _MAX_LINES = 3
 # Lines of Snakemake that come with every failure and say nothing about its reason.
@@ -57,24 +56,6 @@ class Outcome:
     def status(self) -> int:
         """0 if all targets are there, otherwise 1."""
         return int(bool(self.missing))
-
-
-@dataclass(frozen=True)
-class Start:
-    """How jobs are started.
-
-    Attributes:
-        profile: the profile.
-        jobs: jobs at the same time, at most.
-    """
-
-    profile: Profile
-    jobs: int
-
-    @property
-    def is_local(self) -> bool:
-        """Whether jobs run on this machine."""
-        return self.profile.executor == LOCAL
 
 
 def _ignore(_: Event) -> None:
@@ -155,52 +136,6 @@ def run_workflow(
         raise _refusal(log, status, start.profile, verb)
     failed = tuple(Failure(target, log) for target, log in journal.failed.items())
     return Outcome(tuple(journal.done), failed, tuple(missing))
-
-
-def check_start(jobs: int | None, profile: str | Path | None, *, verb: str) -> Start:
-    """Return how jobs are started, after a check of all that needs no work.
-
-    Args:
-        jobs: see `run_workflow`.
-        profile: see `find_profile`.
-        verb: the command's name in messages.
-
-    Raises:
-        InputError: Snakemake or what the profile needs is missing, or the profile or the number of jobs cannot be used.
-    """
-    _require_snakemake(verb)
-    if jobs is not None and jobs < 1:
-        raise InputError(
-            "-j", found=f"{jobs}", expected="a number of jobs from 1 on", remedy="correct it, such as -j 2"
-        )
-    found = find_profile(profile)
-    wanted = jobs or found.settings.get("jobs") or 1
-    if not isinstance(wanted, int) or wanted < 1:
-        raise InputError(
-            found.file or "-j",
-            found=f"jobs: {wanted}",
-            expected="a number of jobs from 1 on",
-            remedy="correct it, or name a number with -j",
-        )
-    return Start(found, wanted)
-
-
-def _require_snakemake(verb: str) -> None:
-    """Raise InputError if Snakemake is not installed, or this is Windows."""
-    if sys.platform == "win32":
-        raise InputError(
-            verb,
-            found="Windows",
-            expected="Linux or macOS, whose processes can be ended as a group",
-            remedy="start it in the Windows Subsystem for Linux",
-        )
-    if find_spec("snakemake") is None:
-        raise InputError(
-            verb,
-            found="no package snakemake",
-            expected="the packages that run many jobs",
-            remedy="install them: pip install 'lightskip[study]'",
-        )
 
 
 def _words(start: Start, folder: Path, threads: int, retries: int) -> list[str]:

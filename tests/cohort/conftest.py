@@ -15,7 +15,8 @@ from pipeline.cli import main
 from pipeline.cohort import run
 from pipeline.workflow.events import Event
 from pipeline.workflow.find_profile import Profile
-from pipeline.workflow.run import Failure, Outcome, Start
+from pipeline.workflow.run import Failure, Outcome
+from pipeline.workflow.start import Start
 
 from ..prediction.conftest import tiny_bundle
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.locks import hold_lock
-from pipeline.workflow import run
+from pipeline.workflow import start as module
 from pipeline.workflow.run import Failure, run_workflow
 
 from .conftest import SNAKEFILE, Start
@@ -160,11 +160,11 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeyp
         assert not out.exists()
         return str(caught.value)
 
-    monkeypatch.setattr(run, "find_spec", lambda _: object())
+    monkeypatch.setattr(module, "find_spec", lambda _: object())
     assert "from 1 on" in refused(jobs=0)
     assert "kubernetes, local, slurm" in refused(profile="slrum")
     assert "did you mean slurm?" in refused(profile="slrum")
-    monkeypatch.setattr(run, "find_spec", lambda _: None)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert "pip install 'lightskip[study]'" in refused()
 
 

@@ -1,0 +1,164 @@
+"""The order of a study's work: what runs, what is asked, what is said, and what a second start does."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.data.errors import InputError
+from pipeline.study import command as module
+from pipeline.study.command import StudyOptions, do_one_run, run_study
+from pipeline.study.estimate import Estimate
+from pipeline.study.result import write_result
+from pipeline.workflow.run import Failure, Outcome
+
+from .conftest import STUDY, changed, make_result, save
+
+
+class Workflow:
+    """Writes the results of its targets; some of them fail or diverge."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.fail: set[str] = set()
+        self.diverge: set[str] = set()
+        self.runs: dict[str, Any] = {}
+
+    def __call__(self, snakefile: Path, *, folder: Path, targets: list[str], config: Any, **options: Any) -> Outcome:
+        assert snakefile.is_file()
+        self.calls.append({"targets": targets, "config": config, **options})
+        failed = []
+        for target in targets:
+            name = Path(target).stem
+            if name in self.fail:
+                reason = folder / "trainings" / name / "failure.txt"
+                reason.parent.mkdir(parents=True, exist_ok=True)
+                reason.write_text("found a reason; expected none\n")
+                failed.append(Failure(target, "log"))
+            else:
+                state = "diverged" if name in self.diverge else "done"
+                write_result(folder / target, make_result(self.runs[name], state=state, probes=[]))
+        return Outcome((), tuple(failed), tuple(failure.target for failure in failed))
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, runs: Any, write: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that starts the study, with what it returned, said and ran."""
+    workflow = Workflow()
+    workflow.runs = {run.id: run for run in runs}
+    monkeypatch.setattr(module, "run_workflow", workflow)
+    monkeypatch.setattr(module, "estimate_hours", lambda left, *_, **__: Estimate(0.2 * len(left), "a guess"))
+
+    def run(content: dict[str, Any] = STUDY, **options: Any) -> tuple[int, str, Workflow]:
+        lines: list[str] = []
+        chosen = {"output": tmp_path / "out", "yes": True, **options}
+        status = run_study(StudyOptions(write(content), **chosen), lines.append)
+        return status, "\n".join(lines), workflow
+
+    run.workflow = workflow  # type: ignore[attr-defined]
+    return run
+
+
+def test_all_runs_then_the_report_and_nothing_the_second_time(start, runs, tmp_path):
+    status, text, workflow = start(jobs=2)
+    assert status == 0
+    # Seed by seed, in the order of the file.
+    assert [call["targets"] for call in workflow.calls] == [
+        [f"runs/{run.id}.json" for run in runs if run.seed == seed] for seed in (0, 1)
+    ]
+    assert workflow.calls[0]["jobs"] == 2
+    words = workflow.calls[0]["config"]["words"][runs[0].id]
+    assert words[0] == "study"
+    assert words[-2:] == ["--run", runs[0].id]
+    assert str(tmp_path / "out" / "study.html") in text
+    assert start()[0] == 0
+    assert len(workflow.calls) == 2
+
+
+def test_a_cluster_gets_all_runs_at_once(start, runs):
+    start(profile="slurm")
+    assert [call["targets"] for call in start.workflow.calls] == [[f"runs/{run.id}.json" for run in runs]]
+
+
+def test_more_seeds_start_only_the_new_runs(start, runs):
+    assert start(changed("seeds", to=[0]))[0] == 0
+    start()
+    assert start.workflow.calls[1]["targets"] == [f"runs/{run.id}.json" for run in runs if run.seed == 1]
+
+
+def test_a_part_that_is_wanted_now_is_measured(start, runs, tmp_path):
+    save(runs[0], tmp_path / "out")
+    start({**STUDY, "measure": {"probes": True}})
+    assert len(start.workflow.calls[0]["targets"] + start.workflow.calls[1]["targets"]) == 6
+
+
+def test_a_run_that_failed_is_named_and_tried_again(start, runs, tmp_path):
+    start.workflow.fail = {runs[1].id}
+    status, text, _ = start()
+    assert status == 1
+    assert f"{runs[1].id}: found a reason; expected none" in text
+    report = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert runs[1].id in json.dumps(report["failed"])
+    start.workflow.fail = set()
+    assert start()[0] == 0
+    assert start.workflow.calls[2]["targets"] == [f"runs/{runs[1].id}.json"]
+
+
+def test_a_run_that_diverged_counts_and_is_named(start, runs):
+    start.workflow.diverge = {runs[2].id}
+    status, text, _ = start()
+    assert (status, f"diverged: {runs[2].id}" in text) == (1, True)
+    start()
+    assert len(start.workflow.calls) == 2
+
+
+def test_hours_above_those_allowed_need_yes(start):
+    with pytest.raises(InputError, match=r"6 runs of about 1\.2 hours.*--yes"):
+        start(yes=False)
+    assert start.workflow.calls == []
+    with pytest.raises(InputError, match=r"at most 0\.5 hours"):
+        start(yes=False, jobs=2, hours=0.5)
+    assert start(yes=False, jobs=2)[0] == 0
+
+
+def test_a_dry_run_lists_and_starts_nothing(start, runs, tmp_path):
+    save(runs[0], tmp_path / "out")
+    status, text, workflow = start(dry_run=True)
+    assert (status, workflow.calls) == (0, [])
+    assert f"done  {runs[0].id}" in text
+    assert f"to do {runs[1].id}" in text
+    assert "5 of 6 runs, about 1 hours" in text
+    assert not (tmp_path / "out" / "study.html").exists()
+
+
+def test_a_report_of_what_is_there(start, runs, tmp_path):
+    save(runs[0], tmp_path / "out")
+    status, _, workflow = start(report_only=True)
+    assert (status, workflow.calls) == (1, [])
+    assert (tmp_path / "out" / "study.md").is_file()
+
+
+def test_what_no_longer_fits_is_named_and_stays(start, runs, tmp_path):
+    old = save(runs[0], tmp_path / "out")
+    _, text, _ = start(changed("budget", to={"epochs": 9}), report_only=True)
+    assert "1 results do not fit the study file" in text
+    assert "budget was {'epochs': 2}, and is {'epochs': 9} now" in text
+    assert old.is_file()
+
+
+def test_one_run_by_its_name(monkeypatch, runs, write, tmp_path):
+    done = []
+    monkeypatch.setattr(module, "do_run", lambda run, output, _: done.append((run.id, output)) or output)
+    options = StudyOptions(write(), output=tmp_path)
+    do_one_run(options, runs[3].id)
+    assert done == [(runs[3].id, tmp_path)]
+    with pytest.raises(InputError, match="no run of this study"):
+        do_one_run(options, "other")
+
+
+def test_the_folder_is_named_by_the_study(monkeypatch, start, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert start(output=None)[0] == 0
+    assert (tmp_path / "studies" / "small" / "study.html").is_file()
