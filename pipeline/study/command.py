@@ -16,7 +16,7 @@ from .expand import Run, expand_study
 from .leftovers import Leftover, find_leftovers
 from .read_study import StudyFile, read_study
 from .report import write_study_report
-from .result import find_missing, result_file, write_result
+from .result import find_missing, incomplete_file, result_file, write_result
 from .run_step import FAILURE, TRAININGS, do_run, find_result, ignore_trainings
 
 __all__ = ["DEFAULT_HOURS", "StudyOptions", "do_one_run", "run_study"]
@@ -127,8 +127,6 @@ def do_one_run(options: StudyOptions, name: str) -> Path:
             expected=f"one of its {len(runs)} runs",
             remedy="list them: lightskip study STUDY.yaml --dry-run",
         )
-    check_measurements(file, [runs[name]])
-    check_folds([runs[name]])
     return do_run(runs[name], _output(options, file), file.study.measure)
 
 
@@ -154,7 +152,7 @@ def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: 
     targets = {run.id: result_file(output, run.id) for run in missing}
     for path in targets.values():
         if path.is_file():
-            path.rename(path.with_suffix(".json.incomplete"))
+            path.rename(incomplete_file(path))
     words = ["study", str(file.path.absolute()), "-o", str(output.absolute())]
     for name, folder in options.datasets.items():
         words += ["--dataset_dir", f"{name}={Path(folder).absolute()}"]

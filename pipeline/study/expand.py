@@ -211,6 +211,7 @@ def _read_skip(choice: str | SkipChoice, file: Path, where: str) -> tuple[str, A
             return choice, choice, 0.0
         content = read_skip(choice, recipes_folder() / "skips", Path(f"{file}, {where.rpartition(', ')[2]}"))
         return choice, content["skip"], float(content.get("sparsity", 0.0))
+    _check_json("skip", choice.skip, where)
     content = InlineSkip(skip=choice.skip, sparsity=choice.sparsity).model_dump(mode="json")
     return choice.label or _name_skip(choice.skip), content["skip"], choice.sparsity
 

@@ -170,6 +170,7 @@ def test_the_study_is_not_changed_by_expanding_it(study):
         ),
         (changed("arms", 0, "overrides", "batch", to=0), "batch 0; expected a whole number, 1 or more"),
         (changed("arms", 0, "overrides", "batch", to=date(2026, 1, 1)), "batch: datetime.date"),
+        (changed("arms", 0, "skips", 1, to={"skip": ["sat", {"select": date(2026, 1, 1)}]}), "skip: .*datetime.date"),
         (changed("arms", 0, "overrides", "device", to="cuda"), "set it as a key of the study"),
     ],
 )
