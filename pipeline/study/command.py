@@ -218,7 +218,11 @@ def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Seque
         say(f"missing: {_list(unreported)}")
     if failed:
         say(f"failed: {_list([str(one['id']) for one in failed])}; the same command tries them again")
-    return int(bool(absent or diverged))
+    lacking = {name: parts for name, one in results.items() if (parts := find_missing(one, file.study.measure))}
+    if lacking:
+        parts_lacking = ", ".join(dict.fromkeys(part for parts in lacking.values() for part in parts))
+        say(f"without {parts_lacking}: {_list(list(lacking))}; the same command measures them")
+    return int(bool(absent or diverged or lacking))
 
 
 def _reason(output: Path, name: str) -> str:

@@ -195,8 +195,9 @@ def test_datasets_and_jobs_are_checked_before_anything_is_written(start, checked
 
 def test_a_result_stays_when_a_part_that_is_wanted_now_cannot_be_measured(start, runs, tmp_path):
     save(runs[0], tmp_path / "out")
-    start.workflow.fail = {run.id for run in runs}
+    start.workflow.fail = {runs[0].id}
     status, text, _ = start({**STUDY, "measure": {"probes": True}})
     assert status == 1
+    assert f"without probes: {runs[0].id}; the same command measures them" in text
     report = json.loads((tmp_path / "out" / "study.json").read_text())
     assert runs[0].id not in json.dumps(report["failed"])
