@@ -9,13 +9,14 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..workflow.progress import Progress
-from ..workflow.run import run_workflow
+from ..workflow.run import check_start, run_workflow
+from .checks import check_datalists, check_folds, check_measurements, check_output
 from .estimate import estimate_hours
 from .expand import Run, expand_study
 from .leftovers import Leftover, find_leftovers
 from .read_study import StudyFile, read_study
 from .report import write_study_report
-from .result import find_missing, result_file, write_result
+from .result import find_missing, incomplete_file, result_file, write_result
 from .run_step import FAILURE, TRAININGS, do_run, find_result, ignore_trainings
 
 __all__ = ["DEFAULT_HOURS", "StudyOptions", "do_one_run", "run_study"]
@@ -69,12 +70,18 @@ def run_study(options: StudyOptions, say: Say) -> int:
         InputError: the file, a bundle, network or skip cannot be used, the runs take more than the hours without
             ``yes``, or another start is at work.
     """
+    _check_options(options)
     file = read_study(options.file)
     output = _output(options, file)
     runs = expand_study(file, options.datasets)
+    check_measurements(file, runs)
+    check_datalists(runs)
+    check_output(output)
     results = _find_results(runs, output)
     missing = [run for run in runs if run.id not in results or find_missing(results[run.id], file.study.measure)]
     leftovers = find_leftovers(output, runs)
+    if not options.report_only:
+        check_folds(missing)
     _say_leftovers(leftovers, say)
     if options.dry_run:
         _say_runs(runs, missing, file, results, say)
@@ -90,6 +97,20 @@ def run_study(options: StudyOptions, say: Say) -> int:
     return _report(file, output, runs, leftovers, say)
 
 
+def _check_options(options: StudyOptions) -> None:
+    if not options.hours > 0:
+        raise InputError(
+            "--hours", found=f"{options.hours:g}", expected="a number above 0", remedy="correct it, such as --hours 8"
+        )
+    if options.dry_run and options.report_only:
+        raise InputError(
+            "--dry-run", found="--report-only as well", expected="one of the two", remedy="leave one of them out"
+        )
+    if options.report_only:
+        return
+    check_start(options.jobs, options.profile, verb="lightskip study")
+
+
 def do_one_run(options: StudyOptions, name: str) -> Path:
     """Do one run of a study, as a job of the workflow does, and return the file of its result.
 
@@ -99,6 +120,7 @@ def do_one_run(options: StudyOptions, name: str) -> Path:
     file = read_study(options.file)
     runs = {run.id: run for run in expand_study(file, options.datasets)}
     if name not in runs:
+        check_datalists(runs.values())
         raise InputError(
             f"--run {name}",
             found="no run of this study",
@@ -130,7 +152,7 @@ def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: 
     targets = {run.id: result_file(output, run.id) for run in missing}
     for path in targets.values():
         if path.is_file():
-            path.rename(path.with_suffix(".json.incomplete"))
+            path.rename(incomplete_file(path))
     words = ["study", str(file.path.absolute()), "-o", str(output.absolute())]
     for name, folder in options.datasets.items():
         words += ["--dataset_dir", f"{name}={Path(folder).absolute()}"]
@@ -191,9 +213,16 @@ def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Seque
     diverged = [name for name, result in results.items() if result["state"] == "diverged"]
     if diverged:
         say(f"diverged: {_list(diverged)}")
+    unreported = [str(one["id"]) for one in described if not one["reason"]]
+    if unreported:
+        say(f"missing: {_list(unreported)}")
     if failed:
         say(f"failed: {_list([str(one['id']) for one in failed])}; the same command tries them again")
-    return int(bool(absent or diverged))
+    lacking = {name: parts for name, one in results.items() if (parts := find_missing(one, file.study.measure))}
+    if lacking:
+        parts_lacking = ", ".join(dict.fromkeys(part for parts in lacking.values() for part in parts))
+        say(f"without {parts_lacking}: {_list(list(lacking))}; the same command measures them")
+    return int(bool(absent or diverged or lacking))
 
 
 def _reason(output: Path, name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.datalist import read_cases
+from .checks import datalist_of
 from .cost import time_step
 from .expand import Run
 from .measure import make_task
@@ -77,10 +78,7 @@ def _key(settings: Mapping[str, Any]) -> str:
 
 def _count_steps(run: Run) -> int:
     config = json.loads((run.arm.bundle / "configs" / "train.json").read_text(encoding="utf-8"))
-    folder = run.arm.dataset_dir or run.arm.bundle / "data"
-    datalist = run.arm.bundle / "configs" / "datalist.json"
-    cases = len(
-        read_cases(datalist if datalist.is_file() else folder / "dataset.json", folder, fold=run.fold, part="training")
-    )
+    datalist, folder = datalist_of(run.arm.bundle, run.arm.dataset_dir)
+    cases = len(read_cases(datalist, folder, fold=run.fold, part="training"))
     batch = int(run.arm.overrides.get("batch", config["batch"]))
     return (run.arm.budget.epochs or 1) * max(1, cases // batch)

@@ -18,6 +18,7 @@ from ..bundle.overrides import normalise_id
 from ..bundle.plan import load_plan
 from ..bundle.render import list_skips, read_skip, recipes_folder
 from ..bundle.schema import InlineSkip, Plan
+from ..bundle.setting_rules import RULES, check_value
 from ..data.errors import InputError
 from ..networks import Networks, Skip
 from .read_study import StudyFile
@@ -27,6 +28,8 @@ __all__ = ["Arm", "Run", "expand_study"]
 
 # Arguments of a plan's network that another network takes from it.
 _SHARED = ("channels", "kernel_size", "strides", "norm", "act", "dropout")
+# Arguments of a network that no study may set.
+_OF_TASK = ("spatial_dims", "in_channels", "out_channels", "skip")
 # Parts of a plan that say nothing about a study's training: texts, and what the study sets itself.
 _UNUSED: dict[str, Any] = {
     **dict.fromkeys(("name", "title", "version", "changelog", "task", "description", "intended_use", "authors"), True),
@@ -34,6 +37,9 @@ _UNUSED: dict[str, Any] = {
     "training": {"epochs", "minutes", "val_interval", "warmup_epochs", "early_stop_patience", "threads", "cache_rate",
                  "seed"},
 }  # fmt: skip
+_SIZES = ("patch", "window")
+_EXAMPLES = {2: [64, 64], 3: [32, 32, 32]}
+_BY_GROUP = "set it by networks, skips, seeds, folds or budget"
 _MAX_NETWORK, _MAX_SKIP = 24, 36  # of labels in the name of a run, which is the name of files
 
 
@@ -94,9 +100,10 @@ def expand_study(file: StudyFile, datasets: Mapping[str, Path] | None = None) ->
 
     Raises:
         InputError: a bundle, network, skip or key does not exist, a network cannot be built, or cannot hold the patch;
-            two arms have the same name; the baseline is no arm.
+            two arms have the same name; the baseline is no arm; ``datasets`` names a bundle that the study lacks.
     """
     study = file.study
+    _check_datasets(file, datasets or {})
     arms: list[tuple[Group, Arm]] = []
     for number, group in enumerate(study.arms):
         where = f"{file.path}, arms.{number}"
@@ -113,7 +120,15 @@ def expand_study(file: StudyFile, datasets: Mapping[str, Path] | None = None) ->
 
 
 def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[str, Path]) -> list[Arm]:
-    folder = find_bundle(group.bundle)
+    try:
+        folder = find_bundle(group.bundle)
+    except InputError as error:
+        raise InputError(
+            f"{where}.bundle",
+            found=f"{group.bundle}: {error.found}",
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error
     if not (folder / "configs" / "train.json").is_file():
         raise InputError(
             f"{where}.bundle",
@@ -123,7 +138,7 @@ def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[s
         )
     plan = load_plan(folder)
     config = json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))
-    _check_overrides(group.overrides, config, f"{where}.overrides")
+    _check_overrides(group.overrides, config, plan.spatial_dims, f"{where}.overrides")
     given = datasets.get(folder.resolve().name, group.dataset_dir)
     arms = []
     for network in group.networks:
@@ -147,6 +162,19 @@ def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[s
     return arms
 
 
+def _check_datasets(file: StudyFile, datasets: Mapping[str, Path]) -> None:
+    known = list(dict.fromkeys(Path(group.bundle).expanduser().absolute().name for group in file.study.arms))
+    strange = [name for name in datasets if name not in known]
+    if strange:
+        close = get_close_matches(strange[0], known, n=1)
+        raise InputError(
+            f"--dataset_dir {strange[0]}={datasets[strange[0]]}",
+            found=f"{strange[0]}, which is no bundle of {file.path}",
+            expected=f"one of {', '.join(known)}",
+            remedy=f"did you mean {close[0]}?" if close else "correct the name, or leave the option out",
+        )
+
+
 def _read_network(choice: NetworkChoice, plan: Plan, where: str) -> dict[str, Any]:
     """Return the name of a network and its arguments."""
     known = sorted(name.lower() for name in Networks.names)
@@ -158,10 +186,20 @@ def _read_network(choice: NetworkChoice, plan: Plan, where: str) -> dict[str, An
             expected=f"one of {', '.join(known)}",
             remedy=f"did you mean {close[0]}?" if close else "choose one of these",
         )
+    fixed = [key for key in _OF_TASK if key in choice.arguments]
+    if fixed:
+        raise InputError(
+            where,
+            found=f"the argument {fixed[0]} of {choice.label or choice.name}",
+            expected="arguments that neither the bundle's task nor the study sets",
+            remedy="name skip connections under skips" if fixed[0] == "skip" else "remove it",
+        )
     takes = signature(Networks[choice.name]).parameters
     settings = plan.network.settings()
     own = choice.name.lower() == plan.network.name
     shared = {key: settings[key] for key in (settings if own else _SHARED) if key in takes and key in settings}
+    for key, value in choice.arguments.items():
+        _check_json(key, value, where)
     return {"name": choice.name.lower(), **shared, **choice.arguments}
 
 
@@ -173,6 +211,7 @@ def _read_skip(choice: str | SkipChoice, file: Path, where: str) -> tuple[str, A
             return choice, choice, 0.0
         content = read_skip(choice, recipes_folder() / "skips", Path(f"{file}, {where.rpartition(', ')[2]}"))
         return choice, content["skip"], float(content.get("sparsity", 0.0))
+    _check_json("skip", choice.skip, where)
     content = InlineSkip(skip=choice.skip, sparsity=choice.sparsity).model_dump(mode="json")
     return choice.label or _name_skip(choice.skip), content["skip"], choice.sparsity
 
@@ -202,7 +241,7 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
         "in_channels": len(plan.data.channels),
         "out_channels": len(plan.labels),
     }
-    sizes = {key: arm.overrides.get(key, getattr(plan, key)) for key in ("patch", "window")}
+    sizes = {key: arm.overrides.get(key, getattr(plan, key)) for key in _SIZES}
     with explain_refusal(where):
         network = build_on_meta(spec)
     for key, size in sizes.items():
@@ -217,13 +256,18 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
         check_deepest_level(network, list(size), f"{where}, {key}", found=str(list(size)))
 
 
-def _check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], where: str) -> None:
-    own = {"skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock", "ckpt_dir", "dataset_dir"}
-    for key in overrides:
+def _check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dimensions: int, where: str) -> None:
+    own = {
+        **dict.fromkeys(("skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock"), _BY_GROUP),
+        **dict.fromkeys(("device", "precision", "threads"), "set it as a key of the study, next to name"),
+        "dataset_dir": "set it next to bundle, or with --dataset_dir BUNDLE=DIR",
+        **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
+    }
+    for key, value in overrides.items():
         if key in own:
             raise InputError(
                 where, found=key, expected="keys that the study does not set itself",
-                remedy="set it by networks, skips, seeds, folds or budget",
+                remedy=own[key],
             )  # fmt: skip
         top = normalise_id(key).partition("::")[0]
         if top not in config:
@@ -234,6 +278,41 @@ def _check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], wh
                 expected="a key of the config",
                 remedy=f"did you mean {close[0]}?" if close else "see docs/runner.md",
             )
+        _check_value(key, value, dimensions, where)
+
+
+def _check_value(key: str, value: Any, dimensions: int, where: str) -> None:
+    """Refuse a value that the training would refuse."""
+    _check_json(key, value, where)
+    if key in _SIZES and not (isinstance(value, list) and len(value) == dimensions and all(map(_is_size, value))):
+        raise InputError(
+            where,
+            found=f"{key}: {value!r}",
+            expected=f"{dimensions} numbers of voxels, such as {_EXAMPLES[dimensions]}",
+            remedy=f"correct {key}",
+        )
+    if key in RULES and not (isinstance(value, str) and value[:1] in ("$", "@", "%")):
+        try:
+            check_value(key, value, where)
+        except InputError as error:
+            raise InputError(where, found=error.found, expected=error.expected, remedy=f"correct {key}") from error
+
+
+def _check_json(key: str, value: Any, where: str) -> None:
+    """Refuse values that a JSON file cannot have, such as dates and NaN."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            where,
+            found=f"{key}: {value!r}",
+            expected="text, finite numbers, true, false, null, or lists and mappings of these",
+            remedy="correct it, or put it in quotes",
+        ) from error
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
 def _check_labels(file: StudyFile, arms: Sequence[Arm]) -> None:

@@ -28,6 +28,10 @@ _SCHEMAS: dict[str, type[BaseModel]] = {
     "networks": NetworkChoice,
     "skips": SkipChoice,
 }
+# Names that Pydantic gives to the members of a union.
+_MEMBERS = {"str", "bool", "constrained-str", *(schema.__name__ for schema in _SCHEMAS.values())}
+_MAX_FOUND = 80
+_MEMBER = re.compile(r"[a-z-]+\[.*\]")
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,7 @@ def read_study(file: str | Path) -> StudyFile:
     try:
         study = Study.model_validate(_gather_arguments(content))
     except ValidationError as error:
-        problems = sorted(
-            {_describe(details, lines) for details in error.errors()},
-        )
+        problems = sorted({_describe(details, lines) for details in error.errors() if not _is_noise(details)})
         raise InputError(
             path,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
@@ -97,12 +99,12 @@ def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:
 
 def _describe(details: Any, lines: Any) -> tuple[int, str]:
     # Pydantic adds the members of a union, which are not in the file.
-    keys = tuple(
-        str(part) for part in details["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]|str|bool|[A-Z]\w*", str(part))
-    )
+    *above, last = (str(part) for part in details["loc"])
+    unknown = details["type"] == "extra_forbidden"
+    keys = tuple(key for key in above if not _is_member(key)) + ((last,) if unknown or not _is_member(last) else ())
     line = line_of(lines, keys)
     where = f"line {line}: {'.'.join(keys)}"
-    if details["type"] == "extra_forbidden":
+    if unknown:
         parent = next((key for key in reversed(keys[:-1]) if not key.isdigit()), "")
         known = list(_SCHEMAS[parent].model_fields)
         close = get_close_matches(keys[-1], known, n=1)
@@ -111,4 +113,25 @@ def _describe(details: Any, lines: Any) -> tuple[int, str]:
     if details["type"] == "missing":
         return line, f"{where} is missing"
     message = re.sub(r"^(Input|String) should", "should", details["msg"])
-    return line, f"{where} {message} (found {details['input']!r})"
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping: `key: value`", message)
+    message = message.replace("a valid list", "a list, such as [a, b]")
+    if _is_name_of_union(details):
+        message = "should be a name, or a mapping: `key: value`"
+    found = repr(details["input"])
+    return line, f"{where} {message} (found {found if len(found) <= _MAX_FOUND else found[:_MAX_FOUND] + '...'})"
+
+
+def _is_member(key: str) -> bool:
+    return key in _MEMBERS or _MEMBER.fullmatch(key) is not None
+
+
+def _is_name_of_union(details: Any) -> bool:
+    return details["loc"][-1] == "constrained-str" and details["type"] == "string_type"
+
+
+def _is_noise(details: Any) -> bool:
+    """Return whether a problem repeats another: of a union with a name, each member has its own."""
+    kind, value = details["loc"][-1], details["input"]
+    if _is_name_of_union(details):
+        return isinstance(value, dict)
+    return details["type"] == "model_type" and kind in ("NetworkChoice", "SkipChoice")

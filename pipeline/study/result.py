@@ -13,7 +13,7 @@ from ..data.errors import InputError
 from ..files import write_text
 from .schema import Measure
 
-__all__ = ["FORMAT", "find_missing", "read_result", "result_file", "round_numbers", "write_result"]
+__all__ = ["FORMAT", "find_missing", "incomplete_file", "read_result", "result_file", "round_numbers", "write_result"]
 
 FORMAT = 1
 _DIGITS = 6
@@ -27,6 +27,11 @@ def result_file(output: Path, name: str) -> Path:
     return output / "runs" / f"{name}.json"
 
 
+def incomplete_file(file: Path) -> Path:
+    """Return where a result is kept while a part of it is still to be measured."""
+    return file.with_name(f"{file.name}.incomplete")
+
+
 def read_result(file: Path) -> dict[str, Any]:
     """Read a result.
 
@@ -37,6 +42,9 @@ def read_result(file: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] > FORMAT or content["state"] not in ("done", "diverged") or "settings" not in content:
             raise ValueError("not a result of this version")
+        for part, kind in {"settings": dict, "curve": list, "cases": dict, "cost": dict}.items():
+            if not isinstance(content.get(part, kind()), kind):
+                raise TypeError(part)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             file,

@@ -13,7 +13,7 @@ from ..files import write_text
 from ..locks import hold_lock
 from .expand import Run
 from .measure import measure_run, read_curve
-from .result import FORMAT, find_missing, read_result, result_file, write_result
+from .result import FORMAT, find_missing, incomplete_file, read_result, result_file, write_result
 from .schema import Measure
 from .train import train_run
 
@@ -50,6 +50,7 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
         (folder / FAILURE).unlink(missing_ok=True)
         try:
             write_result(file, _train_and_measure(run, folder, wanted, found))
+            incomplete_file(file).unlink(missing_ok=True)
         except KeyboardInterrupt:
             raise
         except InputError as error:
@@ -85,7 +86,8 @@ def find_result(run: Run, output: Path) -> dict[str, Any] | None:
     own = result_file(output, run.id)
     digest = run.id.rpartition("_")[2]
     others = [path for path in (output / "runs").glob(f"*_{digest}.json") if path != own]
-    for file in [own, *others]:
+    # A result that lacks a part is better than none, as long as that part could not be measured.
+    for file in [own, *others, incomplete_file(own)]:
         if file.is_file():
             return _rename(read_result(file), run)
     for file in sorted(output.absolute().parent.glob(f"*/runs/*_{digest}.json")):

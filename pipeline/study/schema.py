@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from ..bundle.schema_rules import Name, NonNegative, Positive, Schema, Text, require
 
 __all__ = ["Budget", "Group", "Measure", "Membranes", "NetworkChoice", "Robustness", "SkipChoice", "Study"]
 
-Seeds = Annotated[list[NonNegativeInt], Field(min_length=1)]
+# Seeds of NumPy, which MONAI sets too, have 32 bits.
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
 
 
 class Budget(Schema):

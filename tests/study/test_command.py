@@ -43,6 +43,15 @@ class Workflow:
         return Outcome((), tuple(failed), tuple(failure.target for failure in failed))
 
 
+@pytest.fixture(autouse=True)
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the runs be without a dataset and a cluster; return the names of the checks of these that were made."""
+    made: list[str] = []
+    for name in ("check_datalists", "check_folds", "check_start"):
+        monkeypatch.setattr(module, name, lambda *_, name=name, **__: made.append(name))
+    return made
+
+
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, runs: Any, write: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
     """Return a function that starts the study, with what it returned, said and ran."""
@@ -135,8 +144,9 @@ def test_a_dry_run_lists_and_starts_nothing(start, runs, tmp_path):
 
 def test_a_report_of_what_is_there(start, runs, tmp_path):
     save(runs[0], tmp_path / "out")
-    status, _, workflow = start(report_only=True)
+    status, text, workflow = start(report_only=True)
     assert (status, workflow.calls) == (1, [])
+    assert f"missing: {', '.join(run.id for run in runs[1:])}" in text
     assert (tmp_path / "out" / "study.md").is_file()
 
 
@@ -162,3 +172,32 @@ def test_the_folder_is_named_by_the_study(monkeypatch, start, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert start(output=None)[0] == 0
     assert (tmp_path / "studies" / "small" / "study.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"hours": float("nan")}, "--hours: found nan"),
+        ({"hours": -1.0}, "--hours: found -1"),
+        ({"dry_run": True, "report_only": True}, "--dry-run: found --report-only as well"),
+    ],
+)
+def test_options_that_make_no_sense(start, options, words):
+    with pytest.raises(InputError, match=words):
+        start(**options)
+
+
+def test_datasets_and_jobs_are_checked_before_anything_is_written(start, checked, tmp_path):
+    start(dry_run=True)
+    assert checked == ["check_start", "check_datalists", "check_folds"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_stays_when_a_part_that_is_wanted_now_cannot_be_measured(start, runs, tmp_path):
+    save(runs[0], tmp_path / "out")
+    start.workflow.fail = {runs[0].id}
+    status, text, _ = start({**STUDY, "measure": {"probes": True}})
+    assert status == 1
+    assert f"without probes: {runs[0].id}; the same command measures them" in text
+    report = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert runs[0].id not in json.dumps(report["failed"])

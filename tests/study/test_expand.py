@@ -1,6 +1,7 @@
 """The runs of a study: which, in which order, under which names, and what is refused."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,33 @@ def test_the_study_is_not_changed_by_expanding_it(study):
     expand_study(study)
     assert study.study.model_dump() == before
     assert STUDY["seeds"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (changed("arms", 0, "bundle", to="synthetic_shape"), r"study.yaml, arms.0.bundle: found synthetic_shape: "),
+        (changed("arms", 0, "networks", 0, "spatial_dims", to=2), "the argument spatial_dims of vnet"),
+        (changed("arms", 0, "networks", 0, "skip", to="sat"), "name skip connections under skips"),
+        (changed("arms", 0, "networks", 0, "dropout", to=float("nan")), "dropout: nan"),
+        (changed("arms", 0, "overrides", "patch", to="big"), "patch: 'big'; expected 3 numbers of voxels"),
+        (changed("arms", 0, "overrides", "patch", to=[16, 16]), r"patch: \[16, 16\]; expected 3 numbers of voxels"),
+        (changed("arms", 0, "overrides", "window", to=[-16, 16, 16]), "window: .*; expected 3 numbers of voxels"),
+        (
+            changed("arms", 0, "overrides", "learning_rate", to="fast"),
+            "learning_rate 'fast'; expected a number above 0",
+        ),
+        (changed("arms", 0, "overrides", "batch", to=0), "batch 0; expected a whole number, 1 or more"),
+        (changed("arms", 0, "overrides", "batch", to=date(2026, 1, 1)), "batch: datetime.date"),
+        (changed("arms", 0, "skips", 1, to={"skip": ["sat", {"select": date(2026, 1, 1)}]}), "skip: .*datetime.date"),
+        (changed("arms", 0, "overrides", "device", to="cuda"), "set it as a key of the study"),
+    ],
+)
+def test_a_value_that_no_training_takes(write, content, words):
+    with pytest.raises(InputError, match=words):
+        expand_study(read_study(write(content)))
+
+
+def test_a_dataset_of_a_bundle_that_the_study_does_not_have(study, tmp_path):
+    with pytest.raises(InputError, match=r"--dataset_dir synthetic_shape=.*did you mean synthetic_shapes"):
+        expand_study(study, {"synthetic_shape": tmp_path})

@@ -41,6 +41,11 @@ def test_a_file_with_all_its_parts(write):
         (changed("threads", to=0), "threads"),
         (changed("name", to="two words"), "name must be a name of letters"),
         (changed("arms", 0, "networks", to=[{"label": "x"}]), "name is missing"),
+        (changed("Budget", to={"epochs": 1}), "Budget is not a key here; did you mean budget?"),
+        (changed("seeds", to=[2**32]), "seeds.0"),
+        (changed("seeds", to=3), "seeds should be a list, such as [a, b] (found 3)"),
+        (changed("arms", 0, "networks", to=[3]), "networks.0 should be a name, or a mapping: `key: value` (found 3)"),
+        (changed("measure", to="all"), "measure should be a mapping: `key: value` (found 'all')"),
     ],
 )
 def test_a_problem_is_named_with_its_line(write, content, words):
@@ -68,3 +73,18 @@ def test_true_takes_the_defaults(write):
     found = read_study(write(STUDY | {"measure": {"robustness": True, "probes": True}})).study.measure
     assert found.robustness is True
     assert not found.membranes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        changed("arms", 0, "networks", to=[None]),
+        changed("arms", 0, "networks", 0, "label", to=""),
+        changed("arms", 0, "skips", to=["concat", {"skip": "sat", "sparsity": -1}]),
+    ],
+)
+def test_a_problem_is_named_once_and_in_words_of_the_file(write, content):
+    with pytest.raises(InputError, match="found 1 problem;") as error:
+        read_study(write(content))
+    assert "constrained" not in str(error.value)
+    assert "arguments" not in str(error.value)

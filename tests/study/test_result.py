@@ -26,7 +26,17 @@ def test_a_result_is_read_as_it_was_written(tmp_path, runs):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"format": 2, "state": "done", "settings": {}}', '{"format": 1}', "\0"]
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"format": 2, "state": "done", "settings": {}}',
+        '{"format": 1}',
+        "\0",
+        '{"format": 1, "state": "done", "settings": 3}',
+        '{"format": 1, "state": "done", "settings": {}, "cases": []}',
+    ],
 )
 def test_what_is_no_result_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)

@@ -1,0 +1,70 @@
+"""What is refused before the first run of a study: measurements, datasets, folds and folders."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.errors import InputError
+from pipeline.data.sample import make_sample
+from pipeline.study.checks import check_datalists, check_folds, check_measurements, check_output
+from pipeline.study.expand import expand_study
+from pipeline.study.read_study import read_study
+
+from .conftest import changed
+
+
+def expand(file, folder=None):
+    return expand_study(read_study(file), {} if folder is None else {"synthetic_shapes": folder})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (changed("device", to="tpu9"), "device: found tpu9"),
+        (changed("measure", to={"robustness": {"perturbations": ["nois"]}}), "did you mean noise"),
+        (changed("measure", to={"robustness": {"perturbations": []}}), "measure.robustness.perturbations"),
+        (changed("measure", to={"membranes": True}), "measure.membranes: found the bundle synthetic_shapes"),
+    ],
+)
+def test_what_cannot_be_measured(write, content, words):
+    file = read_study(write(content))
+    with pytest.raises(InputError, match=words):
+        check_measurements(file, expand_study(file))
+
+
+def test_what_can_be_measured(write):
+    file = read_study(write(changed("measure", to={"robustness": {"perturbations": ["noise"]}, "probes": True})))
+    check_measurements(file, expand_study(file))
+
+
+def test_a_dataset_that_is_not_there(write, tmp_path):
+    runs = expand(write(), tmp_path / "nowhere")
+    for check in (check_datalists, check_folds):
+        with pytest.raises(InputError, match=r"no such folder.*--dataset_dir synthetic_shapes=DIR"):
+            check(runs)
+    (tmp_path / "nowhere").mkdir()
+    with pytest.raises(InputError, match=r"no dataset\.json"):
+        check_datalists(runs)
+
+
+def test_a_fold_that_does_not_exist(write, tmp_path):
+    make_sample(tmp_path / "data")
+    runs = expand(write(), tmp_path / "data")
+    check_datalists(runs)
+    check_folds(runs)
+    with pytest.raises(InputError, match="no case with fold 99"):
+        check_folds([replace(run, fold=99) for run in runs])
+
+
+def test_a_folder_of_results_that_cannot_be_made(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    check_output(tmp_path / "new" / "folder")
+    for output in (file, file / "below"):
+        with pytest.raises(InputError, match="found a file"):
+            check_output(output)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "runs").write_text("mine")
+    with pytest.raises(InputError, match="found a file"):
+        check_output(Path(tmp_path / "out"))
