@@ -126,7 +126,7 @@ def _is_member(key: str) -> bool:
 
 
 def _is_name_of_union(details: Any) -> bool:
-    return details["loc"][-1] == "constrained-str" and details["type"] == "string_type"
+    return bool(details["loc"][-1] == "constrained-str" and details["type"] == "string_type")
 
 
 def _is_noise(details: Any) -> bool:
