@@ -9,7 +9,8 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..workflow.progress import Progress
-from ..workflow.run import check_start, run_workflow
+from ..workflow.run import run_workflow
+from ..workflow.start import check_start
 from .checks import check_datalists, check_folds, check_measurements, check_output
 from .estimate import estimate_hours
 from .expand import Run, expand_study
