@@ -258,7 +258,10 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
 
 def _check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dimensions: int, where: str) -> None:
     own = {
-        **dict.fromkeys(("skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock"), _BY_GROUP),
+        **dict.fromkeys(
+            ("skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock", "early_stop_patience"),
+            _BY_GROUP,
+        ),
         **dict.fromkeys(("device", "precision", "threads"), "set it as a key of the study, next to name"),
         "dataset_dir": "set it next to bundle, or with --dataset_dir BUNDLE=DIR",
         **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
