@@ -80,7 +80,7 @@ def test_several_processes_are_torchruns(word: str) -> None:
         "",
         "--epochs 3 --processes 1",
         "--skip '$my_skip' --device cuda:0 --patch '[16,16,16]' --minutes 5",
-        "--train#trainer#max_epochs 3 --train#handlers#2#interval 5 --optimizer#momentum 0.9",
+        "--train#trainer#max_epochs 3 --train#handlers#4#interval 5 --optimizer#momentum 0.9",
         "--optimizer#_target_ torch.optim.AdamW --optimizer#betas '[0.9,0.99]'",
         "--_meta_#task other --logging_file False --init_id initialize",
         "--tracking none --run_name first",
