@@ -96,11 +96,13 @@ def dropping_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 def test_passes_with_dropout_are_averaged(dropping_bundle: Path, predictor: Predictor, voxels: np.ndarray) -> None:
-    once = Predictor(dropping_bundle, device="cpu")
+    once = Predictor(dropping_bundle, device="cpu", runtime="pytorch")
     expected = probabilities(once, voxels)
     # Without it, dropout changes nothing.
     np.testing.assert_allclose(expected, probabilities(predictor, voxels), atol=1e-5)
-    assert np.array_equal(probabilities(Predictor(dropping_bundle, device="cpu", dropout_samples=1), voxels), expected)
+    assert np.array_equal(
+        probabilities(Predictor(dropping_bundle, device="cpu", runtime="pytorch", dropout_samples=1), voxels), expected
+    )
     network, passes = once.bundle.network, []
     for part in network.modules():
         part.train(isinstance(part, torch.nn.Dropout3d))
