@@ -3,7 +3,8 @@
     python benchmarks/membranes.py --dataset_dir em_isbi2012 --runs runs/membranes --trainings dice cross_entropy
 
 Dice is that of the label map, averaged over the pictures of the fold that validates. V_rand and V_info are at their
-best threshold of all pictures. The time is that of the processor, for the windows and the scores.
+best threshold of all pictures. Unsure is the share of pixels with a probability of membrane between 0.1 and 0.9: only
+there can a threshold choose. The time is that of the processor, for the windows and the scores.
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ def main() -> int:
             f"{row['training']}, {row['samples']} {'pass' if row['samples'] == 1 else 'passes'}",
             f"{row['dice']:.4f}",
             *(_score(row, measure) for measure in ("v_rand", "v_info")),
+            f"{row['unsure']:.3f}",
             f"{row['seconds']:.0f}",
         ]
         for row in rows
     ]
-    say(table(["", "Dice", "V_rand (at)", "V_info (at)", "s"], cells))
+    say(table(["", "Dice", "V_rand (at)", "V_info (at)", "unsure", "s"], cells))
     say(f"written: {options.output}")
     return 0
 
@@ -66,7 +68,9 @@ def measure_weights(file: Path, options: argparse.Namespace) -> list[dict[str, A
             dice = [2 * ((p > 0.5) & y).sum() / max((p > 0.5).sum() + y.sum(), 1) for p, y in maps]
             scores = score_maps(maps)
             seconds = round(time.process_time() - start, 1)
-            rows.append({"samples": samples, "dice": float(np.mean(dice)), **scores, "seconds": seconds})
+            unsure = float(np.mean([((p > 0.1) & (p < 0.9)).mean() for p, _ in maps]))
+            found = {"samples": samples, "dice": float(np.mean(dice)), **scores, "unsure": unsure, "seconds": seconds}
+            rows.append(found)
     return rows
 
 

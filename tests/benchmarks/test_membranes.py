@@ -45,6 +45,8 @@ def test_each_training_and_number_of_passes_has_a_row(monkeypatch: pytest.Monkey
     assert [(row["training"], row["samples"]) for row in rows] == [("one", 1), ("one", 8), ("two", 1), ("two", 8)]
     # 8 of 9 pixels, and all.
     assert [row["dice"] for row in rows[:2]] == [pytest.approx(2 * 8 / 17), 1.0]
+    # The border: 0.1 is the limit.
+    assert [row["unsure"] for row in rows[:2]] == [pytest.approx(9 / 81)] * 2
     leaking = measure_membranes(probabilities(1), REFERENCE)
     assert rows[0]["v_rand"] == pytest.approx(leaking.v_rand.v_rand)
     assert rows[1]["v_rand"] == rows[1]["v_info"] == pytest.approx(1)

@@ -20,6 +20,11 @@ def read_maps(folder: Path) -> dict[str, np.ndarray]:
     return {file.name: np.asanyarray(nib.load(file).dataobj) for file in sorted(folder.glob("*_seg.nii.gz"))}
 
 
+def differ(first: np.ndarray, second: np.ndarray) -> float:
+    """The share of voxels with another label. Where two classes are equal but for rounding, it may be either."""
+    return float((first != second).mean())
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 @pytest.mark.filterwarnings("ignore")
@@ -36,8 +41,8 @@ def test_all_ways_average_the_same_passes(sample: Path, weights: Path, tmp_path:
     averaged = evaluate("averaged", **DROPS, dropout_samples=3)
     again = evaluate("again", **DROPS, dropout_samples=3)
     assert averaged.keys() == once.keys()
-    assert all(np.array_equal(voxels, again[name]) for name, voxels in averaged.items())
-    assert not any(np.array_equal(voxels, once[name]) for name, voxels in averaged.items())
+    assert all(differ(voxels, again[name]) < 1e-3 for name, voxels in averaged.items())
+    assert all(differ(voxels, once[name]) > 0.01 for name, voxels in averaged.items())
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("once", "averaged")]
     assert [summary["provenance"]["dropout_samples"] for summary in summaries] == [1, 3]
 
@@ -48,14 +53,13 @@ def test_all_ways_average_the_same_passes(sample: Path, weights: Path, tmp_path:
     run(config_file=config, logging_file=False, **common, **inferred, **DROPS)
     found = read_maps(tmp_path / "inferred")
     assert found.keys() == averaged.keys()
-    assert all(np.array_equal(voxels, found[name]) for name, voxels in averaged.items())
+    assert all(differ(voxels, found[name]) < 1e-3 for name, voxels in averaged.items())
     predictor = Predictor(
         BUNDLE, checkpoint=weights, device="cpu", dropout_samples=3, settings={"precision": "float32", **DROPS}
     )
     for scan in scans:
         name = Path(scan).name.replace(".nii.gz", "_seg.nii.gz")
-        # Where two classes are equal but for rounding, the label may be either.
-        assert (predictor(scan).labels != averaged[name]).mean() < 1e-3
+        assert differ(predictor(scan).labels, averaged[name]) < 1e-3
 
     with pytest.raises((InputError, RuntimeError)) as raised:
         evaluate("refused", dropout_samples=3)

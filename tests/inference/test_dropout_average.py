@@ -1,4 +1,7 @@
-"""Averages over passes with dropout, against the same passes in plain PyTorch."""
+"""Averages over passes with dropout, against the same passes in plain PyTorch.
+
+Up to rounding: two calls of one network may differ by it, as kernels depend on where memory starts.
+"""
 
 import pytest
 import torch
@@ -73,15 +76,15 @@ def test_equal_calls_have_equal_results_and_another_seed_another() -> None:
     net, x = network(), image()
     first = average_dropout(net, 3)(x)
     torch.manual_seed(99)
-    assert torch.equal(average_dropout(net, 3)(x), first)
-    assert not torch.equal(average_dropout(net, 3, seed=1)(x), first)
+    torch.testing.assert_close(average_dropout(net, 3)(x), first)
+    assert (average_dropout(net, 3, seed=1)(x) - first).abs().max() > 0.01
 
 
 def test_a_window_does_not_depend_on_its_batch() -> None:
     averaged, x = average_dropout(network(), 3), image(3)
     together = averaged(x)
     for index in range(3):
-        assert torch.equal(averaged(x[index : index + 1])[0], together[index])
+        torch.testing.assert_close(averaged(x[index : index + 1])[0], together[index])
     inferer = SlidingWindowInferer(roi_size=(5, 5), overlap=0.5, mode="gaussian")
     large = torch.randn(1, 1, 12, 14, generator=torch.Generator().manual_seed(2))
     single = inferer(large, averaged)
@@ -109,7 +112,7 @@ def test_statistics_and_modes_are_left_as_they_are() -> None:
     # Also if whoever calls it has forgotten that it evaluates.
     expected = averaged(image())
     averaged.train()
-    assert torch.equal(averaged(image()), expected)
+    torch.testing.assert_close(averaged(image()), expected)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert all(part.training for part in averaged.modules())
 
@@ -127,7 +130,7 @@ def test_weights_that_are_loaded_later_are_used() -> None:
         other[0].weight.mul_(2)
     averaged = average_dropout(net, 2)
     net.load_state_dict(other.state_dict())
-    assert torch.equal(averaged(image()), average_dropout(other, 2)(image()))
+    torch.testing.assert_close(averaged(image()), average_dropout(other, 2)(image()))
 
 
 def test_mirrored_inputs_and_windows_around_it() -> None:

@@ -86,6 +86,8 @@ def test_scores_are_those_of_the_predicted_probabilities(samples: int, bundle: P
         stack.append(found[..., 1])
         # A picture's rows are the second axis of a scan.
         references.append(make_picture(number)[1].T == 0)
+    # No pixel is so near to a threshold that rounding decides.
+    assert min(np.abs(np.array(stack) - step / 10).min() for step in range(1, 10)) > 1e-6
     # The measure itself takes one threshold for a stack.
     expected = measure_membranes(np.array(stack), np.array(references))
     scores = score(bundle, dataset_dir=bundle / "data", dropout_samples=samples)
