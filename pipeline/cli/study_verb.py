@@ -22,7 +22,7 @@ def add_study_verb(verbs: Any) -> None:
         "study",
         help="compare skip connections: networks, seeds and folds with one budget, and a report",
         description="Train and measure every combination of a study file, and write a report with intervals and a "
-        "verdict. A second start goes on where the first one ended.",
+        "verdict. A second start continues where the first one ended.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

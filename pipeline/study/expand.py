@@ -14,13 +14,12 @@ from typing import Any
 
 from ..bundle.at_hand.find import find_bundle
 from ..bundle.network_check import build_on_meta, check_deepest_level, explain_refusal
-from ..bundle.overrides import normalise_id
 from ..bundle.plan import load_plan
 from ..bundle.render import list_skips, read_skip, recipes_folder
 from ..bundle.schema import InlineSkip, Plan
-from ..bundle.setting_rules import RULES, check_value
 from ..data.errors import InputError
 from ..networks import Networks, Skip
+from .override_checks import SIZES, check_json, check_overrides
 from .read_study import StudyFile
 from .schema import Budget, Group, NetworkChoice, SkipChoice
 
@@ -37,9 +36,6 @@ _UNUSED: dict[str, Any] = {
     "training": {"epochs", "minutes", "val_interval", "warmup_epochs", "early_stop_patience", "threads", "cache_rate",
                  "seed"},
 }  # fmt: skip
-_SIZES = ("patch", "window")
-_EXAMPLES = {2: [64, 64], 3: [32, 32, 32]}
-_BY_GROUP = "set it by networks, skips, seeds, folds or budget"
 _MAX_NETWORK, _MAX_SKIP = 24, 36  # of labels in the name of a run, which is the name of files
 
 
@@ -138,7 +134,7 @@ def _expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[s
         )
     plan = load_plan(folder)
     config = json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))
-    _check_overrides(group.overrides, config, plan.spatial_dims, f"{where}.overrides")
+    check_overrides(group.overrides, config, plan.spatial_dims, f"{where}.overrides")
     given = datasets.get(folder.resolve().name, group.dataset_dir)
     arms = []
     for network in group.networks:
@@ -199,7 +195,7 @@ def _read_network(choice: NetworkChoice, plan: Plan, where: str) -> dict[str, An
     own = choice.name.lower() == plan.network.name
     shared = {key: settings[key] for key in (settings if own else _SHARED) if key in takes and key in settings}
     for key, value in choice.arguments.items():
-        _check_json(key, value, where)
+        check_json(key, value, where)
     return {"name": choice.name.lower(), **shared, **choice.arguments}
 
 
@@ -211,7 +207,7 @@ def _read_skip(choice: str | SkipChoice, file: Path, where: str) -> tuple[str, A
             return choice, choice, 0.0
         content = read_skip(choice, recipes_folder() / "skips", Path(f"{file}, {where.rpartition(', ')[2]}"))
         return choice, content["skip"], float(content.get("sparsity", 0.0))
-    _check_json("skip", choice.skip, where)
+    check_json("skip", choice.skip, where)
     content = InlineSkip(skip=choice.skip, sparsity=choice.sparsity).model_dump(mode="json")
     return choice.label or _name_skip(choice.skip), content["skip"], choice.sparsity
 
@@ -241,7 +237,7 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
         "in_channels": len(plan.data.channels),
         "out_channels": len(plan.labels),
     }
-    sizes = {key: arm.overrides.get(key, getattr(plan, key)) for key in _SIZES}
+    sizes = {key: arm.overrides.get(key, getattr(plan, key)) for key in SIZES}
     with explain_refusal(where):
         network = build_on_meta(spec)
     for key, size in sizes.items():
@@ -254,68 +250,6 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
                 remedy=f"give the network fewer levels, or another {key}: overrides: {{{key}: [...]}}",
             )
         check_deepest_level(network, list(size), f"{where}, {key}", found=str(list(size)))
-
-
-def _check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dimensions: int, where: str) -> None:
-    own = {
-        **dict.fromkeys(
-            ("skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock", "early_stop_patience"),
-            _BY_GROUP,
-        ),
-        **dict.fromkeys(("device", "precision", "threads"), "set it as a key of the study, next to name"),
-        "dataset_dir": "set it next to bundle, or with --dataset_dir BUNDLE=DIR",
-        **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
-    }
-    for key, value in overrides.items():
-        if key in own:
-            raise InputError(
-                where, found=key, expected="keys that the study does not set itself",
-                remedy=own[key],
-            )  # fmt: skip
-        top = normalise_id(key).partition("::")[0]
-        if top not in config:
-            close = get_close_matches(top, list(config), n=1)
-            raise InputError(
-                where,
-                found=f"{key}, which is not a key of the bundle's configs/train.json",
-                expected="a key of the config",
-                remedy=f"did you mean {close[0]}?" if close else "see docs/runner.md",
-            )
-        _check_value(key, value, dimensions, where)
-
-
-def _check_value(key: str, value: Any, dimensions: int, where: str) -> None:
-    """Refuse a value that the training would refuse."""
-    _check_json(key, value, where)
-    if key in _SIZES and not (isinstance(value, list) and len(value) == dimensions and all(map(_is_size, value))):
-        raise InputError(
-            where,
-            found=f"{key}: {value!r}",
-            expected=f"{dimensions} numbers of voxels, such as {_EXAMPLES[dimensions]}",
-            remedy=f"correct {key}",
-        )
-    if key in RULES and not (isinstance(value, str) and value[:1] in ("$", "@", "%")):
-        try:
-            check_value(key, value, where)
-        except InputError as error:
-            raise InputError(where, found=error.found, expected=error.expected, remedy=f"correct {key}") from error
-
-
-def _check_json(key: str, value: Any, where: str) -> None:
-    """Refuse values that a JSON file cannot have, such as dates and NaN."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            where,
-            found=f"{key}: {value!r}",
-            expected="text, finite numbers, true, false, null, or lists and mappings of these",
-            remedy="correct it, or put it in quotes",
-        ) from error
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and value > 0
 
 
 def _check_labels(file: StudyFile, arms: Sequence[Arm]) -> None:
