@@ -90,6 +90,7 @@ def find_header_problems(path: str, volume: Volume, shape: Sequence[int]) -> Ite
     uneven = uneven_offset_error(volume.header)
     if uneven is not None:
         yield uneven
+    yield from volume.header.notes
 
 
 def _find_form_problems(path: str, volume: Volume, shape: Sequence[int]) -> Iterator[InputError]:

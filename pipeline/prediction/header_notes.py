@@ -32,4 +32,5 @@ def _notes_on_anatomy(header: Header, modality: str) -> tuple[str, ...]:
 
 def _notes_on_file(header: Header) -> tuple[str, ...]:
     error = uneven_offset_error(header)
-    return () if error is None else (f"{error.found}; expected {error.expected}: only SPM cannot read it",)
+    uneven = () if error is None else (f"{error.found}; expected {error.expected}: only SPM cannot read it",)
+    return (*uneven, *(f"{note.found}; expected {note.expected}" for note in header.notes))

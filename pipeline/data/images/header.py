@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
+
 __all__ = ["Forms", "Header", "Volume", "spacing_of"]
 
 
@@ -43,6 +45,8 @@ class Header:
         modality: of a DICOM image, such as "CT"; otherwise "".
         has_orientation: whether the file distinguishes left from right.
         raw: the header's bytes, for NIfTI and NRRD: label maps copy the geometry from them.
+        notes: what the reader found that a user should know, and that does not stop the reading. Each has a kind of
+            `findings.SEVERITIES`; the check lists it as a finding, and prediction shows it.
     """
 
     path: str
@@ -57,6 +61,7 @@ class Header:
     modality: str = ""
     has_orientation: bool = True
     raw: bytes = b""
+    notes: tuple[InputError, ...] = ()
 
     @property
     def channels(self) -> int:
