@@ -21,6 +21,7 @@ __all__ = ["FAILURE", "TRAININGS", "do_run", "find_result"]
 
 TRAININGS = "trainings"
 FAILURE = "failure.txt"
+_GIT_LINES = ("!/runs/", f"/{TRAININGS}/", "/.workflow/", "/.snakemake/", "*.incomplete")
 
 
 def do_run(run: Run, output: Path, wanted: Measure) -> Path:
@@ -96,10 +97,15 @@ def find_result(run: Run, output: Path) -> dict[str, Any] | None:
 
 
 def ignore_trainings(output: Path) -> None:
-    """Keep the trainings out of git: weights are large, and the results are what counts."""
+    """Keep the trainings out of git, and the results in: weights are large, and the results are what counts.
+
+    Many repositories ignore every folder `runs`, as this one does. A file in a deeper folder overrules that.
+    """
     file = output / ".gitignore"
-    if not file.is_file():
-        write_text(file, f"/{TRAININGS}/\n/.workflow/\n/.snakemake/\n*.incomplete\n")
+    present = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    missing = [line for line in _GIT_LINES if line not in present]
+    if missing:
+        write_text(file, "".join(f"{line}\n" for line in [*present, *missing]))
 
 
 def _rename(content: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One run of a study: what is trained and measured, what is taken over, and what a failure leaves."""
 
 import json
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -60,7 +61,25 @@ def test_a_run_is_trained_and_measured_once(tmp_path, runs, work):
     assert work.measured == [PARTS]
     assert do_run(runs[0], tmp_path, Measure()) == file
     assert work.trained == [runs[0].id]
-    assert "/trainings/" in (tmp_path / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("own", ["", "notes.txt\n"])
+def test_git_keeps_the_results_and_leaves_the_trainings_out(tmp_path, runs, work, own):
+    (tmp_path / ".gitignore").write_text("runs/\n")
+    output = tmp_path / "studies" / "sat"
+    output.mkdir(parents=True)
+    if own:
+        (output / ".gitignore").write_text(own)
+    file = do_run(runs[0], output, Measure())
+    weights = output / "trainings" / runs[0].id / "models" / "last.pt"
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    weights.touch()
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    listed = ["git", "ls-files", "--others", "--exclude-standard"]
+    seen = subprocess.run(listed, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert str(file.relative_to(tmp_path)) in seen
+    assert not [name for name in seen if "/trainings/" in name]
+    assert (output / ".gitignore").read_text().startswith(own)
 
 
 def test_only_the_missing_part_is_measured_later(tmp_path, runs, work):
