@@ -27,7 +27,7 @@ __all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxe
 _TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
 _TRUNCATION_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
 # The start of ITK's and SimpleITK's errors: a line of its source, and an object's address in memory.
-_ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR): \w+\(0x[0-9a-f]+\): *(?:ReadImageInformation: *)?")
+_ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR|sitk::ERROR): (?:\w+\(0x[0-9a-f]+\): *)?(?:ReadImageInformation: *)?")
 
 
 @contextmanager
