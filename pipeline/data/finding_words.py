@@ -36,7 +36,7 @@ MEANINGS: dict[str, str] = {
     "nan": "voxels that are not a number",
     "infinite": "infinite voxels",
     "constant": "one value in every voxel",
-    "range": "voxels beyond ±10¹⁸, or labels beyond ±(2³¹ − 1)",
+    "range": "voxels beyond ±10¹⁸, or labels beyond ±2³¹",
     "shape-differs": "another shape than the case's first image",
     "spacing-differs": "another spacing than the case's first image",
     "origin-differs": "another origin than the case's first image",
