@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from .case import Made, Odd
-from .volumes import PLACE, SHORT, damage, some_labels, some_voxels
+from .volumes import PLACE, SHORT, damage, some_labels, some_voxels, spoil_checksum
 
 PLANE = np.array([[1.0, 1, 0, -9], [1, 1, 0, 12], [0, 0, 1.5, -13]])
 NOT_FINITE = np.array([[1.0, 0, 0, -9], [0, np.nan, 0, 12], [0, 0, 1.5, -13]])
@@ -23,7 +23,7 @@ def nifti(
     kind: type[nib.Nifti1Image] = nib.Nifti1Image,
     sform: np.ndarray | None = None,
     tail: bytes = b"",
-    damaged: bool = False,
+    harm: Callable[[bytes], bytes] | None = None,
     label: bool = False,
     refused: bool = False,
     **fields: Any,
@@ -35,7 +35,7 @@ def nifti(
         kind: nibabel's class.
         sform: three rows to write instead of the true ones.
         tail: bytes after the voxels, before compression.
-        damaged: whether a bit of the compressed file is wrong.
+        harm: returns other bytes of the file.
         label: whether it is a label map.
         refused: whether it cannot be read.
         fields: further fields of the header.
@@ -58,7 +58,7 @@ def nifti(
         packed = bytes(content) + tail
         packed = gzip.compress(packed) if name.endswith(".gz") else packed
         file = folder / name
-        file.write_bytes(damage(packed) if damaged else packed)
+        file.write_bytes(packed if harm is None else harm(packed))
         return Made(file) if refused else Made(file, voxels, PLACE)
 
     return make
@@ -83,7 +83,7 @@ def pair(*, damaged: bool = False, tail: bytes = b"") -> Callable[[Path], Made]:
             content = (folder / f"scan.{part}").read_bytes() + (tail if part == "img" else b"")
             packed = gzip.compress(content)
             if damaged and part == "img":
-                packed = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+                packed = spoil_checksum(packed)
             (folder / f"scan.{part}.gz").write_bytes(packed)
             (folder / f"scan.{part}").unlink()
         return Made(file) if damaged else Made(file, some_voxels(), PLACE)
@@ -122,7 +122,10 @@ ODD = [
     Odd("nifti-tail", nifti(tail=b"end"), "note", "trailing-data", "3 bytes after the end"),
     Odd("nifti-gz-another-slice", nifti("scan.nii.gz", tail=SHORT), "note", "trailing-data", "576 bytes after the end"),
     Odd("nifti-label-tail", nifti(tail=b"end", label=True), "note", "trailing-data", "3 bytes after", "label"),
-    Odd("nifti-gz-damaged", nifti("scan.nii.gz", damaged=True, refused=True), "refused", "truncated", "corrupt"),
+    Odd("nifti-gz-damaged", nifti("scan.nii.gz", harm=damage, refused=True), "refused", "truncated", "corrupt"),
+    Odd(
+        "nifti-gz-checksum", nifti("scan.nii.gz", harm=spoil_checksum, refused=True), "refused", "truncated", "checksum"
+    ),
     Odd("nifti-pair-gz", pair(), "right"),
     Odd("nifti-pair-gz-checksum", pair(damaged=True), "refused", "truncated", "checksum"),
     Odd("nifti-pair-gz-tail", pair(tail=b"end"), "note", "trailing-data", "3 bytes after the end"),

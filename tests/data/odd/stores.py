@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from .case import Made, Odd
-from .volumes import PLACE, damage, some_voxels
+from .volumes import PLACE, damage, some_voxels, spoil_checksum
 
 # Each axis with its anatomical direction; without it a store is taken as LPS.
 AXES = [
@@ -45,16 +45,7 @@ def store(name: str, *, harm: Callable[[bytes], bytes] | None = None, **options:
         group = zarr.open_group(str(path), mode="w", zarr_format=3 if name.endswith("Codec") else 2)
         data = np.ascontiguousarray(voxels.T)
         group.create_array("0", data=data, chunks=(8, 8, 8), compressors=[codec(name, **options)])
-        axes = [
-            axis | {"orientation": {"type": "anatomical", "value": way}}
-            for axis, way in zip(AXES, TOWARDS, strict=True)
-        ]
-        steps = [
-            {"type": "scale", "scale": [1.5, 1.25, 1.0]},
-            {"type": "translation", "translation": [-13.0, 12.0, -9.0]},
-        ]
-        datasets = [{"path": "0", "coordinateTransformations": steps}]
-        described = {"axes": axes, "datasets": datasets}
+        described = {"axes": AXES, "datasets": [{"path": "0", "coordinateTransformations": STEPS}]}
         if name.endswith("Codec"):
             group.attrs["ome"] = {"version": "0.5", "multiscales": [described]}
         else:
@@ -73,20 +64,14 @@ def cut(content: bytes) -> bytes:
     return content[:-5]
 
 
-def mgz(*, damaged: bool = False, short: int = 0) -> Callable[[Path], Made]:
-    """Return the maker of an MGZ file.
-
-    Args:
-        damaged: whether a bit is wrong.
-        short: bytes missing at its end.
-    """
+def mgz(harm: Callable[[bytes], bytes] | None = None) -> Callable[[Path], Made]:
+    """Return the maker of an MGZ file; `harm` returns other bytes."""
 
     def make(folder: Path) -> Made:
         file = folder / "scan.mgz"
         content = gzip.compress(nib.MGHImage(some_voxels(), PLACE).to_bytes())
-        content = (damage(content) if damaged else content)[: len(content) - short]
-        file.write_bytes(content)
-        return Made(file) if damaged or short else Made(file, some_voxels(), PLACE)
+        file.write_bytes(content if harm is None else harm(content))
+        return Made(file, some_voxels(), PLACE) if harm is None else Made(file)
 
     return make
 
@@ -108,6 +93,7 @@ ODD = [
     broken("zarr-3-zstd-checksum-damaged", "ZstdCodec", damage, checksum=True),
     broken("zarr-3-blosc-cut", "BloscCodec", cut, "bytes of the chunk"),
     Odd("mgz", mgz(), "right"),
-    Odd("mgz-damaged", mgz(damaged=True), "refused", "truncated", "corrupt"),
-    Odd("mgz-without-checksum", mgz(short=8), "refused", "truncated", "end-of-stream"),
+    Odd("mgz-damaged", mgz(damage), "refused", "truncated", "corrupt"),
+    Odd("mgz-checksum", mgz(spoil_checksum), "refused", "truncated", "checksum"),
+    Odd("mgz-cut", mgz(cut), "refused", "truncated", "end-of-stream"),
 ]

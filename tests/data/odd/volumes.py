@@ -41,6 +41,11 @@ def damage(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
 
 
+def spoil_checksum(packed: bytes) -> bytes:
+    """Return a gzip file with a wrong checksum; its content stays the same."""
+    return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+
+
 def nrrd(
     fields: str = RAS,
     *,
