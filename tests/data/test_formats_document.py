@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import nibabel as nib
@@ -17,16 +16,12 @@ from pipeline.data.errors import InputError
 from pipeline.data.images.door import read_volume
 from pipeline.data.images.header import Volume
 
-from . import odd
-from .odd import Odd
+from .odd import odd_files
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
-FAMILIES = sorted(file.stem for file in Path(__file__).parent.joinpath("odd").glob("*.py"))
-CASES: dict[str, Odd] = {
-    case.name: case for family in FAMILIES for case in getattr(import_module(f"{odd.__name__}.{family}"), "ODD", ())
-}
+CASES = {case.name: case for case in odd_files()}
 PACKAGES = {"SimpleITK": "simpleitk", "nibabel": "nibabel", "TorchIO": "torchio"}
 Answer = tuple[np.ndarray, np.ndarray]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..check_header import check_itk_type, check_unit, check_voxel_type
 from .endings import split_ending
 from .header import Header
-from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_fields, nrrd_header
+from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
 from .voxel_streams import VoxelStream, meta_streams, nrrd_streams, read_streams, rest_note, skip_streams
 
 __all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
@@ -33,9 +33,10 @@ class ItkImage:
         # Imported here, because NIfTI files do not need it.
         import SimpleITK as sitk  # noqa: PLC0415
 
-        raw = b""
+        raw, self._end = b"", 0
         if stream is not None:
             raw = nrrd_header(stream)
+            self._end = nrrd_end(stream, raw)
             stream.close()
         self._fields = nrrd_fields(raw)
         check_nrrd(path, self._fields)
@@ -96,7 +97,7 @@ class ItkImage:
     def _streams(self) -> list[VoxelStream]:
         path, size = self.header.path, math.prod(self.header.shape) * self.header.dtype.itemsize
         if self._fields:
-            return nrrd_streams(path, self.header.raw, size)
+            return nrrd_streams(path, self.header.raw, size, start=self._end)
         return meta_streams(path, size) if self._class == "MetaImageIO" else []
 
     def _decode(self, streams: list[VoxelStream]) -> np.ndarray:

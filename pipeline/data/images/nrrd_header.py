@@ -9,7 +9,16 @@ from typing import BinaryIO
 from ..errors import InputError
 from .endings import format_name
 
-__all__ = ["NRRD_START", "check_nrrd", "find_space_note", "find_unit", "nrrd_fields", "nrrd_header", "read_nrrd_header"]
+__all__ = [
+    "NRRD_START",
+    "check_nrrd",
+    "find_space_note",
+    "find_unit",
+    "nrrd_end",
+    "nrrd_fields",
+    "nrrd_header",
+    "read_nrrd_header",
+]
 
 NRRD_START = b"NRRD"
 _MAX_HEADER = 1 << 20  # bytes: far more than any header has, so that voxels are not read
@@ -33,6 +42,12 @@ def nrrd_header(stream: BinaryIO) -> bytes:
     # A blank line ends the header of a file with voxels; a detached header has none.
     ends = [place for blank in (b"\n\n", b"\n\r\n") if (place := content.find(blank)) >= 0]
     return content[: min(ends)] if ends else content
+
+
+def nrrd_end(stream: BinaryIO, raw: bytes) -> int:
+    """Return the byte of an NRRD file after the blank line that ends its header, `raw`."""
+    stream.seek(len(raw))
+    return len(raw) + (2 if stream.read(2) == b"\n\n" else 3)
 
 
 def read_nrrd_header(path: str | Path) -> bytes:

@@ -53,13 +53,14 @@ class VoxelStream:
     itk_reads: bool = True
 
 
-def nrrd_streams(path: str, raw: bytes, size: int) -> list[VoxelStream]:
+def nrrd_streams(path: str, raw: bytes, size: int, *, start: int) -> list[VoxelStream]:
     """Return the streams of an NRRD file; none if the voxels are stored as text.
 
     Args:
         path: the file.
         raw: its header's bytes, as `nrrd_header` returns them.
         size: bytes of all voxels.
+        start: byte after the header, as `nrrd_end` returns it.
     """
     fields = nrrd_fields(raw)
     coding = _CODINGS.get(fields.get("encoding", "").lower())
@@ -71,14 +72,14 @@ def nrrd_streams(path: str, raw: bytes, size: int) -> list[VoxelStream]:
         return []
     lines, skip = int(fields.get("line skip", 0)), int(fields.get("byte skip", fields.get("byteskip", 0)))
     big_endian = fields.get("endian", "little").lower() == "big"
-    header = 0 if detached else _end_of_header(path, len(raw))
+    header = 0 if detached else start
     streams = []
     for file in files or [Path(path)]:
         share = size // len(files or [path])
-        start = _skip_lines(file, header, lines)
+        place = _skip_lines(file, header, lines)
         if skip < 0:
-            start, skip = file.stat().st_size - share, 0
-        streams.append(VoxelStream(file, start, coding, share, skip, big_endian, coding != "bzip2"))
+            place = file.stat().st_size - share
+        streams.append(VoxelStream(file, place, coding, share, max(skip, 0), big_endian, coding != "bzip2"))
     return streams
 
 
@@ -207,13 +208,6 @@ def _inflate(file: BinaryIO) -> Iterator[bytes]:
     yield decoder.unused_data
     while piece := file.read(_PIECE):
         yield piece
-
-
-def _end_of_header(path: str, length: int) -> int:
-    """Return the byte after the blank line that ends an NRRD header of this length."""
-    with Path(path).open("rb") as stream:
-        stream.seek(length)
-        return length + (2 if stream.read(2) == b"\n\n" else 3)
 
 
 def _skip_lines(file: Path, start: int, lines: int) -> int:
