@@ -69,11 +69,12 @@ def check_itk_type(path: str, count: int, words: str) -> None:
 def check_unit(header: Header) -> None:
     """Refuse a unit of space that is not mm."""
     if header.unit != "mm":
+        field = "the units in the header" if header.format == "itk" else "xyzt_units"
         raise InputError(
             header.path,
             found=f"a spacing in {header.unit} ({_format_spacing(header.spacing)})",
             expected="mm",
-            remedy="convert spacing and affine to mm; if the numbers are in mm already, set xyzt_units to mm",
+            remedy=f"convert spacing and affine to mm; if the numbers are in mm already, set {field} to mm",
             kind="unit",
         )
 

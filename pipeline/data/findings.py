@@ -20,6 +20,7 @@ SEVERITIES: dict[str, Severity] = {
     "unreadable": "problem",
     "empty-file": "problem",
     "lfs-pointer": "problem",
+    "annex-pointer": "problem",
     "misnamed": "problem",
     "truncated": "problem",
     "not-an-image": "problem",
@@ -33,6 +34,13 @@ SEVERITIES: dict[str, Severity] = {
     # Training uses the sform, as MONAI and nibabel do. Only a person can say whether the sform is correct.
     "form-conflict": "warning",
     "form-missing": "warning",
+    # Readers use different forms; `--fix` copies the sound one.
+    "sform-singular": "problem",
+    "scaling": "problem",
+    # Values differ between readers; only a person can say which are correct.
+    "scaling-ignored": "warning",
+    # Some writers pad their files. A wrong shape in the header is another reason.
+    "trailing-data": "note",
     # Only SPM minds.
     "voxel-offset-uneven": "note",
     # The datalist itself.
@@ -74,7 +82,7 @@ SEVERITIES: dict[str, Severity] = {
     "spacing-outlier": "note",
 }
 # The kinds that `fix_dataset` repairs.
-FIXABLE = frozenset({"grid-rounding", "label-rounding", "label-float"})
+FIXABLE = frozenset({"grid-rounding", "label-rounding", "label-float", "sform-singular"})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from .dataset import Dataset, locate, report_name
 from .errors import InputError
 from .findings import FIXABLE
 from .images.endings import is_nifti
+from .images.nifti_forms import SINGULAR
 from .images.nifti_header import nifti_class
 from .make_datalist import write_json
 
@@ -59,8 +60,9 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
     """Write repaired copies of the files that can be repaired without a person, and a datalist that names them.
 
     Label maps of whole numbers stored as floating point become integers. A file whose place differs from that of its
-    case's first image only by rounding gets that image's qform and sform. Nothing else of a file changes, and no
-    original is changed. The new datalist names repaired files in the folder, and all others where they are.
+    case's first image only by rounding gets that image's qform and sform. An sform that places nothing becomes a copy
+    of the qform. Nothing else of a file changes, and no original is changed. The new datalist names repaired files in
+    the folder, and all others where they are.
 
     Args:
         dataset: the datalist that was checked.
@@ -139,7 +141,7 @@ def _why_no_reference(image: str, kinds: set[str], unusable: set[str]) -> str:
     """Return why an image's place cannot be copied to another file; empty if it can."""
     if not is_nifti(image):
         return "its image is not NIfTI, so there is no qform or sform to copy"
-    if image in unusable or kinds & {"form-conflict", "form-missing"}:
+    if image in unusable or kinds & {"form-conflict", "form-missing", SINGULAR}:
         return "the header of its image has problems too"
     return ""
 
@@ -177,6 +179,8 @@ def _repair_file(repair: _Repair) -> bytes:
     raw = _read(repair.file)
     if repair.kinds & _LABEL_KINDS:
         raw = _store_as_integers(raw, repair.file)
+    if SINGULAR in repair.kinds:
+        raw = _copy_qform(raw)
     if "grid-rounding" in repair.kinds:
         raw = _copy_place(raw, _read(repair.reference))
     return gzip.compress(raw, mtime=0) if repair.file.name.lower().endswith(".gz") else raw
@@ -213,6 +217,16 @@ def _copy_place(raw: bytes, model: bytes) -> bytes:
     for key in _PLACE_FIELDS:
         header[key] = source[key]
     header["pixdim"][:4] = source["pixdim"][:4]
+    return bytes(header.binaryblock) + raw[header.sizeof_hdr :]
+
+
+def _copy_qform(raw: bytes) -> bytes:
+    """Return a NIfTI file with its qform as sform; all other bytes stay the same."""
+    kind = nifti_class(raw).header_class
+    header = kind(raw[: kind.sizeof_hdr], check=False)
+    header["sform_code"] = header["qform_code"]
+    for axis, row in zip("xyz", header.get_qform(), strict=False):
+        header[f"srow_{axis}"] = row
     return bytes(header.binaryblock) + raw[header.sizeof_hdr :]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from .case_names import case_stem, case_stems
 from .errors import InputError
 from .images.dicom_files import dicom_files
-from .images.endings import is_nifti, is_picture, is_store, is_volume, scan_name
-from .images.files import is_image_here, is_second_half
+from .images.endings import DICOM, is_nifti, is_picture, is_store, is_volume, scan_name
+from .images.files import is_dangling, is_image_here, is_second_half
 
 __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
@@ -70,7 +70,7 @@ def find_folder_scans(folder: Path, *, channels: int) -> list[FoundScan]:
     or recognised by their first bytes); series in subfolders, as scanners export them; pictures, which are previews if
     there is anything else. In each subfolder a series is the subfolder itself, or else each of its own subfolders.
     Outputs of prediction are no scans: files with the name of an existing scan and the ending of an output, and files
-    in the records that prediction keeps.
+    in the records that prediction keeps. A link to a scan that does not exist is a scan that cannot be read.
 
     Args:
         folder: an existing folder.
@@ -110,10 +110,15 @@ def find_folder_scans(folder: Path, *, channels: int) -> list[FoundScan]:
 
 
 def is_series(folder: Path) -> bool:
-    """Return whether a folder directly contains DICOM files other than predictions; False if it cannot be listed."""
+    """Return whether a folder directly contains DICOM files other than predictions; False if it cannot be listed.
+
+    Links to DICOM files that do not exist count: the series is one that cannot be read.
+    """
     try:
-        outputs = _find_outputs(folder, list(folder.iterdir()), 1)
-        return any(path.name not in outputs for path in dicom_files(folder))
+        visible = list(folder.iterdir())
+        outputs = _find_outputs(folder, visible, 1)
+        dangling = (path for path in visible if path.suffix.lower() == DICOM and is_dangling(path))
+        return any(path.name not in outputs for path in (*dangling, *dicom_files(folder)))
     except OSError:
         return False
 
@@ -189,7 +194,7 @@ def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Ite
     below = _subfolders(folder)
     series = [folder, *below, *(one for path in below for one in _subfolders(path))]
     paths = [
-        *(path for path in visible if path.is_file() or is_store(path)),
+        *(path for path in visible if path.is_file() or is_store(path) or is_dangling(path)),
         *(path for path in series if _has_slices(path)),
     ]
     for path, stem in zip(paths, case_stems([[path] for path in paths]), strict=True):

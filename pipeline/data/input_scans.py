@@ -12,7 +12,7 @@ from .errors import InputError
 from .folder_scans import FoundScan, find_folder_scans, group_channels
 from .images.dicom_files import is_dicom
 from .images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
-from .images.file_start import unreadable_error
+from .images.file_start import missing_error, unreadable_error
 from .images.files import natural_order, pair_of, parts_of
 from .nearest import nearest_path
 from .scans import read_named_scans
@@ -134,12 +134,13 @@ def _find_missing(files: Iterable[str]) -> InputError | None:
         try:
             Path(file).stat()
         except (FileNotFoundError, NotADirectoryError, ValueError):
-            link = Path(file).parent.is_dir() and Path(file).is_symlink()
+            if Path(file).parent.is_dir() and Path(file).is_symlink():
+                return missing_error(file, "")
             return InputError(
                 file,
-                found="a link to a file that is not there" if link else "no such file or folder",
+                found="no such file or folder",
                 expected="a scan",
-                remedy="copy the file that it points to as well" if link else _suggest_path(file),
+                remedy=_suggest_path(file),
                 kind="missing",
             )
         except OSError as error:

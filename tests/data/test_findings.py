@@ -42,4 +42,4 @@ def test_what_ends_the_reading_of_a_file_is_a_problem_whatever_its_kind():
 
 def test_what_is_repaired_needs_no_look_at_the_voxels():
     """A repair rewrites a header or a number type; it never decides what a voxel is."""
-    assert {"grid-rounding", "label-rounding", "label-float"} == FIXABLE
+    assert {"grid-rounding", "label-rounding", "label-float", "sform-singular"} == FIXABLE

@@ -289,3 +289,33 @@ def test_seeded_defects_are_repaired_where_they_can_be(tmp_path):
     left = {f["file"] for f in check_dataset(fixed.datalist)["findings"] if f["fixable"]}
     assert left.isdisjoint(fixed.repaired)
     assert len(wanted & {*fixed.repaired}) >= 8
+
+
+def spoil_sform(path):
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    fields = nib.Nifti1Header(raw[:348], check=False)
+    for axis in "xyz":
+        fields[f"srow_{axis}"] = 0
+    raw = fields.binaryblock + raw[348:]
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("spoilt", ["images", "labels"])
+def test_a_useless_sform_becomes_the_qform(small, tmp_path, spoilt, ending):
+    named = {
+        "image": small.save(f"images/a{ending}", small.image(0)),
+        "label": small.save(f"labels/a{ending}", small.label()),
+    }
+    small.add("a", **named)
+    small.add("b")
+    old = small.folder / f"{spoilt}/a{ending}"
+    spoil_sform(old)
+    result = fix(small, tmp_path / "fixed")
+    assert result.repaired == {f"{spoilt}/a{ending}": ["sform-singular"]}
+    new = tmp_path / f"fixed/{spoilt}/a{ending}"
+    assert differing(old, new) == {"srow_x", "srow_y", "srow_z"}
+    np.testing.assert_allclose(nib.load(new).affine, AFFINE, atol=1e-5)
+    np.testing.assert_allclose(sitk.ReadImage(str(new)).GetSpacing(), np.linalg.norm(AFFINE[:3, :3], axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(nib.load(new).dataobj, nib.load(old).dataobj)
+    assert not [kind for kind, _ in findings(result.datalist) if kind in ("sform-singular", "origin-differs")]

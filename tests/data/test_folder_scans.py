@@ -179,3 +179,30 @@ def test_channels_of_a_scan_come_together_or_are_told(names: list[str], groups: 
     else:
         assert [[Path(file).stem for file in scan.files] for scan in found] == groups
         assert not any(scan.problem for scan in found)
+
+
+ANNEX = "../.git/annex/objects/Zj/0g/MD5E-s1--0.nii.gz/MD5E-s1--0.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["b.nii.gz", "b.nrrd", "b.png", "b.hdr"])
+def test_a_link_to_a_scan_that_is_not_there_is_a_scan(tmp_path: Path, name: str) -> None:
+    """DataLad and git-annex leave such links where content was not fetched."""
+    (tmp_path / f"a{Path(name).suffixes[0] if name != 'b.nii.gz' else '.nii.gz'}").write_bytes(b"scan")
+    (tmp_path / name).symlink_to(ANNEX)
+    assert [Path(scan.files[0]).name for scan in find_folder_scans(tmp_path, channels=1)][1] == name
+
+
+def test_a_series_of_links_that_are_not_there_is_a_series(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            (tmp_path / folder / f"{number}.dcm").symlink_to(ANNEX)
+    assert [Path(scan.files[0]).name for scan in find_folder_scans(tmp_path, channels=1)] == ["a", "b"]
+
+
+def test_a_channel_that_is_not_there_is_one_of_its_scan(tmp_path: Path) -> None:
+    (tmp_path / "a_0000.nii.gz").write_bytes(b"scan")
+    (tmp_path / "a_0001.nii.gz").symlink_to(ANNEX)
+    (scan,) = find_folder_scans(tmp_path, channels=2)
+    assert len(scan.files) == 2
+    assert scan.problem is None

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,18 +33,14 @@ from pipeline.prediction.command import Request, predict_files
 from pipeline.prediction.predictor import Predictor
 
 from ..prediction.conftest import tiny_bundle, tiny_flat_bundle
-from . import odd
-from .odd import Made, Odd
+from .odd import Made, Odd, odd_files
 
 __all__ = ["tiny_bundle", "tiny_flat_bundle"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
 Result = TypeVar("Result")
-FAMILIES = sorted(file.stem for file in Path(__file__).parent.joinpath("odd").glob("*.py"))
-CASES: list[Odd] = [
-    case for family in FAMILIES for case in getattr(import_module(f"{odd.__name__}.{family}"), "ODD", ())
-]
+CASES = odd_files()
 # About the label map that is made for the scan, and about a dataset of one case.
 OTHERS = ("label-volume", "label-islands", "label-missing", "label-unused", "labels-not-consecutive")
 

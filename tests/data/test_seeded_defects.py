@@ -30,6 +30,7 @@ from .defects import (
     seed_picture_defects,
     seed_stacked_defects,
 )
+from .odd import odd_files
 
 SEEDS = {
     "one channel": seed_defects,
@@ -351,6 +352,7 @@ def test_training_refuses_a_case_alone_for_its_own_problems(seeded, training):
 
 def test_a_problem_of_every_kind_is_refused(everything):
     kinds = {kind for seeded in everything.values() for expected in seeded.expected for kind in expected.kinds}
+    kinds |= {case.kind for case in odd_files() if case.outcome == "refused"}
     never_seeded = {kind for kind, severity in SEVERITIES.items() if severity == "problem"} - kinds
     # Permissions, which root ignores; a mistake of the check itself; headers that `images/test_nifti_offset.py` writes.
     assert never_seeded == {"unreadable", "check-failed", "voxel-offset"}

@@ -362,7 +362,14 @@ FILES: dict[str, tuple[str, Callable[[Path], None], int, str, str, str]] = {
     "truncated slice": ("ct", cut_series, 1, "files that are truncated", "every file can be read", "copy"),
     "pipe": ("a.nii.gz", os.mkfifo, 1, "a pipe or a device", "an image", ""),
     "device": ("a.nii", lambda path: path.symlink_to(os.devnull), 1, "a pipe or a device", "an image", ""),
-    "broken link": ("a.nii.gz", lambda path: path.symlink_to("gone.nii.gz"), 1, "no such file", "an image", "copy"),
+    "broken link": (
+        "a.nii.gz",
+        lambda path: path.symlink_to("gone.nii.gz"),
+        1,
+        "a link to a file that is not there",
+        "an image",
+        "copy",
+    ),
     "folder": (
         "a.nii.gz",
         lambda path: (path / "notes").mkdir(parents=True),

@@ -23,11 +23,15 @@ from .header import Header, Volume
 
 __all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxels"]
 
-# Signs of a truncated file: gzip's errors, and words in nibabel's and Pillow's errors.
+# Signs of a truncated or damaged file: gzip's errors, and words in nibabel's and Pillow's errors.
 _TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
-_TRUNCATION_WORDS = ("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape")
+_TRUNCATION_WORDS = (
+    *("truncated", "Expected", "bytes, got", "buffer is smaller", "cannot reshape"),
+    # Of compressed chunks of a Zarr store.
+    *("decompress", "checksum", "Invalid data stream", "end-of-stream", "larger dtype"),
+)
 # The start of ITK's and SimpleITK's errors: a line of its source, and an object's address in memory.
-_ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR): \w+\(0x[0-9a-f]+\): *(?:ReadImageInformation: *)?")
+_ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR|sitk::ERROR): (?:\w+\(0x[0-9a-f]+\): *)?(?:ReadImageInformation: *)?")
 
 
 @contextmanager

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
-from .endings import is_nifti, is_pair
+from .endings import is_nifti, is_pair, is_store
+from .files import is_dangling
 from .nifti_header import START_BYTES, nifti_class
 
-__all__ = ["check_path", "check_start", "is_lfs_pointer", "unreadable_error"]
+__all__ = ["check_path", "check_start", "is_lfs_pointer", "missing_error", "unreadable_error"]
 
 _LFS_START = b"version https://git-lfs"
+# What an unlocked file of git-annex contains until its content is fetched, and a part of a locked one's target.
+_ANNEX_START = b"/annex/objects/"
+_ANNEX_FOLDER = ".git/annex/objects"
 _GZIP_START = b"\x1f\x8b"
 
 
@@ -25,10 +30,10 @@ def check_path(path: str) -> None:
     file = Path(path)
     if file.is_dir():
         _require_files(path, file.iterdir())
+        _require_content(path)
         return
     if not file.exists():
-        found, remedy = "no such file", "correct dataset_dir or the datalist, or copy the file there"
-        raise InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
+        raise missing_error(path, "correct dataset_dir or the datalist, or copy the file there")
     _require_files(path, [file])
     if is_pair(path) and file.suffix == ".hdr" and not file.with_suffix(".img").exists():
         found, remedy = f"a header without its voxels: no {file.stem}.img next to it", "copy that file there as well"
@@ -48,6 +53,9 @@ def check_start(path: str, stream: BinaryIO) -> bytes:
     elif start.startswith(_LFS_START):
         found = "a Git LFS pointer instead of the image"
         remedy, kind = "run `git lfs pull` in the dataset's repository", "lfs-pointer"
+    elif start.startswith(_ANNEX_START):
+        found = "a git-annex pointer instead of the image"
+        remedy, kind = "run `datalad get` or `git annex get` in the dataset's folder", "annex-pointer"
     elif is_nifti(path) and path.lower().endswith(".gz") and not start.startswith(_GZIP_START):
         kind = "misnamed" if nifti_class(start) is not None else "not-an-image"
         found = "a file that is not gzip-compressed although it is named .gz"
@@ -65,6 +73,23 @@ def is_lfs_pointer(path: str | Path) -> bool:
         return stream.read(len(_LFS_START)) == _LFS_START
 
 
+def missing_error(path: str, remedy: str) -> InputError:
+    """Return the InputError for a path that does not exist, or is a link to something that does not.
+
+    Args:
+        path: of a file, or of one that belongs to an image.
+        remedy: what to do if it is not a link.
+    """
+    link = is_dangling(Path(path))
+    found = "a link to a file that is not there" if link else "no such file"
+    if link:
+        remedy = "copy the file that it points to as well"
+        if _ANNEX_FOLDER in Path(path).readlink().as_posix():
+            found += ", as DataLad and git-annex leave them"
+            remedy = "run `datalad get` or `git annex get` in the dataset's folder"
+    return InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
+
+
 def unreadable_error(path: str, error: OSError) -> InputError:
     """Return the InputError for a system error while reading a file, or another file that belongs to it."""
     other = error.filename if error.filename is not None and str(error.filename) != path else None
@@ -76,6 +101,22 @@ def unreadable_error(path: str, error: OSError) -> InputError:
         remedy="check the file, your permission to read it, and the disk or network",
         kind="unreadable",
     )
+
+
+def _require_content(folder: str) -> None:
+    """Refuse a series or a store with links to files that are not there.
+
+    A series without them would be one with fewer slices. In a Zarr store, missing chunks stand for the fill value.
+    """
+    if is_store(folder):
+        files: Iterator[Path] = (Path(here, name) for here, _, names in os.walk(folder) for name in names)
+    else:
+        files = iter(sorted(Path(folder).iterdir()))
+    first = next((file for file in files if is_dangling(file)), None)
+    if first is not None:
+        error = missing_error(str(first), "")
+        found = f"{error.found}: {first.relative_to(folder)}"
+        raise InputError(folder, found=found, expected="all of its files", remedy=error.remedy, kind="missing")
 
 
 def _require_files(path: str, files: Iterable[Path]) -> None:

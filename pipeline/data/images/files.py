@@ -12,6 +12,7 @@ from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, 
 
 __all__ = [
     "image_files",
+    "is_dangling",
     "is_hidden",
     "is_image_here",
     "is_second_half",
@@ -32,6 +33,11 @@ def is_hidden(path: PurePath) -> bool:
     return path.name.startswith(".")
 
 
+def is_dangling(path: Path) -> bool:
+    """Return whether a path is a link to something that does not exist, such as git-annex leaves them."""
+    return path.is_symlink() and not path.exists()
+
+
 def natural_order(text: str | PurePath) -> tuple[tuple[int, int, str], ...]:
     """Return a key that sorts slice_2 before slice_10."""
     parts = re.split(r"([0-9]+)", str(text))
@@ -39,8 +45,11 @@ def natural_order(text: str | PurePath) -> tuple[tuple[int, int, str], ...]:
 
 
 def is_image_here(path: Path) -> bool:
-    """Return whether a path exists and has the ending of an image: a file, or the folder of a Zarr store."""
-    return is_image(path) and (path.is_dir() if is_store(path) else path.is_file())
+    """Return whether a path has the ending of an image and is a file, or a folder if it is a Zarr store.
+
+    A link to something that does not exist counts: it is an image that cannot be read.
+    """
+    return is_image(path) and ((path.is_dir() if is_store(path) else path.is_file()) or is_dangling(path))
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -60,7 +69,7 @@ def one_per_pair(files: Iterable[Path]) -> list[Path]:
 
 def is_second_half(path: Path) -> bool:
     """Return whether a path is the `.img` of a pair whose `.hdr` exists."""
-    return _has_voxels(path) and _other_half(path).exists()
+    return _has_voxels(path) and (_other_half(path).exists() or is_dangling(_other_half(path)))
 
 
 def _has_voxels(path: PurePath) -> bool:

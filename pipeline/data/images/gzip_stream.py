@@ -22,7 +22,7 @@ else:
     HAS_ISAL = True
     _ERROR = isal_zlib.error
 
-__all__ = ["HAS_ISAL", "GzipStream", "open_gzip"]
+__all__ = ["HAS_ISAL", "GzipStream", "new_zlib_decoder", "open_gzip"]
 
 _COMPRESSED_PIECE = 1 << 18  # bytes
 _PIECE = 1 << 20
@@ -107,10 +107,15 @@ class GzipStream(io.RawIOBase):
             filled += len(piece)
         return filled
 
-    def check_rest(self) -> None:
-        """Read to the end, where length and checksum are compared; errors are those of `readinto`."""
-        while self._next(_PIECE):
-            pass
+    def check_rest(self) -> int:
+        """Read to the end, where length and checksum are compared, and return the number of bytes that were left.
+
+        Errors are those of `readinto`.
+        """
+        count = 0
+        while piece := self._next(_PIECE):
+            count += len(piece)
+        return count
 
     def _restart(self) -> None:
         self._place = 0
@@ -160,6 +165,11 @@ class GzipStream(io.RawIOBase):
         self._left = rest
         self._decoder = _new_decoder()
         return True
+
+
+def new_zlib_decoder() -> Any:
+    """Return a decoder of a zlib stream, which compares the checksum at its end."""
+    return isal_zlib.decompressobj(zlib.MAX_WBITS) if HAS_ISAL else zlib.decompressobj(zlib.MAX_WBITS)
 
 
 def _new_decoder() -> Any:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from ..check_header import check_itk_type, check_voxel_type
+from ..check_header import check_itk_type, check_unit, check_voxel_type
 from .endings import split_ending
 from .header import Header
-from .nrrd_header import nrrd_header
+from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
+from .voxel_streams import VoxelStream, meta_streams, nrrd_streams, read_streams, rest_note, skip_streams
 
 __all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 
@@ -31,10 +33,13 @@ class ItkImage:
         # Imported here, because NIfTI files do not need it.
         import SimpleITK as sitk  # noqa: PLC0415
 
-        raw = b""
+        raw, self._end = b"", 0
         if stream is not None:
             raw = nrrd_header(stream)
+            self._end = nrrd_end(stream, raw)
             stream.close()
+        self._fields = nrrd_fields(raw)
+        check_nrrd(path, self._fields)
         reader = sitk.ImageFileReader()
         reader.SetFileName(path)
         self._class = _CLASSES.get(split_ending(path)[1].lower())
@@ -46,6 +51,7 @@ class ItkImage:
         axes = min(len(size), _AXES)
         direction = np.reshape(reader.GetDirection(), (len(size), len(size)))
         affine = ras_affine(direction, reader.GetSpacing(), reader.GetOrigin())
+        note = find_space_note(path, self._fields, axes)
         self.header = Header(
             path,
             "itk",
@@ -54,18 +60,28 @@ class ItkImage:
             affine,
             tuple(reader.GetSpacing()[:axes]),
             _dtype(self._words),
+            unit=find_unit(self._fields),
             raw=raw,
+            notes=() if note is None else (note,),
         )
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse voxel types that ITK in Python, and so MONAI, cannot read."""
+        """Refuse voxel types that ITK in Python, and so MONAI, cannot read, and units other than mm."""
         header = self.header
         check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
+        check_unit(header)
 
     def voxels(self) -> np.ndarray:
-        """Return all voxels."""
-        self.native = read_with_itk(self.header.path, self._class)
+        """Return all voxels; compressed ones are read to the end of their stream and its checksum."""
+        path, streams = self.header.path, self._streams()
+        if rest := skip_streams(streams):
+            self.header = replace(self.header, notes=(*self.header.notes, rest_note(path, rest)))
+        if not all(stream.itk_reads for stream in streams) and self.header.channels == 1:
+            return self._decode(streams)
+        if self.header.channels == 1 and self._words.startswith("vector"):
+            return _read_single_component(path, self._class)
+        self.native = read_with_itk(path, self._class)
         voxels = itk_array(self.native)
         check_voxel_type(self.header.path, voxels.dtype)
         self.header = replace(self.header, shape=voxels.shape, affine=itk_affine(self.native), dtype=voxels.dtype)
@@ -78,6 +94,18 @@ class ItkImage:
     def close(self) -> None:
         """Do nothing: ITK closes its files."""
 
+    def _streams(self) -> list[VoxelStream]:
+        path, size = self.header.path, math.prod(self.header.shape) * self.header.dtype.itemsize
+        if self._fields:
+            return nrrd_streams(path, self.header.raw, size, start=self._end)
+        return meta_streams(path, size) if self._class == "MetaImageIO" else []
+
+    def _decode(self, streams: list[VoxelStream]) -> np.ndarray:
+        """Return voxels of streams that ITK cannot read."""
+        order: Literal["<", ">"] = ">" if streams[0].big_endian else "<"
+        stored = np.frombuffer(read_streams(streams), self.header.dtype.newbyteorder(order))
+        return stored.astype(self.header.dtype).reshape(self.header.shape, order="F")
+
 
 def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
     """Return ITK's image of a file, or of the slices of a series in this order, as MONAI's ITKReader reads it.
@@ -89,6 +117,18 @@ def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
     import itk  # noqa: PLC0415
 
     return itk.imread(files, imageio=None if class_name is None else getattr(itk, class_name).New())
+
+
+def _read_single_component(path: str, class_name: str | None) -> np.ndarray:
+    """Return the voxels of a file with vectors of one number, such as an NRRD file with a list axis of length 1.
+
+    SimpleITK reads it, ITK in Python does not.
+    """
+    import SimpleITK as sitk  # noqa: PLC0415
+
+    image = sitk.ReadImage(path, imageIO=class_name or "")
+    array: np.ndarray = sitk.GetArrayFromImage(image).T
+    return array.reshape(image.GetSize())
 
 
 def itk_array(image: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +16,10 @@ from ..check_header import check_header
 from .c_order import read_in_c_order
 from .gzip_stream import GzipStream
 from .header import Header
+from .nifti_forms import check_sform
 from .nifti_header import START_BYTES, nifti_class, nifti_header
 from .nifti_offset import quiet_nibabel, require_offset_inside
+from .voxel_streams import rest_note
 
 __all__ = ["NiftiImage", "explain_offset", "require_bytes"]
 
@@ -42,7 +45,8 @@ class NiftiImage:
             self.native: Any = nifti_class(start).from_stream(self._stream)
 
     def check(self) -> None:
-        """Check the header with `check_header`."""
+        """Check the sform, and the header with `check_header`."""
+        check_sform(self.header)
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
@@ -50,8 +54,7 @@ class NiftiImage:
         require_bytes(self.header, self.header.path, offset=self._offset)
         with explain_offset(self.header.path, self.header.path, self._offset):
             voxels: np.ndarray = np.asanyarray(self.native.dataobj)
-        if isinstance(self._stream, GzipStream):
-            self._stream.check_rest()
+        self._check_rest()
         return voxels
 
     def float_voxels(self) -> np.ndarray | None:
@@ -64,8 +67,7 @@ class NiftiImage:
         with explain_offset(self.header.path, self.header.path, self._offset):
             self._stream.seek(proxy.offset)
             voxels = read_in_c_order(self._stream, self.header.shape, stored, np.dtype(np.float32))
-        if isinstance(self._stream, GzipStream):
-            self._stream.check_rest()
+        self._check_rest()
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:
@@ -78,6 +80,16 @@ class NiftiImage:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _check_rest(self) -> None:
+        """Read the file to its end, and note bytes after the voxels."""
+        if isinstance(self._stream, GzipStream):
+            self._stream.check_rest()
+            size = self._stream.tell()
+        else:
+            size = Path(self.header.path).stat().st_size
+        if rest := size - self._offset - _voxel_bytes(self.header):
+            self.header = replace(self.header, notes=(*self.header.notes, rest_note(self.header.path, rest)))
 
     @property
     def _offset(self) -> int:
@@ -127,7 +139,7 @@ def require_bytes(header: Header, file: str, *, offset: int = 0, compressed: boo
     """
     if compressed is None:
         compressed = file.lower().endswith(".gz")
-    promised = prod(header.shape) * header.dtype.itemsize
+    promised = _voxel_bytes(header)
     held = Path(file).stat().st_size * (_MAX_DEFLATE_RATIO if compressed else 1)
     if not compressed:
         require_offset_inside(header.path, offset, held)
@@ -135,3 +147,7 @@ def require_bytes(header: Header, file: str, *, offset: int = 0, compressed: boo
     if promised > held:
         msg = f"Expected {promised} bytes of voxels, got at most {held}"
         raise EOFError(msg)
+
+
+def _voxel_bytes(header: Header) -> int:
+    return prod(header.shape) * header.dtype.itemsize

@@ -14,6 +14,7 @@ from ..errors import InputError
 from .endings import is_nifti, is_pair
 from .files import pair_of
 from .header import Forms, Header
+from .nifti_forms import check_scaling, find_scaling_note
 from .nifti_offset import check_offset, find_uneven_offset, quiet_nibabel
 
 __all__ = [
@@ -49,7 +50,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         format: of the file.
 
     Raises:
-        InputError: the voxels cannot start where the header says.
+        InputError: the voxels cannot start where the header says, or have no numbers.
         ValueError: the bytes are no NIfTI header.
     """
     kind = nifti_class(start)
@@ -61,6 +62,8 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
     fields = kind.header_class(raw, check=False)
     if format in _IN_FILES:
         check_offset(path, fields)
+    check_scaling(path, fields)
+    scaling = find_scaling_note(path, fields)
     shape = tuple(map(int, fields.get_data_shape()))
     image = header_image(raw)
     axes = min(3, len(shape))
@@ -82,6 +85,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         forms=forms,
         has_orientation=forms.qform is not None or forms.sform is not None,
         raw=raw,
+        notes=() if scaling is None else (scaling,),
     )
 
 

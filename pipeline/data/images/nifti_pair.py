@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,8 +16,10 @@ from ..errors import InputError
 from .files import pair_of
 from .header import Header
 from .nifti import explain_offset, require_bytes
+from .nifti_forms import check_sform
 from .nifti_header import START_BYTES, nifti_class, nifti_header
 from .nifti_offset import quiet_nibabel
+from .voxel_streams import Coding, VoxelStream, rest_note, skip_streams
 
 __all__ = ["NiftiPair"]
 
@@ -49,7 +53,8 @@ class NiftiPair:
             self.native: Any = nibabel.load(Path(path))
 
     def check(self) -> None:
-        """Check the header with `check_header`."""
+        """Check the sform, and the header with `check_header`."""
+        check_sform(self.header)
         check_header(self.header)
 
     def voxels(self) -> np.ndarray:
@@ -57,6 +62,11 @@ class NiftiPair:
         require_bytes(self.header, self._voxels_file, offset=self._offset)
         with explain_offset(self.header.path, self._voxels_file, self._offset):
             voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+        coding: Coding = "gzip" if self._voxels_file.lower().endswith(".gz") else "raw"
+        size = math.prod(self.header.shape) * self.header.dtype.itemsize
+        # nibabel does not read a compressed file to its end, where its checksum is.
+        if rest := skip_streams([VoxelStream(Path(self._voxels_file), 0, coding, size, self._offset)]):
+            self.header = replace(self.header, notes=(*self.header.notes, rest_note(self.header.path, rest)))
         return voxels
 
     def slab(self, start: int, stop: int) -> np.ndarray:

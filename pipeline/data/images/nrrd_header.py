@@ -1,16 +1,36 @@
-"""The lines of an NRRD header, unchanged."""
+"""The header of an NRRD file: its lines unchanged, its fields, and what ITK would silently take for something else."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO
 
+from ..errors import InputError
 from .endings import format_name
 
-__all__ = ["NRRD_START", "nrrd_header", "read_nrrd_header"]
+__all__ = [
+    "NRRD_START",
+    "check_nrrd",
+    "find_space_note",
+    "find_unit",
+    "nrrd_end",
+    "nrrd_fields",
+    "nrrd_header",
+    "read_nrrd_header",
+]
 
 NRRD_START = b"NRRD"
 _MAX_HEADER = 1 << 20  # bytes: far more than any header has, so that voxels are not read
+# "field: value"; "key:=value" is no field, and "#" starts a comment.
+_FIELD = re.compile(r"([^:#=][^:]*):[ \t]*(?!=)(.*)")
+# The spaces whose axes are those of a patient (https://teem.sourceforge.net/nrrd/format.html#space).
+_ANATOMICAL = ("right-anterior-superior", "ras", "left-anterior-superior", "las", "left-posterior-superior", "lps")
+_MM = ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", "none")
+_OTHER_LENGTHS = re.compile(r"(k|d|c|n|u|µ|μ)?m|(micro|centi|nano|deci)?met(er|re)s?|microns?|in|inch(es)?")
+_PLACES = ("spacings", "space directions")
+_DOMAINS = ("domain", "space", "time", "???", "none")
+_MAX_AXES = 3  # in space
 
 
 def nrrd_header(stream: BinaryIO) -> bytes:
@@ -24,9 +44,95 @@ def nrrd_header(stream: BinaryIO) -> bytes:
     return content[: min(ends)] if ends else content
 
 
+def nrrd_end(stream: BinaryIO, raw: bytes) -> int:
+    """Return the byte of an NRRD file after the blank line that ends its header, `raw`."""
+    stream.seek(len(raw))
+    return len(raw) + (2 if stream.read(2) == b"\n\n" else 3)
+
+
 def read_nrrd_header(path: str | Path) -> bytes:
     """Return the header of a file if ending and content are NRRD's; no bytes for other files."""
     if format_name(path) != "itk":
         return b""
     with Path(path).open("rb") as stream:
         return nrrd_header(stream)
+
+
+def nrrd_fields(raw: bytes) -> dict[str, str]:
+    """Return the fields in the lines of an NRRD header, by name in lower case; nothing for other bytes."""
+    lines = raw.decode("utf-8", "replace").splitlines() if raw.startswith(NRRD_START) else []
+    matches = (_FIELD.fullmatch(line.rstrip()) for line in lines[1:])
+    return {match[1].strip().lower(): match[2].strip() for match in matches if match}
+
+
+def find_unit(fields: dict[str, str]) -> str:
+    """Return the unit of the axes in space, "mm" also where the header does not say. ITK ignores it."""
+    for unit in _split_quoted(fields.get("space units", "")):
+        if unit.lower() not in _MM:
+            return unit
+    # Units of all axes, such as seconds of time.
+    for unit in _split_quoted(fields.get("units", "")):
+        if unit.lower() not in _MM and _OTHER_LENGTHS.fullmatch(unit.lower()):
+            return unit
+    return "mm"
+
+
+def check_nrrd(path: str, fields: dict[str, str]) -> None:
+    """Refuse a header that ITK misreads, or cannot read and reports in its own words.
+
+    ITK reads a spacing that is given only by the ends of the axes as 1 mm. Without "centers" the ends may be those of
+    the outer voxels or of their centres, so that the spacing is not certain.
+    """
+    _check_axes(path, fields)
+    if "axis maxs" not in fields or any(name in fields for name in _PLACES):
+        return
+    raise InputError(
+        path,
+        found=f"axis mins {fields.get('axis mins', '(none)')} and axis maxs {fields['axis maxs']} without spacings",
+        expected="spacings or space directions: ITK reads such a file with 1 mm along every axis",
+        remedy="write the spacings into the header from the original scan",
+        kind="spacing",
+    )
+
+
+def find_space_note(path: str, fields: dict[str, str], axes: int) -> InputError | None:
+    """Return a note if a header of three axes in space names no space of a patient; ITK takes such axes as LPS."""
+    space = fields.get("space", "")
+    if not fields or space.lower().removesuffix("-time").removesuffix("t") in _ANATOMICAL or axes < _MAX_AXES:
+        return None
+    found = f"axes in the space {space}, which is not the patient's" if space else "axes in no named space"
+    if not any(name in fields for name in _PLACES):
+        found += ", and no spacing, which is taken as 1 mm"
+    return InputError(
+        path,
+        found=found,
+        expected="a space such as left-posterior-superior: left and right are a guess, x, y and z are taken as LPS",
+        remedy="write the space into the header from the original scan, and check left and right",
+        kind="form-missing",
+    )
+
+
+def _check_axes(path: str, fields: dict[str, str]) -> None:
+    sizes = fields.get("sizes", "").split()
+    kinds = [kind.lower() for kind in fields.get("kinds", "").split()] or ["domain"] * len(sizes)
+    if "complex" in kinds:
+        raise InputError(
+            path,
+            found="complex voxels",
+            expected="one real number per voxel",
+            remedy="convert the file to a real data type, one file per component",
+            kind="voxel-type",
+        )
+    domains = sum(kind in _DOMAINS for kind in kinds)
+    if domains > _MAX_AXES and ("space" in fields or fields.get("space dimension") == "3"):
+        raise InputError(
+            path,
+            found=f"{domains} axes (sizes {fields.get('sizes', '')}) in a space of {_MAX_AXES} dimensions",
+            expected="one volume (x, y, z), perhaps with a list axis",
+            remedy="select a volume, or remove the axis if its length is 1",
+            kind="dimensions",
+        )
+
+
+def _split_quoted(value: str) -> list[str]:
+    return [unit.strip() for unit in re.findall(r'"([^"]*)"', value)] or value.split()

@@ -11,6 +11,7 @@ import numpy as np
 from ..check_header import check_header
 from ..errors import InputError
 from .header import Header, spacing_of
+from .zarr_chunks import check_chunks
 from .zarr_place import SpatialAxis, affine_of
 
 __all__ = ["OmeZarrImage", "finest_level", "open_store"]
@@ -108,6 +109,7 @@ class OmeZarrImage:
 
     def voxels(self) -> np.ndarray:
         """Return all voxels."""
+        check_chunks(self._level.array)
         return self._level.read()
 
     def slab(self, start: int, stop: int) -> np.ndarray:

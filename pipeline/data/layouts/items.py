@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..folds import make_classes
 from ..images.door import read_header
 from ..images.endings import scan_name
+from ..images.file_start import missing_error
 from ..images.files import parts_of
 from .found import Found, Item, join_names, short_names
 
@@ -141,11 +142,13 @@ def _require_files(item: Item, found: Found) -> None:
         missing = next((part for part in parts_of(path) if not part.exists()), None)
         if missing is not None:
             where = f"{found.source} ({item.place})" if item.place else f"{found.source}"
+            file = Path(os.path.normpath(missing))
+            error = missing_error(str(file), "correct the name there or the dataset folder, or copy the file")
             raise InputError(
-                Path(os.path.normpath(missing)),
-                found="no such file",
+                file,
+                found=error.found,
                 expected=f"every file that {where} names",
-                remedy="correct the name there or the dataset folder, or copy the file",
+                remedy=error.remedy,
                 kind="missing",
             )
 

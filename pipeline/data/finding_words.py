@@ -1,0 +1,81 @@
+"""The meaning of every kind of finding, in one sentence, as `docs/own_dataset.md` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .findings import SEVERITIES, Severity
+
+__all__ = ["MEANINGS", "SEVERITY_MEANINGS", "describe_kinds", "kind_table"]
+
+SEVERITY_MEANINGS: dict[Severity, str] = {
+    "problem": "the case cannot be trained on, or a number would be wrong.",
+    "warning": "a person should look.",
+    "note": "harmless.",
+}
+# The keys are those of `findings.SEVERITIES`.
+MEANINGS: dict[str, str] = {
+    "missing": "no such file, one half of a pair, or a link to a file that is not there",
+    "unreadable": "the system or the decoder cannot read the file: permissions, disk, DICOM compression",
+    "empty-file": "0 bytes",
+    "lfs-pointer": "a Git LFS pointer instead of the image",
+    "annex-pointer": "a git-annex pointer instead of the image",
+    "misnamed": "gzip-compressed and named `.nii`, or the reverse",
+    "truncated": "the file ends too early, or is damaged by its length or checksum",
+    "not-an-image": "no image",
+    "voxel-offset": "a NIfTI header whose `vox_offset` is within the header, after the file's end, or no whole number",
+    "voxel-type": "complex or RGB voxels, or a type that ITK cannot read in Python",
+    "unit": "spacing in another unit than mm",
+    "spacing": "not from 0.01 to 100 mm, or not stated; slices of a DICOM series at uneven distances",
+    "affine": "not finite, or it maps the volume to a plane",
+    "sform-singular": "an sform that maps the volume to a plane, with a sound qform",
+    "scaling": "a NIfTI header with an intercept that is no number",
+    "dimensions": "other axes than the dataset's, such as 4D instead of 3D; a DICOM series whose slices differ",
+    "channels": "another number of channels or image files than the other cases",
+    "same-file": "one file twice in a case",
+    "nan": "voxels that are not a number",
+    "infinite": "infinite voxels",
+    "constant": "one value in every voxel",
+    "range": "voxels beyond ±10¹⁸, or labels beyond ±2³¹",
+    "shape-differs": "another shape than the case's first image",
+    "spacing-differs": "another spacing than the case's first image",
+    "origin-differs": "another origin than the case's first image",
+    "direction-differs": "other directions of the axes than the case's first image",
+    "grid-rounding": "the header differs from the first image's by rounding",
+    "label-not-integer": "more than 0.001 from a whole number",
+    "label-undeclared": "a value that the datalist does not declare",
+    "leakage": "one image, or scans of one subject, on both sides of a split",
+    "check-failed": "an error in the check itself, or too little memory",
+    "sheared": "axes that are not at 90 degrees: other tools refuse the file. "
+    "A DICOM series with a tilted gantry is a problem",
+    "checksum": "another SHA-256 than in the datalist",
+    "form-conflict": "qform against sform, or pixdim against sform",
+    "form-missing": "nothing that distinguishes left from right: neither qform nor sform, or no space of a patient",
+    "scaling-ignored": "a NIfTI header with an intercept and a slope of 0: nibabel ignores it, ITK adds it",
+    "label-empty": "a label map without any label",
+    "label-missing": "a case lacks a label that nearly all others have",
+    "label-volume": "a volume far outside the usual",
+    "label-islands": "tiny islands far from anything labelled (a note where many cases have them)",
+    "label-unused": "a declared label that no case has",
+    "duplicate": "the same voxels as another case",
+    "voxel-offset-uneven": "a NIfTI file whose voxels do not start at a multiple of 16 bytes; only SPM cannot read it",
+    "trailing-data": "bytes after the end of the voxels",
+    "label-rounding": "values such as 0.99999997, which counts as 1",
+    "label-float": "whole numbers stored as floating point",
+    "labels-not-consecutive": "label values other than 0, 1, 2, …; the bundle maps them",
+    "labels-unknown": "the datalist has no names for the labels",
+    "orientation-mixed": "scans in several orientations; bundles turn them to one",
+    "spacing-outlier": "more than a factor of 2 from the median",
+}
+
+
+def kind_table(severity: Severity) -> list[str]:
+    """Return the lines of a Markdown table of the kinds of a severity, in the order of `MEANINGS`."""
+    rows = [f"| `{kind}` | {meaning} |" for kind, meaning in MEANINGS.items() if SEVERITIES[kind] == severity]
+    return [f"| {severity} | what it means |", "| --- | --- |", *rows]
+
+
+def describe_kinds() -> Iterator[str]:
+    """Yield the lines of the documents about all kinds: a sentence and a table for each severity."""
+    for severity, meaning in SEVERITY_MEANINGS.items():
+        yield from (f"**{severity.capitalize()}**: {meaning}", "", *kind_table(severity), "")
