@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check_file import find_label_problems, find_not_finite, label_values, spatial_shape
+from ..data.check_file import find_label_problems, find_lossy_label, find_not_finite, label_values, spatial_shape
 from ..data.errors import InputError
 from ..data.images.door import read_volume
 from ..data.images.files import parts_of
@@ -52,6 +52,8 @@ def read_facts(path: Path) -> MapFacts:
         InputError: it cannot be read to its end, has several channels, or values that are no whole numbers.
     """
     volume, voxels = _read(path)
+    for problem in find_lossy_label(volume.header):
+        raise problem
     for problem in find_not_finite(str(path), voxels):
         raise problem
     values = label_values(voxels)
@@ -97,7 +99,7 @@ def _read(path: Path) -> tuple[Volume, NDArray[Any]]:
     axes = volume.header.axes
     shape = volume.voxels.shape
     if int(np.prod(shape[axes:], dtype=int)) != 1:
-        what = "a picture in colour" if volume.header.format == "picture" else "several channels"
+        what = "a picture in colour" if volume.header.format in ("picture", "tiff") else "several channels"
         raise InputError(
             path,
             found=f"{what}, shape {shape}",

@@ -20,6 +20,7 @@ from .check_file import (
     Grid,
     find_image_problems,
     find_label_problems,
+    find_lossy_label,
     find_not_finite,
     label_values,
     spatial_shape,
@@ -162,6 +163,11 @@ def _read_label(check: _CaseCheck, path: str) -> Grid | None:
     file = str(locate(check.folder, path))
     for each in find_header_problems(file, volume, shape):
         check.add(each, name)
+    if volume.header.is_lossy:
+        # Its values, often dozens, need no further finding.
+        for each in find_lossy_label(volume.header):
+            check.add(each, name)
+        return Grid(name, shape, volume.affine)
     bad = list(find_not_finite(file, volume.voxels))
     values = None if bad else label_values(volume.voxels)
     if values is not None:

@@ -34,6 +34,7 @@ _TITLES = {
     "infinite": "Infinite voxels",
     "constant": "Constant image",
     "range": "Intensities beyond all bounds",
+    "label-lossy": "Label map in a format that changes its values",
     "shape-differs": "Shape differs within the case",
     "spacing-differs": "Spacing differs within the case",
     "origin-differs": "Origin differs within the case",
@@ -60,6 +61,12 @@ _TITLES = {
     "labels-not-consecutive": "Label values that are not consecutive",
     "orientation-mixed": "Orientations differ between cases",
     "spacing-outlier": "Unusual spacing",
+    "spacing-conflict": "Two spacings for one picture",
+    "spacing-incomplete": "Stack of pictures without a spacing between slices",
+    "stack-axis": "Pages of a TIFF read as slices",
+    "colour-depth": "Colours read with fewer bits than stored",
+    "equal-channels": "Three equal channels read as one",
+    "alpha-channel": "Alpha channel left out",
 }
 _RANKS = {kind: rank for rank, kind in enumerate(_TITLES)}
 
