@@ -33,7 +33,7 @@ def find_scans(
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
         order. Outputs of prediction in the folder are left out: `NAME_seg.nii.gz`, `NAME_prob.nii.gz`,
-        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and `NAME_preview.png` next to a scan
+        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm`, `NAME_seg.png` and `NAME_preview.png` next to a scan
         NAME of any format (with or without its folders' names in front), and files in the records of
         `lightskip predict`. A datalist may name them.
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
-from ..images.endings import is_image, scan_name
+from ..images.door import read_header
+from ..images.endings import is_image, is_picture, scan_name
 from ..images.files import image_files, is_hidden, natural_order
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .msd import kept_entries
@@ -23,6 +24,8 @@ _SPLITS = "splits_final.json"
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
     """Return the cases of a folder in nnU-Net's layout, version 1 or 2.
+
+    A picture in colour, CASE_0000.png, has all channels in one file.
 
     From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
     `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
@@ -112,6 +115,8 @@ def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Ite
             raise InputError(
                 path, found=f"the case and channel of {earlier.name}", expected="one file", remedy="take one away"
             )
+    if channels > 1 and _are_in_one_file(by_case, channels):
+        channels = 1
     wanted = list(range(channels or max((len(found) for found in by_case.values()), default=0)))
     _check_complete(images, by_case, wanted)
     without = [path.name for case, path in labels.items() if case not in by_case]
@@ -123,6 +128,22 @@ def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Ite
             remedy="copy the images, or take these label maps away",
         )
     return [Item(tuple(found[channel] for channel in wanted), labels.get(case)) for case, found in by_case.items()]
+
+
+def _are_in_one_file(by_case: Mapping[str, Mapping[int, Path]], channels: int) -> bool:
+    """Return whether every case is one picture, CASE_0000, and the first that can be read has all channels.
+
+    nnU-Net reads pictures in colour so.
+    """
+    files = [path for found in by_case.values() for path in found.values()]
+    if any(list(found) != [0] for found in by_case.values()) or not all(map(is_picture, files)):
+        return False
+    for path in files:
+        try:
+            return read_header(path).channels == channels
+        except InputError:
+            continue
+    return False
 
 
 def _files_with_ending(folder: Path, ending: str | None) -> list[Path]:
