@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import case_stems
-from .datalist import as_list, read_json, require_files, require_folder, require_paths, resolve_paths
+from .datalist import as_list, check_datalist_keys, read_json, require_files, require_folder, require_paths, resolve_paths
 from .errors import InputError
 from .folder_scans import list_folder_scans
 from .images.endings import scan_name
+from .known_keys import ITEM_KEYS, check_keys
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
 
@@ -82,6 +83,7 @@ def read_named_scans(
     named_by = _name_of(datalist)
     content = read_json(datalist) if isinstance(datalist, str | Path) else datalist
     if isinstance(content, Mapping):
+        check_datalist_keys(content, named_by)
         parts = [content.get(part) or [] for part in _PARTS_OF_A_DATALIST]
         content = [item for part in parts for item in part] if all(isinstance(part, list) for part in parts) else None
     if not isinstance(content, Sequence) or isinstance(content, str) or not content:
@@ -93,6 +95,8 @@ def read_named_scans(
         )
     items = [item if isinstance(item, Mapping) else {"image": item} for item in content]
     for number, item in enumerate(items):
+        if isinstance(item, Mapping):
+            check_keys(item, ITEM_KEYS, named_by, place=f"item {number}")
         require_paths(item, "image", named_by, place=f"item {number}")
     # If all paths are absolute, the folder is not used and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..datalist import read_json
 from ..errors import InputError
+from ..known_keys import check_keys
 from ..images.endings import scan_name
 from .table import read_table
 
@@ -67,6 +68,7 @@ def _read(sidecar: Path) -> dict[str, Any]:
         named = content.get("LabelMap") if isinstance(content, Mapping) else None
         return dict(named) if isinstance(named, Mapping) else {}
     columns, rows = read_table(sidecar)
+    check_keys(columns, ("index", "name"), sidecar, line=1)
     if not {"index", "name"} <= set(columns):
         raise InputError(
             sidecar,

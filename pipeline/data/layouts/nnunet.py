@@ -10,6 +10,7 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
+from ..known_keys import check_keys
 from ..images.door import read_header
 from ..images.endings import is_image, is_picture, scan_name
 from ..images.files import image_files, is_hidden, natural_order
@@ -20,6 +21,9 @@ __all__ = ["find_nnunet", "has_channel_files"]
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
 _SPLITS = "splits_final.json"
+# The keys of dataset.json that are read, in either version, and others of nnU-Net.
+_READ = ("channel_names", "modality", "labels", "file_ending", "numTraining", "dataset", "training", "test")
+_KNOWN = ("numTest", "regions_class_order", "overwrite_image_reader_writer", "tensorImageSize", "validation")
 
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
@@ -51,6 +55,7 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
             expected='an object such as {"channel_names": …}',
             remedy="correct this file",
         )
+    check_keys(content, _READ, file, known=_KNOWN)
     source = file if content else root
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
