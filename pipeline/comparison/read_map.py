@@ -35,6 +35,7 @@ class MapFacts:
         sha256: checksum of its bytes; of a folder, of its files' names and bytes.
         table: name by value, from its own header.
         turn: how it has to be turned to its reference's axes.
+        unit: of lengths.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class MapFacts:
     sha256: str
     table: dict[int, str] = field(default_factory=dict)
     turn: Turn | None = None
+    unit: str = "mm"
 
 
 def read_facts(path: Path) -> MapFacts:
@@ -62,7 +64,7 @@ def read_facts(path: Path) -> MapFacts:
     whole = sorted({int(value) for value in np.rint(values)})
     affine = np.asarray(volume.affine, dtype=np.float64)
     table = read_map_table(volume.header)
-    return MapFacts(path, Grid(voxels.shape, affine), tuple(whole), hash_image(path), table)
+    return MapFacts(path, Grid(voxels.shape, affine), tuple(whole), hash_image(path), table, unit=volume.header.unit)
 
 
 def read_labels(facts: MapFacts, values: Mapping[int, int]) -> NDArray[np.integer]:

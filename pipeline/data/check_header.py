@@ -10,7 +10,15 @@ import numpy as np
 from .errors import InputError
 from .images.header import Header
 
-__all__ = ["MICROSCOPE_UNITS", "check_affine", "check_header", "check_itk_type", "check_spacing", "check_unit", "check_voxel_type"]
+__all__ = [
+    "MICROSCOPE_UNITS",
+    "check_affine",
+    "check_header",
+    "check_itk_type",
+    "check_spacing",
+    "check_unit",
+    "check_voxel_type",
+]
 
 # Of a voxel's volume over the product of its edges: below it the axes are in one plane, except for rounding.
 _MIN_VOLUME_SHARE = 1e-6

@@ -57,6 +57,8 @@ SEVERITIES: dict[str, Severity] = {
     "spacing-incomplete": "note",
     # The file is used as documented; only a person can say which of the two is right.
     "spacing-conflict": "warning",
+    # Distances and areas in pixels and in mm have no common mean.
+    "unit-mixed": "problem",
     # One file of a case against its first image.
     "shape-differs": "problem",
     "spacing-differs": "problem",

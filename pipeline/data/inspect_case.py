@@ -55,6 +55,7 @@ class _CaseCheck:
     keep: Callable[[Volume], object] | None
     as_float: bool
     findings: list[Finding] = field(default_factory=list)
+    unit: str | None = None
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     def require_time(self) -> None:
@@ -126,6 +127,7 @@ def inspect_case(
             expected="one file" if wanted.channels == 1 else several,
             remedy="correct the case's files or the channels in the datalist",
         )
+    record["unit"] = check.unit
     return Inspection(check.findings, record, voxels, None if measures is None else measures.thumbnail)
 
 
@@ -244,6 +246,7 @@ def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: G
     for one, model in others:
         for each in find_grid_problems(one, model):
             check.add(each, one.path)
+    check.unit = check.unit or volume.header.unit
     check.require_time()
     if check.measures is None:
         add_sample(check.digest, volume.voxels)

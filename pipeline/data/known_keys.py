@@ -64,8 +64,8 @@ def check_keys(
 def resembled_key(key: str, known: Iterable[str]) -> str | None:
     """Return the known key that an unknown one resembles; None if there is none, or it is known itself.
 
-    It is the same but for case, spaces, signs and a plural in -ies; or one letter is wrong, missing, too many or exchanged with the next
-    one (two, in keys of 8 letters or more). Numbers at the end are deliberate.
+    It is the same but for case, spaces, signs and a plural in -ies; or one letter is wrong, missing, too many or
+    exchanged with the next one (two, in keys of 8 letters or more). Numbers at the end are deliberate.
     """
     names = list(known)
     if key in names:
@@ -76,9 +76,7 @@ def resembled_key(key: str, known: Iterable[str]) -> str | None:
             return name
     if len(plain) < _MIN_LENGTH or key.lower() in _OTHER_WORDS or plain[-1:].isdigit():
         return None
-    distances = {
-        name: _distance(plain, _letters(name)) for name in names if len(_letters(name)) >= _MIN_LENGTH
-    }
+    distances = {name: _distance(plain, _letters(name)) for name in names if len(_letters(name)) >= _MIN_LENGTH}
     close = [name for name, count in distances.items() if count <= (2 if len(name) >= _LONG else 1)]
     return min(close, key=lambda name: distances[name], default=None)
 

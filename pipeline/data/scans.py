@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import case_stems
-from .datalist import as_list, check_datalist_keys, read_json, require_files, require_folder, require_paths, resolve_paths
+from .datalist import (
+    as_list,
+    check_datalist_keys,
+    read_json,
+    require_files,
+    require_folder,
+    require_paths,
+    resolve_paths,
+)
 from .errors import InputError
 from .folder_scans import list_folder_scans
 from .images.endings import scan_name
@@ -34,9 +42,9 @@ def find_scans(
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
         order. Outputs of prediction in the folder are left out: `NAME_seg.nii.gz`, `NAME_prob.nii.gz`,
-        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm`, `NAME_seg.png` and `NAME_preview.png` next to a scan
-        NAME of any format (with or without its folders' names in front), and files in the records of
-        `lightskip predict`. A datalist may name them.
+        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm`, `NAME_seg.png` and
+        `NAME_preview.png` next to a scan NAME of any format (with or without its folders' names in front), and files
+        in the records of `lightskip predict`. A datalist may name them.
 
     Raises:
         InputError: the folder is missing, empty or without scans, a named file is missing, a scan of the folder lacks

@@ -25,7 +25,8 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
     """Return the weights in a file, after a check that they are this network's.
 
     Args:
-        path: a state dict written by ``torch.save``, perhaps under the key "model". It is loaded with ``weights_only=True``.
+        path: a state dict written by ``torch.save``, perhaps under the key "model". It is loaded with
+            ``weights_only=True``.
         network: the network that will load it.
 
     Returns:

@@ -1,8 +1,8 @@
 """Inference configs of other projects' bundles, such as MONAI's model zoo: what LightSkip can run, and in which form.
 
-Such a config has MONAI's inference properties, but not the keys that LightSkip reads besides. LightSkip computes windows,
-softmax, the way back to the scan and argmax itself, so that only configs with exactly these steps give the same label
-maps. Needs neither torch nor MONAI.
+Such a config has MONAI's inference properties, but not the other keys that LightSkip reads. LightSkip itself computes
+windows, softmax, the way back to the scan and argmax, so that only configs with exactly these steps give the same
+label maps. Needs neither torch nor MONAI.
 """
 
 from __future__ import annotations
@@ -137,19 +137,25 @@ def _odd_postprocessing(transforms: Sequence[Any]) -> str:
     names = [_target(one) for one in transforms]
     if names[:3] != ["Activationsd", "Invertd", "AsDiscreted"]:
         return f"post-processing by {', '.join(name or 'an expression' for name in names) or 'nothing'}"
-    softmax, back, argmax = transforms[:3]
-    if softmax.get("softmax") is not True or softmax.get("sigmoid") or softmax.get("other"):
-        return "another activation than softmax: labels that may overlap"
-    if back.get("nearest_interp", True) is not False:
-        return "an Invertd that resamples probabilities by the nearest voxel"
-    if argmax.get("argmax") is not True or argmax.get("threshold") is not None or argmax.get("to_onehot"):
-        return "AsDiscreted without argmax, or with more than that"
+    if odd := _odd_argmax(*transforms[:3]):
+        return odd
     rest = [one for one in transforms[3:] if _target(one) != "SaveImaged"]
     odd = [_target(one) or "an expression" for one in rest if _target(one) not in _CLEANING]
     if odd:
         return f"post-processing by {odd[0]}"
     if any(not _only_key(one, "pred") for one in transforms):
         return "post-processing of more than the prediction"
+    return ""
+
+
+def _odd_argmax(softmax: Mapping[str, Any], back: Mapping[str, Any], argmax: Mapping[str, Any]) -> str:
+    """Return what is unusual about Activationsd, Invertd and AsDiscreted."""
+    if softmax.get("softmax") is not True or softmax.get("sigmoid") or softmax.get("other"):
+        return "another activation than softmax: labels that may overlap"
+    if back.get("nearest_interp", True) is not False:
+        return "an Invertd that resamples probabilities by the nearest voxel"
+    if argmax.get("argmax") is not True or argmax.get("threshold") is not None or argmax.get("to_onehot"):
+        return "AsDiscreted without argmax, or with more than that"
     return ""
 
 

@@ -26,6 +26,7 @@ _TITLES = {
     "voxel-type": "Voxels that are not single real numbers",
     "unit": "Spacing not in millimetres",
     "spacing": "Impossible spacing",
+    "unit-mixed": "Pictures with and without a spacing",
     "affine": "Unusable affine",
     "sheared": "Axes not at right angles",
     "dimensions": "Wrong number of dimensions",

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pipeline.comparison.request import read_subjects
-from pipeline.data.check import check_cases
 from pipeline.data import datalist
+from pipeline.data.check import check_cases
 from pipeline.data.datalist import read_cases, training_items
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
@@ -46,7 +46,9 @@ def test_a_mistyped_key_resembles_a_known_one(key, meant):
     assert resembled_key(key, KNOWN) == meant
 
 
-@pytest.mark.parametrize("key", ["fold", "age", "site", "scanner", "image2", "image_1", "fold_2", "path", "name", "sex"])
+@pytest.mark.parametrize(
+    "key", ["fold", "age", "site", "scanner", "image2", "image_1", "fold_2", "path", "name", "sex"]
+)
 def test_other_words_resemble_nothing(key):
     assert resembled_key(key, KNOWN) is None
 
@@ -57,7 +59,9 @@ def test_a_key_beside_the_known_one_is_deliberate():
         check_keys({"folds": 5}, ("fold",), "file")
 
 
-def dataset(folder: Path, change: str = "", to: str = "", *, test: str = '{"image": "c.png", "label": "d.png"}') -> Path:
+def dataset(
+    folder: Path, change: str = "", to: str = "", *, test: str = '{"image": "c.png", "label": "d.png"}'
+) -> Path:
     for name in "abcd":
         Image.fromarray(np.arange(9, dtype=np.uint8).reshape(3, 3) % 2).save(folder / f"{name}.png")
     text = (
@@ -134,13 +138,13 @@ def test_a_participants_table_names_the_column(tmp_path):
 
 def test_nnunets_description_names_the_key(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({"channel_name": {"0": "CT"}, "labels": {"background": 0}}))
-    with pytest.raises(InputError, match='"channel_name" in line 1.*"channel_names"'):
+    with pytest.raises(InputError, match=r'"channel_name" in line 1.*"channel_names"'):
         find_nnunet(tmp_path)
 
 
 def test_a_table_of_subjects_names_the_column(tmp_path):
     (tmp_path / "subjects.csv").write_text("case,subjekt\na,1\n")
-    with pytest.raises(InputError, match='"subjekt" in line 1.*"subject"'):
+    with pytest.raises(InputError, match=r'"subjekt" in line 1.*"subject"'):
         read_subjects(str(tmp_path / "subjects.csv"), ["a"])
 
 

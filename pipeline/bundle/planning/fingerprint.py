@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...data.errors import InputError
+from ...data.length_units import size_key
 
 __all__ = ["Fingerprint", "Structure", "make_fingerprint"]
 
@@ -173,12 +174,12 @@ def _reorder_to_ras(case: Mapping[str, Any], per_axis: Sequence[float]) -> list[
 
 def _summarise_structure(name: str, value: int, cases: Sequence[Mapping[str, Any]]) -> Structure:
     own = [(case, case["classes"][name]) for case in cases if name in case["classes"]]
-    unit = "ml" if own and "ml" in own[0][1] else "mm2"
+    unit = size_key(own[0][1] if own else ())
     return Structure(
         name=name,
         value=value,
         cases=len(own),
-        size=float(np.median([each[unit] for _, each in own])) if own else 0.0,
+        size=float(np.median([each[unit] for _, each in own if unit in each])) if own else 0.0,
         share=float(np.median([each["voxels"] / np.prod(case["shape"]) for case, each in own])) if own else 0.0,
         centroids={str(case["name"]): np.array(each["centroid"]) for case, each in own},
     )

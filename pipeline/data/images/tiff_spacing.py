@@ -48,9 +48,7 @@ _X, _Y, _UNIT = 282, 283, 296
 _SAME = 0.01
 
 
-def find_spacing(
-    path: str, tiff: Any, shape: Sequence[int]
-) -> tuple[tuple[float, ...], str, tuple[InputError, ...]]:
+def find_spacing(path: str, tiff: Any, shape: Sequence[int]) -> tuple[tuple[float, ...], str, tuple[InputError, ...]]:
     """Return the spacing of a TIFF along x, y and perhaps z, its unit, and notes.
 
     The first of these that states all axes counts: nnU-Net's JSON file, OME's physical sizes, ImageJ's calibration, the
@@ -62,8 +60,8 @@ def find_spacing(
         shape: of the picture in space, (x, y) or (x, y, z).
 
     Returns:
-        The spacing, in µm where pixels are smaller than 0.01 mm, and in nm where they are smaller than 0.01 µm; its unit,
-        "mm", "µm", "nm" or "px"; notes.
+        The spacing, in µm where pixels are smaller than 0.01 mm, and in nm where they are smaller than 0.01 µm; its
+        unit, "mm", "µm", "nm" or "px"; notes.
 
     Raises:
         InputError: the JSON file is broken, or a size is not above 0.
@@ -140,7 +138,7 @@ def _ome_spacing(tiff: Any) -> tuple[float, ...] | None:
     if not text:
         return None
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - expat limits the growth of entities
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
         return None
     pixels = next((one for one in root.iter() if one.tag.rpartition("}")[2] == "Pixels"), None)

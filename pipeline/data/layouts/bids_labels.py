@@ -9,8 +9,8 @@ from typing import Any
 
 from ..datalist import read_json
 from ..errors import InputError
-from ..known_keys import check_keys
 from ..images.endings import scan_name
+from ..known_keys import check_keys
 from .table import read_table
 
 __all__ = ["label_names"]

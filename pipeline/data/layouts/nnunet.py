@@ -10,10 +10,10 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
-from ..known_keys import check_keys
 from ..images.door import read_header
 from ..images.endings import is_image, is_picture, scan_name
 from ..images.files import image_files, is_hidden, natural_order
+from ..known_keys import check_keys
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .msd import kept_entries
 

@@ -109,9 +109,7 @@ def _ome_times(folder: Path) -> Made:
 
 
 def _jpeg(folder: Path) -> Made:
-    Image.fromarray(_RANDOM.integers(0, 2, (16, 16)).astype(np.uint8)).save(
-        folder / "label.tif", compression="jpeg"
-    )
+    Image.fromarray(_RANDOM.integers(0, 2, (16, 16)).astype(np.uint8)).save(folder / "label.tif", compression="jpeg")
     return Made(folder / "label.tif")
 
 
