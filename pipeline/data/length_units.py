@@ -1,4 +1,4 @@
-"""The units of lengths and sizes, and how names of columns and keys have them. It imports nothing."""
+"""The units of lengths and sizes, and how names of columns and keys have them."""
 
 from __future__ import annotations
 

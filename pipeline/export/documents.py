@@ -205,7 +205,8 @@ def _describe_preprocessing(plan: Plan) -> str:
         how = f"{clipped}each channel of a scan by its own mean and standard deviation"
         how += f" of the voxels that are {foreground}" if plan.normalisation == "zscore_nonzero" else ""
     turned = plan.orientation[: plan.spatial_dims]
-    return f"Turned to {turned}, resampled to {spacing} mm (linear), normalised: {how}. The configs do all of this."
+    grid = f"Turned to {turned}, resampled to {spacing} {plan.data.unit} (linear)"
+    return f"{grid}, normalised: {how}. The configs do all of this."
 
 
 def _format_results(results: Mapping[str, Any] | None) -> str:

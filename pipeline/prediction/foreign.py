@@ -57,8 +57,9 @@ def why_not(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     if not isinstance(image.get("num_channels"), int) or _count_axes(config, image) is None:
         return "metadata without the number of channels or axes of the network's input"
     names = pred.get("channel_def")
-    wanted = [str(number) for number in range(len(names))] if isinstance(names, Mapping) else []
-    if len(wanted) < 2 or sorted(names, key=str) != sorted(wanted) or pred.get("num_channels") != len(wanted):
+    channels = set(map(str, names)) if isinstance(names, Mapping) else set()
+    count = len(channels)
+    if count < 2 or channels != set(map(str, range(count))) or pred.get("num_channels") != count:
         return "metadata without a name for every channel of the network's output (channel_def)"
     return ""
 
@@ -137,8 +138,8 @@ def _odd_postprocessing(transforms: Sequence[Any]) -> str:
     names = [_target(one) for one in transforms]
     if names[:3] != ["Activationsd", "Invertd", "AsDiscreted"]:
         return f"post-processing by {', '.join(name or 'an expression' for name in names) or 'nothing'}"
-    if odd := _odd_argmax(*transforms[:3]):
-        return odd
+    if unusual := _odd_argmax(*transforms[:3]):
+        return unusual
     rest = [one for one in transforms[3:] if _target(one) != "SaveImaged"]
     odd = [_target(one) or "an expression" for one in rest if _target(one) not in _CLEANING]
     if odd:
@@ -182,7 +183,7 @@ def _only_key(transform: Mapping[str, Any], key: str) -> bool:
 
 def _format(metadata: Mapping[str, Any], side: str) -> Mapping[str, Any]:
     formats = metadata.get("network_data_format", {})
-    found = next(iter(formats.get(side, {}).values()), {}) if isinstance(formats, Mapping) else {}
+    found: Any = next(iter(formats.get(side, {}).values()), {}) if isinstance(formats, Mapping) else {}
     return found if isinstance(found, Mapping) else {}
 
 

@@ -60,6 +60,7 @@ class Fingerprint:
         quantiles: (channels, 201), of the pooled foreground of all cases: 0 %, 0.5 %, ... 100 %; None without labels.
         mean: per channel, of the foreground.
         std: per channel, of the foreground.
+        unit: of lengths: "mm", or of pictures "px", "µm" or "nm".
     """
 
     cases: int
@@ -77,6 +78,7 @@ class Fingerprint:
     quantiles: np.ndarray | None
     mean: list[float]
     std: list[float]
+    unit: str = "mm"
 
     @property
     def dims(self) -> int:
@@ -143,6 +145,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         quantiles=quantiles,
         mean=mean,
         std=std,
+        unit=str(report.get("unit") or "mm"),
     )
 
 
