@@ -48,7 +48,8 @@ def check_spacing(spacing: list[float], fingerprint: Fingerprint) -> Choice:
     if shape.prod() < _MIN_VOXELS:
         raise InputError(
             "--spacing",
-            found=f"{format_numbers(spacing)} {fingerprint.unit}, at which the median scan has {format_numbers(shape)} voxels",
+            found=f"{format_numbers(spacing)} {fingerprint.unit}, at which the median scan has "
+            f"{format_numbers(shape)} voxels",
             expected="a spacing that keeps the structures visible; "
             f"the scans' median is {format_numbers(np.median(fingerprint.spacings, axis=0))} {fingerprint.unit}",
             remedy="use a finer spacing, or leave --spacing out",
