@@ -17,6 +17,7 @@ from ..data.case_names import case_stem
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from ..data.images.header import Header
+from ..data.images.units import length_unit
 from .dicom_seg import write_dicom_seg
 from .label_table import Label, make_label_table
 from .nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
@@ -70,7 +71,7 @@ def save_label_map(
     elif name.endswith(".png"):
         write_png(labels, path)
     else:
-        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table)
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=_unit(scan))
     _log(scan, path, labels, dtype)
 
 
@@ -96,7 +97,7 @@ def save_volume(
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
     header = _check_scan(scan, volume, affine)
-    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine)
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=_unit(scan))
     _log(scan, path, volume, "float32")
 
 
@@ -252,6 +253,12 @@ def _require_ending(path: str | Path, *endings: str) -> None:
     if not str(path).lower().endswith(endings):
         expected = f"one of {', '.join(endings)}"
         raise InputError(path, found="another ending", expected=expected, remedy="use one of these endings")
+
+
+def _unit(scan: Header | str | Path | None) -> str:
+    if scan is None or isinstance(scan, Header):
+        return "mm" if scan is None else scan.unit
+    return length_unit(scan)
 
 
 def _name(scan: Header | str | Path | None) -> str:

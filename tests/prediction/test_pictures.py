@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
@@ -14,12 +15,14 @@ from pipeline.cli import main
 from pipeline.data.check_dataset import check_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.folder_scans import find_folder_scans
+from pipeline.data.images.door import read_header
 from pipeline.data.input_scans import find_named_scans
 from pipeline.data.layouts.nnunet import find_nnunet
 from pipeline.data.make_datalist import make_datalist, write_json
 from pipeline.evaluation.case_report import CaseReport
 from pipeline.evaluation.metrics import measure_case
 from pipeline.labelmaps.png import write_png
+from pipeline.labelmaps.save import save_label_map
 from pipeline.prediction.command import Request, predict_files
 from pipeline.prediction.outputs import Wanted
 from pipeline.prediction.predictor import Predictor
@@ -94,7 +97,7 @@ def test_a_label_map_as_png_has_the_pixels_of_the_picture(tmp_path, tiny_flat_bu
     assert (result.status, written.shape) == ("done", (24, 18))
     np.testing.assert_array_equal(written, expected.T)
     content = json.loads((tmp_path / "out" / "scan_statistics.json").read_text())
-    assert content["units"]["area_px2"] == "px²"
+    assert content["units"]["area_px2"] == "px2"
     assert all("mm" not in key for row in content["labels"] for key in row)
     assert content["labels"][0]["area_px2"] == (written == content["labels"][0]["label"]).sum()
 
@@ -161,3 +164,13 @@ def test_compare_names_the_unit_everywhere(tmp_path, capsys, spacing):
     assert main(["report", str(tmp_path / "out"), "-o", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
     assert ("HD95, px" in page) is not bool(spacing)
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("um", "unknown"), ("mm", "mm")])
+def test_a_label_map_in_micrometres_is_not_called_mm(tmp_path, unit, expected):
+    scan = tmp_path / "scan.tif"
+    options = {"imagej": True, "resolution": (4, 4), "metadata": {"unit": unit}}
+    tifffile.imwrite(scan, label(), **options)
+    save_label_map(label().T, tmp_path / "one.nii.gz", scan=str(scan), affine=read_header(scan).affine)
+    header = nib.load(tmp_path / "one.nii.gz").header
+    assert (header.get_xyzt_units()[0], float(header["pixdim"][1])) == (expected, 0.25)
