@@ -39,7 +39,7 @@ RUN_IDS = {"train": "training", "evaluate": "evaluating"}
 _TRAINED = ("ckpt_dir", "dataset_dir")
 _NEEDED = {
     **{verb: (run, *_TRAINED) for verb, run in RUN_IDS.items()},
-    "predict": ("in_channels", "spatial_dims", "network", "preprocessing", "inferer", "postprocessing"),
+    "predict": ("network", "preprocessing", "inferer", "postprocessing"),
 }
 OWN = ("processes", "gpus", "dry_run", "training")
 

@@ -243,7 +243,8 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "datalist": "$@dataset_dir + '/dataset.json'" if plan.data.manifest is None else _DATALIST,
         "data_source": f"{plan.data.source}; licence: {plan.data.licence}",
         "image_format": "hounsfield" if plan.data.modality == "CT" else "magnitude",
-        "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {orientation}, {spacing} mm",
+        "image_text": f"{plan.data.modality}, channels: {', '.join(channels)}; {orientation}, {spacing} "
+        f"{plan.data.unit}",
         "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),
         "reference_text": ", ".join(f"{values[name]} is {name}" for name in names),
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},

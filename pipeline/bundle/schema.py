@@ -41,6 +41,7 @@ class Data(Schema):
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
     ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
     line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
+    ``unit`` is that of all lengths: pictures without a spacing have pixels, those of microscopes µm or nm.
     """
 
     manifest: Text | None = None
@@ -48,6 +49,7 @@ class Data(Schema):
     source: Text
     licence: Text
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
+    unit: Literal["mm", "px", "µm", "nm"] = "mm"
     channels: list[Text] = Field(min_length=1)
 
 

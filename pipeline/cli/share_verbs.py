@@ -66,6 +66,7 @@ def _import(options: argparse.Namespace) -> int:
     from ..bundle.unpack.report import as_json, as_text  # noqa: PLC0415
     from ..bundle.unpack.terminal import printable  # noqa: PLC0415
     from ..files import write_text  # noqa: PLC0415
+    from ..prediction.foreign import next_command  # noqa: PLC0415
 
     _check_list(options.json, options.bundle, options.output)
     with open_bundle(options.bundle, output=options.output, look=options.list, max_bytes=options.max_size) as found:
@@ -86,8 +87,8 @@ def _import(options: argparse.Namespace) -> int:
     if found.examination.to_download:
         print(f"first: python -m monai.bundle download_large_files --bundle_path {quoted}")
         print(f"then check what was downloaded: lightskip import {quoted} --list")
-    if (place / "configs" / "inference.json").is_file():
-        print(f"next: lightskip predict {quoted} SCANS -o OUT")
+    if command := next_command(place):
+        print(f"next: {command}")
     return 0
 
 

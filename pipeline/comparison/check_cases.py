@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..data.errors import InputError, raise_together
+from ..data.images.units import require_unit
 from .grids import find_turn
 from .join import JoinedCase
 from .pool import Pool
@@ -44,12 +45,14 @@ def check_cases(cases: Sequence[JoinedCase], pool: Pool, *, probabilities: bool 
 
     Raises:
         InputError: a file cannot be read, is no label map or has another grid (`find_turn`), or references have two and
-            three dimensions. The first problem is in the message in full, with a line for each of ten more files.
+            three dimensions, or lengths in different units. The first problem is in the message in full, with a line
+            for each of ten more files.
     """
     results = pool.map(partial(_check_case, look=probabilities), cases, title="Checking")
     checked = [result for result in results if isinstance(result, CheckedCase)]
     errors = [error for result in results if isinstance(result, list) for error in result]
     errors += _find_other_dimensions(checked)
+    errors += _find_other_units(checked)
     raise_all(errors)
     return checked
 
@@ -108,3 +111,14 @@ def _find_other_dimensions(checked: Sequence[CheckedCase]) -> list[InputError]:
         for one in checked
         if len(one.reference.grid.shape) != dims
     ]
+
+
+def _find_other_units(checked: Sequence[CheckedCase]) -> list[InputError]:
+    """Return an error for each reference with lengths in another unit than the first."""
+    errors: list[InputError] = []
+    for one in checked:
+        try:
+            require_unit(one.reference.path, one.reference.unit, checked[0].reference.unit)
+        except InputError as error:
+            errors.append(error)
+    return errors

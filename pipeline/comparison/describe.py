@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.metric_names import list_metrics
+from ..evaluation.metric_names import list_metrics, name_in_unit
 from ..evaluation.summary import summarise
 from .choose_labels import Labels
 from .inputs import Inputs
@@ -39,7 +39,7 @@ def describe_inputs(
         rows: rows of all sets and cases.
     """
     out, reference, checked = inputs.request.output, inputs.reference, prepared.checked
-    dims = len(checked[0].reference.grid.shape)
+    dims, unit = len(checked[0].reference.grid.shape), checked[0].reference.unit
     return {
         "reference": {
             "path": relative_to(out, reference.path),
@@ -62,7 +62,7 @@ def describe_inputs(
         "labels": labels.values,
         "labels_from": labels.origin,
         "spatial_dims": dims,
-        "tolerance_mm": measuring.tolerance_mm,
+        name_in_unit("tolerance_mm", unit): measuring.tolerance_mm,
         "metrics": [
             {"name": one.name, "title": one.title, "unit": one.find_unit(dims), "better": one.better}
             for one in list_metrics(rows)

@@ -121,9 +121,10 @@ def _measure_case(measuring: Measuring, prepared: Prepared) -> tuple[Measured, l
         prediction = np.zeros_like(reference) if facts is None else read_labels(facts, prepared.predictions[name])
         place = {"set": name, "case": checked.case.name, "subject": checked.case.subject}
         grid = checked.reference.grid
-        rows = _measure_labels(measuring, grid, prediction, reference)
+        unit = checked.reference.unit
+        rows = _measure_labels(measuring, grid, prediction, reference, unit=unit)
         for label in measuring.lesions:
-            classes, lesions = _measure_lesions(measuring, grid, prediction, reference, measuring.labels[label])
+            classes, lesions = _measure_lesions(measuring, grid, prediction, reference, measuring.labels[label], unit)
             by_class = {one["size_class"]: one for one in classes}
             row = next(row for row in rows if row["label"] == label)
             row.update({metric: by_class[ALL_SIZES][metric] for metric in LESION_METRICS})
@@ -141,13 +142,14 @@ def _measure_case(measuring: Measuring, prepared: Prepared) -> tuple[Measured, l
     return measured, curves
 
 
-def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap) -> Rows:
+def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, *, unit: str) -> Rows:
     """Return a row for every label; of clDice, which is slow, only for the labels that ask for it."""
     dims = reference.ndim
     options: dict[str, Any] = {
         "spacing": spacing_of(grid.affine, dims),
         "voxel_size": voxel_size(grid.affine, dims),
         "affine": grid.affine,
+        "unit": unit,
     }
     rows = measure_case(
         prediction,
@@ -166,7 +168,7 @@ def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, refe
 
 
 def _measure_lesions(
-    measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, value: int
+    measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, value: int, unit: str
 ) -> tuple[Rows, Rows]:
     dims = reference.ndim
     return measure_lesions(
@@ -176,6 +178,7 @@ def _measure_lesions(
         iou=measuring.lesion_iou,
         voxel_size=voxel_size(grid.affine, dims),
         affine=grid.affine,
+        unit=unit,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check_file import find_label_problems, find_not_finite, label_values, spatial_shape
+from ..data.check_file import find_label_problems, find_lossy_label, find_not_finite, label_values, spatial_shape
 from ..data.errors import InputError
 from ..data.images.door import read_volume
 from ..data.images.files import parts_of
@@ -35,6 +35,7 @@ class MapFacts:
         sha256: checksum of its bytes; of a folder, of its files' names and bytes.
         table: name by value, from its own header.
         turn: how it has to be turned to its reference's axes.
+        unit: of lengths.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class MapFacts:
     sha256: str
     table: dict[int, str] = field(default_factory=dict)
     turn: Turn | None = None
+    unit: str = "mm"
 
 
 def read_facts(path: Path) -> MapFacts:
@@ -52,6 +54,8 @@ def read_facts(path: Path) -> MapFacts:
         InputError: it cannot be read to its end, has several channels, or values that are no whole numbers.
     """
     volume, voxels = _read(path)
+    for problem in find_lossy_label(volume.header):
+        raise problem
     for problem in find_not_finite(str(path), voxels):
         raise problem
     values = label_values(voxels)
@@ -60,7 +64,7 @@ def read_facts(path: Path) -> MapFacts:
     whole = sorted({int(value) for value in np.rint(values)})
     affine = np.asarray(volume.affine, dtype=np.float64)
     table = read_map_table(volume.header)
-    return MapFacts(path, Grid(voxels.shape, affine), tuple(whole), hash_image(path), table)
+    return MapFacts(path, Grid(voxels.shape, affine), tuple(whole), hash_image(path), table, unit=volume.header.unit)
 
 
 def read_labels(facts: MapFacts, values: Mapping[int, int]) -> NDArray[np.integer]:
@@ -97,7 +101,7 @@ def _read(path: Path) -> tuple[Volume, NDArray[Any]]:
     axes = volume.header.axes
     shape = volume.voxels.shape
     if int(np.prod(shape[axes:], dtype=int)) != 1:
-        what = "a picture in colour" if volume.header.format == "picture" else "several channels"
+        what = "a picture in colour" if volume.header.format in ("picture", "tiff") else "several channels"
         raise InputError(
             path,
             found=f"{what}, shape {shape}",

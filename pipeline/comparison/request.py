@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..data.datalist import read_json
 from ..data.errors import InputError
+from ..data.known_keys import check_keys
 from ..evaluation.lesions import MIN_IOU
 from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
 
@@ -229,6 +230,8 @@ def _read_table(file: Path) -> dict[str, str]:
             return {str(key): str(value) for key, value in content.items()}
     else:
         rows = list(csv.DictReader(io.StringIO(_read_text(file), newline="")))
+        if rows:
+            check_keys([key for key in rows[0] if key], ("case", "subject"), file, line=1)
         if rows and {"case", "subject"} <= rows[0].keys():
             return {row["case"]: row["subject"] for row in rows}
     raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..evaluation.metric_names import METRICS
+from ..evaluation.metric_names import METRICS, find_name
 from .statistics import ALL_LABELS
 
 __all__ = ["format_comparison"]
@@ -32,8 +32,9 @@ def format_comparison(summary: Summary) -> str:
 def _choose_metrics(summary: Summary) -> list[Mapping[str, Any]]:
     """Return the metrics that fit into the table: Dice, HD95 and NSD if they were measured, then others."""
     known = {metric["name"]: metric for metric in summary["metrics"]}
-    usual = [known[name] for name in METRICS if name in known]
-    return [*usual, *(metric for metric in known.values() if metric["name"] not in METRICS)][:_MAX_COLUMNS]
+    names = [find_name(known, name) for name in METRICS]
+    usual = [known[name] for name in names if name in known]
+    return [*usual, *(metric for name, metric in known.items() if name not in names)][:_MAX_COLUMNS]
 
 
 def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:

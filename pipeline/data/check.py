@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from .compare_splits import find_copies, find_split_subjects, group_copies, split_of
+from .compare_units import find_mixed_units
 from .datalist import as_list
 from .dataset import Case, list_cases
 from .errors import InputError, raise_together
@@ -50,6 +51,7 @@ def check_cases(
     - a spacing in metres or micrometres or outside 0.01 to 100 mm, an affine that is zero or not finite;
     - one file twice in a case, and files of one case that differ in shape or place. Two files are in the same place
       if the corners of the volume differ by at most 0.001 mm or 0.001 of the smallest spacing, whichever is larger;
+    - lengths in mm in one case and in pixels in another;
     - label values that are not whole numbers (to 0.001) or not declared;
     - with a datalist, leakage: one image or one subject on both sides of a split.
 
@@ -74,7 +76,8 @@ def check_cases(
     listed = [] if datalist is None else list_cases(datalist, dataset_dir)
     own = _add_splits(_as_cases(cases, labelled=True), listed)
     inspections = _inspect(own, wanted, workers=workers, progress=progress)
-    raise_problems(inspections, _find_leakage(inspections, listed) if listed else ())
+    mixed = find_mixed_units(inspection.record for inspection in inspections)
+    raise_problems(inspections, [*mixed, *(_find_leakage(inspections, listed) if listed else ())])
 
 
 def check_scans(

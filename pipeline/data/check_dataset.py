@@ -23,6 +23,7 @@ from ..files import write_text
 from .check_checksums import checksums_by_case, find_changed_files
 from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
 from .compare_cases import compare_cases
+from .compare_units import common_unit
 from .dataset import Case, Dataset, locate, read_dataset
 from .errors import InputError
 from .findings import Finding, Severity
@@ -99,6 +100,7 @@ def check_dataset(
         "seconds": round(time.monotonic() - started, 2),
         "tolerances": _TOLERANCES,
         "spatial_dims": wanted.spatial_dims,
+        "unit": common_unit(inspection.record for inspection in inspections),
         "channels": dataset.channels or [f"channel {index}" for index in range(wanted.channels)],
         "labels": labels,
         "summary": _summarize(dataset, findings),

@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import InputError
 from .images.endings import is_nifti_like
+from .images.header import Header
 
 WHOLE_NUMBER_TOLERANCE = 1e-3
 _MAX_LISTED_VALUES = 10
@@ -95,6 +96,18 @@ def find_not_finite(path: str, voxels: np.ndarray) -> Iterator[InputError]:
                 remedy="replace these voxels (in an image, by its background), or write the file again",
                 kind=kind,
             )
+
+
+def find_lossy_label(header: Header) -> Iterator[InputError]:
+    """Yield a problem for a label map in a format that changes values, whatever its name says."""
+    if header.is_lossy:
+        yield InputError(
+            header.path,
+            found="a label map with JPEG's compression, or another that changes values",
+            expected="a label map as it was drawn: PNG, TIFF without JPEG, NIfTI",
+            remedy="export it again from the program that it was drawn in; values that are lost do not come back",
+            kind="label-lossy",
+        )
 
 
 def find_label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:

@@ -10,7 +10,15 @@ import numpy as np
 from .errors import InputError
 from .images.header import Header
 
-__all__ = ["check_affine", "check_header", "check_itk_type", "check_spacing", "check_unit", "check_voxel_type"]
+__all__ = [
+    "MICROSCOPE_UNITS",
+    "check_affine",
+    "check_header",
+    "check_itk_type",
+    "check_spacing",
+    "check_unit",
+    "check_voxel_type",
+]
 
 # Of a voxel's volume over the product of its edges: below it the axes are in one plane, except for rounding.
 _MIN_VOLUME_SHARE = 1e-6
@@ -19,6 +27,8 @@ _MAX_COMPONENTS = 4
 _TYPES_ITK_CANNOT_READ = ("8-bit signed integer", "64-bit signed integer")
 # Scanners and tissue microscopes are well inside this range. Outside, the unit is probably not mm.
 _MIN_MM, _MAX_MM = 0.01, 100.0
+# The units of pictures: a pixel without a size, and that of a microscope.
+MICROSCOPE_UNITS = ("px", "µm", "nm")
 
 
 def check_header(header: Header) -> None:
@@ -68,7 +78,7 @@ def check_itk_type(path: str, count: int, words: str) -> None:
 
 def check_unit(header: Header) -> None:
     """Refuse a unit of space that is not mm."""
-    if header.unit != "mm":
+    if header.unit != "mm" and not (header.format == "picture" and header.unit in MICROSCOPE_UNITS):
         field = "the units in the header" if header.format == "itk" else "xyzt_units"
         raise InputError(
             header.path,

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from .compare_splits import find_copies, find_split_subjects
+from .compare_units import find_mixed_units
 from .dataset import Dataset
 from .findings import Finding
 from .inspection import Inspection
+from .length_units import size_key
 
 __all__ = ["compare_cases"]
 
@@ -40,13 +42,14 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
         inspections: of its cases, in the datalist's order.
 
     Returns:
-        Findings of the kinds duplicate, leakage, label-volume, label-islands, label-unused, labels-unknown,
+        Findings of the kinds duplicate, leakage, unit-mixed, label-volume, label-islands, label-unused, labels-unknown,
         labels-not-consecutive, orientation-mixed and spacing-outlier.
     """
     records = [inspection.record for inspection in inspections]
     return [
         *find_copies(inspections),
         *find_split_subjects(records),
+        *find_mixed_units(records),
         *_find_odd_volumes(records, labels),
         *_find_missing_labels(records, labels),
         *_find_islands(records, labels),
@@ -61,7 +64,8 @@ def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> I
         own = [(record, each) for record in records if (each := record["classes"].get(str(value)))]
         if len(own) < MIN_CASES:
             continue
-        unit = "ml" if "ml" in own[0][1] else "mm2"
+        unit = size_key(own[0][1])
+        own = [(record, each) for record, each in own if unit in each]
         sizes = np.log([each[unit] for _, each in own])
         median = float(np.median(sizes))
         spread = 1.4826 * float(np.median(np.abs(sizes - median)))
@@ -105,7 +109,7 @@ def _find_islands(records: Sequence[Record], labels: Mapping[str, int]) -> Itera
         speckled = [(record, each) for record, each in own if each["specks"]]
         common = len(speckled) > max(MIN_COMMON * len(own), 3)
         for record, each in speckled:
-            word = "pixel" if "mm2" in each else "voxel"
+            word = "pixel" if size_key(each).endswith("2") else "voxel"
             islands, size = _count(each["specks"], "tiny island"), _count(each["speck_voxels"], word)
             yield _finding(
                 "label-islands",

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
+from .known_keys import ITEM_KEYS, check_keys
 
 TEST_PARTS = ("test", "testing")
+# What is read of a datalist, and what others write there.
+_READ = ("training", "test", "validation", "modality", "labels", "folder", "tensorImageSize", "checksums")
+_KNOWN = ("testing", "channel_names", "folds", "numTraining", "numTest", "numTesting", "numValidation")
 _PARTS = ("training", "validation", "test")
 
 logger = logging.getLogger(__name__)
@@ -66,6 +70,7 @@ def read_cases(
 def test_items(datalist: str | Path) -> list[dict[str, Any]]:
     """Return the items of the lists `test` and `testing`, each with a path under `image`; `label` is optional."""
     content = read_json(datalist)
+    check_datalist_keys(content, datalist)
     found: list[dict[str, Any]] = []
     for part in TEST_PARTS:
         listed = content.get(part) or []
@@ -78,6 +83,7 @@ def test_items(datalist: str | Path) -> list[dict[str, Any]]:
             )
         for number, entry in enumerate(listed):
             item = dict(entry) if isinstance(entry, Mapping) else {"image": entry}
+            check_keys(item, ITEM_KEYS, datalist, place=f"{part}[{number}]")
             require_paths(item, "image", datalist, place=f"{part}[{number}]")
             found.append(item)
     return found
@@ -156,6 +162,7 @@ def read_json(path: str | Path) -> Any:
 def training_items(datalist: str | Path) -> list[dict[str, Any]]:
     """Return the items of the list `training`, each with a path under `image` and `label`."""
     content = read_json(datalist)
+    check_datalist_keys(content, datalist)
     items = content.get("training") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
         raise InputError(
@@ -165,9 +172,17 @@ def training_items(datalist: str | Path) -> list[dict[str, Any]]:
             remedy="give a datalist in the MSD/MONAI form",
         )
     for number, item in enumerate(items):
+        if isinstance(item, Mapping):
+            check_keys(item, ITEM_KEYS, datalist, place=f"training[{number}]")
         for key in ("image", "label"):
             require_paths(item, key, datalist, place=f"training[{number}]")
     return items
+
+
+def check_datalist_keys(content: Any, datalist: str | Path) -> None:
+    """Refuse a datalist with a key that resembles one that is read; see `check_keys`."""
+    if isinstance(content, Mapping):
+        check_keys(content, _READ, datalist, known=_KNOWN)
 
 
 def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:

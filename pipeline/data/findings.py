@@ -54,6 +54,19 @@ SEVERITIES: dict[str, Severity] = {
     "infinite": "problem",
     "constant": "problem",
     "range": "problem",
+    # Pictures. Opacity and colours that say nothing are left out, the rest is right.
+    "alpha-channel": "note",
+    "equal-channels": "note",
+    # The values are right but coarser than in the file.
+    "colour-depth": "warning",
+    # TIFF. Pages are read as slices, whatever the file calls them.
+    "stack-axis": "note",
+    # Lengths are in pixels then, and say so.
+    "spacing-incomplete": "note",
+    # The file is used as documented; only a person can say which of the two is right.
+    "spacing-conflict": "warning",
+    # Distances and areas in pixels and in mm have no common mean.
+    "unit-mixed": "problem",
     # One file of a case against its first image.
     "shape-differs": "problem",
     "spacing-differs": "problem",
@@ -63,6 +76,8 @@ SEVERITIES: dict[str, Severity] = {
     "grid-rounding": "problem",
     # Label maps.
     "label-not-integer": "problem",
+    # JPEG smears the border between two labels into values of neither.
+    "label-lossy": "problem",
     "label-undeclared": "problem",
     "label-empty": "warning",
     "label-volume": "warning",

@@ -21,7 +21,7 @@ __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "lis
 _SEGMENTATION = "_seg.dcm"
 _OUTPUT_ENDINGS = (
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
-    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_preview.png"),
+    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_seg.png", "_preview.png"),
 )
 # Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"
@@ -129,7 +129,7 @@ def group_channels(files: Sequence[Path], *, channels: int) -> list[FoundScan]:
     Args:
         files: the files; their order is that of the scans.
         channels: of a scan. If more than one, and all files are called NAME_0000, NAME_0001, …, those are one scan's
-            channels; otherwise each file is a scan.
+            channels; otherwise each file is a scan. Pictures that are all called NAME_0000 have all channels.
     """
     matches = [_CHANNEL.fullmatch(scan_name(path)) for path in files]
     if channels == 1 or not all(matches):
@@ -138,6 +138,9 @@ def group_channels(files: Sequence[Path], *, channels: int) -> list[FoundScan]:
     for path, match in zip(files, matches, strict=True):
         if match is not None:
             of_scan.setdefault(match[1], []).append((int(match[2]), str(path)))
+    if all(map(is_picture, files)) and all([number for number, _ in found] == [0] for found in of_scan.values()):
+        # A picture in colour, which nnU-Net names like a first channel, has all of them.
+        return [FoundScan((str(path),)) for path in files]
     return [_join_channels(files[0].parent / name, sorted(found), channels) for name, found in of_scan.items()]
 
 

@@ -20,6 +20,7 @@ from .check_file import (
     Grid,
     find_image_problems,
     find_label_problems,
+    find_lossy_label,
     find_not_finite,
     label_values,
     spatial_shape,
@@ -54,6 +55,7 @@ class _CaseCheck:
     keep: Callable[[Volume], object] | None
     as_float: bool
     findings: list[Finding] = field(default_factory=list)
+    unit: str | None = None
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     def require_time(self) -> None:
@@ -125,6 +127,7 @@ def inspect_case(
             expected="one file" if wanted.channels == 1 else several,
             remedy="correct the case's files or the channels in the datalist",
         )
+    record["unit"] = check.unit
     return Inspection(check.findings, record, voxels, None if measures is None else measures.thumbnail)
 
 
@@ -162,6 +165,11 @@ def _read_label(check: _CaseCheck, path: str) -> Grid | None:
     file = str(locate(check.folder, path))
     for each in find_header_problems(file, volume, shape):
         check.add(each, name)
+    if volume.header.is_lossy:
+        # Its values, often dozens, need no further finding.
+        for each in find_lossy_label(volume.header):
+            check.add(each, name)
+        return Grid(name, shape, volume.affine)
     bad = list(find_not_finite(file, volume.voxels))
     values = None if bad else label_values(volume.voxels)
     if values is not None:
@@ -238,6 +246,7 @@ def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: G
     for one, model in others:
         for each in find_grid_problems(one, model):
             check.add(each, one.path)
+    check.unit = check.unit or volume.header.unit
     check.require_time()
     if check.measures is None:
         add_sample(check.digest, volume.voxels)

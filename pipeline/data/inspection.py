@@ -38,7 +38,7 @@ def blank_record(case: Case) -> dict[str, Any]:
         "subject": case.subject,
         "images": [report_name(path) for path in case.images],
         "label": None if case.label is None else report_name(case.label),
-        **dict.fromkeys(("shape", "spacing", "orientation"), None),
+        **dict.fromkeys(("shape", "spacing", "unit", "orientation"), None),
         "dtypes": [],
         "intensity": [],
         "foreground": [],

@@ -60,7 +60,9 @@ class Measures:
         self.record["dtypes"].append(volume.stored)
         if sound:
             self._label = _to_integers(volume.voxels).reshape(shape)
-            self.record["classes"] = measure_structures(self._label, volume.affine, background=self.background)
+            self.record["classes"] = measure_structures(
+                self._label, volume.affine, background=self.background, unit=volume.header.unit
+            )
 
     def add_image(self, volume: Volume, shape: Sequence[int], *, first: bool, number: int) -> None:
         """Add the measures of an image file.

@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import case_stems
-from .datalist import as_list, read_json, require_files, require_folder, require_paths, resolve_paths
+from .datalist import (
+    as_list,
+    check_datalist_keys,
+    read_json,
+    require_files,
+    require_folder,
+    require_paths,
+    resolve_paths,
+)
 from .errors import InputError
 from .folder_scans import list_folder_scans
 from .images.endings import scan_name
+from .known_keys import ITEM_KEYS, check_keys
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
 
@@ -33,9 +42,9 @@ def find_scans(
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
         order. Outputs of prediction in the folder are left out: `NAME_seg.nii.gz`, `NAME_prob.nii.gz`,
-        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm` and `NAME_preview.png` next to a scan
-        NAME of any format (with or without its folders' names in front), and files in the records of
-        `lightskip predict`. A datalist may name them.
+        `NAME_entropy.nii.gz`, `NAME.seg.nrrd`, `NAME_seg.nrrd`, `NAME_seg.dcm`, `NAME_seg.png` and
+        `NAME_preview.png` next to a scan NAME of any format (with or without its folders' names in front), and files
+        in the records of `lightskip predict`. A datalist may name them.
 
     Raises:
         InputError: the folder is missing, empty or without scans, a named file is missing, a scan of the folder lacks
@@ -82,6 +91,7 @@ def read_named_scans(
     named_by = _name_of(datalist)
     content = read_json(datalist) if isinstance(datalist, str | Path) else datalist
     if isinstance(content, Mapping):
+        check_datalist_keys(content, named_by)
         parts = [content.get(part) or [] for part in _PARTS_OF_A_DATALIST]
         content = [item for part in parts for item in part] if all(isinstance(part, list) for part in parts) else None
     if not isinstance(content, Sequence) or isinstance(content, str) or not content:
@@ -93,6 +103,8 @@ def read_named_scans(
         )
     items = [item if isinstance(item, Mapping) else {"image": item} for item in content]
     for number, item in enumerate(items):
+        if isinstance(item, Mapping):
+            check_keys(item, ITEM_KEYS, named_by, place=f"item {number}")
         require_paths(item, "image", named_by, place=f"item {number}")
     # If all paths are absolute, the folder is not used and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from .check_file import label_values
+from .length_units import size_in_unit
 from .voxel_size import MM3_PER_ML, voxel_size
 
 __all__ = ["measure_structures"]
@@ -26,13 +27,16 @@ _MAX_SPECK_TO_LARGEST = 1 / 20
 _NEAR_VOXELS = 3
 
 
-def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int) -> dict[str, dict[str, Any]]:
+def measure_structures(
+    label: np.ndarray, affine: np.ndarray, *, background: int, unit: str = "mm"
+) -> dict[str, dict[str, Any]]:
     """Return the measures of every structure in a label map.
 
     Args:
         label: whole numbers, (x, y, z) or (x, y).
         affine: voxel-to-world, 4x4 (mm).
         background: the value that is no structure.
+        unit: of lengths in the affine, ``Header.unit``; the key of sizes is that of `size_in_unit`.
 
     Returns:
         By the structure's value, as text: "voxels"; "ml" (in 2D "mm2"); "components", parts that do not touch, not
@@ -45,7 +49,7 @@ def measure_structures(label: np.ndarray, affine: np.ndarray, *, background: int
     structures = _renumber(label, present)
     boxes = ndimage.find_objects(structures)
     return {
-        str(value): _measure(structures, number, boxes[number - 1], affine)
+        str(value): _measure(structures, number, boxes[number - 1], affine, unit)
         for number, value in enumerate(present, start=1)
     }
 
@@ -73,7 +77,9 @@ def _renumber(label: np.ndarray, present: list[int]) -> np.ndarray:
     return result
 
 
-def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine: np.ndarray) -> dict[str, Any]:
+def _measure(
+    structures: np.ndarray, number: int, box: tuple[slice, ...], affine: np.ndarray, unit: str
+) -> dict[str, Any]:
     inside = structures[box] == number
     parts, count = ndimage.label(inside, np.ones((3,) * inside.ndim))
     sizes = _count_voxels(parts, count)
@@ -81,11 +87,12 @@ def _measure(structures: np.ndarray, number: int, box: tuple[slice, ...], affine
     place = [middle + part.start for middle, part in zip(_mean_index(inside), box, strict=True)]
     centroid = affine @ [*place, *[0.0] * (3 - inside.ndim), 1.0]
     size = voxels * voxel_size(affine, inside.ndim)
-    unit, amount = ("ml", size / MM3_PER_ML) if inside.ndim == 3 else ("mm2", size)
+    key = size_in_unit(unit, inside.ndim)
+    amount = size / MM3_PER_ML if key == "ml" else size
     specks, speck_voxels, near = _count_specks(structures, box, parts, sizes)
     return {
         "voxels": voxels,
-        unit: float(f"{amount:.6g}"),
+        key: float(f"{amount:.6g}"),
         "components": int(count),
         "largest": round(float(sizes.max()) / voxels, 6),
         "centroid": [round(float(value), 3) for value in centroid[:3]],

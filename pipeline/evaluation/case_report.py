@@ -16,6 +16,7 @@ from monai.data.utils import affine_to_spacing
 from monai.utils import convert_to_numpy
 
 from ..data.case_names import case_stem
+from ..data.images.units import length_unit, require_unit
 from ..data.voxel_size import voxel_size
 from ..quiet import is_not_interrupt
 from .metrics import measure_case
@@ -33,6 +34,8 @@ class CaseReport:
     A handler for `monai.engines.SupervisedEvaluator` (with ``decollate=True``, its default). It measures each case
     after post-processing and writes the files at the end of the run. In a distributed run rank 0 gathers the rows of
     all ranks and writes. A case that the sampler repeated counts once.
+
+    Lengths of pictures without a spacing are in pixels, and the names of metrics say so: ``hd95_px``.
 
     Args:
         output_dir: folder for both files, created if missing.
@@ -71,6 +74,7 @@ class CaseReport:
         self.subjects = dict(subjects or {})
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
+        self._unit: str | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator. Each run starts a new report."""
@@ -80,13 +84,14 @@ class CaseReport:
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def _start(self, _engine: Engine) -> None:
-        self._measured = {}
+        self._measured, self._unit = {}, None
 
     def _measure(self, engine: Engine) -> None:
         """Add the rows of one batch.
 
         Raises:
             ValueError: If a prediction is not on its reference's grid, or has undeclared labels.
+            InputError: If reference label maps have lengths in different units.
         """
         for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
             item = {**batch, **output}
@@ -98,6 +103,7 @@ class CaseReport:
                     f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
                 )
                 raise ValueError(msg)
+            unit = self._find_unit(reference)
             try:
                 self._measured[source] = measure_case(
                     prediction,
@@ -107,6 +113,7 @@ class CaseReport:
                     tolerance_mm=self.tolerance_mm,
                     voxel_size=_size_of_voxel(reference),
                     affine=convert_to_numpy(reference.affine) if isinstance(reference, MetaTensor) else None,
+                    unit=unit,
                 )
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"
@@ -124,6 +131,7 @@ class CaseReport:
             subjects=self.subjects,
             tolerance_mm=self.tolerance_mm,
             provenance=self.provenance,
+            unit=self._unit or "mm",
         )
         notes = "".join(f"\nnote: {note}" for note in report["notes"])
         cases = f"{report['cases']} case{'s' * (report['cases'] != 1)}"
@@ -131,6 +139,14 @@ class CaseReport:
 
     def _name(self, source: str) -> str:
         return self.names.get(source) or case_stem(source)
+
+    def _find_unit(self, label_map: Any) -> str:
+        """Return the unit of lengths in a label map, which must be that of all cases."""
+        source = label_map.meta.get("filename_or_obj") if isinstance(label_map, MetaTensor) else None
+        unit = "mm" if source is None else length_unit(str(source))
+        self._unit = self._unit or unit
+        require_unit(str(source), unit, self._unit)
+        return unit
 
     def _find_source(self, image: Any) -> str:
         """Return the scan's path, or a name that is unique over all ranks if it was not read from a file."""

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..data.length_units import size_in_unit
 from ..data.voxel_size import MM3_PER_ML
 from .grid_edges import find_edges
 from .metric_names import LESION_METRICS
@@ -46,6 +47,7 @@ def measure_lesions(
     size_classes: Sequence[float] | None = None,
     voxel_size: float | None = None,
     affine: ArrayLike | None = None,
+    unit: str = "mm",
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Match the lesions of two masks and return metrics over all of them, for each class of sizes, and each lesion.
 
@@ -68,6 +70,7 @@ def measure_lesions(
             belongs to the class above it. The default is `SIZE_CLASSES_ML`, in 2D none.
         voxel_size: volume of a voxel in mm3, in 2D its area in mm2. The default is as in `measure_case`.
         affine: voxel to world, as in `measure_case`.
+        unit: of lengths, as in `measure_case`.
 
     Returns:
         Rows by class of sizes, the first for ``all``: ``size_class``, the metrics of `LESION_METRICS`,
@@ -88,7 +91,8 @@ def measure_lesions(
         msg = f"iou is {iou}: expected an IoU above 0, at most 1"
         raise ValueError(msg)
     size = float(np.linalg.det(find_edges(spacing, affine))) if voxel_size is None else voxel_size
-    unit, size = ("ml", size / MM3_PER_ML) if len(spacing) == 3 else ("mm2", size)
+    size_unit = size_in_unit(unit, len(spacing))
+    size = size / MM3_PER_ML if size_unit == "ml" else size
 
     components = [_find_components(mask) for mask in (expected_mask, predicted_mask)]
     sizes = [np.bincount(found[found > 0], minlength=found.max(initial=0) + 1)[1:] for found in components]
@@ -99,7 +103,7 @@ def measure_lesions(
     lesions = [
         row
         for side in (0, 1)
-        for row in _list_lesions(side, components[side], sizes[side] * size, unit, classes[side], pairs)
+        for row in _list_lesions(side, components[side], sizes[side] * size, size_unit, classes[side], pairs)
     ]
     names = [ALL_SIZES, *_list_classes(limits)] if limits else [ALL_SIZES]
     return [_summarise_class(name, classes, pairs) for name in names], lesions

@@ -1,13 +1,15 @@
 """The table of all metrics: names, titles, units, and what counts for a structure that only one side has.
 
-Columns of files, outcomes, summaries and reports derive from it. It imports nothing, so that it is quick to read.
+Columns of files, outcomes, summaries and reports derive from it. It imports no package, so that it is quick to read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from ..data.length_units import LENGTHS
 
 __all__ = [
     "ALL_METRICS",
@@ -18,7 +20,10 @@ __all__ = [
     "SURFACE_METRICS",
     "Metric",
     "choose_metrics",
+    "find_name",
     "list_metrics",
+    "name_in_unit",
+    "tolerance_of",
 ]
 
 Better = Literal["higher", "lower", "zero"]
@@ -35,7 +40,8 @@ class Metric:
     Attributes:
         name: column in files, with the unit if it is a length.
         title: name for people.
-        unit: ``1``, ``mm``, ``ml`` or ``%``. A volume difference in ml is in 2D an area difference in mm2.
+        unit: ``1``, ``mm``, ``ml`` or ``%``. A volume difference in ml is in 2D an area difference in mm2. Of pictures
+            without a spacing lengths are in pixels, ``px``, and of a microscope's in ``µm`` or ``nm``; see `in_unit`.
         better: the better direction. ``zero`` is nearness to 0: such values have a sign in rows, and statistics are
             taken of their absolute values (see `score`).
         one_sided: the value of a structure that only one of reference and prediction has, always the worst that the
@@ -56,9 +62,39 @@ class Metric:
         """Return the value as means and tests count it: the absolute value if ``better`` is ``zero``."""
         return abs(value) if self.better == "zero" else value
 
+    def in_unit(self, size_unit: str) -> Metric:
+        """Return the metric of rows whose sizes are in this unit, such as ``px2``: its name and unit fit them."""
+        length = _LENGTH_OF_SIZE.get(size_unit, "mm")
+        if length == "mm" or self.unit not in ("mm", "ml"):
+            return self
+        unit = length if self.unit == "mm" else size_unit.replace("um", "µm")
+        return replace(self, name=name_in_unit(self.name, length), unit=unit)
+
     def find_unit(self, spatial_dims: int) -> str:
         """Return the unit in 2 or 3 dimensions."""
         return "mm2" if self.unit == "ml" and spatial_dims == 2 else self.unit
+
+
+_LENGTH_OF_SIZE = {f"{name}{dims}": unit for unit, name in LENGTHS.items() for dims in (2, 3)}
+
+
+def name_in_unit(name: str, unit: str) -> str:
+    """Return the name of a metric whose lengths are in a unit: ``hd95_mm`` is ``hd95_px`` in pixels."""
+    return f"{name.removesuffix('_mm')}_{LENGTHS[unit]}" if name.endswith("_mm") else name
+
+
+def find_name(names: Iterable[str], name: str) -> str:
+    """Return the name that a metric has among these names, whatever its unit; its own if it is not there."""
+    variants = {name_in_unit(name, unit) for unit in LENGTHS}
+    return next((one for one in names if one in variants), name)
+
+
+def tolerance_of(summary: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the tolerance of the NSD in a summary, and its unit; (None, "mm") without one."""
+    for unit, name in LENGTHS.items():
+        if f"tolerance_{name}" in summary:
+            return summary[f"tolerance_{name}"], unit
+    return None, "mm"
 
 
 def _index(*metrics: Metric) -> dict[str, Metric]:
@@ -131,7 +167,9 @@ def choose_metrics(names: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def list_metrics(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
-    """Return the metrics that are in any row, of cases or of lesions, in the order of the tables."""
+    """Return the metrics that are in any row, of cases or of lesions, in the order of the tables and in their units."""
+    rows = list(rows)
+    found = {name for row in rows for name in row}
+    size_unit = next((str(row["size_unit"]) for row in rows if row.get("size_unit")), "")
     known = {**ALL_METRICS, **LESION_METRICS, **MEMBRANE_METRICS, **CALIBRATION_METRICS}
-    found = {name for row in rows for name in row if name in known}
-    return [metric for name, metric in known.items() if name in found]
+    return [one for metric in known.values() if (one := metric.in_unit(size_unit)).name in found]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..data.length_units import size_in_unit
 from ..data.voxel_size import MM3_PER_ML
 from .centreline import measure_cldice
 from .grid_edges import find_diagonal, find_edges
 from .label_pair import read_pair
-from .metric_names import METRICS, SURFACE_METRICS, choose_metrics
+from .metric_names import METRICS, SURFACE_METRICS, choose_metrics, name_in_unit
 from .outcomes import decide_outcome, score_outcome
 from .overlap import compute_dice, compute_overlap
 from .surfaces import measure_surfaces
@@ -31,6 +32,7 @@ def measure_case(
     voxel_size: float | None = None,
     affine: ArrayLike | None = None,
     metrics: Sequence[str] | None = None,
+    unit: str = "mm",
 ) -> list[dict[str, Any]]:
     """Compare the prediction of one case with its reference, label by label.
 
@@ -51,6 +53,8 @@ def measure_case(
             distances are then those in the world. Without it the axes are taken as being at right angles, as other
             tools do.
         metrics: names from `ALL_METRICS`. The default is all that are not optional.
+        unit: of all lengths, also where mm is written here: ``mm``, ``px``, ``µm`` or ``nm``. The names of metrics and
+            the unit of sizes in the rows have it: ``hd95_px``.
 
     Returns:
         One row per foreground label, in the order of `labels`: ``label``, the metrics in the order of `ALL_METRICS`,
@@ -65,7 +69,8 @@ def measure_case(
     edges = find_edges(spacing, affine)
     pair = read_pair(prediction, reference, len(spacing), labels)
     size = float(np.linalg.det(edges)) if voxel_size is None else voxel_size
-    unit, size = ("ml", size / MM3_PER_ML) if len(spacing) == 3 else ("mm2", size)
+    size_unit = size_in_unit(unit, len(spacing))
+    size = size / MM3_PER_ML if size_unit == "ml" else size
     diagonal, grid_size = find_diagonal(pair.expected.shape, edges), pair.expected.size * size
     surface_metrics = SURFACE_METRICS.intersection(chosen)
 
@@ -87,10 +92,10 @@ def measure_case(
         rows.append(
             {
                 "label": name,
-                **{metric: scores[metric] for metric in chosen},
+                **{name_in_unit(metric, unit): scores[metric] for metric in chosen},
                 "reference_size": expected * size,
                 "prediction_size": predicted * size,
-                "size_unit": unit,
+                "size_unit": size_unit,
                 "outcome": outcome,
             }
         )

@@ -13,13 +13,13 @@ from typing import Any
 
 from ..data.case_names import name_cases
 from ..files import write_text
-from .metric_names import ALL_METRICS, METRICS, list_metrics
+from .metric_names import ALL_METRICS, METRICS, find_name, list_metrics, name_in_unit
 from .summary import summarise
 from .summary_intervals import add_intervals, list_subjects
 
 __all__ = ["build_report", "format_rows", "name_rows", "write_results"]
 
-_FIRST_COLUMNS = ("case", "label", *METRICS, "reference_size", "prediction_size", "size_unit", "outcome")
+_SIZES = ("reference_size", "prediction_size", "size_unit", "outcome")
 
 KIND = "evaluation"
 ONE_SUBJECT = "one subject only: no interval, which needs at least two."
@@ -35,6 +35,7 @@ def write_results(
     names: Mapping[str, str] | None = None,
     subjects: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    unit: str = "mm",
 ) -> dict[str, Any]:
     """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
 
@@ -45,12 +46,13 @@ def write_results(
         names: names of cases, by the path of the scan. Other cases are named by `name_cases`.
         subjects: whose scan each is, by its path. Other cases count as subjects of their own.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
+        unit: of lengths in the rows.
 
     Returns:
         The content of ``summary.json``.
     """
     rows = name_rows(measured, names, subjects)
-    report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance)
+    report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance, unit=unit)
     write_text(Path(folder) / "cases.csv", format_rows(rows))
     write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
@@ -82,7 +84,9 @@ def format_rows(rows: Sequence[Row]) -> str:
 
     The first columns are always the same. After them are the other metrics that the rows have, of `ALL_METRICS`.
     """
-    columns = [*_FIRST_COLUMNS, *(each.name for each in list_metrics(rows) if each.name not in METRICS)]
+    names = [each.name for each in list_metrics(rows)]
+    usual = [find_name(names, name) for name in METRICS]
+    columns = ["case", "label", *usual, *_SIZES, *(name for name in names if name not in usual)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
@@ -92,7 +96,7 @@ def format_rows(rows: Sequence[Row]) -> str:
 
 
 def build_report(
-    rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None
+    rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None, unit: str = "mm"
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``: the summary with intervals, units, provenance and versions.
 
@@ -100,6 +104,7 @@ def build_report(
         rows: rows of `measure_case`, each with its ``case`` added, and its ``subject`` if it is known.
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
+        unit: of lengths in the rows.
     """
     size_units = sorted({row["size_unit"] for row in rows})
     metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
@@ -109,7 +114,7 @@ def build_report(
         "cases": cases,
         "subjects": subjects,
         **add_intervals(summarise(rows), rows),
-        "tolerance_mm": tolerance_mm,
+        name_in_unit("tolerance_mm", unit): tolerance_mm,
         "units": {
             **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},
             "size": size_units,

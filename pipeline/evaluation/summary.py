@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .metric_names import ALL_METRICS, METRICS, Metric, list_metrics
+from .metric_names import ALL_METRICS, METRICS, Metric, find_name, list_metrics
 
 __all__ = ["format_summary", "summarise"]
 
@@ -62,13 +62,15 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     """
     entries = [*summary["labels"].items(), ("mean of labels", summary["overall"])]
     has_intervals = any(entry["dice"].get("interval") for _, entry in entries)
-    header = ("label", "Dice (mean ± std)", *(["95 % interval"] * has_intervals), "HD95 (mm)", "NSD", "missed")
+    distance = find_name(summary["overall"], "hd95_mm")
+    unit = distance.rpartition("_")[2].replace("um", "µm")
+    header = ("label", "Dice (mean ± std)", *(["95 % interval"] * has_intervals), f"HD95 ({unit})", "NSD", "missed")
     lines = [header]
     for name, entry in entries:
         dice = _format_number(entry["dice"]["mean"], 3)
         if entry["dice"]["std"] is not None and name in summary["labels"]:
             dice += f" ± {entry['dice']['std']:.3f}"
-        hd95, nsd = _format_number(entry["hd95_mm"]["mean"], 2), _format_number(entry["nsd"]["mean"], 3)
+        hd95, nsd = _format_number(entry[distance]["mean"], 2), _format_number(entry["nsd"]["mean"], 3)
         interval = [_format_interval(entry["dice"].get("interval"))] * has_intervals
         lines.append((name, dice, *interval, hd95, nsd, str(entry["missed"])))
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..bundle.plan import Plan
 from ..bundle.skip_words import introduce_skip
+from ..evaluation.metric_names import find_name, tolerance_of
 from .choices import TO_FILL_IN
 from .layout import Layout
 from .network import ExportedNetwork
@@ -21,7 +22,7 @@ __all__ = ["fill_readme", "find_section", "make_metadata", "read_results"]
 _ALWAYS = ("fire", "nibabel", "pytorch-ignite", "tensorboard", "tqdm")
 _DISTRIBUTIONS = {"skimage": "scikit-image", "PIL": "pillow", "ignite": "pytorch-ignite", "yaml": "pyyaml"}
 _HAVE_THEIR_OWN_KEY = ("monai", "torch", "numpy")
-_NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD at {tolerance:g} mm"}
+_NUMBERS = {"dice": "Dice", "hd95_mm": "HD95 ({unit})", "nsd": "NSD at {tolerance:g} {unit}"}
 _FORM_NAMES = {"model.ts": "TorchScript", "model.pt2": "`torch.export`", "model.onnx": "ONNX"}
 _INT8 = "model.int8.xml"
 
@@ -204,16 +205,18 @@ def _describe_preprocessing(plan: Plan) -> str:
         how = f"{clipped}each channel of a scan by its own mean and standard deviation"
         how += f" of the voxels that are {foreground}" if plan.normalisation == "zscore_nonzero" else ""
     turned = plan.orientation[: plan.spatial_dims]
-    return f"Turned to {turned}, resampled to {spacing} mm (linear), normalised: {how}. The configs do all of this."
+    grid = f"Turned to {turned}, resampled to {spacing} {plan.data.unit} (linear)"
+    return f"{grid}, normalised: {how}. The configs do all of this."
 
 
 def _format_results(results: Mapping[str, Any] | None) -> str:
     if results is None:
         return "Not measured."
-    heads = [head.format(tolerance=results["tolerance_mm"]) for head in _NUMBERS.values()]
+    tolerance, unit = tolerance_of(results)
+    heads = [head.format(tolerance=tolerance, unit=unit) for head in _NUMBERS.values()]
     rows = [("label", *heads), ("---",) * (len(_NUMBERS) + 1)]
     for name, numbers in {**results["labels"], "mean of labels": results["overall"]}.items():
-        rows.append((name, *(_format_mean(numbers[key]["mean"]) for key in _NUMBERS)))
+        rows.append((name, *(_format_mean(numbers[find_name(numbers, key)]["mean"]) for key in _NUMBERS)))
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     where = f"{results['cases']} cases of the validation fold, in the scans' own grid"
     return f"{where} ({results['provenance']['precision']}, {results['provenance']['device']}):\n\n{lines}"
@@ -226,7 +229,8 @@ def _format_mean(value: float | None) -> str:
 
 def _make_metrics(results: Mapping[str, Any]) -> dict[str, float]:
     """Return the means by name, without undefined ones, since the metadata's schema requires numbers."""
-    means = {f"mean_{key}": results["overall"][key]["mean"] for key in _NUMBERS}
+    names = [find_name(results["overall"], name) for name in _NUMBERS]
+    means = {f"mean_{name}": results["overall"][name]["mean"] for name in names}
     means |= {f"{name}_dice": numbers["dice"]["mean"] for name, numbers in results["labels"].items()}
     return {name: round(mean, 4) for name, mean in means.items() if mean is not None}
 

@@ -12,7 +12,7 @@ from ..data.images.endings import COMPRESSED_NIFTI, format_name, is_picture, spl
 __all__ = ["Layout", "find_layout"]
 
 # What MONAI needs to read a format, nibabel aside, which is always there.
-_PACKAGES = {"picture": ["pillow"], "itk": ["itk"], "dicom": ["itk"]}
+_PACKAGES = {"picture": ["pillow"], "tiff": ["itk"], "itk": ["itk"], "dicom": ["itk"]}
 
 
 @dataclass(frozen=True)

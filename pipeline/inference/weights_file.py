@@ -25,7 +25,8 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
     """Return the weights in a file, after a check that they are this network's.
 
     Args:
-        path: a state dict written by ``torch.save``. It is loaded with ``weights_only=True``.
+        path: a state dict written by ``torch.save``, perhaps under the key "model". It is loaded with
+            ``weights_only=True``.
         network: the network that will load it.
 
     Returns:
@@ -46,6 +47,9 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
             expected="a state dict written by torch.save",
             remedy="check that the file is complete, or copy it again",
         ) from error
+    if isinstance(weights, dict) and weights.keys() == {"model"} and isinstance(weights["model"], Mapping):
+        # As MONAI's CheckpointSaver writes it, and many bundles of the model zoo have it.
+        weights = weights["model"]
     if isinstance(weights, dict) and {"network", "optimizer"} <= weights.keys():
         raise InputError(
             path,

@@ -113,6 +113,7 @@ def write_nifti(
     scan: Header | None,
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
+    unit: str = "mm",
 ) -> None:
     """Write a volume as one NIfTI file, completely or not at all, with about 50 MB of memory besides the volume's.
 
@@ -124,9 +125,10 @@ def write_nifti(
             and intent are not copied.
         affine: 4 x 4 voxel-to-world (mm, RAS), used if there is no NIfTI scan.
         table: names and colours of labels, for a header extension in the format of Connectome Workbench.
+        unit: of the affine. Where it is not mm, the file names none: most tools read any number as mm.
     """
     shape = volume.shape
-    header = _make_scanner_header(shape, dtype, affine) if scan is None else _make_scan_header(shape, dtype, scan)
+    header = _make_scan_header(shape, dtype, scan) if scan else _make_scanner_header(shape, dtype, affine, unit)
     if table:
         header.set_intent("label")
         header.extensions.append(_make_label_extension(table))
@@ -168,12 +170,14 @@ def _make_scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> n
     return header
 
 
-def _make_scanner_header(shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.float64]) -> nib.Nifti1Header:
-    """Return a header with sform and qform from an affine in mm, in scanner coordinates."""
+def _make_scanner_header(
+    shape: Sequence[int], dtype: DTypeLike, affine: NDArray[np.float64], unit: str
+) -> nib.Nifti1Header:
+    """Return a header with sform and qform from an affine, in scanner coordinates."""
     header = (nib.Nifti2Header if max(shape) > _MAX_AXIS else nib.Nifti1Header)()
     header.set_data_shape(shape)
     header.set_data_dtype(dtype)
-    header.set_xyzt_units("mm")
+    header.set_xyzt_units("mm" if unit == "mm" else "unknown")
     header.set_qform(affine, code=_SCANNER)
     header.set_sform(affine, code=_SCANNER)
     return header

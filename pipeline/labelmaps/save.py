@@ -1,4 +1,4 @@
-"""Save predictions in their scan's grid: label maps as NIfTI, NRRD or DICOM SEG, other volumes as NIfTI."""
+"""Save predictions in their scan's grid: label maps as NIfTI, NRRD, DICOM SEG or PNG, other volumes as NIfTI."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from ..data.case_names import case_stem
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from ..data.images.header import Header
+from ..data.images.units import length_unit
 from .dicom_seg import write_dicom_seg
 from .label_table import Label, make_label_table
 from .nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
 from .nrrd import write_nrrd
+from .png import write_png
 from .voxels import find_highest_label, require_axes, to_array
 
 __all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume"]
@@ -46,7 +48,8 @@ def save_label_map(
     Args:
         labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type, in memory or in a file (`numpy.memmap`).
         path: the file to write. The ending selects the format: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D
-            Slicer opens as a segmentation; `.dcm`, a DICOM segmentation, for a scan that is a DICOM series.
+            Slicer opens as a segmentation; `.dcm`, a DICOM segmentation, for a scan that is a DICOM series; `.png`,
+            for a picture, pixel on pixel.
         scan: header of the scan's (first) file; or this file, or the folder of its DICOM series. None for an array from
             memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
@@ -58,15 +61,17 @@ def save_label_map(
     """
     labels, affine, name = to_array(labels), to_affine_3d(affine), str(path).lower()
     require_axes(labels, 3, path)
-    _require_ending(path, ".nii.gz", ".nii", ".nrrd", ".dcm")
+    _require_ending(path, ".nii.gz", ".nii", ".nrrd", ".dcm", ".png")
     dtype = np.min_scalar_type(find_highest_label(labels, path))
     header = _check_scan(scan, labels, affine)
     if name.endswith(".nrrd"):
         write_nrrd(labels, path, dtype=dtype, scan=scan, affine=affine, table=table)
     elif name.endswith(".dcm"):
         write_dicom_seg(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
+    elif name.endswith(".png"):
+        write_png(labels, path)
     else:
-        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table)
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=_unit(scan))
     _log(scan, path, labels, dtype)
 
 
@@ -92,7 +97,7 @@ def save_volume(
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
     header = _check_scan(scan, volume, affine)
-    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine)
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=_unit(scan))
     _log(scan, path, volume, "float32")
 
 
@@ -248,6 +253,12 @@ def _require_ending(path: str | Path, *endings: str) -> None:
     if not str(path).lower().endswith(endings):
         expected = f"one of {', '.join(endings)}"
         raise InputError(path, found="another ending", expected=expected, remedy="use one of these endings")
+
+
+def _unit(scan: Header | str | Path | None) -> str:
+    if scan is None or isinstance(scan, Header):
+        return "mm" if scan is None else scan.unit
+    return length_unit(scan)
 
 
 def _name(scan: Header | str | Path | None) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def measure_labels(
     table: Sequence[Label],
     *,
     channels: Sequence[str] = (),
+    unit: str = "mm",
 ) -> list[dict[str, Any]]:
     """Return the measures of each label of the table in a label map.
 
@@ -56,6 +58,7 @@ def measure_labels(
             of its first two axes.
         table: the labels to measure.
         channels: names of the image's channels; by default their numbers from 0.
+        unit: of lengths in the affine, ``Header.unit``. Names of measures have it: ``area_px2``, ``centroid_um``.
 
     Returns:
         One row per label, in the order of the table: "label", "name", "voxels", "volume_ml" and "surface_cm2" (in 2D
@@ -86,8 +89,21 @@ def measure_labels(
                 {"channel": name} | _measure_intensity(channel[box], labels[box], label.value)
                 for name, channel in zip(names, images, strict=True)
             ]
-        rows.append(row)
+        rows.append(_in_unit(row, unit))
     return rows
+
+
+def _in_unit(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
+    """Return a row with the names, and in 3D the sizes, of another unit than mm."""
+    if unit == "mm":
+        return dict(row)
+    name = unit.replace("µ", "u")
+    sizes = {"volume_ml": (f"volume_{name}3", MM3_PER_ML), "surface_cm2": (f"surface_{name}2", 100.0)}
+    renamed = {}
+    for key, value in row.items():
+        new, factor = sizes.get(key, (re.sub("_mm(2?)$", rf"_{name}\1", key), 1.0))
+        renamed[new] = value * factor if key in sizes and value is not None else value
+    return renamed
 
 
 def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, scan: str) -> None:
@@ -99,7 +115,7 @@ def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[
         scan: the scan's name.
     """
     used = {key for row in rows for key in row}
-    units = {key: unit for key, unit in _UNITS.items() if key in used}
+    units = {key: unit for key in sorted(used) if (unit := _unit_of(key))}
     content = {"format": 1, "scan": scan, "units": units, "labels": _round_numbers(rows)}
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -203,6 +219,17 @@ def _round_numbers(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+def _unit_of(key: str) -> str:
+    """Return the unit of a measure, for people; empty if it has none."""
+    if key in _UNITS:
+        return _UNITS[key]
+    match = re.fullmatch("(volume|surface|area|perimeter|centroid)_(px|um|nm)([23]?)", key)
+    if match is None:
+        return ""
+    unit = match[2].replace("u", "µ") + match[3]
+    return f"{unit} from the first pixel" if match[1] == "centroid" else unit
+
+
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -221,11 +248,12 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return one line of the table, with one column per measure, also for measures that are None."""
-    dims = 3 if "volume_ml" in row else 2
-    sizes = ("volume_ml", "surface_cm2") if dims == 3 else ("area_mm2", "perimeter_mm")
+    sizes = [key for key in row if key.startswith(("volume_", "surface_", "area_", "perimeter_"))]
+    dims = 3 if any(key.startswith("volume_") for key in sizes) else 2
     line = {key: row[key] for key in ("label", "name", "voxels", *sizes)}
-    centroid = row["centroid_mm"] or (None,) * 3
-    line |= {f"centroid_{axis}_mm": value for axis, value in zip("xyz", centroid, strict=True)}
+    place = next(key for key in row if key.startswith("centroid_"))
+    centroid, unit = row[place] or (None,) * 3, place.removeprefix("centroid_")
+    line |= {f"centroid_{axis}_{unit}": value for axis, value in zip("xyz", centroid, strict=True)}
     box = row["bounding_box"] or {"first": (None,) * dims, "last": (None,) * dims}
     for end in ("first", "last"):
         line |= {f"{end}_voxel_{axis}": value for axis, value in zip("xyz"[:dims], box[end], strict=True)}

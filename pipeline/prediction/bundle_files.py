@@ -15,6 +15,7 @@ from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..data.weights import require_weights
+from .foreign import adapt_config, is_foreign
 from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
@@ -121,10 +122,12 @@ def read_inference_config(
     for key in {"tta", "dropout_samples"} - config.keys():
         # An exported bundle has no such key; MONAI's runner would ignore it.
         overrides.pop(key, None)
-    check_overrides_given("predict", files, overrides)
+    metadata = _read_metadata(files[0].with_name("metadata.json"))
+    adapted = adapt_config(files[0], config, metadata) if is_foreign(config) else {}
+    # Keys that the config gets here are no mistakes of the user.
+    check_overrides_given("predict", files, {key: value for key, value in overrides.items() if key not in adapted})
     _check_windows(files[0], {**_inferer(config), **overrides})
-    _read_metadata(files[0].with_name("metadata.json"))
-    return files[0], config, overrides
+    return files[0], config, {**adapted, **overrides}
 
 
 def _inferer(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .memory import preparation_bytes, reading_bytes
 __all__ = ["estimate_preparation"]
 
 _ITK = 300 << 20  # bytes
-_READ_BY_ITK = ("itk", "dicom", "picture")  # pictures include TIFF
+_READ_BY_ITK = ("itk", "dicom")
 _SAME_SPACING = 1e-5  # mm: MONAI resamples beyond it; rounding in a float32 header stays below it
 
 

@@ -24,8 +24,8 @@ __all__ = [
     "probability_buffer",
 ]
 
-FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm"}
-FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",)}
+FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm", "png": "_seg.png"}
+FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",), "png": (".png",)}
 STATISTICS_OF_SCAN = "_statistics.json"
 _FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 

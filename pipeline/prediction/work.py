@@ -11,6 +11,7 @@ from ..data.images.door import open_image
 from ..data.images.endings import is_store
 from ..data.images.header import Header
 from ..labelmaps.dicom_series import read_series
+from ..labelmaps.png import check_png
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
 from .records import Records, refuse_existing
@@ -111,6 +112,8 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
         if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
             # Raise now what writing would raise after all computing.
             read_series(scan.files[0])
+        if job.wanted.format == "png":
+            check_png(scan.files[0])
         if overwrite:
             return None
         if records is None:

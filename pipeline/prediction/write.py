@@ -64,7 +64,9 @@ def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: 
     """Write statistics and preview, which need the scan's voxels (C, X, Y[, Z])."""
     labels, affine, table = prediction.labels, prediction.affine, prediction.table
     if outputs.statistics is not None:
-        write_statistics(measure_labels(labels, image, affine, table), outputs.statistics, scan=name)
+        unit = "mm" if prediction.header is None else prediction.header.unit
+        rows = measure_labels(labels, image, affine, table, unit=unit)
+        write_statistics(rows, outputs.statistics, scan=name)
     if outputs.preview is not None:
         picture = draw_preview(image[0], labels, affine, table, title=name)
         with whole_file(outputs.preview) as temporary:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..data.length_units import shown_unit
 from .check_colours import list_structures, swatch_class
-from .check_summary import sample_word, size_unit
+from .check_summary import length_unit, sample_word, size_unit
 from .check_words import SEVERITIES, Group, case_severities
 from .html.parts import Badge, Card, Measure, embed_picture
 from .text import amount, count_of, printable
@@ -94,7 +95,7 @@ def _list_facts(report: Report, case: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_TIMES.join(map(str, case['shape']))} {sample_word(report)}"
     if case.get("spacing"):
         code = f", {case['orientation']}" if case.get("orientation") else ""
-        yield f"{_TIMES.join(map(amount, case['spacing']))} mm{code}"
+        yield f"{_TIMES.join(map(amount, case['spacing']))} {length_unit(report)}{code}"
 
 
 def _format_sizes(report: Report, case: Mapping[str, Any]) -> str:
@@ -110,7 +111,7 @@ def _list_measures(report: Report, case: Mapping[str, Any]) -> list[Measure] | N
     if case.get("classes") is None:
         return None
     unit = size_unit(report)
-    shown = unit.replace("2", "²")
+    shown = shown_unit(unit)
     return [
         Measure(swatch_class(report, name), name, f"{amount(case['classes'][name].get(unit))} {shown}")
         for name in list_structures(report)

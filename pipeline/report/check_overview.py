@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..data.length_units import shown_unit
 from .check_colours import swatch_class
 from .check_summary import (
     count_orientations,
     count_parts,
     find_axis_spreads,
+    length_unit,
     list_class_sizes,
     list_intensities,
     sample_word,
@@ -70,7 +72,7 @@ def _make_count_table(title: str, heads: tuple[str, str], rows: Sequence[tuple[s
 
 def _make_geometry_table(report: Report) -> Table:
     rows = []
-    for title, key, unit in (("Spacing", "spacing", "mm"), ("Shape", "shape", sample_word(report))):
+    for title, key, unit in (("Spacing", "spacing", length_unit(report)), ("Shape", "shape", sample_word(report))):
         for axis, spread in enumerate(find_axis_spreads(report, key), start=1):
             values = [float(case[key][axis - 1]) for case in report["cases"] if len(case.get(key) or ()) >= axis]
             name = f"{title} along axis {axis}"
@@ -79,7 +81,7 @@ def _make_geometry_table(report: Report) -> Table:
 
 
 def _make_label_table(report: Report) -> Table:
-    unit = size_unit(report).replace("2", "²")
+    unit = shown_unit(size_unit(report))
     labelled = sum(bool(case.get("classes")) for case in report["cases"])
     rows = [
         Row(

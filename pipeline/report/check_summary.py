@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..data.length_units import size_in_unit
 from .spread import Spread
 
 __all__ = [
     "count_orientations",
     "count_parts",
     "find_axis_spreads",
+    "length_unit",
     "list_class_sizes",
     "list_intensities",
     "sample_word",
@@ -49,9 +51,14 @@ def count_parts(report: Report) -> dict[str, dict[int | None, int]]:
     return {part: {fold: counts[part][fold] for fold in order[part]} for part in sorted(counts, reverse=True)}
 
 
+def length_unit(report: Report) -> str:
+    """Return the unit of the spacing: ``mm``; of pictures also ``px``, ``µm`` or ``nm``."""
+    return str(report.get("unit") or "mm")
+
+
 def size_unit(report: Report) -> str:
-    """Return the key and unit of a class's size: ``ml`` in 3D, ``mm2`` in 2D."""
-    return "mm2" if report["spatial_dims"] == 2 else "ml"
+    """Return the key and unit of a class's size: ``ml`` in 3D, ``mm2`` in 2D; of pictures also such as ``px2``."""
+    return size_in_unit(length_unit(report), report["spatial_dims"])
 
 
 def sample_word(report: Report) -> str:

@@ -6,10 +6,12 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..data.length_units import shown_unit
 from .check_summary import (
     count_orientations,
     count_parts,
     find_axis_spreads,
+    length_unit,
     list_class_sizes,
     list_intensities,
     sample_word,
@@ -57,7 +59,7 @@ def _format_dataset(report: Mapping[str, Any]) -> Iterator[str]:
         unread = cases - sum(number for _, number in codes)
         counts = [f"{printable(code)} {number}" for code, number in codes] + [f"not read {unread}"] * bool(unread)
         yield from _format_row("orientation", ", ".join(counts))
-    for title, key, unit in (("spacing", "spacing", "mm"), ("shape", "shape", sample_word(report))):
+    for title, key, unit in (("spacing", "spacing", length_unit(report)), ("shape", "shape", sample_word(report))):
         if spreads := find_axis_spreads(report, key):
             yield from _format_row(title, _format_axes(spreads, unit))
     for name, values in zip(report["channels"], list_intensities(report), strict=True):
@@ -84,7 +86,7 @@ def _format_parts(report: Mapping[str, Any]) -> str:
 
 def _format_classes(report: Mapping[str, Any]) -> Iterator[str]:
     sizes = list_class_sizes(report)
-    unit = size_unit(report).replace("2", "²")
+    unit = shown_unit(size_unit(report))
     labelled = sum(bool(case.get("classes")) for case in report["cases"])
     for name, values in list(sizes.items())[:_MAX_CLASSES]:
         spread = Spread.of(values)

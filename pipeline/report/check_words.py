@@ -28,6 +28,7 @@ _TITLES = {
     "voxel-type": "Voxels that are not single real numbers",
     "unit": "Spacing not in millimetres",
     "spacing": "Impossible spacing",
+    "unit-mixed": "Pictures with and without a spacing",
     "affine": "Unusable affine",
     "sform-singular": "Header with an sform that places nothing",
     "sheared": "Axes not at right angles",
@@ -37,6 +38,7 @@ _TITLES = {
     "infinite": "Infinite voxels",
     "constant": "Constant image",
     "range": "Intensities beyond all bounds",
+    "label-lossy": "Label map in a format that changes its values",
     "shape-differs": "Shape differs within the case",
     "spacing-differs": "Spacing differs within the case",
     "origin-differs": "Origin differs within the case",
@@ -65,6 +67,12 @@ _TITLES = {
     "labels-not-consecutive": "Label values that are not consecutive",
     "orientation-mixed": "Orientations differ between cases",
     "spacing-outlier": "Unusual spacing",
+    "spacing-conflict": "Two spacings for one picture",
+    "spacing-incomplete": "Stack of pictures without a spacing between slices",
+    "stack-axis": "Pages of a TIFF read as slices",
+    "colour-depth": "Colours read with fewer bits than stored",
+    "equal-channels": "Three equal channels read as one",
+    "alpha-channel": "Alpha channel left out",
 }
 _RANKS = {kind: rank for rank, kind in enumerate(_TITLES)}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from ..evaluation.metric_names import find_name
 from .report_axis import Axis, format_value, make_axis
 from .report_content import Content, Metric, Score
 
@@ -81,7 +82,7 @@ def make_panels(content: Content, anchors: Mapping[str, str]) -> list[Panel]:
         content: the content of the page.
         anchors: the ``id`` of each case by its name.
     """
-    chosen = [metric for name in _SHOWN for metric in content.metrics if metric.name == name]
+    chosen = [metric for name in _SHOWN for metric in content.metrics if metric.name == find_name([metric.name], name)]
     return [_make_panel(content, metric, anchors) for metric in (chosen or content.metrics)[:MAX_PANELS]]
 
 

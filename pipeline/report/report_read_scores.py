@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
-from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
+from ..evaluation.metric_names import list_metrics, tolerance_of
 from .report_content import MEAN, CaseFiles, Content, Lesion, Metric, Score
 from .report_read_files import format_time, parse_number, read_table, settings_text, versions_text
 from .text import count_of
@@ -47,7 +47,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
         "Command": summary.get("command"),
         "Reference": ", ".join(settings_text(reference[key]) for key in ("path", "part", "fold") if reference.get(key)),
         **{f"Set {one.get('name')}": _describe_set(one) for one in summary.get("sets") or ()},
-        "Tolerance of NSD": _describe_tolerance(summary.get("tolerance_mm")),
+        "Tolerance of NSD": _describe_tolerance(*tolerance_of(summary)),
         "Made": format_time(summary.get("made"), summary.get("seconds")),
         "Versions": versions_text(summary.get("versions")),
     }
@@ -85,7 +85,7 @@ def read_evaluation(folder: Path, summary: Mapping[str, Any]) -> Content:
     cases = list_cases(scores)
     run = {
         **{str(key).replace("_", " "): settings_text(one) for key, one in (summary.get("provenance") or {}).items()},
-        "Tolerance of NSD": _describe_tolerance(summary.get("tolerance_mm")),
+        "Tolerance of NSD": _describe_tolerance(*tolerance_of(summary)),
         "Versions": versions_text(summary.get("versions")),
     }
     return Content(
@@ -113,7 +113,7 @@ def read_scores(folder: Path, given: Sequence[Metric], *, default: str) -> tuple
         default: name of the set of rows that name none.
     """
     lines = read_table(folder / "cases.csv", _KEYS)
-    known = {metric.name: metric for metric in given} or _known_metrics()
+    known = {metric.name: metric for metric in given} or _known_metrics(lines)
     columns = [name for name in (lines[0] if lines else ()) if name in known]
     scores = [
         Score(
@@ -205,13 +205,13 @@ def _describe_set(one: Mapping[str, Any]) -> str:
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def _describe_tolerance(tolerance: object) -> str:
+def _describe_tolerance(tolerance: object, unit: str) -> str:
     if isinstance(tolerance, Mapping):
         values = set(tolerance.values())
         if len(values) == 1:
-            return f"{values.pop():g} mm"
-        return ", ".join(f"{name} {mm:g} mm" for name, mm in tolerance.items())
-    return f"{tolerance:g} mm" if isinstance(tolerance, int | float) else ""
+            return f"{values.pop():g} {unit}"
+        return ", ".join(f"{name} {length:g} {unit}" for name, length in tolerance.items())
+    return f"{tolerance:g} {unit}" if isinstance(tolerance, int | float) else ""
 
 
 def _no_case(folder: Path) -> InputError:
@@ -220,9 +220,8 @@ def _no_case(folder: Path) -> InputError:
     )
 
 
-def _known_metrics() -> dict[str, Metric]:
-    tables = (ALL_METRICS, LESION_METRICS, MEMBRANE_METRICS, CALIBRATION_METRICS)
-    metrics = [metric for table in tables for metric in table.values()]
+def _known_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
+    metrics = list_metrics(rows)
     return {one.name: Metric(one.name, one.title, _unit(one.unit), one.better) for one in metrics}
 
 

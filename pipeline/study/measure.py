@@ -17,6 +17,7 @@ from ..bench.machine import cpu_model, device_name
 from ..bundle.launch import prepare
 from ..bundle.plan import load_plan
 from ..bundle.words import as_words
+from ..evaluation.metric_names import find_name
 from ..probe.session import Session
 from ..training.weight_changes import CHANGES
 from ..version import __version__
@@ -169,7 +170,8 @@ def _evaluate(run: Run, folder: Path, weights: Path) -> dict[str, Any]:
         "labels": labels,
         **{
             metric: [[_number(cells[name, label][column]) for label in labels] for name in names]
-            for metric, column in _METRICS.items()
+            for metric, name in _METRICS.items()
+            for column in [find_name(rows[0], name)]
         },
     }
 

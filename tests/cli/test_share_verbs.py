@@ -52,7 +52,7 @@ def test_import_lists_first_and_unpacks_when_agreed(
     out, err = capsys.readouterr()
     assert "   $os.system('id')    [configs/inference.json a]" in out
     assert Path("spleen").is_dir() is there
-    assert ("next: lightskip predict" in out) is there
+    assert (f"next: cd {Path('spleen').absolute()} && python -m monai.bundle run --config_file" in out) is there
     assert said in err
 
 

@@ -60,7 +60,11 @@ def choose_coarser_spacing(
             f"at that spacing a scan has {patches:.0f} patches, and in the given time and memory the network would see "
             "too little of each scan"
         )
-    return (Choice(spacing, f"mm; coarser than the scans' {first} mm: {reason}"), size) if reason else (chosen, size)
+    return (
+        (Choice(spacing, f"{fingerprint.unit}; coarser than the scans' {first} {fingerprint.unit}: {reason}"), size)
+        if reason
+        else (chosen, size)
+    )
 
 
 def _find_fine_axes(spacing: list[float]) -> list[int]:

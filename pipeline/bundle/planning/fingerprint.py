@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...data.errors import InputError
+from ...data.length_units import size_key
 
 __all__ = ["Fingerprint", "Structure", "make_fingerprint"]
 
@@ -59,6 +60,7 @@ class Fingerprint:
         quantiles: (channels, 201), of the pooled foreground of all cases: 0 %, 0.5 %, ... 100 %; None without labels.
         mean: per channel, of the foreground.
         std: per channel, of the foreground.
+        unit: of lengths: "mm", or of pictures "px", "µm" or "nm".
     """
 
     cases: int
@@ -76,6 +78,7 @@ class Fingerprint:
     quantiles: np.ndarray | None
     mean: list[float]
     std: list[float]
+    unit: str = "mm"
 
     @property
     def dims(self) -> int:
@@ -142,6 +145,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         quantiles=quantiles,
         mean=mean,
         std=std,
+        unit=str(report.get("unit") or "mm"),
     )
 
 
@@ -173,12 +177,12 @@ def _reorder_to_ras(case: Mapping[str, Any], per_axis: Sequence[float]) -> list[
 
 def _summarise_structure(name: str, value: int, cases: Sequence[Mapping[str, Any]]) -> Structure:
     own = [(case, case["classes"][name]) for case in cases if name in case["classes"]]
-    unit = "ml" if own and "ml" in own[0][1] else "mm2"
+    unit = size_key(own[0][1] if own else ())
     return Structure(
         name=name,
         value=value,
         cases=len(own),
-        size=float(np.median([each[unit] for _, each in own])) if own else 0.0,
+        size=float(np.median([each[unit] for _, each in own if unit in each])) if own else 0.0,
         share=float(np.median([each["voxels"] / np.prod(case["shape"]) for case, each in own])) if own else 0.0,
         centroids={str(case["name"]): np.array(each["centroid"]) for case, each in own},
     )

@@ -20,10 +20,10 @@ _MIN_VOXELS = 8
 
 def choose_spacing(fingerprint: Fingerprint) -> Choice:
     """Choose the spacing (mm) to resample to: the median, and for thick slices a low percentile of their distance."""
-    spacings = fingerprint.spacings
+    spacings, unit = fingerprint.spacings, fingerprint.unit
     median = np.median(spacings, axis=0)
     if np.allclose(spacings, median, rtol=1e-2):
-        return Choice(_round(median), "mm; all scans have this spacing, within 1%")
+        return Choice(_round(median), f"{unit}; all scans have this spacing, within 1%")
     thick = int(np.argmax(median))
     others = np.delete(median, thick)
     if median[thick] >= THICK * others.max() and fingerprint.dims == 3:
@@ -35,10 +35,11 @@ def choose_spacing(fingerprint: Fingerprint) -> Choice:
         )
         return Choice(
             _round(median),
-            f"mm; the median in plane; across the thick slices (median {np.median(spacings[:, thick]):.4g} mm) {taken}",
+            f"{unit}; the median in plane; across the thick slices "
+            f"(median {np.median(spacings[:, thick]):.4g} {unit}) {taken}",
         )
     spread = f"{format_numbers(spacings.min(axis=0))} to {format_numbers(spacings.max(axis=0))}"
-    return Choice(_round(median), f"mm; the median of the scans' spacings ({spread})")
+    return Choice(_round(median), f"{unit}; the median of the scans' spacings ({spread})")
 
 
 def check_spacing(spacing: list[float], fingerprint: Fingerprint) -> Choice:
@@ -47,12 +48,13 @@ def check_spacing(spacing: list[float], fingerprint: Fingerprint) -> Choice:
     if shape.prod() < _MIN_VOXELS:
         raise InputError(
             "--spacing",
-            found=f"{format_numbers(spacing)} mm, at which the median scan has {format_numbers(shape)} voxels",
+            found=f"{format_numbers(spacing)} {fingerprint.unit}, at which the median scan has "
+            f"{format_numbers(shape)} voxels",
             expected="a spacing that keeps the structures visible; "
-            f"the scans' median is {format_numbers(np.median(fingerprint.spacings, axis=0))} mm",
+            f"the scans' median is {format_numbers(np.median(fingerprint.spacings, axis=0))} {fingerprint.unit}",
             remedy="use a finer spacing, or leave --spacing out",
         )
-    return Choice(spacing, "mm; set by --spacing")
+    return Choice(spacing, f"{fingerprint.unit}; set by --spacing")
 
 
 def shape_at(fingerprint: Fingerprint, spacing: Sequence[float], *, largest: bool = False) -> np.ndarray:

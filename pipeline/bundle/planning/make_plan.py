@@ -132,6 +132,7 @@ def make_plan(
             **_choose_paths(dataset, bundle),
             **words.data,
             "modality": modality_choice,
+            **_choose_unit(fingerprint),
             "channels": Choice(fingerprint.channels, "in the order of the files, named by the datalist"),
         },
         **_choose_labels(fingerprint),
@@ -152,16 +153,27 @@ def make_plan(
             chosen.value,
             width_reason=resources.width_reason(size),
             memory=f"{memory / GIB:.2g} GiB",
+            unit=fingerprint.unit,
         ),
         "skip": skips.choice(built),
         "training": schedule,
-        "evaluation": {
-            "tolerance_mm": Choice(
-                max(1.0, float(f"{min(chosen.value):.3g}")), "mm; of a surface, for NSD: one voxel, at least 1 mm"
-            )
-        },
+        "evaluation": {"tolerance_mm": _choose_tolerance(chosen.value, fingerprint.unit)},
     }
     return PlannedBundle(content, fingerprint, size, built.channels, memory, words.to_fill_in)
+
+
+def _choose_unit(fingerprint: Fingerprint) -> Plan:
+    """Return the unit of lengths, if it is not mm."""
+    own = "the pictures have no spacing" if fingerprint.unit == "px" else "the pictures' own"
+    reason = f"of spacing and tolerance: {own}"
+    return {} if fingerprint.unit == "mm" else {"unit": Choice(fingerprint.unit, reason)}
+
+
+def _choose_tolerance(spacing: list[float], unit: str) -> Choice:
+    voxel = float(f"{min(spacing):.3g}")
+    if unit == "mm":
+        return Choice(max(1.0, voxel), "mm; of a surface, for NSD: one voxel, at least 1 mm")
+    return Choice(voxel, f"{unit}; of a surface, for NSD: one voxel")
 
 
 _ORIENTATION = {

@@ -66,16 +66,17 @@ def network_spec(
 
 
 def explain_network(
-    spec: Mapping[str, Any], size: Size, spacing: list[float], *, width_reason: str, memory: str
+    spec: Mapping[str, Any], size: Size, spacing: list[float], *, width_reason: str, memory: str, unit: str = "mm"
 ) -> dict[str, Any]:
     """Return the plan's ``network``: its arguments, each with its reason.
 
     Args:
         spec: from `network_spec`.
         size: the size that it is for.
-        spacing: mm per axis.
+        spacing: per axis.
         width_reason: why the network is not wider.
         memory: the memory of a training, in words.
+        unit: of the spacing.
     """
     rule = RULES[spec["name"]]
     deepest = [side // step for side, step in zip(size.levels.patch, size.levels.divisor, strict=True)]
@@ -88,7 +89,9 @@ def explain_network(
     }
     if isinstance(spec["kernel_size"], list):
         finest = format_numbers(spacing)
-        reasons["kernel_size"] = f"per level; 1 along an axis while it is twice as coarse as the finest ({finest} mm)"
+        reasons["kernel_size"] = (
+            f"per level; 1 along an axis while it is twice as coarse as the finest ({finest} {unit})"
+        )
     name = {} if spec["name"] == "vnet" else {"name": Choice(spec["name"], "set by --network")}
     written = [key for key in rule.arguments(size) if key in reasons and (key != "strides" or spec[key] is not None)]
     return name | {key: Choice(spec[key], reasons[key]) for key in written}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...data.errors import InputError
+from ...data.length_units import shown_unit, size_in_unit
 from ...files import write_text
 from ...networks import Networks
 from ..plan import load_plan
@@ -81,7 +82,7 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
 
 def _document_values(plan: Plan, planned: PlannedBundle) -> dict[str, Any]:
     fingerprint = planned.fingerprint
-    unit = "ml" if plan.spatial_dims == 3 else "mm²"
+    unit = shown_unit(size_in_unit(plan.data.unit, plan.spatial_dims))
     rows = [
         f"| {_escape_cell(each.name)} | {each.value} | {each.cases} of {fingerprint.cases} | {each.size:.3g} {unit} |"
         for each in fingerprint.structures
@@ -96,6 +97,7 @@ def _document_values(plan: Plan, planned: PlannedBundle) -> dict[str, Any]:
         "skips": _describe_skips(plan),
         "inputs": f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})",
         "spacing": format_numbers(plan.spacing),
+        "unit": plan.data.unit,
         "patch": format_numbers(plan.patch),
         "labels": ", ".join(f"{value} {name}{_in_files(plan, name)}" for name, value in plan.labels.items()),
         "source": plan.data.source,

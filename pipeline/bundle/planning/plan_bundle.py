@@ -80,7 +80,7 @@ def plan_bundle(
         raise InputError(
             "--spacing",
             found=" ".join(map(str, spacing)),
-            expected=f"{report['spatial_dims']} numbers above 0, mm",
+            expected=f"{report['spatial_dims']} numbers above 0, {report.get('unit') or 'mm'}",
             remedy="write one number per axis: right-left, posterior-anterior, inferior-superior",
         )
     planned = make_plan(

@@ -19,6 +19,7 @@ __all__ = [
     "is_pair",
     "is_picture",
     "is_store",
+    "is_tiff",
     "is_volume",
     "scan_name",
     "split_ending",
@@ -48,12 +49,13 @@ ENDINGS: Mapping[str, str] = {
     ".jpg": "picture",
     ".jpeg": "picture",
     ".bmp": "picture",
-    ".tif": "picture",
-    ".tiff": "picture",
+    ".tif": "tiff",
+    ".tiff": "tiff",
 }
 _STORES = ("zarr", "nifti-zarr")
 # In these MONAI takes up to three axes as those in space, and a fourth as the channels.
 _NIFTI_LIKE = ("nifti", "pair", "mgz", *_STORES)
+_PICTURES = ("picture", "tiff")
 # Headers that name the file with the voxels.
 _DETACHED = (".mhd", ".nhdr")
 
@@ -103,7 +105,12 @@ def is_pair(path: str | PurePath) -> bool:
 
 def is_picture(path: str | PurePath) -> bool:
     """Return whether a path has the ending of a picture: 2D, perhaps in colour, without a world coordinate system."""
-    return format_name(path) == "picture"
+    return format_name(path) in _PICTURES
+
+
+def is_tiff(path: str | PurePath) -> bool:
+    """Return whether a path has the ending of a TIFF: a picture, or a stack of them."""
+    return format_name(path) == "tiff"
 
 
 def is_store(path: str | PurePath) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from ..errors import InputError
-from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, scan_name, split_ending
+from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, is_tiff, scan_name, split_ending
 
 __all__ = [
     "image_files",
@@ -20,12 +20,14 @@ __all__ = [
     "one_per_pair",
     "pair_of",
     "parts_of",
+    "spacing_file",
 ]
 
 _Path = TypeVar("_Path", bound=PurePath)
 # MetaImage's and NRRD's headers name the file with the voxels.
 _DATA_FILE = re.compile(r"^(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _MAX_HEADER = 1 << 20
+_CHANNEL = re.compile(r"_[0-9]{4}$")
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -104,7 +106,17 @@ def parts_of(image: Path) -> list[Path]:
         return [image, _other_half(image)]
     if is_detached(image) and image.is_file():
         return [image, *_data_files(image)]
+    if is_tiff(image) and spacing_file(image).is_file():
+        return [image, spacing_file(image)]
     return [image]
+
+
+def spacing_file(path: str | PurePath) -> Path:
+    """Return the JSON file in which nnU-Net expects a TIFF's spacing, whether or not it exists.
+
+    For the image NAME_0000.tif and the label map NAME.tif it is NAME.json.
+    """
+    return Path(path).with_name(_CHANNEL.sub("", scan_name(path)) + ".json")
 
 
 def _files_of_store(folder: Path) -> list[Path]:

@@ -136,6 +136,12 @@ def _picture() -> ImageFormat:
     return Picture
 
 
+def _tiff() -> ImageFormat:
+    from .tiff import TiffImage
+
+    return TiffImage
+
+
 _CLASSES = {
     "nifti": _nifti,
     "pair": _pair,
@@ -145,4 +151,5 @@ _CLASSES = {
     "zarr": _ome_zarr,
     "nifti-zarr": _nifti_zarr,
     "picture": _picture,
+    "tiff": _tiff,
 }

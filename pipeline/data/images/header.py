@@ -40,13 +40,15 @@ class Header:
         affine: voxel to world, 4x4 (mm, RAS).
         spacing: along the axes in space (mm), as the header states it.
         dtype: of the voxels in the file, before scaling.
-        unit: of spacing and affine; "mm" also where the file does not say.
+        unit: of spacing and affine: "mm", also where the file does not say; "px" for a picture without a spacing, "µm"
+            or "nm" for one of a microscope; others are refused.
         forms: of a NIfTI header.
         modality: of a DICOM image, such as "CT"; otherwise "".
         has_orientation: whether the file distinguishes left from right.
         raw: the header's bytes, for NIfTI and NRRD: label maps copy the geometry from them.
         notes: what the reader found that a user should know, and that does not stop the reading. Each has a kind of
             `findings.SEVERITIES`; the check lists it as a finding, and prediction shows it.
+        is_lossy: whether the compression changes values, as JPEG does; label maps must not be stored so.
     """
 
     path: str
@@ -62,6 +64,7 @@ class Header:
     has_orientation: bool = True
     raw: bytes = b""
     notes: tuple[InputError, ...] = ()
+    is_lossy: bool = False
 
     @property
     def channels(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
+from ..known_keys import check_keys
 from .bids_files import BidsFile, Key, files_below, is_label_map, is_probability, key_order, key_words, pair_label_maps
 from .bids_labels import label_names
 from .found import Found, Item, Unlabelled, join_names, split_by_label
@@ -147,6 +148,7 @@ def _read_participants(file: Path) -> dict[str, dict[str, str]]:
     if not file.is_file():
         return {}
     columns, rows = read_table(file)
+    check_keys(columns, ("participant_id",), file, line=1)
     if "participant_id" not in columns:
         raise InputError(
             file,

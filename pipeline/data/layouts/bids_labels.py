@@ -10,6 +10,7 @@ from typing import Any
 from ..datalist import read_json
 from ..errors import InputError
 from ..images.endings import scan_name
+from ..known_keys import check_keys
 from .table import read_table
 
 __all__ = ["label_names"]
@@ -67,6 +68,7 @@ def _read(sidecar: Path) -> dict[str, Any]:
         named = content.get("LabelMap") if isinstance(content, Mapping) else None
         return dict(named) if isinstance(named, Mapping) else {}
     columns, rows = read_table(sidecar)
+    check_keys(columns, ("index", "name"), sidecar, line=1)
     if not {"index", "name"} <= set(columns):
         raise InputError(
             sidecar,

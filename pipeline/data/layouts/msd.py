@@ -8,6 +8,7 @@ from typing import Any
 
 from ..datalist import as_list, read_json, require_folder, require_paths, training_items
 from ..errors import InputError
+from ..known_keys import ITEM_KEYS, check_keys
 from .found import Found, Item
 
 __all__ = ["find_msd", "kept_entries"]
@@ -48,6 +49,7 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
     test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
     test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
     for number, entry in enumerate(test):
+        check_keys(entry, ITEM_KEYS, file, place=f"test[{number}]")
         require_paths(entry, "image", file, place=f"test[{number}]")
     cases, scans = [
         [

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
-from ..images.endings import is_image, scan_name
+from ..images.door import read_header
+from ..images.endings import is_image, is_picture, scan_name
 from ..images.files import image_files, is_hidden, natural_order
+from ..known_keys import check_keys
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .msd import kept_entries
 
@@ -19,10 +21,15 @@ __all__ = ["find_nnunet", "has_channel_files"]
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
 _SPLITS = "splits_final.json"
+# The keys of dataset.json that are read, in either version, and others of nnU-Net.
+_READ = ("channel_names", "modality", "labels", "file_ending", "numTraining", "dataset", "training", "test")
+_KNOWN = ("numTest", "regions_class_order", "overwrite_image_reader_writer", "tensorImageSize", "validation")
 
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
     """Return the cases of a folder in nnU-Net's layout, version 1 or 2.
+
+    A picture in colour, CASE_0000.png, has all channels in one file.
 
     From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
     `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
@@ -48,6 +55,7 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
             expected='an object such as {"channel_names": …}',
             remedy="correct this file",
         )
+    check_keys(content, _READ, file, known=_KNOWN)
     source = file if content else root
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
@@ -112,6 +120,8 @@ def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Ite
             raise InputError(
                 path, found=f"the case and channel of {earlier.name}", expected="one file", remedy="take one away"
             )
+    if channels > 1 and _are_in_one_file(by_case, channels):
+        channels = 1
     wanted = list(range(channels or max((len(found) for found in by_case.values()), default=0)))
     _check_complete(images, by_case, wanted)
     without = [path.name for case, path in labels.items() if case not in by_case]
@@ -123,6 +133,22 @@ def _cases(root: Path, part: str, ending: str | None, channels: int) -> list[Ite
             remedy="copy the images, or take these label maps away",
         )
     return [Item(tuple(found[channel] for channel in wanted), labels.get(case)) for case, found in by_case.items()]
+
+
+def _are_in_one_file(by_case: Mapping[str, Mapping[int, Path]], channels: int) -> bool:
+    """Return whether every case is one picture, CASE_0000, and the first that can be read has all channels.
+
+    nnU-Net reads pictures in colour so.
+    """
+    files = [path for found in by_case.values() for path in found.values()]
+    if any(list(found) != [0] for found in by_case.values()) or not all(map(is_picture, files)):
+        return False
+    for path in files:
+        try:
+            return read_header(path).channels == channels
+        except InputError:
+            continue
+    return False
 
 
 def _files_with_ending(folder: Path, ending: str | None) -> list[Path]:

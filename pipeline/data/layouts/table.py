@@ -10,11 +10,14 @@ from pathlib import Path
 
 from ..datalist import require_folder
 from ..errors import InputError
+from ..known_keys import check_keys
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_table", "read_table"]
 
 _READ = {"image", "label", "subject", "group", "fold", "part"}
+# Either a column image or image_0, and either subject or group.
+_COLUMNS = ("label", "subject", "group", "fold", "part")
 _PARTS = {"": "", "training": "training", "train": "training", "test": "test", "testing": "test"}
 
 
@@ -43,6 +46,7 @@ def find_table(
     """
     path = Path(file).expanduser().absolute()
     columns, rows = read_table(path)
+    check_keys(columns, _COLUMNS, path, line=1)
     images = _image_columns(path, columns)
     if "subject" in columns and "group" in columns:
         raise _line_error(path, 1, "both columns subject and group", "only one of the two")

@@ -36,7 +36,11 @@ def _picture_defects() -> dict[str, tuple[tuple[str, ...], str, Callable[[np.nda
         "cut label": (("truncated",), "label", lambda voxels: _png(voxels)[:-30]),
         "a byte flipped": (("truncated", "not-an-image"), "image", lambda voxels: flipped(_png(voxels), 500)),
         "text": (("not-an-image",), "image", lambda _: b"no picture\n" * 9),
-        "RGB": (("channels", "voxel-type", "dimensions"), "image", lambda voxels: _png(np.stack([voxels] * 3, -1))),
+        "RGB": (
+            ("channels", "voxel-type", "dimensions"),
+            "image",
+            lambda voxels: _png(np.stack([voxels, voxels, 255 - voxels], -1)),
+        ),
         "constant": (("constant",), "image", lambda voxels: _png(np.full_like(voxels, 9))),
         "label cropped": (("shape-differs",), "label", lambda voxels: _png(voxels[:-1])),
         "label value": (("label-undeclared",), "label", lambda voxels: _png(voxels * 51)),

@@ -1,0 +1,28 @@
+"""The unit of lengths in a file: mm, or of pictures also pixels, µm and nm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import InputError
+from .door import read_header
+from .endings import is_picture
+
+__all__ = ["length_unit", "require_unit"]
+
+
+def length_unit(path: str | Path) -> str:
+    """Return the unit of an image's spacing, ``Header.unit``; "mm" for a file that is no picture, which is not read."""
+    return read_header(path).unit if is_picture(path) else "mm"
+
+
+def require_unit(path: str | Path, unit: str, first: str) -> None:
+    """Raise an InputError if a file has lengths in another unit than those before it: they have no common mean."""
+    if unit != first:
+        raise InputError(
+            path,
+            found=f"lengths in {unit}",
+            expected=f"lengths in {first}, as in the files before it",
+            remedy="give every picture a spacing, or none",
+            kind="unit-mixed",
+        )
