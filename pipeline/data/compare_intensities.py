@@ -47,7 +47,13 @@ def find_odd_units(
         modalities: of the channels; by default what their names say.
     """
     for number, name in enumerate(channels):
-        own = [(record, each) for record in records for each in record["intensity"] if each["channel"] == number]
+        own = [
+            (record, each)
+            for record in records
+            for each in record["intensity"]
+            # A constant image has its own finding.
+            if each["channel"] == number and each["min"] < each["max"]
+        ]
         modality = find_modality(name) if modalities is None else modalities[number]
         odd = _find_marks(own, modality)
         yield from _finding_of_all(own, name) if modality == "CT" and _all_lack_units(own) else ()
@@ -91,7 +97,7 @@ def has_few_values(values: Values, usual: float) -> bool:
         values: "distinct" and "whole" of the image.
         usual: number of distinct values in other images.
     """
-    return bool(values["whole"] and values["distinct"] <= MAX_FEW and usual >= MIN_MANY)
+    return bool(values["whole"] and 2 <= values["distinct"] <= MAX_FEW and usual >= MIN_MANY)
 
 
 def _find_marks(own: Sequence[tuple[Record, Values]], modality: str | None) -> dict[int, str]:

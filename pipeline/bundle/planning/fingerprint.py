@@ -59,6 +59,8 @@ class Fingerprint:
         quantiles: (channels, 201), of the pooled foreground of all cases: 0 %, 0.5 %, ... 100 %; None without labels.
         mean: per channel, of the foreground.
         std: per channel, of the foreground.
+        percentiles: (cases, channels, 3), each scan's 1st, 50th and 99th percentile; None if they were not measured.
+        distinct: per channel, the least number of distinct values in a scan; empty if they were not measured.
     """
 
     cases: int
@@ -76,6 +78,8 @@ class Fingerprint:
     quantiles: np.ndarray | None
     mean: list[float]
     std: list[float]
+    percentiles: np.ndarray | None = None
+    distinct: tuple[int, ...] = ()
 
     @property
     def dims(self) -> int:
@@ -126,6 +130,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
     structures = [_summarise_structure(name, value, usable) for name, value in labels.items() if name != "background"]
     intensity = [case["intensity"] for case in usable]
     quantiles, mean, std = _pool_foreground([case["foreground"] for case in usable])
+    compared = all("quantiles" in each for case in intensity for each in case)
     return Fingerprint(
         cases=len(usable),
         folds=len(set(folds)),
@@ -142,6 +147,8 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         quantiles=quantiles,
         mean=mean,
         std=std,
+        percentiles=np.array([[each["quantiles"] for each in case] for case in intensity]) if compared else None,
+        distinct=tuple(int(min(column)) for column in _by_channel(intensity, "distinct")) if compared else (),
     )
 
 

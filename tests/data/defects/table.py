@@ -34,7 +34,8 @@ from .voxels import border, one_hot, one_voxel, relabelled, scaled, shrunk, spec
 def case_defects() -> dict[str, Defect]:
     """Every defect of one case of a one-channel dataset, by what it is."""
     image, label, both = ("image",), ("label",), ("image", "label")
-    place = frozenset({"origin-differs", "spacing-differs", "direction-differs"})
+    # Structures in other places follow from a header that turns or stretches the label map.
+    place = frozenset({"origin-differs", "spacing-differs", "direction-differs", "label-place"})
     axes = ("dimensions", "channels")
     return {
         "image missing": Defect(("missing",), image, content_is(None)),
