@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .findings import Finding
-from .modalities import find_modality, lacks_hounsfield_units
+from .modalities import MAX_LOWEST, find_modality, lacks_hounsfield_units
 
 __all__ = ["find_few_values", "find_odd_units", "has_few_values", "name_units"]
 
@@ -168,7 +168,7 @@ def name_units(values: Values, modality: str | None) -> str:
         return "values scaled to 0 to 1"
     if values["min"] >= 0 and values["max"] <= 255.5:
         return "values scaled to 0 to 255"
-    if modality == "CT" and values["min"] >= 0 and 700 <= values["max"] <= 5200:
+    if modality == "CT" and values["min"] > MAX_LOWEST and 700 <= values["max"] <= 5200:
         return "Hounsfield units plus 1024"
     return ""
 

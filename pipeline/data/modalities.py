@@ -16,10 +16,12 @@ MODALITY_WORDS = {
     "synthetic": r"synthetic",
 }
 # Hounsfield units (HU): air has -1000, fat about -100, water 0. Values below the first occur in air only, and padding
-# outside the scanner's circle has -1024, -2000 or -3024. A scan of a body has fat: some of it is below the second.
+# outside the scanner's circle has -1024, -2000 or -3024. A scan of a body has fat: some of it is below the third, also
+# where noise takes the place of fat (air, plus 1024) to the fourth.
 MAX_AIR = -800.0
 MIN_PADDING = -4096.0
-MAX_LOWEST = -20.0
+MAX_LOW = -20.0
+MAX_LOWEST = -60.0
 # HU of a body span some hundred units, from fat to bone.
 MIN_SPAN = 100.0
 
@@ -39,7 +41,7 @@ def lacks_hounsfield_units(values: Mapping[str, Any]) -> bool:
         values: "min", and "quantiles", the 1st, 50th and 99th percentile.
     """
     low, _, high = values["quantiles"]
-    return bool(values["min"] > MAX_LOWEST or high - low < MIN_SPAN)
+    return bool((low > MAX_LOW and values["min"] > MAX_LOWEST) or high - low < MIN_SPAN)
 
 
 def looks_like_ct(values: Mapping[str, Any]) -> bool:

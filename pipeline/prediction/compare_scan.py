@@ -28,7 +28,8 @@ MAX_SPACING_IN_REASON = 5.0
 # The place of 0 and of the median in a scan's range, and how far they may be outside the training's. Measured: the
 # farthest of 208 hippocampi is .03 and .05 outside that of the others.
 MAX_SHIFT = 0.25
-# The range of intensities, where the training's scans agree within the factor before it, or units are absolute.
+# The range of intensities, where so many training scans agree within the first factor, or units are absolute.
+MIN_CASES = 16
 MAX_AGREEMENT = 8.0
 MAX_SPAN = 10.0
 MAX_CT_SPAN = 3.0
@@ -127,7 +128,7 @@ def _compare_values(
         return
     shifts = ((low / span, training["zero"]), ((middle - low) / span, training["centre"]))
     moved = any(_outside(value, expected) > MAX_SHIFT for value, expected in shifts)
-    agree = training["span"][2] <= MAX_AGREEMENT * training["span"][0]
+    agree = training["cases"] >= MIN_CASES and training["span"][2] <= MAX_AGREEMENT * training["span"][0]
     limit = MAX_CT_SPAN if modality == "CT" else MAX_SPAN if agree else np.inf
     if moved or _size(next(_factors([span], [training["span"]]))) > limit:
         _add(found, f"{shown}; {usual}", beyond=False)
@@ -143,7 +144,7 @@ def _order_axes(affine: np.ndarray, axes: int) -> list[int]:
 
 def _of_channel(training: Mapping[str, Any], channel: int) -> dict[str, Any]:
     keys = ("low", "middle", "high", "span", "zero", "centre", "distinct")
-    return {key: training[key][channel] for key in keys}
+    return {key: training[key][channel] for key in keys} | {"cases": training["cases"]}
 
 
 def _factors(values: Sequence[float] | np.ndarray, expected: Sequence[Sequence[float]]) -> Iterator[float]:
