@@ -71,11 +71,12 @@ def find_partial_labels(records: Sequence[Record], labels: Mapping[str, int]) ->
             continue
         rest = [case for case in labelled if str(value) not in case]
         apart = [
-            other for other, number in labels.items()
+            other
+            for other, number in labels.items()
             if number not in (background, value)
             and not any(str(number) in case for case in with_it)
             and all(str(number) in case for case in rest)
-        ]  # fmt: skip
+        ]
         words = f", none of which has {apart[0]}, as all others have" if apart else ""
         yield Finding(
             "label-partial",

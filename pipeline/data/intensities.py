@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add_sample", "add_voxels", "channels_of", "measure_intensities", "sample_voxels", "sort_sample", "summarize_values"]
+__all__ = [
+    "add_sample",
+    "add_voxels",
+    "channels_of",
+    "measure_intensities",
+    "sample_voxels",
+    "sort_sample",
+    "summarize_values",
+]
 
 _QUANTILES = np.linspace(0, 1, 201)
 # Voxels used for the statistics of a scan, and of its foreground, taken evenly.

@@ -1,4 +1,4 @@
-"""The measurements of one case for the check's report and the plan: its grid, intensities, structures and how these fit."""
+"""The measurements of one case for the check's report and the plan: grid, intensities, structures, how these fit."""
 
 from __future__ import annotations
 

@@ -51,4 +51,4 @@ def looks_like_ct(values: Mapping[str, Any]) -> bool:
         values: "min"; "whole"; and "quantiles", the 1st, 50th and 99th percentile.
     """
     low, _, high = values["quantiles"]
-    return bool(values["whole"] and MIN_PADDING <= values["min"] and low <= MAX_AIR and high > MAX_AIR)
+    return bool(values["whole"] and values["min"] >= MIN_PADDING and low <= MAX_AIR and high > MAX_AIR)

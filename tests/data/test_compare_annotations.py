@@ -58,4 +58,5 @@ def test_other_labels_are_not(records):
 
 
 def test_numbered_objects_are_not_partial_as_well():
-    assert list(find_partial_labels(lesions(*range(1, 9), 1, 1), {"background": 0} | {f"l{n}": n for n in range(1, 9)})) == []
+    labels = {"background": 0} | {f"lesion_{number}": number for number in range(1, 9)}
+    assert list(find_partial_labels(lesions(*range(1, 9), 1, 1), labels)) == []

@@ -63,7 +63,8 @@ def test_label_maps_exchanged_between_cases_are_found(scans, records):
     # Those that differ most in place.
     middles = [np.argwhere(label > 0).mean(axis=0) for _, label in scans]
     one, other = max(
-        ((a, b) for a in range(CASES) for b in range(a)), key=lambda pair: np.linalg.norm(middles[pair[0]] - middles[pair[1]])
+        ((a, b) for a in range(CASES) for b in range(a)),
+        key=lambda pair: float(np.linalg.norm(middles[pair[0]] - middles[pair[1]])),
     )
     odd = list(records)
     for case, source in ((one, other), (other, one)):

@@ -113,7 +113,7 @@ def case_defects() -> dict[str, Defect]:
         "label without the last slice": Defect(
             ("shape-differs",), label, voxels_changed(lambda voxels: voxels[..., :-1])
         ),
-        "label transposed": Defect(("shape-differs",), label, transposed),
+        "label transposed": Defect(("shape-differs",), label, transposed, frozenset({"label-place"})),
         "label at twice the resolution": Defect(("shape-differs",), label, grown, place),
         "label with a slice more below": Defect(("shape-differs",), label, padded, place),
         "label spacing 2 % off": Defect(("spacing-differs",), label, in_voxels(np.diag([1, 1, 1.02, 1]))),
