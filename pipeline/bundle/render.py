@@ -22,6 +22,7 @@ from .yaml_lines import read_yaml
 __all__ = [
     "check_network",
     "check_rendered",
+    "fill_metadata",
     "read_manifest",
     "read_skip",
     "recipe_sources",
@@ -31,7 +32,7 @@ __all__ = [
     "write_rendered",
 ]
 
-_RECIPES = ("train", "multi_gpu_train", "evaluate", "inference", "metadata")
+_RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold")
 _TEST_PARTS = ("test", "testing")
@@ -55,11 +56,23 @@ def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]
     plan = load_plan(file)
     sources = recipe_sources(plan, file, folder)
     rendered = {f"configs/{name}.json": to_json(fill_recipe(folder / f"{name}.yaml", sources)) for name in _RECIPES}
+    rendered["configs/metadata.json"] = to_json(fill_metadata(folder, sources))
     if plan.data.manifest is not None:
         rendered["configs/datalist.json"] = to_json(read_manifest(file.parent / plan.data.manifest, whole=True))
     # As bytes, to keep the recipe's line ends on every system.
     rendered["configs/logging.conf"] = (folder / "logging.conf").read_bytes().decode()
     return rendered
+
+
+def fill_metadata(recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the metadata of a bundle; without the training scans if the plan does not describe them.
+
+    Args:
+        recipes: folder of the recipes.
+        sources: from ``recipe_sources``.
+    """
+    content = fill_recipe(recipes / "metadata.yaml", sources)
+    return {key: value for key, value in content.items() if key != "training_scans" or value is not None}
 
 
 def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str, Any]]:
@@ -247,6 +260,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         f"{plan.data.unit}",
         "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),
         "reference_text": ", ".join(f"{values[name]} is {name}" for name in names),
+        "training_scans": None if plan.data.scans is None else plan.data.scans.model_dump(mode="json"),
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
         "output_channel_def": {str(value): name for value, name in enumerate(names)},
     }

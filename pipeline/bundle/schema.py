@@ -30,9 +30,34 @@ from .schema_rules import (
     require_axes,
 )
 
-__all__ = ["Data", "Evaluation", "Plan", "Postprocessing", "Training"]
+__all__ = ["Data", "Evaluation", "Plan", "Postprocessing", "Training", "TrainingScans"]
 
 _OPPOSITES = ("LR", "PA", "IS")
+
+
+Range = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+
+
+class TrainingScans(Schema):
+    """The training scans in numbers, each as [lowest, median, highest] over the scans.
+
+    ``extent`` and ``spacing`` are per axis, right-left, posterior-anterior, inferior-superior (in 2D in the file's
+    order), in mm, of pictures without spacing in pixels. The others are per channel: ``low``, ``middle`` and ``high``
+    are the 1st, 50th and 99th percentile of a scan's intensities, ``span`` is the distance from low to high, ``zero``
+    is low, and ``centre`` the distance from low to middle, both over span. ``distinct`` is the least number of
+    distinct intensities in up to 50 000 voxels.
+    """
+
+    cases: PositiveInt
+    extent: list[Range]
+    spacing: list[Range]
+    low: list[Range]
+    middle: list[Range]
+    high: list[Range]
+    span: list[Range]
+    zero: list[Range]
+    centre: list[Range]
+    distinct: list[PositiveInt]
 
 
 class Data(Schema):
@@ -41,7 +66,8 @@ class Data(Schema):
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
     ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
     line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
-    ``unit`` is that of all lengths: pictures without a spacing have pixels, those of microscopes µm or nm.
+    ``unit`` is that of all lengths: pictures without a spacing have pixels, those of microscopes µm or nm. ``scans``
+    are the training scans in numbers, with which prediction compares a scan; without them it compares nothing.
     """
 
     manifest: Text | None = None
@@ -51,6 +77,16 @@ class Data(Schema):
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
     unit: Literal["mm", "px", "µm", "nm"] = "mm"
     channels: list[Text] = Field(min_length=1)
+    scans: TrainingScans | None = None
+
+    @field_validator("scans")
+    @classmethod
+    def _check_scans(cls, value: TrainingScans | None, info: ValidationInfo) -> TrainingScans | None:
+        channels = len(info.data.get("channels", ()))
+        for key in ("low", "middle", "high", "span", "zero", "centre", "distinct"):
+            given = channels if value is None else len(getattr(value, key))
+            require(not channels or given == channels, f"must have {channels} entries, one per channel", subkey=key)
+        return value
 
 
 class Training(Schema):

@@ -171,6 +171,11 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
         action="store_false",
         help="leave out the bundle's post-processing",
     )
+    how.add_argument(
+        "--anyway",
+        action="store_true",
+        help="segment scans that are unlike the training scans beyond reason, with a note (default: they fail)",
+    )
     how.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     how.add_argument(
         "--runtime",
@@ -263,6 +268,7 @@ def make_request(options: argparse.Namespace) -> Any:
         settings=dict(options.set),
         runtime=options.runtime,
         shard=None if shard is None else Shard.parse(shard),
+        anyway=options.anyway,
     )
 
 

@@ -38,6 +38,8 @@ __all__ = ["REPORT", "check_dataset"]
 
 REPORT = "check.json"
 _FORMAT = 1
+# Another number makes a check measure every case again.
+_MEASURES = 2
 _TOLERANCES = {
     "same place, mm": SAME_PLACE_MM,
     "same place, share of the smallest spacing": SAME_PLACE_VOXELS,
@@ -135,7 +137,7 @@ def _inspect(
     progress: bool,
     draw: Draw | None,
 ) -> list[Inspection]:
-    settings = repr((_FORMAT, version("lightskip"), wanted))
+    settings = repr((_FORMAT, _MEASURES, version("lightskip"), wanted))
     if draw is not None:
         # With `draw`, only results with its pictures are used; without it, results with any pictures.
         settings += f" with pictures by {getattr(draw, '__module__', '')}.{getattr(draw, '__qualname__', '')}"

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .compare_annotations import find_object_numbers, find_partial_labels
+from .compare_intensities import find_few_values, find_odd_units
+from .compare_labels import find_misplaced_labels, find_misplaced_structures
 from .compare_splits import find_copies, find_split_subjects
 from .compare_units import find_mixed_units
 from .dataset import Dataset
@@ -42,14 +45,21 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
         inspections: of its cases, in the datalist's order.
 
     Returns:
-        Findings of the kinds duplicate, leakage, unit-mixed, label-volume, label-islands, label-unused, labels-unknown,
-        labels-not-consecutive, orientation-mixed and spacing-outlier.
+        Findings of the kinds duplicate, leakage, unit-mixed, intensity-units, ct-units, image-few-values,
+        label-misplaced, channel-misplaced, label-place, labels-are-objects, label-partial, label-volume, label-islands,
+        label-unused, labels-unknown, labels-not-consecutive, orientation-mixed and spacing-outlier.
     """
     records = [inspection.record for inspection in inspections]
     return [
         *find_copies(inspections),
         *find_split_subjects(records),
         *find_mixed_units(records),
+        *find_odd_units(records, dataset.channels or [""] * _count_channels(records)),
+        *find_few_values(records),
+        *find_misplaced_labels(records),
+        *find_misplaced_structures(records, labels),
+        *find_object_numbers(records, labels["background"]),
+        *find_partial_labels(records, labels),
         *_find_odd_volumes(records, labels),
         *_find_missing_labels(records, labels),
         *_find_islands(records, labels),
@@ -57,6 +67,10 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
         *_find_mixed_orientations(records),
         *_find_spacing_outliers(records),
     ]
+
+
+def _count_channels(records: Iterable[Record]) -> int:
+    return max((each["channel"] + 1 for record in records for each in record["intensity"]), default=0)
 
 
 def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:

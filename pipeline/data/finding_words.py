@@ -33,6 +33,7 @@ MEANINGS: dict[str, str] = {
     "dimensions": "other axes than the dataset's, such as 4D instead of 3D; a DICOM series whose slices differ",
     "channels": "another number of channels or image files than the other cases",
     "same-file": "one file twice in a case",
+    "image-is-label": "an image has the values of its label map",
     "nan": "voxels that are not a number",
     "infinite": "infinite voxels",
     "constant": "one value in every voxel",
@@ -56,6 +57,17 @@ MEANINGS: dict[str, str] = {
     "colour-depth": "colours of 16 bits, which are read with 8",
     "spacing-conflict": "two spacings for one picture, such as in its JSON file and in its tags; the first one is used",
     "scaling-ignored": "a NIfTI header with an intercept and a slope of 0: nibabel ignores it, ITK adds it",
+    "intensity-units": "values in other units than the other cases': CT plus 1024 or scaled, z-scores, "
+    "percent and fractions",
+    "ct-units": "no CT of the dataset is in Hounsfield units (HU)",
+    "image-few-values": "few whole values, as a label map has, where the other cases have many",
+    "label-misplaced": "edges and intensities at the labels differ from the other cases': another case's label map, "
+    "or a mirrored one",
+    "channel-misplaced": "the same of one channel, while the label map fits another",
+    "label-place": "a label in another place among the labels than in the other cases: labels exchanged, "
+    "or a mirrored label map",
+    "labels-are-objects": "labels 1, 2, 3, … that number the objects of each case",
+    "label-partial": "a label that fewer than half of the cases have: perhaps it was not annotated everywhere",
     "label-empty": "a label map without any label",
     "label-missing": "a case lacks a label that nearly all others have",
     "label-volume": "a volume far outside the usual",

@@ -74,6 +74,8 @@ SEVERITIES: dict[str, Severity] = {
     "direction-differs": "problem",
     # Image and label map are resampled separately: a rounding error can make their shapes differ.
     "grid-rounding": "problem",
+    # The image is its own label map: a network would learn nothing else.
+    "image-is-label": "problem",
     # Label maps.
     "label-not-integer": "problem",
     # JPEG smears the border between two labels into values of neither.
@@ -84,6 +86,16 @@ SEVERITIES: dict[str, Severity] = {
     "label-islands": "warning",
     "label-unused": "warning",
     "label-missing": "warning",
+    # What values and shapes say about a case next to the others, or about all cases. Only a person can tell an error
+    # from a rare scan.
+    "intensity-units": "warning",
+    "ct-units": "warning",
+    "image-few-values": "warning",
+    "label-misplaced": "warning",
+    "channel-misplaced": "warning",
+    "label-place": "warning",
+    "labels-are-objects": "warning",
+    "label-partial": "warning",
     "label-rounding": "note",
     "label-float": "note",
     "labels-not-consecutive": "note",

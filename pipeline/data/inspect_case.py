@@ -32,7 +32,7 @@ from .findings import Finding
 from .images.door import read_volume
 from .images.header import Volume
 from .inspection import Inspection, blank_record
-from .intensities import add_sample, add_voxels
+from .intensities import add_sample, add_voxels, channels_of, sample_voxels
 from .measure_case import Draw, Measures
 from .wanted import Wanted
 
@@ -57,6 +57,7 @@ class _CaseCheck:
     findings: list[Finding] = field(default_factory=list)
     unit: str | None = None
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    label_sample: np.ndarray | None = None
 
     def require_time(self) -> None:
         if self.stop is not None and self.stop.is_set():
@@ -187,6 +188,7 @@ def _read_label(check: _CaseCheck, path: str) -> Grid | None:
             expected="at least one labelled voxel",
             remedy="check that it is the right file; if the scan shows none of the structures, do nothing",
         )
+    check.label_sample = sample_voxels(volume.voxels.reshape(shape))
     if check.measures is not None:
         check.require_time()
         check.measures.add_label(volume, shape, sound=sound)
@@ -212,6 +214,24 @@ def _check_storage(check: _CaseCheck, name: str, volume: Volume, values: np.ndar
             expected="an integer type",
             remedy="do nothing, or run `lightskip check --fix FOLDER`, which writes a copy with integers",
         )
+
+
+def _check_copy_of_label(check: _CaseCheck, name: str, volume: Volume, axes: int) -> None:
+    """Add a finding if a channel has the values of the label map, which is read again only if a sample agrees."""
+    if check.label_sample is None or check.case.label is None:
+        return
+    for channel in channels_of(volume.voxels, axes):
+        if not np.array_equal(sample_voxels(channel), check.label_sample):
+            continue
+        label = read_volume(str(locate(check.folder, check.case.label)), as_float=check.as_float).voxels
+        if np.array_equal(channel, label.reshape(channel.shape)):
+            check.add_new(
+                "image-is-label",
+                name,
+                found="the values of its label map, in every voxel",
+                expected="a scan",
+                remedy="correct this case in the datalist: it may name the label map twice, or a copy of it",
+            )
 
 
 def _read_images(check: _CaseCheck, label: Grid | None) -> str | None:
@@ -247,6 +267,7 @@ def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: G
         for each in find_grid_problems(one, model):
             check.add(each, one.path)
     check.unit = check.unit or volume.header.unit
+    _check_copy_of_label(check, name, volume, len(shape))
     check.require_time()
     if check.measures is None:
         add_sample(check.digest, volume.voxels)

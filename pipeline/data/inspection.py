@@ -42,6 +42,7 @@ def blank_record(case: Case) -> dict[str, Any]:
         "dtypes": [],
         "intensity": [],
         "foreground": [],
+        "fit": [],
         "classes": {},
     }
 

@@ -1,4 +1,4 @@
-"""The measurements of one case for the check's report and the plan: its grid, intensities and structures."""
+"""The measurements of one case for the check's report and the plan: grid, intensities, structures, how these fit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .images.header import Volume
 from .intensities import channels_of, measure_intensities
+from .label_fit import measure_fit
 from .structures import measure_structures
 
 __all__ = ["Draw", "Measures"]
@@ -80,10 +81,14 @@ class Measures:
             self.thumbnail = self._draw_thumbnail(volume, shape)
         self.record["dtypes"].insert(self._images, volume.stored)
         self._images += 1
-        inside = None
-        if self._label is not None and self._label.shape == tuple(shape):
-            inside = np.asarray(self._label != self.background)
-        for key, measured in measure_intensities(volume.voxels, inside, axes=len(shape), first=number).items():
+        label = self._label if self._label is not None and self._label.shape == tuple(shape) else None
+        inside = None if label is None else np.asarray(label != self.background)
+
+        def fit(values: np.ndarray, ranks: np.ndarray) -> dict[str, Any] | None:
+            return None if label is None else measure_fit(values, label, volume.affine, self.background, ranks)
+
+        measures = measure_intensities(volume.voxels, inside, axes=len(shape), first=number, fit=fit)
+        for key, measured in measures.items():
             self.record[key] += measured
 
     def _describe_grid(self, affine: np.ndarray, shape: Sequence[int]) -> None:

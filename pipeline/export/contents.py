@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from ..bundle.plan import Plan, plan_file
-from ..bundle.recipe import fill_recipe
-from ..bundle.render import read_manifest, recipe_sources, recipes_folder, to_json
+from ..bundle.render import fill_metadata, read_manifest, recipe_sources, recipes_folder, to_json
 from ..data.int8_file import copy_int8
 from ..files import write_text
 from ..networks.spec_file import spec_file, spec_text
@@ -134,7 +133,7 @@ def _make_metadata(
 ) -> dict[str, Any]:
     recipes = recipes_folder()
     sources = recipe_sources(contents.plan, plan_file(contents.bundle), recipes)
-    rendered = fill_recipe(recipes / "metadata.yaml", sources)
+    rendered = fill_metadata(recipes, sources)
     return make_metadata(rendered, scripts=carried.files.values(), layout=layout, results=results)
 
 

@@ -55,7 +55,7 @@ def predict(
         probabilities: whether to return the probabilities.
         uncertainty: whether to return the entropy and its mean.
         **options: options of `Predictor`: checkpoint, device, tta, dropout_samples, fast, memory, threads,
-            postprocessing, settings, runtime.
+            postprocessing, settings, runtime, anyway.
 
     Returns:
         One `Prediction`, or a list of them if `scans` is a list.

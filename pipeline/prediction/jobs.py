@@ -69,6 +69,7 @@ def run_jobs(
         memory=request.memory,
         threads=request.threads,
         postprocessing=request.postprocessing,
+        anyway=request.anyway,
         **request.computing,
     )
     bundle = predictor.bundle

@@ -61,6 +61,7 @@ class LoadedBundle:
         sha256: checksum of each of these files.
         precision: number format of the network.
         modality: modality of the scans in the metadata.
+        training_scans: the training scans in numbers, in the metadata; None in bundles that do not have them.
         runtime: the network's runtime, and why it was chosen; its `network` is the one above.
     """
 
@@ -80,6 +81,7 @@ class LoadedBundle:
     sha256: tuple[str, ...]
     precision: str
     modality: str
+    training_scans: Mapping[str, Any] | None
     runtime: RuntimeChoice
 
     @property
@@ -245,6 +247,7 @@ def _load(
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths),
         precision="int8" if choice.runtime == "int8" else precision,
         modality=_modality(metadata),
+        training_scans=scans if isinstance(scans := metadata.get("training_scans"), Mapping) else None,
         runtime=choice,
     )
 

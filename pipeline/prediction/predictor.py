@@ -24,6 +24,7 @@ from ..data.reader import load_scan, loads_float
 from ..inference.graph_network import count_graph_bytes
 from ..inference.windows import Windows, find_window_size
 from .arrays import as_files, as_scan
+from .compare_scan import compare_scan, refuse_unlike
 from .header_bytes import estimate_preparation
 from .header_notes import header_notes
 from .loaded_bundle import load_bundle
@@ -57,6 +58,8 @@ class Predictor:
         windows: number of windows that will be computed, which ``"auto"`` weighs against the time of converting the
             network for OpenVINO; None: many.
         only: runtime that ``"auto"`` continues, as its label maps are not mixed with another's; None if there is none.
+        anyway: whether to segment scans that are unlike the training scans beyond reason, with a note, instead of
+            refusing them.
 
     Raises:
         InputError: the bundle, a setting, the weights or the runtime cannot be used, weights are named twice, or an
@@ -79,11 +82,13 @@ class Predictor:
         runtime: str = "auto",
         windows: float | None = None,
         only: str | None = None,
+        anyway: bool = False,
     ) -> None:
         check_bundle(bundle)
         limit = memory_limit(memory)
         checkpoints = list_weights(checkpoint)
-        check_switches(postprocessing=postprocessing)
+        check_switches(postprocessing=postprocessing, anyway=anyway)
+        self.anyway = anyway
         check_window_count(windows)
         check_only(only)
         number = check_thread_count(threads)
@@ -124,7 +129,8 @@ class Predictor:
             uncertainty: whether to return the entropy and its mean.
 
         Raises:
-            InputError: the scan cannot be used, or needs more memory than allowed.
+            InputError: the scan cannot be used, is unlike the training scans beyond reason, or needs more memory than
+                allowed.
         """
         check_switches(probabilities=probabilities, uncertainty=uncertainty)
         prepared = self.prepare(scan, affine=affine)
@@ -147,6 +153,7 @@ class Predictor:
             files = as_files(scan)
             image, header = self._read(files)
             notes = header_notes(header, modality=self.bundle.modality)
+        notes += self._compare(image, "scan" if header is None else files[0])
         scan_shape, scan_affine = tuple(image.shape[1:]), _to_4x4(image.affine)
         for transform in self.bundle.preprocessing.transforms:
             # Keep only the last result: each takes as much memory as the scan.
@@ -199,6 +206,17 @@ class Predictor:
         channels, dims, loader = self.bundle.channels, self.bundle.spatial_dims, self.bundle.loader
         volumes = read_scan(paths, channels=channels, spatial_dims=dims, as_float=loads_float(loader))
         return load_scan(loader, paths, volumes), volumes[0].header
+
+    def _compare(self, image: MetaTensor, file: str) -> tuple[str, ...]:
+        """Return notes on where a scan is unlike the training scans; raise InputError if it is so beyond reason."""
+        bundle = self.bundle
+        found = compare_scan(
+            image.as_tensor().cpu().numpy(), _to_4x4(image.affine), bundle.training_scans, modality=bundle.modality
+        )
+        if found.beyond and not self.anyway:
+            raise refuse_unlike(file, found)
+        unlike = f"unlike the training scans, and segmented anyway: {'; '.join(found.beyond)}" if found.beyond else ""
+        return (*([unlike] if unlike else []), *(f"unlike the training scans: {note}" for note in found.notes))
 
     def _warm_up(self, count: float | None) -> int:
         """Run one batch of windows, so that kernels are chosen and compiled; return the bytes that it took.

@@ -39,6 +39,7 @@ class Request:
         runtime: ``"auto"``, ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         progress: whether to draw a bar.
         shard: the share of the scans to segment; None: all.
+        anyway: whether to segment scans that are unlike the training scans beyond reason.
     """
 
     bundle: Path
@@ -58,6 +59,7 @@ class Request:
     runtime: str = "auto"
     progress: bool = True
     shard: Shard | None = None
+    anyway: bool = False
 
     @property
     def computing(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def segment_files(
             memory=request.memory,
             threads=request.threads,
             postprocessing=request.postprocessing,
+            anyway=request.anyway,
             **{**request.computing, "device": device},
             windows=_count_windows(files, work, ranks),
             only=only,

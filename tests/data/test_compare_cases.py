@@ -15,7 +15,8 @@ LABELS = {"background": 0, "liver": 1, "tumour": 2}
 def case(name, *, part="training", fold=0, subject=None, voxels=None, spacing=(1, 1, 3), orientation="RAS", **ml):
     """One case; `ml` gives each label's volume, or a dictionary of what is measured."""
     measured = {
-        str(LABELS[label]): {"specks": 0, "speck_voxels": 0} | (size if isinstance(size, dict) else {"ml": size})
+        str(LABELS[label]): {"specks": 0, "speck_voxels": 0, "components": 1, "centroid": [0.0, 0.0, 0.0]}
+        | (size if isinstance(size, dict) else {"ml": size})
         for label, size in ml.items()
     }
     record = {
@@ -27,6 +28,8 @@ def case(name, *, part="training", fold=0, subject=None, voxels=None, spacing=(1
         "label": f"{name}_label.nii",
         "spacing": list(spacing),
         "orientation": orientation,
+        "intensity": [],
+        "fit": [],
         "classes": measured,
     }
     return Inspection([], record, voxels)

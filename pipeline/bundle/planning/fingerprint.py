@@ -61,6 +61,8 @@ class Fingerprint:
         mean: per channel, of the foreground.
         std: per channel, of the foreground.
         unit: of lengths: "mm", or of pictures "px", "µm" or "nm".
+        percentiles: (cases, channels, 3), each scan's 1st, 50th and 99th percentile; None if they were not measured.
+        distinct: per channel, the least number of distinct values in a scan; empty if they were not measured.
     """
 
     cases: int
@@ -79,6 +81,8 @@ class Fingerprint:
     mean: list[float]
     std: list[float]
     unit: str = "mm"
+    percentiles: np.ndarray | None = None
+    distinct: tuple[int, ...] = ()
 
     @property
     def dims(self) -> int:
@@ -129,6 +133,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
     structures = [_summarise_structure(name, value, usable) for name, value in labels.items() if name != "background"]
     intensity = [case["intensity"] for case in usable]
     quantiles, mean, std = _pool_foreground([case["foreground"] for case in usable])
+    compared = all("quantiles" in each for case in intensity for each in case)
     return Fingerprint(
         cases=len(usable),
         folds=len(set(folds)),
@@ -146,6 +151,8 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         mean=mean,
         std=std,
         unit=str(report.get("unit") or "mm"),
+        percentiles=np.array([[each["quantiles"] for each in case] for case in intensity]) if compared else None,
+        distinct=tuple(int(min(column)) for column in _by_channel(intensity, "distinct")) if compared else (),
     )
 
 

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from ...data.modalities import MAX_AIR, find_modality
 from .choice import Choice
 from .fingerprint import Fingerprint
 
 __all__ = ["choose_modality", "choose_normalisation"]
 
-_WORDS = {
-    "CT": r"ct|cta|cect|hu|computed tomography",
-    "MRI": r"mri?|t1\w*|t2\w*|pd\w*|flair|adc|dwi|dti|swi|bold|mra|magnetic resonance\w*",
-    "US": r"us|ultrasound|sonography",
-    "EM": r"em|sem|tem|fib|electron microscopy",
-    "synthetic": r"synthetic",
-}
-# Hounsfield units of air; other modalities have no values this low.
-_AIR = -800.0
 _MOSTLY_ZERO = 0.25
 
 
 def choose_modality(channels: Sequence[str], fingerprint: Fingerprint) -> Choice:
     """Choose the modality from the channels' names, else from air in Hounsfield units."""
-    kinds = [_find_modality(name) for name in channels]
+    kinds = [find_modality(name) for name in channels]
     known = {kind for kind in kinds if kind is not None}
     names = ", ".join(channels)
     if len(known) == 1 and None not in kinds:
         return Choice(known.pop(), f"from the channel names: {names}")
-    if not known and fingerprint.whole and all(low <= _AIR for low in fingerprint.lowest):
+    if not known and fingerprint.whole and all(low <= MAX_AIR for low in fingerprint.lowest):
         return Choice(
             "CT",
             f"{fingerprint.lowest[0]:g} HU, the median lowest value, is air; no channel name says what the images are",
@@ -64,10 +55,3 @@ def choose_normalisation(modality: str, fingerprint: Fingerprint) -> dict[str, C
             )
         }
     return {"normalisation": Choice("zscore", "each scan by its own mean and deviation, as its units are arbitrary")}
-
-
-def _find_modality(name: str) -> str | None:
-    for kind, words in _WORDS.items():
-        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", name.lower()):
-            return kind
-    return None

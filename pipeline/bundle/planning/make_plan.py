@@ -21,6 +21,7 @@ from .geometry import check_spacing, choose_spacing, count_windows, shape_at
 from .intensity import choose_modality, choose_normalisation
 from .networks import explain_network, find_rule, network_spec
 from .resources import GIB, Resources
+from .scans import describe_scans
 from .schedule import choose_cases_per_step, choose_schedule
 from .short import count_patches_per_case, mirror_if_long
 from .sides import choose_mirror_axes, find_sided_axes
@@ -134,6 +135,7 @@ def make_plan(
             "modality": modality_choice,
             **_choose_unit(fingerprint),
             "channels": Choice(fingerprint.channels, "in the order of the files, named by the datalist"),
+            **({} if (scans := describe_scans(fingerprint)) is None else {"scans": scans}),
         },
         **_choose_labels(fingerprint),
         "orientation": Choice("RAS", _ORIENTATION[fingerprint.dims]),

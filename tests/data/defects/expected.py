@@ -14,7 +14,7 @@ SEVERITY = {
             *("missing", "empty-file", "lfs-pointer", "misnamed", "truncated", "not-an-image", "voxel-type", "unit"),
             *("spacing", "affine", "dimensions", "channels", "nan", "infinite", "constant", "range"),
             *("shape-differs", "spacing-differs", "origin-differs", "direction-differs"),
-            *("label-not-integer", "label-undeclared", "leakage", "same-file", "grid-rounding"),
+            *("label-not-integer", "label-undeclared", "leakage", "same-file", "grid-rounding", "image-is-label"),
         ),
         "problem",
     ),

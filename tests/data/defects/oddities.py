@@ -37,7 +37,7 @@ def oddities() -> dict[str, tuple[tuple[str, ...], Change]]:
 def _with_slope(file: File, rng: Generator) -> File:
     voxels = file.voxels.astype(np.float64)
     stored = np.rint((voxels - voxels.min()) / np.ptp(voxels) * 30000).astype(np.int16)
-    return file.with_header(scl_slope=0.25, scl_inter=-1024).with_voxels(stored)
+    return file.with_header(scl_slope=0.25, scl_inter=3.5).with_voxels(stored)
 
 
 def _big_endian(file: File, rng: Generator) -> bytes:

@@ -40,6 +40,7 @@ def seed_defects(source: Path, target: Path, *, untouched: int = 12, seed: int =
     _add_file_lists(builder)
     _add_checksums(builder)
     _add_duplicates(builder)
+    _add_copies_of_labels(builder)
     _add_leakage(builder)
     for value, name in (("11", "ghost"), ("12", "phantom")):
         builder.labels = builder.labels | {value: name}
@@ -111,6 +112,18 @@ def _add_duplicates(builder: Builder) -> None:
     builder.add("another subject", again)
     builder.expect("the same voxels in training and test", ("leakage",), (image, again, None))
     builder.allow((image, again), {"leakage", "duplicate"})
+
+
+def _add_copies_of_labels(builder: Builder) -> None:
+    """The label map in place of the image: the same bytes, and the same values in another number type."""
+    for what, way in (("the same bytes", lambda file: file), ("another number type", _as_double)):
+        case = builder.case()
+        label = builder.write(case.files["label"], case.files["label"], "labelsTr", case.name)
+        copy = way(case.files["label"])
+        image = builder.write(copy, copy, "imagesTr", case.name)
+        builder.add(case.name, image, label)
+        builder.expect(f"label map as image, {what}", ("image-is-label",), (image,))
+        builder.allow((image, label), {"image-few-values", "label-misplaced", "intensity-units"})
 
 
 def _as_double(file: File) -> File:

@@ -34,7 +34,8 @@ from .voxels import border, one_hot, one_voxel, relabelled, scaled, shrunk, spec
 def case_defects() -> dict[str, Defect]:
     """Every defect of one case of a one-channel dataset, by what it is."""
     image, label, both = ("image",), ("label",), ("image", "label")
-    place = frozenset({"origin-differs", "spacing-differs", "direction-differs"})
+    # Structures in other places follow from a header that turns or stretches the label map.
+    place = frozenset({"origin-differs", "spacing-differs", "direction-differs", "label-place"})
     axes = ("dimensions", "channels")
     return {
         "image missing": Defect(("missing",), image, content_is(None)),
@@ -112,7 +113,7 @@ def case_defects() -> dict[str, Defect]:
         "label without the last slice": Defect(
             ("shape-differs",), label, voxels_changed(lambda voxels: voxels[..., :-1])
         ),
-        "label transposed": Defect(("shape-differs",), label, transposed),
+        "label transposed": Defect(("shape-differs",), label, transposed, frozenset({"label-place"})),
         "label at twice the resolution": Defect(("shape-differs",), label, grown, place),
         "label with a slice more below": Defect(("shape-differs",), label, padded, place),
         "label spacing 2 % off": Defect(("spacing-differs",), label, in_voxels(np.diag([1, 1, 1.02, 1]))),
