@@ -89,7 +89,9 @@ def main() -> int:
     # Its own numbers, so that those of the other tables stay when one is added.
     own = np.random.default_rng([options.seed, 1])
     equal = {str(seeds): measure_equal_arms(own, seeds, repetitions) for seeds in tqdm(_SEEDS, disable=None)}
-    rows = [[f"{seeds} trainings of each arm", *(f"{share:.3f}" for share in one.values())] for seeds, one in equal.items()]
+    rows = [
+        [f"{seeds} trainings of each arm", *(f"{share:.3f}" for share in one.values())] for seeds, one in equal.items()
+    ]
     say(table(["equal arms differ", "by the interval", "by p"], rows) + "\n")
 
     seconds = measure_time(rng)

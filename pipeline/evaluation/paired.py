@@ -142,9 +142,7 @@ def compare_arms(
         errors = float(ndtri(1 - level / family / 2) + ndtri(power))
         detectable = None if detectable is None else max(detectable, errors * error)
         if detectable is not None and trainings is not None:
-            by_seeds = find_detectable_by_seeds(
-                trainings.error, trainings.freedom, level=level / family, power=power
-            )
+            by_seeds = find_detectable_by_seeds(trainings.error, trainings.freedom, level=level / family, power=power)
             detectable = max(detectable, by_seeds)
     return PairedComparison(
         better=better,

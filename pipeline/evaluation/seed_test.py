@@ -11,6 +11,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import chi2, t, ttest_ind
 
+from .subject_draws import Array
+
 __all__ = ["SeedTest", "compare_seeds", "find_detectable_by_seeds"]
 
 _POINTS = 2000  # of the distribution of the estimated deviation
@@ -25,7 +27,7 @@ class SeedTest(NamedTuple):
     freedom: int
 
 
-def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedTest | None:
+def compare_seeds(first: Sequence[float] | Array, second: Sequence[float] | Array) -> SeedTest | None:
     """Return Student's t-test of one number per training; None if an arm has fewer than two, or none of them differ.
 
     Trainings are the sample (Student, 1908; equal variances, trainings - 2 degrees of freedom). `compare_arms` needs it

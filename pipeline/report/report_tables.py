@@ -11,7 +11,17 @@ from .html.parts import Row, Table
 from .report_axis import Axis, format_value, make_axis
 from .report_content import MEAN, Content, Lesion, Metric, Score
 
-__all__ = ["Lost", "LostGroup", "Pair", "PairGroup", "list_lost", "make_arms", "make_means", "make_pairs", "make_ranking"]
+__all__ = [
+    "Lost",
+    "LostGroup",
+    "Pair",
+    "PairGroup",
+    "list_lost",
+    "make_arms",
+    "make_means",
+    "make_pairs",
+    "make_ranking",
+]
 
 MAX_LOST = 200  # structures in a list; the cases show the others
 _LOST = (

@@ -164,7 +164,9 @@ def test_several_trainings_are_less_sure_than_one_on_as_many_cases():
     # Three trainings whose means have the deviation s = 0.02: Student's t-test needs the largest difference.
     means = [(first + offsets).mean(axis=(1, 2)), (second + offsets).mean(axis=(1, 2))]
     assert found.p >= found.p_seeds == pytest.approx(ttest_ind(*means).pvalue)
-    assert found.detectable == pytest.approx(0.02 * TTestIndPower().solve_power(nobs1=3, alpha=0.05, power=0.8), rel=2e-3)
+    assert found.detectable == pytest.approx(
+        0.02 * TTestIndPower().solve_power(nobs1=3, alpha=0.05, power=0.8), rel=2e-3
+    )
 
 
 def test_many_trainings_leave_the_bootstrap_or_the_subjects_to_decide():

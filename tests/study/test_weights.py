@@ -42,9 +42,7 @@ def test_a_file_of_weights_is_taken_as_it_is_but_is_no_state(training):
         save_last_epoch(training)
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [(None, "no such file"), (b"half", "cannot load"), (b"", "cannot load")]
-)
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"half", "cannot load"), (b"", "cannot load")])
 def test_a_missing_or_damaged_file_is_named(training, content, words):
     if content is not None:
         (training / "last.pt").write_bytes(content)
