@@ -17,7 +17,7 @@ from ..data.errors import InputError
 from ..data.weights import require_weights
 from ..networks.spec_file import save_weights
 
-__all__ = ["LAST", "Weights", "plain_weights", "save_last_epoch"]
+__all__ = ["LAST", "Weights", "is_state_file", "plain_weights", "save_last_epoch"]
 
 LAST = "last.pt"
 _EXPECTED = f"weights, or a training's {LAST}"
@@ -73,6 +73,14 @@ def plain_weights(path: str | Path) -> Iterator[Weights]:
         copy = Path(folder) / "model.pt"
         _write(state, copy)
         yield copy, fold
+
+
+def is_state_file(file: Path) -> bool:
+    """Return whether a file is the state of a training, whole enough to be loaded."""
+    try:
+        return _is_state(_load(file))
+    except InputError:
+        return False
 
 
 def _load(file: Path) -> Any:
