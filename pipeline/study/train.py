@@ -33,7 +33,8 @@ def train_run(run: Run, folder: Path) -> dict[str, Any]:
     """Train a run unless it has been trained, and return what its training took.
 
     An interrupted training of a number of epochs resumes. It starts again if its state is missing or damaged. One with
-    minutes always starts again, since its learning rate schedule would end at another time. The folder has the training's own files, ``settings.json`` and ``log.txt``.
+    minutes always starts again, since its learning rate schedule would end at another time. The folder has the
+    training's own files, ``settings.json`` and ``log.txt``.
 
     Args:
         run: the run.
