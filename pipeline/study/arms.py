@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,8 +78,7 @@ def expand_group(group: Group, file: StudyFile, where: str, datasets: Mapping[st
             remedy="list the names with `lightskip bundles`, or write the configs with `lightskip render`",
         )
     plan = load_plan(folder)
-    config = json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))
-    check_overrides(group.overrides, config, plan.spatial_dims, f"{where}.overrides")
+    check_overrides(group.overrides, folder / "configs" / "train.json", plan.spatial_dims, f"{where}.overrides")
     given = datasets.get(folder.resolve().name, group.dataset_dir)
     arms = []
     skips = [read_skip(skip, file.path, f"{where}.skips.{place}") for place, skip in enumerate(group.skips)]

@@ -82,8 +82,8 @@ def run_study(options: StudyOptions, say: Say) -> int:
     leftovers = find_leftovers(output, runs)
     if not options.report_only:
         check_folds(missing)
-    say_left_out("cannot be read", unread, say)
-    say_left_out("do not fit the study file", leftovers, say)
+    say_left_out("that cannot be read", unread, say)
+    say_left_out("of no run in the study file", leftovers, say)
     if options.dry_run:
         say_runs(runs, missing, _estimate(file, missing, results) if missing else None, say)
         return 0

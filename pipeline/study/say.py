@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..report.text import count_of
 from .estimate import Estimate
 from .expand import Run
 from .leftovers import Leftover
@@ -16,9 +17,9 @@ Say = Callable[[str], None]
 
 
 def say_left_out(why: str, files: Sequence[Leftover], say: Say) -> None:
-    """Name the first of the results that are left out, and what is wrong with them."""
+    """Name the first of the results that are left out, after what is wrong with them."""
     if files:
-        say(f"{len(files)} results {why}, and are left out:")
+        say(f"left out: {count_of(len(files), 'result')} {why}")
         for one in files[:_MAX_NAMED]:
             say(f"  {one.words}")
         if len(files) > _MAX_NAMED:

@@ -154,7 +154,7 @@ def test_a_report_of_what_is_there(start, runs, tmp_path):
 def test_what_no_longer_fits_is_named_and_stays(start, runs, tmp_path):
     old = save(runs[0], tmp_path / "out")
     _, text, _ = start(changed("budget", to={"epochs": 9}), report_only=True)
-    assert "1 results do not fit the study file" in text
+    assert "left out: 1 result of no run in the study file" in text
     assert "budget was {'epochs': 2}, and is {'epochs': 9} now" in text
     assert old.is_file()
 
@@ -209,7 +209,7 @@ def test_damaged_results_are_named_and_the_study_does_their_runs(start, runs, tm
     for file in (mine, theirs):
         file.write_text(file.read_text()[:50])
     _, text, _ = start(dry_run=True)
-    assert "2 results cannot be read, and are left out:" in text
+    assert "left out: 2 results that cannot be read" in text
     assert f"  {runs[0].id}: a file that cannot be read as the result of a run (" in text
     assert f"  {theirs}: a file that" in text
     assert f"to do {runs[0].id}" in text
