@@ -194,7 +194,9 @@ def _run_missing(
         )
         for failure in outcome.failed:
             name = names.get(failure.target, failure.target)
-            say(f"failed: {name}: {_reason(output, name)}")
+            # A job that was killed, or had a full disk, has left no reason.
+            reason = _reason(output, name) or f"it left no reason; its log is {output / failure.log}"
+            say(f"failed: {name}: {reason}")
 
 
 def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,18 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
         except KeyboardInterrupt:
             raise
         except InputError as error:
-            write_text(folder / FAILURE, f"{error}\n")
+            _keep_reason(folder, f"{error}\n")
             raise
         except BaseException:
-            write_text(folder / FAILURE, traceback.format_exc())
+            _keep_reason(folder, traceback.format_exc())
             raise
     return file
+
+
+def _keep_reason(folder: Path, text: str) -> None:
+    # On a full disk the error itself says more than that its reason could not be written.
+    with suppress(OSError):
+        write_text(folder / FAILURE, text)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ class Workflow:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.fail: set[str] = set()
+        self.silent = False
         self.diverge: set[str] = set()
         self.runs: dict[str, Any] = {}
 
@@ -35,8 +36,9 @@ class Workflow:
             name = Path(target).stem
             if name in self.fail:
                 reason = folder / "trainings" / name / "failure.txt"
-                reason.parent.mkdir(parents=True, exist_ok=True)
-                reason.write_text("found a reason; expected none\n")
+                if not self.silent:
+                    reason.parent.mkdir(parents=True, exist_ok=True)
+                    reason.write_text("found a reason; expected none\n")
                 failed.append(Failure(target, "log"))
             else:
                 state = "diverged" if name in self.diverge else "done"
@@ -241,3 +243,11 @@ def test_a_second_start_changes_nothing_while_the_first_is_at_work(start, runs, 
         start({**STUDY, "measure": {"probes": True}})
     assert file.is_file(), "it was not set aside to be measured again"
     assert start.workflow.calls == []
+
+
+def test_a_job_that_left_no_reason_is_named_with_its_log(start, runs, tmp_path):
+    start.workflow.fail, start.workflow.silent = {runs[1].id}, True
+    status, text, _ = start()
+    assert status == 1
+    assert f"failed: {runs[1].id}: it left no reason; its log is {tmp_path / 'out' / 'log'}" in text
+    assert f"missing: {runs[1].id}" in text

@@ -162,3 +162,15 @@ def test_a_result_of_a_later_version_is_not_replaced(tmp_path, runs, work):
         do_run(runs[0], tmp_path, Measure())
     assert work.trained == []
     assert json.loads(file.read_text())["format"] == 2
+
+
+def test_on_a_full_disk_the_error_itself_is_raised(tmp_path, runs, work, monkeypatch):
+    work.error = InputError("a", found="b", expected="c", remedy="d")
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_step, "write_text", refuse)
+    (tmp_path / ".gitignore").write_text("")
+    with pytest.raises(InputError, match="found b"):
+        do_run(runs[0], tmp_path, Measure())
