@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationInfo, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from .schema_rules import Layer, Schema, as_list, is_nested, require, require_axes
+from .schema_rules import Count, Layer, Schema, Width, as_list, is_nested, require, require_axes
 
 __all__ = ["Network", "OwnNetwork", "ResidualFCN", "Tiramisu", "UNet", "VNet", "network_component", "network_tag"]
 
@@ -127,7 +127,7 @@ class LevelSettings(NetworkSettings):
     """Settings of a network that has a width per level."""
 
     name: str
-    channels: list[PositiveInt] = Field(min_length=2)
+    channels: list[Width] = Field(min_length=2)
     kernel_size: int | list[int | list[int]]
     strides: list[int | list[int]] | None = None
     norm: Layer
@@ -147,8 +147,8 @@ class VNet(LevelSettings):
     """
 
     name: Literal["vnet"] = "vnet"
-    convs_per_level: list[PositiveInt]
-    decoder_convs_per_level: list[PositiveInt]
+    convs_per_level: list[Count]
+    decoder_convs_per_level: list[Count]
     residual: Literal["merged", "decoder"] = "merged"
     head: Literal["pointwise", "conv"] = "pointwise"
 
@@ -174,8 +174,8 @@ class ResidualFCN(LevelSettings):
 
     name: Literal["residual_fcn"] = "residual_fcn"
     block: _Block | list[_Block] | None = None
-    blocks_per_level: list[PositiveInt] | None = None
-    decoder_blocks_per_level: list[PositiveInt] | None = None
+    blocks_per_level: list[Count] | None = None
+    decoder_blocks_per_level: list[Count] | None = None
     short_skips: bool = True
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
@@ -201,9 +201,9 @@ class UNet(LevelSettings):
 
     name: Literal["unet"] = "unet"
     encoder: Literal["plain", "residual"] = "plain"
-    convs_per_level: list[PositiveInt] | None = None
-    blocks_per_level: list[PositiveInt] | None = None
-    decoder_convs_per_level: list[PositiveInt] | None = None
+    convs_per_level: list[Count] | None = None
+    blocks_per_level: list[Count] | None = None
+    decoder_convs_per_level: list[Count] | None = None
     down: Literal["pool", "conv"] | None = None
 
     @field_validator("convs_per_level", "blocks_per_level", "decoder_convs_per_level")
@@ -241,10 +241,10 @@ class Tiramisu(NetworkSettings):
 
     name: Literal["tiramisu"] = "tiramisu"
     form: Literal[56, 67, 103] = 103
-    layers_per_block: list[PositiveInt] | None = Field(default=None, min_length=2)
-    decoder_layers_per_block: list[PositiveInt] | None = None
-    growth: PositiveInt | None = None
-    first_channels: PositiveInt = 48
+    layers_per_block: list[Count] | None = Field(default=None, min_length=2)
+    decoder_layers_per_block: list[Count] | None = None
+    growth: Width | None = None
+    first_channels: Width = 48
     kernel_size: int | list[int | list[int]] = 3
     strides: list[int | list[int]] | None = None
     norm: Layer = "batch"

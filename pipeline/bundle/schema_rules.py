@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "Count",
     "Dimensions",
     "FileName",
     "Layer",
@@ -17,6 +18,7 @@ __all__ = [
     "Schema",
     "Text",
     "Version",
+    "Width",
     "as_list",
     "is_nested",
     "require",
@@ -65,6 +67,9 @@ Positive = Annotated[FiniteFloat, Field(gt=0)]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Dimensions = Field(min_length=2, max_length=3)
 Layer = str | list[Any]
+# A network of a billion layers would be built until the memory is full.
+Count = Annotated[int, Field(gt=0, le=1000)]  # of layers or blocks
+Width = Annotated[int, Field(gt=0, le=2**20)]  # of feature maps
 Name = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _, such as hippocampus_t1")]
 Version = Annotated[str, _matching(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", "three numbers, such as 1.0.2")]
 FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file in configs/skips, without .yaml")]

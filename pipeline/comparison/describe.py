@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.metric_names import list_metrics, name_in_unit
+from ..evaluation.metric_names import choose_metrics, list_metrics, name_in_unit
 from ..evaluation.summary import summarise
 from .choose_labels import Labels
 from .inputs import Inputs
@@ -40,6 +40,8 @@ def describe_inputs(
     """
     out, reference, checked = inputs.request.output, inputs.reference, prepared.checked
     dims, unit = len(checked[0].reference.grid.shape), checked[0].reference.unit
+    asked = {name_in_unit(name, unit) for name in inputs.request.metrics}
+    default = {name_in_unit(name, unit) for name in choose_metrics(None)}
     return {
         "reference": {
             "path": relative_to(out, reference.path),
@@ -64,7 +66,13 @@ def describe_inputs(
         "spatial_dims": dims,
         name_in_unit("tolerance_mm", unit): measuring.tolerance_mm,
         "metrics": [
-            {"name": one.name, "title": one.title, "unit": one.find_unit(dims), "better": one.better}
+            {
+                "name": one.name,
+                "title": one.title,
+                "unit": one.find_unit(dims),
+                "better": one.better,
+                "asked": one.name in asked or one.name not in default,
+            }
             for one in list_metrics(rows)
         ],
         "cases": [

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..evaluation.metric_names import METRICS, find_name
+from ..evaluation.metric_names import CALIBRATION_METRICS, METRICS, find_name
 from .statistics import ALL_LABELS
 
 __all__ = ["format_comparison"]
 
-_MAX_COLUMNS = 3
+_MAX_COLUMNS = 3  # of metrics with intervals, which fit into the width of a terminal
 _MAX_SENTENCES = 24
 
 Summary = Mapping[str, Any]
@@ -19,40 +19,61 @@ Summary = Mapping[str, Any]
 def format_comparison(summary: Summary) -> str:
     """Return what a terminal shows of a comparison: means with intervals, arms, pairs, ranking, notes.
 
+    It shows every metric that was asked for, else three; a line names the others.
+
     Args:
         summary: the content of ``summary.json``.
     """
     shown = _choose_metrics(summary)
-    sections = (_format_means, _format_arms, _format_pairs, _format_ranking)
+    sections = (_format_means, _list_others, _format_arms, _format_calibration, _format_pairs, _format_ranking)
     parts = ["\n".join(section(summary, shown)) for section in sections]
     parts.append("\n".join(f"note: {note}" for note in summary["notes"]))
     return "\n\n".join(part for part in parts if part)
 
 
 def _choose_metrics(summary: Summary) -> list[Mapping[str, Any]]:
-    """Return the metrics that fit into the table: Dice, HD95 and NSD if they were measured, then others."""
+    """Return the metrics of the tables: Dice, HD95 and NSD, or others instead; and all that were asked for."""
     known = {metric["name"]: metric for metric in summary["metrics"]}
     names = [find_name(known, name) for name in METRICS]
-    usual = [known[name] for name in names if name in known]
-    return [*usual, *(metric for name, metric in known.items() if name not in names)][:_MAX_COLUMNS]
+    ordered = [known[name] for name in names if name in known]
+    ordered += [metric for name, metric in known.items() if name not in names]
+    # With `--metrics` all are asked for; without it those of other options, such as `--cldice`.
+    usual = [metric for metric in ordered if not metric.get("asked")][:_MAX_COLUMNS]
+    return [metric for metric in ordered if metric in usual or metric.get("asked")]
+
+
+def _list_others(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    others = [metric["name"] for metric in summary["metrics"] if metric not in shown]
+    if others:
+        yield f"also measured, in summary.json and cases.csv: {', '.join(others)}; --metrics chooses those of the table"
+
+
+def _blocks(shown: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Yield the metrics of each table: further ones are below, not outside the terminal."""
+    for start in range(0, len(shown), _MAX_COLUMNS):
+        yield shown[start : start + _MAX_COLUMNS]
 
 
 def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     subjects = len({case["subject"] for case in summary["cases"]})
     cases = _count(len(summary["cases"]), "case")
     yield f"{cases} of {_count(subjects, 'subject')}; mean [95 % interval over subjects]"
-    header = ["label", "set", *(_title(metric) for metric in shown), "missed", "invented"]
-    lines = [header]
     labels = [name for name, value in summary["labels"].items() if value != 0]
-    for label in [*labels, *([ALL_LABELS] if len(labels) > 1 else [])]:
-        for number, (name, entries) in enumerate(summary["statistics"].items()):
-            entry = entries.get(label)
-            if entry is None:
-                continue
-            cells = [_format_mean(entry.get(metric["name"]), metric) for metric in shown]
-            counts = [str(entry["missed"]), str(entry["false_positives"])]
-            lines.append([label if number == 0 else "", name, *cells, *counts])
-    yield from _align(lines, left=2)
+    for place, block in enumerate(_blocks(shown)):
+        if place:
+            yield ""
+        # Structures are counted once, whatever the metric.
+        counted = ("missed", "invented") if place == 0 else ()
+        lines = [["label", "set", *(_title(metric) for metric in block), *counted]]
+        for label in [*labels, *([ALL_LABELS] if len(labels) > 1 else [])]:
+            for number, (name, entries) in enumerate(summary["statistics"].items()):
+                entry = entries.get(label)
+                if entry is None:
+                    continue
+                cells = [_format_mean(entry.get(metric["name"]), metric) for metric in block]
+                counts = [str(entry["missed"]), str(entry["false_positives"])] if counted else []
+                lines.append([label if number == 0 else "", name, *cells, *counts])
+        yield from _align(lines, left=2)
 
 
 def _format_arms(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -60,10 +81,26 @@ def _format_arms(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterat
     if not arms:
         return
     yield "arms of several seeds: mean over labels and seeds [95 % interval over subjects and trainings]"
-    lines = [["arm", "seeds", *(_title(metric) for metric in shown)]]
-    for arm, entries in arms.items():
-        cells = [_format_mean(entries[ALL_LABELS].get(metric["name"]), metric) for metric in shown]
-        lines.append([arm, str(len(entries["sets"])), *cells])
+    for place, block in enumerate(_blocks(shown)):
+        if place:
+            yield ""
+        lines = [["arm", "seeds", *(_title(metric) for metric in block)]]
+        for arm, entries in arms.items():
+            cells = [_format_mean(entries[ALL_LABELS].get(metric["name"]), metric) for metric in block]
+            lines.append([arm, str(len(entries["sets"])), *cells])
+        yield from _align(lines, left=1)
+
+
+def _format_calibration(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    del shown
+    found = summary.get("calibration") or {}
+    if not found:
+        return
+    yield "calibration of the probabilities [95 % interval over subjects]"
+    lines = [["set", "cases", *(metric.title for metric in CALIBRATION_METRICS.values())]]
+    for name, entries in found.items():
+        cells = [_format_mean(entries.get(key), {"unit": metric.unit}) for key, metric in CALIBRATION_METRICS.items()]
+        lines.append([name, str(entries["cases"]), *cells])
     yield from _align(lines, left=1)
 
 

@@ -30,6 +30,7 @@ class ArmDraws:
     Attributes:
         mean: mean over trainings of the mean over labels of the means over cases; NaN if nothing counts.
         drawn: the mean of each draw, (resamples,); NaN if a draw has no value.
+        by_seed: the mean of each training, (seeds,); NaN if nothing counts.
         without_subject: the mean without each subject in turn, (subjects,).
         without_seed: the mean without each training in turn, (seeds,); empty with one training.
         counted: whether each subject has a value, (subjects,).
@@ -37,6 +38,7 @@ class ArmDraws:
 
     mean: float
     drawn: Array
+    by_seed: Array
     without_subject: Array
     without_seed: Array
     counted: np.typing.NDArray[np.bool_]
@@ -100,13 +102,14 @@ def draw_arm(values_by_seed: Array, draws: SubjectDraws, *, place: int = 0) -> A
     counted = np.any([one.counts.sum(axis=1) > 0 for one in totals], axis=0)
     seeds = len(totals)
     if seeds == 1:
-        return ArmDraws(float(means[0]), drawn[0], without_subject[0], np.empty(0), counted)
+        return ArmDraws(float(means[0]), drawn[0], means, without_subject[0], np.empty(0), counted)
     rng = np.random.default_rng([draws.seed, 1 + place])
     times = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=drawn.shape[1]).T.astype(np.float64)
     others = 1.0 - np.eye(seeds)
     return ArmDraws(
         mean=float(_weigh(means, np.ones(seeds))),
         drawn=_weigh(drawn, times),
+        by_seed=means,
         without_subject=_weigh(without_subject, np.ones_like(without_subject)),
         without_seed=_weigh(np.broadcast_to(means[:, None], others.shape), others),
         counted=counted,

@@ -15,6 +15,7 @@ from .detectable import LEVEL, POWER, find_detectable
 from .holm import holm
 from .paired_comparison import Better, ComparisonMethod, PairedComparison
 from .paired_test import paired_test
+from .seed_test import compare_seeds, find_detectable_by_seeds
 from .subject_draws import CONFIDENCE, SubjectDraws
 from .subject_gains import average_gains, correlate_ranks, standardise
 
@@ -89,14 +90,15 @@ def compare_arms(
     With one training each, it is `compare_pair`. With more:
 
     - Each arm's trainings are drawn on their own, and the subjects for both arms together (`draw_arm`).
-    - p is the larger of two: that of the interval (`find_p`), for other trainings and subjects, and that of the
-      signed-rank test of the subjects' means over these trainings. The second guards against few subjects, with which
-      a bootstrap finds too much.
-    - The detectable difference is the larger of two as well: the normal quantiles of level and power times the
-      standard deviation of the draws, and that of the signed-rank test.
+    - p is the largest of three: that of the interval (`find_p`), for other trainings and subjects; that of the
+      signed-rank test of the subjects' means over these trainings; and that of the t-test of the trainings' means over
+      the subjects (`compare_seeds`). The second guards against few subjects and the third against few trainings, with
+      which a bootstrap finds too much.
+    - The detectable difference is the largest of three as well: the normal quantiles of level and power times the
+      standard deviation of the draws, and those of both tests.
     - The effect sizes are of the subjects' means over trainings.
     - An arm with one training, next to one with several, counts as if another training gave the same numbers. The
-      interval's reason says so.
+      interval's reason says so. Then there is no t-test.
 
     Args:
         first_by_seed: values of the first arm, (seeds, n) or (seeds, n, labels). NaN is not counted.
@@ -132,10 +134,16 @@ def compare_arms(
     interval, p, error = _describe_difference(arms, confidence)
     method: ComparisonMethod = test.method
     detectable = find_detectable(gains, power=power, level=level / family, seed=chosen.seed)
+    trainings = None
     if several and test.method != "none":
         method = "hierarchical bootstrap"
+        trainings = compare_seeds(*(arm.by_seed for arm in arms))
+        p = max(p, test.p, 0.0 if trainings is None else trainings.p)
         errors = float(ndtri(1 - level / family / 2) + ndtri(power))
         detectable = None if detectable is None else max(detectable, errors * error)
+        if detectable is not None and trainings is not None:
+            by_seeds = find_detectable_by_seeds(trainings.error, trainings.freedom, level=level / family, power=power)
+            detectable = max(detectable, by_seeds)
     return PairedComparison(
         better=better,
         cases=int((~np.isnan(before).all(axis=(0, 2)) | ~np.isnan(after).all(axis=(0, 2))).sum()),
@@ -147,7 +155,8 @@ def compare_arms(
         interval=interval,
         effect_size=correlate_ranks(gains),
         standardised_difference=standardise(gains),
-        p=max(p, test.p) if several else test.p,
+        p=p if several else test.p,
+        p_seeds=None if trainings is None else trainings.p,
         p_holm=None,
         method=method,
         detectable=detectable,

@@ -36,6 +36,7 @@ class PairedComparison:
             minus the share of those that fell. 0 if no subject differs; NaN without pairs.
         standardised_difference: mean of the subjects' differences in their standard deviations; NaN if that is 0.
         p: two-sided p-value.
+        p_seeds: p of the t-test of the trainings' means, which `p` is not below; None if there was none.
         p_holm: p after Holm's correction over labels; None if there was none.
         method: how p was found: the signed-rank test, ``exact`` or ``approximate``; with several trainings the
             ``hierarchical bootstrap``; ``none`` if no subject differs.
@@ -58,6 +59,7 @@ class PairedComparison:
     effect_size: float
     standardised_difference: float
     p: float
+    p_seeds: float | None
     p_holm: float | None
     method: ComparisonMethod
     detectable: float | None
@@ -82,6 +84,7 @@ class PairedComparison:
             "effect_size": _to_json(self.effect_size),
             "standardised_difference": _to_json(self.standardised_difference),
             "p": self.p,
+            "p_seeds": self.p_seeds,
             "p_holm": self.p_holm,
             "method": self.method,
             "detectable": self.detectable,
@@ -147,7 +150,9 @@ class PairedComparison:
     def _say_p(self) -> str:
         p = self.p if self.p_holm is None else self.p_holm
         corrected = "" if self.p_holm is None or self.family < 2 else f" after Holm over {self.family} labels"
-        return f"p {_format_p(p)}{corrected}"
+        # So that a reader of the interval sees why it is not what decides.
+        seeds = f" by the t-test of {self.seeds[0]} and {self.seeds[1]} trainings" if self.p == self.p_seeds else ""
+        return f"p {_format_p(p)}{seeds}{corrected}"
 
     def _say_detectable(self, noun: str, show: _Numbers) -> str:
         if self.detectable is not None:

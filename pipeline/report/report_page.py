@@ -24,7 +24,7 @@ from .report_curves import make_charts, make_values
 from .report_distribution import make_panels
 from .report_maps import make_level_table, read_probe
 from .report_read import read_content
-from .report_tables import list_lost, make_means, make_pairs, make_ranking
+from .report_tables import list_lost, make_arms, make_means, make_pairs, make_ranking
 from .text import count_of, printable
 from .viewer import MISSING, Viewer, find_viewer
 
@@ -83,6 +83,7 @@ def write_report(
             histories=[(one.name, make_charts(content, one), make_values(one)) for one in content.histories],
             panels=make_panels(content, anchors),
             means=make_means(content),
+            arms=make_arms(content),
             ranking=make_ranking(content),
             pairs=make_pairs(content),
             lost=list_lost(content, anchors),

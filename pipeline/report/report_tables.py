@@ -11,7 +11,17 @@ from .html.parts import Row, Table
 from .report_axis import Axis, format_value, make_axis
 from .report_content import MEAN, Content, Lesion, Metric, Score
 
-__all__ = ["Lost", "LostGroup", "Pair", "PairGroup", "list_lost", "make_means", "make_pairs", "make_ranking"]
+__all__ = [
+    "Lost",
+    "LostGroup",
+    "Pair",
+    "PairGroup",
+    "list_lost",
+    "make_arms",
+    "make_means",
+    "make_pairs",
+    "make_ranking",
+]
 
 MAX_LOST = 200  # structures in a list; the cases show the others
 _LOST = (
@@ -33,7 +43,7 @@ class Pair:
     Attributes:
         label: name of the label.
         metric: title of the metric.
-        cells: pairs, difference with interval, effect size, p, p after Holm, detectable difference.
+        cells: pairs, difference with interval, effect size, p, p of the trainings, p after Holm, detectable difference.
         place: place of the difference on the axis; None without one.
         interval: places of the ends of its interval.
         shown: whether a difference is shown.
@@ -51,11 +61,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairGroup:
-    """The comparisons of two sets by one metric, with their common axis and the place of zero."""
+    """The comparisons of two sets by one metric, with their common axis and the place of zero.
+
+    `heads` are the headings of `Pair.cells`; that of the t-test over trainings is only there with several seeds.
+    """
 
     title: str
     axis: Axis
     zero: float
+    heads: Sequence[str]
     pairs: Sequence[Pair]
 
 
@@ -126,20 +140,40 @@ def make_pairs(content: Content) -> list[PairGroup]:
         ends = [end for one in entries for end in (one.get("interval") or ())]
         known = [one["difference"] for one in entries if one.get("difference") is not None]
         axis = make_axis([0.0, *ends, *known])
-        pairs = [_make_pair(one, metric, axis) for one in entries]
-        found.append(PairGroup(f"{metric.title}: {second} against {first}", axis, axis.place(0.0), pairs))
+        seeds = any(one.get("p_seeds") is not None for one in entries)
+        pairs = [_make_pair(one, metric, axis, seeds=seeds) for one in entries]
+        heads = ["pairs", "difference", "effect size", "p", *(["p, t-test of seeds"] if seeds else []), "p, Holm"]
+        title = f"{metric.title}: {second} against {first}"
+        found.append(PairGroup(title, axis, axis.place(0.0), [*heads, "detectable"], pairs))
     return found
 
 
+def make_arms(content: Content) -> Table | None:
+    """Return a row per arm of several seeds: its mean over labels and seeds by metric, with its interval."""
+    arms = content.summary.get("arms") or {}
+    rows = []
+    for name, entry in arms.items():
+        known = entry.get(MEAN) or {}
+        cells = [_describe_known(known.get(metric.name), metric) for metric in content.metrics]
+        rows.append(Row(str(name), [str(len(entry.get("sets") or ())), *cells]))
+    heads = [metric.title + (f", {metric.unit}" if metric.unit else "") for metric in content.metrics]
+    return Table("Arms of several seeds", ["arm", "seeds", *heads], rows) if rows else None
+
+
 def make_ranking(content: Content) -> Table | None:
-    """Return a row per ranked metric, a column per set: its rank, mean, and how often it is first under bootstrap."""
+    """Return a row per ranked metric, a column per arm: its rank, mean, and how often it is first under bootstrap.
+
+    A set without a seed is an arm of its own, of the set's name.
+    """
     metrics = {metric.name: metric for metric in content.metrics}
+    arms = {str(one.get("name")): str(one.get("arm") or one.get("name")) for one in content.summary.get("sets") or ()}
+    columns = list(dict.fromkeys(arms.get(name, name) for name in content.sets))
     rows = []
     for name, entries in (content.summary.get("ranking") or {}).items():
         metric = metrics.get(name) or Metric(name, name)
         by_set = {str(one.get("set")): one for one in entries}
-        rows.append(Row(metric.title, [_describe_rank(by_set.get(one, {}), metric) for one in content.sets]))
-    return Table("Ranking", ["metric", *content.sets], rows) if rows else None
+        rows.append(Row(metric.title, [_describe_rank(by_set.get(one, {}), metric) for one in columns]))
+    return Table("Ranking", ["metric", *columns], rows) if rows else None
 
 
 def list_lost(content: Content, anchors: Mapping[str, str]) -> list[LostGroup]:
@@ -176,7 +210,7 @@ def _make_lost(
     return LostGroup(title, anchor, hint, items[:MAX_LOST], len(items))
 
 
-def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
+def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis, *, seeds: bool) -> Pair:
     difference, ends = one.get("difference"), one.get("interval")
     text = "-" if difference is None else f"{difference:+.3f}"
     text += f" [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
@@ -190,6 +224,7 @@ def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
             text,
             "-" if effect is None else f"{effect:.2f}",
             _format_p(p),
+            *([_format_p(one.get("p_seeds"))] if seeds else []),
             _format_p(holm),
             "-" if detectable is None else f"{detectable:.3f}",
         ],
@@ -203,7 +238,7 @@ def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis) -> Pair:
 def _is_shown(p: float | None, ends: Sequence[float] | None) -> bool:
     """Return whether a difference is shown: by its p after Holm; without one by its interval."""
     if p is not None:
-        return p < _LEVEL
+        return p <= _LEVEL  # as in the sentences
     return ends is not None and (ends[0] > 0 or ends[1] < 0)
 
 

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..workflow.lock import lock_workflow
 from ..workflow.progress import Progress
 from ..workflow.run import run_workflow
 from ..workflow.start import check_start
 from .checks import check_datalists, check_folds, check_measurements, check_output
-from .estimate import estimate_hours
+from .estimate import Estimate, estimate_hours
 from .expand import Run, expand_study
 from .leftovers import Leftover, find_leftovers
 from .read_study import StudyFile, read_study
 from .report import write_study_report
 from .result import find_missing, incomplete_file, result_file, write_result
-from .run_step import FAILURE, TRAININGS, do_run, find_result, ignore_trainings
+from .run_step import FAILURE, TRAININGS, do_run, find_result, ignore_trainings, set_aside_damaged
+from .say import Say, list_names, say_left_out, say_runs
 
 __all__ = ["DEFAULT_HOURS", "StudyOptions", "do_one_run", "run_study"]
 
 DEFAULT_HOURS = 1.0
 _MEMORY_MB = 4000
 _LEAST_MINUTES = 30
-_MAX_NAMED = 5
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -78,23 +77,27 @@ def run_study(options: StudyOptions, say: Say) -> int:
     check_measurements(file, runs)
     check_datalists(runs)
     check_output(output)
-    results = _find_results(runs, output)
+    results, unread = _find_results(runs, output)
     missing = [run for run in runs if run.id not in results or find_missing(results[run.id], file.study.measure)]
     leftovers = find_leftovers(output, runs)
     if not options.report_only:
         check_folds(missing)
-    _say_leftovers(leftovers, say)
+    say_left_out("that cannot be read", unread, say)
+    say_left_out("of no run in the study file", leftovers, say)
     if options.dry_run:
-        _say_runs(runs, missing, file, results, say)
+        say_runs(runs, missing, _estimate(file, missing, results) if missing else None, say)
         return 0
     if options.report_only:
         return _report(file, output, runs, leftovers, say)
-    if missing:
-        _say_hours(file, missing, results, options, say)
+    if not missing:
+        _take_over(runs, results, output)
+        return _report(file, output, runs, leftovers, say)
+    _say_hours(file, missing, results, options, say)
+    # The lock is for all seeds: each is a workflow of its own.
+    with lock_workflow(output, verb="lightskip study") as locks:
         ignore_trainings(output)
-    _take_over(runs, results, output)
-    if missing:
-        _run_missing(options, file, output, missing, say)
+        _take_over(runs, results, output)
+        _run_missing(options, file, output, missing, say, locks)
     return _report(file, output, runs, leftovers, say)
 
 
@@ -135,25 +138,37 @@ def _output(options: StudyOptions, file: StudyFile) -> Path:
     return options.output if options.output is not None else Path("studies") / file.study.name
 
 
-def _find_results(runs: Sequence[Run], output: Path) -> dict[str, dict[str, Any]]:
-    found = {run.id: find_result(run, output) for run in runs}
-    return {name: result for name, result in found.items() if result is not None}
+def _find_results(runs: Sequence[Run], output: Path) -> tuple[dict[str, dict[str, Any]], list[Leftover]]:
+    """Return the results that are there by the runs' names, and the files that should be results and are not."""
+    unread: dict[Path, str] = {}
+    found = {run.id: find_result(run, output, unread) for run in runs}
+    own = output.absolute()
+    left_out = [
+        Leftover(file, f"{file.stem if file.absolute().is_relative_to(own) else file}: {what}")
+        for file, what in unread.items()
+    ]
+    return {name: result for name, result in found.items() if result is not None}, left_out
 
 
 def _take_over(runs: Sequence[Run], results: Mapping[str, Mapping[str, Any]], output: Path) -> None:
     """Write the results that are known under another label, or from a neighbouring study, into this one."""
     for run in runs:
         file = result_file(output, run.id)
-        if run.id in results and not file.is_file():
-            write_result(file, results[run.id])
+        if run.id in results:
+            set_aside_damaged(file)
+            if not file.is_file():
+                write_result(file, results[run.id])
 
 
-def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: Sequence[Run], say: Say) -> None:
+def _run_missing(
+    options: StudyOptions, file: StudyFile, output: Path, missing: Sequence[Run], say: Say, locks: Sequence[int]
+) -> None:
     # A result without a part that is wanted now would count as done.
     targets = {run.id: result_file(output, run.id) for run in missing}
     for path in targets.values():
+        set_aside_damaged(path)
         if path.is_file():
-            path.rename(incomplete_file(path))
+            path.replace(incomplete_file(path))
     words = ["study", str(file.path.absolute()), "-o", str(output.absolute())]
     for name, folder in options.datasets.items():
         words += ["--dataset_dir", f"{name}={Path(folder).absolute()}"]
@@ -175,10 +190,13 @@ def _run_missing(options: StudyOptions, file: StudyFile, output: Path, missing: 
             profile=options.profile,
             on_event=Progress(say, folder=output, name=lambda target: names.get(target, target)),
             verb="lightskip study",
+            locks=locks,
         )
         for failure in outcome.failed:
             name = names.get(failure.target, failure.target)
-            say(f"failed: {name}: {_reason(output, name)}")
+            # A job that was killed, or had a full disk, has left no reason.
+            reason = _reason(output, name) or f"it left no reason; its log is {output / failure.log}"
+            say(f"failed: {name}: {reason}")
 
 
 def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:
@@ -194,7 +212,7 @@ def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:
 
 
 def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Sequence[Leftover], say: Say) -> int:
-    results = {run.id: result for run in runs if (result := find_result(run, output)) is not None}
+    results, unread = _find_results(runs, output)
     absent = [run for run in runs if run.id not in results]
     described = [{"id": run.id, "settings": dict(run.settings), "reason": _reason(output, run.id)} for run in absent]
     failed = [one for one in described if one["reason"]]
@@ -206,23 +224,23 @@ def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Seque
         runs=list(results.values()),
         failed=failed,
         missing=[one for one in described if not one["reason"]],
-        left_over=[one.words for one in leftovers],
+        left_over=[one.words for one in (*leftovers, *unread)],
         reused={name: result["from_study"] for name, result in results.items() if "from_study" in result},
     )
     for path in files:
         say(str(path))
     diverged = [name for name, result in results.items() if result["state"] == "diverged"]
     if diverged:
-        say(f"diverged: {_list(diverged)}")
+        say(f"diverged: {list_names(diverged)}")
     unreported = [str(one["id"]) for one in described if not one["reason"]]
     if unreported:
-        say(f"missing: {_list(unreported)}")
+        say(f"missing: {list_names(unreported)}")
     if failed:
-        say(f"failed: {_list([str(one['id']) for one in failed])}; the same command tries them again")
+        say(f"failed: {list_names([str(one['id']) for one in failed])}; the same command tries them again")
     lacking = {name: parts for name, one in results.items() if (parts := find_missing(one, file.study.measure))}
     if lacking:
         parts_lacking = ", ".join(dict.fromkeys(part for parts in lacking.values() for part in parts))
-        say(f"without {parts_lacking}: {_list(list(lacking))}; the same command measures them")
+        say(f"without {parts_lacking}: {list_names(list(lacking))}; the same command measures them")
     return int(bool(absent or diverged or lacking))
 
 
@@ -232,29 +250,6 @@ def _reason(output: Path, name: str) -> str:
         return ""
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     return lines[-1].strip() if lines else ""
-
-
-def _say_leftovers(leftovers: Sequence[Leftover], say: Say) -> None:
-    if leftovers:
-        say(f"{len(leftovers)} results do not fit the study file, and are left out:")
-        for one in leftovers[:_MAX_NAMED]:
-            say(f"  {one.words}")
-        if len(leftovers) > _MAX_NAMED:
-            say(f"  and {len(leftovers) - _MAX_NAMED} more")
-
-
-def _say_runs(
-    runs: Sequence[Run], missing: Sequence[Run], file: StudyFile, results: Mapping[str, Any], say: Say
-) -> None:
-    left = {run.id for run in missing}
-    for run in runs:
-        say(f"{'to do' if run.id in left else 'done ':6}{run.id}")
-    if missing:
-        estimate = estimate_hours(missing, results, robustness=bool(file.study.measure.robustness))
-        amount = f"about {estimate.hours:.2g} hours, one after the other"
-        say(f"{len(missing)} of {len(runs)} runs, {amount}: {estimate.source}")
-    else:
-        say(f"all {len(runs)} runs are done")
 
 
 def _say_hours(
@@ -267,7 +262,7 @@ def _say_hours(
     """
     if options.yes:
         return
-    estimate = estimate_hours(missing, results, robustness=bool(file.study.measure.robustness))
+    estimate = _estimate(file, missing, results)
     hours = estimate.hours / (options.jobs or 1)
     say(f"{len(missing)} runs, about {hours:.2g} hours with {options.jobs or 1} at a time: {estimate.source}")
     if hours > options.hours:
@@ -279,6 +274,5 @@ def _say_hours(
         )
 
 
-def _list(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + f" and {more} more" * (more > 0)
+def _estimate(file: StudyFile, missing: Sequence[Run], results: Mapping[str, Any]) -> Estimate:
+    return estimate_hours(missing, results, robustness=bool(file.study.measure.robustness))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.datalist import read_cases
+from ..data.errors import InputError
 from .checks import datalist_of
 from .cost import time_step
 from .expand import Run
@@ -19,6 +20,7 @@ __all__ = ["Estimate", "estimate_hours"]
 # What a run takes besides its steps: validations and evaluation, which grow with the network, and starts.
 _SHARE_OF_STEPS = 1.4
 _START_SECONDS = 60.0
+_MAX_REASON = 300
 _PERTURBED = 2.5  # with robustness
 
 
@@ -62,13 +64,33 @@ def estimate_hours(runs: Sequence[Run], done: Mapping[str, Mapping[str, Any]], *
             seconds += statistics.mean(took[key]) * _SHARE_OF_STEPS * more
         else:
             if key not in timed:
-                timed[key] = time_step(make_task(run)) * _count_steps(run)
+                timed[key] = _time_step(run) * _count_steps(run)
             seconds += timed[key] * _SHARE_OF_STEPS * more
     parts = [
         f"{measured} runs from earlier runs of their arm" * bool(measured),
         f"{len(timed)} arms from training steps timed on this machine" * bool(timed),
     ]
     return Estimate(seconds / 3600, "; ".join(part for part in parts if part) or "the minutes of the budget")
+
+
+def _time_step(run: Run) -> float:
+    """Return the seconds of a training step.
+
+    Raises:
+        InputError: this machine cannot compute one.
+    """
+    try:
+        return time_step(make_task(run))
+    except (RuntimeError, MemoryError, OverflowError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{run.arm.network} with {run.arm.skip} on {run.arm.bundle.name}",
+            found=f"a training step that cannot be computed here: {reason[:_MAX_REASON]}",
+            expected="one that fits into the memory of this machine, on a device that it has",
+            remedy="make batch, patch or the network smaller; or start the study with --yes, which estimates no hours",
+        ) from error
 
 
 def _key(settings: Mapping[str, Any]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
+from ..bundle.launch_checks import check_overrides_given
 from ..bundle.overrides import normalise_id
 from ..bundle.setting_rules import RULES, check_value
 from ..data.errors import InputError
+from .problems import shorten
 
 __all__ = ["SIZES", "check_json", "check_overrides"]
 
@@ -18,12 +21,12 @@ _BY_GROUP = "set it by networks, skips, seeds, folds or budget"
 _EXAMPLES = {2: [64, 64], 3: [32, 32, 32]}
 
 
-def check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dimensions: int, where: str) -> None:
+def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, where: str) -> None:
     """Refuse overrides that no training can take, or that the study sets itself.
 
     Args:
         overrides: values by the config's keys.
-        config: the bundle's ``configs/train.json``.
+        file: the bundle's ``configs/train.json``.
         dimensions: number of spatial dimensions.
         where: the study file and the group's key, for messages.
 
@@ -32,20 +35,37 @@ def check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dim
     """
     own = {
         **dict.fromkeys(
-            ("skip", "sparsity", "network_def", "fold", "seed", "epochs", "minutes", "clock", "early_stop_patience"),
+            (
+                "skip",
+                "sparsity",
+                "network_def",
+                "network",
+                "fold",
+                "seed",
+                "epochs",
+                "minutes",
+                "clock",
+                "early_stop_patience",
+            ),
             _BY_GROUP,
         ),
         **dict.fromkeys(("device", "precision", "threads"), "set it as a key of the study, next to name"),
         "dataset_dir": "set it next to bundle, or with --dataset_dir BUNDLE=DIR",
+        **dict.fromkeys(
+            ("labels", "label_values", "spatial_dims", "in_channels", "out_channels", "datalist", "bundle_root"),
+            "name another bundle: it belongs to the task",
+        ),
         **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
     }
+    config = json.loads(file.read_text(encoding="utf-8"))
     for key, value in overrides.items():
-        if key in own:
+        # A part of a key counts as the key: network_def#channels would replace the network that the report names.
+        top = normalise_id(key).partition("::")[0]
+        if top in own:
             raise InputError(
                 where, found=key, expected="keys that the study does not set itself",
-                remedy=own[key],
+                remedy=own[top],
             )  # fmt: skip
-        top = normalise_id(key).partition("::")[0]
         if top not in config:
             close = get_close_matches(top, list(config), n=1)
             raise InputError(
@@ -54,7 +74,22 @@ def check_overrides(overrides: Mapping[str, Any], config: Mapping[str, Any], dim
                 expected="a key of the config",
                 remedy=f"did you mean {close[0]}?" if close else "see docs/runner.md",
             )
+        if top in SIZES and key != top:
+            raise InputError(
+                where, found=key, expected=f"{top} as a whole", remedy=f"write {top}: {_EXAMPLES.get(dimensions)}"
+            )
         _check_value(key, value, dimensions, where)
+    # What the training itself would say, at the start of every run.
+    for key, value in overrides.items():
+        try:
+            check_overrides_given("train", [file], {key: value})
+        except InputError as error:
+            raise InputError(
+                where,
+                found=f"{key}: {shorten(value)} ({error.found})",
+                expected=error.expected,
+                remedy=f"correct {key}",
+            ) from error
 
 
 def _check_value(key: str, value: Any, dimensions: int, where: str) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..bundle.yaml_lines import line_of, read_yaml
 from ..data.errors import InputError
+from .problems import explain_problem, shorten
 from .schema import Budget, Group, Measure, Membranes, NetworkChoice, Robustness, SkipChoice, Study
 
 __all__ = ["StudyFile", "read_study"]
@@ -30,7 +31,6 @@ _SCHEMAS: dict[str, type[BaseModel]] = {
 }
 # Names that Pydantic gives to the members of a union.
 _MEMBERS = {"str", "bool", "constrained-str", *(schema.__name__ for schema in _SCHEMAS.values())}
-_MAX_FOUND = 80
 _MEMBER = re.compile(r"[a-z-]+\[.*\]")
 
 
@@ -112,13 +112,10 @@ def _describe(details: Any, lines: Any) -> tuple[int, str]:
         return line, f"{where} is not a key here; {remedy}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
-    message = re.sub(r"^(Input|String) should", "should", details["msg"])
-    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping: `key: value`", message)
-    message = message.replace("a valid list", "a list, such as [a, b]")
+    message = explain_problem(details)
     if _is_name_of_union(details):
         message = "should be a name, or a mapping: `key: value`"
-    found = repr(details["input"])
-    return line, f"{where} {message} (found {found if len(found) <= _MAX_FOUND else found[:_MAX_FOUND] + '...'})"
+    return line, f"{where} {message} (found {shorten(details['input'])})"
 
 
 def _is_member(key: str) -> bool:

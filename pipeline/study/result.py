@@ -11,15 +11,33 @@ import numpy as np
 
 from ..data.errors import InputError
 from ..files import write_text
+from .check_result import check_result
 from .schema import Measure
 
-__all__ = ["FORMAT", "find_missing", "incomplete_file", "read_result", "result_file", "round_numbers", "write_result"]
+__all__ = [
+    "FORMAT",
+    "LaterResultError",
+    "damaged_file",
+    "find_missing",
+    "incomplete_file",
+    "read_result",
+    "result_file",
+    "round_numbers",
+    "write_result",
+]
 
 FORMAT = 1
 _DIGITS = 6
+_MAX_REASON = 200
 # Parts that a study can ask for, besides those that every run has.
 _OPTIONAL = ("robustness", "probes", "membranes")
+# Parts that are read as they are.
+_KINDS: dict[str, type] = {"settings": dict, "curve": list, "cases": dict, "cost": dict, "reason": str}
 _USUAL = ("curve", "cases", "cost", "levels", "weight_changes")
+
+
+class LaterResultError(InputError):
+    """A result that a later version of LightSkip wrote: it is whole, and must not be replaced."""
 
 
 def result_file(output: Path, name: str) -> Path:
@@ -32,27 +50,50 @@ def incomplete_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.incomplete")
 
 
+def damaged_file(file: Path) -> Path:
+    """Return where a result that cannot be read is kept when its run starts again."""
+    return file.with_name(f"{file.name}.damaged")
+
+
 def read_result(file: Path) -> dict[str, Any]:
     """Read a result.
 
     Raises:
-        InputError: the file cannot be read, is no result of a run, or one of a later version.
+        LaterResultError: it is one of a later version.
+        InputError: the file cannot be read, or is no result of a run.
     """
     try:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] > FORMAT or content["state"] not in ("done", "diverged") or "settings" not in content:
-            raise ValueError("not a result of this version")
-        for part, kind in {"settings": dict, "curve": list, "cases": dict, "cost": dict}.items():
-            if not isinstance(content.get(part, kind()), kind):
-                raise TypeError(part)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        later = content["format"] > FORMAT
+        if not later:
+            _check_parts(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise InputError(
             file,
-            found=f"a file that cannot be read as the result of a run ({type(error).__name__})",
-            expected=f"JSON that lightskip study wrote, of format {FORMAT} or less",
-            remedy="delete it, so that the run starts again; or update LightSkip",
+            found=f"a file that cannot be read as the result of a run ({reason[:_MAX_REASON]})",
+            expected="JSON that lightskip study wrote",
+            remedy="bring it back from another copy; or delete it, so that the run starts again",
         ) from error
+    if later:
+        raise LaterResultError(
+            file,
+            found=f"a result of format {content['format']}",
+            expected=f"format {FORMAT} or less",
+            remedy="update LightSkip: a later version wrote it",
+        )
     return content
+
+
+def _check_parts(content: Mapping[str, Any]) -> None:
+    if content["state"] not in ("done", "diverged"):
+        msg = f"state {content['state']!r}"
+        raise ValueError(msg)
+    for part, kind in _KINDS.items():
+        if not isinstance(content.get(part, kind()), kind):
+            msg = f"{part} is {type(content[part]).__name__}, not {kind.__name__}"
+            raise TypeError(msg)
+    check_result(content)
 
 
 def write_result(file: Path, content: Mapping[str, Any]) -> None:

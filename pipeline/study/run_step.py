@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,24 @@ from ..files import write_text
 from ..locks import hold_lock
 from .expand import Run
 from .measure import measure_run, read_curve
-from .result import FORMAT, find_missing, incomplete_file, read_result, result_file, write_result
+from .result import (
+    FORMAT,
+    LaterResultError,
+    damaged_file,
+    find_missing,
+    incomplete_file,
+    read_result,
+    result_file,
+    write_result,
+)
 from .schema import Measure
 from .train import train_run
 
-__all__ = ["FAILURE", "TRAININGS", "do_run", "find_result"]
+__all__ = ["FAILURE", "TRAININGS", "do_run", "find_result", "set_aside_damaged"]
 
 TRAININGS = "trainings"
 FAILURE = "failure.txt"
-_GIT_LINES = ("!/runs/", f"/{TRAININGS}/", "/.workflow/", "/.snakemake/", "*.incomplete")
+_GIT_LINES = ("!/runs/", f"/{TRAININGS}/", "/.workflow/", "/.snakemake/", "*.incomplete", "*.damaged")
 
 
 def do_run(run: Run, output: Path, wanted: Measure) -> Path:
@@ -42,6 +51,7 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
     folder = output / TRAININGS / run.id
     found = find_result(run, output)
     if found is not None and not find_missing(found, wanted):
+        set_aside_damaged(file)
         if not file.is_file():
             write_result(file, found)
         return file
@@ -50,17 +60,25 @@ def do_run(run: Run, output: Path, wanted: Measure) -> Path:
     with _hold(folder):
         (folder / FAILURE).unlink(missing_ok=True)
         try:
-            write_result(file, _train_and_measure(run, folder, wanted, found))
+            content = _train_and_measure(run, folder, wanted, found)
+            set_aside_damaged(file)
+            write_result(file, content)
             incomplete_file(file).unlink(missing_ok=True)
         except KeyboardInterrupt:
             raise
         except InputError as error:
-            write_text(folder / FAILURE, f"{error}\n")
+            _keep_reason(folder, f"{error}\n")
             raise
         except BaseException:
-            write_text(folder / FAILURE, traceback.format_exc())
+            _keep_reason(folder, traceback.format_exc())
             raise
     return file
+
+
+def _keep_reason(folder: Path, text: str) -> None:
+    # On a full disk the error itself says more than that its reason could not be written.
+    with suppress(OSError):
+        write_text(folder / FAILURE, text)
 
 
 @contextmanager
@@ -79,21 +97,54 @@ def _hold(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def find_result(run: Run, output: Path) -> dict[str, Any] | None:
+def find_result(run: Run, output: Path, unread: dict[Path, str] | None = None) -> dict[str, Any] | None:
     """Return the result of a run, from the study's folder or else from a neighbouring study's; None if there is none.
 
-    The same training has one digest at the end of its name, whatever its labels.
+    The same training has one digest at the end of its name, whatever its labels. Unreadable files are left out.
+
+    Args:
+        run: the run.
+        output: the study's folder.
+        unread: gets what was found in each file that cannot be read.
+
+    Raises:
+        LaterResultError: a later version of LightSkip wrote the result in the study's folder.
     """
     own = result_file(output, run.id)
     digest = run.id.rpartition("_")[2]
     others = [path for path in (output / "runs").glob(f"*_{digest}.json") if path != own]
     # A result that lacks a part is better than none, as long as that part could not be measured.
-    for file in [own, *others, incomplete_file(own)]:
-        if file.is_file():
-            return _rename(read_result(file), run)
-    for file in sorted(output.absolute().parent.glob(f"*/runs/*_{digest}.json")):
-        return _rename(read_result(file), run) | {"from_study": file.parents[1].name}
+    ours = [file for file in (own, *others, incomplete_file(own)) if file.is_file()]
+    theirs = [file for file in sorted(_list_neighbours(output, digest)) if file not in ours]
+    for file in [*ours, *theirs]:
+        try:
+            content = _rename(read_result(file), run)
+        except InputError as error:
+            if isinstance(error, LaterResultError) and file in ours:
+                raise
+            if unread is not None:
+                unread[file] = error.found
+            continue
+        return content if file in ours else content | {"from_study": file.parents[1].name}
     return None
+
+
+def _list_neighbours(output: Path, digest: str) -> Iterator[Path]:
+    """Yield the results of one training in the folders next to a study's."""
+    own = output.absolute()
+    yield from (file for file in own.parent.glob(f"*/runs/*_{digest}.json") if file.parents[1] != own)
+
+
+def set_aside_damaged(file: Path) -> None:
+    """Rename a result that cannot be read, so that another one can take its place and nothing is lost."""
+    if not file.is_file():
+        return
+    try:
+        read_result(file)
+    except LaterResultError:
+        raise
+    except InputError:
+        file.replace(damaged_file(file))
 
 
 def ignore_trainings(output: Path) -> None:

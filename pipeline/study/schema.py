@@ -10,6 +10,8 @@ from ..bundle.schema_rules import Name, NonNegative, Positive, Schema, Text, req
 
 __all__ = ["Budget", "Group", "Measure", "Membranes", "NetworkChoice", "Robustness", "SkipChoice", "Study"]
 
+_MAX_EPOCHS, _MAX_THREADS = 1_000_000, 1024
+_YEAR = 366 * 24 * 60  # minutes, the most that a training takes
 # Seeds of NumPy, which MONAI sets too, have 32 bits.
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
 
@@ -21,8 +23,8 @@ class Budget(Schema):
     schedule in them.
     """
 
-    epochs: PositiveInt | None = None
-    minutes: Positive | None = Field(default=None, validate_default=True)
+    epochs: Annotated[int, Field(gt=0, le=_MAX_EPOCHS)] | None = None
+    minutes: Annotated[Positive, Field(le=_YEAR)] | None = Field(default=None, validate_default=True)
 
     @field_validator("minutes")
     @classmethod
@@ -107,7 +109,7 @@ class Study(Schema):
     seeds: Seeds
     folds: Seeds = Field(default=[0])
     budget: Budget
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(gt=0, le=_MAX_THREADS)] = 1
     device: Text = "cpu"
     precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     measure: Measure = Measure()

@@ -18,7 +18,9 @@ from ..files import write_text
 from ..networks import Networks
 from ..process import start_text
 from ..training.stop_diverged import DIVERGED
-from .expand import Arm, Run
+from .arms import Arm
+from .expand import Run
+from .weights import LAST, is_state_file
 
 __all__ = ["LOG", "TRAINED", "train_run", "training_words"]
 
@@ -30,8 +32,9 @@ _VALIDATIONS = 3  # of a training with a number of epochs; its last epoch is alw
 def train_run(run: Run, folder: Path) -> dict[str, Any]:
     """Train a run unless it has been trained, and return what its training took.
 
-    An interrupted training of a number of epochs resumes. One with minutes starts again, since its learning rate
-    schedule would end at another time. The folder has the training's own files, ``settings.json`` and ``log.txt``.
+    An interrupted training of a number of epochs resumes. It starts again if its state is missing or damaged. One with
+    minutes always starts again, since its learning rate schedule would end at another time. The folder has the
+    training's own files, ``settings.json`` and ``log.txt``.
 
     Args:
         run: the run.
@@ -44,12 +47,13 @@ def train_run(run: Run, folder: Path) -> dict[str, Any]:
     Raises:
         InputError: the training failed. The message has the last lines of its log.
     """
-    done = folder / TRAINED
-    if done.is_file():
-        content: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+    done, usable = folder / TRAINED, is_state_file(folder / LAST)
+    content = _read(done)
+    # Without its weights a training cannot be measured any more.
+    if content.get("state") == "diverged" or (content.get("state") == "done" and usable):
         return content
     earlier = _read(folder / "time.json").get("training_seconds", 0.0)
-    resume = run.arm.budget.minutes is None and (folder / "last.pt").is_file()
+    resume = run.arm.budget.minutes is None and usable
     if not resume and folder.is_dir():
         shutil.rmtree(folder)
         earlier = 0.0
@@ -148,7 +152,9 @@ def failed_error(log: Path, found: str) -> InputError:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
+    """Return the content of a JSON file; nothing if it is missing or damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    return content if isinstance(content, dict) else {}

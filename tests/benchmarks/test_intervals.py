@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from intervals import SAMPLERS, measure_coverage, measure_power, measure_trainings
+from intervals import SAMPLERS, measure_coverage, measure_equal_arms, measure_power, measure_trainings
 
 
 def test_samplers_have_the_mean_that_they_say() -> None:
@@ -18,6 +18,8 @@ def test_shares_are_near_what_they_aim_at() -> None:
     assert measure_coverage(rng, SAMPLERS["normal"][0], 5.0, 30, 10) == {"bca": 0, "percentile": 0}
     trained = measure_trainings(rng, 3, 0.5, 100)
     assert trained["subjects"] < trained["hierarchical"]
+    equal = measure_equal_arms(rng, 2, 100)
+    assert equal["p"] < equal["interval"]
     assert 0.6 < measure_power(rng, SAMPLERS["normal"][0], 30, 100) < 0.95
 
 

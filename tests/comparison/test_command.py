@@ -90,6 +90,20 @@ def test_two_sets_are_joined_measured_and_written(capsys):
 
 
 @pytest.mark.usefixtures("folders")
+def test_the_terminal_has_the_metrics_that_were_asked_for_and_names_the_others(capsys):
+    assert run("ref", "one", "--metrics", "nsd", "iou", "dice", "precision") == 0
+    assert [one["asked"] for one in summary()["metrics"]] == [True] * 4
+    text = capsys.readouterr().out
+    assert all(title in text for title in ("Dice", "IoU", "Precision", "NSD"))
+    assert "also measured" not in text
+    assert run("ref", "one", "--cldice", "label_1") == 0
+    assert [one["name"] for one in summary()["metrics"] if one["asked"]] == ["cldice"]
+    text = capsys.readouterr().out
+    assert "clDice" in text
+    assert "also measured, in summary.json and cases.csv: iou, sensitivity, precision, hd_mm" in text
+
+
+@pytest.mark.usefixtures("folders")
 def test_several_processes_write_the_same(capsys):
     for jobs in ("1", "2"):
         assert main(["compare", "ref", "one", "two", "-o", jobs, "--jobs", jobs, "--resamples", "200"]) == 0

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import ttest_ind, wilcoxon
 
 from pipeline.comparison.named_sets import NamedSet
 from pipeline.comparison.statistics import ALL_LABELS, compute_statistics
@@ -100,7 +100,21 @@ def test_seeds_of_an_arm_are_one_arm(dice):
     # Wider than that of one seed, as it covers the chance of another training.
     own = found.statistics["sat:0"][ALL_LABELS]["dice"]["interval"]
     assert high - low > own[1] - own[0]
-    assert found.paired[0]["method"] == "hierarchical bootstrap"
+    pair = found.paired[-1]
+    assert (pair["label"], pair["method"]) == (ALL_LABELS, "hierarchical bootstrap")
+    by_seed = [found.arms[arm][ALL_LABELS]["dice"]["by_seed"] for arm in ("sat", "none")]
+    assert pair["p"] >= pair["p_seeds"] == pytest.approx(ttest_ind(*by_seed).pvalue)
+
+
+def test_two_seeds_that_differ_as_much_as_the_arms_show_nothing(dice):
+    values = {"sat:0": dice["a"], "sat:1": dice["a"] + 0.02, "none:0": dice["a"] + 0.03, "none:1": dice["a"] + 0.05}
+    pair = computed(values).paired[-1]
+    by_seed = [[np.nanmean(values[f"{arm}:{seed}"], axis=0).mean() for seed in (0, 1)] for arm in ("sat", "none")]
+    assert pair["p"] == pair["p_seeds"] == pytest.approx(ttest_ind(*by_seed).pvalue)
+    assert pair["sentence"].startswith("No difference shown: Dice, none minus sat, is +.0")
+    assert "by the t-test of 2 and 2 trainings" in pair["sentence"]
+    # One set of each arm, and one next to several, have no t-test.
+    assert computed({name: values[name] for name in ("sat:0", "none:0", "none:1")}).paired[-1]["p_seeds"] is None
 
 
 def test_one_subject_has_no_interval(dice):

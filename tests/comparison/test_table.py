@@ -46,6 +46,36 @@ def test_means_have_columns_with_intervals_and_notes_are_last():
     assert lines[-2:] == ["note: First.", "note: Second."]
 
 
+def test_the_metrics_that_are_left_out_are_named():
+    assert "also measured, in summary.json and cases.csv: iou; --metrics" in format_comparison(SUMMARY)
+    assert "also measured" not in format_comparison(SUMMARY | {"metrics": SUMMARY["metrics"][:2]})
+
+
+def test_all_metrics_that_were_asked_for_are_shown_three_in_a_row():
+    named = [{**metric, "asked": True} for metric in SUMMARY["metrics"]]
+    arms = {"sat": {"sets": ["sat:0", "sat:1"], "mean of labels": {"dice": {"mean": 0.5, "interval": None}}}}
+    lines = format_comparison(SUMMARY | {"metrics": named, "arms": arms}).splitlines()
+    heads = [line.split() for line in lines if line.startswith(("label", "arm "))]
+    assert heads == [
+        ["label", "set", "Dice", "HD95", "(mm)", "NSD", "missed", "invented"],
+        ["label", "set", "IoU"],
+        ["arm", "seeds", "Dice", "HD95", "(mm)", "NSD"],
+        ["arm", "seeds", "IoU"],
+    ]
+    assert max(map(len, lines)) < 100
+    # An option for one metric adds it to the usual three.
+    tubes = {"name": "cldice", "title": "clDice", "unit": "1", "asked": True}
+    text = format_comparison(SUMMARY | {"metrics": [*SUMMARY["metrics"], tubes]})
+    assert "clDice" in text
+    assert "cases.csv: iou;" in text
+
+
+def test_calibration_that_was_asked_for_is_shown():
+    found = {"a": {"cases": 2, "ece": {"mean": 0.25, "interval": [0.125, 0.375]}, "brier": {"mean": None}}}
+    assert "set  cases                   ECE" in (text := format_comparison(SUMMARY | {"calibration": found}))
+    assert "a        2  0.250 [0.125, 0.375]" in text
+
+
 def test_one_label_needs_no_mean_over_labels():
     assert "mean of labels" not in format_comparison(SUMMARY | {"labels": {"background": 0, "organ": 1}})
 

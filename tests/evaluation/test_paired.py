@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap, ttest_ind, wilcoxon
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestIndPower
 
 from pipeline.evaluation.intervals import bca_interval, compute_interval
 from pipeline.evaluation.paired import OVERALL, compare_arms, compare_labels, compare_pair
@@ -160,9 +161,37 @@ def test_several_trainings_are_less_sure_than_one_on_as_many_cases():
     assert np.diff(found.interval.ends) > 2 * np.diff(alone.interval.ends)
     assert found.p > alone.p
     assert found.detectable > 2 * alone.detectable
-    # Both arms' trainings have the variance s² / 3 of their mean, s = 0.02; the subjects' part adds little.
-    error = math.sqrt(2 * 0.02**2 / 3 + (second - first).var(ddof=1) / 30)
-    assert found.detectable == pytest.approx((1.96 + 0.842) * error, rel=0.03)
+    # Three trainings whose means have the deviation s = 0.02: Student's t-test needs the largest difference.
+    means = [(first + offsets).mean(axis=(1, 2)), (second + offsets).mean(axis=(1, 2))]
+    assert found.p >= found.p_seeds == pytest.approx(ttest_ind(*means).pvalue)
+    assert found.detectable == pytest.approx(
+        0.02 * TTestIndPower().solve_power(nobs1=3, alpha=0.05, power=0.8), rel=2e-3
+    )
+
+
+def test_many_trainings_leave_the_bootstrap_or_the_subjects_to_decide():
+    first, second = make_sets(labels=1)
+    offsets = np.random.default_rng(1).normal(0, 0.0005, (2, 30))[:, :, None, None]
+    found = compare_arms(first + offsets[0], second + offsets[1], range(30), better="higher")
+    means = [(values + own).mean(axis=(1, 2)) for values, own in ((first, offsets[0]), (second, offsets[1]))]
+    assert found.p_seeds == pytest.approx(ttest_ind(*means).pvalue)
+    assert found.p > 100 * found.p_seeds
+    # The subjects' part of the error is larger than the trainings'.
+    error = math.sqrt(2 * 0.0005**2 / 30 + (second - first).var(ddof=1) / 30)
+    assert found.detectable == pytest.approx((1.96 + 0.842) * error, rel=0.06)
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_equal_arms_of_few_trainings_are_seldom_different(seeds):
+    # 200 studies of 42 cases at the 5 % level: standard error 1.5 %. The bootstrap alone has 22 % and 9 %.
+    rng = np.random.default_rng(11)
+    draws = draw_subjects(range(42), resamples=300)
+    shown = 0
+    for _ in range(200):
+        cases = rng.normal(0.88, 0.03, 42)
+        arms = cases + rng.normal(0, 0.003, (2, seeds, 1)) + rng.normal(0, 0.004, (2, seeds, 42))
+        shown += compare_arms(*arms, range(42), better="higher", draws=draws).p <= 0.05
+    assert shown / 200 <= 0.09
 
 
 def test_trainings_without_spread_are_no_more_than_one():

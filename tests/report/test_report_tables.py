@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from pipeline.report import report_tables
 from pipeline.report.report_content import Content, Lesion, Metric, Score
-from pipeline.report.report_tables import list_lost, make_means, make_pairs, make_ranking
+from pipeline.report.report_tables import list_lost, make_arms, make_means, make_pairs, make_ranking
 
 DICE = Metric("dice", "Dice")
 
@@ -83,6 +83,27 @@ def test_pairs_share_an_axis_with_zero_and_say_whether_a_difference_is_shown():
     assert group.pairs[0].cells == ["9", "-0.200 [-0.300, -0.100]", "-", "< 0.001", "-", "-"]
     assert group.pairs[0].place < group.zero
     assert (group.pairs[2].place, group.pairs[2].interval) == (None, None)
+
+
+def test_pairs_of_several_seeds_have_the_p_of_the_trainings():
+    known = {"first": "a", "second": "b", "metric": "dice", "label": "head", "pairs": 9, "difference": 0.1, "p": 0.4}
+    [group] = make_pairs(content([], paired=[known | {"p_seeds": 0.4}, known]))
+    assert group.heads == ["pairs", "difference", "effect size", "p", "p, t-test of seeds", "p, Holm", "detectable"]
+    assert [one.cells[3:6] for one in group.pairs] == [["0.400", "0.400", "-"], ["0.400", "-", "-"]]
+    [alone] = make_pairs(content([], paired=[known]))
+    assert "p, t-test of seeds" not in alone.heads
+    assert len(alone.heads) == len(alone.pairs[0].cells)
+
+
+def test_arms_of_several_seeds_have_means_and_ranks():
+    sets = [{"name": name, "arm": name.partition(":")[0]} for name in ("sat:0", "sat:1", "none:0", "none:1", "x")]
+    arms = {"sat": {"sets": ["sat:0", "sat:1"], "mean of labels": {"dice": {"mean": 0.5, "interval": [0.4, 0.6]}}}}
+    ranking = {"dice": [{"set": name, "rank": n, "mean": 0.5, "first": 0} for n, name in enumerate(("none", "sat"), 1)]}
+    found = replace(content([], sets=sets, arms=arms, ranking=ranking), sets=[one["name"] for one in sets])
+    assert [[row.name, *row.cells] for row in make_arms(found).rows] == [["sat", "2", "0.500 [0.400, 0.600]"]]
+    assert make_ranking(found).heads == ["metric", "sat", "none", "x"]
+    assert make_ranking(found).rows[0].cells == ["2: 0.500 (0 %)", "1: 0.500 (0 %)", "-"]
+    assert make_arms(content([])) is None
 
 
 def test_a_ranking_says_how_often_a_set_is_first():

@@ -12,6 +12,7 @@ from pipeline.study import command as module
 from pipeline.study.command import StudyOptions, do_one_run, run_study
 from pipeline.study.estimate import Estimate
 from pipeline.study.result import write_result
+from pipeline.workflow.lock import lock_workflow
 from pipeline.workflow.run import Failure, Outcome
 
 from .conftest import STUDY, changed, make_result, save
@@ -23,6 +24,7 @@ class Workflow:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.fail: set[str] = set()
+        self.silent = False
         self.diverge: set[str] = set()
         self.runs: dict[str, Any] = {}
 
@@ -34,8 +36,9 @@ class Workflow:
             name = Path(target).stem
             if name in self.fail:
                 reason = folder / "trainings" / name / "failure.txt"
-                reason.parent.mkdir(parents=True, exist_ok=True)
-                reason.write_text("found a reason; expected none\n")
+                if not self.silent:
+                    reason.parent.mkdir(parents=True, exist_ok=True)
+                    reason.write_text("found a reason; expected none\n")
                 failed.append(Failure(target, "log"))
             else:
                 state = "diverged" if name in self.diverge else "done"
@@ -153,7 +156,7 @@ def test_a_report_of_what_is_there(start, runs, tmp_path):
 def test_what_no_longer_fits_is_named_and_stays(start, runs, tmp_path):
     old = save(runs[0], tmp_path / "out")
     _, text, _ = start(changed("budget", to={"epochs": 9}), report_only=True)
-    assert "1 results do not fit the study file" in text
+    assert "left out: 1 result of no run in the study file" in text
     assert "budget was {'epochs': 2}, and is {'epochs': 9} now" in text
     assert old.is_file()
 
@@ -201,3 +204,50 @@ def test_a_result_stays_when_a_part_that_is_wanted_now_cannot_be_measured(start,
     assert f"without probes: {runs[0].id}; the same command measures them" in text
     report = json.loads((tmp_path / "out" / "study.json").read_text())
     assert runs[0].id not in json.dumps(report["failed"])
+
+
+def test_damaged_results_are_named_and_the_study_does_their_runs(start, runs, tmp_path):
+    mine, theirs = save(runs[0], tmp_path / "out"), save(runs[1], tmp_path / "theirs")
+    for file in (mine, theirs):
+        file.write_text(file.read_text()[:50])
+    _, text, _ = start(dry_run=True)
+    assert "left out: 2 results that cannot be read" in text
+    assert f"  {runs[0].id}: a file that cannot be read as the result of a run (" in text
+    assert f"  {theirs}: a file that" in text
+    assert f"to do {runs[0].id}" in text
+    assert mine.stat().st_size == 50
+    _, text, _ = start(report_only=True)
+    assert f"missing: {runs[0].id}, {runs[1].id}" in text
+    assert str(theirs) in (tmp_path / "out" / "study.json").read_text()
+    status, text, workflow = start()
+    assert status == 0
+    assert len([target for call in workflow.calls for target in call["targets"]]) == 6
+    assert mine.with_name(f"{mine.name}.damaged").stat().st_size == 50
+    assert theirs.stat().st_size == 50
+
+
+def test_a_whole_result_of_a_neighbour_takes_the_place_of_a_damaged_one(start, runs, tmp_path):
+    for run in runs:
+        save(run, tmp_path / "theirs")
+    mine = save(runs[0], tmp_path / "out")
+    mine.write_text("")
+    status, _, workflow = start()
+    assert (status, workflow.calls) == (0, [])
+    assert json.loads(mine.read_text())["from_study"] == "theirs"
+    assert mine.with_name(f"{mine.name}.damaged").is_file()
+
+
+def test_a_second_start_changes_nothing_while_the_first_is_at_work(start, runs, tmp_path):
+    file = save(runs[0], tmp_path / "out")
+    with lock_workflow(tmp_path / "out", verb="x"), pytest.raises(InputError, match="another lightskip study at work"):
+        start({**STUDY, "measure": {"probes": True}})
+    assert file.is_file(), "it was not set aside to be measured again"
+    assert start.workflow.calls == []
+
+
+def test_a_job_that_left_no_reason_is_named_with_its_log(start, runs, tmp_path):
+    start.workflow.fail, start.workflow.silent = {runs[1].id}, True
+    status, text, _ = start()
+    assert status == 1
+    assert f"failed: {runs[1].id}: it left no reason; its log is {tmp_path / 'out' / 'log'}" in text
+    assert f"missing: {runs[1].id}" in text

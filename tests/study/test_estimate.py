@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.data.errors import InputError
 from pipeline.data.sample import make_sample
 from pipeline.study import estimate as module
 from pipeline.study.estimate import estimate_hours
@@ -36,3 +37,17 @@ def test_others_by_a_step_and_the_number_of_steps(monkeypatch, study, tmp_path):
     found = estimate_hours(runs, {}, robustness=False)
     assert found.hours == pytest.approx(6 * (1.4 * 2 * 3 * 0.5 + 60) / 3600)
     assert found.source == "3 arms from training steps timed on this machine"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("not enough memory:\n you tried"), MemoryError(), OverflowError("long")]
+)
+def test_a_step_that_cannot_be_computed_is_named(monkeypatch, study, tmp_path, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(module, "time_step", fail)
+    dataset = make_sample(tmp_path / "data", cases=8, scans=1).parent
+    runs = expand_study(study, {"synthetic_shapes": dataset})
+    with pytest.raises(InputError, match=r"with concat on synthetic_shapes: found a training step .*make batch, patch"):
+        estimate_hours(runs, {}, robustness=False)

@@ -182,3 +182,81 @@ def test_a_value_that_no_training_takes(write, content, words):
 def test_a_dataset_of_a_bundle_that_the_study_does_not_have(study, tmp_path):
     with pytest.raises(InputError, match=r"--dataset_dir synthetic_shape=.*did you mean synthetic_shapes"):
         expand_study(study, {"synthetic_shape": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("norm", {1: 2}, r"networks\.0\.norm: found \{1: 2\}; expected a name such as instance, or \[name, "),
+        ("norm", ["batch", {"affine": True}, 3], r"networks\.0\.norm: found \['batch', .*expected a name such as"),
+        ("norm", "batsh", "a network that cannot be built with norm: 'batsh'"),
+        ("norm", ["batch", {"width": 3}], r"cannot be built with norm: \['batch', \{'width': 3\}\]"),
+        ("act", [], r"networks\.0\.act: found \[\]; expected a name"),
+        ("channels", {}, r"networks\.0\.channels: found \{\}; expected a list, such as \[a, b\]"),
+        ("channels", [2, -4], r"networks\.0\.channels\.1: found -4; expected greater than 0"),
+        ("channels", [2, True], r"networks\.0\.channels\.1: found True; expected a valid integer"),
+        ("channels", [2], r"networks\.0\.channels: found \[2\]; expected at least 2 items"),
+        ("convs_per_level", [10**30, 1], r"networks\.0\.convs_per_level\.0: found 1000.*less than or equal to 1000"),
+        (
+            "decoder_convs_per_level",
+            [1, 1],
+            r"networks\.0\.decoder_convs_per_level: found \[1, 1\]; expected 1 entries",
+        ),
+        ("kernel_size", 2, r"networks\.0\.kernel_size: found 2; expected an odd number"),
+        ("dropout", float("nan"), "dropout: nan; expected text, finite numbers"),
+        ("dropout", "much", r"networks\.0\.dropout: found 'much'; expected a valid number"),
+        ("dropout", 1.5, r"networks\.0\.dropout: found 1\.5; expected less than 1"),
+        ("residual", 3, r"networks\.0\.residual: found 3; expected 'merged' or 'decoder'"),
+        ("recalibrate", "cse2", "cannot be built with recalibrate: 'cse2'"),
+        ("depth", 3, "unexpected keyword argument 'depth'"),
+    ],
+)
+def test_an_argument_of_a_wrong_form_is_named_with_what_was_found_and_expected(write, key, value, words):
+    content = changed("arms", 0, "networks", 0, key, to="later")
+    content["arms"][0]["networks"][0][key] = value
+    with pytest.raises(InputError, match=words):
+        expand_study(read_study(write(content)))
+
+
+def test_lists_of_the_bundle_that_no_longer_fit_are_named(write):
+    content = changed("arms", 0, "networks", to=[{"name": "vnet", "channels": [2, 4]}])
+    with pytest.raises(
+        InputError, match=r"convs_per_level: found \[.*\], of the bundle; expected 2 entries.*add convs_"
+    ):
+        expand_study(read_study(write(content)))
+
+
+@pytest.mark.parametrize(
+    "skip", [[], [1], [None], [[]], ["sat", 3], [["sat", {}], None], ["sat", {"select": "hard"}, {}], [{"a": 1}], ""]
+)
+def test_a_skip_of_a_wrong_form_is_named(write, skip):
+    with pytest.raises(InputError, match=r"skips\.2"):
+        expand_study(read_study(write(changed("arms", 0, "skips", 2, to={"skip": skip}))))
+
+
+def test_a_skip_that_refuses_its_options_is_named(write):
+    content = changed("arms", 0, "skips", 2, to={"skip": ["sat", {"select": 3}]})
+    with pytest.raises(
+        InputError, match=r"vnet .* with sat select=3: .*cannot be built with skip: \['sat', \{'select': 3"
+    ):
+        expand_study(read_study(write(content)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("network_def#channels", [4, 4], "found network_def#channels; .*set it by networks, skips"),
+        ("network", "$1", "found network; .*set it by networks, skips"),
+        ("device#index", 1, "found device#index; .*set it as a key of the study"),
+        ("spatial_dims", 2, "found spatial_dims; .*name another bundle"),
+        ("patch#0", 8, r"found patch#0; expected patch as a whole.*write patch: \[32, 32, 32\]"),
+        ("loss", 3, r"found loss: 3 \(--loss 3\); expected a mapping for loss"),
+        ("optimizer", None, "found optimizer: None"),
+        ("class_ratios", {"a": 1}, r"found class_ratios: \{'a': 1\}"),
+        ("train#traner#max_epochs", 3, "found train#traner#max_epochs: 3"),
+    ],
+)
+def test_overrides_that_a_training_refuses_are_named(write, key, value, words):
+    content = changed("arms", 0, "overrides", to={key: value})
+    with pytest.raises(InputError, match=words):
+        expand_study(read_study(write(content)))

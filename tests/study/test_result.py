@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.errors import InputError
-from pipeline.study.result import find_missing, read_result, round_numbers, write_result
+from pipeline.study.result import LaterResultError, find_missing, read_result, round_numbers, write_result
 from pipeline.study.schema import Measure, Membranes, Robustness
 
 from .conftest import make_result, save
@@ -31,16 +31,44 @@ def test_a_result_is_read_as_it_was_written(tmp_path, runs):
         "",
         "{}",
         "[]",
-        '{"format": 2, "state": "done", "settings": {}}',
         '{"format": 1}',
         "\0",
         '{"format": 1, "state": "done", "settings": 3}',
         '{"format": 1, "state": "done", "settings": {}, "cases": []}',
+        '{"format": 1, "state": "done", "settings": {}}',
+        "[" * 100_000,
+        "<<<<<<< HEAD",
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match="cannot be read as the result of a run"):
+        read_result(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("cases", {"names": ["a"]}, "no 'labels'"),
+        ("cases", {"names": ["a", "a"], "labels": ["x"]}, "same name"),
+        ("curve", [3], "cannot be read"),
+        ("cost", {"parameters": "many"}, "parameters 'many': expected a number"),
+        ("weight_changes", {"layers": ["a"], "epochs": [1], "values": [[1, 2]]}, r"shape \(1, 2\): expected \(1, 1\)"),
+        ("probes", 3, "cannot be read"),
+        ("robustness", {"perturbations": [{}]}, "no 'name'"),
+        ("reason", None, "reason is NoneType"),
+        ("state", "half", "state 'half'"),
+    ],
+)
+def test_numbers_that_do_not_fit_each_other_are_damage(tmp_path, runs, part, value, words):
+    write_result(tmp_path / "a.json", {**make_result(runs[0]), part: value})
+    with pytest.raises(InputError, match=words):
+        read_result(tmp_path / "a.json")
+
+
+def test_a_result_of_a_later_version_is_not_called_damaged(tmp_path, runs):
+    write_result(tmp_path / "a.json", {**make_result(runs[0]), "format": 2, "cases": "in another form"})
+    with pytest.raises(LaterResultError, match=r"format 2; expected format 1 or less\. What to do: update LightSkip"):
         read_result(tmp_path / "a.json")
 
 

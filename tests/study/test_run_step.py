@@ -9,7 +9,7 @@ import pytest
 from pipeline.data.errors import InputError
 from pipeline.locks import hold_lock
 from pipeline.study import run_step
-from pipeline.study.result import read_result, result_file
+from pipeline.study.result import LaterResultError, read_result, result_file
 from pipeline.study.run_step import do_run, find_result
 from pipeline.study.schema import Measure
 
@@ -148,3 +148,48 @@ def test_a_result_of_a_neighbour_without_a_wanted_part_is_trained_again(tmp_path
     content = read_result(do_run(runs[0], tmp_path / "mine", Measure(probes=True)))
     assert work.trained == [runs[0].id]
     assert "from_study" not in content
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 1, "sta', "<<<<<<< HEAD", '{"format": 2}'])
+def test_a_damaged_result_of_a_neighbour_is_left_out_and_named(tmp_path, runs, work, text):
+    damaged = save(runs[0], tmp_path / "a")
+    damaged.write_text(text)
+    unread = {}
+    assert find_result(runs[0], tmp_path / "mine", unread) is None
+    assert list(unread) == [damaged]
+    # The next neighbour has a whole one.
+    save(runs[0], tmp_path / "b")
+    assert find_result(runs[0], tmp_path / "mine")["from_study"] == "b"
+    assert read_result(do_run(runs[0], tmp_path / "mine", Measure()))["from_study"] == "b"
+    assert damaged.read_text() == text
+
+
+def test_an_own_damaged_result_is_kept_aside_and_done_again(tmp_path, runs, work):
+    file = save(runs[0], tmp_path)
+    half = file.read_text()[:100]
+    file.write_text(half)
+    assert do_run(runs[0], tmp_path, Measure()) == file
+    assert read_result(file)["state"] == "done"
+    assert work.trained == [runs[0].id]
+    assert file.with_name(f"{file.name}.damaged").read_text() == half
+    assert "*.damaged" in (tmp_path / ".gitignore").read_text().splitlines()
+
+
+def test_a_result_of_a_later_version_is_not_replaced(tmp_path, runs, work):
+    file = save(runs[0], tmp_path, format=2)
+    with pytest.raises(LaterResultError, match="update LightSkip"):
+        do_run(runs[0], tmp_path, Measure())
+    assert work.trained == []
+    assert json.loads(file.read_text())["format"] == 2
+
+
+def test_on_a_full_disk_the_error_itself_is_raised(tmp_path, runs, work, monkeypatch):
+    work.error = InputError("a", found="b", expected="c", remedy="d")
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_step, "write_text", refuse)
+    (tmp_path / ".gitignore").write_text("")
+    with pytest.raises(InputError, match="found b"):
+        do_run(runs[0], tmp_path, Measure())

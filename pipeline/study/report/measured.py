@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...evaluation.holm import holm
+from ...evaluation.seed_test import compare_seeds
 from ...report.html.parts import Row, Table
 from .arms import Arm, Group
 from .numbers import NOTHING, format_signed, format_value, shorten_p
-from .seed_test import compare_seeds
 from .styles import style_arms
 
 __all__ = ["make_membrane_table", "make_probe_table"]

@@ -14,7 +14,6 @@ from ...evaluation.metric_names import ALL_METRICS, Better
 from ...evaluation.paired import compare_arms
 from .arms import Group
 from .results import OVERALL, ArmResult, Contrast, Estimate, GroupResult
-from .seed_test import guard_against_few_seeds
 from .values import METRICS, ArmValues, Array, Cases, Choice, collect_arm, collect_cases, list_labels, mean_known
 
 __all__ = ["compare_family", "estimate", "evaluate_group"]
@@ -81,7 +80,6 @@ def compare_family(
             family=len(pairs),
             draws=cases.draw(chosen),
         )
-        comparison = guard_against_few_seeds(comparison, *([_mean_of_labels(one) for one in arm] for arm in arms))
         found.append(Contrast(skip, metric, choice.name, comparison, int(chosen.sum())))
     corrected = holm([np.nan if np.isnan(one.comparison.difference) else one.comparison.p for one in found])
     return [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluation.subject_draws import RESAMPLES, SubjectDraws, draw_subjects
+from ..check_result import METRICS, as_array
 from .arms import Arm, Group
 
 __all__ = [
@@ -25,9 +26,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
-METRICS = {"dice": "dice", "hd95_mm": "hd95", "nsd": "nsd"}
-"""The metrics of a run: name in `pipeline.evaluation.metric_names`, key in the run."""
 
 
 @dataclass
@@ -128,20 +126,6 @@ def collect_arm(arm: Arm, cases: Cases, labels: Sequence[str]) -> ArmValues | No
             if part.get(key):
                 values[metric][row, rows] = as_array(part[key], (len(rows), len(own)))[:, columns]
     return ArmValues(tuple(seeds), values, measured)
-
-
-def as_array(values: Any, shape: tuple[int, ...]) -> Array:
-    """Return nested lists as an array of this shape. None and infinite numbers become NaN.
-
-    Raises:
-        ValueError: If the shape is another.
-    """
-    array = np.array(values, dtype=np.float64)
-    if array.shape != shape:
-        msg = f"values of shape {array.shape}: expected {shape}"
-        raise ValueError(msg)
-    array[~np.isfinite(array)] = np.nan
-    return array
 
 
 def mean_known(values: Array, axis: int) -> Array:

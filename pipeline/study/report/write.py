@@ -9,7 +9,7 @@ from typing import Any
 
 from ...data.errors import InputError
 from ...files import whole_file
-from .check_runs import check_runs
+from ..check_result import check_result
 from .content import make_content
 from .data_files import format_arms, format_json, format_runs
 from .origin import Given
@@ -54,7 +54,7 @@ def write_study_report(
     Raises:
         InputError: a run's numbers do not fit each other, or a file cannot be written.
     """
-    check_runs(runs)
+    _check_runs(runs)
     given = Given(study, study_text, study_sha256, runs, failed, missing, left_over, reused or {})
     content = make_content(given)
     texts = {
@@ -78,3 +78,17 @@ def write_study_report(
             remedy="choose another folder, or free disk space",
         ) from error
     return [output / name for name in FILES]
+
+
+def _check_runs(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError for the first run whose numbers do not fit each other."""
+    for run in runs:
+        try:
+            check_result(run)
+        except ValueError as error:
+            raise InputError(
+                f"run {run.get('id', '?')}",
+                found=str(error),
+                expected="the numbers of one training, as `lightskip study` writes them",
+                remedy="delete this run's file and start the study again",
+            ) from error

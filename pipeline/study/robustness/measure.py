@@ -16,11 +16,11 @@ from tqdm import tqdm
 from ...bundle.launch import prepare
 from ...bundle.words import as_words
 from ...data.errors import InputError
+from ..weights import plain_weights
 from .curves import describe_curves
 from .perturbations import Perturbation, choose_perturbations
 from .session import GridCase, RobustnessSession
 from .torchio_images import import_torchio
-from .weights import plain_weights
 
 __all__ = ["measure_robustness", "spread_cases"]
 

@@ -16,7 +16,7 @@ from pipeline.data.errors import InputError
 from pipeline.networks.spec_file import save_weights
 from pipeline.study.robustness import PERTURBATIONS, measure_robustness
 from pipeline.study.robustness.measure import spread_cases
-from pipeline.study.robustness.weights import plain_weights
+from pipeline.study.weights import plain_weights
 
 
 def evaluate(bundle: Path, folder: Path, *words: str) -> tuple[dict[str, float], float]:

@@ -1,10 +1,9 @@
-"""Guard a comparison of arms against few seeds, with Student's t-test of the trainings' means."""
+"""Test whether the trainings of two arms differ by more than chance, with Student's t-test of their means."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +11,9 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import chi2, t, ttest_ind
 
-from ...evaluation.paired_comparison import PairedComparison
+from .subject_draws import Array
 
-__all__ = ["SeedTest", "compare_seeds", "find_detectable_by_seeds", "guard_against_few_seeds"]
+__all__ = ["SeedTest", "compare_seeds", "find_detectable_by_seeds"]
 
 _POINTS = 2000  # of the distribution of the estimated deviation
 _ROUNDING = 1e-12  # relative to the numbers
@@ -28,35 +27,11 @@ class SeedTest(NamedTuple):
     freedom: int
 
 
-def guard_against_few_seeds(
-    comparison: PairedComparison, first: Sequence[float], second: Sequence[float]
-) -> PairedComparison:
-    """Return a comparison whose p and detectable difference are at least those of a t-test of the trainings' means.
-
-    `compare_arms` draws trainings and subjects, and guards against few subjects with the signed-rank test. Three
-    trainings have few different draws, however. In 200 simulated studies of equal arms (42 cases; standard deviation
-    .003 over trainings, .004 over cases and trainings) it found a difference at a level of .05 in 9 of 100 with three
-    seeds and in 22 of 100 with two; with the t-test as well in 4 and in 7. The t-test (Student, 1908; equal variances,
-    seeds - 2 degrees of freedom) takes trainings as the sample.
-
-    Args:
-        comparison: the comparison, before p is corrected.
-        first: the mean of each training of the first arm; NaN is not counted.
-        second: the same of the second arm.
-    """
-    found = compare_seeds(first, second)
-    if found is None or comparison.method == "none":
-        return comparison
-    detectable = comparison.detectable
-    if detectable is not None:
-        level = comparison.level / comparison.family
-        by_seeds = find_detectable_by_seeds(found.error, found.freedom, level=level, power=comparison.power)
-        detectable = max(detectable, by_seeds)
-    return replace(comparison, p=max(comparison.p, found.p), detectable=detectable)
-
-
-def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedTest | None:
+def compare_seeds(first: Sequence[float] | Array, second: Sequence[float] | Array) -> SeedTest | None:
     """Return Student's t-test of one number per training; None if an arm has fewer than two, or none of them differ.
+
+    Trainings are the sample (Student, 1908; equal variances, trainings - 2 degrees of freedom). `compare_arms` needs it
+    because a bootstrap of three trainings has few different draws: see "Several trainings" in ``docs/evaluation.md``.
 
     Args:
         first: a number of each training of the first arm; NaN is not counted.

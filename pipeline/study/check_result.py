@@ -1,33 +1,52 @@
-"""Check that the numbers of every run fit each other, before anything is computed."""
+"""Check that the numbers of a run's result fit each other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ...data.errors import InputError
-from .arms import Run
-from .values import METRICS, as_array
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["check_runs"]
+__all__ = ["METRICS", "as_array", "check_result"]
 
-
-def check_runs(runs: Sequence[Run]) -> None:
-    """Raise InputError for the first run whose parts have wrong shapes or lack a key."""
-    for run in runs:
-        try:
-            _check(run)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise InputError(
-                f"run {run.get('id', '?')}",
-                found=what,
-                expected="the numbers of one training, as `lightskip study` writes them",
-                remedy="delete this run's file and start the study again",
-            ) from error
+METRICS = {"dice": "dice", "hd95_mm": "hd95", "nsd": "nsd"}
+"""The metrics of a run: name in `pipeline.evaluation.metric_names`, key in the run."""
 
 
-def _check(run: Run) -> None:
+def check_result(run: Mapping[str, Any]) -> None:
+    """Check the parts of a result.
+
+    Args:
+        run: the content of its JSON.
+
+    Raises:
+        ValueError: a part has a wrong shape, lacks a key, or something else is where a number should be.
+    """
+    try:
+        _check(run)
+    except KeyError as error:
+        msg = f"no {error}"
+        raise ValueError(msg) from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def as_array(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return nested lists as an array of this shape. None and infinite numbers become NaN.
+
+    Raises:
+        ValueError: If the shape is another.
+    """
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape:
+        msg = f"values of shape {array.shape}: expected {shape}"
+        raise ValueError(msg)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def _check(run: Mapping[str, Any]) -> None:
     settings = run["settings"]
     for key in ("bundle", "network", "skip", "seed", "fold"):
         settings[key]

@@ -6,7 +6,7 @@ from scipy.stats import ttest_ind
 from statsmodels.stats.power import TTestIndPower
 
 from pipeline.evaluation.paired import compare_arms
-from pipeline.study.report.seed_test import compare_seeds, find_detectable_by_seeds, guard_against_few_seeds
+from pipeline.evaluation.seed_test import compare_seeds, find_detectable_by_seeds
 
 
 def test_the_test_of_trainings_is_student_s():
@@ -35,11 +35,21 @@ def test_a_comparison_keeps_the_larger_p_and_detectable_difference():
     base = rng.normal(0.88, 0.03, 30)
     first = [base + shift for shift in (0.0, 0.01, 0.02)]
     second = [base + shift + rng.normal(0, 1e-4, 30) for shift in (0.02, 0.03, 0.045)]
-    comparison = compare_arms(first, second, list(range(30)), better="higher")
+    comparison = compare_arms(first, second, list(range(30)), better="higher", family=2)
     means = [[one.mean() for one in arm] for arm in (first, second)]
-    guarded = guard_against_few_seeds(comparison, *means)
-    assert comparison.p < 0.02 < guarded.p == pytest.approx(ttest_ind(*means).pvalue)
-    assert guarded.detectable > comparison.detectable
-    assert guarded.difference == comparison.difference
-    alone = compare_arms(first[:1], second[:1], list(range(30)), better="higher")
-    assert guard_against_few_seeds(alone, means[0][:1], means[1][:1]) is alone
+    test = ttest_ind(*means)
+    assert comparison.p == comparison.p_seeds == pytest.approx(test.pvalue)
+    error = np.diff([np.mean(one) for one in means]).item() / -test.statistic
+    shown = TTestIndPower().solve_power(nobs1=3, alpha=0.025, power=0.8)
+    assert comparison.detectable == pytest.approx(error * math.sqrt(3 / 2) * shown, rel=2e-3)
+    assert compare_arms(first[:1], second[:1], list(range(30)), better="higher").p_seeds is None
+    assert compare_arms(first[:1], second, list(range(30)), better="higher").p_seeds is None
+
+
+def test_values_near_zero_are_compared_without_sign_and_labels_weigh_the_same():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0, 1, (2, 3, 20, 2))
+    first[:, :15, 1] = np.nan
+    found = compare_arms(first, second, list(range(20)), better="zero")
+    means = [np.nanmean(np.abs(arm), axis=1).mean(axis=1) for arm in (first, second)]
+    assert found.p_seeds == pytest.approx(ttest_ind(*means).pvalue)
