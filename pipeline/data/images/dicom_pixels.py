@@ -59,7 +59,10 @@ def read_values(slices: Sequence[Slice], dtype: np.dtype[Any]) -> NDArray[Any]:
                 # In float64, so that each value is rounded once.
                 target[...] = stored * np.float64(one.slope) + one.intercept
             else:
-                target[...] = stored.astype(np.int64) * int(one.slope) + int(one.intercept)
+                # Overflow in between does no harm: the result modulo the type's range fits.
+                slope, intercept = (np.array(int(number)).astype(dtype) for number in (one.slope, one.intercept))
+                np.multiply(stored.astype(dtype, copy=False), slope, out=target)
+                target += intercept
     return values
 
 

@@ -261,7 +261,7 @@ def _pixels(file: str, dataset: Any, values: RawValues, size: tuple[int, int], f
     samples = max(1, values.whole_number(_SAMPLES))
     start, enough = 0, min(size) == 0
     if _PIXELS in dataset:
-        element = dataset.get_item(_PIXELS)
+        element = dataset.get_item(_PIXELS, keep_deferred=True)
         length, place = getattr(element, "length", _UNDEFINED), getattr(element, "value_tell", 0)
         needed = size[0] * size[1] * frames * samples * allocated // 8
         packed = length == _UNDEFINED
