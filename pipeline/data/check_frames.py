@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .images.dicom_frames import MARKS
 from .images.dicom_slices import Slice
+from .images.files import natural_order
 
 __all__ = ["check_frames", "check_one_volume", "missing_words"]
 
@@ -50,7 +51,7 @@ def check_one_volume(where: str, slices: Sequence[Slice]) -> None:
         # Numbers that count the slices differ in each.
         shared = repeated and len(values) < len(slices)
         if len(values) > 1 and (name == "StackID" or in_groups or shared):
-            differing.append(f"{len(values)} {words} ({_list(list(values))})")
+            differing.append(f"{len(values)} {words} ({_list(sorted(values, key=natural_order))})")
     if not differing:
         return
     raise InputError(

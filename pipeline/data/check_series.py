@@ -86,15 +86,22 @@ def series_notes(folder: str, slices: Sequence[Slice]) -> tuple[InputError, ...]
     return (note,)
 
 
-def refuse_series(folder: str, slices: Sequence[Slice]) -> NoReturn:
-    """Raise the error that lists the series of a folder."""
+def refuse_series(folder: str, slices: Sequence[Slice], word: str = "") -> NoReturn:
+    """Raise the error that lists the series of a folder.
+
+    Args:
+        folder: the folder; or the path that names a series in it.
+        slices: of all series.
+        word: that should name a series, but names none or several.
+    """
     series = list_series(slices)
     count = sum(one.content is None for one in series)
+    chosen = f"no single series {word!r} among " if word else ""
     raise InputError(
         folder,
-        found=f"{count} DICOM series in one folder: {list_words(series)}",
-        expected="the files of one series",
-        remedy="choose one: `lightskip predict ... --series NUMBER`, or put each series into a folder of its own",
+        found=f"{chosen}{count} DICOM series in one folder: {list_words(series)}",
+        expected="the number, the description or the identifier of one series" if word else "the files of one series",
+        remedy="choose one: `lightskip predict ... --series NUMBER`, or FOLDER/series=NUMBER in a datalist",
         kind="several-series",
     )
 

@@ -10,7 +10,7 @@ from ..data.errors import InputError
 from ..data.images.door import open_image
 from ..data.images.endings import is_store
 from ..data.images.header import Header
-from ..labelmaps.dicom_series import read_series
+from ..labelmaps.dicom_seg import check_source
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
 from .records import Records, refuse_existing
@@ -108,15 +108,14 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     if scan.problem is not None:
         return failed(job, scan.problem)
     try:
-        if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
-            # Raise now what writing would raise after all computing.
-            read_series(scan.files[0])
         if overwrite:
-            return None
+            return _check_format(job)
         if records is None:
             refuse_existing(job.outputs.files)
-            return None
+            return _check_format(job)
         record = records.finished(scan.name, scan.files, job.outputs)
+        if record is None:
+            _check_format(job)
     except (InputError, OSError) as error:
         return failed(job, error)
     if record is None:
@@ -125,3 +124,9 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     known = record.get("uncertainty")
     uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
     return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
+
+
+def _check_format(job: Job) -> None:
+    """Raise now what writing would raise after all computing."""
+    if job.wanted.format == "dicom-seg":
+        check_source(job.scan.files[0])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..check_header import check_voxel_type
-from ..check_series import check_one_file, check_slices, series_notes
+from ..check_series import check_one_file, check_slices, refuse_series, series_notes
+from .dicom_files import split_series
 from .dicom_pixels import read_values, values_type
 from .dicom_slices import Slice, read_frames, read_slices, slice_order
-from .dicom_study import content_of
+from .dicom_study import choose_series, content_of
 from .header import Header, spacing_of
 from .itk_files import ras_affine
 
-__all__ = ["DicomImage"]
+__all__ = ["DicomImage", "scan_slices"]
 
 
 class DicomImage:
@@ -34,11 +36,7 @@ class DicomImage:
         if stream is not None:
             stream.close()
         self._path, self._folder = path, stream is None
-        self._damaged: list[str] = []
-        if self._folder:
-            self._slices, self._damaged = read_slices(path)
-        else:
-            self._slices = read_frames(path)
+        self._slices, self._damaged = _read(path) if self._folder else (read_frames(path), [])
         images = [one for one in self._slices if one.is_image]
         if not images:
             # This raises an error with the reason, if there is one.
@@ -81,6 +79,24 @@ class DicomImage:
         if self._folder:
             return check_slices(self._path, self._slices, self._damaged)
         return check_one_file(self._path, self._slices)
+
+
+def scan_slices(path: str) -> list[Slice]:
+    """Return the slices of the scans of a folder, or of a file, unchecked; objects that are no scan are left out."""
+    slices = read_frames(path) if Path(path).is_file() else _read(path)[0]
+    return [one for one in slices if one.is_image and content_of(one) is None]
+
+
+def _read(path: str) -> tuple[list[Slice], list[str]]:
+    """Return the slices of a folder, or of the series of it that a path names, and the files that cannot be read."""
+    folder, word = split_series(path)
+    slices, damaged = read_slices(folder)
+    if not word:
+        return slices, damaged
+    chosen = choose_series(slices, word)
+    if not chosen:
+        refuse_series(path, slices, word)
+    return chosen, damaged
 
 
 def _header(path: str, slices: list[Slice]) -> Header:

@@ -8,14 +8,19 @@ from pathlib import Path
 from .endings import DICOM, DICOM_DIRECTORY, format_name
 
 __all__ = [
+    "SERIES",
     "dicom_files",
     "is_dicom",
     "is_secondary_capture",
     "is_xray_loop",
     "other_content",
+    "split_series",
     "starts_dicom",
     "unreadable_packing",
 ]
+
+# The last part of a path that names one series of a folder: its number, description or unique identifier follows.
+SERIES = "series="
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
@@ -80,6 +85,14 @@ _UNREADABLE_SYNTAXES = {
     "1.2.840.10008.1.2.4.11": "JPEG XL",
     "1.2.840.10008.1.2.4.20": "High-Throughput JPEG 2000",
 }
+
+
+def split_series(path: str | Path) -> tuple[str, str]:
+    """Return the folder and the series of a path FOLDER/series=WORD; any other path, and ""."""
+    folder, _, name = str(path).rpartition("/")
+    if not name.startswith(SERIES) or Path(path).exists() or not Path(folder or "/").is_dir():
+        return str(path), ""
+    return folder or "/", name.removeprefix(SERIES)
 
 
 def starts_dicom(start: bytes) -> bool:

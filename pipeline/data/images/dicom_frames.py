@@ -71,5 +71,9 @@ def _values(groups: Any, depth: int = 0) -> dict[str, Any]:
         elif (element.keyword in MARKS or element.keyword in _QUANTITY) and element.value not in (None, ""):
             value = element.value
             several = not isinstance(value, str | bytes) and hasattr(value, "__iter__")
-            found[element.keyword] = "\\".join(map(str, value)) if several else str(value)
+            found[element.keyword] = "\\".join(map(_text, value)) if several else _text(value)
     return found
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

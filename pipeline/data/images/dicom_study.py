@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .dicom_files import is_secondary_capture, is_xray_loop, other_content
 from .dicom_slices import Slice
 
-__all__ = ["Series", "content_of", "list_series", "list_words"]
+__all__ = ["Series", "choose_series", "content_of", "list_series", "list_words"]
 
 _NUMBER = 0  # in `Slice.tags`
 _MAX_LISTED = 12
@@ -75,6 +75,33 @@ def list_series(slices: Sequence[Slice]) -> list[Series]:
         number, described = first.tags[_NUMBER], first.description
         found.append(Series(uid, number, described, first.modality, len(scans or members), content))
     return sorted(found, key=lambda one: (one.content is not None, not one.number.isdecimal(), one.number.zfill(9)))
+
+
+def choose_series(slices: Sequence[Slice], word: str) -> list[Slice]:
+    """Return the slices of the series that a word names; none if it names no series, or several.
+
+    Args:
+        slices: of all series.
+        word: a unique identifier, a number, or a description, whatever its case.
+    """
+    for named in (_has_uid, _has_number, _has_description):
+        found = [one for one in slices if named(one, word)]
+        if found:
+            return found if len({one.series for one in found}) == 1 else []
+    return []
+
+
+def _has_uid(one: Slice, word: str) -> bool:
+    return one.series == word
+
+
+def _has_number(one: Slice, word: str) -> bool:
+    number = one.tags[_NUMBER]
+    return number.isdecimal() and word.isdecimal() and int(number) == int(word)
+
+
+def _has_description(one: Slice, word: str) -> bool:
+    return one.description.casefold() == word.casefold()
 
 
 def list_words(series: Sequence[Series]) -> str:

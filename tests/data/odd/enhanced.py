@@ -180,7 +180,7 @@ SEVERAL = {
     "b-values": (
         lambda volume, _: {"MRDiffusionSequence": {"DiffusionBValue": 1000.0 * volume}},
         0.0,
-        "2 b-values (s/mm²) (0.0, 1000.0)",
+        "2 b-values (s/mm²) (0, 1000)",
     ),
     "frame-types": (
         lambda volume, _: {"MRImageFrameTypeSequence": {"FrameType": ["DERIVED", "PRIMARY", "DIXON", "WF"[volume]]}},
