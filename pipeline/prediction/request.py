@@ -39,6 +39,7 @@ class Request:
         runtime: ``"auto"``, ``"pytorch"``, ``"openvino"`` or ``"int8"``.
         progress: whether to draw a bar.
         shard: the share of the scans to segment; None: all.
+        series: the number, description or unique identifier of the DICOM series to segment; "": there is only one.
     """
 
     bundle: Path
@@ -58,6 +59,7 @@ class Request:
     runtime: str = "auto"
     progress: bool = True
     shard: Shard | None = None
+    series: str = ""
 
     @property
     def computing(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def find_work(request: Request, *, channels: int) -> Work:
     Raises:
         InputError: the inputs as a whole or the output cannot be used.
     """
-    scans = tuple(read_inputs(request.inputs, channels=channels))
+    scans = tuple(read_inputs(request.inputs, channels=channels, series=request.series))
     check_outputs(
         request.output,
         request.wanted,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .endings import DICOM, DICOM_DIRECTORY, format_name
+from .endings import DICOM, DICOM_DIRECTORY, SERIES, format_name
 
 __all__ = [
-    "SERIES",
     "dicom_files",
     "is_dicom",
     "is_secondary_capture",
@@ -18,9 +17,6 @@ __all__ = [
     "starts_dicom",
     "unreadable_packing",
 ]
-
-# The last part of a path that names one series of a folder: its number, description or unique identifier follows.
-SERIES = "series="
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
