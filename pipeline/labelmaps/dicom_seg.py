@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
-from ..data.images.dicom_slices import Slice
 from ..data.images.header import Header
 from ..files import whole_file
 from .dicom_series import Source, match_slices, read_source
@@ -75,7 +74,7 @@ def write_dicom_seg(
     else:
         source = Source([source.datasets[index] for index in order], [source.slices[index] for index in order])
         segments = _segment_numbers(frames, rows, path)
-    _complete(source.datasets, source.slices, str(scan))
+    _complete(source, str(scan))
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
     identity = _make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
     segmentation = _make_segmentation(highdicom, source, segments, rows, identity, str(scan))
@@ -96,7 +95,7 @@ def check_source(scan: str | Path) -> None:
     """
     highdicom = _import_highdicom(scan)
     source = read_source(scan)
-    _complete(source.datasets, source.slices, str(scan), quiet=True)
+    _complete(source, str(scan), quiet=True)
     first = source.datasets[0]
     if source.is_enhanced:
         first.NumberOfFrames = 1
@@ -155,9 +154,7 @@ def _make_segmentation(
         ) from error
 
 
-def _segmentation(
-    highdicom: Any, source: Source, segments: NDArray[Any], rows: Sequence[Label], identity: str
-) -> Any:
+def _segmentation(highdicom: Any, source: Source, segments: NDArray[Any], rows: Sequence[Label], identity: str) -> Any:
     # Imported here, because an exported bundle has this module without `version`. It writes no DICOM.
     from ..version import __version__  # noqa: PLC0415
 
@@ -179,28 +176,9 @@ def _segmentation(
         device_serial_number="0",
         content_label="SEGMENTATION",
         series_description=f"{_NAME} segmentation",
-        **_grid(highdicom, source),
     )
     _make_repeatable(segmentation, first, identity)
     return segmentation
-
-
-def _grid(highdicom: Any, source: Source) -> dict[str, Any]:
-    """Return the geometry of an enhanced scan, which may have it in each frame; of a series highdicom finds it."""
-    if not source.is_enhanced:
-        return {}
-    one = source.slices[0]
-    heights = np.sort([float(one.direction[:, 2] @ each.origin) for each in source.slices])
-    apart = float(np.median(np.diff(heights))) if len(heights) > 1 else one.thickness
-    return {
-        "pixel_measures": highdicom.PixelMeasuresSequence(
-            pixel_spacing=one.spacing[::-1].tolist(), slice_thickness=one.thickness, spacing_between_slices=apart
-        ),
-        "plane_orientation": highdicom.PlaneOrientationSequence("PATIENT", one.direction[:, :2].T.ravel().tolist()),
-        "plane_positions": [
-            highdicom.PlanePositionSequence("PATIENT", each.origin.tolist()) for each in source.slices
-        ],
-    }
 
 
 def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -> Any:
@@ -219,11 +197,13 @@ def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -
     )
 
 
-def _complete(datasets: Sequence[Any], slices: Sequence[Slice], scan: str, *, quiet: bool = False) -> None:
+def _complete(source: Source, scan: str, *, quiet: bool = False) -> None:
     """Fill in what the data sets lack: empty values, and identifiers, because a segmentation must refer to them."""
     missing = set()
-    places = repr([(one.origin.tolist(), one.direction[:, :2].T.ravel().tolist()) for one in slices])
-    for dataset in datasets:
+    places = repr([(one.origin.tolist(), one.direction[:, :2].T.ravel().tolist()) for one in source.slices])
+    if source.is_enhanced:
+        _share_geometry(source)
+    for dataset in source.datasets:
         for name in _MAY_BE_EMPTY:
             if name not in dataset:
                 setattr(dataset, name, "")
@@ -246,6 +226,18 @@ def _complete(datasets: Sequence[Any], slices: Sequence[Slice], scan: str, *, qu
             scan,
             ", ".join(invented),
         )
+
+
+def _share_geometry(source: Source) -> None:
+    """Write the spacing and the orientation of all frames where highdicom looks for them, if each frame has its own."""
+    dataset = source.datasets[0]
+    frame = dataset.PerFrameFunctionalGroupsSequence[0]
+    if not dataset.get("SharedFunctionalGroupsSequence"):
+        dataset.SharedFunctionalGroupsSequence = [type(frame)()]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if name not in shared and name in frame:
+            setattr(shared, name, frame[name].value)
 
 
 def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:

@@ -107,15 +107,15 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     scan = job.scan
     if scan.problem is not None:
         return failed(job, scan.problem)
+    record = None
     try:
-        if overwrite:
-            return _check_format(job)
-        if records is None:
+        if records is not None and not overwrite:
+            record = records.finished(scan.name, scan.files, job.outputs)
+        elif not overwrite:
             refuse_existing(job.outputs.files)
-            return _check_format(job)
-        record = records.finished(scan.name, scan.files, job.outputs)
-        if record is None:
-            _check_format(job)
+        if record is None and job.wanted.format == "dicom-seg":
+            # Raise now what writing would raise after all computing.
+            check_source(scan.files[0])
     except (InputError, OSError) as error:
         return failed(job, error)
     if record is None:
@@ -124,9 +124,3 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     known = record.get("uncertainty")
     uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
     return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
-
-
-def _check_format(job: Job) -> None:
-    """Raise now what writing would raise after all computing."""
-    if job.wanted.format == "dicom-seg":
-        check_source(job.scan.files[0])

@@ -64,7 +64,7 @@ def _values(groups: Any, depth: int = 0) -> dict[str, Any]:
     for element in groups:
         if element.VR == "SQ":
             # A macro has one item; that of diffusion and of cardiac phases has further macros inside.
-            if depth < 2 and len(element.value):  # noqa: PLR2004 - levels
+            if depth < 2 and len(element.value):
                 found = _values(element.value[0], depth + 1) | found
         elif element.keyword in _NUMBERS and element.value not in (None, ""):
             found[element.keyword] = [float(one) for one in np.ravel([element.value])]

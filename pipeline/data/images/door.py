@@ -147,7 +147,11 @@ def _explain(error: Exception, path: str) -> NoReturn:
 
 def check_parts(path: str) -> None:
     """Raise an InputError if another file that belongs to this one is missing."""
-    missing = [] if Path(split_series(path)[0]).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    missing = (
+        []
+        if Path(split_series(path)[0]).is_dir()
+        else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    )
     if missing:
         half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(

@@ -111,9 +111,7 @@ def scaled(
             if change is not None:
                 change(dataset, number)
 
-        path = write_series(
-            folder / "scan", stored, storage=storage, modality=modality, bits=bits, change=set_scale
-        )
+        path = write_series(folder / "scan", stored, storage=storage, modality=modality, bits=bits, change=set_scale)
         steps = np.array([float(f"{one:.9g}") for one in slopes])
         return Made(path, stored * steps + intercept, AFFINE)
 
@@ -241,7 +239,7 @@ def written(**options: Any) -> Callable[[Path], Path]:
 ODD: list[Odd] = [
     Odd("dicom-slope-1-first", scaled(lambda z: 1.0 if z == SHAPE[2] - 1 else 0.0123 + 0.001 * z), "right"),
     Odd("dicom-slope-1-last", scaled(lambda z: 1.0 if z == 0 else 0.25), "right"),
-    Odd("dicom-fraction-of-intercept", scaled(lambda z: 2.0, -0.5), "right"),
+    Odd("dicom-fraction-of-intercept", scaled(lambda _: 2.0, -0.5), "right"),
     Odd("dicom-slope-by-slice-rle", scaled(lambda z: 1.0 if z == 0 else 0.01 * (z + 1), change=packed()), "right"),
     Odd("dicom-ct", ct(), "right"),
     Odd("dicom-ct-signed", ct(kind="int16", bits=16), "right"),

@@ -210,12 +210,8 @@ ODD: list[Odd] = [
         Odd(f"enhanced-several-{name}", refused(several(groups, apart=apart)), "refused", "several-volumes", words)
         for name, (groups, apart, words) in SEVERAL.items()
     ),
-    Odd(
-        "enhanced-all-twice", refused(several(lambda *_: {})), "refused", "spacing", "6 are in the place of another"
-    ),
-    Odd(
-        "enhanced-gap", refused(at([0, 2, 4, 8, 10, 12])), "refused", "spacing", "missing: 1 between 4 and 8 mm"
-    ),
+    Odd("enhanced-all-twice", refused(several(lambda *_: {})), "refused", "spacing", "6 are in the place of another"),
+    Odd("enhanced-gap", refused(at([0, 2, 4, 8, 10, 12])), "refused", "spacing", "missing: 1 between 4 and 8 mm"),
     Odd("enhanced-uneven", refused(at([0, 2, 4.5, 6, 8])), "refused", "spacing", "are 1.5 to 2.5 mm apart"),
     Odd("enhanced-fewer-groups", refused(damaged(fewer_groups)), "refused", "truncated", "describes 13"),
     Odd("enhanced-fewer-pixels", refused(damaged(fewer_pixels)), "refused", "truncated", "truncated"),
