@@ -89,6 +89,12 @@ def _add_predict(verbs: Any) -> None:
         "-o", "--output", type=require_path, metavar="OUT", help="output folder; or a file, for one scan"
     )
     predict.add_argument(
+        "--series",
+        default="",
+        metavar="WORD",
+        help="the DICOM series to segment, of folders with several: its number, description or unique identifier",
+    )
+    predict.add_argument(
         "--stdin",
         action="store_true",
         help='read jobs from standard input instead, one JSON object a line: {"scan": PATH, "output": PATH}; print one '
@@ -269,6 +275,7 @@ def make_request(options: argparse.Namespace) -> Any:
         runtime=options.runtime,
         shard=None if shard is None else Shard.parse(shard),
         anyway=options.anyway,
+        series=getattr(options, "series", ""),
     )
 
 

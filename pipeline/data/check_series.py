@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
+from .check_frames import check_frames, check_one_volume, missing_words
 from .errors import InputError
-from .images.dicom_files import other_content, unreadable_packing
+from .images.dicom_files import unreadable_packing
 from .images.dicom_slices import SPLITTING, Slice
+from .images.dicom_study import content_of, list_series, list_words
 
-__all__ = ["check_one_file", "check_slices"]
+__all__ = ["check_one_file", "check_slices", "refuse_series", "series_notes"]
 
 # Share of the usual distance: positions are rounded, and tables move unevenly.
 _MAX_UNEVENNESS = 0.1
@@ -27,7 +30,7 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
 
     Without a message, readers take one of several series, or a part of a series whose slices differ in thickness or
     date; they ignore a missing slice, mix in slices of another orientation or pixel size, and drop the shift of a
-    tilted gantry.
+    tilted gantry. A series that is no scan of anatomy, such as a report, does not count.
 
     Args:
         folder: the folder of the files.
@@ -35,58 +38,95 @@ def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -
         damaged: names of files with DICOM names that cannot be read.
 
     Raises:
-        InputError: the folder has no images, or damaged ones, or ones that ITK cannot decode; several series; slices
-            of different orientation, size or spacing; one slice only; two slices in one place, or distances that
-            differ by more than a tenth; slices that shift sideways by more than half a pixel.
+        InputError: the folder has no images, or damaged ones, or ones that cannot be decoded; no scan of anatomy;
+            several series; several volumes; slices of different orientation, size or spacing; one slice only; two
+            slices in one place, or distances that differ by more than a tenth; slices that shift sideways by more than
+            half a pixel.
     """
     images = [one for one in slices if one.is_image and one.is_complete]
-    series = {one.series for one in images}
-    if len(series) > 1:
-        raise InputError(
-            folder,
-            found=f"{len(series)} DICOM series in one folder",
-            expected="the files of one series",
-            remedy="put each series into a folder of its own, and name the right one",
-            kind="dimensions",
-        )
-    if not images:
-        for one in slices:
+    scans = [one for one in images if content_of(one) is None]
+    if len({one.series for one in scans}) > 1:
+        refuse_series(folder, slices)
+    if not scans:
+        for one in images or slices:
             _check_content(one, where=folder)
     # If the last slice is missing, there is no gap to notice.
-    broken = [one for one in slices if not (one.is_image and one.is_complete) and other_content(one.storage) is None]
-    _refuse_damaged(folder, sorted([*damaged, *(Path(one.file).name for one in broken)]))
-    if not images:
-        return []
-    for one in images:
-        _check_content(one, where=folder)
-    # A file with several frames has its own geometry.
-    if all(one.frames == 1 for one in images):
-        _check_one_kind(folder, images)
-        _check_distances(folder, images)
-        _check_straight(folder, images)
-    return images
+    broken = [one for one in slices if not (one.is_image and one.is_complete) and content_of(one) is None]
+    _refuse_damaged(folder, sorted([*damaged, *{Path(one.file).name for one in broken}]))
+    return _check_scan(folder, scans) if scans else []
 
 
-def check_one_file(path: str, one: Slice) -> None:
-    """Check that a single DICOM file is a volume.
+def check_one_file(path: str, slices: Sequence[Slice]) -> list[Slice]:
+    """Check that a single DICOM file is a volume, and return its slices.
 
     Raises:
-        InputError: it is no image, ITK cannot decode it, or it has one slice only.
+        InputError: it is no scan of anatomy, cannot be decoded, has one slice only, or frames that are no stack of
+            slices; the reasons are those of `check_slices`.
     """
-    _check_content(one, where=path)
-    if one.frames == 1:
+    _check_content(slices[0], where=path)
+    if not slices[0].is_complete:
+        _refuse_damaged(path, [Path(path).name])
+    if slices[0].frames == 1:
         _refuse_one_slice(path, remedy="give the folder with the files of its series")
+    return _check_scan(path, slices)
+
+
+def series_notes(folder: str, slices: Sequence[Slice]) -> tuple[InputError, ...]:
+    """Return a note on the images of a folder that are not read, because they are no scan: doses, segmentations."""
+    others = [one for one in slices if one.is_image and content_of(one) is not None]
+    if not others:
+        return ()
+    note = InputError(
+        folder,
+        found=f"other objects next to the scan, which were left out: {list_words(list_series(others))}",
+        expected="one DICOM series",
+        remedy="do nothing, or name the folder of the scan alone",
+        kind="other-series",
+    )
+    return (note,)
+
+
+def refuse_series(folder: str, slices: Sequence[Slice], word: str = "") -> NoReturn:
+    """Raise the error that lists the series of a folder.
+
+    Args:
+        folder: the folder; or the path that names a series in it.
+        slices: of all series.
+        word: that should name a series, but names none or several.
+    """
+    series = list_series(slices)
+    count = sum(one.content is None for one in series)
+    chosen = f"no single series {word!r} among " if word else ""
+    raise InputError(
+        folder,
+        found=f"{chosen}{count} DICOM series in one folder: {list_words(series)}",
+        expected="the number, the description or the identifier of one series" if word else "the files of one series",
+        remedy="choose one: `lightskip predict ... --series NUMBER`, or FOLDER/series=NUMBER in a datalist",
+        kind="several-series",
+    )
+
+
+def _check_scan(where: str, slices: Sequence[Slice]) -> list[Slice]:
+    """Check that slices are one volume, and return them."""
+    for one in slices:
+        _check_content(one, where=where)
+    check_frames(where, slices)
+    _check_one_kind(where, slices)
+    check_one_volume(where, slices)
+    _check_distances(where, slices)
+    _check_straight(where, slices)
+    return list(slices)
 
 
 def _check_content(one: Slice, *, where: str) -> None:
-    content, packing = other_content(one.storage), unreadable_packing(one.syntax)
+    content, packing = content_of(one), unreadable_packing(one.syntax)
     if content is not None:
         raise InputError(
             where,
             found=f"DICOM, but {content}" + (f" ({Path(one.file).name})" if one.file != where else ""),
             expected="a DICOM series of images",
             remedy="give the folder of the scan itself",
-            kind="not-an-image",
+            kind="other-content",
         )
     if packing is not None:
         raise InputError(
@@ -157,7 +197,8 @@ def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
     if len(slices) == 1:
         _refuse_one_slice(folder, remedy="copy the rest of the series into the folder")
     normal = slices[0].direction[:, 2]
-    apart = np.diff(np.sort([float(normal @ one.origin) for one in slices]))
+    heights = np.sort([float(normal @ one.origin) for one in slices])
+    apart = np.diff(heights)
     usual = float(np.median(apart[apart > _MAX_UNEVENNESS * apart.max()])) if apart.any() else 0.0
     if usual > 0 and np.abs(apart - usual).max() <= _MAX_UNEVENNESS * usual:
         return
@@ -168,7 +209,10 @@ def _check_distances(folder: str, slices: Sequence[Slice]) -> None:
     raise InputError(
         folder,
         found=f"a DICOM series whose slices are {apart.min():.4g} to {apart.max():.4g} mm apart",
-        expected="equal distances" + f" ({usual:.4g} mm)" * (usual > 0) + ": every slice, and each once",
+        expected="equal distances"
+        + f" ({usual:.4g} mm)" * (usual > 0)
+        + ": every slice, and each once"
+        + missing_words(heights, usual, tolerance=_MAX_UNEVENNESS),
         remedy=remedy,
         kind="spacing",
     )

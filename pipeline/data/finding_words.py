@@ -32,6 +32,10 @@ MEANINGS: dict[str, str] = {
     "scaling": "a NIfTI header with an intercept that is no number",
     "dimensions": "other axes than the dataset's, such as 4D instead of 3D; a DICOM series whose slices differ",
     "channels": "another number of channels or image files than the other cases",
+    "other-content": "DICOM that is no scan of anatomy: dose, structures, segmentation, report, parametric map, "
+    "screenshot, colour, loop",
+    "several-series": "several DICOM series in one folder; FOLDER/series=NUMBER names one",
+    "several-volumes": "several stacks, time points, echoes, b-values or frame types in one DICOM series or file",
     "same-file": "one file twice in a case",
     "image-is-label": "an image has the values of its label map",
     "nan": "voxels that are not a number",
@@ -80,6 +84,7 @@ MEANINGS: dict[str, str] = {
     "equal-channels": "three equal channels, which are read as one",
     "stack-axis": "pages of a TIFF that it calls channels or times, read as slices",
     "spacing-incomplete": "a stack without a spacing between slices: lengths are in pixels",
+    "other-series": "doses, segmentations or screenshots next to a DICOM scan: they are left out",
     "label-rounding": "values such as 0.99999997, which counts as 1",
     "label-float": "whole numbers stored as floating point",
     "labels-not-consecutive": "label values other than 0, 1, 2, …; the bundle maps them",

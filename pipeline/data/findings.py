@@ -24,6 +24,12 @@ SEVERITIES: dict[str, Severity] = {
     "misnamed": "problem",
     "truncated": "problem",
     "not-an-image": "problem",
+    # DICOM: what no reader should guess.
+    "other-content": "problem",
+    "several-series": "problem",
+    "several-volumes": "problem",
+    # The folder has one scan. What archives send along with it does not change its voxels.
+    "other-series": "note",
     "voxel-offset": "problem",
     "voxel-type": "problem",
     "unit": "problem",

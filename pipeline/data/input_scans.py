@@ -10,7 +10,7 @@ from .datalist import as_list
 from .dataset import datalist_folder
 from .errors import InputError
 from .folder_scans import FoundScan, find_folder_scans, group_channels
-from .images.dicom_files import is_dicom
+from .images.dicom_files import is_dicom, split_series
 from .images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
 from .images.file_start import missing_error, unreadable_error
 from .images.files import natural_order, pair_of, parts_of
@@ -94,7 +94,8 @@ def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundS
         items = [tuple(as_list(item["image"])) for item in read_named_scans(datalist_folder(path), path)]
         return [FoundScan(files, _find_missing(files)) for files in items]
     # A pipe can have the name of an image; reading refuses it.
-    return [FoundScan((str(path),), None if is_image(path) else _not_an_image(path))]
+    known = is_image(path) or bool(split_series(path)[1])
+    return [FoundScan((str(path),), None if known else _not_an_image(path))]
 
 
 def _scans_of_folder(folder: Path, channels: int) -> Sequence[FoundScan]:
@@ -132,7 +133,7 @@ def _scan_of_files(word: str, channels: int) -> FoundScan:
 def _find_missing(files: Iterable[str]) -> InputError | None:
     for file in files:
         try:
-            Path(file).stat()
+            Path(split_series(file)[0]).stat()
         except (FileNotFoundError, NotADirectoryError, ValueError):
             if Path(file).parent.is_dir() and Path(file).is_symlink():
                 return missing_error(file, "")

@@ -17,6 +17,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ensure_tuple
 
 from .images.c_order import to_c_order
+from .images.dicom_files import split_series
 from .images.door import open_image, read_voxels
 from .images.endings import is_image
 from .images.header import Volume
@@ -43,7 +44,7 @@ class ScanReader(ImageReader):
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Return whether all files are images of known formats, or folders."""
-        return all(is_image(str(name)) or Path(name).is_dir() for name in ensure_tuple(filename))
+        return all(is_image(str(name)) or Path(split_series(name)[0]).is_dir() for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[Volume]:
         """Return the volumes of files with one channel each, or of one file.

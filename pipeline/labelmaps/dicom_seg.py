@@ -1,4 +1,4 @@
-"""Write DICOM segmentations (SEG) of a series of slices, with one segment per label."""
+"""Write DICOM segmentations (SEG) of a series of slices or an enhanced scan, with one segment per label."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from ..data.errors import InputError
 from ..data.images.header import Header
 from ..files import whole_file
-from .dicom_series import match_slices, read_series
+from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
 
-__all__ = ["write_dicom_seg"]
+__all__ = ["check_source", "write_dicom_seg"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,11 @@ _FAMILY = ("123110", "DCM", "Artificial Intelligence")
 _MAX_NAME = 64  # characters of DICOM's long string
 _SERIES_OFFSET = 1000  # added to the scan's series number
 _OWN_UIDS = ("SOPClassUID", "SOPInstanceUID")
+# They may be empty, but not missing (type 2; PS3.3, annex C.7): some anonymisers remove them.
+_MAY_BE_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
 _SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
@@ -49,7 +54,7 @@ def write_dicom_seg(
     Args:
         labels: (X, Y) or (X, Y, Z), integers from 0.
         path: the file to write.
-        scan: header of the scan, or the folder of the DICOM series, one file per slice.
+        scan: header of the scan, or the folder of the DICOM series, one file per slice, or an enhanced file.
         affine: 4 x 4 voxel-to-world (mm, RAS), from which the slices' positions are found.
         table: the labels. Each is a segment, numbered from 1 in the order of values. A label map may have none of them.
 
@@ -59,24 +64,47 @@ def write_dicom_seg(
     """
     highdicom = _import_highdicom(path)
     scan = scan.path if isinstance(scan, Header) else scan
+    source = read_source(scan)
     volume = labels.reshape((*labels.shape, 1)[:3])
-    ordered, frames = match_slices(volume, affine, read_series(scan), str(scan))
+    order, frames = match_slices(volume, affine, source.slices, str(scan))
     rows = sorted(table)
-    segments = _segment_numbers(frames, rows, path)
-    _complete_uids(ordered, str(scan))
-    origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in ordered)])
+    if source.is_enhanced:
+        # highdicom takes an enhanced scan's frames in the order of its file.
+        segments = _segment_numbers(frames[np.argsort(order)], rows, path)
+    else:
+        source = Source([source.datasets[index] for index in order], [source.slices[index] for index in order])
+        segments = _segment_numbers(frames, rows, path)
+    _complete(source, str(scan))
+    origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
     identity = _make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
-    try:
-        segmentation = _make_segmentation(highdicom, ordered, segments, rows, identity)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            str(scan),
-            found=f"slices that highdicom cannot refer to ({' '.join(str(error).split())})",
-            expected="a series with the attributes that DICOM requires",
-            remedy="save the label map as NIfTI or NRRD",
-        ) from error
+    segmentation = _make_segmentation(highdicom, source, segments, rows, identity, str(scan))
     with whole_file(path) as temporary:
         segmentation.save_as(temporary)
+
+
+def check_source(scan: str | Path) -> None:
+    """Check, before anything is computed, that a DICOM segmentation of a scan can be written.
+
+    It makes one of a single pixel.
+
+    Args:
+        scan: the folder of the DICOM series, or the enhanced file.
+
+    Raises:
+        InputError: as in `write_dicom_seg`, except for what depends on the label map.
+    """
+    highdicom = _import_highdicom(scan)
+    source = read_source(scan)
+    _complete(source, str(scan), quiet=True)
+    first = source.datasets[0]
+    if source.is_enhanced:
+        first.NumberOfFrames = 1
+        first.PerFrameFunctionalGroupsSequence = first.PerFrameFunctionalGroupsSequence[:1]
+    columns, rows = source.slices[0].size
+    pixels = np.zeros((1, rows, columns), np.uint8)
+    pixels[0, 0, 0] = 1
+    one = Source([first], source.slices[:1])
+    _make_segmentation(highdicom, one, pixels, [Label(1, "check", (255, 0, 0))], "check", str(scan))
 
 
 def _import_highdicom(path: str | Path) -> Any:
@@ -113,18 +141,31 @@ def _segment_numbers(frames: NDArray[Any], rows: Sequence[Label], path: str | Pa
 
 
 def _make_segmentation(
-    highdicom: Any, source: Sequence[Any], segments: NDArray[Any], rows: Sequence[Label], identity: str
+    highdicom: Any, source: Source, segments: NDArray[Any], rows: Sequence[Label], identity: str, scan: str
 ) -> Any:
+    try:
+        return _segmentation(highdicom, source, segments, rows, identity)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            scan,
+            found=f"slices that highdicom cannot refer to ({' '.join(str(error).split())})",
+            expected="a series with the attributes that DICOM requires",
+            remedy="save the label map as NIfTI or NRRD",
+        ) from error
+
+
+def _segmentation(highdicom: Any, source: Source, segments: NDArray[Any], rows: Sequence[Label], identity: str) -> Any:
     # Imported here, because an exported bundle has this module without `version`. It writes no DICOM.
     from ..version import __version__  # noqa: PLC0415
 
+    first = source.datasets[0]
     segmentation = highdicom.seg.Segmentation(
-        source_images=source,
+        source_images=source.datasets,
         pixel_array=segments,
         segmentation_type="BINARY",
         segment_descriptions=[_describe_segment(highdicom, n, row, __version__) for n, row in enumerate(rows, start=1)],
         series_instance_uid=_make_uid("series", identity),
-        series_number=int(source[0].get("SeriesNumber") or 0) + _SERIES_OFFSET,
+        series_number=int(first.get("SeriesNumber") or 0) + _SERIES_OFFSET,
         sop_instance_uid=_make_uid("instance", identity),
         instance_number=1,
         # Without foreground all frames are kept, since a file needs at least one.
@@ -136,7 +177,7 @@ def _make_segmentation(
         content_label="SEGMENTATION",
         series_description=f"{_NAME} segmentation",
     )
-    _make_repeatable(segmentation, source[0], identity)
+    _make_repeatable(segmentation, first, identity)
     return segmentation
 
 
@@ -156,11 +197,16 @@ def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -
     )
 
 
-def _complete_uids(source: Sequence[Any], scan: str) -> None:
-    """Fill in the identifiers that the slices lack, because a segmentation must refer to them."""
+def _complete(source: Source, scan: str, *, quiet: bool = False) -> None:
+    """Fill in what the data sets lack: empty values, and identifiers, because a segmentation must refer to them."""
     missing = set()
-    places = repr([(list(s.ImagePositionPatient), list(s.ImageOrientationPatient)) for s in source])
-    for dataset in source:
+    places = repr([(one.origin.tolist(), one.direction[:, :2].T.ravel().tolist()) for one in source.slices])
+    if source.is_enhanced:
+        _share_geometry(source)
+    for dataset in source.datasets:
+        for name in _MAY_BE_EMPTY:
+            if name not in dataset:
+                setattr(dataset, name, "")
         instead = {name: dataset.file_meta.get(f"MediaStorage{name}") for name in _OWN_UIDS}
         instead |= {name: _make_uid(name, places) for name in _SHARED_UIDS}
         for name in [name for name in instead if not dataset.get(name)]:
@@ -174,12 +220,24 @@ def _complete_uids(source: Sequence[Any], scan: str) -> None:
             missing.add(name)
             setattr(dataset, name, instead[name])
     invented = sorted(missing & set(_SHARED_UIDS))
-    if invented:
+    if invented and not quiet:
         logger.warning(
             "%s: the slices have no %s; the segmentation has new ones, so an archive will not match it to the scan",
             scan,
             ", ".join(invented),
         )
+
+
+def _share_geometry(source: Source) -> None:
+    """Write the spacing and the orientation of all frames where highdicom looks for them, if each frame has its own."""
+    dataset = source.datasets[0]
+    frame = dataset.PerFrameFunctionalGroupsSequence[0]
+    if not dataset.get("SharedFunctionalGroupsSequence"):
+        dataset.SharedFunctionalGroupsSequence = [type(frame)()]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if name not in shared and name in frame:
+            setattr(shared, name, frame[name].value)
 
 
 def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:

@@ -7,7 +7,9 @@ from ..data.images.nifti_header import uneven_offset_error
 
 __all__ = ["header_notes"]
 
-_MODALITIES = {"MR": "MRI", "CT": "CT", "US": "US"}
+# Of DICOM, as a bundle names them, or in words. Others are named as in the file.
+_MODALITIES = {"MR": "MRI", "PT": "PET", "NM": "nuclear medicine", "RTDOSE": "dose", "OT": ""}
+_BUNDLES = ("MRI", "CT", "US")
 
 
 def header_notes(header: Header, *, modality: str) -> tuple[str, ...]:
@@ -21,8 +23,8 @@ def header_notes(header: Header, *, modality: str) -> tuple[str, ...]:
 
 
 def _notes_on_anatomy(header: Header, modality: str) -> tuple[str, ...]:
-    found = _MODALITIES.get(header.modality, modality)
-    if modality in _MODALITIES.values() and found != modality:
+    found = _MODALITIES.get(header.modality, header.modality)
+    if found and modality in _BUNDLES and found != modality:
         return (f"its modality is {found}, but the bundle is for {modality}",)
     if header.has_orientation:
         return ()

@@ -11,6 +11,7 @@ from ..data.case_names import case_stems, full_names, tell_apart
 from ..data.errors import InputError
 from ..data.folder_scans import FoundScan
 from ..data.input_scans import find_named_scans
+from ..data.named_series import choose_named_series
 
 __all__ = ["ScanInput", "read_inputs"]
 
@@ -32,7 +33,7 @@ class ScanInput:
     notes: tuple[str, ...] = ()
 
 
-def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInput]:
+def read_inputs(inputs: Sequence[str | Path], *, channels: int, series: str = "") -> list[ScanInput]:
     """Return the scans that the words of a command line name, each with a distinct name.
 
     A word is a file (a `.hdr/.img` pair by either half), a folder (of scans, see `find_folder_scans`, or of one DICOM
@@ -42,6 +43,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
 
     Args:
         inputs: the words. A scan that two words name is returned once.
+        series: the number, description or unique identifier of a DICOM series; only folders with it are scans then.
         channels: channels of a scan.
 
     Returns:
@@ -63,6 +65,8 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int) -> list[ScanInpu
             remedy="name scans after the bundle: lightskip predict BUNDLE INPUT...",
         )
     found = find_named_scans(inputs, channels=channels)
+    if series:
+        found = choose_named_series(found, series)
     stems = case_stems([scan.files for scan in found])
     scans = [
         ScanInput(_name_of_problem(scan) or stem, scan.files, scan.problem, scan.notes)

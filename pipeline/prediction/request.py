@@ -40,6 +40,7 @@ class Request:
         progress: whether to draw a bar.
         shard: the share of the scans to segment; None: all.
         anyway: whether to segment scans that are unlike the training scans beyond reason.
+        series: the number, description or unique identifier of the DICOM series to segment; "": there is only one.
     """
 
     bundle: Path
@@ -60,6 +61,7 @@ class Request:
     progress: bool = True
     shard: Shard | None = None
     anyway: bool = False
+    series: str = ""
 
     @property
     def computing(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..data.errors import InputError
 from ..data.images.door import open_image
 from ..data.images.endings import is_store
 from ..data.images.header import Header
-from ..labelmaps.dicom_series import read_series
+from ..labelmaps.dicom_seg import check_source
 from ..labelmaps.png import check_png
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
@@ -55,7 +55,7 @@ def find_work(request: Request, *, channels: int) -> Work:
     Raises:
         InputError: the inputs as a whole or the output cannot be used.
     """
-    scans = tuple(read_inputs(request.inputs, channels=channels))
+    scans = tuple(read_inputs(request.inputs, channels=channels, series=request.series))
     check_outputs(
         request.output,
         request.wanted,
@@ -108,18 +108,17 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     scan = job.scan
     if scan.problem is not None:
         return failed(job, scan.problem)
+    record = None
     try:
-        if job.wanted.format == "dicom-seg" and (is_store(scan.files[0]) or not Path(scan.files[0]).is_dir()):
-            # Raise now what writing would raise after all computing.
-            read_series(scan.files[0])
-        if job.wanted.format == "png":
-            check_png(scan.files[0])
-        if overwrite:
-            return None
-        if records is None:
+        if records is not None and not overwrite:
+            record = records.finished(scan.name, scan.files, job.outputs)
+        elif not overwrite:
             refuse_existing(job.outputs.files)
-            return None
-        record = records.finished(scan.name, scan.files, job.outputs)
+        if record is None and job.wanted.format == "dicom-seg":
+            # Raise now what writing would raise after all computing.
+            check_source(scan.files[0])
+        if record is None and job.wanted.format == "png":
+            check_png(scan.files[0])
     except (InputError, OSError) as error:
         return failed(job, error)
     if record is None:

@@ -97,7 +97,7 @@ def test_two_series_in_one_folder_are_told(tmp_path: Path) -> None:
     write_series(tmp_path, [0.0, 1.0], series=2)
     with pytest.raises(InputError, match="2 DICOM series in one folder") as raised:
         read_volume(str(tmp_path))
-    assert raised.value.kind == "dimensions"
+    assert raised.value.kind == "several-series"
 
 
 @pytest.mark.real

@@ -9,6 +9,7 @@ from monai.transforms import LoadImage
 
 from pipeline import __version__
 from pipeline.data.errors import InputError
+from pipeline.labelmaps.dicom_seg import check_source
 from pipeline.labelmaps.label_table import Label, make_label_table
 from pipeline.labelmaps.save import save_label_map
 
@@ -269,7 +270,6 @@ OBLIQUE = AFFINE @ np.array([[0.7, 0.7, 0, 0], [-0.7, 0.7, 0, 0], [0, 0, 1, 0], 
         (turned, AFFINE, "that do not match the label map"),
         (other_series, AFFINE, "2 series"),
         (without("PixelSpacing"), AFFINE, "0 series"),
-        (without("PatientID"), AFFINE, "PatientID"),
     ],
 )
 def test_a_series_that_does_not_fit_is_refused(tmp_path, change, matrix, words):
@@ -277,6 +277,83 @@ def test_a_series_that_does_not_fit_is_refused(tmp_path, change, matrix, words):
     with pytest.raises(InputError, match=words):
         save_label_map(labels(), tmp_path / "out" / "a.dcm", scan=scan, affine=matrix, table=TABLE)
     assert not (tmp_path / "out").exists()
+
+
+EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "StudyTime")
+
+
+@needs_highdicom
+def test_what_may_be_empty_is_written_empty(tmp_path):
+    scan = series(tmp_path / "scan", change=without(*EMPTY, "ReferringPhysicianName", "StudyDate"))
+    check_source(scan)
+    save_label_map(labels(), tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
+    dataset, found = masks(tmp_path / "a.dcm")
+    assert len(found) == 2 * SLICES
+    assert [dataset.get(name) or "" for name in EMPTY] == [""] * len(EMPTY)
+    assert all(name in dataset for name in EMPTY)
+
+
+def enhanced(file, order, *, shared=True):
+    """An enhanced MR with the slices of `series` in this order."""
+    import pydicom  # noqa: PLC0415
+    from pydicom.uid import EnhancedMRImageStorage  # noqa: PLC0415
+
+    plain = series(file.parent / "plain")
+    dataset = pydicom.dcmread(next(iter(sorted(plain.iterdir()))))
+    dataset.SOPClassUID = EnhancedMRImageStorage
+    dataset.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    dataset.Modality, dataset.NumberOfFrames = "MR", SLICES
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.9"
+    dataset.PixelData = bytes(2 * SLICES * ROWS * COLUMNS)
+    measures, turn = pydicom.Dataset(), pydicom.Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [0.9, 0.7], 2.0
+    turn.ImageOrientationPatient = [*ALONG.tolist(), *DOWN.tolist()]
+    dataset.SharedFunctionalGroupsSequence = [pydicom.Dataset()]
+    dataset.PerFrameFunctionalGroupsSequence = []
+    for number in order:
+        frame, place = pydicom.Dataset(), pydicom.Dataset()
+        place.ImagePositionPatient = (CORNER + number * STEP).tolist()
+        frame.PlanePositionSequence = [place]
+        dataset.PerFrameFunctionalGroupsSequence.append(frame)
+        for groups in [frame] * (not shared) or dataset.SharedFunctionalGroupsSequence:
+            groups.PixelMeasuresSequence, groups.PlaneOrientationSequence = [measures], [turn]
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(dataset, name)
+    dataset.save_as(file, enforce_file_format=True)
+    return file
+
+
+@needs_highdicom
+@pytest.mark.parametrize(
+    ("order", "shared"), [((0, 1, 2, 3, 4), True), ((3, 0, 4, 2, 1), True), ((4, 3, 2, 1, 0), False)]
+)
+def test_of_an_enhanced_scan_it_refers_to_the_frames(tmp_path, order, shared):
+    scan = enhanced(tmp_path / "scan.dcm", order, shared=shared)
+    check_source(scan)
+    save_label_map(labels(), tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
+    dataset, found = masks(tmp_path / "a.dcm")
+    assert len(found) == 2 * SLICES
+    for (place, source, number, mask), groups in zip(found, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        k = round(float((place - CORNER) @ STEP / (STEP @ STEP)))
+        np.testing.assert_allclose(place, CORNER + k * STEP, atol=1e-6)
+        assert source == "1.2.3.4.9"
+        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+        assert np.ravel(image.ReferencedFrameNumber).tolist() == [order.index(k) + 1]
+        np.testing.assert_array_equal(mask.T, labels()[:, :, k] == [2, 7][number - 1])
+
+
+@needs_highdicom
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(other_series, "2 series"), (without("PixelSpacing"), "0 series"), (without("SOPClassUID"), None)],
+)
+def test_it_is_checked_before_anything_is_computed(tmp_path, change, words):
+    scan = series(tmp_path / "scan", change=change if words else None)
+    if words is None:
+        scan = series(tmp_path / "bare", change_file=lambda dataset: (without_meta(dataset), without_own(dataset)))
+        words = "a slice without a SOPClassUID"
+    with pytest.raises(InputError, match=words):
+        check_source(scan)
 
 
 @needs_highdicom
@@ -306,6 +383,8 @@ def test_without_highdicom_the_message_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(InputError, match=r"pip install 'lightskip\[dicom\]'"):
         save_label_map(labels(), tmp_path / "a.dcm", scan=tmp_path, affine=AFFINE, table=TABLE)
+    with pytest.raises(InputError, match=r"pip install 'lightskip\[dicom\]'"):
+        check_source(tmp_path)
 
 
 @pytest.mark.real

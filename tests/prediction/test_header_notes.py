@@ -26,6 +26,26 @@ def test_a_place_that_is_known_needs_no_note(tmp_path: Path) -> None:
         assert header_notes(read_header(file), modality="CT") == ()
 
 
+@pytest.mark.parametrize(
+    ("modality", "bundle", "note"),
+    [
+        ("CT", "MRI", "its modality is CT, but the bundle is for MRI"),
+        ("PT", "CT", "its modality is PET, but the bundle is for CT"),
+        ("RTDOSE", "CT", "its modality is dose, but the bundle is for CT"),
+        ("NM", "MRI", "its modality is nuclear medicine, but the bundle is for MRI"),
+        ("PT", "other", None),
+        ("MR", "MRI", None),
+        ("OT", "CT", None),
+        ("", "CT", None),
+    ],
+)
+def test_another_modality_than_the_bundles_is_a_note(
+    tmp_path: Path, modality: str, bundle: str, note: str | None
+) -> None:
+    header = replace(read_header(nifti(tmp_path / "a.nii", qform=1, sform=1)), modality=modality)
+    assert header_notes(header, modality=bundle) == (() if note is None else (note,))
+
+
 def test_without_a_form_the_orientation_is_a_guess(tmp_path: Path) -> None:
     (note,) = header_notes(read_header(nifti(tmp_path / "a.nii", qform=0, sform=0)), modality="CT")
     assert "neither a qform nor an sform" in note

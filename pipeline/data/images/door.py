@@ -14,7 +14,7 @@ import numpy as np
 
 from ..check_header import check_affine
 from ..errors import InputError
-from .dicom_files import dicom_files
+from .dicom_files import dicom_files, split_series
 from .endings import format_name, is_store
 from .file_start import check_path, check_start, unreadable_error
 from .files import parts_of
@@ -41,7 +41,8 @@ def open_image(path: str) -> Iterator[OpenImage]:
     A file that LightSkip reads itself is opened only here.
 
     Args:
-        path: the file, or the folder of a DICOM series or a Zarr store.
+        path: the file, or the folder of a DICOM series or a Zarr store; FOLDER/series=WORD names one DICOM series of a
+            folder by its number, description or unique identifier.
 
     Raises:
         InputError: the file is missing, cannot be opened, is empty, a Git LFS pointer, truncated, corrupt or no image;
@@ -105,8 +106,9 @@ def read_volume(path: str, *, as_float: bool = False) -> Volume:
 
 def _open_file(path: str) -> tuple[BinaryIO | None, bytes]:
     """Return a file, open at its start, and its first bytes; None and no bytes for a folder."""
-    if Path(path).is_dir():
-        _check_folder(path)
+    folder = split_series(path)[0]
+    if Path(folder).is_dir():
+        _check_folder(folder)
         return None, b""
     stream: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - the image closes it
     try:
@@ -149,7 +151,11 @@ def _explain(error: Exception, path: str) -> NoReturn:
 
 def check_parts(path: str) -> None:
     """Raise an InputError if another file that belongs to this one is missing."""
-    missing = [] if Path(path).is_dir() else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    missing = (
+        []
+        if Path(split_series(path)[0]).is_dir()
+        else [part.name for part in parts_of(Path(path)) if not part.exists()]
+    )
     if missing:
         half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(

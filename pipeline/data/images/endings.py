@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
@@ -10,6 +11,7 @@ __all__ = [
     "DICOM",
     "DICOM_DIRECTORY",
     "ENDINGS",
+    "SERIES",
     "endings_of",
     "format_name",
     "is_detached",
@@ -27,6 +29,8 @@ __all__ = [
 
 COMPRESSED_NIFTI = ".nii.gz"
 DICOM = ".dcm"
+# The last part of a path that names one series of a folder: its number, description or unique identifier follows.
+SERIES = "series="
 # The index of a medium's files: DICOM by its first bytes, but no image.
 DICOM_DIRECTORY = "DICOMDIR"
 
@@ -73,7 +77,13 @@ def split_ending(path: str | PurePath) -> tuple[str, str]:
 
 
 def scan_name(path: str | PurePath) -> str:
-    """Return the name of a scan, which its outputs get: the file's name without a known ending (with `.gz`)."""
+    """Return the name of a scan, which its outputs get: the file's name without a known ending (with `.gz`).
+
+    The name of FOLDER/series=3, a DICOM series of a folder, is FOLDER_series3.
+    """
+    path = PurePath(path)
+    if path.name.startswith(SERIES) and not split_ending(path)[1]:
+        return "_".join([*filter(None, [path.parent.name]), re.sub(r"[^\w.-]+", "", path.name)])
     return split_ending(path)[0]
 
 

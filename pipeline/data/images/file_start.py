@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
+from .dicom_files import split_series
 from .endings import is_nifti, is_pair, is_store
 from .files import is_dangling
 from .nifti_header import START_BYTES, nifti_class
@@ -27,7 +28,7 @@ def check_path(path: str) -> None:
     Raises:
         OSError: the file system does not answer.
     """
-    file = Path(path)
+    file = Path(split_series(path)[0])
     if file.is_dir():
         _require_files(path, file.iterdir())
         _require_content(path)

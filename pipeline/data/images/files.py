@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from ..errors import InputError
+from .dicom_files import split_series
 from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, is_tiff, scan_name, split_ending
 
 __all__ = [
@@ -100,6 +101,7 @@ def parts_of(image: Path) -> list[Path]:
     Raises:
         InputError: the folder contains no file.
     """
+    image = Path(split_series(image)[0])
     if image.is_dir():
         return _files_of_store(image) if is_store(image) else _files_of_series(image)
     if is_pair(image):

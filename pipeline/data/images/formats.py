@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
-from .dicom_files import starts_dicom
+from .dicom_files import split_series, starts_dicom
 from .endings import format_name
 from .header import Header
 
@@ -76,7 +76,7 @@ def format_of(path: str, start: bytes = b"") -> str:
     """
     name = format_name(path) or "itk"
     is_series = name == "itk" and (Path(path).is_dir() or starts_dicom(start))
-    return "dicom" if is_series else name
+    return "dicom" if is_series or split_series(path)[1] else name
 
 
 def format_class(name: str) -> ImageFormat:
