@@ -183,7 +183,8 @@ def test_many_trainings_leave_the_bootstrap_or_the_subjects_to_decide():
 
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_equal_arms_of_few_trainings_are_seldom_different(seeds):
-    # 200 studies of 42 cases at the 5 % level: standard error 1.5 %. The bootstrap alone has 22 % and 9 %.
+    # 200 studies of 42 cases at the 5 % level: standard error 1.5 %. The interval alone has 21 % and 11 %
+    # (`benchmarks/intervals.py`).
     rng = np.random.default_rng(11)
     draws = draw_subjects(range(42), resamples=300)
     shown = 0
