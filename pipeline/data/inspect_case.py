@@ -73,10 +73,15 @@ class _CaseCheck:
         """Return a file's content and its shape in space; None, with a finding, if it cannot be read."""
         self.require_time()
         file = str(locate(self.folder, path))
+        notes: tuple[InputError, ...] = ()
         try:
             volume = read_volume(file, as_float=self.as_float)
+            # Also of a file with other axes: three channels that are read as one may be why.
+            notes = volume.header.notes
             return volume, spatial_shape(file, volume.voxels.shape, channels, self.wanted.spatial_dims)
         except InputError as problem:
+            for note in notes:
+                self.add(note, report_name(path))
             self.findings.append(Finding.from_read_error(problem, case=self.case.name, file=report_name(path)))
             return None
 
