@@ -27,7 +27,25 @@ _FIELD = re.compile(r"([^:#=][^:]*):[ \t]*(?!=)(.*)")
 # The spaces whose axes are those of a patient (https://teem.sourceforge.net/nrrd/format.html#space).
 _ANATOMICAL = ("right-anterior-superior", "ras", "left-anterior-superior", "las", "left-posterior-superior", "lps")
 _MM = ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", "none")
-_OTHER_LENGTHS = re.compile(r"(k|d|c|n|u|µ|μ)?m|(micro|centi|nano|deci)?met(er|re)s?|microns?|in|inch(es)?")
+# Other units of length, in the words of NIfTI's.
+_OTHER_LENGTHS = {
+    "metres": ("m", "meter", "meters", "metre", "metres"),
+    "centimetres": ("cm", "centimeter", "centimeters", "centimetre", "centimetres"),
+    "micrometres": (
+        "um",
+        "µm",
+        "\u03bcm",
+        "micron",
+        "microns",
+        "micrometer",
+        "micrometers",
+        "micrometre",
+        "micrometres",
+    ),
+    "nanometres": ("nm", "nanometer", "nanometers", "nanometre", "nanometres"),
+    "inches": ("in", "inch", "inches"),
+}
+_UNIT_NAMES = {name: unit for unit, names in _OTHER_LENGTHS.items() for name in names}
 _PLACES = ("spacings", "space directions")
 _DOMAINS = ("domain", "space", "time", "???", "none")
 _MAX_AXES = 3  # in space
@@ -69,11 +87,11 @@ def find_unit(fields: dict[str, str]) -> str:
     """Return the unit of the axes in space, "mm" also where the header does not say. ITK ignores it."""
     for unit in _split_quoted(fields.get("space units", "")):
         if unit.lower() not in _MM:
-            return unit
+            return _UNIT_NAMES.get(unit.lower(), f"the unit {unit}")
     # Units of all axes, such as seconds of time.
     for unit in _split_quoted(fields.get("units", "")):
-        if unit.lower() not in _MM and _OTHER_LENGTHS.fullmatch(unit.lower()):
-            return unit
+        if unit.lower() in _UNIT_NAMES:
+            return _UNIT_NAMES[unit.lower()]
     return "mm"
 
 
