@@ -23,6 +23,7 @@ MEANINGS: dict[str, str] = {
     "misnamed": "gzip-compressed and named `.nii`, or the reverse",
     "truncated": "the file ends too early, or is damaged by its length or checksum",
     "not-an-image": "no image",
+    "other-format": "a format whose place ITK does not know or mirrors, such as MINC, MRC, VTK and GIPL",
     "voxel-offset": "a NIfTI header whose `vox_offset` is within the header, after the file's end, or no whole number",
     "voxel-type": "complex or RGB voxels, or a type that ITK cannot read in Python",
     "unit": "spacing in another unit than mm",

@@ -24,6 +24,8 @@ SEVERITIES: dict[str, Severity] = {
     "misnamed": "problem",
     "truncated": "problem",
     "not-an-image": "problem",
+    # ITK would read the voxels and guess their place.
+    "other-format": "problem",
     # DICOM: what no reader should guess.
     "other-content": "problem",
     "several-series": "problem",

@@ -23,6 +23,7 @@ _TITLES = {
     "misnamed": "Ending and content disagree on compression",
     "truncated": "Truncated or corrupt file",
     "not-an-image": "Not an image",
+    "other-format": "Format whose place is not known",
     "other-content": "DICOM that is no scan of anatomy",
     "several-series": "Several DICOM series in one folder",
     "several-volumes": "Several volumes in one DICOM series",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from ..check_header import check_itk_type, check_unit, check_voxel_type
+from ..errors import InputError
 from .endings import split_ending
 from .header import Header
 from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
@@ -19,6 +22,8 @@ __all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 _AXES = 3  # in space, at most
 # ITK's and SimpleITK's classes by ending. Without a class, ITK lets some twenty classes open the file in turn.
 _CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+# Of files with an ending of another kind.
+_PLACED_CLASSES = ("NrrdImageIO", "MetaImageIO", "NiftiImageIO", "HDF5ImageIO", "GDCMImageIO")
 
 
 class ItkImage:
@@ -43,9 +48,12 @@ class ItkImage:
         reader = sitk.ImageFileReader()
         reader.SetFileName(path)
         self._class = _CLASSES.get(split_ending(path)[1].lower())
-        if self._class is not None:
-            reader.SetImageIO(self._class)
-        reader.ReadImageInformation()
+        with _without_warnings():
+            if self._class is not None:
+                reader.SetImageIO(self._class)
+            else:
+                _check_class(path)
+            reader.ReadImageInformation()
         self._words: str = sitk.GetPixelIDValueAsString(reader.GetPixelIDValue())
         size, channels = reader.GetSize(), reader.GetNumberOfComponents()
         axes = min(len(size), _AXES)
@@ -105,6 +113,38 @@ class ItkImage:
         order: Literal["<", ">"] = ">" if streams[0].big_endian else "<"
         stored = np.frombuffer(read_streams(streams), self.header.dtype.newbyteorder(order))
         return stored.astype(self.header.dtype).reshape(self.header.shape, order="F")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep ITK from printing warnings, which are lines of its source and addresses in memory."""
+    import SimpleITK as sitk  # noqa: PLC0415
+
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_class(path: str) -> None:
+    """Refuse a format in which ITK does not know the scan's place.
+
+    MINC comes mirrored, because ITK takes its RAS for LPS; lengths of MRC are in ångström, and taken as mm; VTK, GIPL
+    and others do not say where left is.
+    """
+    import SimpleITK as sitk  # noqa: PLC0415
+
+    name = sitk.ImageFileReader.GetImageIOFromFileName(path)
+    if name and name not in _PLACED_CLASSES:
+        raise InputError(
+            path,
+            found=f"a file in the format {name.removesuffix('ImageIO')}",
+            expected="NIfTI, NRRD, MetaImage, MGZ, DICOM, OME-Zarr, or a picture: formats whose place is read right",
+            remedy="convert it to NIfTI with a tool of its own format, such as mnc2nii for MINC",
+            kind="other-format",
+        )
 
 
 def read_with_itk(files: str | list[str], class_name: str | None) -> Any:
