@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow artefact lint format types render render-check clean
+.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow test-public artefact lint format types render render-check clean
 
 env: $(VENV)/.complete
 
@@ -70,15 +70,15 @@ demo: env
 # Tests run side by side, one process per core and one thread per process. JOBS=1 runs them in one process.
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
-MOST := -m "not long and not export and not wheel"
-QUICK := -m "not slow and not long and not export and not wheel"
+MOST := -m "not long and not export and not wheel and not public"
+QUICK := -m "not slow and not long and not export and not wheel and not public"
 
 test: env
 	$(PYTEST) $(QUICK)
 
 # Tests that take more than some five seconds: trainings, several processes, benchmarks. `make test` has the others.
 test-slow: env
-	$(PYTEST) -m "slow and not long and not export and not wheel"
+	$(PYTEST) -m "slow and not long and not export and not wheel and not public"
 
 # Each line of the list is a file of tests, or one test.
 smoke: env
@@ -166,6 +166,10 @@ $(MLFLOW_VENV)/.complete: $(VENV)/.complete pyproject.toml constraints.txt
 
 test-mlflow: env $(MLFLOW_VENV)/.complete
 	OMP_NUM_THREADS=1 $(MLFLOW_VENV)/bin/python -m pytest -q $(wildcard tests/*/test_*tracking.py) tests/bundles/test_mlflow.py
+
+# The test files inside pydicom's and nibabel's packages. They may change with these packages, so it is not in CI.
+test-public: env
+	$(PYTEST) -m public tests/public
 
 # The files of a release: the exported bundle, its zip, and their sizes and loading times.
 artefact: env
