@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read as a config"):
         load_bundle(tmp_path)
     (tmp_path / "configs" / "inference.json").write_text("{}")
-    with pytest.raises(InputError, match="no key in_channels"):
+    with pytest.raises(InputError, match="no key network_def"):
         load_bundle(tmp_path)
 
 
