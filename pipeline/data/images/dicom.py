@@ -1,4 +1,4 @@
-"""DICOM series, with a file per slice or one file for all: headers with pydicom, voxels by `dicom_pixels`."""
+"""DICOM series, a file per slice or one file for all: headers are read with pydicom, voxels in `dicom_pixels`."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ a series, it would give all slices the type of the first, ignore the slopes of f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "")
 _UNCOMPRESSED = (*_NATIVE, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 _WHOLE_BYTES = (8, 16, 32)
 _CLASS = "GDCMImageIO"
+_AT_A_TIME = 16  # slices: few, so that they take little memory next to the volume
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -51,6 +53,15 @@ def read_values(slices: Sequence[Slice], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the values of slices, (slice, row, column), of a type that `values_type` returned."""
     columns, rows = slices[0].size
     values = np.empty((len(slices), rows, columns), dtype)
+    if (
+        all(map(_is_scaled_by_itk, slices))
+        and len({(one.slope, one.intercept, replace(one.pixels, start=0)) for one in slices}) == 1
+    ):
+        # Alike in all that the type of the first slice depends on: ITK reads several files faster than one by one.
+        for start in range(0, len(slices), _AT_A_TIME):
+            part = slices[start : start + _AT_A_TIME]
+            values[start : start + len(part)] = _itk_pixels([one.file for one in part], slices[0])
+        return values
     with _Decoder() as decoder:
         for target, one in zip(values, slices, strict=True):
             if _is_scaled_by_itk(one):
@@ -85,14 +96,15 @@ def _is_scaled_by_itk(one: Slice) -> bool:
     )
 
 
-def _itk_pixels(file: str, one: Slice) -> NDArray[Any]:
-    """Return the pixels of a file with one frame as ITK reads them, (row, column)."""
+def _itk_pixels(files: str | list[str], one: Slice) -> NDArray[Any]:
+    """Return the pixels of files with one frame as ITK reads them, (row, column) or (file, row, column)."""
     import itk  # noqa: PLC0415
 
-    image = read_with_itk(file, _CLASS)
+    image = read_with_itk(files, _CLASS)
     array: NDArray[Any] = itk.array_view_from_image(image, keep_axes=False)
     # A copy, because the view does not keep the image.
-    pixels: NDArray[Any] = array.reshape(one.size[::-1]).copy()
+    shape = one.size[::-1] if isinstance(files, str) else (len(files), *one.size[::-1])
+    pixels: NDArray[Any] = array.reshape(shape).copy()
     return pixels
 
 
