@@ -21,6 +21,7 @@ __all__ = [
     "Metric",
     "choose_metrics",
     "find_name",
+    "length_unit_of",
     "list_metrics",
     "name_in_unit",
     "tolerance_of",
@@ -87,6 +88,12 @@ def find_name(names: Iterable[str], name: str) -> str:
     """Return the name that a metric has among these names, whatever its unit; its own if it is not there."""
     variants = {name_in_unit(name, unit) for unit in LENGTHS}
     return next((one for one in names if one in variants), name)
+
+
+def length_unit_of(names: Iterable[str]) -> str:
+    """Return the unit of the lengths among these names of columns; "mm" if there is none."""
+    own = {name_in_unit(metric, unit): unit for unit in LENGTHS for metric in ALL_METRICS if metric.endswith("_mm")}
+    return next((own[name] for name in names if name in own), "mm")
 
 
 def tolerance_of(summary: Mapping[str, Any]) -> tuple[Any, str]:

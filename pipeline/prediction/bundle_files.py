@@ -15,7 +15,7 @@ from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..data.weights import require_weights
-from .foreign import adapt_config, is_foreign
+from .foreign import adapt_config, is_foreign, require_argmax
 from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
@@ -123,7 +123,11 @@ def read_inference_config(
         # An exported bundle has no such key; MONAI's runner would ignore it.
         overrides.pop(key, None)
     metadata = _read_metadata(files[0].with_name("metadata.json"))
-    adapted = adapt_config(files[0], config, metadata) if is_foreign(config) else {}
+    adapted = {}
+    if is_foreign(config):
+        adapted = adapt_config(files[0], config, metadata)
+    else:
+        require_argmax(files[0], config)
     # Keys that the config gets here are no mistakes of the user.
     check_overrides_given("predict", files, {key: value for key, value in overrides.items() if key not in adapted})
     _check_windows(files[0], {**_inferer(config), **overrides})

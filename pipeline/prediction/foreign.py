@@ -15,7 +15,7 @@ from typing import Any
 
 from ..data.errors import InputError
 
-__all__ = ["adapt_config", "is_foreign", "monai_command", "next_command", "why_not"]
+__all__ = ["adapt_config", "is_foreign", "monai_command", "next_command", "require_argmax", "why_not"]
 
 _LOADER = {"_target_": "pipeline.data.reader.LoadScand", "keys": "image", "ensure_channel_first": True}
 # Transforms after which a voxel's place is still in the affine, and that need nothing but the image.
@@ -99,6 +99,25 @@ def adapt_config(file: Path, config: Mapping[str, Any], metadata: Mapping[str, A
     }
 
 
+def require_argmax(file: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a config with LightSkip's keys whose labels are not those of softmax and argmax.
+
+    Args:
+        file: the inference config.
+        config: its content.
+
+    Raises:
+        InputError: the labels may overlap, or are found in another way; the remedy is MONAI's own command.
+    """
+    if reason := _odd_labels(config):
+        raise InputError(
+            file,
+            found=reason,
+            expected="softmax, Invertd between voxels, and argmax",
+            remedy=f"run it with MONAI: {monai_command(file.parents[1], config)}",
+        )
+
+
 def monai_command(bundle: Path, config: Mapping[str, Any] | None = None, *, name: str = "inference.json") -> str:
     """Return MONAI's command that runs a bundle's inference on a folder of scans.
 
@@ -147,6 +166,13 @@ def _odd_postprocessing(transforms: Sequence[Any]) -> str:
     if any(not _only_key(one, "pred") for one in transforms):
         return "post-processing of more than the prediction"
     return ""
+
+
+def _odd_labels(config: Mapping[str, Any]) -> str:
+    """Return what is unusual about the labels of a config with LightSkip's keys; other transforms are not judged."""
+    found = [one for one in _transforms(config.get("postprocessing")) if _target(one) != "SaveProbabilitiesd"][:3]
+    known = [_target(one) for one in found] == ["Activationsd", "Invertd", "AsDiscreted"]
+    return _odd_argmax(*found) if known else ""
 
 
 def _odd_argmax(softmax: Mapping[str, Any], back: Mapping[str, Any], argmax: Mapping[str, Any]) -> str:
@@ -209,7 +235,8 @@ def next_command(bundle: Path) -> str:
     if config is None or names[0] != _CONFIGS[0]:
         return monai_command(bundle, name=names[0])
     try:
-        suits = all(key in config for key in _PARTS) if not is_foreign(config) else not why_not(config, metadata)
+        own = not is_foreign(config) and all(key in config for key in _PARTS) and not _odd_labels(config)
+        suits = own or (is_foreign(config) and not why_not(config, metadata))
     except (AttributeError, KeyError, TypeError, ValueError):
         # A part of another form than MONAI describes.
         suits = False

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.length_units import LENGTHS
+
 __all__ = ["METRICS", "as_array", "check_result"]
 
 METRICS = {"dice": "dice", "hd95_mm": "hd95", "nsd": "nsd"}
@@ -78,6 +80,9 @@ def _check_cases(cases: Mapping[str, Any]) -> None:
     shape = len(cases["names"]), len(cases["labels"])
     if len(set(cases["names"])) < shape[0] or len(cases.get("subjects") or cases["names"]) != shape[0]:
         msg = f"{shape[0]} cases, of which some have the same name or no subject"
+        raise ValueError(msg)
+    if cases.get("unit", "mm") not in LENGTHS:
+        msg = f"unit {cases['unit']!r}: expected one of {', '.join(LENGTHS)}"
         raise ValueError(msg)
     for key in METRICS.values():
         if cases.get(key):

@@ -17,7 +17,7 @@ from ..bench.machine import cpu_model, device_name
 from ..bundle.launch import prepare
 from ..bundle.plan import load_plan
 from ..bundle.words import as_words
-from ..evaluation.metric_names import find_name
+from ..evaluation.metric_names import find_name, length_unit_of
 from ..probe.session import Session
 from ..training.weight_changes import CHANGES
 from ..version import __version__
@@ -168,6 +168,7 @@ def _evaluate(run: Run, folder: Path, weights: Path) -> dict[str, Any]:
         "names": names,
         "subjects": [subjects[name] for name in names],
         "labels": labels,
+        "unit": length_unit_of(rows[0]),
         **{
             metric: [[_number(cells[name, label][column]) for label in labels] for name in names]
             for metric, name in _METRICS.items()

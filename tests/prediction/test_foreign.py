@@ -195,6 +195,17 @@ def test_other_bundles_get_monais_command(tmp_path, name):
     )
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "threshold", "nearest"])
+def test_lightskips_keys_do_not_hide_labels_that_overlap(tmp_path, name):
+    content = config() | {"in_channels": 1, "spatial_dims": 3}
+    ODD[name][0](content)
+    bundle = write(tmp_path / "zoo", content)
+    with pytest.raises(InputError, match=ODD[name][1]) as raised:
+        read_bundle_files(bundle)
+    assert monai_command(bundle, content) in str(raised.value)
+    assert next_command(bundle) == monai_command(bundle, content)
+
+
 def test_a_bundle_that_predict_runs_gets_its_command(tmp_path):
     bundle = write(tmp_path / "zoo", config())
     assert next_command(bundle) == f"lightskip predict {bundle} SCANS -o OUT"

@@ -24,14 +24,23 @@ def is_placing(form: np.ndarray | None) -> bool:
 
 
 def check_sform(header: Header) -> None:
-    """Refuse an sform that maps the volume to a plane or is not finite, if there is a sound qform.
+    """Refuse an sform that maps the volume to a plane or is not finite.
 
-    nibabel, and so MONAI, use the sform, ITK and TorchIO the qform.
+    With a sound qform, nibabel, and so MONAI, use the sform, ITK and TorchIO the qform. Without one, nothing says where
+    the voxels are.
     """
     forms = header.forms
-    if forms is None or forms.sform is None or is_placing(forms.sform) or not is_placing(forms.qform):
+    if forms is None or forms.sform is None or is_placing(forms.sform):
         return
     what = "zero" if not forms.sform[:3, :3].any() else "not finite or maps the volume to a plane"
+    if not is_placing(forms.qform):
+        raise InputError(
+            header.path,
+            found=f"an sform that is {what}, with sform_code above 0, and no sound qform",
+            expected="an sform or a qform with three independent axes",
+            remedy="correct the file's header from the original scan, or convert that scan again",
+            kind="affine",
+        )
     raise InputError(
         header.path,
         found=f"an sform that is {what}, with sform_code above 0, and a sound qform",

@@ -65,6 +65,12 @@ class Group:
         """The runs of all arms that ended."""
         return [run for arm in self.arms.values() for run in arm.done]
 
+    @property
+    def unit(self) -> str:
+        """The unit of lengths in the runs that ended: ``mm``, or of pictures ``px``, ``µm`` or ``nm``."""
+        stated = [(run.get("cases") or {}).get("unit") for run in self.done]
+        return next((str(unit) for unit in stated if unit), "mm")
+
 
 def sort_runs(
     study: Mapping[str, Any], runs: Sequence[Run], failed: Sequence[Run], missing: Sequence[Run]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...evaluation.metric_names import name_in_unit
 from ...version import __version__
 from .arms import Run
 from .content import Content, Part
@@ -28,7 +29,8 @@ def format_arms(content: Content) -> str:
     """Return ``study.csv``: a row per arm.
 
     Columns: ``bundle``, ``network``, ``skip``, ``budget``, ``group``, ``baseline``; the number of runs in each state,
-    ``seeds`` and ``cases``; for each of ``dice``, ``hd95_mm``, ``nsd`` (mean of labels), these with ``_LABEL``, and
+    ``seeds`` and ``cases``; for each of ``dice``, ``hd95_mm`` (of pictures ``hd95_px``, ``hd95_um`` or ``hd95_nm``),
+    ``nsd`` (mean of labels), these with ``_LABEL``, and
     ``robustness_area`` (all, and with ``_PERTURBATION``): the mean, the ends of its interval (``_low``, ``_high``) and
     the deviation over seeds (``_sd_seeds``); ``dice_sd_cases``; the costs by their keys in a run, means over trainings;
     ``dice_difference`` to the baseline with ``_low`` and ``_high``, ``dice_p``, ``dice_p_holm``, ``dice_detectable``;
@@ -97,7 +99,8 @@ def _list_arms(part: Part, baseline: str) -> Iterator[dict[str, Any]]:
         row |= {"seeds": len(arm.seeds), "cases": 0 if found is None else found.cases}
         if found is not None:
             for (label, metric), one in found.estimates.items():
-                name = metric if label == OVERALL else f"{metric}_{label}"
+                column = name_in_unit(metric, group.unit)
+                name = column if label == OVERALL else f"{column}_{label}"
                 row |= _describe_estimate(name, one)
             row["dice_sd_cases"] = found.sd_cases
         own = None if robust is None else robust.arms.get(skip)
@@ -133,7 +136,8 @@ def _list_contrasts(part: Part) -> Iterator[dict[str, Any]]:
     contrasts = [*part.result.contrasts, *(part.robust.contrasts if part.robust else ())]
     for one in contrasts:
         found = one.comparison
-        names = {"group": part.group.title, "skip": one.skip, "metric": one.metric, "label": one.label}
+        metric = name_in_unit(one.metric, part.group.unit)
+        names = {"group": part.group.title, "skip": one.skip, "metric": metric, "label": one.label}
         yield (
             names
             | found.as_row()
@@ -157,7 +161,8 @@ def _describe_run(run: Run, state: str) -> dict[str, Any]:
         for metric, key in METRICS.items():
             if cases.get(key):
                 values = mean_known(as_array(cases[key], (len(cases["names"]), len(cases["labels"]))), axis=0)
-                row |= {f"{metric}_{label}": float(one) for label, one in zip(cases["labels"], values, strict=True)}
+                column = name_in_unit(metric, cases.get("unit", "mm"))
+                row |= {f"{column}_{label}": float(one) for label, one in zip(cases["labels"], values, strict=True)}
     if state == "done":
         row["robustness_area"] = (run.get("robustness") or {}).get("area", "")
         row |= {key: value for key, value in (run.get("membranes") or {}).items() if value is not None}

@@ -119,7 +119,7 @@ def write_page_of_study(path: Path, content: Content) -> None:
 
 def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> View:
     group, result, robust = part.group, part.result, part.robust
-    metrics = (("dice", "Dice", ""), ("hd95_mm", "HD95", "mm"), ("nsd", "NSD", ""))
+    metrics = (("dice", "Dice", ""), ("hd95_mm", "HD95", group.unit), ("nsd", "NSD", ""))
     found = [make_forest(f"{title}, mean of labels", result.select(metric), unit) for metric, title, unit in metrics]
     single = [one for one in result.contrasts if one.label != OVERALL]
     areas = [] if robust is None else [one for one in robust.contrasts if one.label == AREA]

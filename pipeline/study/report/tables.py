@@ -50,7 +50,7 @@ def _describe_verdict(one: Verdict | None) -> str:
 
 def make_accuracy_table(group: Group, result: GroupResult, baseline: str, robust: Robustness | None) -> Table:
     """Return a row per arm: seeds, Dice with its interval, its deviations, HD95, NSD, and the area of robustness."""
-    heads = ["skip", "seeds", "Dice, mean of labels", "SD, seeds", "SD, cases", "HD95, mm", "NSD"]
+    heads = ["skip", "seeds", "Dice, mean of labels", "SD, seeds", "SD, cases", f"HD95, {group.unit}", "NSD"]
     heads += ["robustness, area"] if robust is not None else []
     styles = style_arms(group, baseline)
     rows = []
@@ -62,7 +62,7 @@ def make_accuracy_table(group: Group, result: GroupResult, baseline: str, robust
             cells[:5] = [
                 _show(dice),
                 *(format_value(value) for value in (dice.sd_seeds, found.sd_cases)),
-                format_value(hd95.mean, "mm"),
+                format_value(hd95.mean, group.unit),
                 format_value(nsd.mean),
             ]
         own = None if robust is None else robust.arms.get(skip)
@@ -79,7 +79,7 @@ def make_label_table(group: Group, result: GroupResult, baseline: str) -> Table 
         return None
     heads = ["skip"]
     for metric in METRICS:
-        unit = "" if ALL_METRICS[metric].unit == "1" else f", {ALL_METRICS[metric].unit}"
+        unit = "" if ALL_METRICS[metric].unit == "1" else f", {group.unit}"
         heads += [f"{ALL_METRICS[metric].title} {label}{unit}" for label in result.labels]
     styles = style_arms(group, baseline)
     rows = []
@@ -87,7 +87,7 @@ def make_label_table(group: Group, result: GroupResult, baseline: str) -> Table 
         found = result.arms.get(skip)
         cells = []
         for metric in METRICS:
-            unit = ALL_METRICS[metric].unit.removeprefix("1")
+            unit = "" if ALL_METRICS[metric].unit == "1" else group.unit
             for label in result.labels:
                 cells.append(NOTHING if found is None else format_value(found.estimates[label, metric].mean, unit))
         rows.append(Row(skip, cells, _note(skip, baseline), styles[skip]))

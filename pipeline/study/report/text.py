@@ -69,7 +69,8 @@ def _write_part(part: Part, baseline: str) -> Iterator[str]:
     yield _show(make_cost_table(group, result, baseline))
     yield write_list([escape(note) for note in part.notes])
     yield _unfold("Each label", make_label_table(group, result, baseline))
-    for metric, title, unit in (("dice", "Dice", ""), ("hd95_mm", "HD95 (mm)", "mm"), ("nsd", "NSD", "")):
+    length = group.unit
+    for metric, title, unit in (("dice", "Dice", ""), ("hd95_mm", f"HD95 ({length})", length), ("nsd", "NSD", "")):
         table = make_contrast_table(group, result.select(metric), title, unit)
         yield _unfold(f"{title} against {baseline}", table)
     single = [one for one in result.contrasts if one.label != OVERALL]

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import pytest
 
@@ -229,3 +230,15 @@ def test_all_files_or_none(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written to"):
         write(tmp_path / "file", make_runs())
+
+
+def test_lengths_of_pictures_have_their_own_unit_everywhere(tmp_path):
+    runs = make_runs(("concat", "sat"), 2, cases=6, parts=())
+    for run in runs:
+        run["cases"]["unit"] = "px"
+    texts = write(tmp_path, runs)
+    assert all("hd95_px" in texts[name] for name in ("study.csv", "study_runs.csv", "study.json"))
+    assert all("HD95, px" in texts[name] for name in ("study.html", "study.md"))
+    assert "HD95 (px) against concat" in texts["study.md"]
+    for name, text in texts.items():
+        assert not re.search(r"HD95[^|<\n]*\bmm\b|hd95_mm", text), name
