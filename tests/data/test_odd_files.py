@@ -1,7 +1,7 @@
 """Every command on every odd file: right voxels in the right place, a named refusal, or a note.
 
 The files are those of the modules in `tests/data/odd/`: each has a list `ODD`. The sound partner of a file, its label
-map or its image, is NIfTI with the place that the file was meant to have.
+map or its image, is NIfTI with the place that the file was meant to have; that of a picture is PNG or TIFF like itself.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import csv
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pipeline.comparison.command import compare
@@ -25,9 +26,9 @@ from pipeline.data.check import check_cases
 from pipeline.data.check_dataset import check_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.findings import SEVERITIES
-from pipeline.data.images.door import read_volume
-from pipeline.data.images.endings import is_picture, scan_name
-from pipeline.data.images.header import Volume
+from pipeline.data.images.door import read_header, read_volume
+from pipeline.data.images.endings import is_picture, is_tiff, scan_name
+from pipeline.data.images.header import Header
 from pipeline.prediction import with_network
 from pipeline.prediction.command import Request, predict_files
 from pipeline.prediction.predictor import Predictor
@@ -54,16 +55,19 @@ class Case:
     folder: Path
 
     @property
-    def dims(self) -> int:
-        if self.made.voxels is None:
-            return 2 if is_picture(self.made.path) else 3
-        if self.odd.role == "image" and is_picture(self.made.path):
-            return self._volume.header.axes
-        return min(3, self.made.voxels.ndim)
+    def is_readable(self) -> bool:
+        """Whether there are voxels to read; a label map with JPEG's compression has some, and is refused."""
+        return self.odd.outcome != "refused" or self.odd.kind == "label-lossy"
+
+    @cached_property
+    def header(self) -> Header:
+        return read_header(self.made.path)
 
     @property
-    def _volume(self) -> Volume:
-        return read_volume(str(self.made.path))
+    def dims(self) -> int:
+        if is_picture(self.made.path) and self.is_readable:
+            return self.header.axes
+        return 3 if self.made.voxels is None else min(3, self.made.voxels.ndim)
 
     @property
     def channels(self) -> int:
@@ -71,7 +75,11 @@ class Case:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (12, 11, 10)[: self.dims] if self.made.voxels is None else self.made.voxels.shape[: self.dims]
+        if self.made.voxels is not None:
+            return self.made.voxels.shape[: self.dims]
+        if is_picture(self.made.path) and self.is_readable:
+            return self.header.shape[: self.dims]
+        return (12, 11, 10)[: self.dims]
 
     @property
     def values(self) -> list[int]:
@@ -82,7 +90,8 @@ class Case:
 
     def partner(self) -> Path:
         """Write the label map of an image, or the image of a label map, and return its path."""
-        file = self.folder / "partner" / ("scan.png" if is_picture(self.made.path) else "scan.nii.gz")
+        ending = ".tif" if is_tiff(self.made.path) else ".png" if is_picture(self.made.path) else ".nii.gz"
+        file = self.folder / "partner" / f"scan{ending}"
         if self.odd.role == "image":
             voxels = np.zeros(self.shape, np.uint8)
             half = self.shape[0] // 2
@@ -94,12 +103,16 @@ class Case:
     def twin(self) -> Path:
         """Write a label map with the true values, and return its path."""
         voxels = np.zeros(self.shape, np.uint8) if self.made.voxels is None else np.rint(self.made.voxels)
-        return self._save(self.folder / "twin" / f"{scan_name(self.made.path)}.nii.gz", voxels.astype(np.uint8))
+        ending = ".tif" if is_tiff(self.made.path) else ".nii.gz"
+        return self._save(self.folder / "twin" / f"{scan_name(self.made.path)}{ending}", voxels.astype(np.uint8))
 
     def _save(self, file: Path, voxels: np.ndarray) -> Path:
         file.parent.mkdir(exist_ok=True)
         if file.suffix == ".png":
             Image.fromarray(voxels.T.astype(np.uint8)).save(file)
+            return file
+        if file.suffix == ".tif":
+            self._save_tiff(file, voxels.T)
             return file
         affine = np.eye(4) if self.made.affine is None else self.made.affine
         image = nib.Nifti1Image(voxels, affine)
@@ -107,6 +120,17 @@ class Case:
         image.set_sform(affine, code=1)
         image.to_filename(file)
         return file
+
+    def _save_tiff(self, file: Path, pages: np.ndarray) -> None:
+        """Write pages with the spacing and the unit that the odd file has, as OME metadata."""
+        if not self.is_readable or self.header.unit == "px":
+            tifffile.imwrite(file, pages, photometric="minisblack", metadata=None)
+            return
+        sizes = dict(zip("XYZ", self.header.spacing, strict=False))
+        described = {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
+        described |= {f"PhysicalSize{axis}Unit": self.header.unit for axis in sizes}
+        axes = "ZYX"[-pages.ndim :]
+        tifffile.imwrite(file, pages, photometric="minisblack", ome=True, metadata={"axes": axes, **described})
 
     @property
     def item(self) -> dict[str, Any]:

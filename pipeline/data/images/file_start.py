@@ -31,7 +31,7 @@ def check_path(path: str) -> None:
     file = Path(split_series(path)[0])
     if file.is_dir():
         _require_files(path, file.iterdir())
-        _require_content(path)
+        _require_content(str(file))
         return
     if not file.exists():
         raise missing_error(path, "correct dataset_dir or the datalist, or copy the file there")
