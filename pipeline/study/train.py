@@ -41,7 +41,8 @@ def train_run(run: Run, folder: Path) -> dict[str, Any]:
         folder: the training's folder; it is made if missing.
 
     Returns:
-        ``state`` (``done`` or ``diverged``), ``reason``, ``training_seconds`` (of the processor, over all starts) and
+        ``state`` (``done`` or ``diverged``), ``reason``, ``training_seconds`` (of the processor, over all starts; None
+        if an earlier start was killed, so that its part is not known) and
         ``training_resident_bytes`` (largest resident memory of the process, None if the system does not tell).
 
     Raises:
@@ -52,17 +53,18 @@ def train_run(run: Run, folder: Path) -> dict[str, Any]:
     # Without its weights a training cannot be measured any more.
     if content.get("state") == "diverged" or (content.get("state") == "done" and usable):
         return content
-    earlier = _read(folder / "time.json").get("training_seconds", 0.0)
     resume = run.arm.budget.minutes is None and usable
+    # None where an earlier start was killed: nobody knows what it took.
+    earlier: float | None = _read(folder / "time.json").get("training_seconds") if resume else 0.0
     if not resume and folder.is_dir():
         shutil.rmtree(folder)
-        earlier = 0.0
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / _SETTINGS, json.dumps(run.settings, indent=1) + "\n")
     words = ["train", str(run.arm.bundle), *training_words(run, folder), *(["--resume", "True"] if resume else [])]
     status, seconds, resident = run_logged(words, folder / LOG, threads=int(run.settings["threads"]))
     diverged = _read(folder / DIVERGED)
-    taken = {"training_seconds": round(earlier + seconds, 1), "training_resident_bytes": resident}
+    total = None if earlier is None else round(earlier + seconds, 1)
+    taken = {"training_seconds": total, "training_resident_bytes": resident}
     if status != 0 and not diverged:
         write_text(folder / "time.json", json.dumps(taken) + "\n")
         raise failed_error(folder / LOG, f"exit status {status}")

@@ -90,6 +90,16 @@ def test_an_interrupted_training_resumes_and_its_time_adds_up(runs, tmp_path, pr
     assert process.words[1][-2:] == ["--resume", "True"]
 
 
+def test_the_time_of_a_training_whose_first_start_was_killed_is_not_known(runs, tmp_path, process):
+    process.status, process.state = 1, STATE
+    with pytest.raises(InputError):
+        train_run(runs[0], tmp_path / "run")
+    # A killed start leaves no record of its time.
+    (tmp_path / "run" / "time.json").unlink()
+    process.status = 0
+    assert train_run(runs[0], tmp_path / "run")["training_seconds"] is None
+
+
 def test_an_interrupted_training_of_minutes_starts_again(runs, tmp_path, process):
     run = replace(runs[0], arm=replace(runs[0].arm, budget=Budget(minutes=2.5)))
     process.status, process.state = 1, STATE
