@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ import torch
 from torch import nn
 
 from ..files import whole_file, write_text
-from ..version import installed_version
 
 __all__ = ["RuntimeCache", "cache_folder", "name_processor"]
 
@@ -209,7 +209,7 @@ def _source_files(network: nn.Module) -> set[str]:
 
 def _version(package: str) -> str:
     try:
-        return installed_version(package)
+        return version(package)
     except ModuleNotFoundError:
         return "missing"
 
