@@ -16,7 +16,7 @@ from .losses import loss_component
 from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
-from .schema import InlineSkip
+from .schema import Data, InlineSkip
 from .yaml_lines import read_yaml
 
 __all__ = [
@@ -260,10 +260,17 @@ def _derived(plan: Plan) -> dict[str, Any]:
         f"{plan.data.unit}",
         "label_text": ", ".join(f"{value} is {name}" for value, name in enumerate(names)),
         "reference_text": ", ".join(f"{values[name]} is {name}" for name in names),
-        "training_scans": None if plan.data.scans is None else plan.data.scans.model_dump(mode="json"),
+        "training_scans": _describe_scans(plan.data),
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
         "output_channel_def": {str(value): name for value, name in enumerate(names)},
     }
+
+
+def _describe_scans(data: Data) -> dict[str, Any] | None:
+    """Return the training scans in numbers, with their unit if it is not mm; None if the plan does not have them."""
+    if data.scans is None:
+        return None
+    return data.scans.model_dump(mode="json") | ({} if data.unit == "mm" else {"unit": data.unit})
 
 
 def _dataset_dir(folder: str | None) -> str:

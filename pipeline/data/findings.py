@@ -65,6 +65,8 @@ SEVERITIES: dict[str, Severity] = {
     # Pictures. Opacity and colours that say nothing are left out, the rest is right.
     "alpha-channel": "note",
     "equal-channels": "note",
+    # The numbers of colours are the labels of a label map, and say nothing in an image.
+    "palette": "warning",
     # The values are right but coarser than in the file.
     "colour-depth": "warning",
     # TIFF. Pages are read as slices, whatever the file calls them.

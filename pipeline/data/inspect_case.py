@@ -170,7 +170,8 @@ def _read_label(check: _CaseCheck, path: str) -> Grid | None:
     (volume, shape), name = read, report_name(path)
     file = str(locate(check.folder, path))
     for each in find_header_problems(file, volume, shape):
-        check.add(each, name)
+        if each.kind != "palette":
+            check.add(each, name)
     if volume.header.is_lossy:
         # Its values, often dozens, need no further finding.
         for each in find_lossy_label(volume.header):

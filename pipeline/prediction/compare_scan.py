@@ -51,7 +51,7 @@ class Comparison:
 
 
 def compare_scan(
-    image: np.ndarray, affine: np.ndarray, training: Mapping[str, Any] | None, *, modality: str
+    image: np.ndarray, affine: np.ndarray, training: Mapping[str, Any] | None, *, modality: str, unit: str | None = None
 ) -> Comparison:
     """Return where a scan is unlike the training scans; nothing if the bundle does not describe them.
 
@@ -60,12 +60,17 @@ def compare_scan(
         affine: voxel to world, 4x4 (mm, RAS).
         training: the entry "training_scans" of the bundle's metadata; None if it has none.
         modality: the bundle's modality in its metadata.
+        unit: of the affine: "mm", or of pictures "px", "µm" or "nm"; None is that of training.
     """
     found = Comparison()
     if not training:
         return found
     try:
-        _compare_grid(found, image.shape[1:], affine, training)
+        usual = str(training.get("unit", "mm"))
+        if unit in (None, usual):
+            _compare_grid(found, image.shape[1:], affine, training, usual)
+        else:
+            _add(found, f"its lengths are in {unit}, those of training in {usual}", beyond=False)
         for channel, values in enumerate(image):
             where = f"channel {channel}: " if len(image) > 1 else ""
             _compare_values(found, where, values, _of_channel(training, channel), modality)
@@ -85,7 +90,9 @@ def refuse_unlike(file: str, found: Comparison) -> InputError:
     )
 
 
-def _compare_grid(found: Comparison, shape: Sequence[int], affine: np.ndarray, training: Mapping[str, Any]) -> None:
+def _compare_grid(
+    found: Comparison, shape: Sequence[int], affine: np.ndarray, training: Mapping[str, Any], unit: str
+) -> None:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)[: len(shape)]
     order = _order_axes(affine, len(shape))
     spacing, extent = sizes[order], (np.asarray(shape) * sizes)[order]
@@ -94,12 +101,13 @@ def _compare_grid(found: Comparison, shape: Sequence[int], affine: np.ndarray, t
     factors = list(_factors(extent, expected))
     limit = MAX_EXTENT if volume else MAX_PICTURE
     if max(map(_size, factors)) > limit:
-        words = f"its field of view is {_product(extent)} mm, that of training {_span(expected)} mm"
+        words = f"its field of view is {_product(extent)} {unit}, that of training {_span(expected)} {unit}"
         many = sum(_size(factor) > MAX_EXTENT_IN_REASON for factor in factors) > 1
         _add(found, words, beyond=volume and many)
     factors = list(_factors(spacing, training["spacing"]))
     if max(map(_size, factors)) > MAX_SPACING:
-        words = f"its voxels are {_product(spacing)} mm, those of training {_span(training['spacing'])} mm"
+        usual = _span(training["spacing"])
+        words = f"its voxels are {_product(spacing)} {unit}, those of training {usual} {unit}"
         many = sum(_size(factor) > MAX_SPACING_IN_REASON for factor in factors) > 1
         _add(found, words, beyond=volume and many)
 

@@ -153,7 +153,7 @@ class Predictor:
             files = as_files(scan)
             image, header = self._read(files)
             notes = header_notes(header, modality=self.bundle.modality)
-        notes += self._compare(image, "scan" if header is None else files[0])
+        notes += self._compare(image, header, "scan" if header is None else files[0])
         scan_shape, scan_affine = tuple(image.shape[1:]), _to_4x4(image.affine)
         for transform in self.bundle.preprocessing.transforms:
             # Keep only the last result: each takes as much memory as the scan.
@@ -207,11 +207,15 @@ class Predictor:
         volumes = read_scan(paths, channels=channels, spatial_dims=dims, as_float=loads_float(loader))
         return load_scan(loader, paths, volumes), volumes[0].header
 
-    def _compare(self, image: MetaTensor, file: str) -> tuple[str, ...]:
+    def _compare(self, image: MetaTensor, header: Header | None, file: str) -> tuple[str, ...]:
         """Return notes on where a scan is unlike the training scans; raise InputError if it is so beyond reason."""
         bundle = self.bundle
         found = compare_scan(
-            image.as_tensor().cpu().numpy(), _to_4x4(image.affine), bundle.training_scans, modality=bundle.modality
+            image.as_tensor().cpu().numpy(),
+            _to_4x4(image.affine),
+            bundle.training_scans,
+            modality=bundle.modality,
+            unit=None if header is None else header.unit,
         )
         if found.beyond and not self.anyway:
             raise refuse_unlike(file, found)

@@ -84,6 +84,7 @@ _TITLES = {
     "spacing-conflict": "Two spacings for one picture",
     "spacing-incomplete": "Stack of pictures without a spacing between slices",
     "stack-axis": "Pages of a TIFF read as slices",
+    "palette": "Numbers of colours in a palette as an image",
     "colour-depth": "Colours read with fewer bits than stored",
     "equal-channels": "Three equal channels read as one",
     "alpha-channel": "Alpha channel left out",

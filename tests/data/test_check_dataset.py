@@ -461,7 +461,7 @@ def test_a_background_of_255_is_no_structure(small):
     assert [finding["kind"] for finding in report["findings"]] == ["labels-not-consecutive"]
     for case in report["cases"]:
         assert case["classes"].keys() == {"cell"}
-        assert case["classes"]["cell"]["mm2"] == case["foreground"][0]["voxels"] == 16
+        assert case["classes"]["cell"]["px2"] == case["foreground"][0]["voxels"] == 16
 
 
 def test_a_channel_that_cannot_be_read_does_not_lend_its_number_to_the_next(small):

@@ -53,3 +53,12 @@ def test_values_near_zero_are_compared_without_sign_and_labels_weigh_the_same():
     found = compare_arms(first, second, list(range(20)), better="zero")
     means = [np.nanmean(np.abs(arm), axis=1).mean(axis=1) for arm in (first, second)]
     assert found.p_seeds == pytest.approx(ttest_ind(*means).pvalue)
+
+
+@pytest.mark.filterwarnings("error")
+def test_trainings_of_one_arm_that_agree_give_no_warning_of_scipy():
+    found = compare_seeds([0.85, 0.85], [0.80, 0.82])
+    assert found is not None
+    # Standard error sqrt(2 * .01**2 / 2 * (1/2 + 1/2)) = .01, so t is .04 / .01 with 2 degrees of freedom.
+    assert found.error == pytest.approx(0.01)
+    assert found.p == pytest.approx(1 - 4 / np.sqrt(4**2 + 2))

@@ -430,7 +430,7 @@ NOTHING: dict[str, tuple[str, str]] = {
     "one file for two": ("in/a.nii.gz in/b.nii.gz -o out/x.nii.gz", "one file for 2 scans"),
     "a format that is not written": (f"{A} -o out/x.mha", "ends in .nii.gz or .nii"),
     "another format": (f"{A} -o out/x.nrrd", "--format nii.gz"),
-    "no such format": (f"{A} -o out --format png", "invalid choice"),
+    "no such format": (f"{A} -o out --format tga", "invalid choice"),
     "mistyped setting": (f"{A} -o out --set precisoin=float32", "the nearest are precision"),
     "refused value of a setting": (f"{A} -o out --set inferer#mode=nonsense", "'nonsense' is not a valid BlendMode"),
     "setting without a value": (f"{A} -o out --set precision", "--set"),

@@ -60,6 +60,15 @@ def test_a_larger_field_of_view_is_noted_and_beyond_reason_refused(side, notes, 
     assert all("field of view" in each for each in found.notes + found.beyond)
 
 
+def test_lengths_are_said_in_the_unit_of_training_and_not_compared_in_another():
+    pixels = HIPPOCAMPUS | {"unit": "px"}
+    side = crop((75, 75, 75))
+    assert "75 x 75 x 75 px" in compare_scan(side, np.eye(4), pixels, modality="MRI", unit="px").notes[0]
+    assert "75 x 75 x 75 px" in compare_scan(side, np.eye(4), pixels, modality="MRI").notes[0]
+    (note,) = compare_scan(crop((150,) * 3), np.eye(4), pixels, modality="MRI", unit="mm").notes
+    assert note == "its lengths are in mm, those of training in px"
+
+
 def test_a_long_scan_is_a_note_however_long():
     assert compare(crop((35, 50, 300))).beyond == []
 

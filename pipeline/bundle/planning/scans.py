@@ -21,8 +21,8 @@ def describe_scans(fingerprint: Fingerprint) -> dict[str, Any] | None:
     axes = "right-left, posterior-anterior, inferior-superior" if fingerprint.dims == 3 else "the file's axes"
     return {
         "cases": Choice(fingerprint.cases, "predict says where a scan is unlike these: [lowest, median, highest]"),
-        "extent": Choice(_ranges(fingerprint.shapes * fingerprint.spacings), f"mm; {axes}"),
-        "spacing": Choice(_ranges(fingerprint.spacings), "mm"),
+        "extent": Choice(_ranges(fingerprint.shapes * fingerprint.spacings), f"{fingerprint.unit}; {axes}"),
+        "spacing": Choice(_ranges(fingerprint.spacings), fingerprint.unit),
         "low": Choice(_ranges(low), "per channel, 1st percentile of a scan"),
         "middle": Choice(_ranges(middle), "median of a scan"),
         "high": Choice(_ranges(high), "99th percentile"),

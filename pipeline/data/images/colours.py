@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError
 from .header import Header
 
-__all__ = ["alpha_note", "count_colours", "merge_equal_channels"]
+__all__ = ["alpha_note", "count_colours", "merge_equal_channels", "palette_note"]
 
 _COLOURS = 3
 
@@ -27,6 +27,27 @@ def alpha_note(path: str) -> InputError:
         expected="grey values or colours",
         remedy="do nothing: opacity is for display",
         kind="alpha-channel",
+    )
+
+
+def palette_note(path: str, palette: np.ndarray) -> InputError | None:
+    """Return the note on a picture whose pixels are numbers of colours; None if these are the grey values themselves.
+
+    Args:
+        path: the picture.
+        palette: the colours, (number, 3), of any depth.
+    """
+    greys = np.linspace(0, 255, 256, dtype=int)[: len(palette)]
+    # TIFF has 16 bits per colour.
+    shown = np.asarray(palette, dtype=int) // (257 if np.max(palette, initial=0) > 255 else 1)
+    if np.array_equal(shown, np.stack([greys] * 3, axis=1)):
+        return None
+    return InputError(
+        path,
+        found="pixels that are numbers of colours in a palette, read as these numbers",
+        expected="grey values or colours in an image; in a label map such numbers are right",
+        remedy="if it is an image, write it in grey or in colour without a palette",
+        kind="palette",
     )
 
 

@@ -37,6 +37,7 @@ MARKS: Mapping[str, str] = {
     "FrameReferenceTime": "times (ms)",
     "ImageType": "image types",
     "AcquisitionNumber": "acquisitions",
+    "Units": "units of values",
 }
 
 

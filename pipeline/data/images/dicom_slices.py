@@ -39,6 +39,7 @@ _MARKS_OF_FILES: Mapping[str, int] = {
     "FrameReferenceTime": 0x00541300,
     "ImageType": _IMAGE_TYPE,
     "AcquisitionNumber": 0x00200012,
+    "Units": 0x00541001,
 }
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _DEFER = 1024  # bytes: longer values stay in the file
@@ -96,6 +97,7 @@ class Slice:
         direction: cosines, 3x3: the columns are the directions along a row, along a column, and from slice to slice.
         origin: centre of the first pixel (mm, LPS).
         has_place: whether the file states position and orientation.
+        has_spacing: whether the file states the distance between pixels.
         slope: what stored values are multiplied by; NaN if the file has a text that is no number.
         intercept: what is added then; likewise.
         tags: the values of `SPLITTING`.
@@ -118,6 +120,7 @@ class Slice:
     direction: np.ndarray
     origin: np.ndarray
     has_place: bool
+    has_spacing: bool
     slope: float
     intercept: float
     tags: tuple[str, ...]
@@ -239,7 +242,8 @@ def _place(values: RawValues, group: FrameValues) -> dict[str, Any]:
         own: list[float] = group.get(keyword, [])
         return own if len(own) == count else values.numbers(tag, count)
 
-    spacing = numbers(_PIXEL_SPACING, "PixelSpacing", 2) or values.numbers(_IMAGER_SPACING, 2) or [1.0, 1.0]
+    between_pixels = numbers(_PIXEL_SPACING, "PixelSpacing", 2) or values.numbers(_IMAGER_SPACING, 2)
+    spacing = between_pixels or [1.0, 1.0]
     stated = numbers(_ORIENTATION, "ImageOrientationPatient", 6)
     origin = numbers(_POSITION, "ImagePositionPatient", 3)
     thickness = numbers(_BETWEEN, "SpacingBetweenSlices", 1) or numbers(_THICKNESS, "SliceThickness", 1) or [1.0]
@@ -252,6 +256,7 @@ def _place(values: RawValues, group: FrameValues) -> dict[str, Any]:
         "direction": np.stack([along, down, np.cross(along, down)], axis=1),
         "origin": np.asarray(origin or [0, 0, 0], dtype=float),
         "has_place": stated is not None and origin is not None,
+        "has_spacing": between_pixels is not None,
     }
 
 

@@ -30,6 +30,13 @@ _TRUNCATION_WORDS = (
     # Of compressed chunks of a Zarr store.
     *("decompress", "checksum", "Invalid data stream", "end-of-stream", "larger dtype"),
 )
+# ITK's words for a place that it does not accept: what is found, expected, and the kind.
+_PLACES = {
+    "Zero-valued spacing": ("a spacing of 0 along an axis", "a spacing above 0 mm along every axis", "spacing"),
+    "Bad direction": ("directions of axes that are in one plane", "three independent axes", "affine"),
+}
+# The names of teem's functions before its reason, each with what it was trying to do.
+_TEEM = re.compile(r".*\[nrrd\] \w+: (?=\S)")
 # The start of ITK's and SimpleITK's errors: a line of its source, and an object's address in memory.
 _ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR|sitk::ERROR): (?:\w+\(0x[0-9a-f]+\): *)?(?:ReadImageInformation: *)?")
 
@@ -139,6 +146,10 @@ def _explain(error: Exception, path: str) -> NoReturn:
         raise unreadable_error(path, error) from error
     check_parts(path)
     reason = _reason(error, path)
+    for words, (found, expected, kind) in _PLACES.items():
+        if words in reason:
+            remedy = "correct the file's header from the original scan"
+            raise InputError(path, found=found, expected=expected, remedy=remedy, kind=kind) from error
     is_truncated = isinstance(error, _TRUNCATION_ERRORS) or any(word in reason for word in _TRUNCATION_WORDS)
     raise InputError(
         path,
@@ -172,7 +183,7 @@ def _reason(error: Exception, path: str) -> str:
     text = " ".join(str(error).replace(path, Path(path).name).split())
     if isinstance(error, KeyError):
         text = f"unknown value {text} in its header"
-    text = _ITK.sub("", text)
+    text = _TEEM.sub("", _ITK.sub("", text))
     if not text and str(error):
         return "ITK cannot read its header"
     return text[:200] or type(error).__name__

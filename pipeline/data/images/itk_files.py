@@ -14,6 +14,7 @@ from ..check_header import check_itk_type, check_unit, check_voxel_type
 from ..errors import InputError
 from .endings import split_ending
 from .header import Header
+from .meta_header import MetaHeader, find_meta_notes, find_meta_unit, read_meta_header
 from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
 from .voxel_streams import VoxelStream, meta_streams, nrrd_streams, read_streams, rest_note, skip_streams
 
@@ -59,7 +60,9 @@ class ItkImage:
         axes = min(len(size), _AXES)
         direction = np.reshape(reader.GetDirection(), (len(size), len(size)))
         affine = ras_affine(direction, reader.GetSpacing(), reader.GetOrigin())
+        meta = read_meta_header(path) if self._class == "MetaImageIO" else MetaHeader()
         note = find_space_note(path, self._fields, axes)
+        notes = (*(() if note is None else (note,)), *(find_meta_notes(path, meta) if axes == _AXES else ()))
         self.header = Header(
             path,
             "itk",
@@ -68,15 +71,23 @@ class ItkImage:
             affine,
             tuple(reader.GetSpacing()[:axes]),
             _dtype(self._words),
-            unit=find_unit(self._fields),
+            unit=find_unit(self._fields) if self._fields else find_meta_unit(meta),
             raw=raw,
-            notes=() if note is None else (note,),
+            notes=notes,
         )
         self.native: Any = None
 
     def check(self) -> None:
-        """Refuse voxel types that ITK in Python, and so MONAI, cannot read, and units other than mm."""
+        """Refuse voxel types that ITK in Python, and so MONAI, cannot read, units other than mm, negative spacings."""
         header = self.header
+        if min(header.spacing) < 0:
+            raise InputError(
+                header.path,
+                found=f"a spacing of {' x '.join(f'{size:g}' for size in header.spacing)} mm",
+                expected="a spacing above 0 mm along every axis, and a direction for an axis that is turned round",
+                remedy="correct the file's header from the original scan",
+                kind="spacing",
+            )
         check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
         check_unit(header)
 

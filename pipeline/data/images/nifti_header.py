@@ -32,6 +32,7 @@ _NO_EXTENSIONS = bytes(4)
 _IN_FILES = ("nifti", "pair")  # formats in which the header says where the voxels start
 _UNIT_OF_SPACE = 0b111
 # NIfTI's codes of units other than mm. Code 0, unknown, means mm: most tools leave it unset.
+_TYPES = {1: "single bits", 1536: "128-bit floating point", 2048: "complex of 256 bits"}
 _UNITS = {1: "metres", 3: "micrometres"}
 
 
@@ -60,6 +61,7 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
     raw = start[: kind.header_class.sizeof_hdr]
     # Unchecked: the check would silently replace a spacing of 0 mm by 1 mm.
     fields = kind.header_class(raw, check=False)
+    _check_fields(path, fields)
     if format in _IN_FILES:
         check_offset(path, fields)
     check_scaling(path, fields)
@@ -87,6 +89,28 @@ def nifti_header(path: str, start: bytes, *, format: str = "nifti") -> Header:
         raw=raw,
         notes=() if scaling is None else (scaling,),
     )
+
+
+def _check_fields(path: str, fields: Any) -> None:
+    """Refuse a number of axes or voxels below 1, and types of voxels that have no numbers in NumPy."""
+    shape = [int(size) for size in fields["dim"][: 1 + max(0, min(7, int(fields["dim"][0])))]]
+    code = int(fields["datatype"])
+    try:
+        dtype = fields.get_data_dtype()
+        known = dtype.kind != "V" or dtype.fields is not None
+    except KeyError:
+        known = False
+    if not 1 <= int(fields["dim"][0]) <= 7 or min(shape) < 1:
+        found = f"the shape {' x '.join(map(str, shape[1:])) or 'of no axis'} in its header (dim)"
+        expected, kind = "1 to 7 axes of 1 voxel or more", "dimensions"
+        remedy = "copy or convert the file again"
+    elif not known:
+        found = f"voxels of the type {code} ({_TYPES.get(code, 'unknown')})"
+        expected, kind = "integers of 8 to 64 bits, or float32 or float64", "voxel-type"
+        remedy = "convert the file to one of these"
+    else:
+        return
+    raise InputError(path, found=found, expected=expected, remedy=remedy, kind=kind)
 
 
 def uneven_offset_error(header: Header) -> InputError | None:

@@ -14,6 +14,7 @@ __all__ = [
     "check_nrrd",
     "find_space_note",
     "find_unit",
+    "name_length",
     "nrrd_end",
     "nrrd_fields",
     "nrrd_header",
@@ -26,7 +27,7 @@ _MAX_HEADER = 1 << 20  # bytes: far more than any header has, so that voxels are
 _FIELD = re.compile(r"([^:#=][^:]*):[ \t]*(?!=)(.*)")
 # The spaces whose axes are those of a patient (https://teem.sourceforge.net/nrrd/format.html#space).
 _ANATOMICAL = ("right-anterior-superior", "ras", "left-anterior-superior", "las", "left-posterior-superior", "lps")
-_MM = ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", "none")
+_MM = ("", "?", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", "none")
 # Other units of length, in the words of NIfTI's.
 _OTHER_LENGTHS = {
     "metres": ("m", "meter", "meters", "metre", "metres"),
@@ -49,6 +50,7 @@ _UNIT_NAMES = {name: unit for unit, names in _OTHER_LENGTHS.items() for name in 
 _PLACES = ("spacings", "space directions")
 _DOMAINS = ("domain", "space", "time", "???", "none")
 _MAX_AXES = 3  # in space
+_VECTOR = re.compile(r"none|\([^)]*\)", re.IGNORECASE)
 
 
 def nrrd_header(stream: BinaryIO) -> bytes:
@@ -86,13 +88,18 @@ def nrrd_fields(raw: bytes) -> dict[str, str]:
 def find_unit(fields: dict[str, str]) -> str:
     """Return the unit of the axes in space, "mm" also where the header does not say. ITK ignores it."""
     for unit in _split_quoted(fields.get("space units", "")):
-        if unit.lower() not in _MM:
-            return _UNIT_NAMES.get(unit.lower(), f"the unit {unit}")
+        if (name := name_length(unit)) != "mm":
+            return name
     # Units of all axes, such as seconds of time.
     for unit in _split_quoted(fields.get("units", "")):
         if unit.lower() in _UNIT_NAMES:
             return _UNIT_NAMES[unit.lower()]
     return "mm"
+
+
+def name_length(unit: str) -> str:
+    """Return the name of a unit of length as a header has it: "mm" for none, otherwise words for a message."""
+    return "mm" if unit.lower() in _MM else _UNIT_NAMES.get(unit.lower(), f"the unit {unit}")
 
 
 def check_nrrd(path: str, fields: dict[str, str]) -> None:
@@ -102,6 +109,16 @@ def check_nrrd(path: str, fields: dict[str, str]) -> None:
     the outer voxels or of their centres, so that the spacing is not certain.
     """
     _check_axes(path, fields)
+    _check_places(path, fields)
+    units = fields.get("space units", "")
+    if units and '"' not in units:
+        raise InputError(
+            path,
+            found=f"space units {units} without quotation marks, which ITK cannot read",
+            expected='units such as "mm" "mm" "mm"',
+            remedy="correct this line of the header; the voxels need not be written again",
+            kind="unit",
+        )
     if "axis maxs" not in fields or any(name in fields for name in _PLACES):
         return
     raise InputError(
@@ -114,12 +131,25 @@ def check_nrrd(path: str, fields: dict[str, str]) -> None:
 
 
 def find_space_note(path: str, fields: dict[str, str], axes: int) -> InputError | None:
-    """Return a note if a header of three axes in space names no space of a patient; ITK takes such axes as LPS."""
+    """Return a note if a header of three axes names no space of a patient, or no spacing.
+
+    ITK takes such axes as LPS, and such a spacing as 1 mm.
+    """
     space = fields.get("space", "")
-    if not fields or space.lower().removesuffix("-time").removesuffix("t") in _ANATOMICAL or axes < _MAX_AXES:
+    is_named = space.lower().removesuffix("-time").removesuffix("t") in _ANATOMICAL
+    is_placed = any(name in fields for name in _PLACES)
+    if not fields or axes < _MAX_AXES or (is_named and is_placed):
         return None
+    if is_named:
+        return InputError(
+            path,
+            found="no spacing, which is taken as 1 mm",
+            expected="space directions",
+            remedy="write them into the header from the original scan",
+            kind="form-missing",
+        )
     found = f"axes in the space {space}, which is not the patient's" if space else "axes in no named space"
-    if not any(name in fields for name in _PLACES):
+    if not is_placed:
         found += ", and no spacing, which is taken as 1 mm"
     return InputError(
         path,
@@ -149,6 +179,34 @@ def _check_axes(path: str, fields: dict[str, str]) -> None:
             expected="one volume (x, y, z), perhaps with a list axis",
             remedy="select a volume, or remove the axis if its length is 1",
             kind="dimensions",
+        )
+
+
+def _check_places(path: str, fields: dict[str, str]) -> None:
+    """Refuse an axis in space without a direction or a spacing, which ITK takes as 1 mm, and a negative spacing."""
+    sizes = fields.get("sizes", "").split()
+    kinds = [kind.lower() for kind in fields.get("kinds", "").split()]
+    directions = _VECTOR.findall(fields.get("space directions", ""))
+    spacings = fields.get("spacings", "").lower().split()
+    for axis, size in enumerate(sizes):
+        # Without kinds an axis beyond the third may be a list.
+        is_in_space = kinds[axis] in _DOMAINS if axis < len(kinds) else len(sizes) <= _MAX_AXES
+        if not is_in_space or size == "1":
+            continue
+        direction = directions[axis].lower() if axis < len(directions) else ""
+        spacing = spacings[axis] if axis < len(spacings) else ""
+        if direction == "none" or "nan" in direction:
+            found, kind = f"no direction ({direction}) of the axis of {size} voxels", "affine"
+        elif spacing == "nan" or spacing.startswith("-"):
+            found, kind = f"a spacing of {spacing} along the axis of {size} voxels", "spacing"
+        else:
+            continue
+        raise InputError(
+            path,
+            found=found,
+            expected="a direction, or a spacing above 0 mm, for every axis in space",
+            remedy="write it into the header from the original scan; an axis of channels has the kind list",
+            kind=kind,
         )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..check_header import check_voxel_type
 from ..errors import InputError
-from .colours import alpha_note, merge_equal_channels
+from .colours import alpha_note, merge_equal_channels, palette_note
 from .header import Header
 
 __all__ = ["Picture"]
@@ -76,6 +76,9 @@ def _header(path: str, picture: Image.Image, *, bits: int) -> Header:
     # A single pixel of the same mode has NumPy's type and number of channels.
     pixel = np.asarray(Image.new(mode, (1, 1)))
     notes = [alpha_note(path)] if mode != picture.mode else []
+    colours = picture.getpalette("RGB") if mode == "P" else None
+    if colours and (note := palette_note(path, np.reshape(colours, (-1, 3)))):
+        notes.append(note)
     if bits > 8 * pixel.itemsize:
         notes.append(_depth_note(path, bits, 8 * pixel.itemsize))
     return Header(

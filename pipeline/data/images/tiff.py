@@ -15,7 +15,7 @@ from PIL import Image, ImageSequence
 
 from ..check_header import check_voxel_type
 from ..errors import InputError
-from .colours import alpha_note, count_colours, merge_equal_channels
+from .colours import alpha_note, count_colours, merge_equal_channels, palette_note
 from .header import Header
 from .itk_files import ras_affine
 from .tiff_chain import check_chain
@@ -23,7 +23,7 @@ from .tiff_spacing import find_spacing
 
 __all__ = ["TiffImage"]
 
-_WHITE_IS_ZERO = 0
+_WHITE_IS_ZERO, _PALETTE = 0, 3
 _LOSSY = ("JPEG", "OJPEG", "ALT_JPEG", "WEBP", "JPEG2000", "JPEGXL", "JPEGXR", "JPEG_2000_LOSSY")
 # tifffile's letters for axes, besides x, y and S, the samples of a pixel. A stack without names has Q or I.
 _WORDS = {"T": "points of time", "C": "channels", "Z": "slices", "Q": "pages", "I": "pages"}
@@ -67,6 +67,8 @@ class TiffImage:
         colours = count_colours(channels, alpha=_has_alpha(self._page))
         if colours < channels:
             notes.append(alpha_note(path))
+        if self._page.photometric == _PALETTE and (note := palette_note(path, np.transpose(self._page.colormap))):
+            notes.append(note)
         spacing, unit, more = find_spacing(path, self._tiff, shape[:axes])
         dtype = np.dtype(np.uint8) if self._series.dtype.kind == "b" else np.dtype(self._series.dtype).newbyteorder("=")
         return Header(

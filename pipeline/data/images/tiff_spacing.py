@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..errors import InputError
+from ..known_keys import resembled_key
 from .files import spacing_file
 
 __all__ = ["PIXELS", "find_spacing"]
@@ -105,13 +106,20 @@ def _json_spacing(path: str, axes: int) -> tuple[float, ...] | None:
     """Return the spacing in nnU-Net's JSON file, which has it in the order z, y, x; None without such an entry."""
     file = spacing_file(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        sizes = content.get("spacing") if isinstance(content, dict) else None
+        # Editors on Windows start a file with a byte order mark.
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise _json_error(path, file, f"a file that cannot be read ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise _json_error(path, file, f"{content!r:.80}")
+    sizes = content.get("spacing")
     if sizes is None:
+        # Files of other programs have the same name, and keys of their own.
+        for key in content:
+            if resembled_key(key, ("spacing",)):
+                raise _json_error(path, file, f'the key "{key}", which is not read,')
         return None
     if (
         not isinstance(sizes, list)

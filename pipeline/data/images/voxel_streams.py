@@ -7,7 +7,6 @@ Neither it nor ITK's NRRD reader notices bytes after the volume's end. ITK canno
 from __future__ import annotations
 
 import bz2
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ..errors import InputError
 from .endings import is_detached
 from .files import parts_of
 from .gzip_stream import GzipStream, new_zlib_decoder
+from .meta_header import read_meta_header
 from .nrrd_header import nrrd_fields
 
 __all__ = ["Coding", "VoxelStream", "meta_streams", "nrrd_streams", "read_streams", "rest_note", "skip_streams"]
@@ -26,8 +26,6 @@ Coding = Literal["raw", "gzip", "bzip2", "zlib"]
 _PIECE = 1 << 20  # bytes
 _MAX_HEADER = 1 << 20
 _CODINGS: dict[str, Coding] = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
-_META_DATA = re.compile(rb"^ElementDataFile[ \t]*=[^\n]*\n?", re.MULTILINE)
-_META_FIELD = re.compile(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -90,12 +88,10 @@ def meta_streams(path: str, size: int) -> list[VoxelStream]:
         path: the file.
         size: bytes of all voxels.
     """
-    with Path(path).open("rb") as stream:
-        content = stream.read(_MAX_HEADER)
-    match = _META_DATA.search(content)
-    if match is None:
+    header = read_meta_header(path)
+    fields = header.fields
+    if not fields:
         return []
-    fields = dict(_META_FIELD.findall(content[: match.end()].decode("latin-1")))
     if fields.get("BinaryData", "True")[:1].lower() == "f":
         return []
     is_compressed = fields.get("CompressedData", "False")[:1].lower() in ("t", "1")
@@ -109,7 +105,7 @@ def meta_streams(path: str, size: int) -> list[VoxelStream]:
     streams = []
     for file in files or [Path(path)]:
         share = size // len(files or [path])
-        start = (0 if files else match.end()) + max(skip, 0)
+        start = (0 if files else header.end) + max(skip, 0)
         if skip < 0:
             start = file.stat().st_size - share
         streams.append(VoxelStream(file, start, coding, share, 0, big_endian, itk_reads))

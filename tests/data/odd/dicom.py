@@ -236,6 +236,37 @@ def written(**options: Any) -> Callable[[Path], Path]:
     return lambda folder: write_series(folder / "scan", some_stored(), **options)
 
 
+def lacking(*keywords: str) -> Change:
+    """Return a change that drops elements."""
+
+    def change(dataset: pydicom.Dataset, _: int) -> None:
+        for keyword in keywords:
+            delattr(dataset, keyword)
+
+    return change
+
+
+def stating(**values: Any) -> Change:
+    """Return a change that sets elements."""
+
+    def change(dataset: pydicom.Dataset, _: int) -> None:
+        for keyword, value in values.items():
+            setattr(dataset, keyword, value)
+
+    return change
+
+
+def two_units(dataset: pydicom.Dataset, number: int) -> None:
+    """Write counts in the upper half of a series of activities."""
+    dataset.Units = "BQML" if number < SHAPE[2] // 2 else "CNTS"
+
+
+def slope_0(dataset: pydicom.Dataset, number: int) -> None:
+    """Write a slope of 0 in one slice."""
+    dataset.RescaleSlope, dataset.RescaleIntercept = "0" if number == 3 else "2", "3"
+
+
+NO_PLACE = "do not say where they are in the patient"
 ODD: list[Odd] = [
     Odd("dicom-slope-1-first", scaled(lambda z: 1.0 if z == SHAPE[2] - 1 else 0.0123 + 0.001 * z), "right"),
     Odd("dicom-slope-1-last", scaled(lambda z: 1.0 if z == 0 else 0.25), "right"),
@@ -248,6 +279,47 @@ ODD: list[Odd] = [
     Odd("dicom-monochrome1", ct(change=as_monochrome1), "right"),
     Odd("dicom-monochrome1-rle", ct(change=packed(as_monochrome1)), "right"),
     Odd("dicom-comma-in-slope", refused(written(change=comma_slope)), "refused", "voxel-type", "rescale slope"),
+    Odd("dicom-slope-below-0", scaled(lambda z: -1.0 - z, 3.0), "right"),
+    Odd("dicom-slope-0", refused(written(change=slope_0)), "refused", "scaling", "a rescale slope of 0"),
+    Odd("dicom-slope-0-rle", refused(written(change=packed(slope_0))), "refused", "scaling", "a rescale slope of 0"),
+    Odd(
+        "dicom-two-units",
+        refused(written(storage=PositronEmissionTomographyImageStorage, modality="PT", change=two_units)),
+        "refused",
+        "several-volumes",
+        "2 units of values (BQML, CNTS)",
+    ),
+    Odd(
+        "dicom-no-pixel-spacing",
+        refused(written(change=lacking("PixelSpacing"))),
+        "refused",
+        "spacing",
+        "do not say how far apart their pixels are",
+    ),
+    Odd(
+        "dicom-pixel-spacing-0",
+        refused(written(change=stating(PixelSpacing=[0, 0]))),
+        "refused",
+        "spacing",
+        "a pixel spacing of 0 x 0 mm",
+    ),
+    Odd(
+        "dicom-no-orientation",
+        refused(written(change=lacking("ImageOrientationPatient"))),
+        "refused",
+        "dimensions",
+        NO_PLACE,
+    ),
+    Odd(
+        "dicom-no-position", refused(written(change=lacking("ImagePositionPatient"))), "refused", "dimensions", NO_PLACE
+    ),
+    Odd(
+        "dicom-not-perpendicular",
+        refused(written(change=stating(ImageOrientationPatient=[1, 0, 0, 0.5, 0.866, 0]))),
+        "refused",
+        "affine",
+        "rows and columns that are not perpendicular",
+    ),
     Odd("dicom-scan-and-others", scan_and_others, "note", "other-series", "an RT dose"),
     Odd("dicom-two-series", refused(two_series), "refused", "several-series", '3 "series 3" (MR, 14 images)'),
     Odd("dicom-two-echoes", refused(two_echoes), "refused", "several-volumes", "2 echo times (ms) (4.6, 9.2)"),

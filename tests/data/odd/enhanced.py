@@ -140,6 +140,16 @@ def no_places(dataset: pydicom.Dataset) -> None:
         del one.PlanePositionSequence
 
 
+def no_spacing(dataset: pydicom.Dataset) -> None:
+    """Drop the spacing."""
+    del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+
+
+def slope_0(dataset: pydicom.Dataset) -> None:
+    """Write a slope of 0 in one frame."""
+    dataset.PerFrameFunctionalGroupsSequence[2].PixelValueTransformationSequence[0].RescaleSlope = "0"
+
+
 def fewer_pixels(dataset: pydicom.Dataset) -> None:
     """Drop the pixels of the last two frames."""
     dataset.PixelData = dataset.PixelData[: -2 * 2 * SHAPE[0] * SHAPE[1]]
@@ -215,6 +225,14 @@ ODD: list[Odd] = [
     Odd("enhanced-uneven", refused(at([0, 2, 4.5, 6, 8])), "refused", "spacing", "are 1.5 to 2.5 mm apart"),
     Odd("enhanced-fewer-groups", refused(damaged(fewer_groups)), "refused", "truncated", "describes 13"),
     Odd("enhanced-fewer-pixels", refused(damaged(fewer_pixels)), "refused", "truncated", "truncated"),
+    Odd("enhanced-no-spacing", refused(damaged(no_spacing)), "refused", "spacing", "how far apart their pixels are"),
+    Odd(
+        "enhanced-slope-0",
+        lambda folder: Made(stack(slopes=True, change=slope_0)(folder).path),
+        "refused",
+        "scaling",
+        "a rescale slope of 0",
+    ),
     Odd("enhanced-no-places", refused(damaged(no_places)), "refused", "dimensions", "do not say where they are"),
     Odd(
         "enhanced-parametric-map",

@@ -137,4 +137,22 @@ ODD = [
     Odd("nifti-pair-gz", pair(), "right"),
     Odd("nifti-pair-gz-checksum", pair(damaged=True), "refused", "truncated", "checksum"),
     Odd("nifti-pair-gz-tail", pair(tail=b"end"), "note", "trailing-data", "3 bytes after the end"),
+    Odd(
+        "nifti-axis-of-0",
+        nifti(dim=[3, 0, 16, 14, 1, 1, 1, 1], refused=True),
+        "refused",
+        "dimensions",
+        "the shape 0 x 16 x 14",
+    ),
+    Odd(
+        "nifti-axis-below-0",
+        nifti(dim=[3, -18, 16, 14, 1, 1, 1, 1], refused=True),
+        "refused",
+        "dimensions",
+        "the shape -18 x 16 x 14",
+    ),
+    Odd("nifti-no-axis", nifti(dim=[0, 1, 1, 1, 1, 1, 1, 1], refused=True), "refused", "dimensions", "of no axis"),
+    Odd("nifti-bits", nifti(datatype=1, bitpix=1, refused=True), "refused", "voxel-type", "single bits"),
+    Odd("nifti-float128", nifti(datatype=1536, bitpix=128, refused=True), "refused", "voxel-type", "128-bit floating"),
+    Odd("nifti-unknown-type", nifti(datatype=77, refused=True), "refused", "voxel-type", "type 77 (unknown)"),
 ]

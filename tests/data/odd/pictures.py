@@ -15,6 +15,7 @@ from .case import Made, Odd
 _RANDOM = np.random.default_rng(18)
 GREY = _RANDOM.integers(0, 250, (7, 9)).astype(np.uint8)
 COLOUR = _RANDOM.integers(0, 250, (7, 9, 3)).astype(np.uint8)
+PALETTE = np.random.default_rng(19).integers(0, 256, 768)
 LABELS = _RANDOM.integers(0, 3, (7, 9)).astype(np.uint8)
 
 
@@ -26,6 +27,13 @@ def _save(folder: Path, pixels: np.ndarray, true: np.ndarray | None, *, name: st
 def _with(pixels: np.ndarray, opacity: np.ndarray | int) -> np.ndarray:
     layer = np.broadcast_to(np.uint8(opacity), (7, 9))
     return np.concatenate([pixels.reshape(7, 9, -1), layer[..., None]], axis=-1)
+
+
+def _with_palette(folder: Path, pixels: np.ndarray, palette: np.ndarray, name: str = "scan.png") -> Made:
+    picture = Image.fromarray(pixels)
+    picture.putpalette(palette.astype(np.uint8).tobytes())
+    picture.save(folder / name)
+    return Made(folder / name, pixels.T, np.eye(4))
 
 
 def _deep_colours(folder: Path) -> Made:
@@ -78,4 +86,18 @@ ODD = [
         role="label",
     ),
     Odd("picture-jpeg-label-named-png", _named_png, "refused", "label-lossy", "changes values", role="label"),
+    Odd(
+        "picture-palette",
+        lambda f: _with_palette(f, GREY, PALETTE),
+        "note",
+        "palette",
+        "numbers of colours in a palette",
+    ),
+    Odd("picture-palette-of-greys", lambda f: _with_palette(f, GREY, np.repeat(np.arange(256), 3)), "right"),
+    Odd(
+        "picture-palette-label",
+        lambda f: _with_palette(f, LABELS, PALETTE, name="label.png"),
+        "right",
+        role="label",
+    ),
 ]

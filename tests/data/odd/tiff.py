@@ -16,6 +16,7 @@ _RANDOM = np.random.default_rng(17)
 # z, y, x: as tifffile has them.
 STACK = _RANDOM.integers(1, 250, (5, 7, 9)).astype(np.uint8)
 PLANE = STACK[0]
+_COLOURS = np.random.default_rng(19).integers(0, 65536, (3, 256)).astype(np.uint16)
 COLOUR = _RANDOM.integers(0, 250, (7, 9, 3)).astype(np.uint8)
 
 
@@ -50,6 +51,12 @@ def _ome(folder: Path, pages: np.ndarray, axes: str, unit: str, *spacing: float)
 def _json(folder: Path, spacing: Any, *true: float, name: str = "scan", **options: Any) -> Made:
     (folder / "scan.json").write_text(json.dumps({"spacing": spacing}), encoding="utf-8")
     return _write(folder, STACK, *true, name=f"{name}.tif", **options)
+
+
+def _json_text(folder: Path, text: str, *true: float) -> Made:
+    (folder / "scan.json").write_text(text, encoding="utf-8")
+    made = _write(folder, STACK, *true)
+    return made if true else Made(made.path)
 
 
 def _bits(folder: Path) -> Made:
@@ -194,4 +201,24 @@ ODD = [
     Odd("tiff-two-sizes", _two_sizes, "refused", "dimensions", "2 images of different kinds (7 x 9, 4 x 5)"),
     Odd("tiff-last-page-cut", _last_page_cut, "refused", "truncated", "truncated"),
     Odd("tiff-jpeg-label", _jpeg, "refused", "label-lossy", "changes values", role="label"),
+    Odd(
+        "tiff-json-mistyped",
+        lambda f: _json_text(f, '{"spacings": [5, 0.5, 0.25]}'),
+        "refused",
+        "spacing",
+        'the key "spacings"',
+    ),
+    Odd("tiff-json-list", lambda f: _json_text(f, "[5, 0.5, 0.25]"), "refused", "spacing", "[5, 0.5, 0.25] in"),
+    Odd(
+        "tiff-json-byte-order-mark",
+        lambda f: _json_text(f, '\ufeff{"spacing": [5, 0.5, 0.25]}', 0.25, 0.5, 5.0),
+        "right",
+    ),
+    Odd(
+        "tiff-palette",
+        lambda f: _write(f, PLANE, 1, 1, photometric="palette", colormap=_COLOURS),
+        "note",
+        "palette",
+        "numbers of colours",
+    ),
 ]

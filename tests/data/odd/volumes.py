@@ -19,6 +19,8 @@ VECTORS = "space directions: (1,0,0) (0,1.25,0) (0,0,1.5)\nspace origin: (-9,12,
 RAS = f"space: right-anterior-superior\n{VECTORS}"
 LIST = "space: RAS\nspace directions: {}\nspace origin: (-9,12,-13)\nkinds: {}\n"
 VECTOR = "(1,0,0) (0,1.25,0) (0,0,1.5)"
+META_PLACE = "TransformMatrix = -1 0 0 0 -1 0 0 0 1\nOffset = 9 -12 -13"
+META_SPACING = "ElementSpacing = 1 1.25 1.5"
 DOMAINS = "domain domain domain"
 PACK = {"raw": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "hex": lambda content: content.hex().encode()}
 
@@ -114,6 +116,8 @@ def meta(
     big: bool = False,
     refused: bool = False,
     more: bytes = b"",
+    place: str = f"{META_PLACE}\n{META_SPACING}",
+    affine: np.ndarray | None = None,
 ) -> Callable[[Path], Made]:
     """Return the maker of a MetaImage.
 
@@ -122,6 +126,8 @@ def meta(
         stated: whether the header has the length of that stream.
         refused: whether the file cannot be read.
         tail, cut, damaged, label, detached, big, more: see `nrrd`.
+        place: lines of the header for its place.
+        affine: the truth, if it is not the usual one.
     """
 
     def make(folder: Path) -> Made:
@@ -133,14 +139,14 @@ def meta(
         lines = ["ObjectType = Image", "NDims = 3", "BinaryData = True", f"BinaryDataByteOrderMSB = {big}"]
         lines += [f"CompressedData = {compressed}"]
         lines += [f"CompressedDataSize = {length}"] if compressed and stated else []
-        lines += ["TransformMatrix = -1 0 0 0 -1 0 0 0 1", "Offset = 9 -12 -13", "ElementSpacing = 1 1.25 1.5"]
+        lines += place.splitlines()
         lines += ["DimSize = 18 16 14", "ElementType = MET_SHORT"]
         file = folder / ("scan.mhd" if detached else "scan.mha")
         header = "\n".join([*lines, f"ElementDataFile = {'scan.bin' if detached else 'LOCAL'}"]) + "\n"
         file.write_bytes(header.encode() + (b"" if detached else content))
         if detached:
             (folder / "scan.bin").write_bytes(content)
-        return Made(file) if refused else Made(file, voxels, PLACE)
+        return Made(file) if refused else Made(file, voxels, PLACE if affine is None else affine)
 
     return make
 
@@ -149,6 +155,7 @@ def in_unit(unit: str) -> Callable[[Path], Made]:
     return nrrd(f'{RAS}space units: "{unit}" "{unit}" "{unit}"\n', affine=None)
 
 
+META_1_MM = [[-1.0, 0, 0, -9], [0, -1, 0, 12], [0, 0, 1, -13], [0, 0, 0, 1]]
 SHORT = some_voxels((18, 16, 1)).tobytes(order="F")  # one more slice
 LAS_PLACE = np.diag([-1.0, 1, 1, 1]) @ PLACE
 AS_LPS = LPS @ PLACE
@@ -231,6 +238,42 @@ ODD = [
         "dimensions",
         "4 axes (sizes 18 16 14 1)",
     ),
+    Odd(
+        "nrrd-space-units-without-marks",
+        nrrd(f"{RAS}space units: mm mm mm\n", affine=None),
+        "refused",
+        "unit",
+        "without quotation marks",
+    ),
+    Odd(
+        "nrrd-axis-without-direction",
+        nrrd("space: RAS\nspace directions: (1,0,0) (0,1.25,0) none\nspace origin: (-9,12,-13)\n", affine=None),
+        "refused",
+        "affine",
+        "no direction (none) of the axis of 14 voxels",
+    ),
+    Odd(
+        "nrrd-direction-0",
+        nrrd("space: RAS\nspace directions: (1,0,0) (0,1.25,0) (0,0,0)\nspace origin: (-9,12,-13)\n", affine=None),
+        "refused",
+        "spacing",
+        "a spacing of 0 along an axis",
+    ),
+    Odd(
+        "nrrd-spacing-not-a-number",
+        nrrd("spacings: 1 1.25 nan\n", affine=None),
+        "refused",
+        "spacing",
+        "a spacing of nan along the axis of 14 voxels",
+    ),
+    Odd("nrrd-spacing-below-0", nrrd("spacings: 1 1.25 -1.5\n", affine=None), "refused", "spacing", "-1.5 along"),
+    Odd(
+        "nrrd-space-without-spacing",
+        nrrd("space: LPS\nspace origin: (9,-12,-13)\n", affine=np.array(META_1_MM)),
+        "note",
+        "form-missing",
+        "no spacing, which is taken as 1 mm",
+    ),
     Odd("nrrd-two-numbers-int16", vectors_of_two, "refused", "voxel-type", "2 numbers per voxel"),
     Odd("meta-zlib", meta(), "right"),
     Odd("meta-zlib-label", meta(label=True), "right", role="label"),
@@ -261,4 +304,55 @@ ODD = [
         "576 bytes",
     ),
     Odd("meta-raw-cut", meta(compressed=False, cut=5, refused=True), "refused", "truncated", "got 8059"),
+    Odd(
+        "meta-unit-um",
+        meta(place=f"{META_PLACE}\n{META_SPACING}\nDistanceUnits = um", refused=True),
+        "refused",
+        "unit",
+        "in micrometres",
+    ),
+    Odd(
+        "meta-unit-cm",
+        meta(place=f"{META_PLACE}\n{META_SPACING}\nDistanceUnits = cm", refused=True, label=True),
+        "refused",
+        "unit",
+        "in centimetres",
+        role="label",
+    ),
+    Odd("meta-unit-mm", meta(place=f"{META_PLACE}\n{META_SPACING}\nDistanceUnits = mm"), "right"),
+    Odd(
+        "meta-no-spacing",
+        meta(place="TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 9 -12 -13", affine=np.array(META_1_MM)),
+        "note",
+        "form-missing",
+        "no spacing, which is taken as 1 mm",
+    ),
+    Odd(
+        "meta-no-place",
+        meta(place=META_SPACING, affine=np.diag([-1.0, -1.25, 1.5, 1])),
+        "note",
+        "form-missing",
+        "left and right are a guess",
+    ),
+    Odd(
+        "meta-spacing-below-0",
+        meta(place=f"{META_PLACE}\nElementSpacing = 1 1.25 -1.5", refused=True),
+        "refused",
+        "spacing",
+        "1 x 1.25 x -1.5 mm",
+    ),
+    Odd(
+        "meta-directions-in-a-plane",
+        meta(place=f"TransformMatrix = 1 0 0 1 0 0 0 0 1\nOffset = 0 0 0\n{META_SPACING}", refused=True),
+        "refused",
+        "affine",
+        "in one plane",
+    ),
+    Odd(
+        "meta-scaled",
+        meta(place=f"{META_PLACE}\n{META_SPACING}\nElementToIntensityFunctionSlope = 2"),
+        "note",
+        "scaling-ignored",
+        "ElementToIntensityFunctionSlope 2",
+    ),
 ]
