@@ -185,7 +185,8 @@ def _is_stand_in(name: str) -> bool:
 
 def _forget_stand_ins(package: str = "") -> None:
     """Remove all stand-ins, or those of one package."""
-    for name in [name for name in sys.modules if _is_stand_in(name)]:
+    # Of thousands of modules, so without a call for each.
+    for name in [name for name, module in [*sys.modules.items()] if isinstance(module, _StandIn)]:
         if not package or name.startswith(package + "."):
             _forget(name)
 

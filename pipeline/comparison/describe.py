@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 from ..evaluation.metric_names import choose_metrics, list_metrics, name_in_unit
 from ..evaluation.summary import summarise
+from ..version import installed_version
 from .choose_labels import Labels
 from .inputs import Inputs
 from .measure import Measuring
@@ -131,5 +132,5 @@ def list_versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[package] = installed_version(package)
     return found

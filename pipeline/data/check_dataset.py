@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from ..files import write_text
+from ..version import installed_version
 from .check_checksums import checksums_by_case, find_changed_files
 from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
 from .compare_cases import compare_cases
@@ -137,7 +137,7 @@ def _inspect(
     progress: bool,
     draw: Draw | None,
 ) -> list[Inspection]:
-    settings = repr((_FORMAT, _MEASURES, version("lightskip"), wanted))
+    settings = repr((_FORMAT, _MEASURES, installed_version("lightskip"), wanted))
     if draw is not None:
         # With `draw`, only results with its pictures are used; without it, results with any pictures.
         settings += f" with pictures by {getattr(draw, '__module__', '')}.{getattr(draw, '__qualname__', '')}"
@@ -233,5 +233,5 @@ def _summarize(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("lightskip", "numpy", "nibabel", "scipy")}
+    packages = {name: installed_version(name) for name in ("lightskip", "numpy", "nibabel", "scipy")}
     return {"python": platform.python_version(), **packages}

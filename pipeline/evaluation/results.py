@@ -7,12 +7,12 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..data.case_names import name_cases
 from ..files import write_text
+from ..version import installed_version
 from .metric_names import ALL_METRICS, METRICS, find_name, list_metrics, name_in_unit
 from .summary import summarise
 from .summary_intervals import add_intervals, list_subjects
@@ -121,5 +121,5 @@ def build_report(
         },
         "notes": [ONE_SUBJECT] if subjects == 1 else [],
         "provenance": provenance,
-        "versions": {"monai": version("monai"), "torch": version("torch")},
+        "versions": {"monai": installed_version("monai"), "torch": installed_version("torch")},
     }

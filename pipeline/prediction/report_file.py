@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..files import write_text
 from ..labelmaps.label_files import write_label_files
 from ..labelmaps.label_table import Label
 from ..runtime_names import PACKAGES
+from ..version import installed_version
 from .checks import REPORT, STATISTICS
 from .outputs import STATISTICS_OF_SCAN
 from .records import Records
@@ -138,5 +139,5 @@ def package_versions(runtime: str) -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in (*_PACKAGES, *([PACKAGES[runtime]] if runtime in PACKAGES else [])):
         with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[package] = installed_version(package)
     return found

@@ -114,8 +114,10 @@ def answer(read: Callable[[str], Answer], path: str, ours: Volume | None) -> str
         return f"other shape, {' x '.join(map(str, voxels.shape))}"
     if not np.allclose(voxels, ours.voxels):
         return "other values"
-    if affine is None:
-        return "same"
+    return "same" if affine is None else compare_place(path, affine, ours)
+
+
+def compare_place(path: str, affine: np.ndarray, ours: Volume) -> str:
     if not is_picture(path):
         return "same" if np.allclose(affine, ours.affine, atol=1e-3) else "other place"
     # A picture has no place but its spacing.
