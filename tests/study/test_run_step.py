@@ -189,7 +189,7 @@ def test_on_a_full_disk_the_error_itself_is_raised(tmp_path, runs, work, monkeyp
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
+    run_step.ignore_trainings(tmp_path)
     monkeypatch.setattr(run_step, "write_text", refuse)
-    (tmp_path / ".gitignore").write_text("")
     with pytest.raises(InputError, match="found b"):
         do_run(runs[0], tmp_path, Measure())
