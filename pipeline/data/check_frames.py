@@ -45,8 +45,8 @@ def check_one_volume(where: str, slices: Sequence[Slice]) -> None:
     """Refuse slices of several volumes: stacks, time points, echoes, b-values, phases, kinds of images.
 
     Raises:
-        InputError: slices are of several stacks, or in several units; or several share a place, and differ in one of `MARKS`; or frames of
-            one file differ in one of them, with at least two frames for each value.
+        InputError: slices are of several stacks, or in several units; or several share a place, and differ in one of
+            `MARKS`; or frames of one file differ in one of them, with at least two frames for each value.
     """
     places = {tuple(one.origin.round(_DECIMALS).tolist()) for one in slices}
     repeated = len(places) < len(slices)

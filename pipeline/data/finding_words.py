@@ -36,7 +36,8 @@ MEANINGS: dict[str, str] = {
     "other-content": "DICOM that is no scan of anatomy: dose, structures, segmentation, report, parametric map, "
     "screenshot, colour, loop",
     "several-series": "several DICOM series in one folder; FOLDER/series=NUMBER names one",
-    "several-volumes": "several stacks, time points, echoes, b-values, frame types or units of values in one DICOM series or file",
+    "several-volumes": "several stacks, time points, echoes, b-values, frame types or units of values in one DICOM "
+    "series or file",
     "same-file": "one file twice in a case",
     "image-is-label": "an image has the values of its label map",
     "nan": "voxels that are not a number",
