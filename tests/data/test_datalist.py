@@ -101,6 +101,24 @@ def test_read_cases_tells_what_is_no_datalist(tmp_path, text, message):
         read_cases(datalist, tmp_path, fold=0, part="training")
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    datalist = make_dataset(tmp_path)
+    plain = read_cases(datalist, tmp_path, fold=0, part="training")
+    datalist.write_text(datalist.read_text(), encoding="utf-8-sig")
+    assert read_cases(datalist, tmp_path, fold=0, part="training") == plain
+
+
+@pytest.mark.parametrize(("once", "key"), [('"fold": 0', "fold"), ('"training": [', "training")])
+def test_a_key_that_is_there_twice_is_an_error(tmp_path, once, key):
+    datalist = make_dataset(tmp_path)
+    twice = {"fold": '"fold": 0, "fold": 1', "training": '"training": [], "training": ['}[key]
+    datalist.write_text(datalist.read_text().replace(once, twice, 1))
+    # The standard library takes the last one.
+    assert json.loads(datalist.read_text())["training"]
+    with pytest.raises(InputError, match=f'found the key "{key}" twice in one mapping'):
+        read_cases(datalist, tmp_path, fold=0, part="training")
+
+
 def test_read_cases_without_a_datalist(tmp_path):
     make_dataset(tmp_path)
     with pytest.raises(InputError, match=r"other.json: found no readable file \(No such file"):
