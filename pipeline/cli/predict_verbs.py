@@ -89,12 +89,6 @@ def _add_predict(verbs: Any) -> None:
         "-o", "--output", type=require_path, metavar="OUT", help="output folder; or a file, for one scan"
     )
     predict.add_argument(
-        "--series",
-        default="",
-        metavar="WORD",
-        help="the DICOM series to segment, of folders with several: its number, description or unique identifier",
-    )
-    predict.add_argument(
         "--stdin",
         action="store_true",
         help='read jobs from standard input instead, one JSON object a line: {"scan": PATH, "output": PATH}; print one '
@@ -117,6 +111,12 @@ def _add_predict(verbs: Any) -> None:
 
 def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add the options of `predict` that other verbs pass on to it, and return them."""
+    series = predict.add_argument(
+        "--series",
+        default="",
+        metavar="WORD",
+        help="the DICOM series to segment, of folders with several: its number, description or unique identifier",
+    )
     files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
@@ -201,7 +201,7 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
         metavar="KEY=VALUE",
         help="overrides of the inference config, such as inferer#sw_batch_size=1",
     )
-    return [*files._group_actions, *how._group_actions]
+    return [series, *files._group_actions, *how._group_actions]
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -275,7 +275,7 @@ def make_request(options: argparse.Namespace) -> Any:
         runtime=options.runtime,
         shard=None if shard is None else Shard.parse(shard),
         anyway=options.anyway,
-        series=getattr(options, "series", ""),
+        series=options.series,
     )
 
 

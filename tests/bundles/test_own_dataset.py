@@ -302,7 +302,7 @@ def test_pictures_are_evaluated_by_their_names_in_their_pixels(pictures: Path, d
     assert [(row["case"], row["label"]) for row in rows] == [(Path(item["image"]).stem, "disc") for item in cases]
     for row, item in zip(rows, cases, strict=True):
         pixels = np.count_nonzero(in_file(pictures, item["label"]) == 0)
-        assert (float(row["reference_size"]), row["size_unit"]) == (pixels, "mm2")
+        assert (float(row["reference_size"]), row["size_unit"]) == (pixels, "px2")
     # Everything taken for disc would have a Dice of .25.
     assert mean_dice(rows) > 0.6
 

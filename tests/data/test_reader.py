@@ -191,7 +191,7 @@ def written_by_itk(folder: Path, case: str) -> Path:
     if case == "a.png":
         sitk.WriteImage(sitk.GetImageFromArray(voxels[0].astype(np.uint8)), str(folder / case))
     elif case == "colour.png":
-        picture = sitk.GetImageFromArray(np.stack([voxels[0]] * 3, axis=-1).astype(np.uint8), isVector=True)
+        picture = sitk.GetImageFromArray(np.stack(voxels, axis=-1).astype(np.uint8), isVector=True)
         sitk.WriteImage(picture, str(folder / case))
     else:
         vector = case.startswith("vector")
@@ -203,7 +203,8 @@ def written_by_itk(folder: Path, case: str) -> Path:
 
 
 NIFTI = ["big-endian", "bytes", "scaled", "integers", "channels", "odd pixdim", "NIfTI-2", "no form"]
-OTHERS = ["a.nrrd", "a.nhdr", "a.mha", "vector.mha", "vector.nrrd", "a.png", "colour.png", "a.tif"]
+# TIFF is not among them: its types, layouts and spacing are more than MONAI's reader finds, see `images/test_tiff.py`.
+OTHERS = ["a.nrrd", "a.nhdr", "a.mha", "vector.mha", "vector.nrrd", "a.png", "colour.png"]
 
 
 @pytest.mark.parametrize("case", [*NIFTI, *OTHERS])

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from ..errors import InputError
 from .door import read_header
-from .endings import is_picture
+from .endings import is_picture, is_tiff
 
 __all__ = ["length_unit", "require_unit"]
 
 
 def length_unit(path: str | Path) -> str:
-    """Return the unit of an image's spacing, ``Header.unit``; "mm" for a file that is no picture, which is not read."""
-    return read_header(path).unit if is_picture(path) else "mm"
+    """Return the unit of an image's spacing, ``Header.unit``.
+
+    Only TIFF is read: other pictures have pixels ("px"), and files that are no pictures mm.
+    """
+    if is_tiff(path):
+        return read_header(path).unit
+    return "px" if is_picture(path) else "mm"
 
 
 def require_unit(path: str | Path, unit: str, first: str) -> None:
