@@ -212,6 +212,8 @@ def _order(runs: Sequence[Run], *, at_once: bool) -> list[list[Run]]:
 
 
 def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Sequence[Leftover], say: Say) -> int:
+    # Also of a study that an earlier version began: results are what a repository keeps.
+    ignore_trainings(output)
     results, unread = _find_results(runs, output)
     absent = [run for run in runs if run.id not in results]
     described = [{"id": run.id, "settings": dict(run.settings), "reason": _reason(output, run.id)} for run in absent]
