@@ -195,7 +195,20 @@ def training_items(datalist: str | Path) -> list[dict[str, Any]]:
             check_keys(item, ITEM_KEYS, datalist, place=f"training[{number}]")
         for key in ("image", "label"):
             require_paths(item, key, datalist, place=f"training[{number}]")
+        _check_fold(item.get("fold"), datalist, place=f"training[{number}]")
     return items
+
+
+def _check_fold(fold: Any, datalist: str | Path, *, place: str) -> None:
+    """Refuse a fold that is no whole number: it would count as none, and the case be spread anew."""
+    if fold is None or (isinstance(fold, int) and not isinstance(fold, bool) and fold >= 0):
+        return
+    raise InputError(
+        datalist,
+        found=f"{place} with fold {fold!r}",
+        expected="a whole number from 0 on, without quotes",
+        remedy='correct it, such as "fold": 0, or leave it out of every case',
+    )
 
 
 def check_datalist_keys(content: Any, datalist: str | Path) -> None:

@@ -71,6 +71,10 @@ BAD_DATALISTS = [
     (lambda content: content.pop("training"), 'no list "training"'),
     (lambda content: content["training"].clear(), 'no list "training"'),
     (lambda content: [item.update(fold=1) for item in content["training"]], "every case in fold 1"),
+    (lambda content: content["training"][2].update(fold="1"), r"training\[2\] with fold '1'; expected a whole number"),
+    (lambda content: content["training"][2].update(fold=1.0), r"training\[2\] with fold 1.0"),
+    (lambda content: content["training"][2].update(fold=-1), r"training\[2\] with fold -1"),
+    (lambda content: content["training"][2].update(fold=True), r"training\[2\] with fold True"),
     (lambda content: [item.update(fold=item["fold"] + 4) for item in content["training"]], "no case with fold 1.*4, 5"),
 ]
 
