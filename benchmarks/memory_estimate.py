@@ -213,7 +213,7 @@ def _changes(plan: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]
         "patch": case["patch"],
         "window": case["patch"],
         "batch": case.get("batch", 2),
-        "data": {**plan["data"], "channels": [f"channel {i}" for i in range(case.get("inputs", 1))]},
+        "data": {**plan["data"], "scans": None, "channels": [f"channel {i}" for i in range(case.get("inputs", 1))]},
         "network": _network(plan, case) | case.get("network", {}),
         "training": {**plan["training"], "samples_per_case": 1, "warmup_epochs": 0, "epochs": 1, "val_interval": 1},
     }

@@ -72,7 +72,12 @@ def make_bundle(
         The folder.
     """
     plan: dict[str, Any] = yaml.safe_load(PLAN.read_text(encoding="utf-8"))
-    data = plan["data"] | {"manifest": None, "modality": "CT", "channels": [f"channel {i}" for i in range(inputs)]}
+    data = plan["data"] | {
+        "manifest": None,
+        "scans": None,
+        "modality": "CT",
+        "channels": [f"channel {i}" for i in range(inputs)],
+    }
     ct = {"intensity_range": [-160.0, 240.0], "intensity_mean": 40.0, "intensity_std": 80.0}
     levels = len(channels)
     plan |= {

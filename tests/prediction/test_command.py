@@ -183,7 +183,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "infinite.nii.gz": (lambda file: save(file, with_value(np.inf)), "1 of 5040 voxels infinite"),
     "constant.nii.gz": (lambda file: save(file, np.full(SHAPE, 7, np.float32)), "the same value, 7"),
     "complex.nii.gz": (lambda file: save(file, SEED.astype(np.complex64)), "complex"),
-    "spacing0.nii.gz": (zero_spacing, "spacing of 0 x 0 x 0 mm"),
+    "spacing0.nii.gz": (zero_spacing, "an sform that is zero"),
     "micrometres.nii.gz": (lambda file: save(file, SEED, np.diag([0.001, 0.001, 0.001, 1])), "0.001 x 0.001 x 0.001"),
     "metres.nii.gz": (lambda file: save(file, SEED, np.diag([1e3, 1e3, 1e3, 1])), ""),
     "gap": (lambda folder: dicom(folder, SLICES[:5] + SLICES[6:]), "1 to 2 mm apart"),

@@ -295,6 +295,8 @@ def series(slices: list[dict[str, str]]) -> Callable[[Path], None]:
         for number, tags in enumerate(slices):
             image = sitk.GetImageFromArray(voxels((7, 6), np.int16))
             usual = {"0020|000d": "1.2", "0020|000e": "1.2.1", "0020|0037": "1\\0\\0\\0\\1\\0"}
+            # Without a modality SimpleITK writes a secondary capture, which has no spacing.
+            usual["0008|0060"] = "CT"
             for tag, value in {**usual, **tags}.items():
                 image.SetMetaData(tag, value)
             writer.SetFileName(str(folder / f"{number}.dcm"))

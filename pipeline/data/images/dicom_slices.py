@@ -27,6 +27,8 @@ _DESCRIPTION, _IMAGE_TYPE = 0x0008103E, 0x00080008
 _ROWS, _COLUMNS, _FRAMES = 0x00280010, 0x00280011, 0x00280008
 _POSITION, _ORIENTATION = 0x00200032, 0x00200037
 _PIXEL_SPACING, _IMAGER_SPACING, _BETWEEN, _THICKNESS = 0x00280030, 0x00181164, 0x00180088, 0x00180050
+# Of a secondary capture. SimpleITK writes volumes without a modality so, with their place.
+_NOMINAL_SPACING = 0x00182010
 _SAMPLES, _PHOTOMETRIC = 0x00280002, 0x00280004
 _ALLOCATED, _STORED, _HIGH_BIT, _SIGNED = 0x00280100, 0x00280101, 0x00280102, 0x00280103
 _INTERCEPT, _SLOPE, _LOOKUP = 0x00281052, 0x00281053, 0x00283000
@@ -242,7 +244,8 @@ def _place(values: RawValues, group: FrameValues) -> dict[str, Any]:
         own: list[float] = group.get(keyword, [])
         return own if len(own) == count else values.numbers(tag, count)
 
-    between_pixels = numbers(_PIXEL_SPACING, "PixelSpacing", 2) or values.numbers(_IMAGER_SPACING, 2)
+    between_pixels = numbers(_PIXEL_SPACING, "PixelSpacing", 2)
+    between_pixels = between_pixels or values.numbers(_IMAGER_SPACING, 2) or values.numbers(_NOMINAL_SPACING, 2)
     spacing = between_pixels or [1.0, 1.0]
     stated = numbers(_ORIENTATION, "ImageOrientationPatient", 6)
     origin = numbers(_POSITION, "ImagePositionPatient", 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
@@ -146,6 +147,24 @@ def with_overlay(dataset: pydicom.Dataset, _: int) -> None:
     dataset.PixelData = pixels.tobytes()
 
 
+def by_simpleitk(folder: Path) -> Made:
+    """Slices that SimpleITK writes without a modality: secondary captures with a place, and a nominal spacing."""
+    voxels = some_stored().astype(np.int16)
+    image = sitk.GetImageFromArray(voxels.T)
+    image.SetSpacing((0.5, 0.75, 2.0))
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    (folder / "scan").mkdir()
+    for number in range(voxels.shape[2]):
+        one = image[:, :, number]
+        place = {"0020|000e": "1.2.1", "0020|0037": "1\\0\\0\\0\\1\\0", "0020|0032": f"0\\0\\{2 * number}"}
+        for tag, value in place.items():
+            one.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / "scan" / f"{number:02}.dcm"))
+        writer.Execute(one)
+    return Made(folder / "scan", voxels, np.diag([-0.5, -0.75, 2.0, 1.0]))
+
+
 def refused(write: Callable[[Path], Path]) -> Callable[[Path], Made]:
     """Return the maker of a file or a folder that is refused."""
     return lambda folder: Made(write(folder))
@@ -268,6 +287,7 @@ def slope_0(dataset: pydicom.Dataset, number: int) -> None:
 
 NO_PLACE = "do not say where they are in the patient"
 ODD: list[Odd] = [
+    Odd("dicom-by-simpleitk", by_simpleitk, "right"),
     Odd("dicom-slope-1-first", scaled(lambda z: 1.0 if z == SHAPE[2] - 1 else 0.0123 + 0.001 * z), "right"),
     Odd("dicom-slope-1-last", scaled(lambda z: 1.0 if z == 0 else 0.25), "right"),
     Odd("dicom-fraction-of-intercept", scaled(lambda _: 2.0, -0.5), "right"),
