@@ -40,6 +40,7 @@ def test_stream_runs_in_another_process():
     assert {process for _, process in found} != {os.getpid()}
 
 
+@pytest.mark.slow
 def test_stream_tells_that_the_process_failed():
     results = stream(_fail)
     assert next(results) == "first"

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_a_checkout_beside_itself(tmp_path: Path, run_script: Callable[..., Any]) -> None:
     output = tmp_path / "found.json"
     done = run_script("step_builds", str(ROOT), "--quick", "--rounds", "2", "-o", str(output))

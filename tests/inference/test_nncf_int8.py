@@ -71,6 +71,7 @@ def test_another_network_s_model_is_refused(tmp_path: Path) -> None:
 
 
 @needs_nncf
+@pytest.mark.slow
 def test_nothing_is_told_to_its_maker(tmp_path: Path) -> None:
     script = f"""
 import socket, sys
