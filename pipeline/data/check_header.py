@@ -11,7 +11,6 @@ from .errors import InputError
 from .images.header import Header
 
 __all__ = [
-    "MICROSCOPE_UNITS",
     "check_affine",
     "check_header",
     "check_itk_type",
@@ -27,8 +26,6 @@ _MAX_COMPONENTS = 4
 _TYPES_ITK_CANNOT_READ = ("8-bit signed integer", "64-bit signed integer")
 # Scanners and tissue microscopes are well inside this range. Outside, the unit is probably not mm.
 _MIN_MM, _MAX_MM = 0.01, 100.0
-# The units of pictures: a pixel without a size, and that of a microscope.
-MICROSCOPE_UNITS = ("px", "µm", "nm")
 
 
 def check_header(header: Header) -> None:
@@ -77,8 +74,8 @@ def check_itk_type(path: str, count: int, words: str) -> None:
 
 
 def check_unit(header: Header) -> None:
-    """Refuse a unit of space that is not mm."""
-    if header.unit != "mm" and not (header.format == "picture" and header.unit in MICROSCOPE_UNITS):
+    """Refuse a unit of space that is not mm; not for pictures, whose lengths may be in pixels, µm and nm."""
+    if header.unit != "mm":
         field = "the units in the header" if header.format == "itk" else "xyzt_units"
         raise InputError(
             header.path,

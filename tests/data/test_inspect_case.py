@@ -136,8 +136,9 @@ def test_a_header_with_impossible_axes_is_a_finding(small, axes):
     raw = bytearray((small.folder / small.save("i.nii", small.image(0))).read_bytes())
     raw[40:42] = axes.to_bytes(2, "little")
     (small.folder / "i.nii").write_bytes(raw)
-    found = {kind for kind, _ in kinds(inspect(small, "i.nii"))}
-    assert found & {"dimensions", "not-an-image", "truncated", "spacing"}
+    # With fewer axes the header promises fewer voxels than the file has.
+    found = [kind for kind, _ in kinds(inspect(small, "i.nii")) if kind != "trailing-data"]
+    assert found[0] in ("dimensions", "not-an-image", "truncated", "spacing")
 
 
 def test_a_header_without_its_voxels_names_the_file_that_lacks(small):
