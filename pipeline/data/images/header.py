@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,10 +75,6 @@ class Header:
     def spatial_shape(self) -> tuple[int, ...]:
         """The part of the shape that is in space."""
         return self.shape[: self.axes]
-
-    def with_affine(self, affine: np.ndarray) -> Header:
-        """Return the header with another affine, such as a loader's."""
-        return replace(self, affine=affine)
 
 
 @dataclass(frozen=True, eq=False)
