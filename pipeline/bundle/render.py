@@ -128,7 +128,11 @@ def check_network(bundle: str | Path) -> None:
     with quick_imports():
         from .network_check import check_network_of  # noqa: PLC0415
 
-    task = {"spatial_dims": plan.spatial_dims, "in_channels": len(plan.data.channels), "out_channels": len(plan.labels)}
+    task = {
+        "spatial_dims": plan.spatial_dims,
+        "in_channels": len(plan.data.channels),
+        "out_channels": len(plan.outputs),
+    }
     spec = {"name": plan.network.name, **task, **plan.network.settings(), "skip": skip}
     check_network_of(spec, {"patch": plan.patch, "window": plan.window}, file)
 
@@ -242,7 +246,8 @@ def _derived(plan: Plan) -> dict[str, Any]:
     return {
         "spatial_dims": plan.spatial_dims,
         "in_channels": len(channels),
-        "out_channels": len(names),
+        "out_channels": len(plan.outputs),
+        "num_labels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "network_def": network_component(plan.network.target, plan.network.settings()),
         "loss": loss_component(plan.training.loss),
@@ -250,6 +255,10 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "orientation": orientation,
         "label_values": values,
         "label_mapping": _label_mapping(plan),
+        "activation": _activation(plan),
+        # Without regions argmax of logits is that of probabilities.
+        "validation_activation": _activation(plan) if plan.regions else [],
+        "discretisation": _discretisation(plan),
         "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
@@ -262,7 +271,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "reference_text": ", ".join(f"{values[name]} is {name}" for name in names),
         "training_scans": _describe_scans(plan.data),
         "input_channel_def": {str(channel): name for channel, name in enumerate(channels)},
-        "output_channel_def": {str(value): name for value, name in enumerate(names)},
+        "output_channel_def": {str(channel): name for channel, name in enumerate(plan.outputs)},
     }
 
 
@@ -291,6 +300,23 @@ def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
         "target_labels": [plan.labels[name] for name in names],
     }
     return [{"_target_": "MapLabelValued", "keys": ["label"], **values}]
+
+
+def _activation(plan: Plan) -> list[dict[str, Any]]:
+    """Return the transform from logits to probabilities: of labels, or of each region on its own."""
+    return [{"_target_": "Activationsd", "keys": "pred", "sigmoid" if plan.regions else "softmax": True}]
+
+
+def _discretisation(plan: Plan) -> list[dict[str, Any]]:
+    """Return the transform from probabilities to a label map."""
+    if not plan.regions or not plan.region_order:
+        return [{"_target_": "AsDiscreted", "keys": "pred", "argmax": True}]
+    places = {name: place for place, name in enumerate(plan.regions)}
+    values = {
+        "regions": [[plan.labels[name] for name in names] for names in plan.regions.values()],
+        "order": [[places[region], plan.labels[name]] for region, name in plan.region_order.items()],
+    }
+    return [{"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", "keys": "pred", **values}]
 
 
 def _cleaning(plan: Plan) -> list[dict[str, Any]]:

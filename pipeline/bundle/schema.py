@@ -1,6 +1,5 @@
 """The schema of a plan: the settings of one bundle's task, with checks across fields."""
 
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from .label_rules import check_ignored_values, check_region_order, check_regions, require_labels
 from .losses import LossName
 from .network_schema import Network
 from .schema_rules import (
@@ -169,11 +169,14 @@ class Plan(Schema):
 
     ``spacing`` is in mm, ``patch`` (training) and ``window`` (inference) in voxels, ``window_overlap`` is a fraction
     of the window, ``mirror_axes`` are spatial axes from 0. ``label_values`` are the labels' values in the files, where
-    they differ from the consecutive values of ``labels``. ``intensity_range``, ``intensity_mean`` and
-    ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` are the relative numbers
-    of patches centred on each label, background first; None centres half of them on the background. ``skip`` names a
-    file of ``configs/skips``, or has the content of such a file. ``imports`` are modules that register skips or
-    networks.
+    they differ from the consecutive values of ``labels``. ``regions`` are the labels of each region: the network then
+    predicts regions, which may overlap, and not labels. ``region_order`` is the label that each region writes into a
+    label map, the first one first, later ones over it. ``ignored_values`` are values in the files that count as not
+    annotated. ``partial_labels`` says that cases of the datalist name their annotated labels. ``intensity_range``,
+    ``intensity_mean`` and ``intensity_std`` are in the scan's own units (Hounsfield units for CT). ``class_ratios`` are
+    the relative numbers of patches centred on each label, background first; None centres half of them on the
+    background. ``skip`` names a file of ``configs/skips``, or has the content of such a file. ``imports`` are modules
+    that register skips or networks.
     """
 
     name: Name
@@ -189,6 +192,10 @@ class Plan(Schema):
     data: Data
     labels: dict[str, int]
     label_values: dict[str, int] | None = None
+    regions: dict[str, list[str]] | None = None
+    region_order: dict[str, str] | None = Field(default=None, validate_default=True)
+    ignored_values: list[int] = Field(default=[])
+    partial_labels: bool = False
     orientation: str
     spacing: list[Positive] = Dimensions
     intensity_range: list[FiniteFloat] | None = None
@@ -217,6 +224,11 @@ class Plan(Schema):
     def spatial_dims(self) -> int:
         """2 or 3: the number of axes of ``spacing``."""
         return len(self.spacing)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the network's output channels: the regions, or the labels with the background first."""
+        return list(self.regions) if self.regions else sorted(self.labels, key=self.labels.__getitem__)
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
@@ -249,6 +261,26 @@ class Plan(Schema):
             value is None or (set(value) == names and len(set(value.values())) == len(value)),
             f"must map each of the labels ({', '.join(sorted(names))}) to a different value, and name no others",
         )
+        return value
+
+    @field_validator("regions")
+    @classmethod
+    def _check_regions(cls, value: dict[str, list[str]] | None, info: ValidationInfo) -> dict[str, list[str]] | None:
+        if "labels" in info.data:
+            check_regions(value, info.data["labels"])
+        return value
+
+    @field_validator("region_order")
+    @classmethod
+    def _check_region_order(cls, value: dict[str, str] | None, info: ValidationInfo) -> dict[str, str] | None:
+        if {"labels", "regions"} <= set(info.data):
+            check_region_order(value, info.data["regions"], info.data["labels"])
+        return value
+
+    @field_validator("ignored_values")
+    @classmethod
+    def _check_ignored_values(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        check_ignored_values(value, info.data.get("label_values") or info.data.get("labels", {}))
         return value
 
     @field_validator("class_ratios")
@@ -339,19 +371,9 @@ class Plan(Schema):
             names = list(getattr(value, key))
             require(len(set(names)) == len(names), "must name each label once", subkey=key)
             if "labels" in info.data:
-                _require_labels(names, info.data["labels"], subkey=key)
+                require_labels(names, info.data["labels"], subkey=key)
         if "spacing" in info.data:
             axes = len(info.data["spacing"])
             given, other = ("minimum_ml", "minimum_mm2")[:: 1 if axes == 2 else -1]
             require(not getattr(value, given), f"is not for the {axes} axes of spacing; use {other}", subkey=given)
         return value
-
-
-def _require_labels(names: list[str], labels: dict[str, int], *, subkey: str) -> None:
-    known = [name for name, value in labels.items() if value != 0]
-    for name in names:
-        close = get_close_matches(name, known, n=1)
-        nearest = f"; did you mean {close[0]}?" if close else ""
-        require(
-            name in known, f"names {name}, which is not one of the labels {', '.join(known)}{nearest}", subkey=subkey
-        )
