@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from .check_file import Grid
-from .check_grid import MAX_SHEAR, find_grid_problems
+from .check_grid import find_grid_problems
 from .dataset import Case, locate
 from .images.door import read_header, read_volume
 from .images.header import Header
+from .nifti_bytes import nifti_bytes
 from .resample import Change, compare_grids, is_same_plane, resample_image, resample_labels
 
 __all__ = ["MIN_COVERED", "Resampling", "find_resampling", "resample_file"]
 
 # Two channels that share less are rather of two patients or two frames of reference than of one examination.
 MIN_COVERED = 0.5
-_MAX_AXIS = 32767  # voxels along an axis: NIfTI-1 stores sizes in 16 bits
-_SCANNER = 1  # NIfTI's code for scanner coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +75,7 @@ def resample_file(resampling: Resampling) -> bytes:
         result = resample_labels(whole.astype(smallest), old, new)
     else:
         result = resample_image(voxels, old, new)
-    return gzip.compress(_to_nifti(result, new.affine), compresslevel=6, mtime=0)
-
-
-def _to_nifti(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> bytes:
-    kind = nibabel.Nifti2Image if max(voxels.shape) > _MAX_AXIS else nibabel.Nifti1Image
-    image = kind(voxels, affine, dtype=voxels.dtype)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(affine, code=_SCANNER)
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    # A qform cannot have shear, and would contradict the sform.
-    is_sheared = np.abs(axes.T @ axes - np.eye(3)).max() > MAX_SHEAR
-    image.set_qform(affine, code=0 if is_sheared else _SCANNER)
-    stored: bytes = image.to_bytes()
-    return stored
+    return nifti_bytes(result, new.affine)
 
 
 def _grid(header: Header, spatial_dims: int) -> Grid:
