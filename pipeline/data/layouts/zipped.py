@@ -38,7 +38,7 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
         folder: the target folder; it must not exist, be empty, or be the result of an earlier call.
 
     Returns:
-        The folder with the dataset: the target, or inside it the one folder that contains everything.
+        The folder.
 
     Raises:
         InputError: the zip is refused (unsafe names, links, sizes, damage), or the folder has other content.
@@ -58,14 +58,7 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    while True:
-        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        # The folder of a single case is not looked into: sub-01 is what makes a BIDS dataset.
-        if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in inside[0].iterdir()):
-            return folder
-        if inside[0].name.startswith("sub-"):
-            return folder
-        folder = inside[0]
+    return folder
 
 
 def _read_record(path: Path) -> object:
