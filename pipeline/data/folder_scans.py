@@ -19,9 +19,10 @@ from .images.files import is_dangling, is_image_here, is_second_half
 __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
 _SEGMENTATION = "_seg.dcm"
+_STRUCTURES = "_rtstruct.dcm"
 _OUTPUT_ENDINGS = (
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
-    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_seg.png", "_preview.png"),
+    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, _STRUCTURES, "_seg.png", "_preview.png"),
 )
 # Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"
@@ -210,7 +211,7 @@ def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Ite
 
 def _has_slices(folder: Path) -> bool:
     try:
-        return any(not path.name.endswith(_SEGMENTATION) for path in dicom_files(folder))
+        return any(not path.name.endswith((_SEGMENTATION, _STRUCTURES)) for path in dicom_files(folder))
     except OSError:
         return False
 

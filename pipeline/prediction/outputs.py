@@ -24,8 +24,21 @@ __all__ = [
     "probability_buffer",
 ]
 
-FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm", "png": "_seg.png"}
-FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",), "png": (".png",)}
+FORMATS = {
+    "nii.gz": "_seg.nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom-seg": "_seg.dcm",
+    "rtstruct": "_rtstruct.dcm",
+    "png": "_seg.png",
+}
+# Of two that fit a name, the first counts.
+FILE_ENDINGS = {
+    "nii.gz": (".nii.gz", ".nii"),
+    "nrrd": (".nrrd",),
+    "rtstruct": ("_rtstruct.dcm",),
+    "dicom-seg": (".dcm",),
+    "png": (".png",),
+}
 STATISTICS_OF_SCAN = "_statistics.json"
 _FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 
