@@ -186,5 +186,8 @@ def _blend(
 def _signed_distance(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance (mm) to the border, above 0 inside; what surrounds the array is outside."""
     padded = np.pad(mask, 1)
-    distance: NDArray[np.float64] = distance_transform_edt(padded, spacing) - distance_transform_edt(~padded, spacing)
+    # Distances are to centres of pixels on the other side, and the border is about half a pixel before them.
+    half = float(spacing.mean()) / 2
+    inside, outside = (distance_transform_edt(part, spacing) for part in (padded, ~padded))
+    distance: NDArray[np.float64] = np.where(padded, inside - half, half - outside)
     return distance[1:-1, 1:-1]
