@@ -24,12 +24,16 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
     training, test = datalist["training"], datalist.get("test", [])
     rows = [
         ("dataset", f"{datalist.get('name', found.folder.name)}, in {found.folder}"),
+        *([("layout", found.layout)] if found.layout else []),
         ("cases", f"{len(training)} training, {len(test)} test"),
         ("folds", _fold_words(training)),
         ("subjects", _subject_words([*training, *test])),
         ("channels", _channel_words(datalist, training[0])),
         ("labels", ", ".join(f"{value} {name}" for value, name in datalist.get("labels", {}).items()) or "no names"),
+        *([("regions", _region_words(datalist["regions"]))] if datalist.get("regions") else []),
+        *([("masks", datalist["merged"])] if datalist.get("merged") else []),
         ("left out", "; ".join(found.left_out) or "nothing"),
+        *(("note", note) for note in found.notes),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:{width}}  {words}" for name, words in rows]
@@ -39,6 +43,11 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
 def _fold_words(training: Sequence[Mapping[str, Any]]) -> str:
     sizes = Counter(item["fold"] for item in training)
     return f"{len(sizes)}, with {', '.join(str(sizes[fold]) for fold in sorted(sizes))} cases"
+
+
+def _region_words(regions: Mapping[str, Sequence[Any] | Any]) -> str:
+    values = {name: value if isinstance(value, list) else [value] for name, value in regions.items()}
+    return ", ".join(f"{name} ({' '.join(map(str, own))})" for name, own in values.items())
 
 
 def _subject_words(items: Sequence[Mapping[str, Any]]) -> str:

@@ -156,7 +156,10 @@ def _check_start(archive: Path, kind: ZipKind) -> None:
         if start.startswith(b"PK"):
             found = "a zip that is cut off: its list of files, at the end, is missing"
         elif start[:1] == b"<":
-            found, remedy = "a web page", f"download the {kind.noun} itself: the page may ask to sign in, or report an error"
+            found, remedy = (
+                "a web page",
+                f"download the {kind.noun} itself: the page may ask to sign in, or report an error",
+            )
         else:
             found, remedy = "a file that is not a zip", f"name the {kind.noun}'s zip or its unpacked folder"
     raise InputError(archive, found=found, expected=f"a {kind.noun}'s zip", remedy=remedy)

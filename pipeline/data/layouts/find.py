@@ -75,12 +75,11 @@ def find(
     if source is None:
         remedy = "name the dataset's folder or table, or give patterns"
         raise _usage_error("source", "none", "a folder, a table, or patterns (--images, --labels)", remedy)
-    unpacked = ""
-    if is_zip(Path(source).expanduser()):
-        archive = Path(source).expanduser()
-        source = unpack_dataset(archive, Path(unpack_to) if unpack_to is not None else archive.with_suffix(""))
-        unpacked = f"{archive.name} is unpacked in {source}"
-        source = _dataset_folder(source)
+    archive = Path(source).expanduser()
+    unpacked = None
+    if is_zip(archive):
+        unpacked = unpack_dataset(archive, Path(unpack_to) if unpack_to is not None else archive.with_suffix(""))
+        source = _dataset_folder(unpacked)
     found = _find(
         source,
         layout or layout_of(source),
@@ -89,7 +88,12 @@ def find(
         unlabelled=unlabelled,
         keep_folds=keep_folds,
     )
-    return replace(found, notes=[unpacked, *found.notes]) if unpacked else found
+    if unpacked is None:
+        return found
+    # A name that is that of the folder says nothing about the dataset.
+    name = {"name": archive.stem} if found.described.get("name") == unpacked.name else {}
+    notes = [f"{archive.name} is unpacked in {unpacked}", *found.notes]
+    return replace(found, described={**found.described, **name}, notes=notes)
 
 
 def _find(
@@ -155,7 +159,7 @@ def layout_of(source: str | Path) -> Layout:
         + join_names(sorted(_shown_name(sub) for sub in path.iterdir()))
         + (f"; {list_roles(files)}" if files else ""),
         expected="a dataset.json (MSD or nnU-Net), imagesTr with files CASE_0000 (nnU-Net), a dataset_description.json "
-        "or folders sub-XX (BIDS), or for each case images and one label map, whose name says so (seg, label, mask, gt)",
+        "or folders sub-XX (BIDS), or for each case images and one label map, whose name says so (seg, label, …)",
         remedy=f"give the folder {inside}"
         if inside
         else f"give patterns, such as --dataset_dir {path} --images '*/ct.nii.gz' --labels '*/organs.nii.gz', or a CSV "

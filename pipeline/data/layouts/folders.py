@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..images.door import read_header
 from ..images.endings import scan_name
 from ..images.files import natural_order
+from ..modalities import find_modality
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .images_below import images_below
 from .parts import split_parts
@@ -91,7 +92,7 @@ def find_folders(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_
     training, test, notes = split_parts(training, items["validation"], test, keep_folds=keep_folds)
     described: dict[str, Any] = {"name": root.name}
     names = [channel_word(scan_name(role)) for role in reading.roles]
-    if len(names) > 1 and len(set(names)) == len(names) and all(names):
+    if len(set(names)) == len(names) and all(names) and (len(names) > 1 or find_modality(names[0])):
         described["modality"] = names
     return Found(root, root, training, test, described, left_out, reading.words, notes)
 
@@ -140,12 +141,12 @@ def _by_case_folder(files: Sequence[Path], depth: int) -> _Reading | None:
     # A file that only some cases have is no channel.
     if any(counts[role] < len(of_case) for role in roles):
         return None
-    shown = " and ".join((*roles[:4], *(["…"] if len(roles) > 4 else []), labels[0]))
+    shown = join_names(roles)
     return _Reading(
         {case: {role: paths[role] for role in roles} for case, paths in of_case.items()},
         {case: paths[labels[0]] for case, paths in of_case.items() if labels[0] in paths},
         roles,
-        f"a folder for each case, with {shown}",
+        f"a folder for each case, with {shown} and {labels[0]}",
     )
 
 
@@ -168,14 +169,14 @@ def _by_name(files: Sequence[Path], *, channels: bool) -> _Reading | None:
     images: dict[str, dict[str, Path]] = {}
     labels: dict[str, Path] = {}
     for path in files:
-        parts = (*path.parts[:-1], scan_name(path))
-        case, words = split_roles(parts, channels=channels)
-        where = labels if is_label_path(words) else images.setdefault(case, {})
-        key = case if where is labels else words
-        if key in where:
+        case, words = split_roles((*path.parts[:-1], scan_name(path)), channels=channels)
+        is_label = is_label_path(words)
+        if (is_label and case in labels) or (not is_label and words in images.get(case, {})):
             return None
-        where[key] = path  # type: ignore[assignment, index]
-    images = {case: roles for case, roles in images.items() if roles}
+        if is_label:
+            labels[case] = path
+        else:
+            images.setdefault(case, {})[words] = path
     usual = set(next(iter(images.values()), {}))
     if not labels or not images or not set(labels) <= set(images):
         return None
@@ -184,10 +185,10 @@ def _by_name(files: Sequence[Path], *, channels: bool) -> _Reading | None:
     if not single and any(set(roles) != usual for roles in images.values()):
         return None
     if single:
-        images = {case: {"": path for path in roles.values()} for case, roles in images.items()}
+        images = {case: dict.fromkeys([""], *roles.values()) for case, roles in images.items()}
     case = next(iter(labels))
     roles = sorted(images[case], key=natural_order)
-    example = " and ".join(path.as_posix() for path in (*(images[case][role] for role in roles[:4]), labels[case]))
+    example = f"{join_names(images[case][role].as_posix() for role in roles)} and {labels[case].as_posix()}"
     return _Reading(images, labels, roles, f"images and label maps with equal names, such as {example}", True)
 
 

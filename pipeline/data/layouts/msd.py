@@ -14,9 +14,9 @@ from .parts import split_parts
 
 __all__ = ["find_msd", "kept_entries"]
 
-_KEPT = ("name", "description", "reference", "licence", "release", "modality", "labels")
+_KEPT: tuple[str, ...] = ("name", "description", "reference", "licence", "release", "modality", "labels")
 # How the values of label maps are to be read; a datalist made from this one needs them as well.
-_KEPT += ("regions", "region_order", "regions_class_order", "ignore")
+_KEPT += ("regions", "region_order", "regions_class_order", "ignore", "merged")
 _OTHER_SPELLINGS = {"license": "licence"}
 _READ = {"image", "label", "fold", "subject", "annotated"}
 

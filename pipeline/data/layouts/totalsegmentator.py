@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..datalist import require_folder
@@ -86,7 +86,7 @@ def _mask_folder(case: Path) -> Path | None:
 
 def _require(case: Path) -> Path:
     folder = _mask_folder(case)
-    assert folder is not None  # noqa: S101 - the cases are those that have one
+    assert folder is not None
     return folder
 
 
@@ -100,7 +100,7 @@ def _image(case: Path) -> Path:
         case,
         found=f"{len(images)} images: {join_names(path.name for path in images)}" if images else "no image",
         expected="one image next to the folder of masks, such as ct.nii.gz",
-        remedy="name the files by patterns: --images 'DIR/*/ct.nii.gz' --labels 'DIR/*/segmentations/{liver,spleen}.nii.gz'",
+        remedy="name the files by patterns: --images 'DIR/*/ct.nii.gz' --labels 'DIR/*/masks/{liver,spleen}.nii.gz'",
     )
 
 

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 __all__ = ["channel_word", "is_label_path", "part_of", "split_roles"]
 
-_LABEL_WORDS = frozenset(
-    "seg segs segm segmentation segmentations label labels lbl labelmap labelmaps mask masks gt groundtruth truth "
-    "annotation annotations roi rois dseg contour contours".split()
+_LABEL = re.compile(
+    r"d?segs?|segm|segmentations?|lbl|labels?|labelmaps?|masks?|gt|ground|truth|groundtruth|annotations?|rois?|contours?"
 )
-_IMAGE_WORDS = frozenset("image images img imgs imaging volume volumes vol vols scan scans".split())
-_CHANNEL_WORDS = frozenset(
-    "t1 t1w t1n t1c t1ce t1gd t1post t1km t2 t2w t2f t2s flair pd pdw adc dwi swi bold ct cta cect ctres pet suv mr mri "
-    "mra us em cbct".split()
+_IMAGE = re.compile(r"images?|imgs?|imaging|vol(ume)?s?|scans?")
+_CHANNEL = re.compile(
+    r"t1(w|n|c|ce|gd|post|km)?|t2(w|f|s)?|flair|pdw?|adc|dwi|swi|bold|ct|cta|cect|ctres|cbct|pet|suv|mri?|mra|us|em"
 )
 # Whole names of folders, and what follows "images" or "labels" in one.
 _PARTS = {
@@ -41,8 +39,8 @@ def split_roles(parts: Sequence[str], *, channels: bool) -> tuple[str, str]:
         left = ""
         for token in _SEPARATORS.split(part):
             word, rest = _split_compound(token)
-            if word.lower() in _LABEL_WORDS | _IMAGE_WORDS or (channels and token.lower() in _CHANNEL_WORDS):
-                words.append(word if word.lower() not in _CHANNEL_WORDS else token)
+            if _is_kind(word) or (channels and _CHANNEL.fullmatch(token.lower())):
+                words.append(word)
                 left += rest
             else:
                 left += token
@@ -53,14 +51,14 @@ def split_roles(parts: Sequence[str], *, channels: bool) -> tuple[str, str]:
 
 def is_label_path(text: str) -> bool:
     """Return whether a path, or the words of one, names a label map."""
-    return any(_split_compound(token)[0].lower() in _LABEL_WORDS for token in re.split(r"[_\-. /*]+", text))
+    return any(_LABEL.fullmatch(_split_compound(token)[0].lower()) for token in re.split(r"[_\-. /*]+", text))
 
 
 def part_of(folders: Sequence[str]) -> str:
     """Return the part of a dataset that folders name: "training", "validation", "test", or "" if none does."""
     for folder in folders:
         match = _COMPOUND.fullmatch(folder.replace("_", ""))
-        named = match[2] if match and match[1].lower() in _LABEL_WORDS | _IMAGE_WORDS else folder
+        named = match[2] if match and _is_kind(match[1]) else folder
         if named.lower() in _PARTS:
             return _PARTS[named.lower()]
     return ""
@@ -68,12 +66,16 @@ def part_of(folders: Sequence[str]) -> str:
 
 def channel_word(role: str) -> str:
     """Return the word of a file's role that names its channel: "flair" of `*_flair`; "" if there is none."""
-    words = [word for word in re.split(r"[_\-. /*]+", role) if word and word.lower() not in _IMAGE_WORDS]
+    words = [word for word in re.split(r"[_\-. /*]+", role) if word and not _IMAGE.fullmatch(word.lower())]
     return words[-1] if words else ""
+
+
+def _is_kind(word: str) -> bool:
+    return _LABEL.fullmatch(word.lower()) is not None or _IMAGE.fullmatch(word.lower()) is not None
 
 
 def _split_compound(token: str) -> tuple[str, str]:
     match = _COMPOUND.fullmatch(token)
-    if match and match[1].lower() in _LABEL_WORDS | _IMAGE_WORDS:
+    if match and _is_kind(match[1]):
         return match[1], match[2]
     return token, ""

@@ -1,0 +1,5 @@
+"""One binary file per class: merged into one label map per case."""
+
+from .merge import Overlaps, merge_masks
+
+__all__ = ["Overlaps", "merge_masks"]
