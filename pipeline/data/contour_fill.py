@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from .errors import InputError
 
@@ -185,6 +184,8 @@ def _blend(
 
 def _signed_distance(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance (mm) to the border, above 0 inside; what surrounds the array is outside."""
+    from scipy.ndimage import distance_transform_edt  # noqa: PLC0415 - slow to import, and seldom needed
+
     padded = np.pad(mask, 1)
     # Distances are to centres of pixels on the other side, and the border is about half a pixel before them.
     half = float(spacing.mean()) / 2
