@@ -65,6 +65,13 @@ def find_nnunet(
         )
     check_keys(content, _READ, file, known=_KNOWN)
     source = file if content else root
+    if (root / "gt_segmentations").is_dir() and not (root / "imagesTr").is_dir():
+        raise InputError(
+            root,
+            found="a folder of nnUNet_preprocessed, which has no images",
+            expected="the folder with imagesTr and labelsTr",
+            remedy=f"give nnUNet_raw/{root.name}; its folds are read from here if the two are siblings, or by --splits",
+        )
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
     if isinstance(content.get("dataset"), Mapping):

@@ -25,6 +25,8 @@ def test_kits19(tmp_path):
         ("case_00001", "segmentation.nii.gz"),
     ]
     assert [item.images[0].parent.name for item in found.test] == ["case_00002"]
+    assert (found.notes, found.left_out) == (["1 cases without a label map are test cases"], [])
+    assert not find(tmp_path / "data", unlabelled="ignore").test
     assert found.training[1].columns == {"age": "60", "gender": "female"}
     assert found.described["labels"] == {"background": 0, "kidney": 1, "tumor": 2}
 

@@ -40,6 +40,11 @@ def test_a_missing_file_is_a_class_that_was_not_annotated(tmp_path):
     assert list(find_totalsegmentator(tmp_path).training[1].masks) == ["aorta", "spleen"]
 
 
+def test_a_label_map_next_to_the_masks_is_no_image(tmp_path):
+    (make(tmp_path) / "s0001/segmentation.nii.gz").touch()
+    assert find(tmp_path).training[0].images == (tmp_path / "s0001/ct.nii.gz",)
+
+
 def test_meta_divides_the_cases_and_is_kept(tmp_path):
     found = find(make(tmp_path, meta="s0001;40;train\ns0002;50;val\ns0010;60;test\n"))
     assert [(item.images[0].parent.name, item.fold) for item in found.training] == [("s0002", 0), ("s0001", 1)]
