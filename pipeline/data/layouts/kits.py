@@ -58,7 +58,7 @@ def find_kits(folder: str | Path, *, unlabelled: Unlabelled = "refuse") -> Found
     cysts = len(training) > _KITS19_LABELLED or any((case / name).is_dir() for case in cases for name in _WITH_CYSTS)
     labels = {"background": 0, "kidney": 1, "tumor": 2} | ({"cyst": 3} if cysts else {})
     described = {"name": root.name, "modality": {"0": "CT"}, "labels": labels}
-    left_out = []
+    left_out: list[str] = []
     if unlabelled == "ignore":
         _, test, left_out = split_by_label(items, unlabelled, root)
     notes = [f"{len(test)} cases without a label map are test cases"] if test else []

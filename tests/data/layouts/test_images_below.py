@@ -1,5 +1,3 @@
-import os
-
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
@@ -41,6 +39,6 @@ def test_a_folder_of_slices_is_one_image(tmp_path, name):
 def test_links_are_followed_once(tmp_path):
     make(tmp_path / "elsewhere", "ct.nii")
     make(tmp_path / "data", "p2/ct.nii")
-    os.symlink(tmp_path / "elsewhere", tmp_path / "data/p1")
-    os.symlink(tmp_path / "data", tmp_path / "data/p2/loop")
+    (tmp_path / "data/p1").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/p2/loop").symlink_to(tmp_path / "data")
     assert names(tmp_path / "data") == ["p1/ct.nii", "p2/ct.nii"]

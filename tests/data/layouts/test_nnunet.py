@@ -176,5 +176,5 @@ def test_the_preprocessed_folder_names_the_one_with_the_images(tmp_path):
     folder = tmp_path / "Dataset003_Liver"
     (folder / "gt_segmentations").mkdir(parents=True)
     (folder / "dataset.json").write_text(json.dumps(V2))
-    with pytest.raises(InputError, match="nnUNet_preprocessed, which has no images.*nnUNet_raw/Dataset003_Liver"):
+    with pytest.raises(InputError, match=r"nnUNet_preprocessed, which has no images.*nnUNet_raw/Dataset003_Liver"):
         find_nnunet(folder)
