@@ -12,7 +12,7 @@ from ..imports import quick_imports
 
 __all__ = ["add_dataset_verbs"]
 
-_SAMPLES = {"shapes": 24, "left_right": 40}  # labelled scans by kind of built-in dataset
+_SAMPLES = {"shapes": 24, "left_right": 40, "nested": 24}  # labelled scans by kind of built-in dataset
 _LAYOUTS = ("msd", "nnunet", "bids", "table")
 
 
@@ -24,7 +24,8 @@ def add_dataset_verbs(verbs: Any) -> None:
         "--kind",
         choices=_SAMPLES,
         default="shapes",
-        help="three shapes in one channel; or two organs in two channels, in nnU-Net's layout (default: %(default)s)",
+        help="three shapes in one channel; two organs in two channels, in nnU-Net's layout; or a structure of three "
+        "nested regions (default: %(default)s)",
     )
     defaults = ", ".join(f"{cases} {kind}" for kind, cases in _SAMPLES.items())
     sample.add_argument("--cases", type=int, help=f"labelled scans for training (default: {defaults})")
@@ -144,6 +145,8 @@ def _sample(options: argparse.Namespace) -> int:
     make: Callable[..., Path]
     if options.kind == "left_right":
         from ..data.sample_left_right import make_left_right_sample as make  # noqa: PLC0415
+    elif options.kind == "nested":
+        from ..data.sample_nested import make_nested_sample as make  # noqa: PLC0415
     else:
         from ..data.sample import make_sample as make  # noqa: PLC0415
 
