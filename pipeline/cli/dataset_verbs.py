@@ -80,6 +80,21 @@ def _add_datalist(verbs: Any) -> None:
     words.add_argument(
         "--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …: they decide how to normalise"
     )
+    words.add_argument(
+        "--regions",
+        nargs="+",
+        metavar="NAME=LABELS",
+        help="regions of labels, which may overlap: whole=1,2,3 core=2,3, or names of labels",
+    )
+    words.add_argument(
+        "--region-order",
+        nargs="+",
+        metavar="NAME=LABEL",
+        help="label that each region writes into label maps, the first one first (default: larger regions first)",
+    )
+    words.add_argument(
+        "--ignore", type=int, nargs="+", metavar="VALUE", help="values in the label maps of voxels without annotation"
+    )
     words.add_argument("--portable", action="store_true", help="leave out the dataset's folder on this machine")
     words.add_argument("--no-checksums", action="store_true", help="do not read the files")
     datalist.set_defaults(run=_datalist)
@@ -182,6 +197,9 @@ def _datalist(options: argparse.Namespace) -> int:
         stratify=options.stratify,
         label_names=options.label_names,
         channel_names=options.channel_names,
+        regions=options.regions,
+        region_order=options.region_order,
+        ignore=options.ignore,
         checksums=not options.no_checksums,
         extra={key: value for key in ("name", "licence") if (value := getattr(options, key)) is not None},
     )
