@@ -43,7 +43,11 @@ ENTRIES = {
         ({}, {"regions": ["whole=1,2"]}, {"labels": {"0": "background", "1": "whole_only_1", "2": "whole_only_2"},
                                           "regions": {"whole": [1, 2]}}),
         ({}, {"ignored": [255]}, {"ignore": 255}),
-        ({"labels": {"a": 1}}, {"ignored": [254, 255]}, {"labels": {"0": "background", "1": "a"}, "ignore": [254, 255]}),
+        (
+            {"labels": {"a": 1}},
+            {"ignored": [254, 255]},
+            {"labels": {"0": "background", "1": "a"}, "ignore": [254, 255]},
+        ),
         # New regions, and with them no longer the source's order.
         (ENTRIES, {"regions": ["whole=1,2,3", "inner=3"]}, {**ENTRIES, "regions": {"whole": [1, 2, 3], "inner": [3]}}),
     ],

@@ -42,9 +42,9 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
     A picture in colour, CASE_0000.png, has all channels in one file.
 
     From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, which may be
-    regions, `regions_class_order`, `file_ending`, `numTraining`, and `dataset`, which names files elsewhere. Without it cases
-    and channels follow from the file names. `imagesTs` has the test cases, with label maps if `labelsTs` has them. Folds come from `splits_final.json`
-    in the folder, if there is one.
+    regions, `regions_class_order`, `file_ending`, `numTraining`, and `dataset`, which names files elsewhere. Without it
+    cases and channels follow from the file names. `imagesTs` has the test cases, with label maps if `labelsTs` has
+    them. Folds come from `splits_final.json` in the folder, if there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.
