@@ -50,7 +50,8 @@ def target_parts(plan: Plan, label_mapping: list[dict[str, Any]]) -> dict[str, A
         "mean_dice": dice,
         "label_dice": {**dice, "reduction": "mean_batch"},
         "dice_names": {name: place for place, name in enumerate(regions, 1)} if regions else "@labels",
-        "regions_of_labels": regions or LEFT_OUT,
+        # In the order of the network's channels.
+        "regions_of_labels": [f"{name}: {', '.join(labels)}" for name, labels in regions.items()] or LEFT_OUT,
         "ignored_if_any": list(plan.ignored_values) or LEFT_OUT,
         "partial_if_any": plan.partial_labels or LEFT_OUT,
     }

@@ -35,7 +35,8 @@ def read_cases(
         part: the part to return.
 
     Returns:
-        Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order.
+        Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order. Those of
+        cases in which only some labels were annotated have their names under "annotated".
 
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
@@ -117,8 +118,12 @@ def _test_cases(datalist: str | Path, folder: Path, training: Sequence[Mapping[s
 
 
 def _resolve_cases(items: Iterable[Mapping[str, Any]], folder: Path, datalist: str | Path) -> list[dict[str, Any]]:
+    items = list(items)
     cases = [{key: resolve_paths(folder, item[key]) for key in ("image", "label")} for item in items]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
+    for item, case in zip(items, cases, strict=True):
+        if item.get("annotated") is not None:
+            case["annotated"] = as_list(item["annotated"])
     return cases
 
 
