@@ -38,7 +38,7 @@ def test_a_summary_has_cases_folds_subjects_channels_and_labels():
 
 def test_the_layout_the_regions_and_the_notes_are_shown():
     training = [{"image": "a", "label": "b", "fold": 0}]
-    datalist = {"training": training, "regions": {"liver": [1, 3], "vessel": 3}, "merged": "2 classes"}
+    datalist = {"training": training, "regions": {"liver": [1, 3], "vessel": [3]}, "merged": "2 classes"}
     found = Found(Path("x"), Path("/data/ct"), [], layout="KiTS's", notes=["one", "two"])
     text = format_summary(datalist, found, Path("list.json"))
     rows = [(line[:10].strip(), line[10:]) for line in text.partition("\n\n")[0].splitlines()]
