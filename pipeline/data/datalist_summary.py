@@ -30,7 +30,7 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
         ("subjects", _subject_words([*training, *test])),
         ("channels", _channel_words(datalist, training[0])),
         ("labels", ", ".join(f"{value} {name}" for value, name in datalist.get("labels", {}).items()) or "no names"),
-        *([("regions", _region_words(datalist["regions"]))] if datalist.get("regions") else []),
+        *_label_rows(datalist, [*training, *test]),
         *([("masks", datalist["merged"])] if datalist.get("merged") else []),
         ("left out", "; ".join(found.left_out) or "nothing"),
         *(("note", note) for note in found.notes),
@@ -40,14 +40,22 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
     return "\n".join([*lines, "", f"datalist: {path}", f"next: lightskip check {shlex.quote(str(path))}"])
 
 
+def _label_rows(datalist: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return rows for regions, ignored values and partial labels, of those that there are."""
+    rows = []
+    if regions := datalist.get("regions"):
+        words = ", ".join(f"{name} ({' '.join(map(str, values))})" for name, values in regions.items())
+        rows.append(("regions", words))
+    if (ignored := datalist.get("ignore")) is not None:
+        rows.append(("ignored", ", ".join(map(str, ignored if isinstance(ignored, list) else [ignored]))))
+    if partial := sum("annotated" in item for item in items):
+        rows.append(("annotated", f"only some labels in {partial} of {len(items)} cases"))
+    return rows
+
+
 def _fold_words(training: Sequence[Mapping[str, Any]]) -> str:
     sizes = Counter(item["fold"] for item in training)
     return f"{len(sizes)}, with {', '.join(str(sizes[fold]) for fold in sorted(sizes))} cases"
-
-
-def _region_words(regions: Mapping[str, Sequence[Any] | Any]) -> str:
-    values = {name: value if isinstance(value, list) else [value] for name, value in regions.items()}
-    return ", ".join(f"{name} ({' '.join(map(str, own))})" for name, own in values.items())
 
 
 def _subject_words(items: Sequence[Mapping[str, Any]]) -> str:

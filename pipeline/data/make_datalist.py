@@ -13,12 +13,14 @@ from ..files import write_text
 from .errors import InputError
 from .folds import make_folds
 from .images.files import natural_order, parts_of
+from .label_entries import LabelOptions, make_label_entries
+from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 from .layouts.checksums import checksums_of
 from .layouts.find import find
-from .layouts.found import Found, Item, join_names
+from .layouts.found import Found, Item
 from .layouts.items import add_subjects, check_items, groups_of, strata_of
-from .layouts.names import channels_by_index, labels_by_value, parse_label_names
-from .masks import Overlaps, merge_masks
+from .layouts.names import channels_by_index
+from .masks import Overlaps, merge_dataset
 
 __all__ = ["make_datalist", "write_json"]
 
@@ -36,6 +38,9 @@ def make_datalist(
     stratify: Sequence[str] = (),
     label_names: Sequence[str] | None = None,
     channel_names: Sequence[str] | None = None,
+    regions: Sequence[str] | None = None,
+    region_order: Sequence[str] | None = None,
+    ignore: Sequence[int] | None = None,
     checksums: bool = True,
     extra: Mapping[str, Any] | None = None,
     merge_into: str | Path | None = None,
@@ -60,6 +65,9 @@ def make_datalist(
             are replaced by their quarters; several properties are combined.
         label_names: names of the values 0, 1, 2 … or words VALUE=NAME, instead of the source's.
         channel_names: names of the channels, instead of the source's.
+        regions: words REGION=LABEL,LABEL, of values or names of labels, instead of the source's.
+        region_order: words REGION=LABEL: what each region writes into a label map, the first one first.
+        ignore: values in the label maps that mark voxels without annotation, instead of the source's.
         checksums: whether to add the SHA-256 of every file, by its path inside the dataset folder.
         extra: further top-level entries (source, licence, citation), which replace those of the source.
         merge_into: folder for the label maps that are merged from one mask file per class; see
@@ -67,9 +75,9 @@ def make_datalist(
         overlaps: what to do about masks that overlap.
 
     Returns:
-        The datalist: the source's description, `folder`, `modality`, `labels`, `seed`, `folds` (in words),
-        `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural order of their file names. Of
-        masks per class also `merged` (in words), and if classes overlap `regions` and `region_order`.
+        The datalist: the source's description, `folder`, `modality`, `labels`, `regions`, `region_order`, `ignore`,
+        `seed`, `folds` (in words), `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural
+        order of their file names. Of masks per class also `merged`, in words.
 
     Raises:
         InputError: a file is missing, named twice or belongs to two cases, cases differ in their number of channels, a
@@ -84,23 +92,28 @@ def make_datalist(
     check_items(training, test, found)
     fold_of, made = _folds(training, found, folds, seed, group, stratify)
     if found.classes:
-        _given_names(found, training[0], None, channel_names)  # its errors before the masks are read
-        folder = _folder_for_labels(merge_into, found, portable=relative_to is None)
-        items, classes = _rename_classes([*training, *test], found, label_names)
-        merged = merge_masks(items, classes, folder, overlaps=overlaps)
-        training, test, label_names = merged.items[: len(training)], merged.items[len(training) :], None
-        found = replace(found, described={**found.described, **merged.entries, "merged": "; ".join(merged.words)})
-    result = {key: value for key, value in found.described.items() if key not in ("modality", "labels")}
+        _channel_entry(found, training[0], channel_names)  # its errors before the masks are read
+        found, training, test = merge_dataset(
+            replace(found, training=training, test=test),
+            merge_into,
+            names=label_names,
+            overlaps=overlaps,
+            portable=relative_to is None,
+        )
+        label_names = None
+    result = {key: value for key, value in found.described.items() if key not in ("modality", *LABEL_KEYS)}
     result |= extra or {}
     if relative_to is not None:
         result["folder"] = _relative_folder(Path(relative_to), found.folder)
-    result |= _given_names(found, training[0], label_names, channel_names) | made
+    labels = make_label_entries(found.described, found.source, LabelOptions(label_names, regions, region_order, ignore))
+    result |= _channel_entry(found, training[0], channel_names) | labels | made
     result |= {"numTraining": len(training), "numTest": len(test)}
     result["training"] = [
-        _entry(item, found) | {"fold": fold} | _facts(item) for item, fold in zip(training, fold_of, strict=True)
+        _entry(item, found) | {"fold": fold} | _subject(item) | _annotated(item, result, found)
+        for item, fold in zip(training, fold_of, strict=True)
     ]
     if test:
-        result["test"] = [_entry(item, found) | _facts(item) for item in test]
+        result["test"] = [_entry(item, found) | _subject(item) | _annotated(item, result, found) for item in test]
     if checksums:
         paths = [path for item in [*training, *test] for path in (*item.images, item.label) if path is not None]
         files = {relative_path(part, found.folder): part for path in paths for part in parts_of(path)}
@@ -174,47 +187,8 @@ def _check_source_folds(training: Sequence[Item], own: Sequence[int], found: Fou
     )
 
 
-def _folder_for_labels(folder: str | Path | None, found: Found, *, portable: bool) -> Path:
-    """Return the absolute folder for merged label maps; refuse one that a portable datalist cannot name."""
-    if folder is None:
-        where, problem, remedy = "merge_into", "none", "name a folder for the label maps that are merged from masks"
-    else:
-        path = Path(folder).expanduser().absolute()
-        if not portable or path.is_relative_to(found.folder):
-            return path
-        where, problem = str(path), "a folder for merged label maps outside the dataset's, with --portable"
-        remedy = "leave out --portable, or write the datalist into the dataset's folder with -o"
-    expected = f"a folder in {found.folder}" if portable else "a folder"
-    raise InputError(where, found=problem, expected=expected, remedy=remedy)
-
-
-def _rename_classes(
-    items: Sequence[Item], found: Found, label_names: Sequence[str] | None
-) -> tuple[list[Item], list[str]]:
-    """Return the cases and the classes of their masks with the names of --label-names, which count from 1."""
-    if not label_names:
-        return list(items), list(found.classes)
-    named = {value: name for value, name in parse_label_names(label_names).items() if name.lower() != "background"}
-    if sorted(map(int, named)) != list(range(1, len(found.classes) + 1)):
-        raise InputError(
-            "--label-names",
-            found=f"names of the values {', '.join(named) or 'none'}",
-            expected=f"background and {len(found.classes)} classes, 1 to {len(found.classes)}: "
-            f"{join_names(found.classes)}",
-            remedy="name each class, or leave --label-names out: the names of the masks are the names of the classes",
-        )
-    new = {old: named[str(value)] for value, old in enumerate(found.classes, start=1)}
-    renamed = [
-        replace(item, masks={new[old]: path for old, path in item.masks.items()}) if item.masks else item
-        for item in items
-    ]
-    return renamed, list(new.values())
-
-
-def _given_names(
-    found: Found, item: Item, label_names: Sequence[str] | None, channel_names: Sequence[str] | None
-) -> dict[str, dict[str, str]]:
-    """Return the names of channels and labels, from the arguments or the source, as far as there are any."""
+def _channel_entry(found: Found, item: Item, channel_names: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Return the names of the channels, from the argument or the source, if there are any."""
     result = {}
     channels = channel_names or found.described.get("modality")
     if channels:
@@ -228,10 +202,6 @@ def _given_names(
                 expected="one name for each image",
                 remedy="name every channel with --channel-names",
             )
-    if label_names:
-        result["labels"] = parse_label_names(label_names)
-    elif found.described.get("labels"):
-        result["labels"] = labels_by_value(found.described["labels"], found.source)
     return result
 
 
@@ -249,10 +219,16 @@ def _add_dot(path: str) -> str:
     return path if path.startswith("../") or Path(path).is_absolute() else f"./{path}"
 
 
-def _facts(item: Item) -> dict[str, Any]:
-    """Return an item's subject and what was annotated in it, as far as they are known."""
-    facts: dict[str, Any] = {} if item.subject is None else {"subject": item.subject}
-    return facts if item.annotated is None else facts | {"annotated": list(item.annotated)}
+def _subject(item: Item) -> dict[str, str]:
+    return {} if item.subject is None else {"subject": item.subject}
+
+
+def _annotated(item: Item, datalist: Mapping[str, Any], found: Found) -> dict[str, list[str]]:
+    if item.annotated is None:
+        return {}
+    place = item.place or item.images[0].name
+    names = read_annotated(item.annotated, read_label_keys(datalist, found.source), found.source, place=place)
+    return {} if names is None else {"annotated": list(names)}
 
 
 def _relative_folder(start: Path, folder: Path) -> str:

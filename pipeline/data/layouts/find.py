@@ -116,7 +116,7 @@ def _find(
     if layout == "msd":
         return find_msd(source, keep_folds=keep_folds, **given)
     if layout == "kits":
-        return find_kits(source)
+        return find_kits(source, unlabelled=unlabelled)
     if layout == "totalsegmentator":
         return find_totalsegmentator(source, labels=labels, unlabelled=unlabelled, keep_folds=keep_folds)
     if layout == "bids":

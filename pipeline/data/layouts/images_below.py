@@ -22,16 +22,22 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        if os.path.realpath(place) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
         # In place, so that os.walk does not enter the others.
         folders[:] = sorted(name for name in folders if not (name.startswith(".") or is_store(name)))
-        here = Path(place)
         files = image_files(here)
         slices = [path for path in files if path.suffix.lower() == DICOM]
         others = [path for path in files if path not in set(slices)]
-        nameless = not files and any(not is_hidden(Path(name)) and "." not in name for name in names)
+        # Scanners name DICOM files in many ways.
+        others_here = not files and any(not is_hidden(Path(name)) for name in names)
         yield from others
         if len(slices) == 1:
             yield slices[0]
-        elif slices or (nameless and here != folder and any(dicom_files(here))):
+        elif slices or (others_here and here != folder and any(dicom_files(here))):
             yield here

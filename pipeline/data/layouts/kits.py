@@ -9,7 +9,7 @@ from typing import Any
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
-from .found import Found, Item, join_names
+from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_kits", "has_kits_cases"]
 
@@ -22,11 +22,15 @@ _WITH_CYSTS = ("segmentations", "instances", "raw")
 _KITS19_LABELLED = 210
 
 
-def find_kits(folder: str | Path) -> Found:
+def find_kits(folder: str | Path, *, unlabelled: Unlabelled = "refuse") -> Found:
     """Return the cases of the Kidney Tumor Segmentation challenges of 2019, 2021 and 2023.
 
     Cases without a label map are test cases, as in the challenge of 2019. Of KiTS21 the majority's label maps are
     read. The single facts of `kits.json`, such as age and gender, are columns of the cases.
+
+    Args:
+        folder: the dataset's folder.
+        unlabelled: "ignore" leaves cases without a label map out.
 
     Raises:
         InputError: a case with a label map has no image, or `kits.json` has another form.
@@ -54,9 +58,12 @@ def find_kits(folder: str | Path) -> Found:
     cysts = len(training) > _KITS19_LABELLED or any((case / name).is_dir() for case in cases for name in _WITH_CYSTS)
     labels = {"background": 0, "kidney": 1, "tumor": 2} | ({"cyst": 3} if cysts else {})
     described = {"name": root.name, "modality": {"0": "CT"}, "labels": labels}
+    left_out: list[str] = []
+    if unlabelled == "ignore":
+        _, test, left_out = split_by_label(items, unlabelled, root)
     notes = [f"{len(test)} cases without a label map are test cases"] if test else []
     words = f"KiTS's, {cases[0].name}/{_IMAGE} with {training[0].label.name if training and training[0].label else ''}"
-    return Found(root, root, training, test, described, layout=words, notes=notes)
+    return Found(root, root, training, test, described, left_out, layout=words, notes=notes)
 
 
 def has_kits_cases(folder: Path) -> bool:

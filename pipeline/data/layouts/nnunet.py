@@ -23,8 +23,18 @@ _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
 _SPLITS = "splits_final.json"
 _WORDS = "nnU-Net's, imagesTr/CASE_0000 and labelsTr/CASE"
 # The keys of dataset.json that are read, in either version, and others of nnU-Net.
-_READ = ("channel_names", "modality", "labels", "file_ending", "numTraining", "dataset", "training", "test")
-_KNOWN = ("numTest", "regions_class_order", "overwrite_image_reader_writer", "tensorImageSize", "validation")
+_READ: tuple[str, ...] = (
+    "channel_names",
+    "modality",
+    "labels",
+    "file_ending",
+    "numTraining",
+    "dataset",
+    "training",
+    "test",
+)
+_READ += ("regions_class_order",)
+_KNOWN = ("numTest", "overwrite_image_reader_writer", "tensorImageSize", "validation")
 
 
 def find_nnunet(
@@ -38,10 +48,11 @@ def find_nnunet(
 
     A picture in colour, CASE_0000.png, has all channels in one file.
 
-    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
-    `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
-    names. `imagesTs` has the test cases, with label maps if `labelsTs` has them. Folds come from `splits_final.json`
-    in the folder or in `nnUNet_preprocessed/FOLDER` next to `nnUNet_raw`, if there is one.
+    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, which may be
+    regions, `regions_class_order`, `file_ending`, `numTraining`, and `dataset`, which names files elsewhere. Without it
+    cases and channels follow from the file names. `imagesTs` has the test cases, with label maps if `labelsTs` has
+    them. Folds come from `splits_final.json` in the folder or in `nnUNet_preprocessed/FOLDER` next to `nnUNet_raw`, if
+    there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.
@@ -65,6 +76,13 @@ def find_nnunet(
         )
     check_keys(content, _READ, file, known=_KNOWN)
     source = file if content else root
+    if (root / "gt_segmentations").is_dir() and not (root / "imagesTr").is_dir():
+        raise InputError(
+            root,
+            found="a folder of nnUNet_preprocessed, which has no images",
+            expected="the folder with imagesTr and labelsTr",
+            remedy=f"give nnUNet_raw/{root.name}; its folds are read from here if the two are siblings, or by --splits",
+        )
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
     if isinstance(content.get("dataset"), Mapping):

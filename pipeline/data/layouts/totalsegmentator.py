@@ -74,8 +74,9 @@ def find_totalsegmentator(
 
 
 def has_mask_folders(folder: Path) -> bool:
-    """Return whether a folder has a subfolder with an image and a folder of several masks."""
-    return any(path.is_dir() and _mask_folder(path) is not None and image_files(path) for path in folder.iterdir())
+    """Return whether a folder has a subfolder with one image and a folder of several masks."""
+    cases = (path for path in sorted(folder.iterdir()) if path.is_dir() and _mask_folder(path) is not None)
+    return any(len(_images(path)) == 1 for path in cases)
 
 
 def _mask_folder(case: Path) -> Path | None:
@@ -90,12 +91,15 @@ def _require(case: Path) -> Path:
     return folder
 
 
-def _image(case: Path) -> Path:
-    images = image_files(case)
+def _images(case: Path) -> list[Path]:
     # A label map of all classes next to the masks is made from them.
-    chosen = [path for path in images if not is_label_path(scan_name(path))]
-    if len(chosen) == 1:
-        return chosen[0]
+    return [path for path in image_files(case) if not is_label_path(scan_name(path))]
+
+
+def _image(case: Path) -> Path:
+    images = _images(case)
+    if len(images) == 1:
+        return images[0]
     raise InputError(
         case,
         found=f"{len(images)} images: {join_names(path.name for path in images)}" if images else "no image",

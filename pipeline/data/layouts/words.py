@@ -14,7 +14,7 @@ _IMAGE = re.compile(r"images?|imgs?|imaging|vol(ume)?s?|scans?")
 _CHANNEL = re.compile(
     r"t1(w|n|c|ce|gd|post|km)?|t2(w|f|s)?|flair|pdw?|adc|dwi|swi|bold|ct|cta|cect|ctres|cbct|pet|suv|mri?|mra|us|em"
 )
-# Whole names of folders, and what follows "images" or "labels" in one.
+# Names of folders, alone or next to "images" or "labels".
 _PARTS = {
     **dict.fromkeys(("train", "training", "tr", "trainingdata"), "training"),
     **dict.fromkeys(("val", "valid", "validation", "va"), "validation"),
@@ -57,10 +57,10 @@ def is_label_path(text: str) -> bool:
 def part_of(folders: Sequence[str]) -> str:
     """Return the part of a dataset that folders name: "training", "validation", "test", or "" if none does."""
     for folder in folders:
-        match = _COMPOUND.fullmatch(folder.replace("_", ""))
-        named = match[2] if match and _is_kind(match[1]) else folder
-        if named.lower() in _PARTS:
-            return _PARTS[named.lower()]
+        words = [word for token in _SEPARATORS.split(folder)[::2] for word in _split_compound(token) if word]
+        named = [_PARTS[word.lower()] for word in words if word.lower() in _PARTS]
+        if named and all(word.lower() in _PARTS or _is_kind(word) for word in words):
+            return named[0]
     return ""
 
 

@@ -107,6 +107,8 @@ def _binary(volume: Volume) -> NDArray[np.bool_]:
     if voxels.dtype.kind == "b":
         return voxels
     if voxels.dtype.kind == "f":
+        if not np.isfinite(voxels).all():
+            raise _not_binary(path, "voxels that are not finite")
         whole = np.rint(voxels)
         if not np.abs(voxels - whole).max(initial=0) <= WHOLE_NUMBER_TOLERANCE:
             raise _not_binary(path, f"values between whole numbers, from {voxels.min():g} to {voxels.max():g}")

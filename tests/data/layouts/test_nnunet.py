@@ -170,3 +170,11 @@ def test_has_channel_files_sees_the_pattern(tmp_path):
     (tmp_path / "b" / "imagesTr" / "liver_1.nii.gz").touch()
     assert not has_channel_files(tmp_path / "b")
     assert not has_channel_files(tmp_path)
+
+
+def test_the_preprocessed_folder_names_the_one_with_the_images(tmp_path):
+    folder = tmp_path / "Dataset003_Liver"
+    (folder / "gt_segmentations").mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps(V2))
+    with pytest.raises(InputError, match=r"nnUNet_preprocessed, which has no images.*nnUNet_raw/Dataset003_Liver"):
+        find_nnunet(folder)
