@@ -19,6 +19,8 @@ from pipeline.labelmaps.rtstruct import check_rtstruct_source, write_rtstruct_re
 from pipeline.labelmaps.save import save_label_map
 
 from ..data.rt import FRAME, LPS, SERIES, UID, make_affine, make_series, points_of
+from .test_dicom_seg import AFFINE, CORNER, STEP, enhanced, labels
+from .test_dicom_seg import TABLE as TWO
 
 GRIDS = {
     "1 mm": ((40, 40, 40), (1, 1, 1), (0, 0, 0)),
@@ -173,6 +175,25 @@ def test_names_colours_and_references(tmp_path):
     )
     assert dataset.StructureSetDate == "20200102"
     assert all(isinstance(value, DSfloat) for value in dataset.ROIContourSequence[0].ContourSequence[0].ContourData)
+
+
+@pytest.mark.parametrize(("order", "shared"), [((3, 0, 4, 2, 1), True), ((4, 3, 2, 1, 0), False)])
+def test_of_an_enhanced_scan_it_refers_to_the_frames(tmp_path, order, shared):
+    """Frames in any order; each outline names the frame in whose plane it is."""
+    scan = enhanced(tmp_path / "scan.dcm", order, shared=shared)
+    check_rtstruct_source(scan)
+    save_label_map(labels(), tmp_path / "a_rtstruct.dcm", scan=scan, affine=AFFINE, table=TWO)
+    dataset = pydicom.dcmread(tmp_path / "a_rtstruct.dcm")
+    for outlined in dataset.ROIContourSequence:
+        for contour in outlined.ContourSequence:
+            reference = contour.ContourImageSequence[0]
+            number = order[reference.ReferencedFrameNumber - 1]
+            points = np.reshape(np.array(contour.ContourData, float), (-1, 3)) - (CORNER + number * STEP)
+            np.testing.assert_allclose(points @ STEP, 0, atol=0.01)
+            assert reference.ReferencedSOPInstanceUID == "1.2.3.4.9"
+    for value, name in ((2, "left lung"), (7, TWO[1].name[:64])):
+        mask = read_back(tmp_path / "a_rtstruct.dcm", labels().shape, AFFINE, name)
+        np.testing.assert_array_equal(mask, labels() == value)
 
 
 def test_the_same_input_gives_the_same_file(tmp_path):
