@@ -103,7 +103,7 @@ def test_structures_that_overlap_become_regions(cases):
         cases.add(("liver", cases.contours(LIVER)), ("tumour", cases.contours(TUMOUR, (3,))))
     status, content = cases.datalist()
     assert status == 0
-    assert content["labels"] == {"0": "background", "1": "liver", "2": "liver+tumour"}
+    assert content["labels"] == {"0": "background", "1": "liver_only", "2": "tumour"}
     assert content["regions"] == {"liver": [1, 2], "tumour": [2]}
     labels = np.asarray(cases.labels("1").dataobj)
     assert ((labels == 1).sum(), (labels == 2).sum()) == (3 * 120 - 9, 9)
