@@ -36,6 +36,7 @@ _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold")
 _TEST_PARTS = ("test", "testing")
+_MAY_BE_LEFT_OUT = ("training_scans", "labels")  # of the metadata
 
 
 def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
@@ -72,7 +73,7 @@ def fill_metadata(recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str
         sources: from ``recipe_sources``.
     """
     content = fill_recipe(recipes / "metadata.yaml", sources)
-    return {key: value for key, value in content.items() if key != "training_scans" or value is not None}
+    return {key: value for key, value in content.items() if key not in _MAY_BE_LEFT_OUT or value is not None}
 
 
 def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str, Any]]:
@@ -259,6 +260,9 @@ def _derived(plan: Plan) -> dict[str, Any]:
         # Without regions argmax of logits is that of probabilities.
         "validation_activation": _activation(plan) if plan.regions else [],
         "discretisation": _discretisation(plan),
+        "predictor": _predictor(plan),
+        "runtime_choice": _runtime_choice(plan),
+        "region_labels": plan.labels if plan.regions else None,
         "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
@@ -317,6 +321,24 @@ def _discretisation(plan: Plan) -> list[dict[str, Any]]:
         "order": [[places[region], plan.labels[name]] for region, name in plan.region_order.items()],
     }
     return [{"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", "keys": "pred", **values}]
+
+
+def _predictor(plan: Plan) -> str:
+    """Return the expression of the network that predicts: averaged over passes with dropout and mirrored inputs."""
+    averaged = f"average_dropout(@network, @dropout_samples{_sigmoid(plan)})"
+    return f"$mirror_network({averaged}, @mirror_axes if @tta else ())"
+
+
+def _runtime_choice(plan: Plan) -> str:
+    """Return the expression of the evaluation's runtime."""
+    return (
+        "$choose_evaluation_runtime(@network, @checkpoint, runtime=@runtime, inferer=@validate#inferer, "
+        f"channels=@in_channels, cases=len(@val_cases), dropout_samples=@dropout_samples{_sigmoid(plan)})"
+    )
+
+
+def _sigmoid(plan: Plan) -> str:
+    return ", sigmoid=True" if plan.regions else ""
 
 
 def _cleaning(plan: Plan) -> list[dict[str, Any]]:

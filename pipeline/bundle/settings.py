@@ -93,10 +93,19 @@ def _imported_modules(imports: Any) -> Iterator[str]:
 def _check_labels(parser: ConfigParser, where: str) -> None:
     if "labels" not in parser:
         return
+    if _has_regions(parser):
+        # Of regions there may be more or fewer than labels.
+        return
     labels, classes = parser.get_parsed_content("labels"), parser.get_parsed_content("out_channels")
     fits = isinstance(labels, dict) and all(type(value) is int and 0 <= value < classes for value in labels.values())
     meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the network's {classes} out_channels"
     _require(fits, where, found=f"labels {labels!r}", expected=meaning, change="labels")
+
+
+def _has_regions(parser: ConfigParser) -> bool:
+    """Return whether an inference config turns regions into labels."""
+    transforms = parser["postprocessing#transforms"] if "postprocessing#transforms" in parser else []
+    return any(str(one.get("_target_", "")).endswith("DecodeRegionsd") for one in transforms if isinstance(one, dict))
 
 
 def _check_class_ratios(parser: ConfigParser, where: str) -> None:
