@@ -89,7 +89,10 @@ def write_dicom_regions(
     """
 
     def split(frames: NDArray[Any]) -> NDArray[Any]:
-        return np.stack([find_mask(frames, place) for place in range(len(table))], axis=-1).view(np.uint8)
+        masks = np.empty((*frames.shape, len(table)), np.uint8)
+        for place in range(len(table)):
+            masks[..., place] = find_mask(frames, place)
+        return masks
 
     _write(patterns, path, table, split, scan=scan, affine=affine)
 

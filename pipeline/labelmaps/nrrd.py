@@ -89,6 +89,11 @@ def write_nrrd_layers(
         InputError: the scan is NRRD of another size.
     """
     stored, volume = np.dtype(np.uint8), patterns.reshape((*patterns.shape, 1)[:3])
+    if len(table) == 1:
+        # Nothing overlaps, and the usual form has no layers.
+        mask = find_mask(patterns, 0).view(np.uint8)
+        write_nrrd(mask, path, dtype=stored, scan=scan, affine=affine, table=[table[0]._replace(value=1)])
+        return
     sizes, (space, directions, *further) = _find_geometry(scan, affine, patterns.shape)
     segments = []
     for layer, label in enumerate(table):

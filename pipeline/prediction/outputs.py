@@ -149,9 +149,10 @@ def _region_endings(wanted: Wanted) -> list[str]:
     words: list[str] = []
     for name in wanted.region_names:
         word = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "region"
-        # Names that differ only in such signs, or in upper and lower case, which some disks do not tell apart.
-        same = sum(other.lower() == word.lower() for other in words)
-        words.append(f"{word}_{same + 1}" if same else word)
+        # Names may differ only in such signs, or in upper and lower case, which some disks do not tell apart.
+        taken = {other.lower() for other in words}
+        tries = (word, *(f"{word}_{number}" for number in range(2, len(taken) + 3)))
+        words.append(next(one for one in tries if one.lower() not in taken))
     return [f"_{word}_mask{ending}" for word in words]
 
 

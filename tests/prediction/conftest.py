@@ -6,15 +6,17 @@ a shift or a swap of axes anywhere on a scan's way gives another label map.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import monai
 import numpy as np
 import pytest
 import torch
 import yaml
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, ConfigWorkflow
 from torch import nn
 
 from pipeline.bundle.render import write_rendered
@@ -94,6 +96,32 @@ def predictor(tiny_bundle: Path) -> Predictor:
 def flat_predictor(tiny_flat_bundle: Path) -> Predictor:
     """The predictor of `tiny_flat_bundle`."""
     return Predictor(tiny_flat_bundle, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def run_by_monai() -> Callable[..., None]:
+    """Run a bundle's inference config on scans with MONAI's runner; it also writes probabilities."""
+
+    def run(bundle: Path, scans: list[Path], output: Path, **settings: Any) -> None:
+        kept = sys.excepthook, list(sys.path)
+        try:
+            workflow = ConfigWorkflow(
+                config_file=str(bundle / "configs" / "inference.json"),
+                workflow_type="infer",
+                datalist=[str(scan) for scan in scans],
+                output_dir=str(output),
+                probabilities=True,
+                device="$torch.device('cpu')",
+                **settings,
+            )
+            workflow.initialize()
+            workflow.run()
+            workflow.finalize()
+        finally:
+            sys.excepthook, sys.path = kept[0], kept[1]
+            monai.utils.set_determinism(seed=None)
+
+    return run
 
 
 def intensity(points: np.ndarray) -> np.ndarray:
