@@ -104,7 +104,7 @@ def _check_labels(parser: ConfigParser, where: str) -> None:
 
 def _has_regions(parser: ConfigParser) -> bool:
     """Return whether an inference config turns regions into labels."""
-    transforms = parser["postprocessing#transforms"] if "postprocessing#transforms" in parser else []
+    transforms = parser.get("postprocessing#transforms", [])
     return any(str(one.get("_target_", "")).endswith("DecodeRegionsd") for one in transforms if isinstance(one, dict))
 
 

@@ -128,7 +128,7 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     files.add_argument(
         "--regions",
         choices=("files", "channels"),
-        help="of a bundle with regions, which may overlap, also write these: NAME_REGION_mask files, or one "
+        help="of a bundle with regions, which may overlap, also write these: NAME_REGION_region files, or one "
         "NAME_regions file with a channel, layer or segment for each",
     )
     files.add_argument(

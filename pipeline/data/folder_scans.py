@@ -20,13 +20,13 @@ __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "lis
 
 _SEGMENTATION = "_seg.dcm"
 # Of regions; those of one region have its name between the scan's and this ending.
-_MASKS = ("_mask.nii.gz", "_mask.seg.nrrd", "_mask.dcm", "_mask.png")
-_REGIONS = ("_regions.nii.gz", "_regions.seg.nrrd", "_regions.dcm")
-_SEGMENTATIONS = (_SEGMENTATION, "_mask.dcm", "_regions.dcm")
+_ONE_REGION = ("_region.nii.gz", "_region.seg.nrrd", "_region.dcm", "_region.png")
+_ALL_REGIONS = ("_regions.nii.gz", "_regions.seg.nrrd", "_regions.dcm")
+_SEGMENTATIONS = (_SEGMENTATION, "_region.dcm", "_regions.dcm")
 _OUTPUT_ENDINGS = (
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
     *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_seg.png", "_preview.png"),
-    *(*_MASKS, *_REGIONS),
+    *(*_ONE_REGION, *_ALL_REGIONS),
 )
 # Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"
@@ -194,7 +194,7 @@ def _find_outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[s
     if not candidates:
         return set()
     scans, written = set(_possible_names(folder, visible, channels)), _recorded_outputs(folder)
-    stems = [(name, name.removesuffix(ending), ending in _MASKS) for name, ending in candidates]
+    stems = [(name, name.removesuffix(ending), ending in _ONE_REGION) for name, ending in candidates]
     return {
         name
         for name, stem, is_mask in stems

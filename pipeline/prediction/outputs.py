@@ -142,7 +142,7 @@ class Outputs:
 
 
 def _region_endings(wanted: Wanted) -> list[str]:
-    """Return the endings of the files with regions: ``_NAME_mask.nii.gz`` of each, or ``_regions.nii.gz``."""
+    """Return the endings of the files with regions: ``_NAME_region.nii.gz`` of each, or ``_regions.nii.gz``."""
     ending = _REGION_ENDINGS[wanted.format]
     if wanted.regions == "channels" and wanted.region_names:
         return [f"_regions{ending}"]
@@ -153,7 +153,7 @@ def _region_endings(wanted: Wanted) -> list[str]:
         taken = {other.lower() for other in words}
         tries = (word, *(f"{word}_{number}" for number in range(2, len(taken) + 3)))
         words.append(next(one for one in tries if one.lower() not in taken))
-    return [f"_{word}_mask{ending}" for word in words]
+    return [f"_{word}_region{ending}" for word in words]
 
 
 def is_output_file(path: Path) -> bool:

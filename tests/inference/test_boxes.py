@@ -159,14 +159,6 @@ def test_the_best_class_between_two_may_be_a_third() -> None:
     assert labels.flatten().tolist() == [0, 2, 1]
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
-def test_the_most_probable_class_is_argmax(dtype: torch.dtype) -> None:
-    probabilities = torch.randint(0, 4, (5, 4, 3, 6), generator=torch.Generator().manual_seed(0)).float()
-    found = best_of(probabilities, dtype)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found.numpy(), probabilities.numpy().argmax(axis=0))
-
-
 def test_neighbours_are_numpy_s_flat_indices() -> None:
     shape = (3, 4, 5)
     lower, upper = np.array([[0, 1], [2, 0], [3, 4]]), np.array([[1, 2], [2, 1], [4, 4]])

@@ -213,10 +213,10 @@ def test_a_cleaned_label_map_is_that_of_monais_runner(
 def test_a_file_per_region(tiny_region_bundle: Path, scans: Path, predicted: Path, tmp_path: Path) -> None:
     predict(tiny_region_bundle, [scans / SCAN], tmp_path, regions="files")
     names = sorted(file.name for file in tmp_path.glob("oblique*"))
-    assert names == [f"oblique_{name}.nii.gz" for name in ("inner_mask", "outer_edge_mask", "seg", "whole_mask")]
+    assert names == [f"oblique_{name}.nii.gz" for name in ("inner_region", "outer_edge_region", "seg", "whole_region")]
     scan = nib.load(scans / SCAN)
     for place, word in enumerate(("whole", "inner", "outer_edge")):
-        mask = nib.load(tmp_path / f"oblique_{word}_mask.nii.gz")
+        mask = nib.load(tmp_path / f"oblique_{word}_region.nii.gz")
         assert mask.get_data_dtype() == np.uint8
         np.testing.assert_array_equal(mask.affine, scan.affine)
         np.testing.assert_array_equal(np.asanyarray(mask.dataobj), saved(predicted, SCAN, "regions")[..., place])
@@ -312,7 +312,7 @@ def test_a_file_per_region_in_other_formats(
 ) -> None:
     predict(tiny_region_bundle, [scans / SCAN], tmp_path, format="nrrd", regions="files")
     for place, word in enumerate(("whole", "inner", "outer_edge")):
-        image = sitk.ReadImage(tmp_path / f"oblique_{word}_mask.seg.nrrd")
+        image = sitk.ReadImage(tmp_path / f"oblique_{word}_region.seg.nrrd")
         expected = saved(predicted, SCAN, "regions")[..., place]
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image).T, expected)
 
@@ -325,7 +325,7 @@ def test_statistics_have_regions_as_well(tiny_region_bundle: Path, predicted: Pa
     assert [row["voxels"] for row in content["regions"]] == counts.tolist()
     volume = abs(np.linalg.det(AXES["oblique"])) / 1000
     np.testing.assert_allclose([row["volume_ml"] for row in content["regions"]], counts * volume, rtol=1e-5)
-    rows = [row for row in csv.DictReader(io.StringIO((predicted / "statistics.csv").read_text()))]
+    rows = list(csv.DictReader(io.StringIO((predicted / "statistics.csv").read_text())))
     assert len(rows) == len(AXES) * 5
     of_scan = [row for row in rows if row["scan"] == "oblique"]
     assert [(row["label"], row["name"]) for row in of_scan] == [
@@ -357,7 +357,7 @@ def test_a_finished_folder_gets_the_files_that_are_missing(
     third = predict(tiny_region_bundle, [scans / SCAN], tmp_path, regions="files")
     assert [one.status for one in third.results] == ["skipped"]
     assert third.report["regions"] == list(NAMES)
-    (tmp_path / "oblique_inner_mask.nii.gz").unlink()
+    (tmp_path / "oblique_inner_region.nii.gz").unlink()
     assert [one.status for one in predict(tiny_region_bundle, [scans / SCAN], tmp_path, regions="files").results] == [
         "done"
     ]
@@ -390,10 +390,10 @@ def test_the_command_line_has_the_option(
     words = ["predict", str(tiny_region_bundle), str(scans / SCAN), "-o", str(tmp_path / "x_seg.nii.gz")]
     assert main([*words, "--regions", "files", "--device", "cpu"]) == 0
     assert sorted(file.name for file in tmp_path.glob("x_*")) == [
-        "x_inner_mask.nii.gz",
-        "x_outer_edge_mask.nii.gz",
+        "x_inner_region.nii.gz",
+        "x_outer_edge_region.nii.gz",
         "x_seg.nii.gz",
-        "x_whole_mask.nii.gz",
+        "x_whole_region.nii.gz",
     ]
 
 
@@ -414,14 +414,14 @@ def test_regions_of_a_bundle_without_any_are_refused(
 
 
 def test_one_png_cannot_hold_overlapping_regions(tiny_region_bundle: Path, scans: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nii.gz, nrrd or dicom-seg"):
+    with pytest.raises(InputError, match="nrrd or dicom-seg"):
         predict(tiny_region_bundle, [scans / SCAN], tmp_path / "out", regions="channels", format="png")
 
 
 def test_names_of_files_are_safe_and_different(tmp_path: Path) -> None:
     wanted = Wanted(regions="files").for_regions(["a/b", "a b", "A b", "ödem", "../x"])
     names = [file.name for file in Outputs.of("s", tmp_path, wanted).regions]
-    assert names == [f"s_{word}_mask.nii.gz" for word in ("a_b", "a_b_2", "A_b_3", "ödem", "x")]
+    assert names == [f"s_{word}_region.nii.gz" for word in ("a_b", "a_b_2", "A_b_3", "ödem", "x")]
 
 
 def test_the_files_say_which_regions_there_are(tiny_region_bundle: Path) -> None:
