@@ -16,7 +16,7 @@ from ..imports import quick_imports
 from .losses import loss_component
 from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
-from .recipe import fill_recipe
+from .recipe import LEFT_OUT, fill_recipe
 from .schema import Data, InlineSkip
 from .target_parts import loss_kind, target_parts
 from .yaml_lines import read_yaml
@@ -38,7 +38,6 @@ _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold", "annotated")
 _TEST_PARTS = ("test", "testing")
-_MAY_BE_LEFT_OUT = ("training_scans", "labels")  # of the metadata
 
 
 def render(bundle: str | Path, *, recipes: Path | None = None) -> dict[str, str]:
@@ -75,7 +74,7 @@ def fill_metadata(recipes: Path, sources: dict[str, dict[str, Any]]) -> dict[str
         sources: from ``recipe_sources``.
     """
     content = fill_recipe(recipes / "metadata.yaml", sources)
-    return {key: value for key, value in content.items() if key not in _MAY_BE_LEFT_OUT or value is not None}
+    return {key: value for key, value in content.items() if key != "training_scans" or value is not None}
 
 
 def recipe_sources(plan: Plan, file: Path, recipes: Path) -> dict[str, dict[str, Any]]:
@@ -265,7 +264,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "discretisation": _discretisation(plan),
         "predictor": _predictor(plan),
         "runtime_choice": _runtime_choice(plan),
-        "region_labels": plan.labels if plan.regions else None,
+        "region_labels": plan.labels if plan.regions else LEFT_OUT,
         "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
