@@ -24,6 +24,7 @@ from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
 from .outlines import outline_mask
+from .region_masks import find_mask
 
 __all__ = ["check_rtstruct_source", "write_rtstruct", "write_rtstruct_regions"]
 
@@ -98,7 +99,7 @@ def write_rtstruct_regions(
     Raises:
         InputError: as in `write_rtstruct`.
     """
-    _write(patterns, path, table, lambda frames, place: (frames >> place) & 1 == 1, scan=scan, affine=affine)
+    _write(patterns, path, table, find_mask, scan=scan, affine=affine)
 
 
 def check_rtstruct_source(scan: str | Path) -> None:

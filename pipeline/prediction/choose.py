@@ -24,7 +24,7 @@ from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
-from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_rendered
+from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_annotated, require_rendered
 from .predictor import Predictor
 
 __all__ = ["PostprocessingChoice", "choice_text", "choose_postprocessing"]
@@ -82,6 +82,8 @@ def choose_postprocessing(
     bundle = Path(bundle).expanduser()
     plan = load_plan(bundle)
     require_rendered(bundle)
+    # Cleaning looks at whole components.
+    require_annotated(plan, bundle, everywhere=True)
     if training is not None and fold is None:
         fold = find_training(bundle, training).fold
     cases, fold = read_fold(bundle, fold, dataset_dir)

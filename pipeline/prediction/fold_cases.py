@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 
-__all__ = ["check_fold", "choose_fold_weights", "read_fold", "read_reference", "require_rendered"]
+__all__ = [
+    "check_fold",
+    "choose_fold_weights",
+    "read_fold",
+    "read_reference",
+    "require_annotated",
+    "require_rendered",
+]
 
 
 def require_rendered(bundle: Path) -> None:
@@ -59,12 +66,37 @@ def read_fold(
 
 def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:
     """Check the files of cases, as before a training; see `check_cases` for the errors."""
+    ignored: dict[str, Any] = {"ignored": plan.ignored_values} if plan.ignored_values else {}
     check_cases(
         cases,
         labels=plan.label_values or plan.labels,
         channels=len(plan.data.channels),
         spatial_dims=plan.spatial_dims,
+        **ignored,
     )
+
+
+def require_annotated(plan: Plan, bundle: Path, *, everywhere: bool) -> None:
+    """Refuse a bundle whose reference label maps cannot say how good a label map is.
+
+    Args:
+        plan: the bundle's plan.
+        bundle: the bundle's folder.
+        everywhere: whether each voxel has to be annotated, and not only each label.
+
+    Raises:
+        InputError: cases lack the annotation of some labels, or of some voxels.
+    """
+    found = "cases in which only some labels were annotated (partial_labels)" if plan.partial_labels else ""
+    if everywhere and plan.ignored_values:
+        found = f"label maps with voxels that were not annotated (ignored_values {plan.ignored_values})"
+    if found:
+        raise InputError(
+            f"the validation cases of {bundle}",
+            found=found,
+            expected="reference label maps that are complete, with which whole label maps can be compared",
+            remedy="measure on a bundle of complete cases; lightskip evaluate counts what was annotated",
+        )
 
 
 def choose_fold_weights(
@@ -96,7 +128,12 @@ def choose_fold_weights(
 
 
 def read_reference(
-    label: str, prediction: NDArray[Any], labels: Mapping[str, int], values: Mapping[str, int] | None
+    label: str,
+    prediction: NDArray[Any],
+    labels: Mapping[str, int],
+    values: Mapping[str, int] | None,
+    *,
+    ignored: Sequence[int] = (),
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Read a label map in the network's values.
 
@@ -105,6 +142,8 @@ def read_reference(
         prediction: the label map to compare it with, whose shape and type it must have.
         labels: the network's values by name.
         values: the file's values by name; None if they are the same.
+        ignored: the file's values of voxels that were not annotated: they are background in the reference
+            and become so in the prediction, in place, since they count for neither.
 
     Returns:
         The label map, and its affine (voxel to world, mm).
@@ -124,6 +163,8 @@ def read_reference(
     reference = np.zeros_like(prediction)
     for name, value in (values or labels).items():
         reference[voxels == value] = labels[name]
+    if len(ignored):
+        prediction[np.isin(voxels, ignored)] = 0
     return reference, np.asarray(image.affine, dtype=np.float64)
 
 

@@ -27,7 +27,7 @@ from ..inference.nncf_int8 import quantize_network, require_nncf
 from ..inference.runtime_cache import name_processor
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.windows import Windows
-from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_rendered
+from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_annotated, require_rendered
 from .loaded_bundle import LoadedBundle
 from .predictor import Predictor
 from .report_file import package_versions
@@ -129,6 +129,7 @@ def quantize_bundle(
     bundle = Path(bundle).expanduser()
     plan = load_plan(bundle)
     require_rendered(bundle)
+    require_annotated(plan, bundle, everywhere=False)
     if training is not None and fold is None:
         fold = find_training(bundle, training).fold
     validation, fold = read_fold(bundle, fold, dataset_dir)
@@ -250,7 +251,9 @@ def _measure(
         for name, network in networks.items():
             predictor.bundle = replace(own, network=network)
             labels = predictor.segment(prepared).labels
-            reference, _ = read_reference(case["label"], labels, plan.labels, plan.label_values)
+            reference, _ = read_reference(
+                case["label"], labels, plan.labels, plan.label_values, ignored=plan.ignored_values
+            )
             rows[name].append(compute_case_dice(labels, reference, values))
     predictor.bundle = own
     return {name: np.array(found, dtype=np.float64) for name, found in rows.items()}
