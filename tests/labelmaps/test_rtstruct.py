@@ -15,8 +15,9 @@ from pipeline.data.errors import InputError
 from pipeline.data.images.door import read_header
 from pipeline.data.structure_set import check_same_scan, read_structure_set
 from pipeline.labelmaps.label_table import Label, make_label_table
-from pipeline.labelmaps.rtstruct import check_rtstruct_source, write_rtstruct_regions
+from pipeline.labelmaps.rtstruct import check_rtstruct_source
 from pipeline.labelmaps.save import save_label_map
+from pipeline.labelmaps.save_regions import save_regions
 
 from ..data.rt import FRAME, LPS, SERIES, UID, make_affine, make_series, points_of
 from .test_dicom_seg import AFFINE, CORNER, STEP, enhanced, labels
@@ -228,9 +229,10 @@ def test_regions_may_overlap(tmp_path):
     patterns[4:6, 4:6, 2:4] |= 2
     scan = make_series(tmp_path / "scan", shape, affine)
     table = [Label(1, "whole", (255, 0, 0)), Label(2, "core", (0, 255, 0))]
-    write_rtstruct_regions(patterns, tmp_path / "a.dcm", scan=scan, affine=affine, table=table)
+    file = tmp_path / "a_regions_rtstruct.dcm"
+    save_regions(patterns, file, scan=scan, affine=affine, table=table)
     for place, name in enumerate(("whole", "core")):
-        np.testing.assert_array_equal(read_back(tmp_path / "a.dcm", shape, affine, name), (patterns >> place) & 1 == 1)
+        np.testing.assert_array_equal(read_back(file, shape, affine, name), (patterns >> place) & 1 == 1)
 
 
 def test_what_cannot_be_written(tmp_path):
