@@ -210,7 +210,7 @@ def _new_datalist(dataset: Dataset, new_paths: Mapping[str, str], target: Path) 
         return Path(os.path.relpath(locate(dataset.folder, file), start)).as_posix()
 
     content = {key: value for key, value in read_json(dataset.file).items() if key not in ("folder", "checksums")}
-    for part in ("training", "test", "testing"):
+    for part in ("training", "validation", "test", "testing"):
         if part in content:
             content[part] = [_rename_files(item, named) for item in content[part] or []]
     return content
