@@ -37,8 +37,8 @@ class AugmentBatch(PrepareBatch):
 
     The order is fixed. Rotation, scale and elastic deformation come first, in a single interpolation (linear for the
     image, nearest voxel for the label; outside, the image is 0 and the label ``label_outside``). Then mirroring. Then,
-    for the image only, noise, blur, brightness, shift, contrast, low resolution and gamma. Each sample draws each change
-    with its probability. Each channel draws its own value of an intensity change.
+    for the image only, noise, blur, brightness, shift, contrast, low resolution and gamma. Each sample draws each
+    change with its probability. Each channel draws its own value of an intensity change.
 
     A sample's draws depend only on its own key and its shape. They do not depend on the rest of the batch, its order,
     the number of processes, or the device. The exception is noise: it is drawn on the device and differs between kinds
