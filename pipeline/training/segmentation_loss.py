@@ -79,7 +79,7 @@ class SegmentationLoss(nn.Module):
         logits = prediction if prediction.dtype == torch.float64 else prediction.float()
         values = target[:, 0].long()
         rows = self._rows(logits)
-        truth = rows[values].movedim(-1, 1)
+        truth = torch.stack([column[values] for column in rows.T], 1)
         # (N, C, *spatial); None if all of the possible values are known.
         known = truth >= 0 if self.targets is not None else None
         loss = logits.new_zeros(())

@@ -106,7 +106,7 @@ def test_without_a_workflow_nothing_is_checked() -> None:
         ({**REGIONS, "class_ratios": [1, 1]}, "class_ratios [1, 1]", "3 numbers"),
         ({**REGIONS, "labels": {"background": 0, "organ": 3}}, "'organ': 3", "the bundle's 3 labels"),
         ({**REGIONS, "loss": {"loss": {"_target_": "DiceCELoss"}}}, "the loss DiceCELoss", "a loss that knows regions"),
-        ({**CASES, "train_cases": [{"image": "a.nii", "annotated": ["organ"]}]}, "1 of 2 cases", "partial_labels: true"),
+        ({**CASES, "val_cases": [{"image": "b.nii", "annotated": ["organ"]}]}, "1 of 2 cases", "partial_labels: true"),
         ({"device": "cuda:99"}, "device 'cuda:99'", "a device of this machine"),
         # Levels 3: sizes must be multiples of 4.
         ({"patch": [10, 12, 16]}, "patch [10, 12, 16]", "[8, 12, 16] or [12, 12, 16]"),
