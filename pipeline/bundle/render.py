@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.label_keys import LABEL_KEYS
 from ..files import write_text
 from ..imports import quick_imports
 from .losses import loss_component
@@ -36,7 +37,6 @@ __all__ = [
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
 _ITEM_KEYS = ("image", "label", "fold", "annotated")
-_LABEL_KEYS = ("labels", "regions", "region_order", "regions_class_order", "ignore")
 _TEST_PARTS = ("test", "testing")
 
 
@@ -228,7 +228,7 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
             expected='a datalist: JSON with a list "training" of {"image", "label", "fold"} items',
             remedy="correct the file, or data.manifest in plan.yaml, which names it",
         ) from error
-    kept = {key: content[key] for key in ("name", "licence", *_LABEL_KEYS) if key in content}
+    kept = {key: content[key] for key in ("name", "licence", *LABEL_KEYS) if key in content}
     return {**kept, "training": training, **test}
 
 
