@@ -21,8 +21,10 @@ MAX_IGNORED = 0.05
 
 def is_complete(record: Record) -> bool:
     """Return whether hardly any voxel of a case is ignored."""
+    if not record.get("ignored"):
+        return True
     labelled = sum(int(each["voxels"]) for each in record["classes"].values())
-    return int(record.get("ignored") or 0) <= MAX_IGNORED * labelled
+    return int(record["ignored"]) <= MAX_IGNORED * labelled
 
 
 def annotates(record: Record, name: str, value: int, regions: Regions = None) -> bool:

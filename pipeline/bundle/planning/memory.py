@@ -193,7 +193,9 @@ def _trace(
         # As the recipe's inferer returns them. With deep supervision the finest logits are the largest.
         prediction = (logits[0] if isinstance(logits, list) else logits).float()
         del logits
-        DiceCELoss(softmax=True, to_onehot_y=True, batch=True)(prediction, label).backward()
+        # Regions take about the same memory as as many labels, except that one region alone has no background.
+        several = built.out_channels > 1
+        DiceCELoss(softmax=several, sigmoid=not several, to_onehot_y=several, batch=True)(prediction, label).backward()
     inference = Ledger(threads)
     with inference, torch.no_grad(), Autocast(precision):
         built.eval()(_make_samples(_WINDOWS_AT_ONCE, inputs, window, torch.float32)).float()
