@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table is one line
 import pytest
 
 from pipeline.data.errors import InputError

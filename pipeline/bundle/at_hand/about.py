@@ -55,6 +55,7 @@ class About:
         weights: the bundle's own weights; None if there are none.
         trainings: names of trainings with weights.
         problem: why its files cannot be read; empty if they can.
+        regions: the labels of each region that the network predicts; empty for a network of labels.
     """
 
     title: str
@@ -83,7 +84,7 @@ def read_about(bundle: Path) -> About:
     formats = _mapping(metadata.get("network_data_format"))
     scans = _first(formats.get("inputs"))
     weights = own_weights(bundle)
-    labels = _read_labels(config, _first(formats.get("outputs")))
+    labels = _read_labels(config, metadata, _first(formats.get("outputs")))
     return About(
         title=_text(metadata.get("name")),
         version=_text(metadata.get("version")),
@@ -114,9 +115,12 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
     return (content, "") if isinstance(content, dict) else ({}, f"{file.name} is not a mapping")
 
 
-def _read_labels(config: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, int]:
-    """Return value by name: from the config, or from the metadata of an exported bundle."""
-    labels = _mapping(config.get("labels"))
+def _read_labels(config: Mapping[str, Any], metadata: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, int]:
+    """Return value by name: from the config, or from the metadata of an exported bundle.
+
+    Of a bundle that predicts regions the output channels are no labels, and its metadata lists these apart.
+    """
+    labels = _mapping(config.get("labels")) or _mapping(metadata.get("labels"))
     found = {str(name): value for name, value in labels.items() if isinstance(value, int)}
     if found:
         return found

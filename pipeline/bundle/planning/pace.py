@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from monai.losses import DiceCELoss
 
 from ...networks import build_network
 from ...networks.precision import cpu_has_bfloat16
 from ...networks.small_grids import Float32OnSmallGrids
+from .step_loss import step_loss
 
 __all__ = ["ASSUMED_SPEEDUP", "WHOLE_STEP", "measure_pace"]
 
@@ -45,10 +45,8 @@ def measure_pace(network: Mapping[str, Any], divisor: Sequence[int], *, device: 
         voxels = _VOXELS * _WIDTH // max(model.channels[0], _WIDTH)
         patch = _small_patch(divisor, voxels=max(voxels, _MIN_VOXELS))
         image = torch.randn(_PATCHES, model.in_channels, *patch, device=on)
-        # Regions take as long as as many labels, except that one region alone has no background.
-        several = model.out_channels > 1
-        label = torch.randint(0, model.out_channels if several else 2, (_PATCHES, 1, *patch), device=on)
-    loss = DiceCELoss(softmax=several, sigmoid=not several, to_onehot_y=several)
+        label = torch.randint(0, model.out_channels, (_PATCHES, 1, *patch), device=on)
+    loss = step_loss(model.out_channels)
     low = on.type == "cuda" or cpu_has_bfloat16()
     seconds = []
     for _ in range(3):
