@@ -145,16 +145,10 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             remedy="make a datalist with folds: lightskip datalist … -o FILE.json",
         )
     structures = [
-        _summarise_structure(name, value, [case for case in usable if annotates(case, name, value, regions)])
-        for name, value in labels.items()
-        if name != "background"
+        _summarise_structure(name, value, [case for case in usable if annotates(case, name, value, regions)] or usable)
+        for name, value in _named(labels)
     ]
-    partial = [
-        case
-        for case in usable
-        if not all(annotates(case, *label, regions) for label in labels.items() if label[0] != "background")
-    ]
-    whole = [case for case in usable if case not in partial] or usable
+    whole = [case for case in usable if all(annotates(case, *label, regions) for label in _named(labels))]
     ignored = [case["ignored"] / np.prod(case["shape"]) for case in usable if case.get("ignored")]
     intensity = [case["intensity"] for case in usable]
     quantiles, mean, std = _pool_foreground([case["foreground"] for case in usable])
@@ -168,7 +162,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         channels=[str(name).strip() or f"channel {index}" for index, name in enumerate(report["channels"])],
         labels=labels,
         structures=structures,
-        foreground=float(np.median([_count_labelled(case) / _count_annotated(case) for case in whole])),
+        foreground=float(np.median([_count_labelled(case) / _count_annotated(case) for case in whole or usable])),
         zeros=[float(np.median(column)) for column in _by_channel(intensity, "zeros")],
         lowest=[float(np.median(column)) for column in _by_channel(intensity, "min")],
         whole=all("int" in str(case["dtypes"][0]) for case in usable),
@@ -180,7 +174,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         distinct=tuple(int(min(column)) for column in _by_channel(intensity, "distinct")) if compared else (),
         regions=regions,
         ignored=float(np.median(ignored)) if ignored else 0.0,
-        partial_cases=len(partial),
+        partial_cases=len(usable) - len(whole),
     )
 
 
@@ -225,6 +219,11 @@ def _summarise_structure(name: str, value: int, cases: Sequence[Mapping[str, Any
 
 def _count_labelled(case: Mapping[str, Any]) -> int:
     return sum(int(each["voxels"]) for each in case["classes"].values())
+
+
+def _named(labels: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return name and value of each label but the background."""
+    return [(name, value) for name, value in labels.items() if name != "background"]
 
 
 def _count_annotated(case: Mapping[str, Any]) -> int:
