@@ -186,14 +186,28 @@ def test_few_ignored_voxels_leave_a_case_complete(ignored, complete):
     assert is_complete(record(ignored=ignored)) is complete
 
 
-def test_only_names_and_regions_of_one_label_annotate_a_label():
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        (None, {0, 1, 2, 3}),
+        (["liver", "vessel"], {0, 1, 2, 3}),
+        # Liver and the vessels in it are one then, and so are other vessels and the background.
+        (["liver"], set()),
+        (["other"], {2}),
+        (["liver", "other"], {0, 2}),
+    ],
+)
+def test_a_label_is_annotated_if_the_names_tell_it_from_all_others(names, known):
+    labels = {"background": 0, "liver": 1, "other": 2, "both": 3}
+    regions = {"liver": (1, 3), "vessel": (2, 3)}
+    assert {value for value in labels.values() if annotates({"annotated": names}, value, labels, regions)} == known
+
+
+def test_classes_that_were_not_annotated_are_left_out():
     regions = {"organs": (1, 2), "kidneys": (2,)}
-    kidney = {
-        names: annotates(record(annotated=names and list(names)), "kidney", 2, regions)
-        for names in (None, ("kidney",), ("kidneys",), ("organs",), ("liver",))
-    }
-    assert kidney == {None: True, ("kidney",): True, ("kidneys",): True, ("organs",): False, ("liver",): False}
     assert set(keep_annotated(record(annotated=["kidneys"]), LABELS, regions)["classes"]) == {"2"}
+    assert set(keep_annotated(record(annotated=["organs"]), LABELS, regions)["classes"]) == set()
+    assert set(keep_annotated(record(annotated=["liver"]), LABELS)["classes"]) == {"1"}
     assert possible_values(["organs"], LABELS, regions) == {1, 2}
     assert possible_values(["liver"], LABELS) == {1}
 

@@ -145,10 +145,13 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             remedy="make a datalist with folds: lightskip datalist … -o FILE.json",
         )
     structures = [
-        _summarise_structure(name, value, [case for case in usable if annotates(case, name, value, regions)] or usable)
-        for name, value in _named(labels)
+        _summarise_structure(
+            name, value, [case for case in usable if annotates(case, value, labels, regions)] or usable
+        )
+        for name, value in labels.items()
+        if name != "background"
     ]
-    whole = [case for case in usable if all(annotates(case, *label, regions) for label in _named(labels))]
+    whole = [case for case in usable if all(annotates(case, value, labels, regions) for value in labels.values())]
     ignored = [case["ignored"] / np.prod(case["shape"]) for case in usable if case.get("ignored")]
     intensity = [case["intensity"] for case in usable]
     quantiles, mean, std = _pool_foreground([case["foreground"] for case in usable])
@@ -219,11 +222,6 @@ def _summarise_structure(name: str, value: int, cases: Sequence[Mapping[str, Any
 
 def _count_labelled(case: Mapping[str, Any]) -> int:
     return sum(int(each["voxels"]) for each in case["classes"].values())
-
-
-def _named(labels: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return name and value of each label but the background."""
-    return [(name, value) for name, value in labels.items() if name != "background"]
 
 
 def _count_annotated(case: Mapping[str, Any]) -> int:
