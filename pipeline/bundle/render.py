@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.label_keys import LABEL_KEYS
 from ..files import write_text
 from ..imports import quick_imports
 from .losses import loss_component
@@ -208,7 +209,7 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
     Raises:
         InputError: the file is not a datalist.
     """
-    keys = (*_ITEM_KEYS, "subject") if whole else _ITEM_KEYS
+    keys = (*_ITEM_KEYS, "subject", "annotated") if whole else _ITEM_KEYS
 
     def keep_keys(item: Any) -> Any:
         # A test scan may be a path alone.
@@ -226,7 +227,7 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
             expected='a datalist: JSON with a list "training" of {"image", "label", "fold"} items',
             remedy="correct the file, or data.manifest in plan.yaml, which names it",
         ) from error
-    kept = {key: content[key] for key in ("name", "licence", "labels") if key in content}
+    kept = {key: content[key] for key in ("name", "licence", *LABEL_KEYS) if key in content}
     return {**kept, "training": training, **test}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["describe_counting", "find_rows"]
+__all__ = ["describe_counting", "find_annotated_values", "find_rows"]
 
 
 def find_rows(
@@ -39,15 +39,36 @@ def find_rows(
         return rows
     strangers = sorted(set(annotated) - {*labels, *rows})
     if strangers:
-        msg = f"annotated names {', '.join(strangers)}: expected some of {', '.join(dict.fromkeys([*rows, *foreground]))}"
+        msg = (
+            f"annotated names {', '.join(strangers)}: expected some of {', '.join(dict.fromkeys([*rows, *foreground]))}"
+        )
         raise ValueError(msg)
     known = {value for name, value in foreground.items() if name in annotated}
     return {name: values for name, values in rows.items() if name in annotated or known.issuperset(values)}
 
 
-def describe_counting(
-    regions: Mapping[str, Sequence[str]], *, ignored: bool, partial: int, cases: int
-) -> list[str]:
+def find_annotated_values(
+    labels: Mapping[str, int], regions: Mapping[str, Sequence[int]] | None, annotated: Collection[str] | None
+) -> set[int] | None:
+    """Return the values of the labels that were annotated in a case; None if all were.
+
+    With regions a label is known if it is named, and all labels are if all regions were annotated.
+
+    Args:
+        labels: value of each label by name; 0 is the background.
+        regions: values of each region's labels.
+        annotated: names of the labels or regions that were annotated in this case.
+
+    Raises:
+        ValueError: as `find_rows`.
+    """
+    rows = find_rows(labels, regions, annotated)
+    if annotated is None or (regions and len(rows) == len(regions)):
+        return None
+    return {value for name, value in labels.items() if value and name in annotated}
+
+
+def describe_counting(regions: Mapping[str, Sequence[str]], *, ignored: bool, partial: int, cases: int) -> list[str]:
     """Return sentences that say which voxels and structures count, for the readers of an evaluation.
 
     Args:
