@@ -31,8 +31,8 @@ def make_notes(
     """Return the notes of a comparison, the most important first.
 
     They are about regions, ignored voxels and labels that were not annotated, missing and surplus predictions, the
-    number of subjects, label maps that were turned or whose labels have other values, labels that no case has, with `calibration` or `membranes` predictions without probabilities, and
-    files that were left out.
+    number of subjects, label maps that were turned or whose labels have other values, labels that no case has, with
+    `calibration` or `membranes` predictions without probabilities, and files that were left out.
     """
     checked = prepared.checked
     return [

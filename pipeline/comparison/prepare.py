@@ -101,6 +101,13 @@ def prepare_cases(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels
         rows = tuple(_find_rows(labels, one.case.annotated, inputs.reference.path))
         prepared.append(Prepared(one, reference, predictions, channels, rows))
     raise_all(errors)
+    if not any(one.rows for one in prepared):
+        raise InputError(
+            inputs.reference.path,
+            found="no case in which a measured label or region was annotated",
+            expected=f"annotated labels or regions in some case: {', '.join(labels.rows)}",
+            remedy="correct the entries annotated of the datalist, or name its labels with --regions or --labels",
+        )
     return PreparedCases(prepared, values, tables)
 
 

@@ -66,7 +66,8 @@ def measure_case(
 
     Returns:
         One row per foreground label or region, in the order of `labels` or `regions`: ``label``, the metrics in the
-        order of `ALL_METRICS`, ``reference_size``, ``prediction_size``, ``size_unit`` (``"ml"`` in 3D, ``"mm2"`` in 2D), ``outcome``.
+        order of `ALL_METRICS`, ``reference_size``, ``prediction_size``, ``size_unit`` (``"ml"`` in 3D, ``"mm2"`` in
+        2D), ``outcome``.
 
     Raises:
         ValueError: If the shapes differ or do not fit `spacing`, a label map has values that are no integers or that
