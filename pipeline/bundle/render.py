@@ -18,6 +18,7 @@ from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
 from .schema import Data, InlineSkip
+from .target_parts import loss_kind, target_parts
 from .yaml_lines import read_yaml
 
 __all__ = [
@@ -251,12 +252,13 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "num_labels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "network_def": network_component(plan.network.target, plan.network.settings()),
-        "loss": loss_component(plan.training.loss),
+        "loss": loss_component(plan.training.loss, **loss_kind(plan)),
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,
         "region_values": _region_values(plan),
         "label_mapping": _label_mapping(plan),
+        **target_parts(plan, _label_mapping(plan)),
         "activation": _activation(plan),
         # Without regions argmax of logits is that of probabilities.
         "validation_activation": _activation(plan) if plan.regions else [],

@@ -126,10 +126,10 @@ def _resolve_cases(items: Iterable[Mapping[str, Any]], folder: Path, datalist: s
     if any(item.get("annotated") is not None for item in items):
         keys = read_label_keys(read_json(datalist), datalist)
         for item, case in zip(items, cases, strict=True):
-            annotated = read_annotated(
-                item.get("annotated"), keys, datalist, place=f"the case {as_list(item['image'])[0]}"
-            )
-            case |= {} if annotated is None else {"annotated": list(annotated)}
+            place = f"the case {as_list(item['image'])[0]}"
+            annotated = read_annotated(item.get("annotated"), keys, datalist, place=place)
+            if annotated is not None:
+                case["annotated"] = list(annotated)
     return cases
 
 
