@@ -36,7 +36,7 @@ __all__ = [
 
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
-_ITEM_KEYS = ("image", "label", "fold")
+_ITEM_KEYS = ("image", "label", "fold", "annotated")
 _TEST_PARTS = ("test", "testing")
 
 

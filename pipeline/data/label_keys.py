@@ -62,20 +62,23 @@ def read_label_keys(content: Mapping[str, Any], file: str | Path) -> LabelKeys:
     """
     named, ignored = _labels_and_ignored(content, file)
     given = content.get("regions")
+    labels: dict[str, int] | None = None
+    regions: dict[str, tuple[int, ...]] | None = None
     if any(isinstance(value, tuple) for value in named.values()):
         if given is not None:
             found = '"labels" with several values for one name, and "regions" as well'
             raise _error(file, found, "regions in one of the two", 'put one value for each name into "labels"')
-        regions: dict[str, tuple[int, ...]] | None = {
+        regions = {
             name: value if isinstance(value, tuple) else (value,)
             for name, value in named.items()
             if name.lower() != "background" and value not in (0, (0,))
         }
         background = named.get("background", 0)
-        labels = _named_after(regions or {}, background if isinstance(background, int) else background[0])
+        labels = _named_after(regions, background if isinstance(background, int) else background[0])
     elif content.get("labels") is None:
-        values = _plain_regions(given, file) if given is not None else {}
-        labels, regions = (_named_after(values), values) if values else (None, None)
+        if given is not None:
+            regions = _plain_regions(given, file)
+            labels = _named_after(regions)
     else:
         labels = _with_background({name: value for name, value in named.items() if isinstance(value, int)})
         regions = None if given is None else _resolve_regions(given, labels, file)
@@ -278,9 +281,8 @@ def _read_order(
         return None
     if not isinstance(given, Mapping) or sorted(map(str, given)) != sorted(regions):
         unknown = [str(name) for name in given if name not in regions] if isinstance(given, Mapping) else []
-        expected = (
-            f"each of the regions {', '.join(regions)} once, with the label that it writes, in the order of writing"
-        )
+        names = ", ".join(regions)
+        expected = f"each of the regions {names} once, with the label that it writes, in the order of writing"
         remedy = _nearest(unknown[0], list(regions)) if unknown else "correct this entry of the datalist"
         raise _error(file, f'"region_order" {given!r}', expected, remedy)
     order = {str(name): _resolve(word, labels, file, f'the order of "{name}"') for name, word in given.items()}
