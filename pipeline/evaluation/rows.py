@@ -79,8 +79,8 @@ def describe_counting(regions: Mapping[str, Sequence[str]], *, ignored: bool, pa
     """
     notes = []
     if regions:
-        unions = "; ".join(f"{name} is {' + '.join(labels)}" for name, labels in regions.items())
-        notes.append(f"Rows are of regions, which may overlap: {unions}.")
+        unions = [f"{name} is {' + '.join(labels)}" for name, labels in regions.items() if list(labels) != [name]]
+        notes.append(f"Rows are of regions, which may overlap{': ' * bool(unions)}{'; '.join(unions)}.")
     if ignored:
         notes.append("Ignored voxels of a reference count in no metric: they are background in both label maps.")
     if partial:

@@ -83,7 +83,7 @@ def test_a_datalist_has_regions_and_ignored_values(folders, capsys):
     assert set(content["statistics"]["one"]) == {"all", "lesion", "mean of labels"}
     assert {pair["label"] for pair in content["paired"]} == {"all", "lesion", "mean of labels"}
     notes = " ".join(content["notes"])
-    assert "Rows are of regions, which may overlap: all is organ + lesion; lesion is lesion." in notes
+    assert "Rows are of regions, which may overlap: all is organ + lesion." in notes
     assert "Ignored voxels" in notes
     shown = capsys.readouterr().out
     assert [line.split()[0] for line in shown.splitlines() if "one  " in line] == ["all", "lesion", "mean"]

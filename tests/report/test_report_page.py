@@ -184,7 +184,7 @@ def test_a_page_of_regions_draws_labels_and_no_ignored_voxels(tmp_path, monkeypa
     capsys.readouterr()
     page = Path("page.html").read_text()
     assert ".swatch.r0{background:linear-gradient(90deg," in page
-    assert "Rows are of regions, which may overlap: whole is edema + core; core is core." in page
+    assert "Rows are of regions, which may overlap: whole is edema + core." in page
     assert "Ignored voxels of a reference count in no metric" in page
     [case, _] = read_content("out").cases
     maps = read_case_volumes(case).maps
