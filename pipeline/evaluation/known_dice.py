@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.target_table import INSIDE, UNKNOWN, TargetTable
@@ -13,6 +15,8 @@ from .outcomes import decide_outcome, score_outcome
 from .present_dice import PresentDice
 
 __all__ = ["KnownDice"]
+
+_PART = 1 << 22  # voxels
 
 
 class KnownDice(PresentDice):
@@ -32,27 +36,36 @@ class KnownDice(PresentDice):
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:
         """Return the Dice (N, channels) of label maps and target label maps, (N, 1, *spatial) each; NaN: not counted."""
-        scores = [self._scores(*pair) for pair in zip(y_pred.long(), y.long(), strict=True)]
+        scores = [self._scores(_count_pairs(*pair, self.targets)) for pair in zip(y_pred, y, strict=True)]
         return torch.tensor(scores, dtype=torch.float32, device=y_pred.device)
 
-    def _scores(self, prediction: Tensor, target: Tensor) -> list[float]:
+    def _scores(self, pairs: NDArray[np.int64]) -> list[float]:
         table = self.targets
-        rows = torch.from_numpy(table.rows).to(target.device)
-        number = table.set_of(int(target.max()))
+        found = np.flatnonzero(pairs.any(axis=1))
+        number = table.set_of(int(found.max(initial=0)))
         scores = []
-        for channel in range(0 if table.is_sigmoid else 1, rows.shape[1]):
-            column = rows[:, channel]
-            truth = column[target]
-            known = truth != UNKNOWN
+        for channel in range(0 if table.is_sigmoid else 1, table.rows.shape[1]):
+            column = table.rows[:, channel]
+            known = pairs[column != UNKNOWN]
             if (number is not None and not table.sets[number][channel]) or not known.any():
                 scores.append(math.nan)
                 continue
-            expected = truth == INSIDE
-            found = (column[prediction] == INSIDE) & known
-            sizes = int(expected.sum()), int(found.sum())
-            if all(sizes):
-                scores.append(2 * int((expected & found).sum()) / sum(sizes))
+            in_prediction = column[: table.num_labels] == INSIDE
+            expected, predicted = int(pairs[column == INSIDE].sum()), int(known[:, in_prediction].sum())
+            if expected and predicted:
+                scores.append(2 * int(pairs[column == INSIDE][:, in_prediction].sum()) / (expected + predicted))
             else:
-                outcome = decide_outcome(in_reference=sizes[0] > 0, in_prediction=sizes[1] > 0)
+                outcome = decide_outcome(in_reference=expected > 0, in_prediction=predicted > 0)
                 scores.append(score_outcome(outcome)["dice"])
         return scores
+
+
+def _count_pairs(prediction: Tensor, target: Tensor, table: TargetTable) -> NDArray[np.int64]:
+    """Return the number of voxels with each target value and each predicted label, (values, labels)."""
+    labels, size = table.num_labels, table.num_labels * len(table.rows)
+    counts = torch.zeros(size, dtype=torch.int64, device=target.device)
+    # In parts, since the pairs take 8 bytes per voxel.
+    for ours, theirs in zip(prediction.flatten().split(_PART), target.flatten().split(_PART), strict=True):
+        counts += torch.bincount(theirs.long() * labels + ours.long(), minlength=size)
+    pairs: NDArray[np.int64] = counts.reshape(-1, labels).cpu().numpy()
+    return pairs
