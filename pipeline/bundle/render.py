@@ -210,7 +210,7 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
     Raises:
         InputError: the file is not a datalist.
     """
-    keys = (*_ITEM_KEYS, "subject", "annotated") if whole else _ITEM_KEYS
+    keys = (*_ITEM_KEYS, "subject") if whole else _ITEM_KEYS
 
     def keep_keys(item: Any) -> Any:
         # A test scan may be a path alone.

@@ -62,7 +62,8 @@ def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:
     """Check the files of cases, as before a training; see `check_cases` for the errors."""
     check_cases(
         cases,
-        labels={**(plan.label_values or plan.labels), **{str(value): value for value in plan.ignored_values}},
+        labels=plan.label_values or plan.labels,
+        ignored=plan.ignored_values,
         channels=len(plan.data.channels),
         spatial_dims=plan.spatial_dims,
     )
