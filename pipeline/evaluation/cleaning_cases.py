@@ -72,7 +72,7 @@ class Survey(NamedTuple):
         cases: the number of cases.
         unit: unit of sizes, ``ml``, in 2D ``mm2``.
         voxel: the smallest voxel size of all cases.
-        smallest: each label's smallest size in a reference, by value, without labels that no reference has.
+        smallest: each label's smallest size in a reference, by value, of labels that are in one and were annotated.
     """
 
     cases: int
@@ -100,7 +100,7 @@ def survey_cases(cases: Cases, labels: Mapping[str, int], *, ignored: Sequence[i
             or have values that `labels` does not declare.
     """
     number, voxel, unit, smallest = 0, math.inf, "ml", dict[int, float]()
-    for number, (prediction, whole, affine, _) in enumerate(_read(cases), start=1):
+    for number, (prediction, whole, affine, annotated) in enumerate(_read(cases), start=1):
         if prediction.shape != whole.shape or len(affine) not in {4, prediction.ndim + 1}:
             msg = (
                 f"case {number}: the prediction has shape {prediction.shape}, the reference {whole.shape} and the "
@@ -113,6 +113,8 @@ def survey_cases(cases: Cases, labels: Mapping[str, int], *, ignored: Sequence[i
         size = _size_of_voxel(affine, prediction.ndim)
         voxel, unit = min(voxel, size), "ml" if prediction.ndim == 3 else "mm2"
         for value, voxels in present.items():
+            if annotated is not None and value not in annotated:
+                continue
             smallest[value] = min(smallest.get(value, math.inf), voxels * size)
     if not number:
         raise ValueError("no case: expected label maps with references")
