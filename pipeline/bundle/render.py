@@ -16,7 +16,7 @@ from ..imports import quick_imports
 from .losses import loss_component
 from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
-from .recipe import fill_recipe
+from .recipe import LEFT_OUT, fill_recipe
 from .schema import Data, InlineSkip
 from .target_parts import loss_kind, target_parts
 from .yaml_lines import read_yaml
@@ -263,6 +263,9 @@ def _derived(plan: Plan) -> dict[str, Any]:
         # Without regions argmax of logits is that of probabilities.
         "validation_activation": _activation(plan) if plan.regions else [],
         "discretisation": _discretisation(plan),
+        "predictor": _predictor(plan),
+        "runtime_choice": _runtime_choice(plan),
+        "region_labels": plan.labels if plan.regions else LEFT_OUT,
         "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
@@ -332,6 +335,24 @@ def _discretisation(plan: Plan) -> list[dict[str, Any]]:
         "order": [[places[region], plan.labels[name]] for region, name in plan.region_order.items()],
     }
     return [{"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", "keys": "pred", **values}]
+
+
+def _predictor(plan: Plan) -> str:
+    """Return the expression of the network that predicts: averaged over passes with dropout and mirrored inputs."""
+    averaged = f"average_dropout(@network, @dropout_samples{_sigmoid(plan)})"
+    return f"$mirror_network({averaged}, @mirror_axes if @tta else ())"
+
+
+def _runtime_choice(plan: Plan) -> str:
+    """Return the expression of the evaluation's runtime."""
+    return (
+        "$choose_evaluation_runtime(@network, @checkpoint, runtime=@runtime, inferer=@validate#inferer, "
+        f"channels=@in_channels, cases=len(@val_cases), dropout_samples=@dropout_samples{_sigmoid(plan)})"
+    )
+
+
+def _sigmoid(plan: Plan) -> str:
+    return ", sigmoid=True" if plan.regions else ""
 
 
 def _cleaning(plan: Plan) -> list[dict[str, Any]]:
