@@ -42,7 +42,7 @@ def test_masks_become_label_maps_next_to_the_datalist(tmp_path, capsys):
     assert "overlaps kept: liver and tumour share 48 voxels (100.0% of the smaller)" in shown
     assert "given to the later class: liver and spleen share 4 voxels (1.0% of the smaller)" in shown
     datalist = json.loads((tmp_path / "out/list.json").read_text())
-    assert datalist["labels"] == {"0": "background", "1": "liver", "2": "spleen", "3": "liver+tumour"}
+    assert datalist["labels"] == {"0": "background", "1": "liver_only", "2": "spleen", "3": "tumour"}
     assert datalist["regions"] == {"liver": [1, 3], "tumour": [3], "spleen": [2]}
     assert datalist["region_order"] == {"liver": 1, "tumour": 3, "spleen": 2}
     assert list(datalist["region_order"]) == ["liver", "tumour", "spleen"]

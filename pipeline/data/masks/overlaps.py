@@ -81,8 +81,8 @@ def make_value_table(cases: Iterable[CaseMasks], classes: Sequence[str], overlap
     single = [(name,) for name in classes if name in alone or name not in inside]
     value_of = {combination: value for value, combination in enumerate([*single, *multiple], start=1)}
     _check_counts(value_of, classes, multiple, where)
-    labels = {"0": "background"} | {str(value): "+".join(names) for names, value in value_of.items()}
     regions = {name: [value for names, value in value_of.items() if name in names] for name in classes}
+    labels = {"0": "background"} | {str(value): _name(names, regions) for names, value in value_of.items()}
     return ValueTable(
         {combination: value_of[resolved[combination]] for combination in occurring},
         labels,
@@ -114,6 +114,19 @@ def _resolve(combination: Classes, kept: set[tuple[str, str]]) -> Classes:
         if all((name, later) in kept for later in names):
             names.insert(0, name)
     return tuple(names)
+
+
+def _name(combination: Classes, regions: Mapping[str, Sequence[int]]) -> str:
+    """Return the name of a combination's label.
+
+    A class that has no other value gives the label its name. The voxels of a class alone are `liver_only` if it has
+    others, because a label and a region of the same name must be the same; those of several are `liver+vessel`.
+    """
+    same = [name for name in combination if len(regions[name]) == 1]
+    if len(same) == 1:
+        return same[0]
+    name = "+".join(combination) if len(combination) > 1 else f"{combination[0]}_only"
+    return f"{name}_{regions[combination[0]][0]}" if name in regions else name
 
 
 def _check_counts(

@@ -50,7 +50,7 @@ def test_each_mask_is_found_again_in_the_label_map(tmp_path):
     items, drawn = make(tmp_path / "in")
     merged = merge_masks(items, CLASSES, tmp_path / "out")
     assert merged.entries == {
-        "labels": {"0": "background", "1": "organ", "2": "vessel", "3": "bone", "4": "organ+vessel"},
+        "labels": {"0": "background", "1": "organ_only", "2": "vessel_only", "3": "bone", "4": "organ+vessel"},
         "regions": {"organ": [1, 4], "vessel": [2, 4], "bone": [3]},
         "region_order": {"organ": 1, "vessel": 2, "bone": 3},
     }

@@ -24,7 +24,7 @@ def test_combinations_follow_the_single_classes_whatever_the_order_of_the_cases(
     found = table(*counts)
     assert found == table(*reversed(counts))
     assert list(found.labels.values()) == [
-        *("background", "liver", "tumour", "vessel"),
+        *("background", "liver_only", "tumour_only", "vessel_only"),
         *("liver+tumour", "liver+vessel", "liver+tumour+vessel"),
     ]
     assert found.regions == {"liver": [1, 4, 5, 6], "tumour": [2, 4, 6], "vessel": [3, 5, 6]}
@@ -34,7 +34,7 @@ def test_combinations_follow_the_single_classes_whatever_the_order_of_the_cases(
 def test_a_class_that_is_only_inside_others_has_no_value_of_its_own():
     """BraTS as masks: whole tumour, core in it, enhancing tumour in the core."""
     found = table({"liver": 9, "liver+tumour": 5, "liver+tumour+vessel": 3})
-    assert found.labels == {"0": "background", "1": "liver", "2": "liver+tumour", "3": "liver+tumour+vessel"}
+    assert found.labels == {"0": "background", "1": "liver_only", "2": "liver+tumour", "3": "vessel"}
     assert found.regions == {"liver": [1, 2, 3], "tumour": [2, 3], "vessel": [3]}
     assert found.order == {"liver": 1, "tumour": 2, "vessel": 3}
 
@@ -70,6 +70,12 @@ def test_a_voxel_of_three_classes_keeps_those_that_may_overlap():
     found = table(counts)
     assert found.values["liver", "tumour", "vessel"] == found.values["liver", "vessel"]
     assert "tumour and vessel share 1 voxels" in found.words[1]
+
+
+def test_classes_that_are_always_together_and_names_that_are_taken():
+    assert table({"liver+tumour": 3}).labels == {"0": "background", "1": "vessel", "2": "liver+tumour"}
+    found = table({"a": 3, "a+b": 2}, classes=("a", "b", "a_only"))
+    assert list(found.labels.values()) == ["background", "a_only_1", "a_only", "b"]
 
 
 def test_too_many_values_or_regions_are_refused():
