@@ -59,15 +59,19 @@ def read_masks(
     combinations: list[Classes] = [()]
     ids: NDArray[np.uint16] | None = None
     first: Volume | None = None
+    shape: tuple[int, ...] = ()
     annotated = tuple(name for name in classes if name in masks)
     for name in annotated:
         volume = read_volume(str(masks[name]))
-        inside = _binary(volume)
+        mask = _binary(volume)
         if first is None or ids is None:
             first = Volume(volume.header, np.empty(0, np.uint8), volume.native)
-            ids = np.zeros_like(inside, np.uint16)
-        _check_grid(volume, first, ids.shape)
-        under = _count(ids[inside], len(combinations))
+            shape, ids = mask.shape, np.zeros(mask.size, np.uint16)
+        _check_grid(volume, first, shape)
+        # As one row in a file's order, in which the voxels of a mask are next to each other in memory.
+        inside = mask.ravel(order="F")
+        covered = ids[inside]
+        under = _count(covered, len(combinations))
         moved = np.arange(len(combinations), dtype=np.uint16)
         for place in np.flatnonzero(under):
             moved[place] = len(combinations)
@@ -79,21 +83,20 @@ def read_masks(
                 expected="masks of structures",
                 remedy="take fewer classes",
             )
-        ids[inside] = moved[ids[inside]]
+        ids[inside] = moved[covered]
     if first is None or ids is None:
         msg = "no mask"
         raise ValueError(msg)
     voxels = _count(ids, len(combinations))
     counts = {names: int(count) for names, count in zip(combinations, voxels, strict=True) if names and count}
-    return ids, combinations, CaseMasks(annotated, counts), first
+    return ids.reshape(shape, order="F"), combinations, CaseMasks(annotated, counts), first
 
 
 def _count(ids: NDArray[np.uint16], number: int) -> NDArray[np.int64]:
     """Return how often each of the first numbers occurs; numpy alone would copy all of them with 8 bytes each."""
-    flat = ids.ravel(order="K")
     counts = np.zeros(number, np.int64)
-    for start in range(0, flat.size, _BLOCK):
-        counts += np.bincount(flat[start : start + _BLOCK], minlength=number)
+    for start in range(0, ids.size, _BLOCK):
+        counts += np.bincount(ids[start : start + _BLOCK], minlength=number)
     return counts
 
 

@@ -168,7 +168,9 @@ class _Case:
         """
         record.write(self.record)
         smallest = np.min_scalar_type(max(lookup))
-        write_label_map(np.array(lookup, smallest)[indices], like, self.file)
+        # In a file's order, which is that of the memory.
+        flat = np.array(lookup, smallest)[indices.ravel(order="F")]
+        write_label_map(flat.reshape(indices.shape, order="F"), like, self.file)
         written = replace(record, output=file_facts(self.file))
         written.write(self.record)
         return written
