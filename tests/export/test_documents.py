@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from pipeline.bundle.plan import Plan, load_plan
+from pipeline.bundle.render import fill_metadata, recipe_sources
 from pipeline.bundle.schema import Postprocessing
 from pipeline.export.archive import file_sha256
-from pipeline.bundle.render import fill_metadata, recipe_sources
 from pipeline.export.documents import fill_readme, find_section, make_metadata, read_results
 from pipeline.export.layout import Layout
 from pipeline.export.network import ExportedNetwork
