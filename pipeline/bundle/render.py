@@ -256,6 +256,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,
+        "region_values": _region_values(plan),
         "label_mapping": _label_mapping(plan),
         **target_parts(plan, _label_mapping(plan)),
         "activation": _activation(plan),
@@ -297,15 +298,26 @@ def _dataset_dir(folder: str | None) -> str:
 
 
 def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
-    """Return the transform from the files' label values to the network's consecutive ones; none if they are equal."""
-    if plan.label_values is None or plan.label_values == plan.labels:
+    """Return the transform from the files' label values to the network's consecutive ones; none if they are equal.
+
+    Ignored values become the number of labels.
+    """
+    in_files = plan.label_values or plan.labels
+    if in_files == plan.labels and not plan.ignored_values:
         return []
     names = list(plan.labels)
     values = {
-        "orig_labels": [plan.label_values[name] for name in names],
-        "target_labels": [plan.labels[name] for name in names],
+        "orig_labels": [*(in_files[name] for name in names), *plan.ignored_values],
+        "target_labels": [*(plan.labels[name] for name in names), *[len(names)] * len(plan.ignored_values)],
     }
     return [{"_target_": "MapLabelValued", "keys": ["label"], **values}]
+
+
+def _region_values(plan: Plan) -> dict[str, list[int]] | None:
+    """Return the network's values of each region's labels; None without regions."""
+    if not plan.regions:
+        return None
+    return {region: [plan.labels[name] for name in names] for region, names in plan.regions.items()}
 
 
 def _activation(plan: Plan) -> list[dict[str, Any]]:

@@ -40,6 +40,8 @@ OPTIONS = (
     Option("labels", "--labels", ("datalist",), is_path=True),
     Option("dataset_dir", "--dataset_dir", ("datalist",), is_path=True),
     Option("layout", "--layout", ("datalist",)),
+    Option("overlaps", "--overlaps", ("datalist",)),
+    Option("splits", "--splits", ("datalist",), is_path=True),
     Option("suffixes", "--suffix", ("datalist",)),
     Option("label_suffix", "--label-suffix", ("datalist",)),
     Option("derivatives", "--derivatives", ("datalist",)),

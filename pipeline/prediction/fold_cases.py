@@ -17,15 +17,9 @@ from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
+from ..evaluation.rows import find_annotated_values
 
-__all__ = [
-    "check_fold",
-    "choose_fold_weights",
-    "read_fold",
-    "read_reference",
-    "require_annotated",
-    "require_rendered",
-]
+__all__ = ["check_fold", "choose_fold_weights", "find_annotated", "read_fold", "read_reference", "require_rendered"]
 
 
 def require_rendered(bundle: Path) -> None:
@@ -66,37 +60,19 @@ def read_fold(
 
 def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:
     """Check the files of cases, as before a training; see `check_cases` for the errors."""
-    ignored: dict[str, Any] = {"ignored": plan.ignored_values} if plan.ignored_values else {}
     check_cases(
         cases,
         labels=plan.label_values or plan.labels,
+        ignored=plan.ignored_values,
         channels=len(plan.data.channels),
         spatial_dims=plan.spatial_dims,
-        **ignored,
     )
 
 
-def require_annotated(plan: Plan, bundle: Path, *, everywhere: bool) -> None:
-    """Refuse a bundle whose reference label maps cannot say how good a label map is.
-
-    Args:
-        plan: the bundle's plan.
-        bundle: the bundle's folder.
-        everywhere: whether each voxel has to be annotated, and not only each label.
-
-    Raises:
-        InputError: cases lack the annotation of some labels, or of some voxels.
-    """
-    found = "cases in which only some labels were annotated (partial_labels)" if plan.partial_labels else ""
-    if everywhere and plan.ignored_values:
-        found = f"label maps with voxels that were not annotated (ignored_values {plan.ignored_values})"
-    if found:
-        raise InputError(
-            f"the validation cases of {bundle}",
-            found=found,
-            expected="reference label maps that are complete, with which whole label maps can be compared",
-            remedy="measure on a bundle of complete cases; lightskip evaluate counts what was annotated",
-        )
+def find_annotated(case: Mapping[str, Any], plan: Plan) -> set[int] | None:
+    """Return the values of the labels that were annotated in a case of `read_fold`; None if all were."""
+    regions = {name: [plan.labels[label] for label in labels] for name, labels in (plan.regions or {}).items()}
+    return find_annotated_values(plan.labels, regions, case.get("annotated"))
 
 
 def choose_fold_weights(
@@ -139,11 +115,10 @@ def read_reference(
 
     Args:
         label: its file.
-        prediction: the label map to compare it with, whose shape and type it must have.
+        prediction: the label map to compare it with, whose shape it must have.
         labels: the network's values by name.
         values: the file's values by name; None if they are the same.
-        ignored: the file's values of voxels that were not annotated: they are background in the reference
-            and become so in the prediction, in place, since they count for neither.
+        ignored: values in the file that do not count. They become the number of labels, which is no label's value.
 
     Returns:
         The label map, and its affine (voxel to world, mm).
@@ -160,11 +135,12 @@ def read_reference(
             expected="a label map in the grid of its scan",
             remedy="correct the file, or leave it out",
         )
-    reference = np.zeros_like(prediction)
+    kind = np.promote_types(prediction.dtype, np.min_scalar_type(len(labels))) if ignored else prediction.dtype
+    reference = np.zeros(prediction.shape, dtype=kind)
+    for value in ignored:
+        reference[voxels == value] = len(labels)
     for name, value in (values or labels).items():
         reference[voxels == value] = labels[name]
-    if len(ignored):
-        prediction[np.isin(voxels, ignored)] = 0
     return reference, np.asarray(image.affine, dtype=np.float64)
 
 
