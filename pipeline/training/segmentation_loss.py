@@ -123,9 +123,10 @@ class SegmentationLoss(nn.Module):
         else:
             losses = self._focus(F.cross_entropy(logits, values.clamp(max=logits.shape[1] - 1), reduction="none"))
         if known is None:
-            return losses.mean()
+            mean: Tensor = losses.mean()
+            return mean
         counted = known if self.is_sigmoid else known.any(1)
-        mean: Tensor = torch.where(counted, losses, 0.0).sum() / counted.sum().clamp(min=1)
+        mean = torch.where(counted, losses, 0.0).sum() / counted.sum().clamp(min=1)
         return mean
 
     def _focus(self, cross_entropy: Tensor) -> Tensor:
