@@ -56,7 +56,7 @@ class Launch:
         settings: the overrides: ids, with the text of their values.
         processes: number of processes on this machine; several are started as by ``torchrun``.
         dry_run: whether only to print the command.
-        note: a line that names the weights to evaluate, if the user named no file.
+        note: a line that names the weights to evaluate, if the user named no file, or how a resume changes the length.
         warning: a warning for the user; an empty text if there is none.
     """
 
@@ -226,7 +226,8 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             expected="settings of a new training",
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
-    _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
+    changed = _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
+    note += f"{changed}\n" if changed else ""
     if dry_run or processes > 1:
         # One process checks its own network when it starts.
         check_network_given(verb, files, bundle, parse_values(settings))
@@ -235,15 +236,18 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
 
 def _check_given(
     verb: str, files: Sequence[Path], bundle: Path, values: Mapping[str, Any], *, only_values: bool
-) -> None:
-    """Check values, and unless `only_values` folders and files, as far as JSON alone shows them."""
+) -> str:
+    """Check values, and unless `only_values` folders and files, as far as JSON alone shows them.
+
+    Returns:
+        A line on what a resume changes; an empty text if nothing.
+    """
     if not values.keys().isdisjoint(BRING_KEYS):
         # A file of arguments may set any of them.
-        return
-    config = config_given(files, values)
-    check_values_given(config, bundle, ", ".join(map(str, files)))
-    if not only_values:
-        check_files_given(verb, config, bundle)
+        return ""
+    config, where = config_given(files, values), ", ".join(map(str, files))
+    check_values_given(config, bundle, where, verb)
+    return "" if only_values else check_files_given(verb, config, bundle, where)
 
 
 def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..data.datalist import ALL_CASES
 from ..data.errors import InputError
 
 __all__ = [
@@ -30,6 +31,7 @@ Accepted = Callable[[dict[str, Any]], set[str] | None]
 _SEPARATOR = "::"
 _MERGE = "+"
 _EVALUATED = ("$", "@", "%")
+_WORDS = {"fold": (ALL_CASES,)}
 
 
 def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
@@ -197,21 +199,24 @@ def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str,
     """
     for key, value in _children(config):
         child = prefix + key
-        kinds = [_expected_type(value, before) for before in known.get(child, [])]
+        words = _WORDS.get(child, ())
+        kinds = [_expected_type(value, before, words) for before in known.get(child, [])]
         if kinds and all(kinds):
             yield child, value, kinds[-1]
         elif isinstance(value, dict):
             yield from _find_misfits(value, child + _SEPARATOR, known)
 
 
-def _expected_type(value: Any, before: Any) -> str:
-    """Return the expected type, in words; empty if the value fits."""
+def _expected_type(value: Any, before: Any, words: Sequence[str] = ()) -> str:
+    """Return the expected type, in words; empty if the value fits. `words` may be set in place of a number."""
     if value is None or (isinstance(value, str) and value.startswith(_EVALUATED)):
         return ""
     if isinstance(before, bool):
         # On the command line only True and False are booleans. "false" would be text, which counts as true.
         return "" if isinstance(value, bool | int) or value == "true" else "True or False (with a capital letter)"
     if isinstance(before, int | float):
+        if value in words:
+            return ""
         return "a number" if isinstance(value, str | bool | dict) else ""
     if isinstance(before, dict):
         return "" if isinstance(value, dict) else "a mapping"

@@ -15,6 +15,7 @@ from ..bundle.render import check_rendered
 from ..bundle.trainings import choose_weights, list_trainings, no_weights_error, refuse_two_choices
 from ..bundle.words import lightskip_command
 from ..data.check import check_cases
+from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 
@@ -34,7 +35,7 @@ def require_rendered(bundle: Path) -> None:
 
 
 def read_fold(
-    bundle: Path, fold: int | None, dataset_dir: str | Path | None, *, part: str = "val_cases"
+    bundle: Path, fold: int | str | None, dataset_dir: str | Path | None, *, part: str = "val_cases"
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the cases of the training config, with ``image`` and ``label``, and the fold.
 
@@ -45,8 +46,10 @@ def read_fold(
         part: ``val_cases``, those of the fold, or ``train_cases``, those of all others.
 
     Raises:
-        InputError: the config or the dataset cannot be used.
+        InputError: the config or the dataset cannot be used, or all cases train and none validates.
     """
+    if fold == ALL_CASES:
+        raise no_validation_error(f"fold {ALL_CASES} of {bundle}")
     folder = None if dataset_dir is None else Path(dataset_dir).expanduser().absolute()
     given = {key: str(value) for key, value in {"fold": fold, "dataset_dir": folder}.items() if value is not None}
     files = config_files("train", bundle)
