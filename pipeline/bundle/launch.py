@@ -35,7 +35,7 @@ from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
 from .tracking import replace_tracking_word
-from .training_facts import read_summary
+from .training_facts import describe_all_cases, read_summary
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
@@ -111,8 +111,9 @@ class Launch:
         """Return a training's files and the next command; an empty text for an evaluation, which prints its own."""
         if self.verb != "train":
             return ""
-        best = _best_dice(self._folder)
-        left = (("best weights", BEST, best), ("last state", _LAST, ""), ("curve", _HISTORY, ""))
+        whole = describe_all_cases(self._folder / BEST)
+        weights = ("weights", BEST, f"  ({whole})") if whole else ("best weights", BEST, _best_dice(self._folder))
+        left = (weights, ("last state", _LAST, ""), ("curve", _HISTORY, ""))
         lines = [
             f"{title + ':':13} {shorten_path(self._folder / name)}{more}"
             for title, name, more in left
@@ -120,8 +121,19 @@ class Launch:
         ]
         if "used_tracking" in self.settings and (tracked := _read_tracked(self._folder / _TRACKED)):
             lines.append(f"{'tracked:':13} {tracked}")
-        lines.append(f"{'next:':13} {lightskip_command('evaluate', self.bundle, self._evaluation_settings())}")
+        following = lightskip_command("evaluate", self.bundle, self._evaluation_settings())
+        if whole:
+            # Nothing is left to measure it with but test cases.
+            following = as_text(
+                ["lightskip", "predict", str(self.bundle), "SCANS", "-o", "OUT", *self._named_training()]
+            )
+        lines.append(f"{'next:':13} {following}")
         return "".join(f"{line}\n" for line in lines)
+
+    def _named_training(self) -> list[str]:
+        if self._folder.resolve().parent == (self.bundle / "runs").resolve():
+            return ["--training", self._folder.name]
+        return ["--checkpoint", str(shorten_path(self._folder / BEST))]
 
     def resume_hint(self) -> str:
         """Return the command that resumes an interrupted training; an empty text if there is no state to resume."""

@@ -17,7 +17,7 @@ from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .plain_values import UNKNOWN, PlainValues
 from .setting_rules import check_value
-from .training_facts import read_summary
+from .training_facts import describe_all_cases
 from .trainings import BEST, choose_weights, no_weights_error
 from .words import lightskip_command, parse_values, shorten_path
 
@@ -217,9 +217,8 @@ def choose_checkpoint(
 
 def _note_on_cases(checkpoint: Path, *, is_test: bool) -> str:
     """Return a line if weights are measured on cases that they were trained on, as far as their folder says so."""
-    if is_test or read_summary(checkpoint.expanduser().parent).get("fold") != ALL_CASES:
-        return ""
-    return f"note: {shorten_path(checkpoint)} was trained on all cases, these among them\n"
+    text = "" if is_test else describe_all_cases(checkpoint)
+    return f"note: {shorten_path(checkpoint)}: {text}; these cases are among them\n" if text else ""
 
 
 def _evaluated_part(files: Sequence[Path], bundle: Path, settings: Mapping[str, str]) -> str:

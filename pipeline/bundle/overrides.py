@@ -31,7 +31,7 @@ Accepted = Callable[[dict[str, Any]], set[str] | None]
 _SEPARATOR = "::"
 _MERGE = "+"
 _EVALUATED = ("$", "@", "%")
-_WORDS = {"fold": (ALL_CASES,)}
+_WORDS = {"fold": (ALL_CASES,)}  # in place of a number
 
 
 def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
@@ -199,24 +199,22 @@ def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str,
     """
     for key, value in _children(config):
         child = prefix + key
+        kinds = [_expected_type(value, before) for before in known.get(child, [])]
         words = _WORDS.get(child, ())
-        kinds = [_expected_type(value, before, words) for before in known.get(child, [])]
-        if kinds and all(kinds):
-            yield child, value, kinds[-1]
+        if kinds and all(kinds) and value not in words:
+            yield child, value, " or ".join((kinds[-1], *words))
         elif isinstance(value, dict):
             yield from _find_misfits(value, child + _SEPARATOR, known)
 
 
-def _expected_type(value: Any, before: Any, words: Sequence[str] = ()) -> str:
-    """Return the expected type, in words; empty if the value fits. `words` may be set in place of a number."""
+def _expected_type(value: Any, before: Any) -> str:
+    """Return the expected type, in words; empty if the value fits."""
     if value is None or (isinstance(value, str) and value.startswith(_EVALUATED)):
         return ""
     if isinstance(before, bool):
         # On the command line only True and False are booleans. "false" would be text, which counts as true.
         return "" if isinstance(value, bool | int) or value == "true" else "True or False (with a capital letter)"
     if isinstance(before, int | float):
-        if value in words:
-            return ""
         return "a number" if isinstance(value, str | bool | dict) else ""
     if isinstance(before, dict):
         return "" if isinstance(value, dict) else "a mapping"

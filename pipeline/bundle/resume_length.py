@@ -72,14 +72,14 @@ def _rates(
         isinstance(schedule, Mapping)
         and isinstance(optimizer, Mapping)
         and str(schedule.get("_target_")).endswith("WarmupCosineSchedule")
-        and isinstance(multiplier := schedule.get("warmup_multiplier"), int | float)
+        and isinstance(schedule.get("warmup_multiplier"), int | float)
         and optimizer.get("lr") == "@learning_rate"
         and isinstance(top, int | float)
         and (warmup is None or isinstance(warmup, int))
     )
 
     def rate(way: str) -> float | None:
-        if not is_known or top is None:
+        if not is_known or top is None or not isinstance(schedule, Mapping):
             return None
         if way == RESTART:
             return float(top)
@@ -87,6 +87,6 @@ def _rates(
         total = THOUSANDTHS if now.epochs is None else now.epochs - since[0]
         steps = round(_WARMUP_SHARE * total) if warmup is None else warmup
         position = share_done(reached, now, since) * total
-        return float(top) * warmup_cosine(position, total, 0 if any(since) else steps, multiplier)
+        return float(top) * warmup_cosine(position, total, 0 if any(since) else steps, schedule["warmup_multiplier"])
 
     return rate

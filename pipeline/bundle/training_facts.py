@@ -12,7 +12,7 @@ from typing import Any
 
 from ..data.datalist import ALL_CASES
 
-__all__ = ["BEST", "LAST", "Training", "read_summary", "read_training"]
+__all__ = ["BEST", "LAST", "Training", "describe_all_cases", "read_summary", "read_training"]
 
 # The files of a training: see pipeline.training.ResumableCheckpoint, write_summary and Progress.
 BEST, LAST = "model.pt", "last.pt"
@@ -72,7 +72,7 @@ class Training:
         """Its fold, or that it was trained on all cases."""
         if self.fold != ALL_CASES:
             return f"fold {self.fold}"
-        return f"trained on all {'' if self.cases is None else f'{self.cases} '}cases, not validated"
+        return _all_cases_text(self.cases)
 
     def _length(self) -> str | None:
         if self.epochs is None:
@@ -102,6 +102,18 @@ def read_training(folder: Path) -> Training:
         date.fromtimestamp(max(written, default=0)),
         cases if isinstance(cases, int) else None,
     )
+
+
+def describe_all_cases(checkpoint: Path) -> str:
+    """Return "trained on all N cases, not validated" if that is so of a file of weights; else an empty text."""
+    known = read_summary(checkpoint.expanduser().parent)
+    if checkpoint.name != BEST or known.get("fold") != ALL_CASES:
+        return ""
+    return _all_cases_text(known.get("trained_cases"))
+
+
+def _all_cases_text(cases: Any) -> str:
+    return f"trained on all {f'{cases} ' if isinstance(cases, int) else ''}cases, not validated"
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

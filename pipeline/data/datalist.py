@@ -268,7 +268,7 @@ def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[
     return [item["fold"] for item in items]
 
 
-def no_validation_error(where: object) -> InputError:
+def no_validation_error(where: str | Path) -> InputError:
     """Return the error for measuring a training on all cases by its own cases."""
     return InputError(
         where,

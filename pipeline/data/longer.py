@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .errors import InputError
@@ -125,7 +126,7 @@ class Reached:
         return by_clock or (self.length.epochs is not None and self.epoch >= self.length.epochs)
 
 
-def refuse_longer_alone(way: str | None, *, resume: bool, where: object) -> None:
+def refuse_longer_alone(way: str | None, *, resume: bool, where: str | Path) -> None:
     """Raise InputError if a way to lengthen a training is named for a new one."""
     if way is not None and not resume:
         raise InputError(
@@ -137,7 +138,7 @@ def refuse_longer_alone(way: str | None, *, resume: bool, where: object) -> None
 
 
 def changes_length(
-    where: object, reached: Reached, now: Length, way: str | None, *, rates: Callable[[str], float | None]
+    where: str | Path, reached: Reached, now: Length, way: str | None, *, rates: Callable[[str], float | None]
 ) -> bool:
     """Return whether a resume changes the length of a training, and check that the user named how.
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ..bundle.launch_checks import config_files, evaluate_key
 from ..bundle.plan import Plan
 from ..bundle.render import check_rendered
-from ..bundle.trainings import choose_weights, list_trainings, no_weights_error, refuse_two_choices
+from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error, refuse_two_choices
 from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 
-__all__ = ["check_fold", "choose_fold_weights", "read_fold", "read_reference", "require_rendered"]
+__all__ = ["check_fold", "choose_fold_weights", "read_fold", "read_reference", "require_rendered", "training_fold"]
 
 
 def require_rendered(bundle: Path) -> None:
@@ -58,6 +58,18 @@ def read_fold(
     except RuntimeError as error:
         # MONAI wraps errors of the config's own functions.
         raise input_error_behind(error) or error from error
+
+
+def training_fold(bundle: Path, training: str | Path) -> int | None:
+    """Return the fold that a training was validated on; None if that is not known.
+
+    Raises:
+        InputError: there is no such training, or it was trained on all cases.
+    """
+    fold = find_training(bundle, training).fold
+    if isinstance(fold, str):
+        raise no_validation_error(f"training {training}")
+    return fold
 
 
 def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:

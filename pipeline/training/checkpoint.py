@@ -184,7 +184,7 @@ class ResumableCheckpoint:
             reached=self._reached(engine),
         )
 
-    def _note_rate(self, engine: Engine) -> None:
+    def _note_rate(self, _engine: Engine) -> None:
         # At the end of the epoch the optimiser has the next one's.
         self._rate = float(self.optimizer.param_groups[0]["lr"])
 

@@ -201,9 +201,10 @@ class Progress:
         self._close_bar()
         if self.validator is None:
             if engine.state.epoch > 0:
+                cases = len(engine.data_loader.dataset)
                 logger.info(
-                    f"trained on all {len(engine.data_loader.dataset)} cases, not validated: the weights of the end, last "
-                    f"checkpoint and curve are in {self.path.parent}"
+                    f"trained on all {cases} cases, not validated; "
+                    f"the weights of the end, last checkpoint and curve are in {self.path.parent}"
                 )
             return
         best = self.validator.state.best_metric_epoch
