@@ -124,9 +124,8 @@ class Launch:
         following = lightskip_command("evaluate", self.bundle, self._evaluation_settings())
         if whole:
             # Nothing is left to measure it with but test cases.
-            following = as_text(
-                ["lightskip", "predict", str(self.bundle), "SCANS", "-o", "OUT", *self._named_training()]
-            )
+            words = ["lightskip", "predict", str(self.bundle), "SCANS", "-o", "OUT", *self._named_training()]
+            following = as_text(words)
         lines.append(f"{'next:':13} {following}")
         return "".join(f"{line}\n" for line in lines)
 

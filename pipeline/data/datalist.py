@@ -268,6 +268,15 @@ def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[
     return [item["fold"] for item in items]
 
 
+def list_folds(datalist: str | Path) -> list[int]:
+    """Return the numbers of a datalist's folds, sorted.
+
+    Raises:
+        InputError: the datalist cannot be read, or a training case has no fold.
+    """
+    return sorted(set(_folds_of(training_items(datalist), datalist)))
+
+
 def no_validation_error(where: str | Path) -> InputError:
     """Return the error for measuring a training on all cases by its own cases."""
     return InputError(

@@ -162,7 +162,7 @@ def changes_length(
             expected="another length",
             remedy="set --epochs N or --minutes N, or leave --longer out",
         )
-    done = f"{reached.epoch} epochs" + (
+    done = f"{reached.epoch} epoch{'s' * (reached.epoch != 1)}" + (
         "" if reached.length.minutes is None else f" in {reached.seconds / 60:.3g} minutes"
     )
     if Reached(now, reached.epoch, reached.seconds).is_over:

@@ -70,11 +70,11 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
         summary += f"; best mean Dice {mean[best]:.3f} at epoch {epoch}"
     if is_unvalidated(columns):
         summary += "; trained on all cases, not validated"
-    for epoch, way in read_changes(history):
-        at = minutes[columns["epoch"] < epoch]
+    for first, way in read_changes(history):
+        at = float(minutes[columns["epoch"] < first].max(initial=0.0))
         for panel in (upper, lower):
-            panel.axvline(at[-1] if at.size else 0.0, color="grey", linestyle="--", linewidth=1.0)
-        upper.annotate(way, (at[-1] if at.size else 0.0, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=8)
+            panel.axvline(at, color="grey", linestyle="--", linewidth=1.0)
+        upper.annotate(way, (at, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=8)
     lower.set(xlabel="time (min)", ylabel="Dice on validation cases", ylim=(0.0, 1.0))
     lower.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for panel in (upper, lower):

@@ -66,14 +66,13 @@ def make_charts(content: Content, history: History) -> list[Chart]:
     if np.isfinite(loss).any():
         last = f"{loss[np.isfinite(loss)][-1]:.4g}"
         text = f"training loss of {history.name} over {len(epochs)} epochs, at the end {last}"
-        charts.append(
-            _make_chart("Training loss", text, epochs, minutes, {"loss": ("", loss)}, high=None, changes=changes)
-        )
+        lines: dict[str, tuple[str, NDArray[np.float64]]] = {"loss": ("", loss)}
+        charts.append(_make_chart("Training loss", text, epochs, minutes, lines, high=None, changes=changes))
     mean = columns["val_mean_dice"]
     if np.isfinite(mean).any():
         best = find_best(columns)
         text = f"Dice of {history.name} on the validation cases, best {mean[best]:.3f} at epoch {epochs[best]:.0f}"
-        lines: dict[str, tuple[str, NDArray[np.float64]]] = {}
+        lines = {}
         names = [name.removeprefix(LABEL_COLUMN) for name in columns if name.startswith(LABEL_COLUMN)]
         for number, name in enumerate(names, start=1):
             lines[name] = (f"s{content.labels.get(name, number)}", columns[LABEL_COLUMN + name])
