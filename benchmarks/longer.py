@@ -9,13 +9,13 @@ import argparse
 import csv
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from measure import RESULTS, header, say, table, write_json
 
+from pipeline.bundle.launch import prepare
 from pipeline.data.longer import WAYS
 from pipeline.data.sample import make_sample
 
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "longer.json", help="the JSON [%(default)s]")
     parser.add_argument("--epochs", type=int, default=10, help="epochs before, and epochs added [%(default)s]")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds [%(default)s]")
-    parser.add_argument("--cases", type=int, default=24, help="cases of the sample [%(default)s]")
+    parser.add_argument("--cases", type=int, default=16, help="cases of the sample [%(default)s]")
     options = parser.parse_args()
     half, seeds, cases = (1, 1, 4) if options.quick else (options.epochs, options.seeds, options.cases)
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,11 +57,12 @@ def main() -> int:
 
 def _train(work: Path, folder: Path, seed: int, epochs: int, *more: str) -> float:
     """Train, and return the mean Dice of the last validation."""
-    words = ["train", str(work / "bundle"), "--dataset_dir", str(work / "data"), "--ckpt_dir", str(folder)]
+    words = ["--dataset_dir", str(work / "data"), "--ckpt_dir", str(folder)]
     words += ["--seed", str(seed), "--epochs", str(epochs), "--val_interval", str(epochs), *more]
     words += [word for key, value in SETTINGS.items() for word in (f"--{key}", value)]
     say(f"{folder.name}: {epochs} epochs")
-    subprocess.run([sys.executable, "-m", "pipeline", *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    if prepare("train", work / "bundle", words).run():
+        sys.exit(f"the training in {folder} failed")
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
         return float(list(csv.DictReader(file))[-1]["val_mean_dice"])
 

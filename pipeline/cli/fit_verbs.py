@@ -79,7 +79,7 @@ def _fit(options: argparse.Namespace) -> int:
     from ..fitting.options import OPTIONS, FitOptions, choose_folds  # noqa: PLC0415
 
     given = {key: value for key, value in vars(options).items() if value is not None}
-    own = {key: given[key] for key in ("hours", "name") if key in given}
+    own: dict[str, Any] = {key: given[key] for key in ("hours", "name") if key in given}
     own |= choose_folds(options.folds, options.fold)
     passed = {option.name: given[option.name] for option in OPTIONS if option.name in given}
     try:

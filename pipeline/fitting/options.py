@@ -154,8 +154,7 @@ def check_options(options: FitOptions) -> None:
             "--folds",
             found=options.folds,
             expected="all, or the number of the one fold that validates",
-            remedy="leave it out for fold 0; --fold-count N sets how many folds there are, and --fold all trains on all "
-            "cases",
+            remedy="leave it out for fold 0; --fold-count N sets how many there are, --fold all trains on all cases",
         )
 
 
