@@ -54,6 +54,8 @@ def read_cases(
         if part == "validation":
             raise no_validation_error(f"fold {ALL_CASES}")
         _refuse_repeats(items, folder, datalist)
+        if all(isinstance(item.get("fold"), int) for item in items):
+            _refuse_leakage(items, _folds_of(items, datalist), folder, datalist)
         return _resolve_cases(items, folder, datalist)
     folds = _folds_of(items, datalist)
     if fold not in folds:
@@ -288,19 +290,20 @@ def no_validation_error(where: str | Path) -> InputError:
 
 
 def _refuse_repeats(items: Sequence[Mapping[str, Any]], folder: Path, datalist: str | Path) -> None:
-    """Refuse an image that is in the datalist twice, without folds that would show it."""
-    known: set[str] = set()
+    """Refuse a case that is in the datalist twice. Two label maps of one image are two cases, as of two experts."""
+    known: set[tuple[str, ...]] = set()
     for item in items:
-        paths = [os.path.normpath(path) for path in as_list(resolve_paths(folder, item["image"]))]
-        for path in paths:
-            if path in known:
-                raise InputError(
-                    path,
-                    found=f"this image twice in {datalist}",
-                    expected="every image once: it would count twice in the training",
-                    remedy="remove one of the two items",
-                )
-        known.update(paths)
+        paths = tuple(
+            os.path.normpath(path) for key in ("image", "label") for path in as_list(resolve_paths(folder, item[key]))
+        )
+        if paths in known:
+            raise InputError(
+                paths[0],
+                found=f"this image with the same label map twice in {datalist}",
+                expected="every case once: it would count twice in the training",
+                remedy="remove one of the two items",
+            )
+        known.add(paths)
 
 
 def _refuse_leakage(
