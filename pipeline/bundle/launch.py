@@ -227,6 +227,14 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     if verb == "evaluate":
         settings = _choose_runtime(settings, files, bundle)
     check_overrides_given(verb, files, parse_values(settings))
+    if "folds" in own:
+        # `train_folds` takes it, and prepares each fold.
+        raise InputError(
+            f"--folds {own['folds']}",
+            found=f"several folds for one {'evaluation' if verb == 'evaluate' else 'training'}",
+            expected="one" if verb == "train" else "one training, which is measured on its own fold",
+            remedy="name it: --fold N" if verb == "train" else "name one after the other: --training fold_0",
+        )
     note = ""
     if verb == "evaluate":
         settings, note = choose_checkpoint(files, bundle, settings, own.get("training"))

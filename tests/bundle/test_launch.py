@@ -131,7 +131,7 @@ def test_a_loss_can_be_a_name() -> None:
         ("--optimizer#l 1e-3", "unknown override: --optimizer#l;", "optimizer#lr"),
         ("--train#trianer#max_epochs 3", "unknown override: --train#trianer#max_epochs;", "train#trainer#max_epochs"),
         ("--patch#7 3", "unknown override: --patch#7;", "nearest are patch"),
-        ("--epoch 1 --folds 2", "unknown overrides: --epoch, --folds;", "fold"),
+        ("--epoch 1 --fols 2", "unknown overrides: --epoch, --fols;", "fold"),
         ("--proceses 2", "unknown override: --proceses;", "processes"),
         ("--checkpoint m.pt", "unknown override: --checkpoint;", ""),
         ("--epochs many", "--epochs 'many'", "a number for epochs"),
@@ -156,8 +156,8 @@ def test_a_loss_can_be_a_name() -> None:
         ("--fold 3", "data/dataset.json: found no case with fold 3", "expected one of the existing folds: 0, 1, 2"),
         (
             "--fold 0.5",
-            "shapes/configs/train.json: found fold 0.5",
-            "expected the number of the fold that validates, or all",
+            "train.json: found fold 0.5",
+            "the number of the fold that validates, or all",
         ),
         ("--epochs 0", "shapes/configs/train.json: found epochs 0", "a whole number, 1 or more"),
         ("--epochs 2.5", "found epochs 2.5", "a whole number, 1 or more"),
@@ -424,6 +424,11 @@ def test_a_training_on_all_cases_is_measured_on_test_cases_alone(bundle: Path) -
     # A training of a fold is still found without a name.
     trained(bundle, "fold_0", fold=0)
     assert launched("", "evaluate").settings["checkpoint"] == "shapes/runs/fold_0/model.pt"
+
+
+def test_an_evaluation_measures_one_training(bundle: Path) -> None:
+    trained(bundle, "fold_0", fold=0)
+    assert "several folds for one evaluation" in refusal("--folds all", "evaluate")
 
 
 def test_says_what_a_training_on_all_cases_left(bundle: Path) -> None:
