@@ -12,8 +12,8 @@ from ..imports import quick_imports
 
 __all__ = ["add_dataset_verbs"]
 
-_SAMPLES = {"shapes": 24, "left_right": 40}  # labelled scans by kind of built-in dataset
-_LAYOUTS = ("msd", "nnunet", "bids", "table")
+_SAMPLES = {"shapes": 24, "left_right": 40, "nested": 24}  # labelled scans by kind of built-in dataset
+_LAYOUTS = ("msd", "nnunet", "bids", "table", "totalsegmentator", "kits", "folders")
 
 
 def add_dataset_verbs(verbs: Any) -> None:
@@ -24,7 +24,8 @@ def add_dataset_verbs(verbs: Any) -> None:
         "--kind",
         choices=_SAMPLES,
         default="shapes",
-        help="three shapes in one channel; or two organs in two channels, in nnU-Net's layout (default: %(default)s)",
+        help="three shapes in one channel; two organs in two channels, in nnU-Net's layout; or a structure of three "
+        "nested regions (default: %(default)s)",
     )
     defaults = ", ".join(f"{cases} {kind}" for kind, cases in _SAMPLES.items())
     sample.add_argument("--cases", type=int, help=f"labelled scans for training (default: {defaults})")
@@ -41,15 +42,26 @@ def _add_datalist(verbs: Any) -> None:
         "datalist",
         help="list a dataset's cases, with folds and checksums",
         description="List a dataset's cases, with folds and checksums. The dataset is a folder in the layout of the "
-        "Medical Segmentation Decathlon, nnU-Net or BIDS; a table; or files by patterns: "
-        "--images 'a/ilist*.nii.gz' --labels 'a/slist*.nii.gz', paired by the text for the *.",
+        "Medical Segmentation Decathlon, nnU-Net, BIDS, TotalSegmentator or KiTS, or with names that say what is an "
+        "image and what a label map; a zip of one; a table; or files by patterns: --images 'a/ilist*.nii.gz' --labels "
+        "'a/slist*.nii.gz', paired by the text for the *.",
     )
-    datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|TABLE", help="the dataset's folder, or a CSV")
+    datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|ZIP|TABLE", help="the dataset's folder")
     datalist.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="JSON file to write")
     found = datalist.add_argument_group("files")
     found.add_argument("--layout", choices=_LAYOUTS, help="layout of the folder (default: detected)")
     found.add_argument("--images", nargs="+", default=[], metavar="PATTERN", help="images: one pattern per channel")
-    found.add_argument("--labels", metavar="PATTERN", help="label maps of the images")
+    found.add_argument(
+        "--labels",
+        metavar="PATTERN",
+        help="label maps of the images, or a mask per class: 'seg/*_{liver,spleen}.nii.gz'",
+    )
+    found.add_argument(
+        "--overlaps",
+        choices=("auto", "keep", "last"),
+        default="auto",
+        help="masks that overlap: keep overlaps of more than 5%%, all, or none (default: %(default)s)",
+    )
     found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
     found.add_argument(
         "--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …"
@@ -64,6 +76,7 @@ def _add_datalist(verbs: Any) -> None:
     )
     folds = datalist.add_argument_group("folds")
     folds.add_argument("--folds", type=int, help="number of folds (default: the dataset's own folds, or else 5)")
+    folds.add_argument("--splits", type=Path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere")
     folds.add_argument("--seed", type=int, default=0, help="seed of shuffling into folds (default: %(default)s)")
     folds.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     folds.add_argument("--group", metavar="COLUMN", help="keep cases with the same value in one fold")
@@ -78,6 +91,21 @@ def _add_datalist(verbs: Any) -> None:
     )
     words.add_argument(
         "--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …: they decide how to normalise"
+    )
+    words.add_argument(
+        "--regions",
+        nargs="+",
+        metavar="NAME=LABELS",
+        help="regions of labels, which may overlap: whole=1,2,3 core=2,3, or names of labels",
+    )
+    words.add_argument(
+        "--region-order",
+        nargs="+",
+        metavar="NAME=LABEL",
+        help="label that each region writes into label maps, the first one first (default: larger regions first)",
+    )
+    words.add_argument(
+        "--ignore", type=int, nargs="+", metavar="VALUE", help="values in the label maps of voxels without annotation"
     )
     words.add_argument("--portable", action="store_true", help="leave out the dataset's folder on this machine")
     words.add_argument("--no-checksums", action="store_true", help="do not read the files")
@@ -144,6 +172,8 @@ def _sample(options: argparse.Namespace) -> int:
     make: Callable[..., Path]
     if options.kind == "left_right":
         from ..data.sample_left_right import make_left_right_sample as make  # noqa: PLC0415
+    elif options.kind == "nested":
+        from ..data.sample_nested import make_nested_sample as make  # noqa: PLC0415
     else:
         from ..data.sample import make_sample as make  # noqa: PLC0415
 
@@ -168,6 +198,8 @@ def _datalist(options: argparse.Namespace) -> int:
         derivatives=options.derivatives,
         unlabelled=options.unlabelled,
         keep_folds=options.folds is None,
+        splits=options.splits,
+        unpack_to=options.output.with_name(f"{options.output.stem}_files"),
     )
     datalist = make_datalist(
         found,
@@ -179,7 +211,12 @@ def _datalist(options: argparse.Namespace) -> int:
         stratify=options.stratify,
         label_names=options.label_names,
         channel_names=options.channel_names,
+        regions=options.regions,
+        region_order=options.region_order,
+        ignore=options.ignore,
         checksums=not options.no_checksums,
+        merge_into=options.output.with_name(f"{options.output.stem}_labels"),
+        overlaps=options.overlaps,
         extra={key: value for key in ("name", "licence") if (value := getattr(options, key)) is not None},
     )
     write_json(datalist, options.output)

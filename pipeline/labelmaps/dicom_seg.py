@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from ..files import whole_file
 from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
+from .region_masks import find_mask
 
-__all__ = ["check_source", "write_dicom_seg"]
+__all__ = ["check_source", "write_dicom_regions", "write_dicom_seg"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,18 +63,61 @@ def write_dicom_seg(
         InputError: highdicom is not installed, the scan is no such series, a slice has no identifier, the label map is
             not in the scan's grid, or a value is not in the table.
     """
+    rows = sorted(table)
+    _write(labels, path, rows, lambda frames: _segment_numbers(frames, rows, path), scan=scan, affine=affine)
+
+
+def write_dicom_regions(
+    patterns: NDArray[np.unsignedinteger[Any]],
+    path: str | Path,
+    *,
+    scan: Header | str | Path | None,
+    affine: NDArray[np.float64],
+    table: Sequence[Label],
+) -> None:
+    """Write regions, which may overlap, as a DICOM segmentation with one binary segment each: see `write_dicom_seg`.
+
+    Args:
+        patterns: (X, Y) or (X, Y, Z): the sum of 2**k over the regions k that a voxel is in.
+        path: the file to write.
+        scan: as in `write_dicom_seg`.
+        affine: as in `write_dicom_seg`.
+        table: number from 1, name and colour of each region, in their order.
+
+    Raises:
+        InputError: as in `write_dicom_seg`.
+    """
+
+    def split(frames: NDArray[Any]) -> NDArray[Any]:
+        masks = np.empty((*frames.shape, len(table)), np.uint8)
+        for place in range(len(table)):
+            masks[..., place] = find_mask(frames, place)
+        return masks
+
+    _write(patterns, path, table, split, scan=scan, affine=affine)
+
+
+def _write(
+    voxels: NDArray[Any],
+    path: str | Path,
+    rows: Sequence[Label],
+    make_segments: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    scan: Header | str | Path | None,
+    affine: NDArray[np.float64],
+) -> None:
+    """Write a segmentation; `make_segments` turns frames (slice, row, column) of voxels into numbers or masks."""
     highdicom = _import_highdicom(path)
     scan = scan.path if isinstance(scan, Header) else scan
     source = read_source(scan)
-    volume = labels.reshape((*labels.shape, 1)[:3])
+    volume = voxels.reshape((*voxels.shape, 1)[:3])
     order, frames = match_slices(volume, affine, source.slices, str(scan))
-    rows = sorted(table)
     if source.is_enhanced:
         # highdicom takes an enhanced scan's frames in the order of its file.
-        segments = _segment_numbers(frames[np.argsort(order)], rows, path)
+        frames = frames[np.argsort(order)]
     else:
         source = Source([source.datasets[index] for index in order], [source.slices[index] for index in order])
-        segments = _segment_numbers(frames, rows, path)
+    segments = make_segments(frames)
     _complete(source, str(scan))
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
     identity = _make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)

@@ -25,7 +25,7 @@ from .nrrd import write_nrrd
 from .png import write_png
 from .voxels import find_highest_label, require_axes, to_array
 
-__all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume"]
+__all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume", "scan_unit"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def save_label_map(
     elif name.endswith(".png"):
         write_png(labels, path)
     else:
-        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=_unit(scan))
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=scan_unit(scan))
     _log(scan, path, labels, dtype)
 
 
@@ -97,7 +97,7 @@ def save_volume(
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
     header = _check_scan(scan, volume, affine)
-    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=_unit(scan))
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=scan_unit(scan))
     _log(scan, path, volume, "float32")
 
 
@@ -255,7 +255,8 @@ def _require_ending(path: str | Path, *endings: str) -> None:
         raise InputError(path, found="another ending", expected=expected, remedy="use one of these endings")
 
 
-def _unit(scan: Header | str | Path | None) -> str:
+def scan_unit(scan: Header | str | Path | None) -> str:
+    """Return the unit of a scan's lengths; mm for an array from memory."""
     if scan is None or isinstance(scan, Header):
         return "mm" if scan is None else scan.unit
     return length_unit(scan)

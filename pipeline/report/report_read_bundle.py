@@ -75,6 +75,7 @@ def read_bundle(folder: Path) -> Content:
         facts=[count_of(len(histories), "training"), *([str(known["title"])] if known.get("title") else [])],
         run={title: str(text) for title, text in run.items() if text},
         labels=known.get("labels") or {},
+        regions=known.get("regions") or {},
         histories=histories,
         plan=plan,
         notes=[f"{one.name} was {one.unvalidated}." for one in histories if one.unvalidated]
@@ -168,7 +169,14 @@ def _parse_plan(text: str) -> dict[str, Any]:
     labels = content.get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         labels = {}
-    return content | {"labels": {str(name): value for name, value in labels.items() if value}}
+    regions = content.get("regions")
+    unions = (
+        {str(name): own for name, own in regions.items() if isinstance(own, list)} if isinstance(regions, dict) else {}
+    )
+    return content | {
+        "labels": {str(name): value for name, value in labels.items() if value},
+        "regions": {name: [value for one, value in labels.items() if one in own] for name, own in unions.items()},
+    }
 
 
 def _title(key: str) -> str:

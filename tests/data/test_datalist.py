@@ -263,3 +263,16 @@ def test_all_cases_of_a_datalist_without_any(tmp_path):
 
 def test_the_folds_of_a_datalist(tmp_path):
     assert list_folds(make_dataset(tmp_path)) == [0, 1, 2]
+
+
+def test_read_cases_returns_the_annotated_labels_of_the_cases_that_name_them(tmp_path):
+    datalist = make_dataset(tmp_path)
+    content = json.loads(datalist.read_text()) | {"labels": {"background": 0, "liver": 1, "kidney": 2}}
+    content["training"][0]["annotated"] = ["liver", "background", "liver"]
+    datalist.write_text(json.dumps(content))
+    cases = read_cases(datalist, tmp_path, fold=0, part="validation")
+    assert [case.get("annotated") for case in cases] == [["liver"]] + [None] * (len(cases) - 1)
+    content["training"][0]["annotated"] = ["livr"]
+    datalist.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r'the annotated label "livr".*did you mean "liver"\?'):
+        read_cases(datalist, tmp_path, fold=0, part="validation")
