@@ -62,6 +62,13 @@ def _add_datalist(verbs: Any) -> None:
         default="auto",
         help="masks that overlap: keep overlaps of more than 5%%, all, or none (default: %(default)s)",
     )
+    found.add_argument(
+        "--structures",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="structures of DICOM structure sets (RTSTRUCT) to take, as NAME or LABEL=NAME (default: all)",
+    )
     found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
     found.add_argument(
         "--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …"
@@ -185,6 +192,7 @@ def _sample(options: argparse.Namespace) -> int:
 def _datalist(options: argparse.Namespace) -> int:
     from ..data.datalist_summary import format_summary  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
+    from ..data.layouts.structure_sets import draw_structure_sets  # noqa: PLC0415
     from ..data.make_datalist import make_datalist, write_json  # noqa: PLC0415
 
     found = find(
@@ -201,6 +209,8 @@ def _datalist(options: argparse.Namespace) -> int:
         splits=options.splits,
         unpack_to=options.output.with_name(f"{options.output.stem}_files"),
     )
+    masks = options.output.with_name(f"{options.output.stem}_structures")
+    found = draw_structure_sets(found, masks, structures=options.structures)
     datalist = make_datalist(
         found,
         relative_to=None if options.portable else options.output.parent,

@@ -48,6 +48,7 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
     dataset.add_argument("--images", nargs="+", metavar="PATTERN", help="images: one pattern per channel")
     dataset.add_argument("--labels", metavar="PATTERN", help="label maps of the images, or a mask per class in braces")
     dataset.add_argument("--overlaps", choices=("auto", "keep", "last"), help="masks that overlap (default: auto)")
+    dataset.add_argument("--structures", nargs="+", metavar="NAME", help="structures of RTSTRUCT: NAME or LABEL=NAME")
     dataset.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
     dataset.add_argument("--suffix", nargs="+", dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …")
     dataset.add_argument("--label-suffix", metavar="NAME", help="BIDS label maps: dseg, mask, …")

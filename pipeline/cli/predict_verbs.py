@@ -120,9 +120,10 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
-        choices=("nii.gz", "nrrd", "dicom-seg", "png"),
+        choices=("nii.gz", "nrrd", "dicom-seg", "rtstruct", "png"),
         default="nii.gz",
-        help="format of label maps; nrrd is for 3D Slicer, dicom-seg needs highdicom, png is for pictures "
+        help="format of label maps; nrrd is for 3D Slicer, dicom-seg needs highdicom, rtstruct has outlines, for "
+        "radiotherapy, png is for pictures "
         "(default: %(default)s)",
     )
     files.add_argument(

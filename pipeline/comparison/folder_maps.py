@@ -128,7 +128,7 @@ def _no_maps_error(folder: Path) -> InputError:
         found = f"no label map; the folder contains {', '.join(shown[:5])}" + ", …" * (len(shown) > 5)
     remedy = f"name the folder that holds them, such as {below}" if below else "name the folder that holds them"
     if any(format_name(name) == "dicom" for name in shown):
-        remedy = "DICOM segmentations are not read: predict without --format dicom-seg, or convert them to NIfTI"
+        remedy = "DICOM segmentations are not read: predict without --format dicom-seg or rtstruct, or convert them"
     return InputError(
         folder,
         found=found,

@@ -20,13 +20,14 @@ __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "lis
 
 _SEGMENTATION = "_seg.dcm"
 # Of regions; those of one region have its name between the scan's and this ending.
-_ONE_REGION = ("_region.nii.gz", "_region.seg.nrrd", "_region.dcm", "_region.png")
-_ALL_REGIONS = ("_regions.nii.gz", "_regions.seg.nrrd", "_regions.dcm")
-_SEGMENTATIONS = (_SEGMENTATION, "_region.dcm", "_regions.dcm")
+_ONE_REGION = ("_region.nii.gz", "_region.seg.nrrd", "_region.dcm", "_region_rtstruct.dcm", "_region.png")
+_ALL_REGIONS = ("_regions.nii.gz", "_regions.seg.nrrd", "_regions.dcm", "_regions_rtstruct.dcm")
+_STRUCTURES = "_rtstruct.dcm"
+_SEGMENTATIONS = (_SEGMENTATION, _STRUCTURES, "_region.dcm", "_regions.dcm")
 _OUTPUT_ENDINGS = (
-    *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
-    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_seg.png", "_preview.png"),
     *(*_ONE_REGION, *_ALL_REGIONS),
+    *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
+    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, _STRUCTURES, "_seg.png", "_preview.png"),
 )
 # Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"

@@ -52,6 +52,7 @@ OPTIONS = (
     Option("labels", "--labels", ("datalist",), is_path=True),
     Option("dataset_dir", "--dataset_dir", ("datalist",), is_path=True),
     Option("layout", "--layout", ("datalist",)),
+    Option("structures", "--structures", ("datalist",)),
     Option("overlaps", "--overlaps", ("datalist",)),
     Option("splits", "--splits", ("datalist",), is_path=True),
     Option("suffixes", "--suffix", ("datalist",)),

@@ -16,6 +16,7 @@ from .label_table import Label
 from .nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
 from .nrrd import write_nrrd_layers
 from .region_masks import RegionMasks, find_mask
+from .rtstruct import write_rtstruct_regions
 from .save import save_label_map, scan_unit
 
 __all__ = ["save_region", "save_regions"]
@@ -61,7 +62,7 @@ def save_regions(
         patterns: (X, Y) or (X, Y, Z): the sum of 2**k over the regions k that a voxel is in.
         path: the file to write. The ending selects the format: `.nii.gz` or `.nii`, (X, Y, Z, regions) of 0 and 1;
             `.nrrd`, a layer per region, which 3D Slicer opens as a segmentation; `.dcm`, a DICOM segmentation with a
-            segment per region, for a scan that is a DICOM series.
+            segment per region, or `_rtstruct.dcm`, a structure set, for a scan that is a DICOM series.
         scan: as in `save_label_map`.
         affine: as in `save_label_map`.
         table: number from 1, name and colour of each region, in the order of the channels.
@@ -75,6 +76,8 @@ def save_regions(
     check_grid(patterns.shape, affine, shape, affine if own is None else own, source)
     if name.endswith(".nrrd"):
         write_nrrd_layers(patterns, path, scan=scan, affine=affine, table=table)
+    elif name.endswith("_rtstruct.dcm"):
+        write_rtstruct_regions(patterns, path, scan=scan, affine=affine, table=table)
     elif name.endswith(".dcm"):
         write_dicom_regions(patterns, path, scan=scan, affine=affine, table=table)
     elif name.endswith((".nii.gz", ".nii")):

@@ -27,12 +27,31 @@ __all__ = [
     "probability_buffer",
 ]
 
-FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm", "png": "_seg.png"}
-FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",), "png": (".png",)}
+FORMATS = {
+    "nii.gz": "_seg.nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom-seg": "_seg.dcm",
+    "rtstruct": "_rtstruct.dcm",
+    "png": "_seg.png",
+}
+# Of two that fit a name, the first counts.
+FILE_ENDINGS = {
+    "nii.gz": (".nii.gz", ".nii"),
+    "nrrd": (".nrrd",),
+    "rtstruct": ("_rtstruct.dcm",),
+    "dicom-seg": (".dcm",),
+    "png": (".png",),
+}
 STATISTICS_OF_SCAN = "_statistics.json"
 REGION_FILES = ("files", "channels")
 """Values of ``--regions``: a file per region, or one file in which they may overlap."""
-_REGION_ENDINGS = {"nii.gz": ".nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": ".dcm", "png": ".png"}
+_REGION_ENDINGS = {
+    "nii.gz": ".nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom-seg": ".dcm",
+    "rtstruct": "_rtstruct.dcm",
+    "png": ".png",
+}
 _FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 
 
@@ -82,7 +101,7 @@ class Wanted:
             raise InputError(
                 "--regions channels",
                 found="--format png, whose files have one value per pixel",
-                expected="a format in which regions overlap: nii.gz, nrrd or dicom-seg",
+                expected="a format in which regions overlap: nii.gz, nrrd, dicom-seg or rtstruct",
                 remedy="choose one of these, or --regions files",
             )
         return replace(self, region_names=tuple(names) if self.regions else ())

@@ -12,7 +12,7 @@ from .text import count_of
 
 __all__ = ["read_predictions"]
 
-_LABEL_MAPS = ("_seg.nii.gz", ".seg.nrrd", "_seg.nrrd", "_seg.dcm", "_seg.png")
+_LABEL_MAPS = ("_seg.nii.gz", ".seg.nrrd", "_seg.nrrd", "_seg.dcm", "_rtstruct.dcm", "_seg.png")
 _SIZES = {
     "volume_ml": Metric("volume_ml", "Volume", "ml", ""),
     "surface_cm2": Metric("surface_cm2", "Surface", "cm²", ""),
