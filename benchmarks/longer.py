@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
 from measure import RESULTS, header, say, table, write_json
 
 from pipeline.bundle.launch import prepare
@@ -32,7 +33,11 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=10, help="epochs before, and epochs added [%(default)s]")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds [%(default)s]")
     parser.add_argument("--cases", type=int, default=16, help="cases of the sample [%(default)s]")
+    parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads [%(default)s]")
+    parser.set_defaults(device="cpu")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    machine = header("longer", options)
     half, seeds, cases = (1, 1, 4) if options.quick else (options.epochs, options.seeds, options.cases)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -51,7 +56,7 @@ def main() -> int:
             found[f"{2 * half} {AT_ONCE}"].append(_train(work, work / f"once_{seed}", seed, 2 * half))
     rows = [(name, *(f"{one:.3f}" for one in dice), f"{statistics.mean(dice):.3f}") for name, dice in found.items()]
     say(table(("training", *(f"seed {seed}" for seed in range(seeds)), "mean"), rows))
-    write_json(options.output, header("longer", options) | {"settings": SETTINGS, "dice": found})
+    write_json(options.output, machine | {"settings": SETTINGS, "dice": found})
     return 0
 
 
@@ -59,6 +64,7 @@ def _train(work: Path, folder: Path, seed: int, epochs: int, *more: str) -> floa
     """Train, and return the mean Dice of the last validation."""
     words = ["--dataset_dir", str(work / "data"), "--ckpt_dir", str(folder)]
     words += ["--seed", str(seed), "--epochs", str(epochs), "--val_interval", str(epochs), *more]
+    words += ["--logging_file", "False"]
     words += [word for key, value in SETTINGS.items() for word in (f"--{key}", value)]
     say(f"{folder.name}: {epochs} epochs")
     if prepare("train", work / "bundle", words).run():
