@@ -8,10 +8,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ..data.datalist import ALL_CASES
 from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
+from ..data.longer import WAYS
 
-__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_value"]
+__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_validation", "check_value"]
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -41,6 +43,11 @@ def _or_none(rule: Rule, meaning: str) -> Rule:
 _TRACKER: Rule = (lambda value: value in TRACKERS, "tensorboard, mlflow or none")
 
 RULES: dict[str, Rule] = {
+    "fold": (
+        lambda value: value == ALL_CASES or _whole_number(0)[0](value),
+        f"the number of the fold that validates, or {ALL_CASES} to train on all cases",
+    ),
+    "longer": (lambda value: value is None or value in WAYS, f"{' or '.join(WAYS)}"),
     "epochs": _or_none(_whole_number(1), "for as many as fit into the minutes"),
     "val_interval": _or_none(_whole_number(1), "for validations spread evenly"),
     "early_stop_patience": _or_none(_whole_number(0), "for no early stop"),
@@ -105,6 +112,26 @@ def check_length(values: Mapping[str, Any], where: str) -> None:
             found=f"warmup_epochs {warmup} of a training without a number of epochs",
             expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
             remedy="leave --warmup_epochs out, or add --epochs N",
+        )
+
+
+def check_validation(values: Mapping[str, Any], where: str) -> None:
+    """Refuse an early stop of a training on all cases, which has no validation that could stop it.
+
+    Args:
+        values: the settings; nothing is checked unless ``fold``, ``early_stop_patience`` and ``epochs`` are among them.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: the patience is shorter than the training.
+    """
+    patience, epochs = values.get("early_stop_patience"), values.get("epochs")
+    if values.get("fold") == ALL_CASES and patience and (epochs is None or patience < epochs):
+        raise InputError(
+            where,
+            found=f"early_stop_patience {patience} and fold {ALL_CASES}",
+            expected="no early stop: nothing is validated that could stop a training on all cases",
+            remedy="add --early_stop_patience 0",
         )
 
 

@@ -10,11 +10,23 @@ from typing import Any
 
 from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
+from ..data.datalist import ALL_CASES
 from ..data.errors import InputError
 
-__all__ = ["ALL_FOLDS", "DEFAULT_HOURS", "OPTIONS", "FitOptions", "Option", "check_options", "words_for"]
+__all__ = [
+    "ALL_FOLDS",
+    "DEFAULT_HOURS",
+    "NO_FOLDS",
+    "OPTIONS",
+    "FitOptions",
+    "Option",
+    "check_options",
+    "choose_folds",
+    "words_for",
+]
 
 ALL_FOLDS = "all"
+NO_FOLDS = ""  # only the final model on all cases
 DEFAULT_HOURS = 1.0
 
 
@@ -73,9 +85,10 @@ class FitOptions:
         source: folder, table or datalist of the dataset; None with patterns.
         output: folder of the run.
         hours: time of all trainings together.
-        folds: the fold to train, or `ALL_FOLDS`.
+        folds: the fold to train, `ALL_FOLDS`, or `NO_FOLDS`.
         name: name of the bundle; None takes the dataset's.
         passed: options of `OPTIONS` by name, those that the user gave.
+        final: whether to train a model on all cases, behind the folds.
     """
 
     source: Path | None
@@ -84,6 +97,7 @@ class FitOptions:
     folds: str = "0"
     name: str | None = None
     passed: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the options as they are remembered: JSON-able, with absolute paths."""
@@ -94,8 +108,32 @@ class FitOptions:
             "hours": self.hours,
             "folds": self.folds,
             "name": self.name,
+            **({"final": True} if self.final else {}),
             **given,
         }
+
+
+def choose_folds(folds: str | None, fold: str | None) -> dict[str, Any]:
+    """Return the arguments ``folds`` and ``final`` of `FitOptions` for ``--folds`` and ``--fold``.
+
+    ``--fold all`` trains on all cases: alone, or behind the folds that ``--folds`` names. ``--fold N`` is
+    ``--folds N``.
+
+    Raises:
+        InputError: both name folds.
+    """
+    if fold is None:
+        return {} if folds is None else {"folds": folds}
+    if fold == ALL_CASES:
+        return {"folds": NO_FOLDS if folds is None else folds, "final": True}
+    if folds is not None:
+        raise InputError(
+            f"--fold {fold}",
+            found=f"--folds {folds} as well",
+            expected=f"one of the two, or --fold {ALL_CASES}, which trains on all cases in the end",
+            remedy="leave one out",
+        )
+    return {"folds": fold}
 
 
 def check_options(options: FitOptions) -> None:
@@ -116,12 +154,13 @@ def check_options(options: FitOptions) -> None:
         parse_memory(options.passed["memory"])
     if "tracking" in options.passed:
         require_tracker(options.passed["tracking"])
-    if options.folds != ALL_FOLDS and not options.folds.isdecimal():
+    is_known = options.folds == ALL_FOLDS or options.folds.isdecimal() or (options.folds == NO_FOLDS and options.final)
+    if not is_known:
         raise InputError(
             "--folds",
             found=options.folds,
             expected="all, or the number of the one fold that validates",
-            remedy="leave it out for fold 0; --fold-count N sets how many folds there are",
+            remedy="leave it out for fold 0; --fold-count N sets how many there are, --fold all trains on all cases",
         )
 
 
