@@ -54,6 +54,7 @@ RULES: dict[str, Rule] = {
     "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
     "sparsity": NOT_NEGATIVE,
     "seed": _whole_number(0),
+    "frozen_epochs": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
     "dropout_samples": (is_sample_count, f"a whole number from 1 to {MAX_SAMPLES}; 1 is one pass without dropout"),

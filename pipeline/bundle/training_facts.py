@@ -30,6 +30,7 @@ class Training:
         best_dice: Dice of its best validation, whose weights are kept.
         finished: whether it finished.
         ended: day of its last epoch.
+        started_from: bundle or file of the weights that it started from; None for new weights.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Training:
     best_dice: float | None
     finished: bool | None
     ended: date
+    started_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +61,7 @@ class Training:
             None if self.best_dice is None else f"best Dice {self.best_dice:.4f}",
             self._length(),
             None if self.skip is None else f"skip {self.skip}",
+            None if self.started_from is None else f"started from {self.started_from}",
             self.ended.isoformat(),
         ]
         return ", ".join(one for one in known if one is not None)
@@ -88,6 +91,7 @@ def read_training(folder: Path) -> Training:
         known.get("best_dice"),
         known.get("finished"),
         date.fromtimestamp(max(written, default=0)),
+        known.get("started_from"),
     )
 
 

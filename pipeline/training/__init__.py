@@ -13,6 +13,7 @@ from .muon import Muon
 from .parameters import parameter_groups
 from .progress import Progress
 from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
+from .started_from import StartedFrom
 from .stop_diverged import StopDiverged
 from .weight_changes import WeightChanges
 
@@ -27,6 +28,7 @@ __all__ = [
     "Progress",
     "ResumableCheckpoint",
     "SparseSkipLoss",
+    "StartedFrom",
     "StopDiverged",
     "StopWithoutProgress",
     "ValidateLastEpoch",

@@ -21,6 +21,7 @@ from ..data.weights import require_state
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
+from .started_from import STARTED
 from .summary import SUMMARY, write_summary
 from .time_plan import LEAST
 from .weight_changes import CHANGES
@@ -152,7 +153,14 @@ class ResumableCheckpoint:
             self._summarise(engine, finished=True)
 
     def _summarise(self, engine: Engine, *, finished: bool) -> None:
-        write_summary(self.folder, trainer=engine, validator=self.validator, identity=self.identity, finished=finished)
+        write_summary(
+            self.folder,
+            trainer=engine,
+            validator=self.validator,
+            identity=self.identity,
+            finished=finished,
+            started_from=getattr(_unwrap(self.network), "started_from", None),
+        )
 
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
@@ -271,7 +279,7 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, RUN)
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, STARTED, RUN)
     earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
         return

@@ -18,7 +18,13 @@ _IDENTITY = ("fold", "seed", "skip")
 
 
 def write_summary(
-    folder: Path, *, trainer: Engine, validator: Engine, identity: Mapping[str, Any] | None, finished: bool
+    folder: Path,
+    *,
+    trainer: Engine,
+    validator: Engine,
+    identity: Mapping[str, Any] | None,
+    finished: bool,
+    started_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``training.json``: fold, seed, skip, epochs done and planned, the best validation, finished or not.
 
@@ -30,6 +36,7 @@ def write_summary(
         validator: the evaluator whose key metric tells the best epoch.
         identity: what makes this training another than others, JSON-ready; its fold, seed and skip are kept.
         finished: whether the training came to its end.
+        started_from: what it took of other weights, from ``started_from.json``; None if it began with new ones.
     """
     best = validator.state.best_metric_epoch
     summary = {
@@ -39,8 +46,14 @@ def write_summary(
         "best_dice": float(validator.state.best_metric) if best > 0 else None,
         "best_epoch": best if best > 0 else None,
         "finished": finished,
+        **({} if started_from is None else {"started_from": _name_weights(started_from)}),
     }
     write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def _name_weights(started_from: Mapping[str, Any]) -> str:
+    """Return the bundle that the weights are from, or else their file."""
+    return str(started_from.get("bundle") or started_from.get("weights"))
 
 
 def _ends_by_clock(trainer: Engine) -> bool:
