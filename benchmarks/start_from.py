@@ -39,8 +39,9 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 STRUCTURES = {"anterior": 1, "posterior": 2}  # their values in the dataset
-CASES = {"anterior": (60, 4), "posterior": (20, 12)}  # training, validation
-EPOCHS = {"anterior": 10, "shapes": 20, "posterior": 20}
+CASES = {"anterior": (60, 4), "posterior": (20, 8)}  # training, validation
+_FIRST = {"posterior": 0, "anterior": 32}  # place of a task's first case among the shuffled ones
+EPOCHS = {"anterior": 10, "shapes": 20, "posterior": 12}
 VAL_INTERVAL = 2
 PATCH, WINDOW, OVERLAP = [32, 48, 32], [40, 56, 40], 0.25
 
@@ -67,8 +68,8 @@ ARMS = (
     Arm(None, 5e-3),
     Arm("anterior", 5e-3),
     Arm("anterior", 2e-3),
-    Arm("anterior", 2e-3, epochs=10),
-    Arm("anterior", 2e-3, frozen=5),
+    Arm("anterior", 2e-3, frozen=3),
+    Arm("anterior", 2e-3, epochs=6),
     Arm("shapes", 2e-3),
 )
 
@@ -78,12 +79,12 @@ def main() -> int:
     options = _options()
     bundles = {name: _make_bundle(name, options) for name in ("anterior", "shapes", "posterior")}
     sources = {name: _train_source(name, bundles[name], options) for name in ("anterior", "shapes")}
-    if failed := train_missing(list(sources.values()), options.runs):
+    if failed := train_missing(list(sources.values()), options.runs, jobs=options.jobs):
         say(f"{len(failed)} of the sources failed")
         return 1
     weights = {name: name_run_folder(one, options.runs) / "model.pt" for name, one in sources.items()}
     wanted = {(arm, seed): _train_arm(arm, seed, bundles["posterior"], weights, options) for seed in options.seeds for arm in ARMS}
-    failed = train_missing(list(wanted.values()), options.runs)
+    failed = train_missing(list(wanted.values()), options.runs, jobs=options.jobs)
     content = header("start_from", options)
     content["cases"] = CASES
     content["sources"] = {name: read_run(name_run_folder(one, options.runs))["dice"] for name, one in sources.items()}
@@ -134,9 +135,7 @@ def _write_dataset(name: str, options: argparse.Namespace) -> None:
     manifest = json.loads((ROOT / "data_manifests" / "msd_task04_hippocampus.json").read_text(encoding="utf-8"))
     items = sorted(manifest["training"], key=lambda item: item["image"])
     random.Random(0).shuffle(items)
-    # The cases of the two tasks are different ones.
-    first = 0 if name == "posterior" else sum(CASES["posterior"])
-    training, validation = CASES[name]
+    first, (training, validation) = _FIRST[name], CASES[name]
     listed = []
     for place, item in enumerate(items[first : first + training + validation]):
         scan = nibabel.load(options.dataset_dir / item["label"])
@@ -219,6 +218,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dataset_dir", type=Path, required=True, help="the Decathlon's Task04_Hippocampus")
     parser.add_argument("--runs", type=Path, default=Path("runs/start_from"), help="folder of the runs [%(default)s]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the trainings [0 1 2]")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time [%(default)s]")
     parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads [%(default)s]")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "start_from.png", help="the curves")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "start_from.json", help="the JSON [%(default)s]")

@@ -11,7 +11,7 @@ from typing import Any
 from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
 
-__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_value"]
+__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_start", "check_value"]
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -106,6 +106,27 @@ def check_length(values: Mapping[str, Any], where: str) -> None:
             found=f"warmup_epochs {warmup} of a training without a number of epochs",
             expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
             remedy="leave --warmup_epochs out, or add --epochs N",
+        )
+
+
+def check_start(values: Mapping[str, Any], start_from: Any, resume: Any, where: str) -> None:
+    """Refuse a frozen encoder with new weights.
+
+    Args:
+        values: the settings, perhaps with ``frozen_epochs``.
+        start_from: weights to start from; None for new ones.
+        resume: whether the training is resumed; its first start decides then.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: epochs are to be frozen, but there are no weights to start from.
+    """
+    if values.get("frozen_epochs") and start_from is None and resume is not True:
+        raise InputError(
+            where,
+            found=f"frozen_epochs {values['frozen_epochs']} of a training from new weights",
+            expected="weights to start from: a new encoder that does not train is of no use",
+            remedy="name them: --from WEIGHTS; or leave --frozen_epochs out",
         )
 
 

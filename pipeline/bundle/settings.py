@@ -14,7 +14,7 @@ from monai.bundle.utils import EXPR_KEY
 from ..data.errors import InputError, input_error_behind
 from .network_check import check_deepest_level, find_refusal
 from .runtime import config_files, running_workflow
-from .setting_rules import NOT_NEGATIVE, RULES, check_folder, check_length, check_value
+from .setting_rules import NOT_NEGATIVE, RULES, check_folder, check_length, check_start, check_value
 
 __all__ = ["check_network_settings", "check_settings"]
 
@@ -46,6 +46,8 @@ def check_settings() -> None:
     for key, value in values.items():
         check_value(key, value, where)
     check_length(values, where)
+    if "start_from" in parser:
+        check_start(values, *(parser.get_parsed_content(key) for key in ("start_from", "resume")), where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_device(parser, where)

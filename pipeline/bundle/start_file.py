@@ -10,7 +10,8 @@ from typing import Any
 from ..data.errors import InputError
 from ..data.images.file_start import is_lfs_pointer
 from .at_hand.find import find_bundle
-from .trainings import find_weights, no_weights_error
+from .trainings import find_weights, own_weights
+from .words import lightskip_command, shorten_path
 
 __all__ = ["STARTED", "bundle_of", "find_start", "read_channel_names", "read_started", "settings_of"]
 
@@ -42,7 +43,12 @@ def find_start(named: str | Path) -> Path:
         bundle = find_bundle(named)
         weights = find_weights(bundle)
         if weights is None:
-            raise no_weights_error(bundle)
+            raise InputError(
+                f"--from {named}",
+                found=f"no weights in {shorten_path(own_weights(bundle))}, and no training",
+                expected="a bundle with weights",
+                remedy=f"train it first ({lightskip_command('train', shorten_path(bundle))}), or name another one",
+            )
         path = weights.file
     if is_lfs_pointer(path):
         raise InputError(

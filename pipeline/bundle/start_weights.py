@@ -89,18 +89,15 @@ def read_start(path: Path) -> dict[str, Tensor]:
     examined = examine_weights(path.parent, [path.name])
     about = examined[0] if examined else None
     if about is None or about.problem or about.program or not about.loaded:
-        raise InputError(
-            path,
-            found=(about.problem or about.what) if about else "no weights",
-            expected="a state dict written by torch.save, with tensors only",
-            remedy="name a training's model.pt, or save the weights again: torch.save(network.state_dict(), FILE)",
-        )
+        raise _no_weights_error(path, (about.problem or about.what) if about else "no weights")
     content: Any = torch.load(path, map_location="cpu", weights_only=True)
     key = next((key for key in _STATE_KEYS if isinstance(content, dict) and isinstance(content.get(key), dict)), None)
     content = content[key] if key is not None else content
     tensors = content if isinstance(content, Mapping) else {}
     weights = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
-    if weights and all(name.startswith("module.") for name in weights):
+    if not weights:
+        raise _no_weights_error(path, f"a {type(content).__name__} without named tensors")
+    if all(name.startswith("module.") for name in weights):
         weights = {name.removeprefix("module."): value for name, value in weights.items()}
     for name, value in weights.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -113,6 +110,15 @@ def read_start(path: Path) -> dict[str, Tensor]:
     return weights
 
 
+def _no_weights_error(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected="a state dict written by torch.save, with tensors only",
+        remedy="name a training's model.pt, or save the weights again: torch.save(network.state_dict(), FILE)",
+    )
+
+
 def _require_fit(path: Path, fits: Sequence[Fit], weights: Mapping[str, Tensor], network: nn.Module) -> None:
     share = _share(fits)
     if share >= MIN_SHARE:
@@ -121,7 +127,7 @@ def _require_fit(path: Path, fits: Sequence[Fit], weights: Mapping[str, Tensor],
     first = f", the first {misfits[0].name}: {misfits[0].how}" if misfits else ""
     raise InputError(
         path,
-        found=f"{len(weights)} tensors that fit {100 * share:.2g} % of the network's parameters{first}",
+        found=f"{len(weights)} tensor{'s that fit' if len(weights) > 1 else ' that fits'} {100 * share:.2g} % of the network's parameters{first}",
         expected=f"weights for at least {100 * MIN_SHARE:g} % of them",
         remedy=_advise(path, network),
     )

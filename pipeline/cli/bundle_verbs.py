@@ -21,6 +21,8 @@ common settings:
   --skip NAME           skip connection
   --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
   --resume              continue an interrupted training
+  --from WEIGHTS        start from a file of weights, or from a bundle's (a folder, or a name as hippocampus_mri)
+  --frozen_epochs N     with --from: train only the decoder in the first N epochs
   --processes N         train in N processes (or --gpus N)
 """
 _EVALUATE_SETTINGS = """\

@@ -10,10 +10,12 @@ from monai.networks.utils import freeze_layers
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-__all__ = ["ENCODER", "FrozenEncoder", "has_encoder"]
+from ..data.errors import InputError
+
+__all__ = ["FrozenEncoder"]
 
 # The parts of LightSkip's networks before the decoder: the stages, and squeeze & excitation after them.
-ENCODER = ("encoder.", "recalibrate_encoder.")
+_ENCODER = ("encoder.", "recalibrate_encoder.")
 
 
 class FrozenEncoder:
@@ -27,14 +29,24 @@ class FrozenEncoder:
         names: names of its tensors that may be frozen; those of the encoder among them are.
         only_gradients: discard the gradients instead of not computing them. ``DistributedDataParallel`` expects them of
             every parameter that had them when it was made.
+
+    Raises:
+        InputError: none of the encoder's parameters may be frozen.
     """
 
     def __init__(self, network: nn.Module, names: Collection[str], *, only_gradients: bool = False) -> None:
         self.network = network
         self.only_gradients = only_gradients
         self.is_on = False
-        chosen = {name for name in names if name.startswith(ENCODER)}
+        chosen = {name for name in names if name.startswith(_ENCODER)}
         self._parameters = {name: one for name, one in network.named_parameters() if name in chosen}
+        if not self._parameters:
+            raise InputError(
+                "--frozen_epochs",
+                found="no tensor of the network's encoder that was taken whole from the weights to start from",
+                expected="weights whose encoder fits",
+                remedy="leave --frozen_epochs out, or use weights of a network with the same channels and kernel_size",
+            )
         self._norms = [
             module
             for name, module in network.named_modules()
@@ -66,11 +78,6 @@ class FrozenEncoder:
         if self.is_on:
             for parameter in self._parameters.values():
                 parameter.grad = None
-
-
-def has_encoder(network: nn.Module) -> bool:
-    """Return whether a network has a part that is named as an encoder."""
-    return any(name.startswith(ENCODER) for name, _ in network.named_parameters())
 
 
 def _evaluate(module: nn.Module, _: Any) -> None:
