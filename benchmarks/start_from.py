@@ -67,10 +67,11 @@ class Arm:
 ARMS = (
     Arm(None, 5e-3),
     Arm("anterior", 5e-3),
+    Arm(None, 5e-3, epochs=6),
+    Arm("anterior", 5e-3, epochs=6),
+    Arm("shapes", 5e-3),
     Arm("anterior", 2e-3),
-    Arm("anterior", 2e-3, frozen=3),
-    Arm("anterior", 2e-3, epochs=6),
-    Arm("shapes", 2e-3),
+    Arm("anterior", 5e-3, frozen=3),
 )
 
 
@@ -83,7 +84,7 @@ def main() -> int:
         say(f"{len(failed)} of the sources failed")
         return 1
     weights = {name: name_run_folder(one, options.runs) / "model.pt" for name, one in sources.items()}
-    wanted = {(arm, seed): _train_arm(arm, seed, bundles["posterior"], weights, options) for seed in options.seeds for arm in ARMS}
+    wanted = {(arm, seed): _train_arm(arm, seed, bundles["posterior"], weights, options) for arm in ARMS for seed in options.seeds}
     failed = train_missing(list(wanted.values()), options.runs, jobs=options.jobs)
     content = header("start_from", options)
     content["cases"] = CASES

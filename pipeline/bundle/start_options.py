@@ -10,15 +10,15 @@ from typing import Any
 from ..data.errors import InputError
 from .launch_checks import config_given, evaluate_key
 from .plain_values import UNKNOWN, PlainValues
-from .setting_rules import RULES
 from .start_file import find_start, read_started
 from .words import parse_value, parse_values, shorten_path
 
-__all__ = ["LENGTH_SHARE", "RATE_SHARE", "choose_start", "refuse_from"]
+__all__ = ["LENGTH_SHARE", "choose_start", "refuse_from"]
 
-# Of the plan's learning rate and length, for a training that starts from other weights: docs/runner.md has measurements.
-RATE_SHARE, LENGTH_SHARE = 0.4, 0.5
-_PLANNED = {"learning_rate": RATE_SHARE, "epochs": LENGTH_SHARE, "minutes": LENGTH_SHARE}
+# Of the plan's epochs, for a training that starts from other weights. docs/runner.md has the measurements; a lower learning
+# rate than the plan's was worse. Minutes are the time that the user gave, and stay.
+LENGTH_SHARE = 0.5
+_KEPT = ("learning_rate", "epochs", "minutes")  # settings of the first start that a resumed training keeps
 
 
 def choose_start(
@@ -26,8 +26,8 @@ def choose_start(
 ) -> tuple[dict[str, str], str]:
     """Choose the weights that a training starts from, and the settings for it that the user did not set.
 
-    A new training gets `RATE_SHARE` of the plan's learning rate and `LENGTH_SHARE` of its epochs or minutes. A resumed
-    one keeps the settings of its first start, and does not load the weights again.
+    A new training gets `LENGTH_SHARE` of the plan's epochs. A resumed one keeps the settings of its first start, and does
+    not load the weights again.
 
     Args:
         files: the config's files.
@@ -57,15 +57,13 @@ def choose_start(
     path = find_start(named)
     chosen["start_from"] = str(shorten_path(path))
     plain = PlainValues(config_given(files, parse_values(chosen)), bundle)
-    own = {}
-    for key, share in _PLANNED.items():
-        value = plain.find(key)
-        # A number that cannot be used is reported by the check of values.
-        if key not in settings and value is not UNKNOWN and value is not None and RULES[key][0](value):
-            own[key] = ceil(value * share) if key == "epochs" else float(f"{value * share:.6g}")
-    chosen |= {key: str(value) for key, value in own.items()}
-    changed = ", ".join(f"{key} {value} instead of {plain.find(key)}" for key, value in own.items())
-    note = f"from: {shorten_path(path)}" + (f"; planned for it: {changed}" if changed else "")
+    epochs, rate = plain.find("epochs"), plain.find("learning_rate")
+    note = f"from: {shorten_path(path)}"
+    if rate is not UNKNOWN:
+        note += f"; learning_rate {rate}"
+    if "epochs" not in settings and type(epochs) is int:
+        chosen["epochs"] = str(ceil(epochs * LENGTH_SHARE))
+        note += f", epochs {chosen['epochs']}, half of the plan's {epochs}: --epochs N sets another number"
     return chosen, f"{note}\n"
 
 
@@ -98,7 +96,7 @@ def _resume(
     kept: dict[str, Any] = {
         key: value
         for key, value in _mapping(record.get("settings")).items()
-        if key in _PLANNED and key not in settings and value is not None and value != config.get(key)
+        if key in _KEPT and key not in settings and value is not None and value != config.get(key)
     }
     settings.pop("start_from", None)
     settings |= {key: str(value) for key, value in kept.items()}

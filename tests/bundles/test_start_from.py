@@ -50,8 +50,9 @@ def is_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> 
 
 def test_frozen_epochs_then_resumed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "shapes", *QUICK, "--ckpt_dir", "tuned", "--skip", "concat", "--seed", "5"]
-    assert main([*words, "--from", "shapes/runs/source", "--frozen_epochs", "1", "--epochs", "1"]) == 0
-    assert "from: shapes/runs/source/model.pt; planned for it: learning_rate" in capsys.readouterr().out
+    tuned = ["--frozen_epochs", "1", "--epochs", "1", "--learning_rate", "0.002"]
+    assert main([*words, "--from", "shapes/runs/source", *tuned]) == 0
+    assert "from: shapes/runs/source/model.pt; learning_rate 0.002" in capsys.readouterr().out
     source = encoder(folder / "shapes" / "runs" / "source" / "model.pt")
     for part in ("network", "average"):
         assert is_same(source, encoder(folder / "tuned" / "last.pt", part))
@@ -61,7 +62,7 @@ def test_frozen_epochs_then_resumed(folder: Path, capsys: pytest.CaptureFixture[
     assert record["by_rule"]
     assert record["settings"]["frozen_epochs"] == 1
     assert main([*words, "--resume", "--epochs", "2"]) == 0
-    assert "not loaded again; learning_rate" in capsys.readouterr().out
+    assert "not loaded again; learning_rate 0.002, as at its start" in capsys.readouterr().out
     assert not is_same(source, encoder(folder / "tuned" / "last.pt", "network"))
     assert json.loads((folder / "tuned" / "training.json").read_text())["started_from"] == "shapes"
 
