@@ -61,6 +61,9 @@ def make_random_dataset(
             remedy="measure with real scans: --dataset_dir DIR",
         )
     patch, window, labels, channels, fold = (parser.get_parsed_content(key) for key in _REQUIRED_KEYS)
+    # Not those of `labels`, which the config's transforms make of them.
+    in_files = parser.get_parsed_content("label_values") if "label_values" in parser else labels
+    values = sorted(in_files.values())
     shape = tuple(max(sizes) for sizes in zip(patch, window, strict=True))
     affine = np.eye(4)
     spacing = next(_find_lists(parser.get(), "pixdim"), [1.0] * len(shape))
@@ -71,7 +74,7 @@ def make_random_dataset(
         images = [folder / f"scan_{number:03d}_{channel}.nii.gz" for channel in range(channels)]
         label = folder / f"label_{number:03d}.nii.gz"
         if number < different:
-            _write_case(images, label, shape, affine, sorted(labels.values()), seed=number)
+            _write_case(images, label, shape, affine, values, seed=number)
         else:
             for path in (*images, label):
                 original = path.name.replace(f"{number:03d}", f"{number % different:03d}")
@@ -88,15 +91,15 @@ def _write_case(
     images: list[Path], label: Path, shape: tuple[int, ...], affine: Any, values: list[int], *, seed: int
 ) -> None:
     rng = default_rng(seed)
-    blocks = rng.choice(values, size=[-(-n // _BLOCK) for n in shape])
+    blocks = rng.choice(len(values), size=[-(-n // _BLOCK) for n in shape])
     # Every label occurs, even with few blocks.
-    blocks.flat[: len(values)] = values[: blocks.size]
+    blocks.flat[: len(values)] = range(min(len(values), blocks.size))
     for axis in range(len(shape)):
         blocks = blocks.repeat(_BLOCK, axis=axis)
-    label_map = blocks[tuple(slice(n) for n in shape)].astype(np.uint8)
-    nib.save(nib.Nifti1Image(label_map, affine), label)
+    places = blocks[tuple(slice(n) for n in shape)]
+    nib.save(nib.Nifti1Image(np.array(values, np.uint8 if values[0] >= 0 and values[-1] < 256 else np.int32)[places], affine), label)
     for path in images:
-        voxels = rng.normal(size=shape) + _CONTRAST * label_map
+        voxels = rng.normal(size=shape) + _CONTRAST * places
         nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), path)
 
 

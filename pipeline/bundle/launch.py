@@ -208,10 +208,12 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         elsewhere = "or name a folder of results: --output_dir DIR" if verb == "evaluate" else ""
         require_own_bundle(verb, bundle, otherwise=elsewhere)
     if verb == "train":
-        settings = replace_loss_name(_replace_skip_file(settings))
+        settings = _replace_skip_file(settings)
     own = {name: settings.pop(name) for name in OWN if name in settings}
     processes = _processes(verb, own.get("processes", own.get("gpus", "1")))
     files = config_files(verb, bundle, several=processes > 1)
+    if verb == "train":
+        settings = replace_loss_name(settings, merge_configs(read(file) for file in files))
     dry_run = bool(parse_value(own.get("dry_run", "False")))
     if "tracking" in settings:
         has_key = "used_tracking" in merge_configs(read(file) for file in files)

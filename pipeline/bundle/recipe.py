@@ -9,6 +9,8 @@
     transforms:
     - _target_: LoadImaged
     - !splice {derived: normalisation}         a list (of plan, skip or derived) whose items join the list around it
+
+A key with the derived value `LEFT_OUT` is left out of the mapping around it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,10 @@ import yaml
 from ..data.errors import InputError
 from .yaml_lines import Loader, read_yaml
 
-__all__ = ["fill_recipe"]
+__all__ = ["LEFT_OUT", "fill_recipe"]
+
+LEFT_OUT = object()
+"""A value whose key is not rendered."""
 
 _SOURCES = ("plan", "skip", "derived", "recipe")
 
@@ -40,7 +45,7 @@ def fill_recipe(recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, A
         InputError: the YAML is broken, or a tag or its name is unknown; names file, line and nearest known name.
     """
     content, _ = read_yaml(recipe, loader=_RecipeLoader)
-    return {key: _fill(value, recipe, sources) for key, value in content.items()}
+    return _fill_mapping(content, recipe, sources)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def _fill(value: Any, recipe: Path, sources: dict[str, dict[str, Any]]) -> Any:
     if isinstance(value, _Tag):
         return _look_up(value, recipe, sources)
     if isinstance(value, dict):
-        return {key: _fill(item, recipe, sources) for key, item in value.items()}
+        return _fill_mapping(value, recipe, sources)
     if not isinstance(value, list):
         return value
     filled: list[Any] = []
@@ -86,6 +91,11 @@ def _fill(value: Any, recipe: Path, sources: dict[str, dict[str, Any]]) -> Any:
         is_splice = isinstance(item, _Tag) and item.splice
         filled.extend(_look_up_list(item, recipe, sources) if is_splice else [_fill(item, recipe, sources)])
     return filled
+
+
+def _fill_mapping(content: dict[str, Any], recipe: Path, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    filled = {key: _fill(value, recipe, sources) for key, value in content.items()}
+    return {key: value for key, value in filled.items() if value is not LEFT_OUT}
 
 
 def _look_up_list(tag: _Tag, recipe: Path, sources: dict[str, dict[str, Any]]) -> list[Any]:

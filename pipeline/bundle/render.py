@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.label_keys import LABEL_KEYS
 from ..files import write_text
 from ..imports import quick_imports
 from .losses import loss_component
@@ -17,6 +18,7 @@ from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
 from .recipe import fill_recipe
 from .schema import Data, InlineSkip
+from .target_parts import loss_kind, target_parts
 from .yaml_lines import read_yaml
 
 __all__ = [
@@ -34,7 +36,7 @@ __all__ = [
 
 _RECIPES = ("train", "multi_gpu_train", "evaluate", "inference")
 _DATALIST = "$@bundle_root + '/configs/datalist.json'"
-_ITEM_KEYS = ("image", "label", "fold")
+_ITEM_KEYS = ("image", "label", "fold", "annotated")
 _TEST_PARTS = ("test", "testing")
 
 
@@ -226,7 +228,7 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
             expected='a datalist: JSON with a list "training" of {"image", "label", "fold"} items',
             remedy="correct the file, or data.manifest in plan.yaml, which names it",
         ) from error
-    kept = {key: content[key] for key in ("name", "licence", "labels") if key in content}
+    kept = {key: content[key] for key in ("name", "licence", *LABEL_KEYS) if key in content}
     return {**kept, "training": training, **test}
 
 
@@ -250,11 +252,12 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "num_labels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "network_def": network_component(plan.network.target, plan.network.settings()),
-        "loss": loss_component(plan.training.loss),
+        "loss": loss_component(plan.training.loss, **loss_kind(plan)),
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,
         "label_mapping": _label_mapping(plan),
+        **target_parts(plan, _label_mapping(plan)),
         "activation": _activation(plan),
         # Without regions argmax of logits is that of probabilities.
         "validation_activation": _activation(plan) if plan.regions else [],

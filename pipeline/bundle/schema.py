@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from .label_rules import check_ignored_values, check_region_order, check_regions, require_labels
-from .losses import LossName
+from .losses import NEEDS_ALL_VOXELS, LossName
 from .network_schema import Network
 from .schema_rules import (
     Dimensions,
@@ -361,6 +361,18 @@ class Plan(Schema):
         require(
             len(set(value)) == len(value) and all(0 <= axis < axes for axis in value),
             f"must be different axes from 0 to {axes - 1}",
+        )
+        return value
+
+    @field_validator("training")
+    @classmethod
+    def _check_loss(cls, value: Training, info: ValidationInfo) -> Training:
+        partial = bool(info.data.get("ignored_values") or info.data.get("partial_labels"))
+        require(
+            not partial or value.loss not in NEEDS_ALL_VOXELS,
+            f"needs {NEEDS_ALL_VOXELS.get(value.loss)} of whole structures, and voxels are without annotation: choose "
+            "another one, such as dice_ce or tversky",
+            subkey="loss",
         )
         return value
 

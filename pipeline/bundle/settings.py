@@ -50,6 +50,8 @@ def check_settings() -> None:
         check_start(values, *(parser.get_parsed_content(key) for key in ("start_from", "resume")), where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
+    _check_loss(parser, where)
+    _check_annotated(parser, where)
     _check_device(parser, where)
     _build(parser, "network_def", where)
     # Weights can be of another network, and then say so.
@@ -95,16 +97,56 @@ def _imported_modules(imports: Any) -> Iterator[str]:
 def _check_labels(parser: ConfigParser, where: str) -> None:
     if "labels" not in parser:
         return
-    labels, classes = parser.get_parsed_content("labels"), parser.get_parsed_content("out_channels")
+    labels, classes = parser.get_parsed_content("labels"), _count_labels(parser)
     fits = isinstance(labels, dict) and all(type(value) is int and 0 <= value < classes for value in labels.values())
-    meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the network's {classes} out_channels"
+    of = "bundle's {} labels" if "targets" in parser else "network's {} out_channels"
+    meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the {of.format(classes)}"
     _require(fits, where, found=f"labels {labels!r}", expected=meaning, change="labels")
+
+
+def _count_labels(parser: ConfigParser) -> int:
+    # With regions the network has other outputs.
+    key = "num_labels" if "targets" in parser else "out_channels"
+    number: int = parser.get_parsed_content(key)
+    return number
+
+
+def _check_loss(parser: ConfigParser, where: str) -> None:
+    """Refuse a loss of MONAI's in place of the one that knows what the target's values mean."""
+    if "targets" not in parser or "loss#loss" not in parser:
+        return
+    loss = parser["loss#loss"]
+    target = loss.get("_target_") if isinstance(loss, dict) else None
+    if isinstance(target, str) and ("." not in target or target.startswith(("monai.", "torch."))):
+        raise InputError(
+            where,
+            found=f"the loss {target}, which takes the values of label maps for labels",
+            expected="a loss that knows regions, ignored values and partly annotated cases, such as "
+            "pipeline.training.SegmentationLoss with targets '@targets'",
+            remedy="choose a loss by name: --loss NAME",
+        )
+
+
+def _check_annotated(parser: ConfigParser, where: str) -> None:
+    """Refuse cases that name annotated labels in a bundle that would take all labels for annotated."""
+    if "train_cases" not in parser or "annotated_sets" in parser:
+        return
+    cases = [*parser.get_parsed_content("train_cases"), *parser.get_parsed_content("val_cases")]
+    partial = [case for case in cases if case.get("annotated") is not None]
+    if partial:
+        raise InputError(
+            where,
+            found=f"{len(partial)} of {len(cases)} cases in which only some labels were annotated, the first is "
+            f"{partial[0]['image']}",
+            expected="a bundle that was planned for such cases, with partial_labels: true in its plan",
+            remedy="plan it again: lightskip plan DATALIST",
+        )
 
 
 def _check_class_ratios(parser: ConfigParser, where: str) -> None:
     if "class_ratios" not in parser:
         return
-    ratios, classes = parser.get_parsed_content("class_ratios"), parser.get_parsed_content("out_channels")
+    ratios, classes = parser.get_parsed_content("class_ratios"), _count_labels(parser)
     fits = isinstance(ratios, list | tuple) and len(ratios) == classes and all(map(NOT_NEGATIVE[0], ratios))
     meaning = f"{classes} numbers, 0 or more, one per label with background first, and one of them above 0"
     found = f"class_ratios {ratios!r}"

@@ -12,7 +12,7 @@ from ..imports import quick_imports
 
 __all__ = ["add_dataset_verbs"]
 
-_SAMPLES = {"shapes": 24, "left_right": 40}  # labelled scans by kind of built-in dataset
+_SAMPLES = {"shapes": 24, "left_right": 40, "nested": 24}  # labelled scans by kind of built-in dataset
 _LAYOUTS = ("msd", "nnunet", "bids", "table")
 
 
@@ -24,7 +24,8 @@ def add_dataset_verbs(verbs: Any) -> None:
         "--kind",
         choices=_SAMPLES,
         default="shapes",
-        help="three shapes in one channel; or two organs in two channels, in nnU-Net's layout (default: %(default)s)",
+        help="three shapes in one channel; two organs in two channels, in nnU-Net's layout; or a structure of three "
+        "nested regions (default: %(default)s)",
     )
     defaults = ", ".join(f"{cases} {kind}" for kind, cases in _SAMPLES.items())
     sample.add_argument("--cases", type=int, help=f"labelled scans for training (default: {defaults})")
@@ -78,6 +79,21 @@ def _add_datalist(verbs: Any) -> None:
     )
     words.add_argument(
         "--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …: they decide how to normalise"
+    )
+    words.add_argument(
+        "--regions",
+        nargs="+",
+        metavar="NAME=LABELS",
+        help="regions of labels, which may overlap: whole=1,2,3 core=2,3, or names of labels",
+    )
+    words.add_argument(
+        "--region-order",
+        nargs="+",
+        metavar="NAME=LABEL",
+        help="label that each region writes into label maps, the first one first (default: larger regions first)",
+    )
+    words.add_argument(
+        "--ignore", type=int, nargs="+", metavar="VALUE", help="values in the label maps of voxels without annotation"
     )
     words.add_argument("--portable", action="store_true", help="leave out the dataset's folder on this machine")
     words.add_argument("--no-checksums", action="store_true", help="do not read the files")
@@ -144,6 +160,8 @@ def _sample(options: argparse.Namespace) -> int:
     make: Callable[..., Path]
     if options.kind == "left_right":
         from ..data.sample_left_right import make_left_right_sample as make  # noqa: PLC0415
+    elif options.kind == "nested":
+        from ..data.sample_nested import make_nested_sample as make  # noqa: PLC0415
     else:
         from ..data.sample import make_sample as make  # noqa: PLC0415
 
@@ -179,6 +197,9 @@ def _datalist(options: argparse.Namespace) -> int:
         stratify=options.stratify,
         label_names=options.label_names,
         channel_names=options.channel_names,
+        regions=options.regions,
+        region_order=options.region_order,
+        ignore=options.ignore,
         checksums=not options.no_checksums,
         extra={key: value for key in ("name", "licence") if (value := getattr(options, key)) is not None},
     )

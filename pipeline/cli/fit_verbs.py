@@ -52,6 +52,9 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
     dataset.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     dataset.add_argument("--label-names", nargs="+", metavar="NAME", help="background liver …, or VALUE=NAME")
     dataset.add_argument("--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …")
+    dataset.add_argument("--regions", nargs="+", metavar="NAME=LABELS", help="whole=1,2,3 core=2,3 …")
+    dataset.add_argument("--region-order", nargs="+", metavar="NAME=LABEL", help="label that each region writes")
+    dataset.add_argument("--ignore", type=int, nargs="+", metavar="VALUE", help="values of voxels without annotation")
     dataset.add_argument("--fold-count", type=int, metavar="N", help="number of folds (default: the dataset's, or 5)")
 
 

@@ -40,6 +40,7 @@ def check_cases(
     progress: bool = True,
     datalist: str | Path | None = None,
     dataset_dir: str | Path | None = None,
+    ignored: Sequence[int] = (),
 ) -> None:
     """Read every image and label map of the cases whole, and raise an error if there are problems.
 
@@ -66,13 +67,16 @@ def check_cases(
         datalist: names the folds and subjects of the cases; None skips the search for leakage. Its test scans are not
             read.
         dataset_dir: folder that the datalist's relative paths start from; by default the one it names.
+        ignored: values of voxels without annotation, which label maps may have besides those of labels.
 
     Raises:
         InputError: there are problems. The message has the first one in full, and a line for each of up to ten more
             files. Each file is named once, with its first problem.
     """
     background = labels.get("background", 0) if isinstance(labels, Mapping) else 0
-    wanted = Wanted(channels, spatial_dims, None if labels is None else declared_values(labels), background)
+    wanted = Wanted(
+        channels, spatial_dims, None if labels is None else declared_values(labels), background, tuple(ignored)
+    )
     listed = [] if datalist is None else list_cases(datalist, dataset_dir)
     own = _add_splits(_as_cases(cases, labelled=True), listed)
     inspections = _inspect(own, wanted, workers=workers, progress=progress)

@@ -105,6 +105,8 @@ def check_dataset(
         "unit": common_unit(inspection.record for inspection in inspections),
         "channels": dataset.channels or [f"channel {index}" for index in range(wanted.channels)],
         "labels": labels,
+        "regions": {name: list(values) for name, values in (dataset.regions or {}).items()},
+        "ignored_values": list(dataset.ignored),
         "summary": _summarize(dataset, findings),
         "findings": [finding.record() for finding in findings],
         "cases": [_name_classes(inspection.record, labels) for inspection in inspections],
@@ -177,7 +179,8 @@ def _inspect(
 
 def _update_case(known: Inspection, case: Case) -> Inspection:
     """Return an earlier result for these files with name, fold and subject of this case."""
-    listed = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
+    listed: dict[str, Any] = {"name": case.name, "part": case.part, "fold": case.fold, "subject": case.subject}
+    listed["annotated"] = None if case.annotated is None else list(case.annotated)
     findings = [replace(finding, case=case.name) for finding in known.findings]
     # A copy, because a datalist may name the same files twice.
     return replace(known, findings=findings, record=known.record | listed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -110,8 +110,10 @@ def find_lossy_label(header: Header) -> Iterator[InputError]:
         )
 
 
-def find_label_problems(path: str, values: np.ndarray, declared: Mapping[int, str] | None) -> Iterator[InputError]:
-    """Yield the problems of a label map's distinct, finite values; `declared` is that of `Wanted`."""
+def find_label_problems(
+    path: str, values: np.ndarray, declared: Mapping[int, str] | None, ignored: Collection[int] = ()
+) -> Iterator[InputError]:
+    """Yield the problems of a label map's distinct, finite values; `declared` and `ignored` are those of `Wanted`."""
     largest = max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
     if largest > _MAX_LABEL:
         yield InputError(
@@ -135,7 +137,7 @@ def find_label_problems(path: str, values: np.ndarray, declared: Mapping[int, st
         )
     # A value that is not whole is not reported as undeclared as well.
     found = set(whole[off <= WHOLE_NUMBER_TOLERANCE].astype(np.int64).tolist())
-    undeclared = sorted(found - set(declared or ()))
+    undeclared = sorted(found - set(declared or ()) - set(ignored))
     if declared is not None and undeclared:
         yield InputError(
             path,

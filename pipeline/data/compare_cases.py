@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .compare_annotations import find_object_numbers, find_partial_labels
+from .annotation import annotates, group_by_annotation, is_complete, keep_annotated
+from .compare_annotations import find_object_numbers, find_partial_labels, find_unannotated_labels
 from .compare_intensities import find_few_values, find_odd_units
 from .compare_labels import find_misplaced_labels, find_misplaced_structures
 from .compare_splits import find_copies, find_split_subjects
@@ -17,6 +18,7 @@ from .dataset import Dataset
 from .findings import Finding
 from .inspection import Inspection
 from .length_units import size_key
+from .region_table import find_order
 
 __all__ = ["compare_cases"]
 
@@ -46,24 +48,30 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
 
     Returns:
         Findings of the kinds duplicate, leakage, unit-mixed, intensity-units, ct-units, image-few-values,
-        label-misplaced, channel-misplaced, label-place, labels-are-objects, label-partial, label-volume, label-islands,
-        label-unused, labels-unknown, labels-not-consecutive, orientation-mixed and spacing-outlier.
+        label-misplaced, channel-misplaced, label-place, labels-are-objects, label-partial, label-unannotated,
+        label-volume, label-missing, label-islands, label-unused, region-order, labels-unknown, labels-not-consecutive,
+        orientation-mixed and spacing-outlier.
     """
     records = [inspection.record for inspection in inspections]
+    # Structures that are annotated in part, or not at all, cannot be compared.
+    complete = [keep_annotated(record, labels, dataset.regions) for record in records if is_complete(record)]
+    groups = group_by_annotation(complete)
     return [
         *find_copies(inspections),
         *find_split_subjects(records),
         *find_mixed_units(records),
         *find_odd_units(records, dataset.channels or [""] * _count_channels(records)),
         *find_few_values(records),
-        *find_misplaced_labels(records),
-        *find_misplaced_structures(records, labels),
-        *find_object_numbers(records, labels["background"]),
-        *find_partial_labels(records, labels),
-        *_find_odd_volumes(records, labels),
-        *_find_missing_labels(records, labels),
-        *_find_islands(records, labels),
+        *(finding for group in groups for finding in find_misplaced_labels(group)),
+        *(finding for group in groups for finding in find_misplaced_structures(group, labels)),
+        *find_object_numbers(complete, labels["background"]),
+        *find_partial_labels(complete, labels, dataset.regions),
+        *find_unannotated_labels(records, labels, dataset.regions),
+        *_find_odd_volumes(complete, labels),
+        *_find_missing_labels(complete, dataset, labels),
+        *_find_islands(complete, labels),
         *_check_label_values(dataset, records, labels),
+        *_check_region_order(dataset),
         *_find_mixed_orientations(records),
         *_find_spacing_outliers(records),
     ]
@@ -99,11 +107,12 @@ def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> I
                 )
 
 
-def _find_missing_labels(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+def _find_missing_labels(records: Sequence[Record], dataset: Dataset, labels: Mapping[str, int]) -> Iterator[Finding]:
     """Yield cases without a label that nearly all others have; a case without any label has its own finding."""
     known = {str(value) for value in labels.values()}
-    labelled = [record for record in records if record["classes"] and record["classes"].keys() <= known]
+    usable = [record for record in records if record["classes"] and record["classes"].keys() <= known]
     for name, value in labels.items():
+        labelled = [record for record in usable if annotates(record, name, value, dataset.regions)]
         without = [record for record in labelled if str(value) not in record["classes"]]
         usual = len(labelled) >= MIN_CASES_FOR_MISSING and len(without) <= MAX_RARE * len(labelled)
         for record in without if value != labels["background"] and usual else []:
@@ -151,7 +160,7 @@ def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Map
         if dataset.labels is not None and value != background and value not in found:
             yield Finding(
                 "label-unused",
-                f"label {value} ({name}) in none of the label maps",
+                f"label {value} ({name}) in none of the label maps{_empty_regions(dataset, value, found)}",
                 "every declared label in at least one case",
                 "remove it from the datalist's labels, or add cases that have it",
             )
@@ -163,6 +172,27 @@ def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Map
             f"0 for the background and 1 to {len(labels) - 1} for the others, as networks number them",
             "do nothing: bundles made by `lightskip plan` map the values",
         )
+
+
+def _empty_regions(dataset: Dataset, value: int, found: Collection[int]) -> str:
+    """Return words about the regions that are in no label map, of those with this label."""
+    empty = [
+        name for name, values in (dataset.regions or {}).items() if value in values and not set(values) & set(found)
+    ]
+    return f", nor the region {' or '.join(empty)}" if empty else ""
+
+
+def _check_region_order(dataset: Dataset) -> Iterator[Finding]:
+    """Yield a finding if overlapping regions cannot be written into one label map."""
+    if dataset.regions is None or dataset.region_order is not None or find_order(dataset.regions) is not None:
+        return
+    example = ", ".join(f'"{name}": {min(values)}' for name, values in dataset.regions.items())
+    yield Finding(
+        "region-order",
+        "regions that overlap without one containing the other, or that have no label of their own, and no order",
+        "an order in which they are written into one label map, later ones over earlier ones",
+        f'add "region_order": {{{example}}} to the datalist: the label that each region writes, the first one first',
+    )
 
 
 def _find_mixed_orientations(records: Iterable[Record]) -> Iterator[Finding]:

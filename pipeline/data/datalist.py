@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from .errors import InputError
 from .known_keys import ITEM_KEYS, check_keys
+from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 
 TEST_PARTS = ("test", "testing")
 # What is read of a datalist, and what others write there.
-_READ = ("training", "test", "validation", "modality", "labels", "folder", "tensorImageSize", "checksums")
+_READ = ("training", "test", "validation", "modality", *LABEL_KEYS, "folder", "tensorImageSize", "checksums")
 _KNOWN = ("testing", "channel_names", "folds", "numTraining", "numTest", "numTesting", "numValidation")
 _PARTS = ("training", "validation", "test")
 
@@ -35,11 +36,13 @@ def read_cases(
         part: the part to return.
 
     Returns:
-        Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order.
+        Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order. Those of
+        cases in which only some labels were annotated have their names under "annotated".
 
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
-            in two folds or in training and test, no test case has a label map, or a file of the chosen part is missing.
+            in two folds or in training and test, no test case has a label map, a file of the chosen part is missing,
+            or "annotated" has an unknown label.
     """
     if part not in _PARTS:
         raise InputError("part", found=repr(part), expected=f"one of {', '.join(_PARTS)}", remedy="choose one of them")
@@ -117,8 +120,16 @@ def _test_cases(datalist: str | Path, folder: Path, training: Sequence[Mapping[s
 
 
 def _resolve_cases(items: Iterable[Mapping[str, Any]], folder: Path, datalist: str | Path) -> list[dict[str, Any]]:
+    items = list(items)
     cases = [{key: resolve_paths(folder, item[key]) for key in ("image", "label")} for item in items]
     require_files((path for case in cases for key in case for path in as_list(case[key])), datalist)
+    if any(item.get("annotated") is not None for item in items):
+        keys = read_label_keys(read_json(datalist), datalist)
+        for item, case in zip(items, cases, strict=True):
+            place = f"the case {as_list(item['image'])[0]}"
+            annotated = read_annotated(item.get("annotated"), keys, datalist, place=place)
+            if annotated is not None:
+                case["annotated"] = list(annotated)
     return cases
 
 

@@ -29,11 +29,25 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
         ("subjects", _subject_words([*training, *test])),
         ("channels", _channel_words(datalist, training[0])),
         ("labels", ", ".join(f"{value} {name}" for value, name in datalist.get("labels", {}).items()) or "no names"),
+        *_label_rows(datalist, [*training, *test]),
         ("left out", "; ".join(found.left_out) or "nothing"),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:{width}}  {words}" for name, words in rows]
     return "\n".join([*lines, "", f"datalist: {path}", f"next: lightskip check {shlex.quote(str(path))}"])
+
+
+def _label_rows(datalist: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return rows for regions, ignored values and partial labels, of those that there are."""
+    rows = []
+    if regions := datalist.get("regions"):
+        words = ", ".join(f"{name} ({' '.join(map(str, values))})" for name, values in regions.items())
+        rows.append(("regions", words))
+    if (ignored := datalist.get("ignore")) is not None:
+        rows.append(("ignored", ", ".join(map(str, ignored if isinstance(ignored, list) else [ignored]))))
+    if partial := sum("annotated" in item for item in items):
+        rows.append(("annotated", f"only some labels in {partial} of {len(items)} cases"))
+    return rows
 
 
 def _fold_words(training: Sequence[Mapping[str, Any]]) -> str:

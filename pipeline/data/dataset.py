@@ -13,6 +13,7 @@ from typing import Any
 from .case_names import name_cases
 from .datalist import TEST_PARTS, as_list, read_json, require_folder, test_items, training_items
 from .errors import InputError
+from .label_keys import LabelKeys, read_annotated, read_label_keys
 
 __all__ = [
     "Case",
@@ -40,6 +41,7 @@ class Case:
         label: the label map; None if there is none, as for most test cases.
         fold: number of its fold; None if it has none.
         subject: whose scan it is; None if the datalist does not say.
+        annotated: names of the labels or regions that were annotated in this case; None if all were.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Case:
     label: str | None
     fold: int | None
     subject: str | None
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,12 @@ class Dataset:
         folder: where its relative paths start.
         name: of the dataset.
         channels: names of the images' channels; None if the datalist names none.
-        labels: value in the files by name; None if the datalist names none.
+        labels: value in the files by name, without ignored values; None if the datalist names none.
         cases: training cases, then test cases, each in the datalist's order.
         described: the datalist's other entries, such as licence and reference.
+        regions: values in the files by region, which may overlap; None if the datalist has no regions.
+        region_order: the value that each region writes into a label map, the first one first; None if none is given.
+        ignored: values in the files that mark voxels without annotation.
     """
 
     file: Path
@@ -71,6 +77,9 @@ class Dataset:
     labels: dict[str, int] | None
     cases: list[Case]
     described: dict[str, Any]
+    regions: dict[str, tuple[int, ...]] | None = None
+    region_order: dict[str, int] | None = None
+    ignored: tuple[int, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -92,21 +101,25 @@ def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) ->
             datalist itself), else the folder that it is in.
 
     Raises:
-        InputError: the datalist is missing or malformed, two labels have one value, or the folder does not exist.
-            Missing files are not noticed here.
+        InputError: the datalist is missing or malformed, its labels or regions contradict each other (see
+            `read_label_keys`), or the folder does not exist. Missing files are not noticed here.
     """
     file = Path(datalist).expanduser()
     training = training_items(file)
     content = read_json(file)
     folder = require_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
+    keys = read_label_keys(content, file)
     return Dataset(
         file=file,
         folder=folder,
         name=str(content.get("name") or file.stem),
         channels=_channels(content, file),
-        labels=_labels(content, file),
-        cases=_cases(_items(training, file), folder),
+        labels=keys.labels,
+        cases=_cases(_items(training, file), folder, keys, file),
         described={key: value for key, value in content.items() if key not in ("training", *TEST_PARTS)},
+        regions=keys.regions,
+        region_order=keys.order,
+        ignored=keys.ignored,
     )
 
 
@@ -121,7 +134,7 @@ def list_cases(datalist: str | Path, dataset_dir: str | Path | None = None) -> l
     folder = Path(_folder(content, file) if dataset_dir is None else dataset_dir).expanduser().absolute()
     return [
         replace(case, images=tuple(str(locate(folder, path)) for path in case.images))
-        for case in _cases(_items(training, file), folder)
+        for case in _cases(_items(training, file), folder, read_label_keys(content, file), file)
     ]
 
 
@@ -161,13 +174,14 @@ def _folder(content: Mapping[str, Any], file: Path) -> Path:
     return file.parent / Path(named).expanduser()
 
 
-def _items(training: list[dict[str, Any]], file: Path) -> list[tuple[Mapping[str, Any], str]]:
-    """Return a datalist's items, each with its part, "training" or "test"."""
-    return [*((item, "training") for item in training), *((item, "test") for item in test_items(file))]
+def _items(training: list[dict[str, Any]], file: Path) -> list[tuple[Mapping[str, Any], str, str]]:
+    """Return a datalist's items, each with its part, "training" or "test", and its place in the datalist."""
+    parts = {"training": training, "test": test_items(file)}
+    return [(item, part, f"{part}[{number}]") for part, items in parts.items() for number, item in enumerate(items)]
 
 
-def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Case]:
-    images = [[str(path) for path in as_list(item["image"])] for item, _ in items]
+def _cases(items: list[tuple[Mapping[str, Any], str, str]], folder: Path, keys: LabelKeys, file: Path) -> list[Case]:
+    images = [[str(path) for path in as_list(item["image"])] for item, _, _ in items]
     names = name_cases([[locate(folder, path) for path in paths] for paths in images])
     return [
         Case(
@@ -177,8 +191,9 @@ def _cases(items: list[tuple[Mapping[str, Any], str]], folder: Path) -> list[Cas
             label=str(item["label"]) if item.get("label") else None,
             fold=item["fold"] if isinstance(item.get("fold"), int) else None,
             subject=None if item.get("subject") is None else str(item["subject"]),
+            annotated=read_annotated(item.get("annotated"), keys, file, place=place),
         )
-        for (item, part), paths, name in zip(items, images, names, strict=True)
+        for (item, part, place), paths, name in zip(items, images, names, strict=True)
     ]
 
 
@@ -189,31 +204,6 @@ def _channels(content: Mapping[str, Any], file: Path) -> list[str] | None:
     if isinstance(named, Mapping) and named and all(_WHOLE.fullmatch(key) for key in named):
         return [str(named[key]) for key in sorted(named, key=int)]
     raise _entry_error(file, f'"modality" {named!r}', '"modality": {"0": "CT", …}, one entry per channel')
-
-
-def _labels(content: Mapping[str, Any], file: Path) -> dict[str, int] | None:
-    """Return labels from {"1": "liver"} (MSD) or {"liver": 1} (nnU-Net): the background first, then by value."""
-    named = content.get("labels")
-    if named is None:
-        return None
-    pairs = list(named.items()) if isinstance(named, Mapping) else []
-    if pairs and all(_WHOLE.fullmatch(key) and isinstance(value, str) for key, value in pairs):
-        by_name = [(value, int(key)) for key, value in pairs]
-    elif pairs and all(type(value) is int for _, value in pairs):
-        by_name = [(str(key), value) for key, value in pairs]
-    else:
-        expected = '"labels": {"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one value per name'
-        raise _entry_error(file, f'"labels" {named!r}', expected)
-    labels = dict(by_name)
-    if len(labels) < len(by_name) or len(set(labels.values())) < len(labels):
-        raise _entry_error(file, f'"labels" {named!r}', "every name once and every value once")
-    # 0 is the background whatever its name (bg, unlabelled), unless another value is named background.
-    called = [name for name in labels if name.lower() == "background"] or [n for n in labels if labels[n] == 0]
-    if not called:
-        labels["background"] = 0
-    elif "background" not in called:
-        labels = {"background" if name == called[0] else name: value for name, value in labels.items()}
-    return dict(sorted(labels.items(), key=lambda item: (item[0] != "background", item[1])))
 
 
 def _entry_error(file: Path, found: str, expected: str) -> InputError:

@@ -53,6 +53,8 @@ MEANINGS: dict[str, str] = {
     "label-lossy": "a label map as JPEG, or in another format that changes values",
     "unit-mixed": "pictures with a spacing and others without one, or in mm and in µm",
     "label-undeclared": "a value that the datalist does not declare",
+    "region-order": "regions that overlap without one containing the other, or without a label of their own, and no "
+    "`region_order`",
     "leakage": "one image, or scans of one subject, on both sides of a split",
     "check-failed": "an error in the check itself, or too little memory",
     "sheared": "axes that are not at 90 degrees: other tools refuse the file. "
@@ -77,6 +79,7 @@ MEANINGS: dict[str, str] = {
     "or a mirrored label map",
     "labels-are-objects": "labels 1, 2, 3, … that number the objects of each case",
     "label-partial": "a label that fewer than half of the cases have: perhaps it was not annotated everywhere",
+    "label-unannotated": "voxels of a label that the case does not name as `annotated`",
     "label-empty": "a label map without any label",
     "label-missing": "a case lacks a label that nearly all others have",
     "label-volume": "a volume far outside the usual",

@@ -106,6 +106,10 @@ SEVERITIES: dict[str, Severity] = {
     "label-place": "warning",
     "labels-are-objects": "warning",
     "label-partial": "warning",
+    # Either the label was annotated after all, or the voxels are a mistake.
+    "label-unannotated": "warning",
+    # A voxel in several regions has one value in a label map, and only a person can say which.
+    "region-order": "problem",
     "label-rounding": "note",
     "label-float": "note",
     "labels-not-consecutive": "note",

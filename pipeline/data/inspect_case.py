@@ -117,7 +117,7 @@ def inspect_case(
         Stopped: `stop` was set.
     """
     record = blank_record(case)
-    measures = Measures(record, wanted.declared or (), wanted.background, draw) if measure else None
+    measures = Measures(record, wanted.declared or (), wanted.background, draw, wanted.ignored) if measure else None
     check = _CaseCheck(case, folder, wanted, stop, measures, keep, as_float)
     _check_names(check)
     label = None if case.label is None else _read_label(check, case.label)
@@ -180,25 +180,45 @@ def _read_label(check: _CaseCheck, path: str) -> Grid | None:
     bad = list(find_not_finite(file, volume.voxels))
     values = None if bad else label_values(volume.voxels)
     if values is not None:
-        bad = list(find_label_problems(file, values, check.wanted.declared))
+        bad = list(find_label_problems(file, values, check.wanted.declared, check.wanted.ignored))
         if not any(each.kind == "label-not-integer" for each in bad):
             _check_storage(check, name, volume, values)
     for each in bad:
         check.add(each, name)
     sound = all(each.kind == "label-undeclared" for each in bad)
-    if values is not None and sound and (np.rint(values) == check.wanted.background).all():
-        check.add_new(
-            "label-empty",
-            name,
-            found=f"a label map without any structure: {check.wanted.background} in every voxel",
-            expected="at least one labelled voxel",
-            remedy="check that it is the right file; if the scan shows none of the structures, do nothing",
-        )
+    if values is not None and sound:
+        _check_structures(check, name, set(np.rint(values).astype(int).tolist()))
     check.label_sample = sample_voxels(volume.voxels.reshape(shape))
     if check.measures is not None:
         check.require_time()
         check.measures.add_label(volume, shape, sound=sound)
     return Grid(name, shape, volume.affine)
+
+
+def _check_structures(check: _CaseCheck, name: str, values: set[int]) -> None:
+    """Add a finding if a label map has neither a structure nor, among ignored voxels, the background."""
+    background, ignored = check.wanted.background, values.intersection(check.wanted.ignored)
+    if values <= ignored:
+        check.add_new(
+            "label-empty",
+            name,
+            found=f"a label map without any annotation: {_join(ignored)}, which is ignored, in every voxel",
+            expected="at least one annotated voxel",
+            remedy="check that it is the right file, or remove the case: nothing of it counts",
+        )
+    elif values <= ignored | {background}:
+        more = f" or {_join(ignored)}, which is ignored," if ignored else ""
+        check.add_new(
+            "label-empty",
+            name,
+            found=f"a label map without any structure: {background}{more} in every voxel",
+            expected="at least one labelled voxel",
+            remedy="check that it is the right file; if the scan shows none of the structures, do nothing",
+        )
+
+
+def _join(values: set[int]) -> str:
+    return " or ".join(map(str, sorted(values)))
 
 
 def _check_storage(check: _CaseCheck, name: str, volume: Volume, values: np.ndarray) -> None:

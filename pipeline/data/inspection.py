@@ -36,6 +36,7 @@ def blank_record(case: Case) -> dict[str, Any]:
         "part": case.part,
         "fold": case.fold,
         "subject": case.subject,
+        "annotated": None if case.annotated is None else list(case.annotated),
         "images": [report_name(path) for path in case.images],
         "label": None if case.label is None else report_name(case.label),
         **dict.fromkeys(("shape", "spacing", "unit", "orientation"), None),
@@ -44,6 +45,7 @@ def blank_record(case: Case) -> dict[str, Any]:
         "foreground": [],
         "fit": [],
         "classes": {},
+        "ignored": 0,
     }
 
 

@@ -15,13 +15,13 @@ from .errors import InputError
 
 __all__ = ["ITEM_KEYS", "check_keys", "resembled_key"]
 
-ITEM_KEYS = ("image", "label", "fold", "subject")
+ITEM_KEYS = ("image", "label", "fold", "subject", "annotated")
 """The keys of a datalist's item that are read."""
 
 _MIN_LENGTH = 4  # a shorter key resembles too many words
 _LONG = 8  # from here on two letters may be wrong
 # Words of their own, although only one letter is different.
-_OTHER_WORDS = frozenset({"path", "text", "rest", "past", "gold", "bold", "cold", "hold"})
+_OTHER_WORDS = frozenset({"path", "text", "rest", "past", "gold", "bold", "cold", "hold", "annotator"})
 
 
 def check_keys(

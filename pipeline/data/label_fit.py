@@ -18,7 +18,12 @@ MAX_LABELS = 20
 
 
 def measure_fit(
-    values: np.ndarray, label: np.ndarray, affine: np.ndarray, background: int, ranks: np.ndarray
+    values: np.ndarray,
+    label: np.ndarray,
+    affine: np.ndarray,
+    background: int,
+    ranks: np.ndarray,
+    ignored: np.ndarray | None = None,
 ) -> dict[str, Any] | None:
     """Return how a label map fits one channel of its image.
 
@@ -31,6 +36,7 @@ def measure_fit(
         affine: voxel-to-world, 4x4 (mm).
         background: the value that is no structure.
         ranks: some of the channel's values, sorted.
+        ignored: mask of voxels whose border is no outline, of the same shape; they are background in the label map.
 
     Returns:
         "edges", the mean absolute difference across the outline of all labels; "sides", the mean difference (outside
@@ -45,6 +51,7 @@ def measure_fit(
         return None
     # The type of the differences: unsigned integers have none below 0.
     image, inside, label = np.asarray(values[box], dtype=np.float32), inside[box], label[box]
+    unknown = None if ignored is None else ignored[box]
     count = amount = 0.0
     sides: list[tuple[float, float]] = []
     edges: list[np.ndarray] = []
@@ -54,6 +61,8 @@ def measure_fit(
         count += difference.size
         amount += float(np.abs(difference).sum(dtype=np.float64))
         changes = inside[second].view(np.int8) - inside[first].view(np.int8)
+        if unknown is not None:
+            changes[unknown[first] | unknown[second]] = 0
         up, down = difference[changes < 0], -difference[changes > 0]
         edges += [up, down]
         sides.append((_mean(up), _mean(down)))

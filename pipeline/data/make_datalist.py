@@ -12,11 +12,13 @@ from ..files import write_text
 from .errors import InputError
 from .folds import make_folds
 from .images.files import natural_order, parts_of
+from .label_entries import LabelOptions, make_label_entries
+from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 from .layouts.checksums import checksums_of
 from .layouts.find import find
 from .layouts.found import Found, Item
 from .layouts.items import add_subjects, check_items, groups_of, strata_of
-from .layouts.names import channels_by_index, labels_by_value, parse_label_names
+from .layouts.names import channels_by_index
 
 __all__ = ["make_datalist", "write_json"]
 
@@ -34,6 +36,9 @@ def make_datalist(
     stratify: Sequence[str] = (),
     label_names: Sequence[str] | None = None,
     channel_names: Sequence[str] | None = None,
+    regions: Sequence[str] | None = None,
+    region_order: Sequence[str] | None = None,
+    ignore: Sequence[int] | None = None,
     checksums: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -56,12 +61,16 @@ def make_datalist(
             are replaced by their quarters; several properties are combined.
         label_names: names of the values 0, 1, 2 … or words VALUE=NAME, instead of the source's.
         channel_names: names of the channels, instead of the source's.
+        regions: words REGION=LABEL,LABEL, of values or names of labels, instead of the source's.
+        region_order: words REGION=LABEL: what each region writes into a label map, the first one first.
+        ignore: values in the label maps that mark voxels without annotation, instead of the source's.
         checksums: whether to add the SHA-256 of every file, by its path inside the dataset folder.
         extra: further top-level entries (source, licence, citation), which replace those of the source.
 
     Returns:
-        The datalist: the source's description, `folder`, `modality`, `labels`, `seed`, `folds` (in words),
-        `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural order of their file names.
+        The datalist: the source's description, `folder`, `modality`, `labels`, `regions`, `region_order`, `ignore`,
+        `seed`, `folds` (in words), `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural
+        order of their file names.
 
     Raises:
         InputError: a file is missing, named twice or belongs to two cases, cases differ in their number of channels, a
@@ -75,17 +84,19 @@ def make_datalist(
     training, test = parts["training"], parts["test"]
     check_items(training, test, found)
     fold_of, made = _folds(training, found, folds, seed, group, stratify)
-    result = {key: value for key, value in found.described.items() if key not in ("modality", "labels")}
+    result = {key: value for key, value in found.described.items() if key not in ("modality", *LABEL_KEYS)}
     result |= extra or {}
     if relative_to is not None:
         result["folder"] = _relative_folder(Path(relative_to), found.folder)
-    result |= _given_names(found, training[0], label_names, channel_names) | made
+    labels = make_label_entries(found.described, found.source, LabelOptions(label_names, regions, region_order, ignore))
+    result |= _channel_entry(found, training[0], channel_names) | labels | made
     result |= {"numTraining": len(training), "numTest": len(test)}
     result["training"] = [
-        _entry(item, found) | {"fold": fold} | _subject(item) for item, fold in zip(training, fold_of, strict=True)
+        _entry(item, found) | {"fold": fold} | _subject(item) | _annotated(item, result, found)
+        for item, fold in zip(training, fold_of, strict=True)
     ]
     if test:
-        result["test"] = [_entry(item, found) | _subject(item) for item in test]
+        result["test"] = [_entry(item, found) | _subject(item) | _annotated(item, result, found) for item in test]
     if checksums:
         paths = [path for item in [*training, *test] for path in (*item.images, item.label) if path is not None]
         files = {relative_path(part, found.folder): part for path in paths for part in parts_of(path)}
@@ -159,10 +170,8 @@ def _check_source_folds(training: Sequence[Item], own: Sequence[int], found: Fou
     )
 
 
-def _given_names(
-    found: Found, item: Item, label_names: Sequence[str] | None, channel_names: Sequence[str] | None
-) -> dict[str, dict[str, str]]:
-    """Return the names of channels and labels, from the arguments or the source, as far as there are any."""
+def _channel_entry(found: Found, item: Item, channel_names: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Return the names of the channels, from the argument or the source, if there are any."""
     result = {}
     channels = channel_names or found.described.get("modality")
     if channels:
@@ -176,10 +185,6 @@ def _given_names(
                 expected="one name for each image",
                 remedy="name every channel with --channel-names",
             )
-    if label_names:
-        result["labels"] = parse_label_names(label_names)
-    elif found.described.get("labels"):
-        result["labels"] = labels_by_value(found.described["labels"], found.source)
     return result
 
 
@@ -199,6 +204,14 @@ def _add_dot(path: str) -> str:
 
 def _subject(item: Item) -> dict[str, str]:
     return {} if item.subject is None else {"subject": item.subject}
+
+
+def _annotated(item: Item, datalist: Mapping[str, Any], found: Found) -> dict[str, list[str]]:
+    if item.annotated is None:
+        return {}
+    place = item.place or item.images[0].name
+    names = read_annotated(item.annotated, read_label_keys(datalist, found.source), found.source, place=place)
+    return {} if names is None else {"annotated": list(names)}
 
 
 def _relative_folder(start: Path, folder: Path) -> str:

@@ -39,6 +39,7 @@ class Measures:
         record: the case's entry, filled here.
         declared: the declared label values.
         background: value of the background in the label map.
+        ignored: values of voxels that count in no structure and no intensity, and belong to no outline.
         draw: draws the case's picture; without it there is none.
 
     Attributes:
@@ -46,13 +47,20 @@ class Measures:
     """
 
     def __init__(
-        self, record: dict[str, Any], declared: Iterable[int], background: int, draw: Draw | None = None
+        self,
+        record: dict[str, Any],
+        declared: Iterable[int],
+        background: int,
+        draw: Draw | None = None,
+        ignored: Sequence[int] = (),
     ) -> None:
         self.record = record
         self.declared = list(declared)
         self.draw = draw
         self.background = background
+        self.ignored = list(ignored)
         self.thumbnail: bytes | None = None
+        self._ignored: np.ndarray | None = None
         self._label: np.ndarray | None = None
         self._images = 0
 
@@ -61,6 +69,7 @@ class Measures:
         self.record["dtypes"].append(volume.stored)
         if sound:
             self._label = _to_integers(volume.voxels).reshape(shape)
+            self._leave_out_ignored()
             self.record["classes"] = measure_structures(
                 self._label, volume.affine, background=self.background, unit=volume.header.unit
             )
@@ -85,11 +94,24 @@ class Measures:
         inside = None if label is None else np.asarray(label != self.background)
 
         def fit(values: np.ndarray, ranks: np.ndarray) -> dict[str, Any] | None:
-            return None if label is None else measure_fit(values, label, volume.affine, self.background, ranks)
+            if label is None:
+                return None
+            return measure_fit(values, label, volume.affine, self.background, ranks, ignored=self._ignored)
 
         measures = measure_intensities(volume.voxels, inside, axes=len(shape), first=number, fit=fit)
         for key, measured in measures.items():
             self.record[key] += measured
+
+    def _leave_out_ignored(self) -> None:
+        """Make ignored voxels background, and remember where they are."""
+        if self._label is None or not self.ignored:
+            return
+        where = np.isin(self._label, self.ignored)
+        self.record["ignored"] = int(np.count_nonzero(where))
+        if self.record["ignored"]:
+            self._ignored = where
+            kind = np.promote_types(self._label.dtype, np.min_scalar_type(self.background))
+            self._label = np.where(where, kind.type(self.background), self._label.astype(kind, copy=False))
 
     def _describe_grid(self, affine: np.ndarray, shape: Sequence[int]) -> None:
         spacing = np.linalg.norm(affine[:3, :3], axis=0)[: len(shape)]

@@ -25,12 +25,14 @@ class Wanted:
         spatial_dims: 2 or 3.
         declared: label values with the words to show for each; None if the datalist declares none.
         background: value of the background in the label maps.
+        ignored: values in the label maps that mark voxels without annotation.
     """
 
     channels: int
     spatial_dims: int
     declared: Mapping[int, str] | None
     background: int = 0
+    ignored: tuple[int, ...] = ()
 
 
 def declared_values(labels: Mapping[str, int] | Sequence[int]) -> dict[int, str]:
@@ -76,6 +78,7 @@ def find_wanted(dataset: Dataset) -> Wanted:
         spatial_dims=dims,
         declared=None if labels is None else declared_values(labels),
         background=0 if labels is None else labels["background"],
+        ignored=dataset.ignored,
     )
 
 

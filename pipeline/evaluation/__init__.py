@@ -1,6 +1,6 @@
 """Evaluation: metrics of a case, their summary, the files written, and the choice of post-processing.
 
-Only ``CaseReport`` and ``PresentDice``, which configs name, need torch and MONAI. So all are imported on demand.
+Only ``CaseReport``, ``KnownDice`` and ``PresentDice``, which configs name, need torch and MONAI. So all are imported on demand.
 """
 
 from importlib import import_module
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .calibration import measure_calibration
     from .case_report import CaseReport
+    from .known_dice import KnownDice
     from .lesions import measure_lesions
     from .membranes import measure_membranes
     from .metric_names import ALL_METRICS, METRICS
@@ -21,6 +22,7 @@ __all__ = [
     "ALL_METRICS",
     "METRICS",
     "CaseReport",
+    "KnownDice",
     "PresentDice",
     "format_summary",
     "measure_calibration",
@@ -35,6 +37,7 @@ _HOME = {
     "ALL_METRICS": ".metric_names",
     "METRICS": ".metric_names",
     "CaseReport": ".case_report",
+    "KnownDice": ".known_dice",
     "PresentDice": ".present_dice",
     "format_summary": ".summary",
     "measure_calibration": ".calibration",

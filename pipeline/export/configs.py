@@ -10,7 +10,7 @@ from typing import Any
 from ..bundle.network_schema import network_component
 from ..bundle.overrides import apply_override, normalise_id
 from ..bundle.plan import Plan
-from ..bundle.recipe import fill_recipe
+from ..bundle.recipe import LEFT_OUT, fill_recipe
 from ..bundle.render import recipe_sources
 from ..data.errors import InputError
 from .layout import Layout
@@ -26,6 +26,7 @@ _CASES = (
     "$monai.data.load_decathlon_datalist(@datalist, True, 'training', @dataset_dir)"
     " if pathlib.Path(@dataset_dir).is_dir() and pathlib.Path(@datalist).is_file() else []"
 )
+_ANNOTATED = "${str(case['image']): {'annotated': case['annotated']} for case in @cases if 'annotated' in case}"
 
 
 def export_configs(
@@ -142,8 +143,16 @@ def _derive_expressions(plan: Plan, layout: Layout, datalist: str | None) -> dic
     epochs = "@train#trainer#max_epochs"
     interval = f"$next(n for n in range(min({plan.training.val_interval}, {epochs}), 0, -1) if {epochs} % n == 0)"
     scans = _scan_expression("", layout.image_ending, channels)
+    # Without a datalist nothing is known about the annotation of a case.
+    partial = plan.partial_labels and datalist is not None
+    named = {"export_annotated": _ANNOTATED if partial else LEFT_OUT}
+    if plan.partial_labels and not partial:
+        named["annotated_sets"] = []
     return {
         "export_datalist": datalist,
+        **named,
+        "export_train_cases": _part_expression("!=", partial=partial),
+        "export_val_cases": _part_expression("==", partial=partial),
         **{f"export_{key}": value for key, value in listed.items()},
         # Without the label maps that an earlier run wrote next to the scans.
         "export_scans": f"$[scan for scan in {scans} if not str(scan).endswith('_' + @output_postfix + @output_ext)]",
@@ -153,6 +162,13 @@ def _derive_expressions(plan: Plan, layout: Layout, datalist: str | None) -> dic
         "export_scan_checks": _scan_checks(channels),
         "export_saver": _make_saver(channels, layout.image_ending),
     }
+
+
+def _part_expression(sign: str, *, partial: bool) -> str:
+    """Return the expression that lists the cases of the validation fold (==) or of the others (!=)."""
+    named = ", **@annotated.get(str(image), {})" if partial else ""
+    parts = "zip(@images, @labels, @folds, strict=True)"
+    return f"$[{{'image': image, 'label': label{named}}} for image, label, fold in {parts} if fold {sign} @fold]"
 
 
 def _scan_checks(channels: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,6 +97,11 @@ def _list_facts(report: Report, case: Mapping[str, Any]) -> Iterator[str]:
     if case.get("spacing"):
         code = f", {case['orientation']}" if case.get("orientation") else ""
         yield f"{_TIMES.join(map(amount, case['spacing']))} {length_unit(report)}{code}"
+
+    if case.get("ignored") and case.get("shape"):
+        yield f"{100 * case['ignored'] / math.prod(case['shape']):.3g} % ignored"
+    if case.get("annotated") is not None:
+        yield f"annotated: {', '.join(map(printable, case['annotated']))}"
 
 
 def _format_sizes(report: Report, case: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from .check_cards import MAX_SORTABLE, list_cards, part_text
 from .check_colours import UNDECLARED, list_structures, swatch_class, swatch_style
 from .check_findings import list_sections
 from .check_overview import make_count_tables, make_measure_tables
+from .check_summary import annotated_words, ignored_words, regions_words
 from .check_words import SEVERITIES, Group, case_severities, dataset_name, group_findings, verdict
 from .html.page import read_asset, write_page
 from .html.parts import Page, Tile
@@ -69,7 +70,9 @@ def _make_page(report: Mapping[str, Any]) -> Page:
     made = _format_time(report)
     checked, listed = len(report["cases"]), sum(report["summary"].get(part, 0) for part in ("training", "test"))
     facts = [f"{checked:,} of {listed:,} cases checked"] if checked < listed else []
-    facts += [f"{report['spatial_dims']}D", ", ".join(map(str, report["channels"])), made]
+    facts += [f"{report['spatial_dims']}D", ", ".join(map(str, report["channels"]))]
+    titled = {"regions": regions_words(report), "ignored": ignored_words(report), "annotated": annotated_words(report)}
+    facts += [*(f"{title}: {words}" for title, words in titled.items() if words), made]
     provenance = {
         "Dataset": report.get("dataset_dir"),
         "Datalist": report.get("datalist"),

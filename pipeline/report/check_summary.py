@@ -11,12 +11,15 @@ from ..data.length_units import size_in_unit
 from .spread import Spread
 
 __all__ = [
+    "annotated_words",
     "count_orientations",
     "count_parts",
     "find_axis_spreads",
+    "ignored_words",
     "length_unit",
     "list_class_sizes",
     "list_intensities",
+    "regions_words",
     "sample_word",
     "size_unit",
 ]
@@ -49,6 +52,36 @@ def count_parts(report: Report) -> dict[str, dict[int | None, int]]:
     last = math.inf
     order = {part: sorted(folds, key=lambda fold: last if fold is None else fold) for part, folds in counts.items()}
     return {part: {fold: counts[part][fold] for fold in order[part]} for part in sorted(counts, reverse=True)}
+
+
+def ignored_words(report: Report) -> str:
+    """Return the ignored values, and how many voxels have one, in the cases that have any; empty without such values.
+
+    Such as ``255: median 80 % of a scan's voxels, from 75 % to 84 %, in 20 of 24 cases``.
+    """
+    values = ", ".join(map(str, report.get("ignored_values") or ()))
+    if not values:
+        return ""
+    read = [case for case in report["cases"] if case.get("shape") and case.get("label") is not None]
+    shares = [case["ignored"] / math.prod(case["shape"]) for case in read if case.get("ignored")]
+    spread = Spread.of(shares)
+    if spread is None:
+        return f"{values}: in no case"
+    low, middle, high = (f"{100 * share:.3g} %" for share in (spread.low, spread.middle, spread.high))
+    return (
+        f"{values}: median {middle} of a scan's voxels, from {low} to {high}, in {len(shares):,} of {len(read):,} cases"
+    )
+
+
+def regions_words(report: Report) -> str:
+    """Return the regions with their labels, such as ``core (2 3)``; empty without regions."""
+    return ", ".join(f"{name} ({' '.join(map(str, values))})" for name, values in (report.get("regions") or {}).items())
+
+
+def annotated_words(report: Report) -> str:
+    """Return the number of cases in which only some labels were annotated; empty if there are none."""
+    partial = sum(case.get("annotated") is not None for case in report["cases"])
+    return f"only some labels in {partial:,} of {len(report['cases']):,} cases" if partial else ""
 
 
 def length_unit(report: Report) -> str:

@@ -8,12 +8,15 @@ from typing import Any
 
 from ..data.length_units import shown_unit
 from .check_summary import (
+    annotated_words,
     count_orientations,
     count_parts,
     find_axis_spreads,
+    ignored_words,
     length_unit,
     list_class_sizes,
     list_intensities,
+    regions_words,
     sample_word,
     size_unit,
 )
@@ -55,6 +58,13 @@ def _format_dataset(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _format_row(
         "labels", ", ".join(f"{value} {printable(name)}" for name, value in report["labels"].items())
     )
+    for title, words in (
+        ("regions", regions_words(report)),
+        ("ignored", ignored_words(report)),
+        ("annotated", annotated_words(report)),
+    ):
+        if words:
+            yield from _format_row(title, printable(words))
     if codes := count_orientations(report):
         unread = cases - sum(number for _, number in codes)
         counts = [f"{printable(code)} {number}" for code, number in codes] + [f"not read {unread}"] * bool(unread)

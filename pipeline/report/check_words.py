@@ -66,6 +66,8 @@ _TITLES = {
     "label-place": "Labels in unusual places",
     "labels-are-objects": "Labels that count objects",
     "label-partial": "Label that a minority of the cases has",
+    "label-unannotated": "Label that the case does not name as annotated",
+    "region-order": "No order for overlapping regions",
     "label-empty": "Empty label map",
     "label-volume": "Unusual volume of a label",
     "label-islands": "Tiny islands in a label map",

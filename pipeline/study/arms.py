@@ -109,7 +109,7 @@ def _check_sizes(arm: Arm, plan: Plan, where: str) -> None:
         "skip": arm.skip_definition,
         "spatial_dims": plan.spatial_dims,
         "in_channels": len(plan.data.channels),
-        "out_channels": len(plan.labels),
+        "out_channels": len(plan.outputs),
     }
     sizes = {key: arm.overrides.get(key, getattr(plan, key)) for key in SIZES}
     try:

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from monai.losses import DiceCELoss
 from torch import Tensor
 
 from ..bench.counting import MultiplyAdds
 from ..bench.live_memory import device_peak, live_peak
 from ..bench.machine import synchronise
 from ..bundle.network_check import build_on_meta
+from ..bundle.planning.step_loss import step_loss
 from ..inference import PrecisionInferer, choose_precision
 from ..networks import build_network
 from ..training import Muon, SparseSkipLoss, keep_memory, parameter_groups
@@ -108,8 +108,7 @@ class _Work:
         self.images = torch.randn(task.batch, channels, *task.patch, device=task.device)
         self.labels = torch.randint(classes, (task.batch, 1, *task.patch), device=task.device)
         self.window = torch.randn(1, channels, *task.window, device=task.device)
-        loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
-        self.loss = SparseSkipLoss(loss, self.network, task.sparsity)
+        self.loss = SparseSkipLoss(step_loss(classes, batch=True), self.network, task.sparsity)
         self.optimizer = Muon(parameter_groups(self.network, _DECAY), lr=_RATE)
         self.inferer = PrecisionInferer(task.precision)
 

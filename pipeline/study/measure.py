@@ -79,7 +79,7 @@ def make_task(run: Run) -> Task:
             "skip": arm.skip_definition,
             "spatial_dims": plan.spatial_dims,
             "in_channels": len(plan.data.channels),
-            "out_channels": len(plan.labels),
+            "out_channels": len(plan.outputs),
         },
         sparsity=arm.sparsity,
         patch=tuple(arm.overrides.get("patch", plan.patch)),

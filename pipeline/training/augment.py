@@ -36,7 +36,7 @@ class AugmentBatch(PrepareBatch):
     """The ``prepare_batch`` of MONAI's trainer that augments: image and label go to the device and are changed there.
 
     The order is fixed. Rotation, scale and elastic deformation come first, in a single interpolation (linear for the
-    image, nearest voxel for the label, zero outside). Then mirroring. Then, for the image only, noise, blur,
+    image, nearest voxel for the label, zero and `label_outside` outside). Then mirroring. Then, for the image only, noise, blur,
     brightness, shift, contrast, low resolution and gamma. Each sample draws each change with its probability. Each
     channel draws its own value of an intensity change.
 
@@ -77,6 +77,7 @@ class AugmentBatch(PrepareBatch):
         gamma_prob: probability of a power of the image scaled to 0 to 1. Mean and standard deviation are kept.
         gamma_range: its exponent, above 0.
         gamma_inverted_prob: probability that a gamma is applied to the negative image.
+        label_outside: the label's value where a rotation or scaling reads outside the patch.
 
     Raises:
         InputError: an argument is out of its range.
@@ -111,6 +112,7 @@ class AugmentBatch(PrepareBatch):
         gamma_prob: float = 0.2,
         gamma_range: Sequence[float] = (0.7, 1.5),
         gamma_inverted_prob: float = 0.25,
+        label_outside: int = 0,
     ) -> None:
         require(spatial_dims in (2, 3), "spatial_dims", spatial_dims, "2 or 3")
         self.spatial_dims = spatial_dims
@@ -142,6 +144,7 @@ class AugmentBatch(PrepareBatch):
         self.gamma_prob = check_probability("gamma_prob", gamma_prob)
         self.gamma_range = check_range("gamma_range", gamma_range, above=0)
         self.gamma_inverted_prob = check_probability("gamma_inverted_prob", gamma_inverted_prob)
+        self.label_outside = label_outside
 
     def __call__(
         self,
@@ -191,7 +194,7 @@ class AugmentBatch(PrepareBatch):
             None if control is None else elastic_field(_to_image_device(image, control), shape, self.control_distance)
         )
         positions = reading_positions(_to_image_device(image, matrix), shape, field)
-        return read_linear(image, positions), read_nearest(label, positions)
+        return read_linear(image, positions), read_nearest(label, positions, outside=self.label_outside)
 
     def _draw(self, key: int, channels: int, shape: Sequence[int]) -> _Draw:
         # The generator does not accept a negative seed.

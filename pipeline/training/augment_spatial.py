@@ -140,17 +140,18 @@ def read_linear(image: Tensor, positions: Tensor) -> Tensor:
     return torch.stack([between(voxels, 0) for voxels in padded.flatten(1)]).reshape(-1, *positions.shape[1:])
 
 
-def read_nearest(image: Tensor, positions: Tensor) -> Tensor:
-    """Take the nearest voxel; zero outside.
+def read_nearest(image: Tensor, positions: Tensor, *, outside: int = 0) -> Tensor:
+    """Take the nearest voxel; a fixed value outside.
 
     Args:
         image: (C, *spatial), any dtype, which is kept.
         positions: (spatial_dims, *shape) in voxels.
+        outside: the value outside.
 
     Returns:
         Image (C, *shape).
     """
-    padded = F.pad(image, (1, 1) * (image.ndim - 1))
+    padded = F.pad(image, (1, 1) * (image.ndim - 1), value=outside)
     strides = padded.stride()[1:]
     index = torch.full(positions.shape[1:], sum(strides), dtype=torch.int32, device=image.device)
     for at, size, stride in zip(positions, image.shape[1:], strides, strict=True):

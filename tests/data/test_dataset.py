@@ -59,7 +59,6 @@ def test_labels_are_read_in_both_directions_with_the_background_first(read, writ
         {"0": "background", "1": "background"},
         {"a": 1, "b": 1},
         {"1": "a", "01": "b"},
-        {"whole": [1, 2]},
         {"1": 1.5},
         {"²": "a"},
         {"--1": "a"},

@@ -161,8 +161,8 @@ def test_given_names_win_over_those_of_the_source(tmp_path):
     datalist = make_datalist(tmp_path, label_names=["background", "liver"], channel_names=["CT"])
     assert (datalist["labels"], datalist["modality"]) == ({"0": "background", "1": "liver"}, {"0": "CT"})
     described = json.loads((tmp_path / "dataset.json").read_text())
-    (tmp_path / "dataset.json").write_text(json.dumps(described | {"labels": {"whole": [1, 2]}}))
-    with pytest.raises(InputError, match="regions of several values: whole"):
+    (tmp_path / "dataset.json").write_text(json.dumps(described | {"labels": {"whole": "1 2"}}))
+    with pytest.raises(InputError, match="one whole number per name"):
         make_datalist(tmp_path)
     assert make_datalist(tmp_path, label_names=["background", "liver"])["labels"]["1"] == "liver"
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.losses.dice import DiceCELoss
 from torch import Tensor
 
 from ...networks.precision import cpu_has_bfloat16
 from ..network_check import build_on_meta
 from .ledger import Autocast, Ledger
+from .step_loss import step_loss
 
 __all__ = ["MemoryEstimate", "estimate_memory"]
 
@@ -193,7 +193,7 @@ def _trace(
         # As the recipe's inferer returns them. With deep supervision the finest logits are the largest.
         prediction = (logits[0] if isinstance(logits, list) else logits).float()
         del logits
-        DiceCELoss(softmax=True, to_onehot_y=True, batch=True)(prediction, label).backward()
+        step_loss(prediction.shape[1], batch=True)(prediction, label).backward()
     inference = Ledger(threads)
     with inference, torch.no_grad(), Autocast(precision):
         built.eval()(_make_samples(_WINDOWS_AT_ONCE, inputs, window, torch.float32)).float()

@@ -27,6 +27,7 @@ class Item:
         fold: number of its fold; None if the source does not say.
         columns: further facts from the source, by name: site, sex, age.
         place: where the source names it, such as "line 3"; empty if the files themselves are the source.
+        annotated: names of the labels or regions that were annotated; None if all were.
     """
 
     images: tuple[Path, ...]
@@ -35,6 +36,7 @@ class Item:
     fold: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from .found import Found, Item
 
 __all__ = ["find_msd", "kept_entries"]
 
-_KEPT = ("name", "description", "reference", "licence", "release", "modality", "labels")
+_KEPT: tuple[str, ...] = ("name", "description", "reference", "licence", "release", "modality", "labels")
+# How the values of label maps are to be read; a datalist made from this one needs them as well.
+_KEPT += ("regions", "region_order", "regions_class_order", "ignore")
 _OTHER_SPELLINGS = {"license": "licence"}
-_READ = {"image", "label", "fold", "subject"}
+_READ = {"image", "label", "fold", "subject", "annotated"}
 
 
 def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
@@ -89,6 +91,21 @@ def _item(entry: Mapping[str, Any], place: str, folder: Path, source: Path, keep
         fold=fold,
         columns={key: str(value) for key, value in entry.items() if key not in _READ and not _is_nested(value)},
         place=place,
+        annotated=_annotated(entry, place, source),
+    )
+
+
+def _annotated(entry: Mapping[str, Any], place: str, source: Path) -> tuple[str, ...] | None:
+    names = entry.get("annotated")
+    if names is None:
+        return None
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    raise InputError(
+        source,
+        found=f"{place} with annotated {names!r:.80}",
+        expected='a list of labels or regions, such as "annotated": ["liver"]',
+        remedy="correct this item, or leave the key out if all were annotated",
     )
 
 

@@ -21,19 +21,10 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
         where: the file or option that they are from; errors name it.
 
     Raises:
-        InputError: a label is a region (several values) or marks voxels to ignore, a name or a value occurs twice,
-            or the value 0 is not the background.
+        InputError: a name or a value occurs twice, or the value 0 is not the background.
     """
     if not isinstance(named, Mapping) or not named:
         raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
-    regions = [str(name) for name, value in named.items() if isinstance(value, list | tuple)]
-    if regions:
-        raise InputError(
-            where,
-            found=f"labels that are regions of several values: {', '.join(regions)}",
-            expected="one value per label: each voxel belongs to one class, so regions cannot overlap",
-            remedy="name the values themselves with --label-names, such as 0=background 1=edema 2=core",
-        )
     if all(_is_whole(key) and not _is_whole(value) for key, value in named.items()):
         pairs = [(int(key), str(value)) for key, value in named.items()]
     elif all(_is_whole(value) for value in named.values()):
@@ -95,8 +86,8 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
         raise InputError(
             where,
             found='a label "ignore", for voxels without a class',
-            expected="a class for every voxel",
-            remedy="set these voxels to the value of a class, then name the labels with --label-names",
+            expected="labels alone",
+            remedy="leave it out, and name its value with --ignore",
         )
 
 

@@ -22,8 +22,18 @@ __all__ = ["find_nnunet", "has_channel_files"]
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
 _SPLITS = "splits_final.json"
 # The keys of dataset.json that are read, in either version, and others of nnU-Net.
-_READ = ("channel_names", "modality", "labels", "file_ending", "numTraining", "dataset", "training", "test")
-_KNOWN = ("numTest", "regions_class_order", "overwrite_image_reader_writer", "tensorImageSize", "validation")
+_READ: tuple[str, ...] = (
+    "channel_names",
+    "modality",
+    "labels",
+    "file_ending",
+    "numTraining",
+    "dataset",
+    "training",
+    "test",
+)
+_READ += ("regions_class_order",)
+_KNOWN = ("numTest", "overwrite_image_reader_writer", "tensorImageSize", "validation")
 
 
 def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
@@ -31,10 +41,10 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
 
     A picture in colour, CASE_0000.png, has all channels in one file.
 
-    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, `file_ending`,
-    `numTraining`, and `dataset`, which names files elsewhere. Without it cases and channels follow from the file
-    names. `imagesTs` has the test cases, with label maps if `labelsTs` has them. Folds come from `splits_final.json`
-    in the folder, if there is one.
+    From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, which may be
+    regions, `regions_class_order`, `file_ending`, `numTraining`, and `dataset`, which names files elsewhere. Without it
+    cases and channels follow from the file names. `imagesTs` has the test cases, with label maps if `labelsTs` has
+    them. Folds come from `splits_final.json` in the folder, if there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.

@@ -15,9 +15,9 @@ from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_table", "read_table"]
 
-_READ = {"image", "label", "subject", "group", "fold", "part"}
+_READ = {"image", "label", "subject", "group", "fold", "part", "annotated"}
 # Either a column image or image_0, and either subject or group.
-_COLUMNS = ("label", "subject", "group", "fold", "part")
+_COLUMNS = ("label", "subject", "group", "fold", "part", "annotated")
 _PARTS = {"": "", "training": "training", "train": "training", "test": "test", "testing": "test"}
 
 
@@ -31,8 +31,9 @@ def find_table(
     """Return the cases that a table lists, one per row.
 
     Columns: `image`, or `image_0`, `image_1` … in the channels' order; `label`, empty for a case without one;
-    `subject` or `group`, whose rows stay in one fold; `fold`, whole numbers from 0; `part`, training or test. Other
-    columns are kept for stratifying. An image may be the folder of a DICOM series.
+    `subject` or `group`, whose rows stay in one fold; `fold`, whole numbers from 0; `part`, training or test;
+    `annotated`, the labels that were annotated, separated by semicolons or spaces, empty if all were. Other columns are
+    kept for stratifying. An image may be the folder of a DICOM series.
 
     Args:
         file: the table, in UTF-8 with or without a byte order mark. The separator is the one that its first line
@@ -133,7 +134,14 @@ def _item(
         fold=int(fold) if fold else None,
         columns={name: value for name, value in row.items() if name not in _READ and name not in images},
         place=f"line {line}",
+        annotated=_names(row.get("annotated", "")),
     )
+
+
+def _names(cell: str) -> tuple[str, ...] | None:
+    # Between semicolons a name may have spaces.
+    names = cell.split(";") if ";" in cell else cell.split()
+    return tuple(name.strip() for name in names if name.strip()) or None
 
 
 def _path(folder: Path, cell: str) -> Path:

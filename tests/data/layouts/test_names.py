@@ -20,7 +20,7 @@ def test_both_directions_become_value_to_name_by_value(named):
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ({"background": 0, "whole": [1, 2], "core": [2]}, r"regions of several values: whole, core.*--label-names"),
+        ({"background": 0, "whole": [1, 2], "core": [2]}, "one whole number per name"),
         ({"background": 0, "liver": 1, "ignore": 2}, "voxels without a class"),
         ({"0": "background", "1": "a", "2": "a"}, "the label name a twice"),
         ({"a": 1, "b": 1}, "the label value 1 twice"),

@@ -1,0 +1,56 @@
+"""What was annotated in a case: which labels, and whether in all of the scan. Comparisons of cases need it.
+
+The absence of a structure, and its size, mean nothing where it was not annotated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["Regions", "annotates", "group_by_annotation", "is_complete", "keep_annotated", "possible_values"]
+
+Record = Mapping[str, Any]
+Regions = Mapping[str, Sequence[int]] | None
+
+# Ignored voxels per labelled one, up to which a case counts as annotated everywhere: a few unclear voxels are no reason
+# to compare nothing.
+MAX_IGNORED = 0.05
+
+
+def is_complete(record: Record) -> bool:
+    """Return whether hardly any voxel of a case is ignored."""
+    labelled = sum(int(each["voxels"]) for each in record["classes"].values())
+    return int(record.get("ignored") or 0) <= MAX_IGNORED * labelled
+
+
+def annotates(record: Record, name: str, value: int, regions: Regions = None) -> bool:
+    """Return whether a label was annotated in a case: by its name, or as a region of this label alone."""
+    names = record.get("annotated")
+    if names is None or name in names:
+        return True
+    return any(tuple((regions or {}).get(region, ())) == (value,) for region in names)
+
+
+def keep_annotated(record: Record, labels: Mapping[str, int], regions: Regions = None) -> Record:
+    """Return a case's entry in the report without the classes that were not annotated."""
+    if record.get("annotated") is None:
+        return record
+    kept = {str(value) for name, value in labels.items() if annotates(record, name, value, regions)}
+    return {**record, "classes": {value: each for value, each in record["classes"].items() if value in kept}}
+
+
+def possible_values(names: Iterable[str], labels: Mapping[str, int], regions: Regions = None) -> set[int]:
+    """Return the values that the label map of a case with these annotated labels and regions may have."""
+    values = {labels[name] for name in names if name in labels}
+    return values.union(*((regions or {}).get(name, ()) for name in names))
+
+
+def group_by_annotation(records: Iterable[Record]) -> list[list[Record]]:
+    """Return the cases in groups of those with the same annotated labels."""
+    groups: dict[tuple[str, ...] | None, list[Record]] = defaultdict(list)
+    for record in records:
+        names = record.get("annotated")
+        groups[None if names is None else tuple(sorted(names))].append(record)
+    return list(groups.values())
