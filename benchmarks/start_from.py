@@ -3,9 +3,9 @@
     python benchmarks/start_from.py --dataset_dir Task04_Hippocampus --runs runs/start_from
 
 The task is the posterior hippocampus alone, with 20 training cases. It starts from new weights, from a network that
-learnt the anterior hippocampus on 60 other cases, or from one that learnt the shapes of the built-in sample. All have the
-same network of half the bundle's width, and the same validation cases, which are in no training. The label maps of the
-two structures are written into the folder of the runs. Each training runs once (see `trainings.py`), so the command can
+learnt the anterior hippocampus on 60 other cases, or from one that learnt the shapes of the built-in sample. All have
+the same network of half the bundle's width, and the same validation cases, which are in no training. The label maps of
+the two structures are written into the folder of the runs. Each training runs once (see `trainings.py`), so the command can
 be interrupted and repeated.
 
 The result of a training is its last validation, at the end of its learning rate schedule.
@@ -84,13 +84,24 @@ def main() -> int:
         say(f"{len(failed)} of the sources failed")
         return 1
     weights = {name: name_run_folder(one, options.runs) / "model.pt" for name, one in sources.items()}
-    wanted = {(arm, seed): _train_arm(arm, seed, bundles["posterior"], weights, options) for arm in ARMS for seed in options.seeds}
+    wanted = {
+        (arm, seed): _train_arm(arm, seed, bundles["posterior"], weights, options)
+        for arm in ARMS
+        for seed in options.seeds
+    }
     failed = train_missing(list(wanted.values()), options.runs, jobs=options.jobs)
     content = header("start_from", options)
     content["cases"] = CASES
     content["sources"] = {name: read_run(name_run_folder(one, options.runs))["dice"] for name, one in sources.items()}
     content["arms"] = [
-        _summarise(arm, [(seed, folder) for seed in options.seeds if is_done(folder := name_run_folder(wanted[arm, seed], options.runs))])
+        _summarise(
+            arm,
+            [
+                (seed, folder)
+                for seed in options.seeds
+                if is_done(folder := name_run_folder(wanted[arm, seed], options.runs))
+            ],
+        )
         for arm in ARMS
     ]
     write_json(options.output, content)
@@ -121,7 +132,13 @@ def _make_bundle(name: str, options: argparse.Namespace) -> Path:
         _write_dataset(name, options)
     plan["data"]["folder"] = str(options.runs / "data" / name)
     plan |= {"name": name, "title": name}
-    plan["training"] |= {"epochs": EPOCHS[name], "minutes": None, "val_interval": VAL_INTERVAL, "warmup_epochs": None, "early_stop_patience": None}
+    plan["training"] |= {
+        "epochs": EPOCHS[name],
+        "minutes": None,
+        "val_interval": VAL_INTERVAL,
+        "warmup_epochs": None,
+        "early_stop_patience": None,
+    }
     bundle.mkdir(parents=True, exist_ok=True)
     (bundle / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
     write_rendered(bundle)
@@ -194,7 +211,13 @@ def _table(arms: Sequence[dict[str, Any]]) -> str:
             continue
         early = statistics.mean(dict(map(tuple, curve))[4] for curve in arm["curves"])
         rows.append(
-            [arm["arm"], f"{early:.3f}", " ".join(f"{one:.3f}" for one in arm["dice"]), f"{arm['mean']:.3f}", f"{arm['mean'] - base:+.3f}"]
+            [
+                arm["arm"],
+                f"{early:.3f}",
+                " ".join(f"{one:.3f}" for one in arm["dice"]),
+                f"{arm['mean']:.3f}",
+                f"{arm['mean'] - base:+.3f}",
+            ]
         )
     return table(["start", "Dice after 4 epochs", "at the end, by seed", "mean", "against scratch"], rows)
 
@@ -202,10 +225,20 @@ def _table(arms: Sequence[dict[str, Any]]) -> str:
 def _draw(arms: Sequence[dict[str, Any]], picture: Path) -> None:
     figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()
-    for colour, arm in zip(("black", "tab:red", "tab:orange", "tab:purple", "tab:blue", "tab:green"), arms, strict=True):
+    for colour, arm in zip(
+        ("black", "tab:red", "tab:orange", "tab:purple", "tab:blue", "tab:green"), arms, strict=True
+    ):
         for place, curve in enumerate(arm["curves"]):
             epochs, dice = zip(*curve, strict=True)
-            axes.plot(epochs, dice, color=colour, linewidth=1.2, marker=".", markersize=4, label=arm["arm"] if place == 0 else None)
+            axes.plot(
+                epochs,
+                dice,
+                color=colour,
+                linewidth=1.2,
+                marker=".",
+                markersize=4,
+                label=arm["arm"] if place == 0 else None,
+            )
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation Dice, posterior hippocampus")
     axes.grid(alpha=0.3)

@@ -1,8 +1,8 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``start_weights``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and
-MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need
-pydantic and PyYAML; import them by their own names.
+Configs call ``runtime``, ``settings``, ``start_weights``, ``tracking``, ``trained_network`` and ``trainings``. These
+need only torch and MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and
+``render`` need pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module

@@ -32,7 +32,7 @@ def find_start(named: str | Path) -> Path:
     path = Path(named).expanduser()
     if path.is_dir() and (path / "model.pt").is_file():
         path /= "model.pt"
-    if not path.exists() and len(path.parts) > 1 or path.suffix in _ENDINGS and not path.is_file():
+    if (not path.exists() and len(path.parts) > 1) or (path.suffix in _ENDINGS and not path.is_file()):
         raise InputError(
             f"--from {named}",
             found="no such file",

@@ -15,8 +15,8 @@ from .words import parse_value, parse_values, shorten_path
 
 __all__ = ["LENGTH_SHARE", "choose_start", "refuse_from"]
 
-# Of the plan's epochs, for a training that starts from other weights. docs/runner.md has the measurements; a lower learning
-# rate than the plan's was worse. Minutes are the time that the user gave, and stay.
+# Of the plan's epochs, for a training that starts from other weights. docs/runner.md has the measurements; a lower
+# learning rate than the plan's was worse. Minutes are the time that the user gave, and stay.
 LENGTH_SHARE = 0.5
 _KEPT = ("learning_rate", "epochs", "minutes")  # settings of the first start that a resumed training keeps
 
@@ -26,8 +26,8 @@ def choose_start(
 ) -> tuple[dict[str, str], str]:
     """Choose the weights that a training starts from, and the settings for it that the user did not set.
 
-    A new training gets `LENGTH_SHARE` of the plan's epochs. A resumed one keeps the settings of its first start, and does
-    not load the weights again.
+    A new training gets `LENGTH_SHARE` of the plan's epochs. A resumed one keeps the settings of its first start, and
+    does not load the weights again.
 
     Args:
         files: the config's files.
@@ -82,7 +82,9 @@ def _resume(
 ) -> tuple[dict[str, str], str]:
     folder = Path(evaluate_key(files, bundle, settings, "ckpt_dir"))
     record = read_started(folder)
-    if named is not None and (not record or _absolute(find_start(named)) != _absolute(Path(str(record.get("weights"))))):
+    if named is not None and (
+        not record or _absolute(find_start(named)) != _absolute(Path(str(record.get("weights"))))
+    ):
         began = f"from {record['weights']}" if record.get("weights") else "from new weights"
         raise InputError(
             f"--from {named}",

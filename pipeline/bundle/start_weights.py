@@ -123,11 +123,12 @@ def _require_fit(path: Path, fits: Sequence[Fit], weights: Mapping[str, Tensor],
     share = _share(fits)
     if share >= MIN_SHARE:
         return
-    misfits = [fit for fit in fits if not fit.taken and fit.is_parameter]
+    misfits = [one for one in fits if not one.taken and one.is_parameter]
     first = f", the first {misfits[0].name}: {misfits[0].how}" if misfits else ""
+    fit = "tensors that fit" if len(weights) > 1 else "tensor that fits"
     raise InputError(
         path,
-        found=f"{len(weights)} tensor{'s that fit' if len(weights) > 1 else ' that fits'} {100 * share:.2g} % of the network's parameters{first}",
+        found=f"{len(weights)} {fit} {100 * share:.2g} % of the network's parameters{first}",
         expected=f"weights for at least {100 * MIN_SHARE:g} % of them",
         remedy=_advise(path, network),
     )
@@ -136,7 +137,9 @@ def _require_fit(path: Path, fits: Sequence[Fit], weights: Mapping[str, Tensor],
 def _advise(path: Path, network: nn.Module) -> str:
     """Return the settings in which the network differs from that of the weights, if that is known."""
     theirs, ours = read_spec_of(path), getattr(network, "spec", None)
-    general = "use weights of the same network (name, channels, kernel_size), or set these in plan.yaml as they have them"
+    general = (
+        "use weights of the same network (name, channels, kernel_size), or set these in plan.yaml as they have them"
+    )
     if theirs is None or not isinstance(ours, dict):
         return general
     differing = [f"{key} {value!r}" for key, value in theirs.items() if value != ours.get(key)]

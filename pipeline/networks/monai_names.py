@@ -74,14 +74,14 @@ def _rename_basic_unet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     depth = max(int(match[1]) for name in weights if (match := re.match(r"down_(\d+)\.", name)))
     renamed = {}
     for name, tensor in weights.items():
-        ours = _name_in_unet(name, depth)
+        value = tensor
         first = re.fullmatch(r"upcat_(\d+)\.convs\.conv_0\.conv\.weight", name)
         if first is not None:
             level = int(first[1]) - 1
             finer = "conv_0" if level == 0 else f"down_{level}.convs"
             width = weights[f"{finer}.conv_1.conv.weight"].shape[0]
-            tensor = torch.cat((tensor[:, width:], tensor[:, :width]), dim=1)
-        renamed[ours] = tensor
+            value = torch.cat((tensor[:, width:], tensor[:, :width]), dim=1)
+        renamed[_name_in_unet(name, depth)] = value
     return renamed
 
 

@@ -65,7 +65,9 @@ def test_names_and_settings_of_a_bundle() -> None:
     assert "NormalizeIntensityd" in settings["normalisation"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"network_data_format": {"outputs": {"pred": {"channel_def": {"1": "a"}}}}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"network_data_format": {"outputs": {"pred": {"channel_def": {"1": "a"}}}}}']
+)
 def test_metadata_that_say_nothing(content: str, tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "metadata.json").write_text(content)

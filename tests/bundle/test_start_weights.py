@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.bundle.start_weights import MIN_SHARE, network_to_start, read_start
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
+from pipeline.networks.spec_file import save_weights
 
 SMALL: dict[str, Any] = {"channels": (4, 6), "kernel_size": 3, "residual": "decoder", "head": "pointwise"}
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -65,7 +66,7 @@ def test_what_fits_is_taken_and_described(tmp_path: Path, caplog: pytest.LogCapt
     record: Any = network.started_from
     assert record["bundle"] == "source"
     assert record["parts"]["head"] == {"taken": 10, "of": 20}
-    assert record["by_rule"] == {name: "2 of 4 labels, by name" for name in ("head.weight", "head.bias")}
+    assert record["by_rule"] == dict.fromkeys(("head.weight", "head.bias"), "2 of 4 labels, by name")
     assert record["not_taken"] == {}
     assert record["notes"] == ["spacing: the weights learnt with [1.0, 1.0], this bundle has [2.0, 2.0]"]
     assert json.loads(json.dumps(record)) == record
@@ -139,8 +140,6 @@ def test_weights_that_cannot_be_used(write: Any, found: str, tmp_path: Path) -> 
 
 
 def test_too_little_names_the_settings_that_differ(tmp_path: Path) -> None:
-    from pipeline.networks.spec_file import save_weights
-
     other: Any = build(channels=(8, 12))
     save_weights(other.state_dict(), tmp_path / "model.pt", other.spec)
     with pytest.raises(InputError) as raised:

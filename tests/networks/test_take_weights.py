@@ -84,7 +84,7 @@ def test_unknown_labels_are_copied_only_in_equal_number(known: bool) -> None:
     fits, _ = take(network, other, **names)
     assert fits["head.weight"].is_whole
     assert "in their order" in fits["head.weight"].how
-    fits, before = take(build(seed=1, out_channels=3), build(out_channels=5), **names)
+    fits, _ = take(build(seed=1, out_channels=3), build(out_channels=5), **names)
     assert fits["head.weight"].taken == 0
     assert "labels are unknown" in fits["head.weight"].how
 
@@ -142,7 +142,9 @@ def test_a_deeper_network_keeps_its_own_deepest_level() -> None:
 
 
 @pytest.mark.parametrize("make", [VNet, UNet])
-@pytest.mark.parametrize(("ours", "theirs"), [("sat", "concat"), ("concat", "sat"), ("sum", "concat"), ("concat", "none")])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("sat", "concat"), ("concat", "sat"), ("sum", "concat"), ("concat", "none")]
+)
 def test_another_skip_keeps_the_channels_from_below(make: type[nn.Module], ours: str, theirs: str) -> None:
     options: dict[str, Any] = SMALL if make is VNet else {"channels": (4, 6, 8)}
     torch.manual_seed(0)

@@ -43,7 +43,10 @@ def test_everything_of_the_encoder_stays_until_it_is_released(only_gradients: bo
     step(network, optimizer, frozen)
     before, decoder = encoder_of(network), network.state_dict()["head.1.weight"].clone()
     parameters = [one for name, one in network.named_parameters() if name in before]
-    state = {id(one): {key: torch.as_tensor(value).clone() for key, value in optimizer.state[one].items()} for one in parameters}
+    state = {
+        id(one): {key: torch.as_tensor(value).clone() for key, value in optimizer.state[one].items()}
+        for one in parameters
+    }
     assert frozen.freeze() == len(parameters)
     for _ in range(2):
         step(network, optimizer, frozen)
@@ -51,7 +54,9 @@ def test_everything_of_the_encoder_stays_until_it_is_released(only_gradients: bo
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not torch.equal(network.state_dict()["head.1.weight"], decoder)
     for one in parameters:
-        assert all(torch.equal(torch.as_tensor(optimizer.state[one][key]), value) for key, value in state[id(one)].items())
+        assert all(
+            torch.equal(torch.as_tensor(optimizer.state[one][key]), value) for key, value in state[id(one)].items()
+        )
     frozen.release()
     step(network, optimizer, frozen)
     after = encoder_of(network)

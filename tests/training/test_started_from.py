@@ -17,7 +17,9 @@ def weights_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items() if name.startswith("encoder.")}
 
 
-def start(make_training: Any, folder: Any, *, frozen: int, resume: bool = False, record: bool = True, **options: Any) -> Any:
+def start(
+    make_training: Any, folder: Any, *, frozen: int, resume: bool = False, record: bool = True, **options: Any
+) -> Any:
     """Return a training with the handler, and the encoder's weights, and their average's, after each epoch."""
     training = make_training(resume=resume, **options)
     if record and not resume:
@@ -25,9 +27,9 @@ def start(make_training: Any, folder: Any, *, frozen: int, resume: bool = False,
     average = AverageWeights(training.network, 0.5)
     average.attach(training.trainer)
     settings = {"frozen_epochs": frozen, "learning_rate": 0.01}
-    StartedFrom(folder, training.network, frozen_epochs=0 if resume else frozen, resume=resume, settings=settings).attach(
-        training.trainer
-    )
+    StartedFrom(
+        folder, training.network, frozen_epochs=0 if resume else frozen, resume=resume, settings=settings
+    ).attach(training.trainer)
     epochs: list[Any] = [(weights_of(training.network), weights_of(average.average))]
     training.trainer.add_event_handler(
         "EPOCH_COMPLETED", lambda: epochs.append((weights_of(training.network), weights_of(average.average)))
