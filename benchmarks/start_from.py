@@ -71,7 +71,7 @@ ARMS = (
     Arm("anterior", 5e-3, epochs=6),
     Arm("shapes", 5e-3),
     Arm("anterior", 2e-3),
-    Arm("anterior", 5e-3, frozen=3),
+    Arm("anterior", 2e-3, frozen=3),
 )
 
 
@@ -89,7 +89,7 @@ def main() -> int:
         for arm in ARMS
         for seed in options.seeds
     }
-    failed = train_missing(list(wanted.values()), options.runs, jobs=options.jobs)
+    failed = [] if options.summary else train_missing(list(wanted.values()), options.runs, jobs=options.jobs)
     content = header("start_from", options)
     content["cases"] = CASES
     content["sources"] = {name: read_run(name_run_folder(one, options.runs))["dice"] for name, one in sources.items()}
@@ -252,6 +252,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dataset_dir", type=Path, required=True, help="the Decathlon's Task04_Hippocampus")
     parser.add_argument("--runs", type=Path, default=Path("runs/start_from"), help="folder of the runs [%(default)s]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the trainings [0 1 2]")
+    parser.add_argument("--summary", action="store_true", help="only collect the trainings that have finished")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time [%(default)s]")
     parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads [%(default)s]")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "start_from.png", help="the curves")

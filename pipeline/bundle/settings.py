@@ -47,7 +47,8 @@ def check_settings() -> None:
         check_value(key, value, where)
     check_length(values, where)
     if "start_from" in parser:
-        check_start(values, *(parser.get_parsed_content(key) for key in ("start_from", "resume")), where)
+        start_from, resume = (parser.get_parsed_content(key) for key in ("start_from", "resume"))
+        check_start(values, start_from, resume, where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_loss(parser, where)

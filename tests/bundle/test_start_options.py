@@ -3,7 +3,9 @@
 import json
 import shlex
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -107,7 +109,9 @@ def test_resuming_from_other_weights_is_refused(tmp_path: Path) -> None:
     assert "that started from v.pt" in refusal("--from w.pt --resume")
 
 
-def test_the_command_that_resumes_does_not_name_the_weights() -> None:
+def test_the_command_that_resumes_does_not_name_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a training that has started.
+    monkeypatch.setitem(sys.modules, "monai.bundle", ModuleType("bundle"))
     launch = launched("--from w.pt")
     (Path("shapes/runs/fold_0")).mkdir(parents=True)
     Path("shapes/runs/fold_0/last.pt").touch()
