@@ -64,6 +64,8 @@ FIND = {
     "derivatives": None,
     "unlabelled": "refuse",
     "keep_folds": True,
+    "splits": None,
+    "unpack_to": P("list_files"),
 }
 DATALIST = {
     "relative_to": P("."),
@@ -76,6 +78,8 @@ DATALIST = {
     "channel_names": None,
     "checksums": True,
     "extra": {},
+    "merge_into": P("list_labels"),
+    "overlaps": "auto",
 }
 BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": None}
 
@@ -106,11 +110,17 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
         (
             "datalist --images a/i*.nii --labels a/s*.nii -o out/list.json --portable --name L --label-names bg liver",
             [
-                ("find", (None,), FIND | {"images": ["a/i*.nii"], "labels": "a/s*.nii"}),
+                (
+                    "find",
+                    (None,),
+                    FIND | {"images": ["a/i*.nii"], "labels": "a/s*.nii", "unpack_to": P("out/list_files")},
+                ),
                 (
                     "make_datalist",
                     ("found",),
-                    DATALIST | {"relative_to": None, "label_names": ["bg", "liver"], "extra": {"name": "L"}},
+                    DATALIST
+                    | {"relative_to": None, "label_names": ["bg", "liver"], "extra": {"name": "L"}}
+                    | {"merge_into": P("out/list_labels")},
                 ),
                 ("write_json", ({"training": []}, P("out/list.json")), {}),
                 ("format_summary", ({"training": []}, "found", P("out/list.json")), {}),

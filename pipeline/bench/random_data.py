@@ -97,7 +97,8 @@ def _write_case(
     for axis in range(len(shape)):
         blocks = blocks.repeat(_BLOCK, axis=axis)
     places = blocks[tuple(slice(n) for n in shape)]
-    nib.save(nib.Nifti1Image(np.array(values, np.uint8 if values[0] >= 0 and values[-1] < 256 else np.int32)[places], affine), label)
+    kind = np.uint8 if values[0] >= 0 and values[-1] < 256 else np.int32
+    nib.save(nib.Nifti1Image(np.array(values, kind)[places], affine), label)
     for path in images:
         voxels = rng.normal(size=shape) + _CONTRAST * places
         nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), path)

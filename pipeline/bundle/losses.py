@@ -139,7 +139,7 @@ def replace_loss_name(settings: Mapping[str, str], config: Mapping[str, Any] | N
     Raises:
         InputError: there is no loss of that name, or it needs all voxels and the config has partly annotated ones.
     """
-    name = settings.get("loss", "")
+    name: Any = settings.get("loss", "")
     known = get_args(LossName)
     if name in known:
         table = (config or {}).get(_TARGETS)

@@ -16,7 +16,7 @@ from ..imports import quick_imports
 from .losses import loss_component
 from .network_schema import OwnNetwork, network_component
 from .plan import Plan, load_plan, plan_file
-from .recipe import fill_recipe
+from .recipe import LEFT_OUT, fill_recipe
 from .schema import Data, InlineSkip
 from .target_parts import loss_kind, target_parts
 from .yaml_lines import read_yaml
@@ -256,12 +256,16 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "normalisation": _normalisation(plan),
         "orientation": orientation,
         "label_values": values,
+        "region_values": _region_values(plan),
         "label_mapping": _label_mapping(plan),
         **target_parts(plan, _label_mapping(plan)),
         "activation": _activation(plan),
         # Without regions argmax of logits is that of probabilities.
         "validation_activation": _activation(plan) if plan.regions else [],
         "discretisation": _discretisation(plan),
+        "predictor": _predictor(plan),
+        "runtime_choice": _runtime_choice(plan),
+        "region_labels": plan.labels if plan.regions else LEFT_OUT,
         "cleaning": _cleaning(plan),
         "class_ratios": plan.class_ratios or [len(names) - 1, *[1] * (len(names) - 1)],
         "dataset_dir": _dataset_dir(plan.data.folder),
@@ -294,15 +298,26 @@ def _dataset_dir(folder: str | None) -> str:
 
 
 def _label_mapping(plan: Plan) -> list[dict[str, Any]]:
-    """Return the transform from the files' label values to the network's consecutive ones; none if they are equal."""
-    if plan.label_values is None or plan.label_values == plan.labels:
+    """Return the transform from the files' label values to the network's consecutive ones; none if they are equal.
+
+    Ignored values become the number of labels.
+    """
+    in_files = plan.label_values or plan.labels
+    if in_files == plan.labels and not plan.ignored_values:
         return []
     names = list(plan.labels)
     values = {
-        "orig_labels": [plan.label_values[name] for name in names],
-        "target_labels": [plan.labels[name] for name in names],
+        "orig_labels": [*(in_files[name] for name in names), *plan.ignored_values],
+        "target_labels": [*(plan.labels[name] for name in names), *[len(names)] * len(plan.ignored_values)],
     }
     return [{"_target_": "MapLabelValued", "keys": ["label"], **values}]
+
+
+def _region_values(plan: Plan) -> dict[str, list[int]] | None:
+    """Return the network's values of each region's labels; None without regions."""
+    if not plan.regions:
+        return None
+    return {region: [plan.labels[name] for name in names] for region, names in plan.regions.items()}
 
 
 def _activation(plan: Plan) -> list[dict[str, Any]]:
@@ -320,6 +335,24 @@ def _discretisation(plan: Plan) -> list[dict[str, Any]]:
         "order": [[places[region], plan.labels[name]] for region, name in plan.region_order.items()],
     }
     return [{"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", "keys": "pred", **values}]
+
+
+def _predictor(plan: Plan) -> str:
+    """Return the expression of the network that predicts: averaged over passes with dropout and mirrored inputs."""
+    averaged = f"average_dropout(@network, @dropout_samples{_sigmoid(plan)})"
+    return f"$mirror_network({averaged}, @mirror_axes if @tta else ())"
+
+
+def _runtime_choice(plan: Plan) -> str:
+    """Return the expression of the evaluation's runtime."""
+    return (
+        "$choose_evaluation_runtime(@network, @checkpoint, runtime=@runtime, inferer=@validate#inferer, "
+        f"channels=@in_channels, cases=len(@val_cases), dropout_samples=@dropout_samples{_sigmoid(plan)})"
+    )
+
+
+def _sigmoid(plan: Plan) -> str:
+    return ", sigmoid=True" if plan.regions else ""
 
 
 def _cleaning(plan: Plan) -> list[dict[str, Any]]:

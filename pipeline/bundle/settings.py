@@ -96,13 +96,20 @@ def _imported_modules(imports: Any) -> Iterator[str]:
 
 
 def _check_labels(parser: ConfigParser, where: str) -> None:
-    if "labels" not in parser:
+    # Of regions there may be more or fewer than labels.
+    if "labels" not in parser or _has_regions(parser):
         return
     labels, classes = parser.get_parsed_content("labels"), _count_labels(parser)
     fits = isinstance(labels, dict) and all(type(value) is int and 0 <= value < classes for value in labels.values())
     of = "bundle's {} labels" if "targets" in parser else "network's {} out_channels"
     meaning = f"names with whole numbers from 0 to {classes - 1}, one for each of the {of.format(classes)}"
     _require(fits, where, found=f"labels {labels!r}", expected=meaning, change="labels")
+
+
+def _has_regions(parser: ConfigParser) -> bool:
+    """Return whether an inference config turns regions into labels."""
+    transforms = parser.get("postprocessing#transforms", [])
+    return any(str(one.get("_target_", "")).endswith("DecodeRegionsd") for one in transforms if isinstance(one, dict))
 
 
 def _count_labels(parser: ConfigParser) -> int:

@@ -87,7 +87,7 @@ def _coding(plan: Plan) -> dict[str, Any]:
 
 
 def _padding(value: int) -> list[dict[str, Any]]:
-    """Return the transforms that pad to the patch: the image with 0, the label map with the background or as ignored."""
+    """Return the transforms that pad to the patch: the image with 0, the label map with this value."""
     size = {"spatial_size": "@patch"}
     if value == 0:
         return [{"_target_": "SpatialPadd", "keys": ["image", "label"], **size}]

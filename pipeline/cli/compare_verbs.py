@@ -73,6 +73,24 @@ def add_compare_verbs(verbs: Any) -> None:
         metavar="VALUE",
         help="values that count as background",
     )
+    labels.add_argument(
+        "--regions",
+        type=_region,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE,...",
+        help="unions of labels to measure instead of labels (default: those of the datalist or bundle)",
+    )
+    labels.add_argument(
+        "--ignore",
+        type=int,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VALUE",
+        help="values of the reference that count in no metric (default: those of the datalist or bundle)",
+    )
 
     metrics = compare.add_argument_group("metrics")
     metrics.add_argument(
@@ -143,6 +161,14 @@ def _named_value(text: str) -> tuple[str, int]:
         return (name, int(value)) if equals and name else ("", int("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as liver=1") from None
+
+
+def _region(text: str) -> tuple[str, list[str]]:
+    name, _, values = text.partition("=")
+    words = [word.strip() for word in values.split(",")]
+    if not name or not all(words):
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE,VALUE, such as tumour=1,2,3")
+    return name, words
 
 
 def _tolerance(text: str) -> tuple[str, float]:

@@ -13,7 +13,7 @@ from ..imports import quick_imports
 __all__ = ["add_dataset_verbs"]
 
 _SAMPLES = {"shapes": 24, "left_right": 40, "nested": 24}  # labelled scans by kind of built-in dataset
-_LAYOUTS = ("msd", "nnunet", "bids", "table")
+_LAYOUTS = ("msd", "nnunet", "bids", "table", "totalsegmentator", "kits", "folders")
 
 
 def add_dataset_verbs(verbs: Any) -> None:
@@ -42,15 +42,33 @@ def _add_datalist(verbs: Any) -> None:
         "datalist",
         help="list a dataset's cases, with folds and checksums",
         description="List a dataset's cases, with folds and checksums. The dataset is a folder in the layout of the "
-        "Medical Segmentation Decathlon, nnU-Net or BIDS; a table; or files by patterns: "
-        "--images 'a/ilist*.nii.gz' --labels 'a/slist*.nii.gz', paired by the text for the *.",
+        "Medical Segmentation Decathlon, nnU-Net, BIDS, TotalSegmentator or KiTS, or with names that say what is an "
+        "image and what a label map; a zip of one; a table; or files by patterns: --images 'a/ilist*.nii.gz' --labels "
+        "'a/slist*.nii.gz', paired by the text for the *.",
     )
-    datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|TABLE", help="the dataset's folder, or a CSV")
+    datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|ZIP|TABLE", help="the dataset's folder")
     datalist.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="JSON file to write")
     found = datalist.add_argument_group("files")
     found.add_argument("--layout", choices=_LAYOUTS, help="layout of the folder (default: detected)")
     found.add_argument("--images", nargs="+", default=[], metavar="PATTERN", help="images: one pattern per channel")
-    found.add_argument("--labels", metavar="PATTERN", help="label maps of the images")
+    found.add_argument(
+        "--labels",
+        metavar="PATTERN",
+        help="label maps of the images, or a mask per class: 'seg/*_{liver,spleen}.nii.gz'",
+    )
+    found.add_argument(
+        "--overlaps",
+        choices=("auto", "keep", "last"),
+        default="auto",
+        help="masks that overlap: keep overlaps of more than 5%%, all, or none (default: %(default)s)",
+    )
+    found.add_argument(
+        "--structures",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="structures of DICOM structure sets (RTSTRUCT) to take, as NAME or LABEL=NAME (default: all)",
+    )
     found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
     found.add_argument(
         "--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …"
@@ -65,6 +83,7 @@ def _add_datalist(verbs: Any) -> None:
     )
     folds = datalist.add_argument_group("folds")
     folds.add_argument("--folds", type=int, help="number of folds (default: the dataset's own folds, or else 5)")
+    folds.add_argument("--splits", type=Path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere")
     folds.add_argument("--seed", type=int, default=0, help="seed of shuffling into folds (default: %(default)s)")
     folds.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     folds.add_argument("--group", metavar="COLUMN", help="keep cases with the same value in one fold")
@@ -173,6 +192,7 @@ def _sample(options: argparse.Namespace) -> int:
 def _datalist(options: argparse.Namespace) -> int:
     from ..data.datalist_summary import format_summary  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
+    from ..data.layouts.structure_sets import draw_structure_sets  # noqa: PLC0415
     from ..data.make_datalist import make_datalist, write_json  # noqa: PLC0415
 
     found = find(
@@ -186,7 +206,11 @@ def _datalist(options: argparse.Namespace) -> int:
         derivatives=options.derivatives,
         unlabelled=options.unlabelled,
         keep_folds=options.folds is None,
+        splits=options.splits,
+        unpack_to=options.output.with_name(f"{options.output.stem}_files"),
     )
+    masks = options.output.with_name(f"{options.output.stem}_structures")
+    found = draw_structure_sets(found, masks, structures=options.structures)
     datalist = make_datalist(
         found,
         relative_to=None if options.portable else options.output.parent,
@@ -201,6 +225,8 @@ def _datalist(options: argparse.Namespace) -> int:
         region_order=options.region_order,
         ignore=options.ignore,
         checksums=not options.no_checksums,
+        merge_into=options.output.with_name(f"{options.output.stem}_labels"),
+        overlaps=options.overlaps,
         extra={key: value for key in ("name", "licence") if (value := getattr(options, key)) is not None},
     )
     write_json(datalist, options.output)

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["add_fit_verbs"]
 
-_LAYOUTS = ("msd", "nnunet", "bids", "table")
+_LAYOUTS = ("msd", "nnunet", "bids", "table", "totalsegmentator", "kits", "folders")
 
 
 def add_fit_verbs(verbs: Any) -> None:
@@ -41,7 +41,9 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
     dataset = fit.add_argument_group("dataset, as for `lightskip datalist`")
     dataset.add_argument("--layout", choices=_LAYOUTS, help="layout of the folder (default: detected)")
     dataset.add_argument("--images", nargs="+", metavar="PATTERN", help="images: one pattern per channel")
-    dataset.add_argument("--labels", metavar="PATTERN", help="label maps of the images")
+    dataset.add_argument("--labels", metavar="PATTERN", help="label maps of the images, or a mask per class in braces")
+    dataset.add_argument("--overlaps", choices=("auto", "keep", "last"), help="masks that overlap (default: auto)")
+    dataset.add_argument("--structures", nargs="+", metavar="NAME", help="structures of RTSTRUCT: NAME or LABEL=NAME")
     dataset.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
     dataset.add_argument("--suffix", nargs="+", dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …")
     dataset.add_argument("--label-suffix", metavar="NAME", help="BIDS label maps: dseg, mask, …")
@@ -49,6 +51,7 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
     dataset.add_argument(
         "--unlabelled", choices=("refuse", "test", "ignore"), help="use of images without a label map (default: refuse)"
     )
+    dataset.add_argument("--splits", type=Path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere")
     dataset.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     dataset.add_argument("--label-names", nargs="+", metavar="NAME", help="background liver …, or VALUE=NAME")
     dataset.add_argument("--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …")

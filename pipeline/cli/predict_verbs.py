@@ -120,12 +120,21 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
-        choices=("nii.gz", "nrrd", "dicom-seg", "png"),
+        choices=("nii.gz", "nrrd", "dicom-seg", "rtstruct", "png"),
         default="nii.gz",
-        help="format of label maps; nrrd is for 3D Slicer, dicom-seg needs highdicom, png is for pictures "
+        help="format of label maps; nrrd is for 3D Slicer, dicom-seg needs highdicom, rtstruct has outlines, for "
+        "radiotherapy, png is for pictures "
         "(default: %(default)s)",
     )
-    files.add_argument("--probabilities", action="store_true", help="write NAME_prob.nii.gz: one volume per label")
+    files.add_argument(
+        "--regions",
+        choices=("files", "channels"),
+        help="of a bundle with regions, which may overlap, also write these: NAME_REGION_region files, or one "
+        "NAME_regions file with a channel, layer or segment for each",
+    )
+    files.add_argument(
+        "--probabilities", action="store_true", help="write NAME_prob.nii.gz: one volume per label or region"
+    )
     files.add_argument(
         "--uncertainty", action="store_true", help="write NAME_entropy.nii.gz, 0 (sure) to 1; report its mean"
     )
@@ -251,6 +260,7 @@ def make_request(options: argparse.Namespace) -> Any:
         uncertainty=options.uncertainty,
         statistics=options.statistics,
         preview=options.preview,
+        regions=options.regions or "",
     )
     bundle = bundle_folder(options.bundle)
     weights, note = choose_checkpoints(bundle, options.checkpoints, options.folds, options.trainings)

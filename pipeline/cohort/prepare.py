@@ -80,6 +80,7 @@ def prepare_cohort(request: Request, *, shards: int | None, jobs: int) -> Cohort
     check_thread_count(request.threads)
     with remove_unused_folders(request.output):
         files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
+        request = request.for_bundle(files)
         settings, channels = _read_settings(request, files)
         scans = find_work(request, channels=channels).scans
         count = choose_count(_earlier_count(request.output) if shards is None else shards, scans=len(scans), jobs=jobs)

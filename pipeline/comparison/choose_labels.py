@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..data.errors import InputError
+from ..evaluation.rows import find_rows
 from .read_map import MapFacts
 
 __all__ = ["Labels", "choose_labels", "find_file_values", "number_labels", "read_given_labels", "values_of_file"]
@@ -21,16 +22,36 @@ class Labels:
         values: value by name, the background (0) first.
         in_reference: the value of each in the references' files. There the background may be another value than 0.
         origin: where they come from, in words.
+        regions: the values of each region's labels; empty for a comparison of labels.
+        ignored: values in the references' files that count in no metric.
     """
 
     values: dict[str, int]
     in_reference: dict[str, int]
     origin: str
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ignored: tuple[int, ...] = ()
 
     @property
     def foreground(self) -> dict[str, int]:
-        """The labels that are measured."""
+        """The labels without the background."""
         return {name: value for name, value in self.values.items() if value != 0}
+
+    @property
+    def rows(self) -> dict[str, tuple[int, ...]]:
+        """The values of each structure that is measured: the regions, else the labels."""
+        return find_rows(self.values, self.regions)
+
+    @property
+    def region_names(self) -> dict[str, list[str]]:
+        """The names of each region's labels."""
+        names = {value: name for name, value in self.values.items()}
+        return {region: [names[value] for value in values] for region, values in self.regions.items()}
+
+    @property
+    def ignored_value(self) -> int:
+        """The comparison's value of ignored voxels of a reference, which no label has."""
+        return max(self.values.values()) + 1
 
 
 def read_given_labels(pairs: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -135,7 +156,13 @@ def find_file_values(labels: Labels, table: Mapping[int, str], found: Iterable[i
 
 
 def values_of_file(
-    facts: MapFacts, labels: Labels, own: Mapping[str, int], *, case: str, as_background: Sequence[int] = ()
+    facts: MapFacts,
+    labels: Labels,
+    own: Mapping[str, int],
+    *,
+    case: str,
+    as_background: Sequence[int] = (),
+    ignored: Sequence[int] = (),
 ) -> dict[int, int]:
     """Return the comparison's value of each value that a file holds.
 
@@ -145,11 +172,16 @@ def values_of_file(
         own: value in the file by name.
         case: name of the case, for the message.
         as_background: values that count as background.
+        ignored: values that count in no metric.
 
     Raises:
         InputError: the file holds a value that is no label.
     """
-    known = {**dict.fromkeys(as_background, 0), **{value: labels.values[name] for name, value in own.items()}}
+    known = {
+        **dict.fromkeys(as_background, 0),
+        **dict.fromkeys(ignored, labels.ignored_value),
+        **{value: labels.values[name] for name, value in own.items()},
+    }
     unknown = [value for value in facts.values if value not in known]
     if unknown:
         shown = [f"{value} ({facts.table[value]})" if value in facts.table else str(value) for value in unknown[:10]]

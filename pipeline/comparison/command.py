@@ -28,7 +28,7 @@ from .output import (
 )
 from .pool import Pool, count_jobs
 from .prepare import find_labels, prepare_cases
-from .request import Request, check_numbers, choose_metrics, choose_tolerances, require_labels
+from .request import Request, check_numbers, choose_metrics, choose_tolerances, require_labels, require_plain_labels
 from .statistics import compute_statistics
 
 __all__ = ["compare"]
@@ -65,7 +65,7 @@ def compare(request: Request) -> dict[str, Any]:
     statistics = compute_statistics(
         measured.rows,
         inputs.named,
-        labels=list(labels.foreground),
+        labels=list(labels.rows),
         spatial_dims=len(checked[0].reference.grid.shape),
         calibration=measured.calibration,
         resamples=request.resamples,
@@ -97,7 +97,9 @@ def compare(request: Request) -> dict[str, Any]:
 
 
 def _choose_measuring(inputs: Inputs, labels: Labels, metrics: tuple[str, ...]) -> Measuring:
-    request, names = inputs.request, list(labels.foreground)
+    request, names = inputs.request, list(labels.rows)
+    if request.membranes:
+        require_plain_labels("--membranes", regions=list(labels.regions), ignored=labels.ignored)
     require_labels("--lesions", request.lesions, names)
     require_labels("--cldice", request.cldice, names)
     require_labels("--membranes", request.membranes, names)
@@ -110,6 +112,8 @@ def _choose_measuring(inputs: Inputs, labels: Labels, metrics: tuple[str, ...]) 
         membranes=tuple(name for name in names if name in request.membranes),
         lesion_iou=request.lesion_iou,
         calibration=request.calibration,
+        regions=labels.regions,
+        ignored=(labels.ignored_value,) if labels.ignored else (),
     )
 
 

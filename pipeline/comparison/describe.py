@@ -64,6 +64,8 @@ def describe_inputs(
         ],
         "labels": labels.values,
         "labels_from": labels.origin,
+        **({"regions": labels.region_names} if labels.regions else {}),
+        **({"ignored_values": list(labels.ignored)} if labels.ignored else {}),
         "spatial_dims": dims,
         name_in_unit("tolerance_mm", unit): measuring.tolerance_mm,
         "metrics": [
@@ -80,6 +82,7 @@ def describe_inputs(
             {
                 "case": one.case.name,
                 "subject": one.case.subject,
+                **({} if one.case.annotated is None else {"annotated": list(one.case.annotated)}),
                 "image": relative_to(out, one.case.image),
                 "reference": relative_to(out, one.case.reference),
                 "reference_sha256": one.reference.sha256,

@@ -15,7 +15,8 @@ __all__ = ["exact_name", "find_scans", "list_label_maps", "own_name", "plain_nam
 _REPORT = "report.json"  # of `lightskip predict`
 _OWN_ENDINGS = ("_seg", ".seg")
 # Further outputs of `lightskip predict` for a scan.
-_OTHER_OUTPUTS = ("_prob", "_entropy", "_preview")
+_OTHER_OUTPUTS = ("_prob", "_entropy", "_preview", "_regions")
+_ONE_REGION = "_region"  # after the names of the scan and the region
 # What other programs put behind the name of a case.
 _USUAL_ENDINGS = ("_dseg", "-seg", "_segmentation", "_label", "_labels", "_mask", "_pred", "_prediction", "_gt")
 
@@ -105,6 +106,10 @@ def _is_scan(stem: str) -> bool:
 
 
 def _is_other_output(stem: str, names: set[str]) -> bool:
+    stem = stem.removesuffix(".seg")
+    if stem.endswith(_ONE_REGION):
+        parts = stem.removesuffix(_ONE_REGION).split("_")
+        return any("_".join(parts[:end]) in names for end in range(1, len(parts)))
     return any(stem.endswith(ending) and stem.removesuffix(ending) in names for ending in _OTHER_OUTPUTS)
 
 
@@ -123,7 +128,7 @@ def _no_maps_error(folder: Path) -> InputError:
         found = f"no label map; the folder contains {', '.join(shown[:5])}" + ", …" * (len(shown) > 5)
     remedy = f"name the folder that holds them, such as {below}" if below else "name the folder that holds them"
     if any(format_name(name) == "dicom" for name in shown):
-        remedy = "DICOM segmentations are not read: predict without --format dicom-seg, or convert them to NIfTI"
+        remedy = "DICOM segmentations are not read: predict without --format dicom-seg or rtstruct, or convert them"
     return InputError(
         folder,
         found=found,

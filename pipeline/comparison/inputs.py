@@ -8,6 +8,7 @@ from functools import partial
 from ..data.errors import InputError
 from .join import Joined, join_sets
 from .named_sets import NamedSet, read_sets
+from .regions import leave_out_region_files
 from .request import Request, choose_cases, read_subjects
 from .source import Source, find_path, read_source
 
@@ -50,8 +51,10 @@ def read_inputs(request: Request) -> Inputs:
             expected="a datalist or a bundle as the reference, which have parts",
             remedy="leave it out, or name some cases with --cases",
         )
+    regions = [name for name, _ in request.regions] or list(reference.regions or ())
+    reference = leave_out_region_files(reference, regions)
     kept = set(choose_cases(request.cases, [one.name for one in reference.maps]))
     reference = replace(reference, maps=[one for one in reference.maps if one.name in kept])
-    sets = {one.name: read(one.path) for one in named}
+    sets = {one.name: leave_out_region_files(read(one.path), regions) for one in named}
     subjects = read_subjects(request.subjects, [one.name for one in reference.maps])
     return Inputs(request, reference, named, sets, join_sets(reference, sets, subjects))

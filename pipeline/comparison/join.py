@@ -28,6 +28,7 @@ class JoinedCase:
         reference: the reference's file.
         image: the scan; None if neither the reference nor a set knows it.
         predictions: file by the set's name; None where it is missing.
+        annotated: names of the labels or regions that were annotated; None for all.
     """
 
     name: str
@@ -35,6 +36,7 @@ class JoinedCase:
     reference: Path
     image: Path | None
     predictions: dict[str, Path | None]
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
             reference=one.path,
             image=one.image or _find_image(one.name, matched.values()),
             predictions={name: found[one.name].path if one.name in found else None for name, found in matched.items()},
+            annotated=one.annotated,
         )
         for one in reference.maps
     ]

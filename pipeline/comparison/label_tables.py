@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import nibabel as nib
 
+from ..data.errors import InputError
 from ..data.images.header import Header
+from ..data.label_keys import LabelKeys, read_label_keys
 
-__all__ = ["read_folder_table", "read_map_table"]
+__all__ = ["read_folder_keys", "read_folder_table", "read_map_table"]
 
 _CARET = 30  # NIfTI's code for Connectome Workbench's XML, which `labelmaps.nifti` writes
 _MAX_TABLE = 1 << 20  # bytes
@@ -41,11 +42,27 @@ def read_folder_table(folder: Path) -> dict[int, str]:
     table = {int(value): name for value, name in _ITK_SNAP.findall(text) if int(value) != 0}
     if table:
         return table
+    keys = read_folder_keys(folder)
+    return {value: name for name, value in (keys.labels or {}).items() if value != 0} if keys is not None else {}
+
+
+def read_folder_keys(folder: Path) -> LabelKeys | None:
+    """Return the labels, regions and ignored values of a ``dataset.json`` next to label maps, or above ``labelsTr``.
+
+    None if there is none that can be read, or if the folder has a ``labels.txt``, whose names may be others.
+    """
+    if (folder / _TABLE_FILE).is_file():
+        return None
     for place in (folder, folder.parent) if folder.name.startswith("labels") else (folder,):
-        table = _read_dataset_labels(_read_text(place / _DATASET_FILE))
-        if table:
-            return table
-    return {}
+        file = place / _DATASET_FILE
+        try:
+            content = json.loads(_read_text(file))
+            keys = read_label_keys(content, file)
+        except (ValueError, AttributeError, InputError):
+            continue
+        if keys.labels:
+            return keys
+    return None
 
 
 def _read_nifti_table(path: str) -> dict[int, str]:
@@ -82,26 +99,6 @@ def _read_segments(header: str) -> dict[int, str]:
         for one in found.values()
         if one.get("Name") and one.get("LabelValue", "").isdigit() and int(one["LabelValue"]) != 0
     }
-
-
-def _read_dataset_labels(text: str) -> dict[int, str]:
-    """Return the labels of nnU-Net's dataset.json, ``{"liver": 1}``, or of MSD's, ``{"1": "liver"}``."""
-    try:
-        labels = json.loads(text).get("labels")
-    except (ValueError, AttributeError):
-        return {}
-    if not isinstance(labels, Mapping):
-        return {}
-    found: dict[int, str] = {}
-    for key, value in labels.items():
-        if type(value) is int:
-            found[value] = str(key)
-        elif isinstance(value, str) and str(key).isdigit():
-            found[int(key)] = value
-        else:
-            # Regions of several values are no labels of single voxels.
-            return {}
-    return {value: name for value, name in found.items() if value != 0}
 
 
 def _read_text(file: Path) -> str:

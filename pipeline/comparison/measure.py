@@ -17,6 +17,7 @@ from ..evaluation.calibration import measure_calibration
 from ..evaluation.lesions import MIN_IOU, measure_lesions
 from ..evaluation.metric_names import LESION_METRICS
 from ..evaluation.metrics import measure_case
+from ..evaluation.rows import find_rows
 from .check_cases import CheckedCase
 from .grids import Grid
 from .membranes import MembraneCurve, choose_thresholds, measure_curve
@@ -38,6 +39,8 @@ class Measuring:
 
     Attributes:
         labels: value of each label by name, the background included.
+        regions: the values of each region's labels; empty for rows of labels.
+        ignored: values of the reference that count in no metric.
         tolerance_mm: tolerance of the NSD by label.
         metrics: names of metrics.
         cldice: labels that are tubes, for clDice.
@@ -55,6 +58,13 @@ class Measuring:
     membranes: tuple[str, ...] = ()
     lesion_iou: float = MIN_IOU
     calibration: bool = True
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ignored: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> dict[str, tuple[int, ...]]:
+        """The values of each structure that is measured."""
+        return find_rows(self.labels, self.regions)
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,14 @@ class Prepared:
         reference: value by the reference's value.
         predictions: value by the prediction's value, by set.
         channels: channel of the probabilities by the comparison's value, by set.
+        rows: names of the labels or regions that are measured in this case; None for all.
     """
 
     checked: CheckedCase
     reference: dict[int, int]
     predictions: dict[str, dict[int, int]]
     channels: dict[str, dict[int, int]] = field(default_factory=dict)
+    rows: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,17 +126,22 @@ def measure_cases(prepared: Sequence[Prepared], measuring: Measuring, pool: Pool
 def _measure_case(measuring: Measuring, prepared: Prepared) -> tuple[Measured, list[MembraneCurve]]:
     checked = prepared.checked
     curves: list[MembraneCurve] = []
-    reference = read_labels(checked.reference, prepared.reference)
+    whole = read_labels(checked.reference, prepared.reference)
+    counted = ~np.isin(whole, measuring.ignored) if measuring.ignored else None
+    reference = whole if counted is None else np.where(counted, whole, 0)
+    rows_of_case = measuring.rows if prepared.rows is None else {name: measuring.rows[name] for name in prepared.rows}
     measured = Measured()
     for name, facts in checked.predictions.items():
         # A missing prediction is one without any structure: each that the reference has is missed.
         prediction = np.zeros_like(reference) if facts is None else read_labels(facts, prepared.predictions[name])
+        prediction = prediction if counted is None else np.where(counted, prediction, 0)
         place = {"set": name, "case": checked.case.name, "subject": checked.case.subject}
         grid = checked.reference.grid
         unit = checked.reference.unit
-        rows = _measure_labels(measuring, grid, prediction, reference, unit=unit)
-        for label in measuring.lesions:
-            classes, lesions = _measure_lesions(measuring, grid, prediction, reference, measuring.labels[label], unit)
+        rows = _measure_labels(measuring, grid, prediction, reference, list(rows_of_case), unit=unit)
+        for label in (one for one in measuring.lesions if one in rows_of_case):
+            masks = np.isin(prediction, rows_of_case[label]), np.isin(reference, rows_of_case[label])
+            classes, lesions = _measure_lesions(measuring, grid, *masks, unit)
             by_class = {one["size_class"]: one for one in classes}
             row = next(row for row in rows if row["label"] == label)
             row.update({metric: by_class[ALL_SIZES][metric] for metric in LESION_METRICS})
@@ -138,12 +155,15 @@ def _measure_case(measuring: Measuring, prepared: Prepared) -> tuple[Measured, l
             if row["label"] in measuring.membranes
         )
         if measuring.calibration and name in prepared.channels:
-            measured.calibration.append({**place, **_measure_calibration(prepared, name, measuring, reference)})
+            found = _measure_calibration(prepared, name, measuring, reference, counted)
+            measured.calibration.append({**place, **found})
     return measured, curves
 
 
-def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, *, unit: str) -> Rows:
-    """Return a row for every label; of clDice, which is slow, only for the labels that ask for it."""
+def _measure_labels(
+    measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, names: Sequence[str], *, unit: str
+) -> Rows:
+    """Return a row for every named structure; of clDice, which is slow, only for those that ask for it."""
     dims = reference.ndim
     options: dict[str, Any] = {
         "spacing": spacing_of(grid.affine, dims),
@@ -157,23 +177,24 @@ def _measure_labels(measuring: Measuring, grid: Grid, prediction: LabelMap, refe
         labels=measuring.labels,
         tolerance_mm=measuring.tolerance_mm,
         metrics=measuring.metrics,
+        regions=measuring.regions,
+        annotated=names,
         **options,
     )
-    for label in measuring.cldice:
-        value = measuring.labels[label]
-        masks = [(labels == value).astype(np.uint8) for labels in (prediction, reference)]
+    for label in (one for one in measuring.cldice if one in names):
+        masks = [np.isin(labels, measuring.rows[label]).astype(np.uint8) for labels in (prediction, reference)]
         [tube] = measure_case(*masks, labels={"background": 0, label: 1}, metrics=("cldice",), **options)
         next(row for row in rows if row["label"] == label)["cldice"] = tube["cldice"]
     return rows
 
 
 def _measure_lesions(
-    measuring: Measuring, grid: Grid, prediction: LabelMap, reference: LabelMap, value: int, unit: str
+    measuring: Measuring, grid: Grid, prediction: NDArray[np.bool_], reference: NDArray[np.bool_], unit: str
 ) -> tuple[Rows, Rows]:
     dims = reference.ndim
     return measure_lesions(
-        prediction == value,
-        reference == value,
+        prediction,
+        reference,
         spacing=spacing_of(grid.affine, dims),
         iou=measuring.lesion_iou,
         voxel_size=voxel_size(grid.affine, dims),
@@ -191,7 +212,9 @@ def _measure_membranes(
     return measure_curve(row, *masks, prepared.checked.probabilities[name], prepared.channels[name][value])
 
 
-def _measure_calibration(prepared: Prepared, name: str, measuring: Measuring, reference: LabelMap) -> dict[str, float]:
+def _measure_calibration(
+    prepared: Prepared, name: str, measuring: Measuring, reference: LabelMap, counted: NDArray[np.bool_] | None
+) -> dict[str, float]:
     channels = prepared.channels[name]
     found = prepared.checked.probabilities[name]
     expected = np.zeros_like(reference)
@@ -199,13 +222,14 @@ def _measure_calibration(prepared: Prepared, name: str, measuring: Measuring, re
         expected[reference == value] = channel
     labels = {label: channels[value] for label, value in measuring.labels.items()}
     try:
-        return measure_calibration(read_probabilities(found, reference.ndim), expected, labels)
+        return measure_calibration(read_probabilities(found, reference.ndim), expected, labels, region=counted)
     except ValueError as error:
         raise InputError(
             found.path,
             found=str(error),
             expected="probabilities of every label that add up to 1",
-            remedy="write them again with lightskip predict --probabilities, or leave --calibration out",
+            remedy="write them again with lightskip predict --probabilities, or leave --calibration out; it is not for "
+            "probabilities of regions",
         ) from error
 
 

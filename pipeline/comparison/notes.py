@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..evaluation.rows import describe_counting
 from .check_cases import CheckedCase
 from .choose_labels import Labels
 from .join import Joined
@@ -29,14 +30,15 @@ def make_notes(
 ) -> list[str]:
     """Return the notes of a comparison, the most important first.
 
-    They are about missing and surplus predictions, the number of subjects, label maps that were turned or whose labels
-    have other values, labels that no case has, with `calibration` or `membranes` predictions without probabilities, and
-    files that were left out.
+    They are about missing and surplus predictions, regions, ignored voxels and labels that were not annotated, the
+    number of subjects, label maps that were turned or whose labels have other values, labels that no case has, with
+    `calibration` or `membranes` predictions without probabilities, and files that were left out.
     """
     checked = prepared.checked
     return [
         *_about_missing(joined),
         *_about_surplus(joined),
+        *_about_counting(labels, checked),
         *_about_subjects(checked),
         *_about_same_files(sets, checked),
         *_about_turns(sets, checked),
@@ -44,6 +46,15 @@ def make_notes(
         *(_about_probabilities(sets, checked, calibration, membranes) if calibration or membranes else ()),
         *dict.fromkeys(note for source in (reference, *sets.values()) for note in source.notes),
     ]
+
+
+def _about_counting(labels: Labels, checked: Sequence[CheckedCase]) -> list[str]:
+    return describe_counting(
+        labels.region_names,
+        ignored=any(set(one.reference.values) & set(labels.ignored) for one in checked),
+        partial=sum(one.case.annotated is not None for one in checked),
+        cases=len(checked),
+    )
 
 
 def _about_missing(joined: Joined) -> Iterator[str]:
@@ -130,7 +141,11 @@ def _about_labels(prepared: PreparedCases, labels: Labels, measured: Measured) -
             shown = _shown([f"{label} is {own[label]}" for label in moved])
             yield f"{name}: its label maps have other values than the reference: 0 is the background, {shown}."
     present = {row["label"] for row in measured.rows if row["outcome"] != "absent"}
-    nowhere = [label for label in wanted if label not in present]
+    annotated = {row["label"] for row in measured.rows}
+    unknown = [name for name in labels.rows if name not in annotated]
+    if unknown:
+        yield f"In no case {_shown(unknown)} was annotated."
+    nowhere = [name for name in labels.rows if name in annotated and name not in present]
     if nowhere:
         yield f"No case has {_shown(nowhere)}, in reference or prediction: such labels are in no mean."
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..data.errors import InputError
+from ..evaluation.rows import find_rows
 from .check_cases import CheckedCase, raise_all
 from .choose_labels import Labels, choose_labels, find_file_values, read_given_labels, values_of_file
 from .inputs import Inputs
 from .measure import Prepared
 from .probabilities import check_channels
 from .read_map import MapFacts
+from .regions import choose_ignored, choose_regions
 
 __all__ = ["PreparedCases", "find_labels", "prepare_cases"]
 
@@ -37,13 +40,24 @@ class PreparedCases:
 
 
 def find_labels(inputs: Inputs, checked: Sequence[CheckedCase]) -> Labels:
-    """Return the labels of a comparison, by the rules of `choose_labels`."""
-    return choose_labels(
-        given=read_given_labels(inputs.request.labels) if inputs.request.labels else None,
-        declared=inputs.reference.labels,
-        numbered=inputs.reference.network_labels,
+    """Return the labels of a comparison, by the rules of `choose_labels`, with its regions and ignored values.
+
+    Raises:
+        InputError: there is no label, or a region or an ignored value does not fit the labels.
+    """
+    request, reference = inputs.request, inputs.reference
+    left_out = {*request.as_background, *request.ignore, *(() if request.ignore else reference.ignored)}
+    labels = choose_labels(
+        given=read_given_labels(request.labels) if request.labels else None,
+        declared=reference.labels,
+        numbered=reference.network_labels,
         tables=_list_tables(inputs, checked),
-        found={value for one in checked for value in one.reference.values} - set(inputs.request.as_background),
+        found={value for one in checked for value in one.reference.values} - left_out,
+    )
+    return replace(
+        labels,
+        regions=choose_regions(request.regions, reference.regions, labels),
+        ignored=choose_ignored(request.ignore, reference.ignored, labels.in_reference, request.as_background),
     )
 
 
@@ -56,9 +70,9 @@ def prepare_cases(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels
     errors: list[InputError] = []
     background = inputs.request.as_background
 
-    def find_values(facts: MapFacts, case: str, own: Mapping[str, int]) -> dict[int, int]:
+    def find_values(facts: MapFacts, case: str, own: Mapping[str, int], ignored: Sequence[int] = ()) -> dict[int, int]:
         try:
-            return values_of_file(facts, labels, own, case=case, as_background=background)
+            return values_of_file(facts, labels, own, case=case, as_background=background, ignored=ignored)
         except InputError as error:
             errors.append(error)
             return {}
@@ -83,10 +97,31 @@ def prepare_cases(inputs: Inputs, checked: Sequence[CheckedCase], labels: Labels
                     check_channels(one.probabilities[name], channels[name])
                 except InputError as error:
                     errors.append(error)
-        reference = find_values(one.reference, one.case.name, labels.in_reference)
-        prepared.append(Prepared(one, reference, predictions, channels))
+        reference = find_values(one.reference, one.case.name, labels.in_reference, labels.ignored)
+        rows = tuple(_find_rows(labels, one.case.annotated, inputs.reference.path))
+        prepared.append(Prepared(one, reference, predictions, channels, rows))
     raise_all(errors)
+    if not any(one.rows for one in prepared):
+        raise InputError(
+            inputs.reference.path,
+            found="no case in which a measured label or region was annotated",
+            expected=f"annotated labels or regions in some case: {', '.join(labels.rows)}",
+            remedy="correct the entries annotated of the datalist, or name its labels with --regions or --labels",
+        )
     return PreparedCases(prepared, values, tables)
+
+
+def _find_rows(labels: Labels, annotated: Sequence[str] | None, reference: Path) -> dict[str, tuple[int, ...]]:
+    """Return the structures of a case that are measured."""
+    try:
+        return find_rows(labels.values, labels.regions, annotated)
+    except ValueError as error:
+        raise InputError(
+            reference,
+            found=str(error),
+            expected="annotated labels or regions of the comparison",
+            remedy="leave --labels and --regions out, or name them as the datalist does",
+        ) from error
 
 
 def _values_of_set(checked: Sequence[CheckedCase], name: str) -> set[int]:

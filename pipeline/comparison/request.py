@@ -24,6 +24,7 @@ __all__ = [
     "choose_tolerances",
     "read_subjects",
     "require_labels",
+    "require_plain_labels",
 ]
 
 DEFAULT_TOLERANCE_MM = 1.0
@@ -44,6 +45,8 @@ class Request:
         dataset_dir: folder that a datalist's paths start from.
         labels: labels and their values in the reference; empty for those of the datalist, bundle or files.
         as_background: values that count as background.
+        regions: the values or names of each region's labels, by its name; empty for those of the datalist or bundle.
+        ignore: values of the reference that count in no metric; empty for those of the datalist or bundle.
         cases: names of the only cases to compare; empty for all.
         subjects: a table (``case,subject`` in CSV, or a JSON mapping) or a regular expression whose first group is the
             subject; None for the datalist's.
@@ -69,6 +72,8 @@ class Request:
     dataset_dir: Path | None = None
     labels: Sequence[tuple[str, int]] = ()
     as_background: Sequence[int] = ()
+    regions: Sequence[tuple[str, Sequence[str]]] = ()
+    ignore: Sequence[int] = ()
     cases: Sequence[str] = ()
     subjects: str | None = None
     metrics: Sequence[str] = ()
@@ -157,6 +162,18 @@ def require_labels(option: str, names: Sequence[str], labels: Sequence[str]) -> 
                 expected=f"one of {', '.join(labels)}",
                 remedy="name one of these labels",
             )
+
+
+def require_plain_labels(option: str, *, regions: Sequence[str], ignored: Sequence[int]) -> None:
+    """Raise InputError for an option that needs labels of which every voxel is annotated."""
+    if regions or ignored:
+        found = f"the regions {', '.join(regions)}" if regions else f"the ignored values {', '.join(map(str, ignored))}"
+        raise InputError(
+            option,
+            found=f"a comparison with {found}",
+            expected="labels, of which every pixel is annotated: V_rand and V_info count whole cells",
+            remedy=f"leave {option} out",
+        )
 
 
 def choose_cases(words: Sequence[str], names: Sequence[str]) -> list[str]:

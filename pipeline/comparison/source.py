@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ..data.dataset import Case, locate, read_dataset
 from ..data.errors import InputError
 from ..data.images.endings import scan_name
 from .folder_maps import exact_name, find_scans, list_label_maps, own_name
-from .label_tables import read_folder_table
+from .label_tables import read_folder_keys, read_folder_table
 
 __all__ = ["PARTS", "LabelMap", "Source", "find_path", "read_source"]
 
@@ -29,6 +30,7 @@ class LabelMap:
         others: further names that a file of the same case may have.
         image: the case's scan; None if the source has none.
         subject: whose scan it is; None if the source does not say.
+        annotated: names of the labels or regions that were annotated; None for all.
     """
 
     name: str
@@ -36,6 +38,7 @@ class LabelMap:
     others: tuple[str, ...] = ()
     image: Path | None = None
     subject: str | None = None
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Source:
         part: the part of a datalist; None for all of its cases.
         fold: the fold of a datalist; None for another part.
         notes: what a user should know.
+        regions: names of each region's labels; None without regions.
+        ignored: values in the files that count in no metric.
     """
 
     path: Path
@@ -65,6 +70,8 @@ class Source:
     part: str | None = None
     fold: int | None = None
     notes: tuple[str, ...] = ()
+    regions: dict[str, tuple[str, ...]] | None = None
+    ignored: tuple[int, ...] = ()
 
 
 def find_path(path: str | Path) -> Path:
@@ -149,7 +156,16 @@ def _read_folder(folder: Path) -> Source:
     maps = [
         LabelMap(name, path, (stem,), scans.get(path)) for name, path, stem in zip(names, files, stems, strict=True)
     ]
-    return Source(folder, "folder", maps, table=read_folder_table(folder), notes=tuple(notes))
+    table, keys = read_folder_table(folder), read_folder_keys(folder)
+    return Source(
+        folder,
+        "folder",
+        maps,
+        table=table,
+        notes=tuple(notes),
+        regions=None if keys is None else _name_regions(keys.regions, keys.labels),
+        ignored=() if keys is None else keys.ignored,
+    )
 
 
 def _read_bundle(bundle: Path, part: str | None, fold: int | None, dataset_dir: str | Path | None) -> Source:
@@ -161,17 +177,23 @@ def _read_bundle(bundle: Path, part: str | None, fold: int | None, dataset_dir: 
     source = _read_datalist(bundle, Path(known["datalist"]), "bundle", part, fold, known["dataset_dir"])
     keys = ("label_values" if "label_values" in config_given(files, {}) else "labels", "labels")
     in_files, labels = (dict(evaluate_key(files, bundle, given, key)) for key in keys)
-    measured = evaluate_key(config_files("evaluate", bundle), bundle, given, "tolerance_mm")
+    evaluation = config_files("evaluate", bundle)
+    measured, regions, ignored = (
+        evaluate_key(evaluation, bundle, given, key) if key in config_given(evaluation, {}) else None
+        for key in ("tolerance_mm", "regions", "ignored_values")
+    )
     return Source(
         bundle,
         "bundle",
         source.maps,
         labels={str(name): int(value) for name, value in in_files.items()},
         network_labels={str(name): int(value) for name, value in labels.items()},
-        tolerance_mm=float(measured),
+        tolerance_mm=None if measured is None else float(measured),
         part=source.part,
         fold=source.fold,
         notes=source.notes,
+        regions=_name_regions(regions, labels),
+        ignored=tuple(ignored or ()),
     )
 
 
@@ -195,7 +217,25 @@ def _read_datalist(
         )
     without = len(chosen) - len(labelled)
     notes = (f"{file}: {without} of {len(chosen)} cases left out, as they have no label map.",) if without else ()
-    return Source(path, kind, maps, labels=dataset.labels, part=part, fold=fold, notes=notes)
+    return Source(
+        path,
+        kind,
+        maps,
+        labels=dataset.labels,
+        part=part,
+        fold=fold,
+        notes=notes,
+        regions=_name_regions(dataset.regions, dataset.labels),
+        ignored=dataset.ignored,
+    )
+
+
+def _name_regions(
+    regions: Mapping[str, Sequence[int]] | None, labels: Mapping[str, int] | None
+) -> dict[str, tuple[str, ...]] | None:
+    """Return regions with the names of their labels instead of the values."""
+    names = {value: name for name, value in (labels or {}).items()}
+    return {region: tuple(names[value] for value in values) for region, values in regions.items()} if regions else None
 
 
 def _belongs(case: Case, part: str | None, fold: int | None) -> bool:
@@ -207,7 +247,7 @@ def _belongs(case: Case, part: str | None, fold: int | None) -> bool:
 def _as_label_map(case: Case, label: str, folder: Path) -> LabelMap:
     path, image = locate(folder, label), locate(folder, case.images[0])
     others = tuple(dict.fromkeys((scan_name(image), scan_name(path))))
-    return LabelMap(case.name, path, others, image, case.subject)
+    return LabelMap(case.name, path, others, image, case.subject, case.annotated)
 
 
 def _no_case_error(file: Path, cases: list[Case], chosen: list[Case], part: str | None, fold: int | None) -> InputError:

@@ -58,7 +58,7 @@ def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Itera
     subjects = len({case["subject"] for case in summary["cases"]})
     cases = _count(len(summary["cases"]), "case")
     yield f"{cases} of {_count(subjects, 'subject')}; mean [95 % interval over subjects]"
-    labels = [name for name, value in summary["labels"].items() if value != 0]
+    labels = list(summary.get("regions") or [name for name, value in summary["labels"].items() if value != 0])
     for place, block in enumerate(_blocks(shown)):
         if place:
             yield ""

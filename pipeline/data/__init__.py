@@ -3,7 +3,7 @@
 from .case_names import names_by_file
 from .check import check_cases, check_scans
 from .datalist import read_cases
-from .dataset import names_in_datalist, subjects_in_datalist
+from .dataset import annotated_in_datalist, names_in_datalist, subjects_in_datalist
 from .errors import InputError, explain_errors
 from .images.door import read_volume
 from .make_datalist import make_datalist, write_json
@@ -11,6 +11,7 @@ from .scans import find_scans
 
 __all__ = [
     "InputError",
+    "annotated_in_datalist",
     "check_cases",
     "check_scans",
     "explain_errors",

@@ -21,23 +21,36 @@ MAX_IGNORED = 0.05
 
 def is_complete(record: Record) -> bool:
     """Return whether hardly any voxel of a case is ignored."""
-    labelled = sum(int(each["voxels"]) for each in record["classes"].values())
-    return int(record.get("ignored") or 0) <= MAX_IGNORED * labelled
-
-
-def annotates(record: Record, name: str, value: int, regions: Regions = None) -> bool:
-    """Return whether a label was annotated in a case: by its name, or as a region of this label alone."""
-    names = record.get("annotated")
-    if names is None or name in names:
+    if not record.get("ignored"):
         return True
-    return any(tuple((regions or {}).get(region, ())) == (value,) for region in names)
+    labelled = sum(int(each["voxels"]) for each in record["classes"].values())
+    return int(record["ignored"]) <= MAX_IGNORED * labelled
+
+
+def annotates(record: Record, value: int, labels: Mapping[str, int], regions: Regions = None) -> bool:
+    """Return whether a label was annotated in a case: whether its annotated names tell it from all other labels.
+
+    A region tells its labels from others, not from one another. A name of a region and of a label is the region's.
+
+    Args:
+        record: the case's entry in the report.
+        value: the label's value.
+        labels: value by name, with the background.
+        regions: values by region.
+    """
+    names = record.get("annotated")
+    if names is None:
+        return True
+    known = [set((regions or {}).get(name) or [labels[each] for each in labels if each == name]) for name in names]
+    own = [value in values for values in known]
+    return all(other == value or [other in values for values in known] != own for other in labels.values())
 
 
 def keep_annotated(record: Record, labels: Mapping[str, int], regions: Regions = None) -> Record:
     """Return a case's entry in the report without the classes that were not annotated."""
     if record.get("annotated") is None:
         return record
-    kept = {str(value) for name, value in labels.items() if annotates(record, name, value, regions)}
+    kept = {str(value) for value in labels.values() if annotates(record, value, labels, regions)}
     return {**record, "classes": {value: each for value, each in record["classes"].items() if value in kept}}
 
 

@@ -14,6 +14,8 @@ from .images.header import Volume
 from .images.nifti_header import uneven_offset_error
 
 __all__ = [
+    "CHANNEL_REMEDY",
+    "LABEL_REMEDY",
     "MAX_SHEAR",
     "ROUNDING_VOXELS",
     "SAME_PLACE_MM",
@@ -31,21 +33,35 @@ ROUNDING_VOXELS = 0.05
 MAX_SHEAR = 1e-4
 # In a sheared affine the edges are a little longer than the pixdim; that is another finding.
 _MAX_PIXDIM_DIFFERENCE = 1e-2
+_REMEDY = "copy the header of the correct file if the voxels correspond, otherwise resample one to the other's grid"
+# Of two channels of a case, and of a label map that may have been drawn on another channel than the first.
+CHANNEL_REMEDY = (
+    "check that both are of the same patient and examination; then `lightskip check DATALIST --fix FOLDER` resamples "
+    "it to the first channel's grid (scans to predict can be test cases of a datalist)"
+)
+LABEL_REMEDY = (
+    f"{_REMEDY}; `lightskip check DATALIST --fix FOLDER` does so if it is in the grid of one of its other channels"
+)
 
 
-def find_grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
+def find_grid_problems(grid: Grid, reference: Grid, remedy: str = "") -> Iterator[InputError]:
     """Yield the differences between a file's grid and that of its case's first image.
 
     They are in shape, spacing, direction or origin. Nothing is yielded if the corners of the volume differ by at most
     0.001 mm or 0.001 of the smallest spacing, whichever is larger. Up to 0.05 of the smallest spacing the difference is
     one problem of the kind "grid-rounding".
+
+    Args:
+        grid: of the file.
+        reference: of the first image.
+        remedy: for differences that are no rounding; by default that for two files that should have one grid.
     """
     if grid.shape != reference.shape:
         yield InputError(
             grid.path,
             found=f"shape {grid.shape}",
             expected=f"shape {reference.shape}, as in {reference.path}",
-            remedy="check that both files belong to the same scan, then resample one to the other's grid",
+            remedy=remedy or "check that both files belong to the same scan, then resample one to the other's grid",
             kind="shape-differs",
         )
     smallest = float(np.linalg.norm(reference.affine[:3, : len(reference.shape)], axis=0).min())
@@ -53,7 +69,7 @@ def find_grid_problems(grid: Grid, reference: Grid) -> Iterator[InputError]:
     if apart <= max(SAME_PLACE_MM, SAME_PLACE_VOXELS * smallest):
         return
     moved = f"an affine that moves the volume by up to {apart:.3g} mm"
-    remedy = "copy the header of the correct file if the voxels correspond, otherwise resample one to the other's grid"
+    remedy = remedy or _REMEDY
     if apart <= ROUNDING_VOXELS * smallest:
         details = [("grid-rounding", f"rounding, {apart / smallest:.2g} voxels")]
         remedy = "run `lightskip check --fix FOLDER`, which writes a copy with the image's affine"

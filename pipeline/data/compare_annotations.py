@@ -71,7 +71,7 @@ def find_partial_labels(
     if counts_objects(records, background):
         return
     for name, value in labels.items():
-        labelled = [each["classes"] for each in records if each["classes"] and annotates(each, name, value, regions)]
+        labelled = [each["classes"] for each in records if each["classes"] and annotates(each, value, labels, regions)]
         if len(labelled) < MIN_CASES:
             continue
         with_it = [case for case in labelled if str(value) in case]

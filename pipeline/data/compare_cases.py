@@ -112,7 +112,7 @@ def _find_missing_labels(records: Sequence[Record], dataset: Dataset, labels: Ma
     known = {str(value) for value in labels.values()}
     usable = [record for record in records if record["classes"] and record["classes"].keys() <= known]
     for name, value in labels.items():
-        labelled = [record for record in usable if annotates(record, name, value, dataset.regions)]
+        labelled = [record for record in usable if annotates(record, value, labels, dataset.regions)]
         without = [record for record in labelled if str(value) not in record["classes"]]
         usual = len(labelled) >= MIN_CASES_FOR_MISSING and len(without) <= MAX_RARE * len(labelled)
         for record in without if value != labels["background"] and usual else []:

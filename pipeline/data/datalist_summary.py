@@ -24,13 +24,16 @@ def format_summary(datalist: Mapping[str, Any], found: Found, path: Path) -> str
     training, test = datalist["training"], datalist.get("test", [])
     rows = [
         ("dataset", f"{datalist.get('name', found.folder.name)}, in {found.folder}"),
+        *([("layout", found.layout)] if found.layout else []),
         ("cases", f"{len(training)} training, {len(test)} test"),
         ("folds", _fold_words(training)),
         ("subjects", _subject_words([*training, *test])),
         ("channels", _channel_words(datalist, training[0])),
         ("labels", ", ".join(f"{value} {name}" for value, name in datalist.get("labels", {}).items()) or "no names"),
         *_label_rows(datalist, [*training, *test]),
+        *([("masks", datalist["merged"])] if datalist.get("merged") else []),
         ("left out", "; ".join(found.left_out) or "nothing"),
+        *(("note", note) for note in found.notes),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:{width}}  {words}" for name, words in rows]

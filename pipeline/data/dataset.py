@@ -18,6 +18,7 @@ from .label_keys import LabelKeys, read_annotated, read_label_keys
 __all__ = [
     "Case",
     "Dataset",
+    "annotated_in_datalist",
     "datalist_folder",
     "list_cases",
     "locate",
@@ -154,6 +155,15 @@ def subjects_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = 
     """Return the subjects of a datalist's cases by the absolute path of the first image, of those that have one."""
     cases = list_cases(datalist, dataset_dir)
     return {case.images[0]: case.subject for case in cases if case.subject is not None}
+
+
+def annotated_in_datalist(datalist: str | Path, dataset_dir: str | Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the annotated labels or regions of a datalist's cases by the absolute path of the first image.
+
+    Cases of which all labels were annotated are not in it.
+    """
+    cases = list_cases(datalist, dataset_dir)
+    return {case.images[0]: case.annotated for case in cases if case.annotated is not None}
 
 
 def locate(folder: Path, path: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from .errors import InputError
 
-__all__ = ["FIXABLE", "SEVERITIES", "Finding", "Severity"]
+__all__ = ["FIXABLE", "RESAMPLED", "SEVERITIES", "Finding", "Severity"]
 
 Severity = Literal["problem", "warning", "note"]
 
@@ -124,6 +124,8 @@ SEVERITIES: dict[str, Severity] = {
 }
 # The kinds that `fix_dataset` repairs.
 FIXABLE = frozenset({"grid-rounding", "label-rounding", "label-float", "sform-singular"})
+# Those that it repairs by resampling, only in cases of several channels.
+RESAMPLED = frozenset({"shape-differs", "spacing-differs", "origin-differs", "direction-differs"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Finding:
         file: the file, as the datalist names it; None if it concerns no single file.
         severity: its severity; by default that of the kind.
         where: the path at fault, if it is not `file`: one slice of a series.
+        fixable: whether `fix_dataset` repairs it; by default what `FIXABLE` says of the kind.
     """
 
     kind: str
@@ -149,11 +152,13 @@ class Finding:
     file: str | None = None
     severity: Severity | None = None
     where: str | None = field(default=None, compare=False)
+    fixable: bool | None = None
 
     @classmethod
-    def from_error(cls, problem: InputError, *, case: str, file: str) -> Finding:
+    def from_error(cls, problem: InputError, *, case: str, file: str, fixable: bool | None = None) -> Finding:
         """Return an error that the check of a file raised as a finding."""
-        return cls(problem.kind, problem.found, problem.expected, problem.remedy, case, file, where=str(problem.where))
+        words = (problem.kind, problem.found, problem.expected, problem.remedy)
+        return cls(*words, case, file, where=str(problem.where), fixable=fixable)
 
     @classmethod
     def from_read_error(cls, problem: InputError, *, case: str, file: str) -> Finding:
@@ -178,6 +183,7 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """Return the finding as an entry of the report, ready for JSON."""
-        record = asdict(self) | {"severity": self.severity or SEVERITIES[self.kind], "fixable": self.kind in FIXABLE}
+        record = asdict(self) | {"severity": self.severity or SEVERITIES[self.kind]}
+        record["fixable"] = self.kind in FIXABLE if self.fixable is None else self.fixable
         del record["where"]
         return record

@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,11 +18,13 @@ from .check_file import WHOLE_NUMBER_TOLERANCE
 from .datalist import as_list, read_json
 from .dataset import Dataset, locate, report_name
 from .errors import InputError
-from .findings import FIXABLE
-from .images.endings import is_nifti
+from .find_repairs import Repair, find_repairs
+from .fix_grids import resample_file
+from .images.endings import COMPRESSED_NIFTI, scan_name
 from .images.nifti_forms import SINGULAR
 from .images.nifti_header import nifti_class
 from .make_datalist import write_json
+from .resample import Change
 
 __all__ = ["FixResult", "fix_dataset", "require_new_folder"]
 
@@ -40,20 +42,13 @@ class FixResult:
         datalist: the new datalist; None if nothing could be repaired, and nothing was written.
         repaired: kinds of the repaired findings, by file as the old datalist names it.
         unable: why a file with a repairable finding was not repaired, by file.
+        resampled: how the grid of a resampled file differed from the new one, by file.
     """
 
     datalist: Path | None
     repaired: dict[str, list[str]]
     unable: dict[str, str]
-
-
-@dataclass
-class _Repair:
-    """One file to repair: its path, the image whose place it gets, and the kinds of its findings."""
-
-    file: Path
-    reference: Path
-    kinds: set[str]
+    resampled: dict[str, Change] = field(default_factory=dict)
 
 
 def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path) -> FixResult:
@@ -61,8 +56,9 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
 
     Label maps of whole numbers stored as floating point become integers. A file whose place differs from that of its
     case's first image only by rounding gets that image's qform and sform. An sform that places nothing becomes a copy
-    of the qform. Nothing else of a file changes, and no original is changed. The new datalist names repaired files in
-    the folder, and all others where they are.
+    of the qform. Nothing else of a file changes, and no original is changed. Channels in another grid than the first
+    one, and label maps in the grid of such a channel, are resampled to the first channel's grid; `resampled.json` says
+    how they differed. The new datalist names repaired files in the folder, and all others where they are.
 
     Args:
         dataset: the datalist that was checked.
@@ -73,15 +69,19 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
         InputError: the folder is not empty or cannot be written to, or a file has changed since the check.
     """
     target = require_new_folder(folder)
-    repairs, unable = _find_repairs(dataset, report)
+    repairs, unable = find_repairs(dataset, report)
     if not repairs:
         return FixResult(None, {}, unable)
     new_paths = _choose_paths(repairs)
+    changes = {name: repair.resampling.change for name, repair in repairs.items() if repair.resampling is not None}
     try:
         with _new_folder(target) as temporary:
             for name, repair in repairs.items():
                 (temporary / new_paths[name]).parent.mkdir(parents=True, exist_ok=True)
                 (temporary / new_paths[name]).write_bytes(_repair_file(repair))
+            if changes:
+                # Lists of lengths are short, and read best on one line.
+                write_json({name: asdict(change) for name, change in changes.items()}, temporary / "resampled.json")
             write_json(_new_datalist(dataset, new_paths, target), temporary / "datalist.json")
     except OSError as error:
         raise InputError(
@@ -90,7 +90,8 @@ def fix_dataset(dataset: Dataset, report: Mapping[str, Any], folder: str | Path)
             expected="a folder for the repaired files",
             remedy="free some space, or name another folder with --fix FOLDER",
         ) from error
-    return FixResult(target / "datalist.json", {name: sorted(repair.kinds) for name, repair in repairs.items()}, unable)
+    repaired = {name: sorted(repair.kinds) for name, repair in repairs.items()}
+    return FixResult(target / "datalist.json", repaired, unable, changes)
 
 
 def require_new_folder(folder: str | Path) -> Path:
@@ -106,51 +107,13 @@ def require_new_folder(folder: str | Path) -> Path:
     )
 
 
-def _find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str, _Repair], dict[str, str]]:
-    """Return the repairs to make, and the reasons for files left out, both by the file's name in the report."""
-    kinds: dict[str, set[str]] = {}
-    for finding in report["findings"]:
-        kinds.setdefault(finding["file"], set()).add(finding["kind"])
-    unusable = {
-        finding["file"]
-        for finding in report["findings"]
-        if finding["severity"] == "problem" and finding["kind"] not in FIXABLE
-    }
-    repairs: dict[str, _Repair] = {}
-    unable: dict[str, str] = {}
-    for case in dataset.cases:
-        image = report_name(case.images[0])
-        for file in filter(None, [*case.images, case.label]):
-            name = report_name(file)
-            wanted = kinds.get(name, set()) & FIXABLE
-            # A file that two cases share is repaired once, for the first.
-            if not wanted or name in repairs:
-                continue
-            if name in unusable or not is_nifti(name):
-                unable[name] = "it has another problem" if name in unusable else "it is not NIfTI"
-                continue
-            if "grid-rounding" in wanted and (why := _why_no_reference(image, kinds.get(image, set()), unusable)):
-                unable[name] = why
-                wanted = wanted - {"grid-rounding"}
-            if wanted:
-                repairs[name] = _Repair(locate(dataset.folder, file), locate(dataset.folder, case.images[0]), wanted)
-    return repairs, unable
-
-
-def _why_no_reference(image: str, kinds: set[str], unusable: set[str]) -> str:
-    """Return why an image's place cannot be copied to another file; empty if it can."""
-    if not is_nifti(image):
-        return "its image is not NIfTI, so there is no qform or sform to copy"
-    if image in unusable or kinds & {"form-conflict", "form-missing", SINGULAR}:
-        return "the header of its image has problems too"
-    return ""
-
-
-def _choose_paths(repairs: Mapping[str, _Repair]) -> dict[str, str]:
+def _choose_paths(repairs: Mapping[str, Repair]) -> dict[str, str]:
     """Return a path in the new folder for each file: its own, or below "elsewhere" if it is outside the dataset."""
     new_paths: dict[str, str] = {}
-    for name in repairs:
+    for name, repair in repairs.items():
         path = PurePosixPath(Path(name).as_posix())
+        if repair.resampling is not None:
+            path = path.with_name(scan_name(path) + COMPRESSED_NIFTI)
         if path.is_absolute() or ".." in path.parts or name.startswith("~/"):
             path = PurePosixPath("elsewhere", *(part for part in path.parts if part not in ("..", "/", "~")))
         free, number = path, 1
@@ -175,7 +138,9 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _repair_file(repair: _Repair) -> bytes:
+def _repair_file(repair: Repair) -> bytes:
+    if repair.resampling is not None:
+        return resample_file(repair.resampling)
     raw = _read(repair.file)
     if repair.kinds & _LABEL_KINDS:
         raw = _store_as_integers(raw, repair.file)
@@ -245,7 +210,7 @@ def _new_datalist(dataset: Dataset, new_paths: Mapping[str, str], target: Path) 
         return Path(os.path.relpath(locate(dataset.folder, file), start)).as_posix()
 
     content = {key: value for key, value in read_json(dataset.file).items() if key not in ("folder", "checksums")}
-    for part in ("training", "test", "testing"):
+    for part in ("training", "validation", "test", "testing"):
         if part in content:
             content[part] = [_rename_files(item, named) for item in content[part] or []]
     return content

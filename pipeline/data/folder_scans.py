@@ -19,9 +19,15 @@ from .images.files import is_dangling, is_image_here, is_second_half
 __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
 _SEGMENTATION = "_seg.dcm"
+# Of regions; those of one region have its name between the scan's and this ending.
+_ONE_REGION = ("_region.nii.gz", "_region.seg.nrrd", "_region.dcm", "_region_rtstruct.dcm", "_region.png")
+_ALL_REGIONS = ("_regions.nii.gz", "_regions.seg.nrrd", "_regions.dcm", "_regions_rtstruct.dcm")
+_STRUCTURES = "_rtstruct.dcm"
+_SEGMENTATIONS = (_SEGMENTATION, _STRUCTURES, "_region.dcm", "_regions.dcm")
 _OUTPUT_ENDINGS = (
+    *(*_ONE_REGION, *_ALL_REGIONS),
     *("_seg.nii.gz", "_prob.nii.gz", "_entropy.nii.gz"),
-    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, "_seg.png", "_preview.png"),
+    *(".seg.nrrd", "_seg.nrrd", _SEGMENTATION, _STRUCTURES, "_seg.png", "_preview.png"),
 )
 # Folder of the records that prediction keeps of its outputs.
 _RECORDS = ".predicted"
@@ -189,7 +195,18 @@ def _find_outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[s
     if not candidates:
         return set()
     scans, written = set(_possible_names(folder, visible, channels)), _recorded_outputs(folder)
-    return {name for name, ending in candidates if name in written or name.removesuffix(ending) in scans}
+    stems = [(name, name.removesuffix(ending), ending in _ONE_REGION) for name, ending in candidates]
+    return {
+        name
+        for name, stem, is_mask in stems
+        if name in written or (_starts_with_name(stem, scans) if is_mask else stem in scans)
+    }
+
+
+def _starts_with_name(stem: str, scans: set[str]) -> bool:
+    """Return whether a stem is the name of a scan and that of a region, joined by an underscore."""
+    parts = stem.split("_")
+    return any("_".join(parts[:end]) in scans for end in range(1, len(parts)))
 
 
 def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Iterator[str]:
@@ -210,7 +227,7 @@ def _possible_names(folder: Path, visible: Sequence[Path], channels: int) -> Ite
 
 def _has_slices(folder: Path) -> bool:
     try:
-        return any(not path.name.endswith(_SEGMENTATION) for path in dicom_files(folder))
+        return any(not path.name.endswith(_SEGMENTATIONS) for path in dicom_files(folder))
     except OSError:
         return False
 

@@ -25,10 +25,10 @@ from .check_file import (
     label_values,
     spatial_shape,
 )
-from .check_grid import find_grid_problems, find_header_problems
+from .check_grid import CHANNEL_REMEDY, LABEL_REMEDY, find_grid_problems, find_header_problems
 from .dataset import Case, locate, report_name
 from .errors import InputError
-from .findings import Finding
+from .findings import RESAMPLED, Finding
 from .images.door import read_volume
 from .images.header import Volume
 from .inspection import Inspection, blank_record
@@ -63,8 +63,8 @@ class _CaseCheck:
         if self.stop is not None and self.stop.is_set():
             raise Stopped
 
-    def add(self, problem: InputError, file: str) -> None:
-        self.findings.append(Finding.from_error(problem, case=self.case.name, file=file))
+    def add(self, problem: InputError, file: str, *, fixable: bool | None = None) -> None:
+        self.findings.append(Finding.from_error(problem, case=self.case.name, file=file, fixable=fixable))
 
     def add_new(self, kind: str, file: str, *, found: str, expected: str, remedy: str) -> None:
         self.findings.append(Finding(kind, found, expected, remedy, self.case.name, file))
@@ -271,6 +271,16 @@ def _read_images(check: _CaseCheck, label: Grid | None) -> str | None:
     return check.digest.hexdigest() if whole else None
 
 
+def _check_grids(check: _CaseCheck, grid: Grid, reference: Grid | None, label: Grid | None) -> None:
+    """Compare an image's grid with that of the first, or that of the label map with the first image's."""
+    if reference is not None:
+        for each in find_grid_problems(grid, reference, CHANNEL_REMEDY):
+            check.add(each, grid.path, fixable=True if each.kind in RESAMPLED else None)
+    elif label is not None:
+        for each in find_grid_problems(label, grid, LABEL_REMEDY if len(check.case.images) > 1 else ""):
+            check.add(each, label.path)
+
+
 def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: Grid | None) -> Grid | None:
     """Check one image file and return its grid; None if it cannot be used.
 
@@ -288,10 +298,7 @@ def _read_image(check: _CaseCheck, number: int, reference: Grid | None, label: G
     if any(each.kind in ("nan", "infinite", "range") for each in problems):
         return None
     grid = Grid(name, shape, volume.affine)
-    others = [(grid, reference)] if reference is not None else [] if label is None else [(label, grid)]
-    for one, model in others:
-        for each in find_grid_problems(one, model):
-            check.add(each, one.path)
+    _check_grids(check, grid, reference, label)
     check.unit = check.unit or volume.header.unit
     _check_copy_of_label(check, name, volume, len(shape))
     check.require_time()

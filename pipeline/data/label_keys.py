@@ -246,9 +246,9 @@ def _check_regions(
         if not values or len(set(values)) < len(values) or region in ("", "background"):
             found = f'the region "{region}" with the values {list(values)}'
             raise _error(file, found, 'a name other than "background", and at least one label, each once')
-        if region in labels and values != (labels[region],):
+        if region in labels and labels[region] not in values:
             found = f'the region "{region}" of {_join(values, names)}, and a label of the same name'
-            raise _error(file, found, "different names, or a region of this label alone", "rename one of the two")
+            raise _error(file, found, "different names, or a region with this label", "rename one of the two")
         if (other := seen.setdefault(frozenset(values), region)) != region:
             found = f'the regions "{other}" and "{region}" with the same labels'
             raise _error(file, found, "different regions", "leave one of them out")

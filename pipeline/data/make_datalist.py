@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .layouts.find import find
 from .layouts.found import Found, Item
 from .layouts.items import add_subjects, check_items, groups_of, strata_of
 from .layouts.names import channels_by_index
+from .masks import Overlaps, merge_dataset
 
 __all__ = ["make_datalist", "write_json"]
 
@@ -41,6 +43,8 @@ def make_datalist(
     ignore: Sequence[int] | None = None,
     checksums: bool = True,
     extra: Mapping[str, Any] | None = None,
+    merge_into: str | Path | None = None,
+    overlaps: Overlaps = "auto",
 ) -> dict[str, Any]:
     """Return a datalist with folds.
 
@@ -66,11 +70,14 @@ def make_datalist(
         ignore: values in the label maps that mark voxels without annotation, instead of the source's.
         checksums: whether to add the SHA-256 of every file, by its path inside the dataset folder.
         extra: further top-level entries (source, licence, citation), which replace those of the source.
+        merge_into: folder for the label maps that are merged from one mask file per class; see
+            `pipeline.data.masks.merge_masks`. Needed for a source with such masks.
+        overlaps: what to do about masks that overlap.
 
     Returns:
         The datalist: the source's description, `folder`, `modality`, `labels`, `regions`, `region_order`, `ignore`,
         `seed`, `folds` (in words), `numTraining`, `numTest`, `training`, `test` and `checksums`; cases in natural
-        order of their file names.
+        order of their file names. Of masks per class also `merged`, in words.
 
     Raises:
         InputError: a file is missing, named twice or belongs to two cases, cases differ in their number of channels, a
@@ -84,6 +91,16 @@ def make_datalist(
     training, test = parts["training"], parts["test"]
     check_items(training, test, found)
     fold_of, made = _folds(training, found, folds, seed, group, stratify)
+    if found.classes:
+        _channel_entry(found, training[0], channel_names)  # its errors before the masks are read
+        found, training, test = merge_dataset(
+            replace(found, training=training, test=test),
+            merge_into,
+            names=label_names,
+            overlaps=overlaps,
+            portable=relative_to is None,
+        )
+        label_names = None
     result = {key: value for key, value in found.described.items() if key not in ("modality", *LABEL_KEYS)}
     result |= extra or {}
     if relative_to is not None:

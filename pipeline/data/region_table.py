@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_REGIONS", "find_order", "make_region_table"]
+__all__ = ["MAX_REGIONS", "find_label_patterns", "find_order", "make_region_table"]
 
 MAX_REGIONS = 16
 """A table with the label of every pattern has 2**16 entries, and a pattern has 16 bits."""
@@ -47,6 +47,16 @@ def make_region_table(
     for label in sorted({label for labels in regions for label in labels}, reverse=True):
         table[_pattern_of(label, regions)] = label
     return table
+
+
+def find_label_patterns(regions: Sequence[Sequence[int]], highest: int) -> NDArray[np.uint16]:
+    """Return the pattern of each label from 0 to `highest`: the regions that it is part of.
+
+    Args:
+        regions: the labels of each region.
+        highest: the highest label.
+    """
+    return np.array([_pattern_of(label, regions) for label in range(highest + 1)], np.uint16)
 
 
 def find_order(regions: Mapping[str, Sequence[int]]) -> dict[str, int] | None:

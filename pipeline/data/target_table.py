@@ -1,4 +1,4 @@
-"""The values of a target label map: labels, ignored voxels, and voxels of cases in which only some labels are annotated.
+"""The values of a target label map: labels, ignored voxels, and labels of partly annotated cases.
 
 With K labels, background included, the values are
 

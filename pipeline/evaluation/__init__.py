@@ -1,6 +1,7 @@
 """Evaluation: metrics of a case, their summary, the files written, and the choice of post-processing.
 
-Only ``CaseReport``, ``KnownDice`` and ``PresentDice``, which configs name, need torch and MONAI. So all are imported on demand.
+Only ``CaseReport``, ``KnownDice`` and ``PresentDice``, which configs name, need torch and MONAI. So all are imported on
+demand.
 """
 
 from importlib import import_module

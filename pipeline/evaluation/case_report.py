@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..data.voxel_size import voxel_size
 from ..quiet import is_not_interrupt
 from .metrics import measure_case
 from .results import write_results
+from .rows import describe_counting
 from .summary import format_summary
 
 __all__ = ["CaseReport"]
@@ -48,6 +49,10 @@ class CaseReport:
             `name_cases`.
         subjects: whose scan each is, by the scan's (first) file, from `subjects_in_datalist`. Intervals are over
             subjects; every other case counts as one of its own.
+        regions: the labels' values of each region, for rows of regions instead of labels.
+        ignored: values of the reference label map that count in no metric: see `measure_case`.
+        annotated: names of the labels or regions that were annotated in a case, by the scan's (first) file, from
+            `annotated_in_datalist`. The others have no row in this case. Other cases have all rows.
         provenance: what produced the predictions (a JSON-safe dictionary), copied into the summary.
     """
 
@@ -62,6 +67,9 @@ class CaseReport:
         image_key: str = "image",
         names: Mapping[str, str] | None = None,
         subjects: Mapping[str, str] | None = None,
+        regions: Mapping[str, Sequence[int]] | None = None,
+        ignored: Sequence[int] = (),
+        annotated: Mapping[str, Sequence[str]] | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
@@ -72,6 +80,9 @@ class CaseReport:
         self.image_key = image_key
         self.names = dict(names or {})
         self.subjects = dict(subjects or {})
+        self.regions = {name: list(values) for name, values in (regions or {}).items()}
+        self.ignored = list(ignored)
+        self.annotated = dict(annotated or {})
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
         self._unit: str | None = None
@@ -114,6 +125,9 @@ class CaseReport:
                     voxel_size=_size_of_voxel(reference),
                     affine=convert_to_numpy(reference.affine) if isinstance(reference, MetaTensor) else None,
                     unit=unit,
+                    regions=self.regions,
+                    ignored=self.ignored,
+                    annotated=self.annotated.get(source),
                 )
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"
@@ -132,10 +146,22 @@ class CaseReport:
             tolerance_mm=self.tolerance_mm,
             provenance=self.provenance,
             unit=self._unit or "mm",
+            regions=self._name_regions(),
+            notes=describe_counting(
+                self._name_regions(),
+                ignored=bool(self.ignored),
+                partial=sum(source in self.annotated for source in measured),
+                cases=len(measured),
+            ),
         )
         notes = "".join(f"\nnote: {note}" for note in report["notes"])
         cases = f"{report['cases']} case{'s' * (report['cases'] != 1)}"
         logger.info("%s, written to %s\n%s%s", cases, self.output_dir, format_summary(report), notes)
+
+    def _name_regions(self) -> dict[str, list[str]]:
+        """Return the names of the labels of each region."""
+        names = {value: name for name, value in self.labels.items()}
+        return {region: [names.get(value, str(value)) for value in values] for region, values in self.regions.items()}
 
     def _name(self, source: str) -> str:
         return self.names.get(source) or case_stem(source)

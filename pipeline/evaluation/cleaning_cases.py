@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from ..data.voxel_size import MM3_PER_ML, voxel_size
+from .label_pair import drop_ignored
 from .outcomes import decide_outcome, score_outcome
 
 __all__ = [
@@ -26,10 +27,24 @@ __all__ = [
     "survey_cases",
 ]
 
-Case = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]
-"""Predicted label map, reference label map of the same shape (X, Y[, Z]), and affine (mm, 4 x 4; in 2D also 3 x 3)."""
 
-Cases = Callable[[], Iterable[Case]]
+class Case(NamedTuple):
+    """A case with a prediction and a reference.
+
+    Attributes:
+        prediction: predicted label map, (X, Y[, Z]).
+        reference: reference label map of the same shape.
+        affine: voxel to world (mm), 4 x 4; in 2D also 3 x 3.
+        annotated: values of the labels that were annotated; None for all.
+    """
+
+    prediction: NDArray[np.integer]
+    reference: NDArray[np.integer]
+    affine: NDArray[np.float64]
+    annotated: Collection[int] | None = None
+
+
+Cases = Callable[[], Iterable[Case | tuple[Any, Any, Any]]]
 Sizes = dict[int, float | None]  # minimum size by label value, for each label that a step cleans; None for other steps
 Steps = dict[str, Sizes]
 
@@ -57,7 +72,7 @@ class Survey(NamedTuple):
         cases: the number of cases.
         unit: unit of sizes, ``ml``, in 2D ``mm2``.
         voxel: the smallest voxel size of all cases.
-        smallest: each label's smallest size in a reference, by value, without labels that no reference has.
+        smallest: each label's smallest size in a reference, by value, of labels that are in one and were annotated.
     """
 
     cases: int
@@ -66,36 +81,40 @@ class Survey(NamedTuple):
     smallest: dict[int, float]
 
 
-def hold_cases(cases: Iterable[Case]) -> Cases:
+def hold_cases(cases: Iterable[Case | tuple[Any, Any, Any]]) -> Cases:
     """Hold cases in memory and return a function that returns them."""
     held = list(cases)
     return lambda: held
 
 
-def survey_cases(cases: Cases, labels: Mapping[str, int]) -> Survey:
+def survey_cases(cases: Cases, labels: Mapping[str, int], *, ignored: Sequence[int] = ()) -> Survey:
     """Check all cases and return facts about them.
 
     Args:
         cases: the function that returns the cases.
         labels: value of each label by name; 0 is the background.
+        ignored: values of references that do not count.
 
     Raises:
         ValueError: If there is no case, or a case's label maps differ in shape, do not fit the affine, are no integers
             or have values that `labels` does not declare.
     """
     number, voxel, unit, smallest = 0, math.inf, "ml", dict[int, float]()
-    for number, (prediction, reference, affine) in enumerate(cases(), start=1):
-        if prediction.shape != reference.shape or len(affine) not in {4, prediction.ndim + 1}:
+    for number, (prediction, whole, affine, annotated) in enumerate(_read(cases), start=1):
+        if prediction.shape != whole.shape or len(affine) not in {4, prediction.ndim + 1}:
             msg = (
-                f"case {number}: the prediction has shape {prediction.shape}, the reference {reference.shape} and the "
+                f"case {number}: the prediction has shape {prediction.shape}, the reference {whole.shape} and the "
                 f"affine {len(affine)} rows: expected one grid"
             )
             raise ValueError(msg)
         _count_labels(prediction, labels, f"case {number}: the prediction")
+        reference = drop_ignored(prediction, whole, labels, ignored)[1]
         present = _count_labels(reference, labels, f"case {number}: the reference")
         size = _size_of_voxel(affine, prediction.ndim)
         voxel, unit = min(voxel, size), "ml" if prediction.ndim == 3 else "mm2"
         for value, voxels in present.items():
+            if annotated is not None and value not in annotated:
+                continue
             smallest[value] = min(smallest.get(value, math.inf), voxels * size)
     if not number:
         raise ValueError("no case: expected label maps with references")
@@ -103,21 +122,31 @@ def survey_cases(cases: Cases, labels: Mapping[str, int]) -> Survey:
 
 
 def measure_options(
-    cases: Cases, names: Mapping[int, str], clean: Cleaner, options: Sequence[Steps]
+    cases: Cases,
+    names: Mapping[int, str],
+    clean: Cleaner,
+    options: Sequence[Steps],
+    *,
+    ignored: Sequence[int] = (),
 ) -> list[dict[int, NDArray[np.float64]]]:
     """Return the Dice of all cases after cleaning in several ways.
+
+    Whole predictions are cleaned. Then voxels count that the reference does not ignore.
 
     Args:
         cases: the function that returns the cases.
         names: name of each label by its value, without the background.
         clean: the function that cleans a label map.
         options: the ways of cleaning. An empty one cleans nothing.
+        ignored: values of references that do not count.
 
     Returns:
-        For each way, the Dice of the cases in their order, by label value; NaN if neither side has the label.
+        For each way, the Dice of the cases in their order, by label value; NaN if neither side has the label, or if it
+        was not annotated in the case.
     """
     found: list[list[list[float]]] = [[] for _ in options]
-    for prediction, reference, affine in cases():
+    labels = {name: value for value, name in names.items()}
+    for prediction, reference, affine, annotated in _read(cases):
         box = _find_box(prediction, reference)
         expected = reference[box]
         for scores, steps in zip(found, options, strict=True):
@@ -128,7 +157,9 @@ def measure_options(
                 fill_holes=[*steps.get("fill_holes", ())],
                 minimum={value: size for value, size in steps.get("minimum", {}).items() if size is not None},
             )
-            scores.append(compute_case_dice(cleaned, expected, list(names)))
+            dice = compute_case_dice(*drop_ignored(cleaned, expected, labels, ignored), list(names))
+            known = names if annotated is None else annotated
+            scores.append([one if value in known else math.nan for value, one in zip(names, dice, strict=True)])
     return [dict(zip(names, np.array(scores, dtype=np.float64).T, strict=True)) for scores in found]
 
 
@@ -146,6 +177,12 @@ def compute_case_dice(
     both = np.where(prediction == reference, prediction, 0)
     counts = (_count_voxels(each, "map", length)[values].tolist() for each in (prediction, reference, both))
     return [_compute_dice(*voxels) for voxels in zip(*counts, strict=True)]
+
+
+def _read(cases: Cases) -> Iterator[Case]:
+    """Yield the cases, whose last entry may be missing."""
+    for case in cases():
+        yield Case(*case)
 
 
 def _compute_dice(predicted: int, expected: int, common: int) -> float:

@@ -35,7 +35,7 @@ class KnownDice(PresentDice):
         self.targets = targets
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return the Dice (N, channels) of label maps and target label maps, (N, 1, *spatial) each; NaN: not counted."""
+        """Return the Dice (N, channels) of label maps and target label maps (N, 1, *spatial); NaN: not counted."""
         scores = [self._scores(_count_pairs(*pair, self.targets)) for pair in zip(y_pred, y, strict=True)]
         return torch.tensor(scores, dtype=torch.float32, device=y_pred.device)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LabelPair", "read_label_map", "read_pair"]
+__all__ = ["LabelPair", "drop_ignored", "read_label_map", "read_pair"]
 
 _PART = 1 << 22  # voxels that are counted at a time, so that few intermediate arrays are in memory
 
@@ -32,19 +32,29 @@ class LabelPair(NamedTuple):
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
 
-    def count_voxels(self, value: int) -> tuple[int, int, int]:
-        """Return the number of voxels of a label in the prediction, in the reference, and in both."""
-        place = self.places[value]
-        return int(self.joint[place].sum()), int(self.joint[:, place].sum()), int(self.joint[place, place])
+    def count_voxels(self, values: Sequence[int]) -> tuple[int, int, int]:
+        """Return the number of voxels of a label or a union of labels in the prediction, the reference, and both."""
+        places = [self.places[value] for value in values]
+        common = self.joint[np.ix_(places, places)]
+        return int(self.joint[places].sum()), int(self.joint[:, places].sum()), int(common.sum())
 
-    def crop(self, value: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the masks of a label in the box around both, for a label that at least one map has."""
-        place = self.places[value]
-        box = tuple(slice(*ends) for ends in zip(self.starts[place], self.ends[place], strict=True))
-        return self.predicted[box] == place, self.expected[box] == place
+    def crop(self, values: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the masks of a label or a union of labels in the box around both; at least one map must have it."""
+        found = self.joint.sum(axis=0) + self.joint.sum(axis=1)
+        places = [place for place in (self.places[value] for value in values) if found[place]]
+        starts, ends = self.starts[places].min(axis=0), self.ends[places].max(axis=0)
+        box = tuple(slice(*side) for side in zip(starts, ends, strict=True))
+        predicted, expected = self.predicted[box], self.expected[box]
+        if len(places) == 1:
+            return predicted == places[0], expected == places[0]
+        inside = np.zeros(len(self.joint), dtype=bool)
+        inside[places] = True
+        return inside[predicted], inside[expected]
 
 
-def read_pair(prediction: Any, reference: Any, spatial_dims: int, labels: Mapping[str, int]) -> LabelPair:
+def read_pair(
+    prediction: Any, reference: Any, spatial_dims: int, labels: Mapping[str, int], *, ignored: Sequence[int] = ()
+) -> LabelPair:
     """Check two label maps and count their labels.
 
     Args:
@@ -52,15 +62,18 @@ def read_pair(prediction: Any, reference: Any, spatial_dims: int, labels: Mappin
         reference: label map of the same shape.
         spatial_dims: 2 or 3.
         labels: value of each label by name; 0 is the background.
+        ignored: values of the reference that do not count. Their voxels become background in both maps.
 
     Raises:
-        ValueError: If the shapes differ, or a label map has values that are no integers or not in `labels`.
+        ValueError: If the shapes differ, a label map has values that are no integers or not in `labels`, or a label's
+            value is ignored.
     """
     predicted = read_label_map(prediction, spatial_dims, "prediction")
     expected = read_label_map(reference, spatial_dims, "reference")
     if predicted.shape != expected.shape:
         msg = f"prediction has shape {predicted.shape} and reference {expected.shape}: expected the same grid"
         raise ValueError(msg)
+    predicted, expected = drop_ignored(predicted, expected, labels, ignored)
     values = sorted({0, *labels.values()})
     # Values below 256 stand for themselves. Larger ones are numbered, so that a table of all pairs stays small.
     places = {value: value if values[-1] < 256 else place for place, value in enumerate(values)}
@@ -79,6 +92,34 @@ def read_pair(prediction: Any, reference: Any, spatial_dims: int, labels: Mappin
         if undeclared:
             raise ValueError(_describe_undeclared(name, undeclared, labels))
     return LabelPair(maps[0], maps[1], places, joint, starts, ends)
+
+
+def drop_ignored(
+    predicted: NDArray[Any], expected: NDArray[Any], labels: Mapping[str, int], ignored: Sequence[int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both label maps with background where the reference has an ignored value; the inputs are not changed.
+
+    Args:
+        predicted: predicted label map.
+        expected: reference label map of the same shape.
+        labels: value of each label by name.
+        ignored: values of the reference that do not count.
+
+    Raises:
+        ValueError: If a label's value is ignored.
+    """
+    both = sorted({0, *labels.values()} & set(ignored))
+    if both:
+        msg = f"ignored values are {list(ignored)}: expected none of the labels {dict(labels)}, which have {both} too"
+        raise ValueError(msg)
+    inside = np.isin(expected, list(ignored)) if ignored else None
+    if inside is None or not inside.any():
+        return predicted, expected
+    # A copy with the order of the axes in memory, which counting is quick in.
+    maps = predicted.copy(order="K"), expected.copy(order="K")
+    for each in maps:
+        each[inside] = 0
+    return maps
 
 
 def read_label_map(volume: Any, spatial_dims: int, name: str) -> NDArray[np.generic]:

@@ -36,6 +36,8 @@ def write_results(
     subjects: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
     unit: str = "mm",
+    regions: Mapping[str, Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
 
@@ -47,12 +49,16 @@ def write_results(
         subjects: whose scan each is, by its path. Other cases count as subjects of their own.
         provenance: what produced the predictions (JSON-safe), copied into the summary.
         unit: of lengths in the rows.
+        regions: names of the labels of each region, if the rows are of regions.
+        notes: sentences for the reader.
 
     Returns:
         The content of ``summary.json``.
     """
     rows = name_rows(measured, names, subjects)
-    report = build_report(rows, tolerance_mm=tolerance_mm, provenance=provenance, unit=unit)
+    report = build_report(
+        rows, tolerance_mm=tolerance_mm, provenance=provenance, unit=unit, regions=regions, notes=notes
+    )
     write_text(Path(folder) / "cases.csv", format_rows(rows))
     write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
@@ -96,7 +102,13 @@ def format_rows(rows: Sequence[Row]) -> str:
 
 
 def build_report(
-    rows: Sequence[Row], *, tolerance_mm: float, provenance: Mapping[str, Any] | None = None, unit: str = "mm"
+    rows: Sequence[Row],
+    *,
+    tolerance_mm: float,
+    provenance: Mapping[str, Any] | None = None,
+    unit: str = "mm",
+    regions: Mapping[str, Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``: the summary with intervals, units, provenance and versions.
 
@@ -105,6 +117,8 @@ def build_report(
         tolerance_mm: tolerance of the NSD, in mm.
         provenance: what produced the predictions (JSON-safe).
         unit: of lengths in the rows.
+        regions: names of the labels of each region, if the rows are of regions.
+        notes: sentences for the reader.
     """
     size_units = sorted({row["size_unit"] for row in rows})
     metrics = list_metrics(rows) or [ALL_METRICS[name] for name in METRICS]
@@ -114,12 +128,13 @@ def build_report(
         "cases": cases,
         "subjects": subjects,
         **add_intervals(summarise(rows), rows),
+        **({"regions": {name: list(labels) for name, labels in regions.items()}} if regions else {}),
         name_in_unit("tolerance_mm", unit): tolerance_mm,
         "units": {
             **{metric.name: metric.find_unit(2 if size_units == ["mm2"] else 3) for metric in metrics},
             "size": size_units,
         },
-        "notes": [ONE_SUBJECT] if subjects == 1 else [],
+        "notes": [*notes, *([ONE_SUBJECT] if subjects == 1 else [])],
         "provenance": provenance,
         "versions": {"monai": installed_version("monai"), "torch": installed_version("torch")},
     }

@@ -105,7 +105,6 @@ def fill_readme(
     text = own.read_text(encoding="utf-8") if own.is_file() else ""
     about_weights = text if results is not None else ""
     shape = " x ".join(map(str, plan.window))
-    names = ", ".join(f"{value} {name}" for name, value in plan.labels.items())
     words = {
         "title": plan.title,
         "authors": plan.authors,
@@ -120,8 +119,9 @@ def fill_readme(
         "skips": introduce_skip(network.pruned.spec["skip"], markdown=True),
         "pruned": _describe_pruning(network.pruned.left_out),
         "inputs": f"{len(plan.data.channels)} channel(s) ({', '.join(plan.data.channels)}), windows of {shape} voxels",
-        "outputs": f"{len(plan.labels)} channels ({names})",
-        "cleaning": _describe_cleaning(plan),
+        "outputs": _describe_outputs(plan),
+        "activation": "sigmoid" if plan.regions else "softmax",
+        "cleaning": _describe_decoding(plan) + _describe_cleaning(plan),
         "data": find_section(text, "Data") or f"{plan.data.source}. Licence: {plan.data.licence}.",
         "preprocessing": _describe_preprocessing(plan),
         "performance": find_section(about_weights, "Performance") or _format_results(results),
@@ -151,6 +151,22 @@ def find_section(markdown: str, title: str) -> str:
             lines.append(line)
     text = "\n".join(lines).strip()
     return "" if TO_FILL_IN in text else text
+
+
+def _describe_outputs(plan: Plan) -> str:
+    """Return what the network's channels are and, of regions, what is made of them."""
+    names = ", ".join(f"{value} {name}" for name, value in plan.labels.items())
+    if not plan.regions:
+        return f"{len(plan.labels)} channels ({names})"
+    made = ", ".join(f"{number} {name} ({' + '.join(plan.regions[name])})" for number, name in enumerate(plan.regions))
+    return f"{len(plan.regions)} regions, which may overlap ({made})"
+
+
+def _describe_decoding(plan: Plan) -> str:
+    if not plan.regions:
+        return ""
+    names = ", ".join(f"{value} {name}" for name, value in plan.labels.items())
+    return f" `DecodeRegionsd` makes it of the regions above 0.5; its values are {names}."
 
 
 def _describe_cleaning(plan: Plan) -> str:

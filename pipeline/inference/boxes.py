@@ -8,10 +8,11 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from .buffers import Buffers, take_along, update_best
+from .buffers import Buffers, take_along
+from .decisions import Decision
 from .places import Axis
 
-__all__ = ["Box", "find_most_probable", "find_neighbours"]
+__all__ = ["Box", "find_neighbours"]
 
 _TILE = 1 << 18  # positions whose probabilities are gathered at a time
 _DENSE = 0.08  # above this share of all positions, gathering some is slower than interpolating all
@@ -51,12 +52,13 @@ class Box:
             values = low
         return values
 
-    def labels(self, probabilities: Tensor, best: Tensor) -> Tensor:
-        """Return the most probable class at every position.
+    def labels(self, probabilities: Tensor, best: Tensor, decision: Decision) -> Tensor:
+        """Return the decided value at every position.
 
         Args:
             probabilities: (K, rows, Y, Z).
-            best: the most probable class of each voxel, (rows, Y, Z).
+            best: the decided value of each voxel, (rows, Y, Z).
+            decision: decides it from probabilities.
         """
         lowest = highest = best
         for axis, (lower, upper, _) in enumerate(self.sides):
@@ -77,23 +79,15 @@ class Box:
         flat, shape = probabilities.flatten(1), tuple(probabilities.shape[1:])
         between = (lowest != highest).flatten().nonzero()[:, 0]
         if len(between) > _DENSE * lowest.numel():
-            return self._compute_all_labels(probabilities, lowest.dtype)
+            # Interpolate all probabilities, channel by channel.
+            return decision.choose(map(self.interpolate, probabilities), lowest.dtype, self.buffers)
         result = lowest.flatten()
         for tile in between.split(max(1, _TILE // len(flat))):
             places = torch.unravel_index(tile, lowest.shape)
             corners, weights = self._find_corners(places, shape)
-            result[tile] = find_most_probable(_interpolate_corners(flat, corners, weights), result.dtype)
+            interpolated = _interpolate_corners(flat, corners, weights)
+            result[tile] = decision.choose(interpolated, result.dtype, self.buffers, " of a tile")
         return result.view(lowest.shape)
-
-    def _compute_all_labels(self, probabilities: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the most probable class at every position, by interpolating all probabilities class by class."""
-        highest = self.buffers.get("highest", self.shape)
-        highest.copy_(self.interpolate(probabilities[0]))
-        best = self.buffers.get("best", self.shape, dtype).zero_()
-        mask = self.buffers.get("mask", self.shape, torch.bool)
-        for number in range(1, len(probabilities)):
-            update_best(best, highest, self.interpolate(probabilities[number]), number, mask)
-        return best
 
     def _take(self, values: Tensor, axis: int, index: Tensor, name: str) -> Tensor:
         """Return the values at indices along an axis; the values themselves if these are all of them."""
@@ -124,21 +118,6 @@ def find_neighbours(lower: Tensor, upper: Tensor, shape: Sequence[int]) -> Tenso
         x, y, z = ((upper if up else lower)[axis] for axis, up in enumerate(corner))
         indices.append((x * shape[1] + y) * shape[2] + z)
     return torch.stack(indices)
-
-
-def find_most_probable(probabilities: Tensor, dtype: torch.dtype, buffers: Buffers | None = None) -> Tensor:
-    """Return the most probable class, the first of equals: (K, ...) to (...).
-
-    It equals argmax, which is many times slower over the outermost axis.
-    """
-    buffers = buffers or Buffers(probabilities.device)
-    shape = probabilities.shape[1:]
-    best = buffers.get("best of the box", shape, dtype).zero_()
-    highest = buffers.get("highest of the box", shape).copy_(probabilities[0])
-    mask = buffers.get("mask of the box", shape, torch.bool)
-    for number in range(1, len(probabilities)):
-        update_best(best, highest, probabilities[number], number, mask)
-    return best
 
 
 def _is_every(index: Tensor) -> bool:

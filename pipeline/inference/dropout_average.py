@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import log as log_of
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
+from .mean_probability import mean_probability
 
 __all__ = ["ONLY_PYTORCH", "DropoutAveraged", "average_dropout"]
 
@@ -34,17 +34,19 @@ class DropoutAveraged(nn.Module):
             probability above 0.
         samples: number of passes, see `check_dropout_samples`. The time grows with it.
         seed: of the dropped values, 0 or more.
+        sigmoid: whether the channels are regions: then the sigmoid of the logits is the mean.
 
     Raises:
         InputError: the number is out of range, or the network has no dropout.
     """
 
-    def __init__(self, network: nn.Module, samples: int, *, seed: int = 0) -> None:
+    def __init__(self, network: nn.Module, samples: int, *, seed: int = 0, sigmoid: bool = False) -> None:
         super().__init__()
         check_dropout_samples(samples)
         self.network = network
         self.samples = samples
         self.seed = seed
+        self.sigmoid = sigmoid
         self._find_dropouts()
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -54,12 +56,8 @@ class DropoutAveraged(nn.Module):
 
     def _average(self, window: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         torch.manual_seed(self.seed)
-        total: Tensor | None = None
-        for _ in range(self.samples):
-            log = torch.log_softmax(self.network(window, *args, **kwargs).float(), dim=1)
-            total = log if total is None else torch.logaddexp(total, log)
-        assert total is not None
-        return total - log_of(self.samples)
+        passes = (self.network(window, *args, **kwargs) for _ in range(self.samples))
+        return mean_probability(passes, sigmoid=self.sigmoid)
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:
@@ -88,14 +86,18 @@ class DropoutAveraged(nn.Module):
         return layers
 
 
-def average_dropout(network: nn.Module, samples: int, *, seed: int = 0) -> nn.Module:
+def average_dropout(network: nn.Module, samples: int, *, seed: int = 0, sigmoid: bool = False) -> nn.Module:
     """Return the network averaged over passes with dropout, or the network itself for one sample.
+
+    Arguments are those of `DropoutAveraged`.
 
     Raises:
         InputError: see `DropoutAveraged`.
     """
     check_dropout_samples(samples)
-    return DropoutAveraged(network, samples, seed=seed).train(network.training) if samples > 1 else network
+    if samples == 1:
+        return network
+    return DropoutAveraged(network, samples, seed=seed, sigmoid=sigmoid).train(network.training)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def choose_evaluation_runtime(
     channels: int,
     cases: int,
     dropout_samples: int = 1,
+    sigmoid: bool = False,
 ) -> RuntimeChoice:
     """Return the network with its weights on a runtime, for an evaluation.
 
@@ -43,6 +44,7 @@ def choose_evaluation_runtime(
         cases: number of cases, each of at least one window.
         dropout_samples: passes with dropout whose probabilities are averaged, see `DropoutAveraged`; more than one are
             computed by PyTorch. 1: one pass without.
+        sigmoid: whether the network's channels are regions.
 
     Raises:
         InputError: the runtime is unknown, is not for this device, or cannot compute the network; or the network has no
@@ -54,7 +56,7 @@ def choose_evaluation_runtime(
         )
     check_dropout_samples(dropout_samples, runtime)
     if dropout_samples > 1:
-        return RuntimeChoice("pytorch", average_dropout(network, dropout_samples), reason=ONLY_PYTORCH)
+        return RuntimeChoice("pytorch", average_dropout(network, dropout_samples, sigmoid=sigmoid), reason=ONLY_PYTORCH)
     device = next(network.parameters(), torch.empty(0)).device.type
     if runtime == "pytorch" or (runtime == "auto" and device not in ("cpu", "cuda")):
         return RuntimeChoice("pytorch", network)

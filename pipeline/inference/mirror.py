@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import log as log_of
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from .mean_probability import mean_probability
 
 __all__ = ["Ensemble", "Mirrored", "mirror_network"]
 
@@ -44,23 +44,17 @@ class Ensemble(nn.Module):
 
     Args:
         members: networks with equal input and output shapes, such as one network with the weights of several folds.
+        sigmoid: whether the networks' channels are regions: then the sigmoid of the logits is the mean.
     """
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    def __init__(self, members: Sequence[nn.Module], *, sigmoid: bool = False) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.sigmoid = sigmoid
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return logits (N, K, *spatial), float32."""
-        total: Tensor | None = None
-        for member in self.members:
-            log = torch.log_softmax(member(x, *args, **kwargs).float(), dim=1)
-            total = log if total is None else torch.logaddexp(total, log)
-        if total is None:
-            msg = "an ensemble without members: expected at least one"
-            raise ValueError(msg)
-        # Softmax ignores this constant, but subtracting it makes the values log-probabilities.
-        return total - log_of(len(self.members))
+        return mean_probability((member(x, *args, **kwargs) for member in self.members), sigmoid=self.sigmoid)
 
 
 def mirror_network(network: nn.Module, axes: Sequence[int]) -> nn.Module:

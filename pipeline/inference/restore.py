@@ -3,14 +3,14 @@
 The label of a voxel is the most probable class after linear interpolation of the classes' probabilities. It equals that
 of MONAI's softmax, ``Invertd`` in bilinear mode and argmax, without their (classes, X, Y, Z) array in the scan's grid.
 Interpolation is a weighted mean. Where all voxels around a position have the same most probable class, the mean has it
-too, so only positions between different classes are computed.
+too, so only positions between different classes are computed. The same holds for regions, whose probabilities are
+sigmoids, and for the pattern of those above 0.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import log
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .boxes import Box, find_most_probable, find_neighbours
+from .boxes import Box, find_neighbours
 from .buffers import Buffers
+from .decisions import MostProbable, RegionPatterns, fits_byte
 from .places import Axis, Places, find_leaning_places, find_straight_axes
 
 __all__ = ["ScanGridLabels"]
 
 _PLACES = 1 << 19  # voxels of the scan that are filled at a time; a few such arrays fit into a processor's cache
 _TILE = 1 << 18  # positions whose probabilities are gathered at a time
-_MAX_BYTE_CLASSES = 256  # classes that fit a byte
 
 
 class ScanGridLabels:
@@ -36,13 +36,16 @@ class ScanGridLabels:
         shape: shape of the scan, (X, Y, Z); (X, Y, 1) for a 2D image.
         network_shape: shape of the network's grid, likewise.
         change: 4x4, from the scan's voxel indices to the network grid's: see `compute_grid_change`.
-        classes: number of classes K.
+        classes: number of classes K; of regions, if `regions`.
+        regions: whether the network's channels are regions, which may overlap.
         probabilities: float32 array (X, Y, Z, K) to fill, or None.
         entropy: float32 array (X, Y, Z) to fill, or None. Entropy of the classes' probabilities, from 0 (one class
-            certain) to 1 (all equal), computed in the network's grid and interpolated.
+            certain) to 1 (all equal), computed in the network's grid and interpolated. Of regions: the mean of their
+            own entropies, each from 0 (certainly inside or outside) to 1.
 
     Attributes:
-        labels: (X, Y, Z), in the smallest unsigned integer type that holds K classes.
+        labels: (X, Y, Z), in the smallest unsigned integer type that holds K classes. Of regions: the pattern of each
+            voxel, the sum of 2**k over the regions k that it is in.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ScanGridLabels:
         change: NDArray[np.float64],
         *,
         classes: int,
+        regions: bool = False,
         probabilities: NDArray[np.float32] | None = None,
         entropy: NDArray[np.float32] | None = None,
     ) -> None:
@@ -60,7 +64,8 @@ class ScanGridLabels:
         self.change = change
         self.classes = classes
         self.probabilities, self.entropy = probabilities, entropy
-        self.labels: NDArray[Any] = np.zeros(self.shape, np.uint8 if classes <= _MAX_BYTE_CLASSES else np.uint16)
+        self.decision = RegionPatterns(classes) if regions else MostProbable(classes)
+        self.labels: NDArray[Any] = np.zeros(self.shape, np.uint8 if fits_byte(self.decision) else np.uint16)
         self._axes = find_straight_axes(change, self.shape, self.network_shape)
         self._last: Tensor | None = None
         self._buffers: Buffers | None = None
@@ -77,7 +82,7 @@ class ScanGridLabels:
         if self._buffers is None:
             self._buffers = Buffers(logits.device)
         probabilities = self._buffers.get("probabilities", logits.shape)
-        torch._softmax(logits, 0, False, out=probabilities)
+        self.decision.activate(logits, probabilities)
         if start > 0 and self._last is not None:
             # Positions between the previous call's last row and the first row here need both.
             shape = (len(logits), logits.shape[1] + 1, *logits.shape[2:])
@@ -102,8 +107,8 @@ class ScanGridLabels:
             return
         buffers = self._buffers or Buffers(probabilities.device)
         dtype = torch.uint8 if self.labels.dtype == np.uint8 else torch.int32
-        best = find_most_probable(probabilities, dtype, buffers)
-        entropy = None if self.entropy is None else _compute_entropy(probabilities)
+        best = self.decision.choose(probabilities, dtype, buffers, " of the box")
+        entropy = None if self.entropy is None else self.decision.entropy(probabilities)
         scan_axes = [axis.scan_axis for axis in axes]
         order = [scan_axes.index(axis) for axis in range(3)]
         # A scan with finer voxels has many more voxels than the box, so it is filled in parts.
@@ -112,7 +117,7 @@ class ScanGridLabels:
             part = [slice(start, min(start + step, taken[0].stop)), *taken[1:]]
             box = Box(axes, part, first, buffers)
             where = tuple(part[axis] for axis in order)
-            self.labels[where] = box.labels(probabilities, best).permute(order).cpu().numpy()
+            self.labels[where] = box.labels(probabilities, best, self.decision).permute(order).cpu().numpy()
             if self.entropy is not None and entropy is not None:
                 self.entropy[where] = box.interpolate(entropy).permute(order).cpu().numpy()
             if self.probabilities is not None:
@@ -122,8 +127,9 @@ class ScanGridLabels:
     def _fill_leaning(self, probabilities: Tensor, first: Sequence[int], last: Sequence[int]) -> None:
         """Do the same for leaning axes, plane by plane of the scan."""
         flat = probabilities.flatten(1)
-        best = find_most_probable(probabilities, torch.int32).flatten()
-        entropy = _compute_entropy(probabilities).flatten()[None] if self.entropy is not None else None
+        buffers = self._buffers or Buffers(flat.device)
+        best = self.decision.choose(probabilities, torch.int32, buffers, " of the box").flatten()
+        entropy = self.decision.entropy(probabilities).flatten()[None] if self.entropy is not None else None
         shape = tuple(probabilities.shape[1:])
         for places in find_leaning_places(self.change, self.shape, self.network_shape, first, last):
             corners, weights = _find_corners(places, first, shape, flat.device)
@@ -131,7 +137,8 @@ class ScanGridLabels:
             labels = around[0].clone()
             between = (around != around[0]).any(dim=0).nonzero()[:, 0]
             for tile in between.split(max(1, _TILE // self.classes)):
-                labels[tile] = find_most_probable(_weighted_mean(flat, corners[:, tile], weights[:, tile]), torch.int32)
+                means = _weighted_mean(flat, corners[:, tile], weights[:, tile])
+                labels[tile] = self.decision.choose(means, torch.int32, buffers, " of a tile")
             where = tuple(places.index)
             self.labels[where] = labels.cpu().numpy()
             if self.entropy is not None and entropy is not None:
@@ -161,9 +168,3 @@ def _weighted_mean(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
     for corner, weight in zip(corners[1:], weights[1:], strict=True):
         result.addcmul_(values[:, corner], weight)
     return result
-
-
-def _compute_entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy of (K, ...) as a share of its maximum, the logarithm of K."""
-    total: Tensor = torch.special.entr(probabilities).sum(dim=0)
-    return total / log(max(2, len(probabilities)))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +13,18 @@ from numpy.typing import NDArray
 from ..data.errors import InputError
 from ..data.images.header import Header
 from ..files import whole_file
+from .dicom_identity import NAME, SERIES_OFFSET, complete_source, make_uid
 from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
+from .region_masks import find_mask
 
-__all__ = ["check_source", "write_dicom_seg"]
+__all__ = ["check_source", "write_dicom_regions", "write_dicom_seg"]
 
-logger = logging.getLogger(__name__)
-
-_NAME = "LightSkip"
 _CODING_SCHEME = "99LIGHTSKIP"  # names of private schemes start with 99
 _TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's most general code
 _FAMILY = ("123110", "DCM", "Artificial Intelligence")
 _MAX_NAME = 64  # characters of DICOM's long string
-_SERIES_OFFSET = 1000  # added to the scan's series number
-_OWN_UIDS = ("SOPClassUID", "SOPInstanceUID")
-# They may be empty, but not missing (type 2; PS3.3, annex C.7): some anonymisers remove them.
-_MAY_BE_EMPTY = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"),
-    *("AccessionNumber", "ReferringPhysicianName"),
-)
-_SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
 def write_dicom_seg(
@@ -62,21 +51,64 @@ def write_dicom_seg(
         InputError: highdicom is not installed, the scan is no such series, a slice has no identifier, the label map is
             not in the scan's grid, or a value is not in the table.
     """
+    rows = sorted(table)
+    _write(labels, path, rows, lambda frames: _segment_numbers(frames, rows, path), scan=scan, affine=affine)
+
+
+def write_dicom_regions(
+    patterns: NDArray[np.unsignedinteger[Any]],
+    path: str | Path,
+    *,
+    scan: Header | str | Path | None,
+    affine: NDArray[np.float64],
+    table: Sequence[Label],
+) -> None:
+    """Write regions, which may overlap, as a DICOM segmentation with one binary segment each: see `write_dicom_seg`.
+
+    Args:
+        patterns: (X, Y) or (X, Y, Z): the sum of 2**k over the regions k that a voxel is in.
+        path: the file to write.
+        scan: as in `write_dicom_seg`.
+        affine: as in `write_dicom_seg`.
+        table: number from 1, name and colour of each region, in their order.
+
+    Raises:
+        InputError: as in `write_dicom_seg`.
+    """
+
+    def split(frames: NDArray[Any]) -> NDArray[Any]:
+        masks = np.empty((*frames.shape, len(table)), np.uint8)
+        for place in range(len(table)):
+            masks[..., place] = find_mask(frames, place)
+        return masks
+
+    _write(patterns, path, table, split, scan=scan, affine=affine)
+
+
+def _write(
+    voxels: NDArray[Any],
+    path: str | Path,
+    rows: Sequence[Label],
+    make_segments: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    scan: Header | str | Path | None,
+    affine: NDArray[np.float64],
+) -> None:
+    """Write a segmentation; `make_segments` turns frames (slice, row, column) of voxels into numbers or masks."""
     highdicom = _import_highdicom(path)
     scan = scan.path if isinstance(scan, Header) else scan
     source = read_source(scan)
-    volume = labels.reshape((*labels.shape, 1)[:3])
+    volume = voxels.reshape((*voxels.shape, 1)[:3])
     order, frames = match_slices(volume, affine, source.slices, str(scan))
-    rows = sorted(table)
     if source.is_enhanced:
         # highdicom takes an enhanced scan's frames in the order of its file.
-        segments = _segment_numbers(frames[np.argsort(order)], rows, path)
+        frames = frames[np.argsort(order)]
     else:
         source = Source([source.datasets[index] for index in order], [source.slices[index] for index in order])
-        segments = _segment_numbers(frames, rows, path)
-    _complete(source, str(scan))
+    segments = make_segments(frames)
+    complete_source(source, str(scan))
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
-    identity = _make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
+    identity = make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
     segmentation = _make_segmentation(highdicom, source, segments, rows, identity, str(scan))
     with whole_file(path) as temporary:
         segmentation.save_as(temporary)
@@ -95,7 +127,7 @@ def check_source(scan: str | Path) -> None:
     """
     highdicom = _import_highdicom(scan)
     source = read_source(scan)
-    _complete(source, str(scan), quiet=True)
+    complete_source(source, str(scan), quiet=True)
     first = source.datasets[0]
     if source.is_enhanced:
         first.NumberOfFrames = 1
@@ -164,18 +196,18 @@ def _segmentation(highdicom: Any, source: Source, segments: NDArray[Any], rows: 
         pixel_array=segments,
         segmentation_type="BINARY",
         segment_descriptions=[_describe_segment(highdicom, n, row, __version__) for n, row in enumerate(rows, start=1)],
-        series_instance_uid=_make_uid("series", identity),
-        series_number=int(first.get("SeriesNumber") or 0) + _SERIES_OFFSET,
-        sop_instance_uid=_make_uid("instance", identity),
+        series_instance_uid=make_uid("series", identity),
+        series_number=int(first.get("SeriesNumber") or 0) + SERIES_OFFSET,
+        sop_instance_uid=make_uid("instance", identity),
         instance_number=1,
         # Without foreground all frames are kept, since a file needs at least one.
         omit_empty_frames=bool(segments.any()),
-        manufacturer=_NAME,
-        manufacturer_model_name=_NAME,
+        manufacturer=NAME,
+        manufacturer_model_name=NAME,
         software_versions=__version__,
         device_serial_number="0",
         content_label="SEGMENTATION",
-        series_description=f"{_NAME} segmentation",
+        series_description=f"{NAME} segmentation",
     )
     _make_repeatable(segmentation, first, identity)
     return segmentation
@@ -184,7 +216,7 @@ def _segmentation(highdicom: Any, source: Source, segments: NDArray[Any], rows: 
 def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -> Any:
     name = (to_one_line(label.name).replace("\\", "/") or str(label.value))[:_MAX_NAME]
     concept = highdicom.sr.CodedConcept
-    algorithm = highdicom.AlgorithmIdentificationSequence(name=_NAME, family=concept(*_FAMILY), version=version)
+    algorithm = highdicom.AlgorithmIdentificationSequence(name=NAME, family=concept(*_FAMILY), version=version)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=name,
@@ -197,52 +229,9 @@ def _describe_segment(highdicom: Any, number: int, label: Label, version: str) -
     )
 
 
-def _complete(source: Source, scan: str, *, quiet: bool = False) -> None:
-    """Fill in what the data sets lack: empty values, and identifiers, because a segmentation must refer to them."""
-    missing = set()
-    places = repr([(one.origin.tolist(), one.direction[:, :2].T.ravel().tolist()) for one in source.slices])
-    if source.is_enhanced:
-        _share_geometry(source)
-    for dataset in source.datasets:
-        for name in _MAY_BE_EMPTY:
-            if name not in dataset:
-                setattr(dataset, name, "")
-        instead = {name: dataset.file_meta.get(f"MediaStorage{name}") for name in _OWN_UIDS}
-        instead |= {name: _make_uid(name, places) for name in _SHARED_UIDS}
-        for name in [name for name in instead if not dataset.get(name)]:
-            if not instead[name]:
-                raise InputError(
-                    scan,
-                    found=f"a slice without a {name}",
-                    expected="slices with the identifiers that a DICOM segmentation refers to",
-                    remedy="save the label map as NIfTI or NRRD",
-                )
-            missing.add(name)
-            setattr(dataset, name, instead[name])
-    invented = sorted(missing & set(_SHARED_UIDS))
-    if invented and not quiet:
-        logger.warning(
-            "%s: the slices have no %s; the segmentation has new ones, so an archive will not match it to the scan",
-            scan,
-            ", ".join(invented),
-        )
-
-
-def _share_geometry(source: Source) -> None:
-    """Write the spacing and the orientation of all frames where highdicom looks for them, if each frame has its own."""
-    dataset = source.datasets[0]
-    frame = dataset.PerFrameFunctionalGroupsSequence[0]
-    if not dataset.get("SharedFunctionalGroupsSequence"):
-        dataset.SharedFunctionalGroupsSequence = [type(frame)()]
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
-        if name not in shared and name in frame:
-            setattr(shared, name, frame[name].value)
-
-
 def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:
     """Replace the current time and random numbers by values that follow from the input."""
-    organisation = _make_uid("dimensions", identity)
+    organisation = make_uid("dimensions", identity)
     segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organisation
     for dimension in segmentation.DimensionIndexSequence:
         dimension.DimensionOrganizationUID = organisation
@@ -254,7 +243,3 @@ def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:
         equipment.pop("ContributionDateTime", None)
     # Label names may have letters that the scan's character set lacks.
     segmentation.SpecificCharacterSet = "ISO_IR 192"
-
-
-def _make_uid(role: str, *origin: str) -> str:
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join((_NAME, role, *origin))).int}"

@@ -77,8 +77,8 @@ def _series_error(scan: object, found: str) -> InputError:
     return InputError(
         str(scan or "the scan"),
         found=found,
-        expected="the folder of one DICOM series with a file per slice, or one enhanced DICOM file, which a DICOM "
-        "segmentation refers to",
+        expected="the folder of one DICOM series with a file per slice, or one enhanced DICOM file, which DICOM "
+        "segmentations and structure sets refer to",
         remedy="save the label map as NIfTI or NRRD",
     )
 

@@ -21,6 +21,7 @@ from ..data.images.nifti_header import header_image, read_nifti_header
 from ..files import whole_file
 from .label_files import to_one_line
 from .label_table import Label
+from .region_masks import RegionMasks
 from .voxels import split_blocks, to_file_order
 
 __all__ = ["check_grid", "read_scan_grid", "to_3d", "to_affine_3d", "write_nifti"]
@@ -106,7 +107,7 @@ def to_3d(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def write_nifti(
-    volume: NDArray[Any],
+    volume: NDArray[Any] | RegionMasks,
     path: str | Path,
     *,
     dtype: DTypeLike,
@@ -136,7 +137,7 @@ def write_nifti(
     with whole_file(path) as temporary, _open(temporary) as stream:
         header.write_to(stream)
         for block in split_blocks(volume):
-            stream.write(to_file_order(block, stored).data)
+            stream.write(to_file_order(np.asarray(block), stored).data)
 
 
 @contextmanager

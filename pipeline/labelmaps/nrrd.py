@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from ..files import whole_file
 from .label_files import to_one_line
 from .label_table import Label
 from .nifti import to_3d
+from .region_masks import find_mask
 from .voxels import split_blocks, to_file_order
 
-__all__ = ["write_nrrd"]
+__all__ = ["write_nrrd", "write_nrrd_layers"]
 
 _FIELD = re.compile(r"([^#:][^:]*):(?!=)\s*(.*)")
 _VECTOR = re.compile(r"none|\([^()]*\)", re.IGNORECASE)
@@ -54,26 +56,102 @@ def write_nrrd(
         InputError: the scan is NRRD of another size.
     """
     stored = np.dtype(dtype).newbyteorder("<")
-    fields = _read_fields(scan)
+    sizes, geometry = _find_geometry(scan, affine, labels.shape)
+    extents = _find_extents(labels.reshape((*labels.shape, 1)[:3]), stored) if table else {}
+    segments = [_Segment(label, label.value, 0, extents.get(label.value, _NO_EXTENT)) for label in table]
+    lines = _make_header(stored, sizes, geometry, ["domain"] * len(sizes), segments)
+    with _open_body(path, lines) as stream:
+        for block in split_blocks(labels):
+            stream.write(to_file_order(block, stored).data)
+
+
+def write_nrrd_layers(
+    patterns: NDArray[np.unsignedinteger[Any]],
+    path: str | Path,
+    *,
+    scan: Header | str | Path | None,
+    affine: NDArray[np.float64],
+    table: Sequence[Label],
+) -> None:
+    """Write regions, which may overlap, as NRRD with one layer each, completely or not at all.
+
+    3D Slicer opens the file as a segmentation with a segment per layer. As it writes such files itself, the layer is
+    the first axis, of the kind list, and each segment has the number of its layer.
+
+    Args:
+        patterns: (X, Y) or (X, Y, Z): the sum of 2**k over the regions k that a voxel is in.
+        path: the file to write.
+        scan: as in `write_nrrd`.
+        affine: as in `write_nrrd`.
+        table: number, name and colour of each region.
+
+    Raises:
+        InputError: the scan is NRRD of another size.
+    """
+    stored, volume = np.dtype(np.uint8), patterns.reshape((*patterns.shape, 1)[:3])
+    if len(table) == 1:
+        # Nothing overlaps, and the usual form has no layers.
+        mask = find_mask(patterns, 0).view(np.uint8)
+        write_nrrd(mask, path, dtype=stored, scan=scan, affine=affine, table=[table[0]._replace(value=1)])
+        return
+    sizes, (space, directions, *further) = _find_geometry(scan, affine, patterns.shape)
+    segments = []
+    for layer, label in enumerate(table):
+        extents = _find_extents(find_mask(volume, layer).view(np.uint8), stored)
+        segments.append(_Segment(label, 1, layer, extents.get(1, _NO_EXTENT)))
+    geometry = [space, directions.replace(":", ": none", 1), *further]
+    kinds = ["list", *["domain"] * len(sizes)]
+    with _open_body(path, _make_header(stored, [len(table), *sizes], geometry, kinds, segments)) as stream:
+        for z in range(volume.shape[2]):
+            plane = np.stack([find_mask(volume[..., z], layer) for layer in range(len(table))])
+            stream.write(to_file_order(plane, stored).data)
+
+
+class _Segment(NamedTuple):
+    """A segment: its name and colour, where its voxels are, and between which indices along each axis."""
+
+    label: Label
+    value: int
+    layer: int
+    extent: tuple[tuple[int, int], ...]
+
+
+def _find_geometry(
+    scan: Header | str | Path | None, affine: NDArray[np.float64], shape: Sequence[int]
+) -> tuple[list[int], list[str]]:
+    """Return sizes and header lines of the axes in space: the space, the directions, then perhaps others."""
     name = str(scan.path if isinstance(scan, Header) else scan)
-    sizes, geometry = _find_scan_geometry(fields, labels.shape, name) or _make_geometry(affine, labels.shape)
-    lines = [
+    return _find_scan_geometry(_read_fields(scan), shape, name) or _make_geometry(affine, shape)
+
+
+def _make_header(
+    dtype: np.dtype[Any],
+    sizes: Sequence[int],
+    geometry: Sequence[str],
+    kinds: Sequence[str],
+    segments: Sequence[_Segment],
+) -> list[str]:
+    return [
         "NRRD0004",
-        f"type: uint{8 * stored.itemsize}",
+        f"type: uint{8 * dtype.itemsize}",
         f"dimension: {len(sizes)}",
         *geometry[:1],
         f"sizes: {' '.join(map(str, sizes))}",
         *geometry[1:],
-        f"kinds: {' '.join(['domain'] * len(sizes))}",
+        f"kinds: {' '.join(kinds)}",
         "endian: little",
         "encoding: gzip",
-        *_make_segments(labels.reshape((*labels.shape, 1)[:3]), table, stored),
+        *_make_segments(segments),
     ]
+
+
+@contextmanager
+def _open_body(path: str | Path, lines: Sequence[str]) -> Iterator[Any]:
+    """Write the header, and open the file's voxels."""
     with whole_file(path) as temporary, temporary.open("wb") as raw:
         raw.write(("\n".join(lines) + "\n\n").encode())
         with open_gzip(raw) as stream:
-            for block in split_blocks(labels):
-                stream.write(to_file_order(block, stored).data)
+            yield stream
 
 
 def _read_fields(scan: Header | str | Path | None) -> dict[str, tuple[str, str]]:
@@ -126,22 +204,21 @@ def _format_vector(numbers: NDArray[np.float64]) -> str:
     return f"({','.join(f'{number + 0.0:.17g}' for number in numbers)})"
 
 
-def _make_segments(labels: NDArray[Any], table: Sequence[Label], dtype: np.dtype[Any]) -> list[str]:
-    """Return the header lines that 3D Slicer needs to open the file as a segmentation."""
-    if not table:
+def _make_segments(segments: Sequence[_Segment]) -> list[str]:
+    """Return the header lines that 3D Slicer needs to open the file as a segmentation; none without segments."""
+    if not segments:
         return []
-    extents = _find_extents(labels, dtype)
     lines = []
-    for place, label in enumerate(table):
-        extent = " ".join(str(end) for ends in extents.get(label.value, _NO_EXTENT) for end in ends)
+    for place, (label, value, layer, ends) in enumerate(segments):
+        extent = " ".join(str(end) for pair in ends for end in pair)
         values = {
             "ID": f"Segment_{label.value}",
             "Name": to_one_line(label.name).replace("\\", "\\\\"),
             "NameAutoGenerated": "0",
             "Color": " ".join(f"{part / 255:.6g}" for part in label.colour),
             "ColorAutoGenerated": "0",
-            "LabelValue": str(label.value),
-            "Layer": "0",
+            "LabelValue": str(value),
+            "Layer": str(layer),
             "Extent": extent,
             "Tags": "|",
         }

@@ -28,6 +28,10 @@ class DecodeRegionsd(MapTransform):
         order: pairs of a region's place and the label that it writes, in the order of writing.
         allow_missing_keys: whether a case may lack a key.
 
+    Attributes:
+        regions: the labels' values of each region.
+        table: the label of each pattern, see `find_patterns`.
+
     Raises:
         ValueError: the regions or their order are wrong, or a case has another number of channels.
     """
@@ -41,7 +45,7 @@ class DecodeRegionsd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.regions = len(regions)
+        self.regions = [tuple(labels) for labels in regions]
         self.table = make_region_table(regions, [(place, label) for place, label in order])
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -49,8 +53,8 @@ class DecodeRegionsd(MapTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             probabilities = convert_to_numpy(result[key])
-            if len(probabilities) != self.regions:
-                msg = f"{key} has {len(probabilities)} channels: expected {self.regions}, one per region"
+            if len(probabilities) != len(self.regions):
+                msg = f"{key} has {len(probabilities)} channels: expected {len(self.regions)}, one per region"
                 raise ValueError(msg)
             label_map = self.table[find_patterns(probabilities)][None]
             result[key] = convert_to_dst_type(label_map, dst=result[key])[0]

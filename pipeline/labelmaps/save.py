@@ -1,4 +1,4 @@
-"""Save predictions in their scan's grid: label maps as NIfTI, NRRD, DICOM SEG or PNG, other volumes as NIfTI."""
+"""Save predictions in their scan's grid: label maps as NIfTI, NRRD, DICOM or PNG, other volumes as NIfTI."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from .label_table import Label, make_label_table
 from .nifti import check_grid, read_scan_grid, to_affine_3d, write_nifti
 from .nrrd import write_nrrd
 from .png import write_png
+from .rtstruct import write_rtstruct
 from .voxels import find_highest_label, require_axes, to_array
 
-__all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume"]
+__all__ = ["SaveLabelMapd", "SaveProbabilitiesd", "save_label_map", "save_volume", "scan_unit"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +49,16 @@ def save_label_map(
     Args:
         labels: (X, Y) or (X, Y, Z), whole numbers from 0 of any type, in memory or in a file (`numpy.memmap`).
         path: the file to write. The ending selects the format: `.nii.gz` or `.nii`; `.nrrd` or `.seg.nrrd`, which 3D
-            Slicer opens as a segmentation; `.dcm`, a DICOM segmentation, for a scan that is a DICOM series; `.png`,
-            for a picture, pixel on pixel.
+            Slicer opens as a segmentation; `.dcm`, a DICOM segmentation, or `_rtstruct.dcm`, a DICOM structure set,
+            for a scan that is a DICOM series; `.png`, for a picture, pixel on pixel.
         scan: header of the scan's (first) file; or this file, or the folder of its DICOM series. None for an array from
             memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
-        table: names and colours for the file. A DICOM segmentation needs them for every label.
+        table: names and colours for the file. DICOM needs them for every label.
 
     Raises:
         InputError: the ending is unknown, values are no labels, the label map is not in the scan's grid, or it cannot
-            be written as a DICOM segmentation (see `write_dicom_seg`).
+            be written as DICOM (see `write_dicom_seg` and `write_rtstruct`).
     """
     labels, affine, name = to_array(labels), to_affine_3d(affine), str(path).lower()
     require_axes(labels, 3, path)
@@ -66,12 +67,14 @@ def save_label_map(
     header = _check_scan(scan, labels, affine)
     if name.endswith(".nrrd"):
         write_nrrd(labels, path, dtype=dtype, scan=scan, affine=affine, table=table)
+    elif name.endswith("_rtstruct.dcm"):
+        write_rtstruct(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
     elif name.endswith(".dcm"):
         write_dicom_seg(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
     elif name.endswith(".png"):
         write_png(labels, path)
     else:
-        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=_unit(scan))
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=scan_unit(scan))
     _log(scan, path, labels, dtype)
 
 
@@ -97,7 +100,7 @@ def save_volume(
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
     header = _check_scan(scan, volume, affine)
-    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=_unit(scan))
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=scan_unit(scan))
     _log(scan, path, volume, "float32")
 
 
@@ -255,7 +258,8 @@ def _require_ending(path: str | Path, *endings: str) -> None:
         raise InputError(path, found="another ending", expected=expected, remedy="use one of these endings")
 
 
-def _unit(scan: Header | str | Path | None) -> str:
+def scan_unit(scan: Header | str | Path | None) -> str:
+    """Return the unit of a scan's lengths; mm for an array from memory."""
     if scan is None or isinstance(scan, Header):
         return "mm" if scan is None else scan.unit
     return length_unit(scan)

@@ -19,9 +19,10 @@ from ..data.errors import InputError
 from ..data.voxel_size import MM3_PER_ML, voxel_size
 from ..files import write_text
 from .label_table import Label
+from .region_masks import find_mask
 from .surface import measure_boundary
 
-__all__ = ["measure_labels", "write_statistics", "write_table"]
+__all__ = ["measure_labels", "measure_regions", "write_statistics", "write_table"]
 
 _UNITS = {
     "volume_ml": "ml",
@@ -93,6 +94,30 @@ def measure_labels(
     return rows
 
 
+def measure_regions(
+    patterns: NDArray[np.unsignedinteger[Any]],
+    image: NDArray[Any] | Sequence[NDArray[Any]] | None,
+    affine: NDArray[Any],
+    table: Sequence[Label],
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Return the measures of each region, which may overlap: rows of `measure_labels` whose "label" is None.
+
+    Args:
+        patterns: (x, y, z) or (x, y): the sum of 2**k over the regions k that a voxel is in.
+        image: as in `measure_labels`.
+        affine: as in `measure_labels`.
+        table: number, name and colour of each region, in their order.
+        **options: channels and unit, as in `measure_labels`.
+    """
+    rows = []
+    for place, region in enumerate(table):
+        mask = find_mask(patterns, place).view(np.uint8)
+        [row] = measure_labels(mask, image, affine, [region._replace(value=1)], **options)
+        rows.append(row | {"label": None})
+    return rows
+
+
 def _in_unit(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
     """Return a row with the names, and in 3D the sizes, of another unit than mm."""
     if unit == "mm":
@@ -110,20 +135,25 @@ def write_statistics(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[
     """Write the rows of one scan as JSON, with units. Numbers that are not whole have six digits.
 
     Args:
-        rows: from `measure_labels`.
+        rows: from `measure_labels` and `measure_regions`.
         path: the file, written completely or not at all.
         scan: the scan's name.
     """
     used = {key for row in rows for key in row}
     units = {key: unit for key in sorted(used) if (unit := _unit_of(key))}
-    content = {"format": 1, "scan": scan, "units": units, "labels": _round_numbers(rows)}
+    content = {"format": 1, "scan": scan, "units": units}
+    content["labels"] = _round_numbers([row for row in rows if row["label"] is not None])
+    if regions := [row for row in rows if row["label"] is None]:
+        content["regions"] = _round_numbers(regions)
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_table(
     per_scan: Mapping[str, str | os.PathLike[str] | Sequence[Mapping[str, Any]]], path: str | os.PathLike[str]
 ) -> None:
-    """Write the rows of all scans as one CSV, with a line per scan and label. Absent labels have empty cells.
+    """Write the rows of all scans as one CSV, with a line per scan and label or region.
+
+    Absent labels have empty cells, and regions have no value in the column of labels.
 
     Args:
         per_scan: each scan's rows, or the file that `write_statistics` wrote, by the scan's name.
@@ -233,7 +263,7 @@ def _unit_of(key: str) -> str:
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows: list[dict[str, Any]] = content["labels"]
+        rows: list[dict[str, Any]] = [*content["labels"], *content.get("regions", [])]
         for row in rows:
             _flatten_row(row)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

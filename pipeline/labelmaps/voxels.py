@@ -76,8 +76,12 @@ def to_file_order(block: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return stored
 
 
-def split_blocks(volume: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield parts of a volume, at most 4 million voxels each, in a file's order (the first axis runs fastest)."""
+def split_blocks(volume: Any) -> Iterator[Any]:
+    """Yield parts of a volume, at most 4 million voxels each, in a file's order (the first axis runs fastest).
+
+    Args:
+        volume: an array, or an object with the part of its interface that is used here.
+    """
     if volume.size <= _BLOCK:
         yield volume
         return

@@ -15,11 +15,11 @@ from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
 from ..data.weights import require_weights
-from .foreign import adapt_config, is_foreign, require_argmax
+from .foreign import adapt_config, count_regions, is_foreign, require_decision
 from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
-__all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names"]
+__all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names", "read_region_names"]
 
 _OWN_WEIGHTS = "$@bundle_root + '/models/model.pt'"
 
@@ -65,6 +65,8 @@ class BundleFiles:
         version: the bundle's version in its metadata.
         channels: channels of a scan; None if only evaluating the config tells.
         labels: value by name; None likewise.
+        regions: names of the regions that the network predicts, in the order of its channels; none if it predicts
+            labels.
         precision: number format in the config, such as ``"auto"``.
         grid: spacing (mm) of the network's grid, size (voxels) and overlap (a share) of its windows; None if only
             evaluating the config tells.
@@ -81,6 +83,7 @@ class BundleFiles:
     weights: tuple[Path, ...]
     sha256: tuple[str, ...]
     grid: Grid | None = None
+    regions: tuple[str, ...] = ()
 
 
 def read_inference_config(
@@ -127,7 +130,7 @@ def read_inference_config(
     if is_foreign(config):
         adapted = adapt_config(files[0], config, metadata)
     else:
-        require_argmax(files[0], config)
+        require_decision(files[0], config)
     # Keys that the config gets here are no mistakes of the user.
     check_overrides_given("predict", files, {key: value for key, value in overrides.items() if key not in adapted})
     _check_windows(files[0], {**_inferer(config), **overrides})
@@ -195,17 +198,40 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         weights=weights,
         sha256=tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in weights),
         grid=_read_grid(value),
+        regions=read_region_names(metadata, count_regions(config)),
     )
 
 
 def read_label_names(metadata: Mapping[str, Any]) -> dict[str, int]:
     """Return the value of each label by name in a bundle's metadata; nothing if they have none.
 
-    The inference config of an exported bundle has no labels.
+    The inference config of an exported bundle has no labels. Where the network predicts regions, its channels are no
+    labels, and the metadata have labels of their own.
     """
+    if isinstance(labels := metadata.get("labels"), Mapping):
+        return {str(name): int(value) for name, value in labels.items()}
+    return {name: int(value) for value, name in _read_channels(metadata).items()}
+
+
+def read_region_names(metadata: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """Return the names of a bundle's regions: those of the network's channels in its metadata, or else numbers.
+
+    Args:
+        metadata: the bundle's metadata.
+        count: number of regions.
+    """
+    names = _read_channels(metadata)
+    places = [str(place) for place in range(count)]
+    return (
+        tuple(names[place] for place in places) if set(names) == set(places) else tuple(f"region_{n}" for n in places)
+    )
+
+
+def _read_channels(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of the network's output channels by their numbers."""
     outputs = metadata.get("network_data_format", {}).get("outputs", {})
-    names: dict[str, str] = next((value.get("channel_def", {}) for value in outputs.values()), {})
-    return {str(name): int(value) for value, name in names.items()}
+    names: Mapping[str, str] = next((value.get("channel_def", {}) for value in outputs.values()), {})
+    return {str(number): str(name) for number, name in names.items()}
 
 
 def _read_grid(config: Mapping[str, Any]) -> Grid | None:

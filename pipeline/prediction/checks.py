@@ -60,8 +60,9 @@ def _check_single(output: Path, wanted: Wanted, scans: Sequence[ScanInput]) -> N
             expected="a folder",
             remedy="name a folder: -o OUT",
         )
-    endings = FILE_ENDINGS[wanted.format]
-    if not output.name.lower().endswith(endings):
+    endings, name = FILE_ENDINGS[wanted.format], output.name.lower()
+    fitting = next((known for known, own in FILE_ENDINGS.items() if name.endswith(own)), None)
+    if fitting != wanted.format:
         raise InputError(
             output,
             found=f"an ending of another format than --format {wanted.format}",

@@ -24,7 +24,7 @@ from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
-from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_rendered
+from .fold_cases import check_fold, choose_fold_weights, find_annotated, read_fold, read_reference, require_rendered
 from .predictor import Predictor
 
 __all__ = ["PostprocessingChoice", "choice_text", "choose_postprocessing"]
@@ -62,6 +62,9 @@ def choose_postprocessing(
 ) -> PostprocessingChoice:
     """Choose a bundle's post-processing by its effect on the label maps of the validation fold.
 
+    Labels are cleaned, also those of a network with regions. Ignored voxels do not count, nor do labels in cases in
+    which they were not annotated.
+
     The fold is predicted without post-processing; `choose_cleaning` documents which steps are tried and kept. Then
     ``postprocessing`` of ``plan.yaml`` is replaced, the configs are rendered, and all numbers are written to
     ``docs/postprocessing.json``. Label maps are kept in a temporary folder, and one case is in memory at a time.
@@ -90,10 +93,12 @@ def choose_postprocessing(
     ready = predictor(bundle, checkpoint=checkpoint, postprocessing=False)
     with tempfile.TemporaryDirectory() as folder:
         stored = [
-            _store(ready(case["image"]).labels, case["label"], plan, Path(folder) / f"{number}.npz")
+            (_store(ready(case["image"]).labels, case["label"], plan, Path(folder) / f"{number}.npz"), case)
             for number, case in enumerate(tqdm(cases, desc="predicting", disable=None))
         ]
-        choice = choose_cleaning(lambda: _read_cases(stored), plan.labels, clean_label_map)
+        choice = choose_cleaning(
+            lambda: _read_cases(stored, plan), plan.labels, clean_label_map, ignored=[len(plan.labels)]
+        )
     provenance = {
         "bundle": plan.name,
         "bundle_version": plan.version,
@@ -125,15 +130,16 @@ def choice_text(chosen: PostprocessingChoice) -> str:
 
 def _store(prediction: NDArray[Any], label: str, plan: Plan, file: Path) -> Path:
     """Write a case's two label maps, in the network's values, and its affine to a file."""
-    reference, affine = read_reference(label, prediction, plan.labels, plan.label_values)
+    reference, affine = read_reference(label, prediction, plan.labels, plan.label_values, ignored=plan.ignored_values)
     np.savez_compressed(file, prediction=prediction, reference=reference, affine=affine)
     return file
 
 
-def _read_cases(files: Sequence[Path]) -> Iterator[Case]:
-    for file in files:
+def _read_cases(stored: Sequence[tuple[Path, Mapping[str, Any]]], plan: Plan) -> Iterator[Case]:
+    for file, item in stored:
+        annotated = find_annotated(item, plan)
         with np.load(file) as case:
-            yield case["prediction"], case["reference"], case["affine"]
+            yield Case(case["prediction"], case["reference"], case["affine"], annotated)
 
 
 def _write(bundle: Path, choice: CleaningChoice, provenance: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -70,6 +70,7 @@ def _predict_files(request: Request, on_result: Callable[[Result], Any] | None) 
     clock = Clock.started()
     check_thread_count(request.threads)
     files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
+    request = request.for_bundle(files)
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
     work = plan = None
     if files.channels is not None and files.weights:
@@ -145,6 +146,7 @@ def _report_known(
         runtime_reason="no scan was segmented",
         seconds_per_window={},
         checkpoints=[str(path) for path in files.weights],
+        **({"regions": list(files.regions)} if files.regions else {}),
         **{"precision": None, "runtime": None, **settings_so_far(request, files), **earlier},
         processes=1,
         interrupted=False,

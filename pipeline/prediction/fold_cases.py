@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from ..bundle.words import lightskip_command
 from ..data.check import check_cases
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
+from ..evaluation.rows import find_annotated_values
 
-__all__ = ["check_fold", "choose_fold_weights", "read_fold", "read_reference", "require_rendered"]
+__all__ = ["check_fold", "choose_fold_weights", "find_annotated", "read_fold", "read_reference", "require_rendered"]
 
 
 def require_rendered(bundle: Path) -> None:
@@ -62,9 +63,16 @@ def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:
     check_cases(
         cases,
         labels=plan.label_values or plan.labels,
+        ignored=plan.ignored_values,
         channels=len(plan.data.channels),
         spatial_dims=plan.spatial_dims,
     )
+
+
+def find_annotated(case: Mapping[str, Any], plan: Plan) -> set[int] | None:
+    """Return the values of the labels that were annotated in a case of `read_fold`; None if all were."""
+    regions = {name: [plan.labels[label] for label in labels] for name, labels in (plan.regions or {}).items()}
+    return find_annotated_values(plan.labels, regions, case.get("annotated"))
 
 
 def choose_fold_weights(
@@ -96,15 +104,21 @@ def choose_fold_weights(
 
 
 def read_reference(
-    label: str, prediction: NDArray[Any], labels: Mapping[str, int], values: Mapping[str, int] | None
+    label: str,
+    prediction: NDArray[Any],
+    labels: Mapping[str, int],
+    values: Mapping[str, int] | None,
+    *,
+    ignored: Sequence[int] = (),
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Read a label map in the network's values.
 
     Args:
         label: its file.
-        prediction: the label map to compare it with, whose shape and type it must have.
+        prediction: the label map to compare it with, whose shape it must have.
         labels: the network's values by name.
         values: the file's values by name; None if they are the same.
+        ignored: values in the file that do not count. They become the number of labels, which is no label's value.
 
     Returns:
         The label map, and its affine (voxel to world, mm).
@@ -121,7 +135,10 @@ def read_reference(
             expected="a label map in the grid of its scan",
             remedy="correct the file, or leave it out",
         )
-    reference = np.zeros_like(prediction)
+    kind = np.promote_types(prediction.dtype, np.min_scalar_type(len(labels))) if ignored else prediction.dtype
+    reference = np.zeros(prediction.shape, dtype=kind)
+    for value in ignored:
+        reference[voxels == value] = len(labels)
     for name, value in (values or labels).items():
         reference[voxels == value] = labels[name]
     return reference, np.asarray(image.affine, dtype=np.float64)

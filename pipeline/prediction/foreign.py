@@ -15,7 +15,19 @@ from typing import Any
 
 from ..data.errors import InputError
 
-__all__ = ["adapt_config", "is_foreign", "monai_command", "next_command", "require_argmax", "why_not"]
+__all__ = [
+    "DECODER",
+    "adapt_config",
+    "count_regions",
+    "is_foreign",
+    "monai_command",
+    "next_command",
+    "require_decision",
+    "why_not",
+]
+
+DECODER = "DecodeRegionsd"
+"""Name of the class that turns regions into a label map. An exported bundle has a copy of its own."""
 
 _LOADER = {"_target_": "pipeline.data.reader.LoadScand", "keys": "image", "ensure_channel_first": True}
 # Transforms after which a voxel's place is still in the affine, and that need nothing but the image.
@@ -99,8 +111,8 @@ def adapt_config(file: Path, config: Mapping[str, Any], metadata: Mapping[str, A
     }
 
 
-def require_argmax(file: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a config with LightSkip's keys whose labels are not those of softmax and argmax.
+def require_decision(file: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a config with LightSkip's keys whose labels are not those of softmax and argmax, or of decoded regions.
 
     Args:
         file: the inference config.
@@ -113,9 +125,16 @@ def require_argmax(file: Path, config: Mapping[str, Any]) -> None:
         raise InputError(
             file,
             found=reason,
-            expected="softmax, Invertd between voxels, and argmax",
+            expected="softmax, Invertd between voxels, and argmax; or sigmoid, Invertd and DecodeRegionsd",
             remedy=f"run it with MONAI: {monai_command(file.parents[1], config)}",
         )
+
+
+def count_regions(config: Mapping[str, Any]) -> int:
+    """Return the number of regions that a config's post-processing decodes; 0 if it chooses labels."""
+    decoding = [one for one in _transforms(config.get("postprocessing")) if _target(one) == DECODER]
+    regions = decoding[0].get("regions") if decoding else None
+    return len(regions) if isinstance(regions, list) else 0
 
 
 def monai_command(bundle: Path, config: Mapping[str, Any] | None = None, *, name: str = "inference.json") -> str:
@@ -171,19 +190,33 @@ def _odd_postprocessing(transforms: Sequence[Any]) -> str:
 def _odd_labels(config: Mapping[str, Any]) -> str:
     """Return what is unusual about the labels of a config with LightSkip's keys; other transforms are not judged."""
     found = [one for one in _transforms(config.get("postprocessing")) if _target(one) != "SaveProbabilitiesd"][:3]
-    known = [_target(one) for one in found] == ["Activationsd", "Invertd", "AsDiscreted"]
-    return _odd_argmax(*found) if known else ""
+    names = [_target(one) for one in found]
+    if names == ["Activationsd", "Invertd", DECODER]:
+        return _odd_regions(*found[:2])
+    return _odd_argmax(*found) if names == ["Activationsd", "Invertd", "AsDiscreted"] else ""
 
 
 def _odd_argmax(softmax: Mapping[str, Any], back: Mapping[str, Any], argmax: Mapping[str, Any]) -> str:
     """Return what is unusual about Activationsd, Invertd and AsDiscreted."""
     if softmax.get("softmax") is not True or softmax.get("sigmoid") or softmax.get("other"):
         return "another activation than softmax: labels that may overlap"
-    if back.get("nearest_interp", True) is not False:
-        return "an Invertd that resamples probabilities by the nearest voxel"
+    if odd := _odd_inverse(back):
+        return odd
     if argmax.get("argmax") is not True or argmax.get("threshold") is not None or argmax.get("to_onehot"):
         return "AsDiscreted without argmax, or with more than that"
     return ""
+
+
+def _odd_regions(sigmoid: Mapping[str, Any], back: Mapping[str, Any]) -> str:
+    """Return what is unusual about Activationsd and Invertd before regions are decoded."""
+    if sigmoid.get("sigmoid") is not True or sigmoid.get("softmax") or sigmoid.get("other"):
+        return "another activation than sigmoid for regions"
+    return _odd_inverse(back)
+
+
+def _odd_inverse(back: Mapping[str, Any]) -> str:
+    nearest = back.get("nearest_interp", True) is not False
+    return "an Invertd that resamples probabilities by the nearest voxel" if nearest else ""
 
 
 def _transforms(chain: Any) -> list[Any]:

@@ -59,7 +59,8 @@ def run_jobs(
         InputError: the bundle or an option cannot be used.
     """
     check_thread_count(request.threads)
-    read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
+    files = read_bundle_files(request.bundle, checkpoints=list(request.checkpoints), **request.computing)
+    request = request.for_bundle(files)
     with quick_imports(), deferred_imports():
         from .predictor import Predictor  # noqa: PLC0415 - imports torch and MONAI
 
@@ -78,6 +79,7 @@ def run_jobs(
             "status": "ready",
             "bundle": bundle.name,
             "labels": {label.name: label.value for label in bundle.table},
+            **({"regions": list(files.regions)} if files.regions else {}),
             "runtime": bundle.runtime.runtime,
             "precision": bundle.precision,
             "device": str(bundle.device),

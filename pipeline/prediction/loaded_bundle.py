@@ -28,9 +28,11 @@ from ..data.errors import InputError
 from ..imports import deferred_imports
 from ..inference.choose_runtime import RuntimeChoice
 from ..labelmaps.label_table import Label, make_label_table
-from .bundle_files import read_inference_config, read_label_names
-from .chains import REMEDY, cleaning_transforms, split_preprocessing
+from ..labelmaps.region_masks import Regions
+from .bundle_files import read_inference_config, read_label_names, read_region_names
+from .chains import REMEDY, cleaning_transforms, find_regions, split_preprocessing
 from .config import evaluate_config, explain_error, preserve_global_state
+from .foreign import count_regions
 from .members import combine_members, load_members
 from .option_checks import check_weights_given
 
@@ -48,6 +50,7 @@ class LoadedBundle:
         name: the bundle's name in its metadata.
         version: the bundle's version in its metadata.
         labels: value by name; 0 is the background.
+        regions: the regions that the network predicts; None if it predicts labels.
         channels: channels of a scan.
         spatial_dims: 2 or 3.
         device: device of the network.
@@ -83,6 +86,7 @@ class LoadedBundle:
     modality: str
     training_scans: Mapping[str, Any] | None
     runtime: RuntimeChoice
+    regions: Regions | None = None
 
     @property
     def table(self) -> list[Label]:
@@ -115,8 +119,8 @@ class LoadedBundle:
 
     @property
     def classes(self) -> int:
-        """Channels of the network's output: one per label, including the background."""
-        return len(self.labels)
+        """Channels of the network's output: one per region, or per label, including the background."""
+        return len(self.labels if self.regions is None else self.regions.names)
 
 
 def load_bundle(
@@ -185,6 +189,7 @@ def load_bundle(
                 dropout_samples=dropout_samples,
                 postprocessing=postprocessing,
                 network_given=network_given,
+                region_count=count_regions(config),
                 runtime=runtime,
                 windows=windows,
                 only=only,
@@ -208,6 +213,7 @@ def _load(
     tta: bool,
     postprocessing: bool,
     network_given: Collection[str],
+    region_count: int,
     **runtime: Any,
 ) -> LoadedBundle:
     network = parser.get_parsed_content("network")
@@ -225,11 +231,19 @@ def _load(
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
     choice = combine_members(
-        members, inferer=inferer, channels=channels, spatial_dims=spatial_dims, axes=axes, weights=paths, **runtime
+        members,
+        inferer=inferer,
+        channels=channels,
+        spatial_dims=spatial_dims,
+        axes=axes,
+        weights=paths,
+        sigmoid=region_count > 0,
+        **runtime,
     )
     precision = str(parser.get_parsed_content("used_precision", default=ConfigItem("float32")))
     loader, preprocessing = split_preprocessing(parser)
     metadata = parser.get("_meta_", {})
+    regions = find_regions(parser, read_region_names(metadata, region_count)) if region_count else None
     return LoadedBundle(
         folder=folder,
         name=str(metadata.get("name", folder.resolve().name)),
@@ -249,6 +263,7 @@ def _load(
         modality=_modality(metadata),
         training_scans=scans if isinstance(scans := metadata.get("training_scans"), Mapping) else None,
         runtime=choice,
+        regions=regions,
     )
 
 

@@ -60,6 +60,7 @@ def combine_members(
     spatial_dims: int,
     axes: Sequence[int],
     dropout_samples: int = 1,
+    sigmoid: bool = False,
     windows: float | None = None,
     only: str | None = None,
     weights: Sequence[Path] = (),
@@ -76,6 +77,7 @@ def combine_members(
         axes: spatial axes, from 0, to mirror inputs along.
         dropout_samples: passes of each member with dropout, see `DropoutAveraged`; more than one are computed by plain
             PyTorch. 1: one pass without.
+        sigmoid: whether the members' channels are regions.
         windows: number of windows to compute, for ``"auto"``; None: many.
         only: runtime that ``"auto"`` continues; None if there is none.
         weights: the members' files of weights, whose int8 form is beside them.
@@ -91,14 +93,14 @@ def combine_members(
         member.eval().requires_grad_(False)
     check_dropout_samples(dropout_samples, runtime)
     if dropout_samples > 1:
-        members = [average_dropout(member, dropout_samples) for member in members]
+        members = [average_dropout(member, dropout_samples, sigmoid=sigmoid) for member in members]
         # No graph of a GPU can draw other values in each pass.
         runtime, place["reason"] = "pytorch", ONLY_PYTORCH
     first, *others = members
     device = next(first.parameters(), torch.empty(0)).device.type
     if runtime == "auto" and device == "cuda":
         # All members and mirrored inputs in one, so that one graph has all of their work.
-        whole = mirror_network(Ensemble(members) if others else first, axes).eval()
+        whole = mirror_network(Ensemble(members, sigmoid=sigmoid) if others else first, axes).eval()
         return choose_gpu_way(whole, windows=windows, batch=inferer.sw_batch_size, **place)
     if runtime == "auto" and only == "int8":
         runtime, place["reason"] = only, CONTINUED
@@ -117,7 +119,8 @@ def combine_members(
         load_on_runtime(member, choice.runtime, model=model, **place)
         for member, model in zip(others, models[1:], strict=True)
     ]
-    together = Ensemble([choice.network, *(one.network for one in rest)]) if rest else choice.network
+    every = [choice.network, *(one.network for one in rest)]
+    together = Ensemble(every, sigmoid=sigmoid) if rest else choice.network
     if isinstance(together, OpenVINONetwork) and not axes:
         # The windows use the logits of a batch before the next one is computed.
         together.reuses_output = True

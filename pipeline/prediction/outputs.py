@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.errors import InputError
 from ..data.images.endings import is_image
 
 __all__ = [
     "FILE_ENDINGS",
     "FORMATS",
+    "REGION_FILES",
     "STATISTICS_OF_SCAN",
     "Outputs",
     "Wanted",
@@ -24,9 +27,31 @@ __all__ = [
     "probability_buffer",
 ]
 
-FORMATS = {"nii.gz": "_seg.nii.gz", "nrrd": ".seg.nrrd", "dicom-seg": "_seg.dcm", "png": "_seg.png"}
-FILE_ENDINGS = {"nii.gz": (".nii.gz", ".nii"), "nrrd": (".nrrd",), "dicom-seg": (".dcm",), "png": (".png",)}
+FORMATS = {
+    "nii.gz": "_seg.nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom-seg": "_seg.dcm",
+    "rtstruct": "_rtstruct.dcm",
+    "png": "_seg.png",
+}
+# Of two that fit a name, the first counts.
+FILE_ENDINGS = {
+    "nii.gz": (".nii.gz", ".nii"),
+    "nrrd": (".nrrd",),
+    "rtstruct": ("_rtstruct.dcm",),
+    "dicom-seg": (".dcm",),
+    "png": (".png",),
+}
 STATISTICS_OF_SCAN = "_statistics.json"
+REGION_FILES = ("files", "channels")
+"""Values of ``--regions``: a file per region, or one file in which they may overlap."""
+_REGION_ENDINGS = {
+    "nii.gz": ".nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom-seg": ".dcm",
+    "rtstruct": "_rtstruct.dcm",
+    "png": ".png",
+}
 _FILES = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 
 
@@ -40,6 +65,8 @@ class Wanted:
         uncertainty: entropy of the probabilities, as NIfTI, and its mean in the report.
         statistics: volume, surface, centroid and intensity of every label.
         preview: a picture with the labels.
+        regions: ``"files"``, a file per region; ``"channels"``, one file for all; or ``""``, none.
+        region_names: names of the bundle's regions, in their order; see `for_regions`.
     """
 
     format: str = "nii.gz"
@@ -47,6 +74,37 @@ class Wanted:
     uncertainty: bool = False
     statistics: bool = False
     preview: bool = False
+    regions: str = ""
+    region_names: tuple[str, ...] = ()
+
+    def for_regions(self, names: Sequence[str]) -> Wanted:
+        """Return these files for a bundle with regions of these names; none for one without.
+
+        Raises:
+            InputError: regions are wanted of a bundle that has none, or in a format that cannot hold them.
+        """
+        if self.regions not in ("", *REGION_FILES):
+            raise InputError(
+                "--regions",
+                found=repr(self.regions)[:100],
+                expected=f"one of {', '.join(REGION_FILES)}",
+                remedy="leave it out, or choose one",
+            )
+        if self.regions and not names:
+            raise InputError(
+                f"--regions {self.regions}",
+                found="a bundle that predicts labels",
+                expected="a bundle that predicts regions (regions in its plan)",
+                remedy="leave --regions out: the label map has every label",
+            )
+        if self.regions == "channels" and self.format == "png":
+            raise InputError(
+                "--regions channels",
+                found="--format png, whose files have one value per pixel",
+                expected="a format in which regions overlap: nii.gz, nrrd, dicom-seg or rtstruct",
+                remedy="choose one of these, or --regions files",
+            )
+        return replace(self, region_names=tuple(names) if self.regions else ())
 
 
 @dataclass(frozen=True)
@@ -56,6 +114,8 @@ class Outputs:
     Attributes:
         label_map: the label map's file.
         probabilities: this and the other files are None if not requested.
+        regions: a file per region, in their order; or one file for all; none if not requested.
+        together: whether it is one file for all.
     """
 
     label_map: Path
@@ -63,6 +123,8 @@ class Outputs:
     entropy: Path | None
     statistics: Path | None
     preview: Path | None
+    regions: tuple[Path, ...] = ()
+    together: bool = False
 
     @classmethod
     def of(cls, name: str, folder: Path, wanted: Wanted) -> Outputs:
@@ -87,13 +149,30 @@ class Outputs:
             add_ending("_entropy.nii.gz", wanted.uncertainty),
             add_ending(STATISTICS_OF_SCAN, wanted.statistics),
             add_ending("_preview.png", wanted.preview),
+            tuple(stem.with_name(stem.name + ending) for ending in _region_endings(wanted)),
+            wanted.regions == "channels",
         )
 
     @property
     def files(self) -> list[Path]:
         """All requested files. The label map is last: if it exists, so do the others."""
         others = (self.probabilities, self.entropy, self.statistics, self.preview)
-        return [*(file for file in others if file is not None), self.label_map]
+        return [*(file for file in others if file is not None), *self.regions, self.label_map]
+
+
+def _region_endings(wanted: Wanted) -> list[str]:
+    """Return the endings of the files with regions: ``_NAME_region.nii.gz`` of each, or ``_regions.nii.gz``."""
+    ending = _REGION_ENDINGS[wanted.format]
+    if wanted.regions == "channels" and wanted.region_names:
+        return [f"_regions{ending}"]
+    words: list[str] = []
+    for name in wanted.region_names:
+        word = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "region"
+        # Names may differ only in such signs, or in upper and lower case, which some disks do not tell apart.
+        taken = {other.lower() for other in words}
+        tries = (word, *(f"{word}_{number}" for number in range(2, len(taken) + 3)))
+        words.append(next(one for one in tries if one.lower() not in taken))
+    return [f"_{word}_region{ending}" for word in words]
 
 
 def is_output_file(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..data.images.header import Header
 from ..labelmaps.label_table import Label
+from ..labelmaps.region_masks import find_mask
 
 __all__ = ["Prediction", "Prepared"]
 
@@ -49,12 +51,16 @@ class Prediction:
         labels: label map, unsigned integers, with the scan's spatial shape.
         affine: voxel to world (mm, RAS) of the scan, 4x4.
         table: value, name and colour of each label.
-        probabilities: (X, Y[, Z], K), float32, the background first; None if not requested.
-        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None if not requested.
+        probabilities: (X, Y[, Z], K), float32, of the labels, the background first, or of the regions; None if not
+            requested.
+        entropy: (X, Y[, Z]), float32, 0 (sure) to 1; None if not requested. Of regions: the mean of their entropies.
         uncertainty: mean entropy of the labelled voxels, 0 to 1; NaN if there are none; None if not requested.
         seconds: time by step: preparing, network, windows (everything else).
         notes: what a user should know about this scan.
         header: header of the scan's (first) file, whose geometry the label map's file gets; None for an array.
+        patterns: of a bundle with regions: the sum of 2**k over the regions k that a voxel is in, with the scan's
+            spatial shape; else None. Regions follow the cleaning of the label map.
+        region_table: number from 1, name and colour of each region; empty for a bundle without.
     """
 
     labels: NDArray[Any]
@@ -66,6 +72,18 @@ class Prediction:
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     header: Header | None = None
+    patterns: NDArray[np.unsignedinteger[Any]] | None = None
+    region_table: Sequence[Label] = ()
+
+    @cached_property
+    def regions(self) -> dict[str, NDArray[np.bool_]]:
+        """The mask of each region by its name, with the scan's spatial shape; they may overlap. Empty without regions.
+
+        They are made when they are first asked for.
+        """
+        if self.patterns is None:
+            return {}
+        return {row.name: find_mask(self.patterns, place) for place, row in enumerate(self.region_table)}
 
     @property
     def metatensor(self) -> MetaTensor:

@@ -125,7 +125,7 @@ class Predictor:
                 or with channels first, as an array or a MetaTensor, in the scan's own units.
             affine: 4x4, voxel to world (mm, RAS), of an array; a MetaTensor has its own. Without one the voxels are
                 taken to have the bundle's orientation and spacing.
-            probabilities: whether to return the probabilities of all classes, in the scan's grid.
+            probabilities: whether to return the probabilities of all classes or regions, in the scan's grid.
             uncertainty: whether to return the entropy and its mean.
 
         Raises:
@@ -265,7 +265,7 @@ class Predictor:
         """Return whether segmenting a scan without strips, and `more` bytes, fit into memory."""
         bundle = self.bundle
         windows = Windows(bundle.inferer, prepared.image, classes=bundle.classes, device=bundle.device)
-        own = prod(prepared.scan_shape) * (2 + 4 * uncertainty)
+        own = prod(prepared.scan_shape) * (2 + 2 * (bundle.regions is not None) + 4 * uncertainty)
         return self.budget.has_room(windows, own + more)
 
     def _require_memory(self, files: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from ..data.errors import InputError
 from ..data.int8_file import write_int8
 from ..evaluation.bootstrap import bootstrap_interval
 from ..evaluation.cleaning_cases import compute_case_dice
+from ..evaluation.label_pair import drop_ignored
 from ..evaluation.paired_test import paired_differences
 from ..inference.choose_runtime import time_window
 from ..inference.nncf_int8 import quantize_network, require_nncf
 from ..inference.runtime_cache import name_processor
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.windows import Windows
-from .fold_cases import check_fold, choose_fold_weights, read_fold, read_reference, require_rendered
+from .fold_cases import check_fold, choose_fold_weights, find_annotated, read_fold, read_reference, require_rendered
 from .loaded_bundle import LoadedBundle
 from .predictor import Predictor
 from .report_file import package_versions
@@ -250,8 +251,13 @@ def _measure(
         for name, network in networks.items():
             predictor.bundle = replace(own, network=network)
             labels = predictor.segment(prepared).labels
-            reference, _ = read_reference(case["label"], labels, plan.labels, plan.label_values)
-            rows[name].append(compute_case_dice(labels, reference, values))
+            reference, _ = read_reference(
+                case["label"], labels, plan.labels, plan.label_values, ignored=plan.ignored_values
+            )
+            counted = drop_ignored(labels, reference, plan.labels, [len(plan.labels)])
+            known = find_annotated(case, plan)
+            case_dice = zip(values, compute_case_dice(*counted, values), strict=True)
+            rows[name].append([nan if known is not None and value not in known else dice for value, dice in case_dice])
     predictor.bundle = own
     return {name: np.array(found, dtype=np.float64) for name, found in rows.items()}
 

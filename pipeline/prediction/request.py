@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .bundle_files import BundleFiles
 from .outputs import Outputs, Wanted, is_output_file
 from .result import Result
 from .shards import Shard
@@ -74,6 +75,14 @@ class Request:
             "settings": self.settings,
             "runtime": self.runtime,
         }
+
+    def for_bundle(self, files: BundleFiles) -> Request:
+        """Return the request with the names of the bundle's regions, if files of them are wanted.
+
+        Raises:
+            InputError: they are wanted, and the bundle has none, or the format cannot hold them.
+        """
+        return replace(self, wanted=self.wanted.for_regions(files.regions))
 
     @property
     def single(self) -> bool:

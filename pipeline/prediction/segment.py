@@ -55,12 +55,13 @@ def segment_scan(
         _to_3d(prepared.image.shape[1:]),
         compute_grid_change(prepared.affine, prepared.scan_affine),
         classes=bundle.classes,
+        regions=bundle.regions is not None,
         probabilities=None if probabilities is None else probabilities.reshape(*shape, bundle.classes),
         entropy=entropy,
     )
     timed = _TimedNetwork(bundle.network)
     # The system counts these only once they are written to.
-    own = restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
+    own = (1 if bundle.regions is None else 2) * restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
     strips = windows.strips(budget.strip_count(windows, prepared.scan_shape, reserved=reserved + own))
     total = windows.count(len(strips))
 
@@ -71,7 +72,7 @@ def segment_scan(
     for strip in strips:
         for rows in windows.rows(timed, strip, done=done):
             restored.add(rows.start, rows.logits, second=strip[0])
-    labels = _clean(bundle, restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
+    labels, patterns = _make_label_map(bundle, restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
     spent = time.perf_counter() - start
     return Prediction(
         labels,
@@ -83,7 +84,22 @@ def segment_scan(
         {"preparing": prepared.seconds, "network": timed.seconds, "windows": spent - timed.seconds},
         prepared.notes,
         prepared.header,
+        patterns,
+        () if bundle.regions is None else bundle.regions.rows,
     )
+
+
+def _make_label_map(
+    bundle: LoadedBundle, values: NDArray[Any], affine: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.unsignedinteger[Any]] | None]:
+    """Return the cleaned label map and, of a bundle with regions, the pattern of each voxel."""
+    if bundle.regions is None:
+        return _clean(bundle, values, affine), None
+    before = bundle.regions.table[values]
+    labels = _clean(bundle, before, affine)
+    if labels is not before:
+        bundle.regions.follow_cleaning(values, before, labels)
+    return labels, values
 
 
 def _clean(bundle: LoadedBundle, labels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:

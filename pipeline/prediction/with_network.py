@@ -98,6 +98,7 @@ def segment_files(
         clock,
         everything,
         labels={label.name: label.value for label in predictor.bundle.table},
+        **({"regions": list(files.regions)} if files.regions else {}),
         **_describe(predictor),
         **settings,
         processes=ranks.count,

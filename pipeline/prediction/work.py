@@ -12,6 +12,7 @@ from ..data.images.endings import is_store
 from ..data.images.header import Header
 from ..labelmaps.dicom_seg import check_source
 from ..labelmaps.png import check_png
+from ..labelmaps.rtstruct import check_rtstruct_source
 from .checks import check_outputs
 from .inputs import ScanInput, read_inputs
 from .records import Records, refuse_existing
@@ -117,6 +118,8 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
         if record is None and job.wanted.format == "dicom-seg":
             # Raise now what writing would raise after all computing.
             check_source(scan.files[0])
+        if record is None and job.wanted.format == "rtstruct":
+            check_rtstruct_source(scan.files[0])
         if record is None and job.wanted.format == "png":
             check_png(scan.files[0])
     except (InputError, OSError) as error:

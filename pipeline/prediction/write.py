@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..files import whole_file
 from ..labelmaps.save import save_label_map, save_volume
-from ..labelmaps.statistics import measure_labels, write_statistics
+from ..labelmaps.save_regions import save_region, save_regions
+from ..labelmaps.statistics import measure_labels, measure_regions, write_statistics
 from ..report.preview import draw_preview
 from .outputs import Outputs
 from .prediction import Prediction
@@ -57,7 +58,20 @@ def _write(prediction: Prediction, outputs: Outputs, *, name: str, read: Callabl
         save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
     if outputs.statistics is not None or outputs.preview is not None:
         _write_measures(prediction, outputs, name, read())
+    _write_regions(prediction, outputs)
     save_label_map(prediction.labels, outputs.label_map, scan=scan, affine=affine, table=table)
+
+
+def _write_regions(prediction: Prediction, outputs: Outputs) -> None:
+    if prediction.patterns is None or not outputs.regions:
+        return
+    patterns, rows = prediction.patterns, prediction.region_table
+    grid: dict[str, Any] = {"scan": prediction.header, "affine": prediction.affine}
+    if outputs.together:
+        save_regions(patterns, outputs.regions[0], table=rows, **grid)
+        return
+    for place, (row, file) in enumerate(zip(rows, outputs.regions, strict=True)):
+        save_region(patterns, place, file, row=row, **grid)
 
 
 def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: NDArray[Any]) -> None:
@@ -66,6 +80,8 @@ def _write_measures(prediction: Prediction, outputs: Outputs, name: str, image: 
     if outputs.statistics is not None:
         unit = "mm" if prediction.header is None else prediction.header.unit
         rows = measure_labels(labels, image, affine, table, unit=unit)
+        if prediction.patterns is not None:
+            rows += measure_regions(prediction.patterns, image, affine, prediction.region_table, unit=unit)
         write_statistics(rows, outputs.statistics, scan=name)
     if outputs.preview is not None:
         picture = draw_preview(image[0], labels, affine, table, title=name)

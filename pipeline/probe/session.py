@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..bundle.launch import Launch
 from ..data.case_names import name_cases
 from ..data.datalist import as_list
-from ..data.dataset import names_in_datalist
+from ..data.dataset import annotated_in_datalist, names_in_datalist
 from ..data.errors import InputError, input_error_behind
 from ..evaluation.metrics import measure_dice
 from ..quiet import quiet_monai
@@ -73,6 +73,10 @@ class Session:
         cases = self._get("val_cases")
         self.device = torch.device(self._get("device"))
         self.labels: dict[str, int] = dict(self._get("labels"))
+        self.regions: dict[str, list[int]] | None = self._get("regions")
+        # The label mapping's value of ignored voxels.
+        self.ignored: list[int] = [self._get("num_labels")] if self._get("ignored_values") else []
+        self._annotated = annotated_in_datalist(self._get("datalist"), self._get("dataset_dir"))
         self.inferer = self._get("validate#inferer")
         self.weights = Path(self._get("checkpoint"))
         self._dataset = self._get("validate#dataset")
@@ -161,8 +165,16 @@ class Session:
         return restored
 
     def measure(self, case: Case, label_map: Any) -> dict[str, float]:
-        """Return the Dice of a case by label; NaN for a label that neither side has."""
-        return measure_dice(label_map, case.label[0], spatial_dims=self.spatial_dims, labels=self.labels)
+        """Return the Dice of a case by label or region; NaN for one that neither side has or nobody annotated."""
+        return measure_dice(
+            label_map,
+            case.label[0],
+            spatial_dims=self.spatial_dims,
+            labels=self.labels,
+            regions=self.regions,
+            ignored=self.ignored,
+            annotated=self._annotated.get(case.source),
+        )
 
     def close(self) -> None:
         """Run the config's final steps."""

@@ -158,7 +158,7 @@ def _make_table(content: Content, scores: Sequence[Score]) -> Table | None:
         cells += [_format_size(size, one.unit) for size in one.sizes] if sized else []
         outcome = {"false_positive": "invented"}.get(one.outcome, one.outcome or "-")
         note = one.set if several else ""
-        rows.append(Row(one.label, [outcome, *cells], note=note, swatch=f"s{content.labels.get(one.label, 0)}"))
+        rows.append(Row(one.label, [outcome, *cells], note=note, swatch=content.find_style(one.label)))
     heads = ["label", "outcome", *(metric.title for metric in content.metrics)]
     heads += ["size, reference", "size, prediction"] if sized else []
     return Table("Numbers of the case", heads, rows)

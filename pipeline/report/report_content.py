@@ -122,6 +122,7 @@ class Content:
         facts: short facts under the heading.
         run: what was run, as titles and texts.
         labels: value of each foreground label by name.
+        regions: values of each region's labels, if the rows are of regions; pictures show labels.
         sets: names of the sets of predictions.
         metrics: the columns that `scores` may have.
         scores: the measured values.
@@ -139,6 +140,7 @@ class Content:
     facts: Sequence[str] = ()
     run: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     sets: Sequence[str] = ()
     metrics: Sequence[Metric] = ()
     scores: Sequence[Score] = ()
@@ -149,3 +151,15 @@ class Content:
     plan: str = ""
     notes: Sequence[str] = ()
     source: Sequence[str] = ()
+
+    @property
+    def rows(self) -> list[str]:
+        """The names of the structures that rows may be of, in their order: the regions, else the labels."""
+        return list(self.regions or self.labels)
+
+    def find_style(self, row: str, default: int = 0) -> str:
+        """Return the CSS class of a row's colours: that of a label, or of a region of several labels."""
+        values = self.regions.get(row, ())
+        if len(values) > 1:
+            return f"r{list(self.regions).index(row)}"
+        return f"s{values[0] if values else self.labels.get(row, default)}"

@@ -73,7 +73,7 @@ def make_charts(content: Content, history: History) -> list[Chart]:
         lines: dict[str, tuple[str, NDArray[np.float64]]] = {}
         names = [name.removeprefix(LABEL_COLUMN) for name in columns if name.startswith(LABEL_COLUMN)]
         for number, name in enumerate(names, start=1):
-            lines[name] = (f"s{content.labels.get(name, number)}", columns[LABEL_COLUMN + name])
+            lines[name] = (content.find_style(name, number), columns[LABEL_COLUMN + name])
         lines[_MEAN] = ("", mean)
         charts.append(_make_chart("Dice on validation cases", text, epochs, minutes, lines, high=1.0))
     return charts

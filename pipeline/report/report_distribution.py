@@ -91,7 +91,7 @@ def _make_panel(content: Content, metric: Metric, anchors: Mapping[str, str]) ->
     for score in content.scores:
         if metric.name in score.values:
             groups.setdefault((score.label, score.set), []).append(score)
-    labels = list(dict.fromkeys([*content.labels, *(label for label, _ in groups)]))
+    labels = list(dict.fromkeys([*content.rows, *(label for label, _ in groups)]))
     order = [(label, name) for label in labels for name in content.sets if (label, name) in groups]
     ratio = not metric.unit and metric.better == "higher"
     values = [one.values[metric.name] for key in order for one in groups[key]]
@@ -141,7 +141,7 @@ def _make_strip(
     return Strip(
         label=label,
         set=name if several else "",
-        swatch=f"s{content.labels.get(label, 0)}",
+        swatch=content.find_style(label),
         points=points,
         # A mark at the axis's end would show another number.
         mean=axis.place(mean) if _is_on(axis, mean) else None,

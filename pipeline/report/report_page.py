@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,8 +183,17 @@ def _make_style(content: Content, layers: Sequence[int]) -> str:
         f".swatch.s{value}{{background:{one}}}.mark.s{value},.line.s{value}{{--c:{one}}}"
         for value, one in colours.items()
     ]
+    rules += [_style_region(place, values, colours) for place, values in enumerate(content.regions.values())]
     rules += [f".layer-{one}:checked~.planes .of-{one}{{display:inline}}" for one in layers]
     return "\n".join(rules) + "\n"
+
+
+def _style_region(place: int, values: Sequence[int], colours: Mapping[int, str]) -> str:
+    """Return the CSS of a region: its swatch has the colours of all its labels, its marks that of the first one."""
+    own = [colours[value] for value in values if value in colours] or [UNDECLARED_COLOUR]
+    share = 100 / len(own)
+    stops = ",".join(f"{one} {number * share:.4g}% {(number + 1) * share:.4g}%" for number, one in enumerate(own))
+    return f".swatch.r{place}{{background:linear-gradient(90deg,{stops})}}.mark.r{place},.line.r{place}{{--c:{own[0]}}}"
 
 
 def _keep_lines(text: str) -> Markup:

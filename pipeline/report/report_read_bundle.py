@@ -77,6 +77,7 @@ def read_bundle(folder: Path) -> Content:
         facts=[count_of(len(histories), "training"), *([str(known["title"])] if known.get("title") else [])],
         run={title: str(text) for title, text in run.items() if text},
         labels=known.get("labels") or {},
+        regions=known.get("regions") or {},
         histories=histories,
         plan=plan,
         notes=[] if histories else ["This bundle has no training yet: run lightskip train."],
@@ -157,7 +158,14 @@ def _parse_plan(text: str) -> dict[str, Any]:
     labels = content.get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         labels = {}
-    return content | {"labels": {str(name): value for name, value in labels.items() if value}}
+    regions = content.get("regions")
+    unions = (
+        {str(name): own for name, own in regions.items() if isinstance(own, list)} if isinstance(regions, dict) else {}
+    )
+    return content | {
+        "labels": {str(name): value for name, value in labels.items() if value},
+        "regions": {name: [value for one, value in labels.items() if one in own] for name, own in unions.items()},
+    }
 
 
 def _title(key: str) -> str:

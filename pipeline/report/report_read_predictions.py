@@ -12,7 +12,7 @@ from .text import count_of
 
 __all__ = ["read_predictions"]
 
-_LABEL_MAPS = ("_seg.nii.gz", ".seg.nrrd", "_seg.nrrd", "_seg.dcm", "_seg.png")
+_LABEL_MAPS = ("_seg.nii.gz", ".seg.nrrd", "_seg.nrrd", "_seg.dcm", "_rtstruct.dcm", "_seg.png")
 _SIZES = {
     "volume_ml": Metric("volume_ml", "Volume", "ml", ""),
     "surface_cm2": Metric("surface_cm2", "Surface", "cm²", ""),
@@ -74,7 +74,8 @@ def read_predictions(folder: Path, report: Mapping[str, Any]) -> Content:
 def _read_case(folder: Path, scan: Mapping[str, Any]) -> CaseFiles:
     name = str(scan.get("name", ""))
     outputs = [folder / Path(str(output)).name for output in scan.get("outputs") or ()]
-    label_map = next((file for file in outputs if file.name.endswith(_LABEL_MAPS)), None)
+    # The label map is the last output: files of regions may have its ending.
+    label_map = next((file for file in reversed(outputs) if file.name.endswith(_LABEL_MAPS)), None)
     entropy = next((file for file in outputs if file.name.endswith("_entropy.nii.gz")), None)
     files = scan.get("files") or ()
     notes = [str(note) for note in scan.get("notes") or ()]
@@ -99,6 +100,9 @@ def _read_statistics(file: Path) -> tuple[list[Score], list[Metric]]:
     if case_column is None:
         return [], []
     columns = [name for name in _SIZES if name in lines[0]]
+    # Rows of regions have no label; a region of one label alone may have its name.
+    labels = {line["name"] for line in lines if line.get("label") != ""}
+    lines = [line for line in lines if line.get("label") != "" or line["name"] not in labels]
     scores = [
         Score(
             set=_SET,

@@ -62,6 +62,7 @@ def read_comparison(folder: Path, summary: Mapping[str, Any]) -> Content:
         ],
         run={title: str(text) for title, text in run.items() if text},
         labels=_read_labels(summary, scores),
+        regions=_read_regions(summary),
         sets=sets or list(dict.fromkeys(score.set for score in scores)),
         metrics=metrics,
         scores=scores,
@@ -176,14 +177,18 @@ def _read_case(folder: Path, case: Mapping[str, Any], sets: Sequence[str]) -> Ca
 
 
 def _read_values(summary: Mapping[str, Any]) -> dict[str, dict[int, int]]:
-    """Return the label's value by the value in the files, of sets where they differ, and of the reference at ""."""
+    """Return the label's value by the value in the files, of sets where they differ, and of the reference at "".
+
+    Ignored values of a reference have no label, so that they are drawn as background.
+    """
     labels = summary.get("labels") or {}
+    ignored = bool(summary.get("ignored_values"))
     files = {"": (summary.get("reference") or {}).get("labels")}
     files |= {str(one.get("name")): one.get("labels") for one in summary.get("sets") or ()}
     return {
         key: {int(value): int(labels[name]) for name, value in own.items() if name in labels}
         for key, own in files.items()
-        if own and own != labels
+        if own and (own != labels or (ignored and key == ""))
     }
 
 
@@ -197,6 +202,12 @@ def _read_labels(summary: Mapping[str, Any], scores: Sequence[Score]) -> dict[st
     if all(isinstance(value, int) for value in labels.values()) and labels:
         return {str(name): value for name, value in labels.items() if str(name) != "background"}
     return {name: value for value, name in enumerate(dict.fromkeys(score.label for score in scores), start=1)}
+
+
+def _read_regions(summary: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return the values of each region's labels; nothing in a comparison of labels."""
+    labels = summary.get("labels") or {}
+    return {str(name): [int(labels[one]) for one in own] for name, own in (summary.get("regions") or {}).items()}
 
 
 def _describe_set(one: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ def make_means(content: Content) -> list[Table]:
     for name in content.sets:
         scores = [score for score in content.scores if score.set == name]
         rows = []
-        for label in dict.fromkeys([*content.labels, *(score.label for score in scores)]):
+        for label in dict.fromkeys([*content.rows, *(score.label for score in scores)]):
             chosen = [score for score in scores if score.label == label]
             if not chosen:
                 continue
@@ -113,7 +113,7 @@ def make_means(content: Content) -> list[Table]:
             ]
             known = ((content.summary.get("statistics") or {}).get(name) or {}).get(label) or {}
             cells = [_describe_mean(chosen, metric, known.get(metric.name)) for metric in content.metrics]
-            swatch = f"s{content.labels.get(label, 0)}"
+            swatch = content.find_style(label)
             cells += [", ".join(counts) or "-"] if judged else []
             rows.append(Row(label, cells, swatch=swatch))
         overall = ((content.summary.get("statistics") or {}).get(name) or {}).get(MEAN)

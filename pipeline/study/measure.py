@@ -170,7 +170,8 @@ def _evaluate(run: Run, folder: Path, weights: Path) -> dict[str, Any]:
         "labels": labels,
         "unit": length_unit_of(rows[0]),
         **{
-            metric: [[_number(cells[name, label][column]) for label in labels] for name in names]
+            # A label that was not annotated in a case has no row.
+            metric: [[_number(cells.get((name, label), {}).get(column, "")) for label in labels] for name in names]
             for metric, name in _METRICS.items()
             for column in [find_name(rows[0], name)]
         },

@@ -137,6 +137,13 @@ def _find_membrane(session: Session) -> int:
             expected="pictures, whose cells are counted one by one",
             remedy="leave the scores of membranes out",
         )
+    if session.regions or session.ignored:
+        raise InputError(
+            session.provenance["bundle"],
+            found="regions" if session.regions else "ignored values",
+            expected="labels, of which every pixel is annotated: V_rand and V_info count whole cells",
+            remedy="leave the scores of membranes out",
+        )
     names = [name for name, value in session.labels.items() if value != 0]
     found = names if len(names) == 1 else [name for name in names if name.lower() == _MEMBRANE]
     if not found:

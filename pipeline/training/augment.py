@@ -36,9 +36,9 @@ class AugmentBatch(PrepareBatch):
     """The ``prepare_batch`` of MONAI's trainer that augments: image and label go to the device and are changed there.
 
     The order is fixed. Rotation, scale and elastic deformation come first, in a single interpolation (linear for the
-    image, nearest voxel for the label, zero and `label_outside` outside). Then mirroring. Then, for the image only, noise, blur,
-    brightness, shift, contrast, low resolution and gamma. Each sample draws each change with its probability. Each
-    channel draws its own value of an intensity change.
+    image, nearest voxel for the label; outside, the image is 0 and the label ``label_outside``). Then mirroring. Then,
+    for the image only, noise, blur, brightness, shift, contrast, low resolution and gamma. Each sample draws each
+    change with its probability. Each channel draws its own value of an intensity change.
 
     A sample's draws depend only on its own key and its shape. They do not depend on the rest of the batch, its order,
     the number of processes, or the device. The exception is noise: it is drawn on the device and differs between kinds

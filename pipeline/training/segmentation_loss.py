@@ -1,4 +1,4 @@
-"""Compute a segmentation loss from MONAI's losses, over the voxels and channels that the annotation says something about."""
+"""Compute a segmentation loss from MONAI's losses, over the voxels and channels that are annotated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class SegmentationLoss(nn.Module):
 
     - ``cross_entropy``: ``-log p``, with p the probability of the voxel's label. In a case with labels that were not
       annotated a voxel may have one of several, and p is the sum of their probabilities: the marginal loss of Shi et
-      al. (Medical Image Analysis 70, 101979, 2021) and the target adaptive loss of Fang & Yan (IEEE TMI 39, 3619, 2020).
+      al. (Medical Image Analysis 70, 101979, 2021), and the target adaptive loss of Fang & Yan (IEEE TMI 39, 3619,
+      2020).
     - ``focal``: ``-(1 - p)**gamma log p`` (Lin et al., arXiv 1708.02002), with the same p. MONAI's ``FocalLoss`` with
       softmax is this over the number of classes.
 
@@ -78,7 +79,7 @@ class SegmentationLoss(nn.Module):
         logits = prediction if prediction.dtype == torch.float64 else prediction.float()
         values = target[:, 0].long()
         rows = self._rows(logits)
-        truth = rows[values].movedim(-1, 1)
+        truth = torch.stack([column[values] for column in rows.T], 1)
         # (N, C, *spatial); None if all of the possible values are known.
         known = truth >= 0 if self.targets is not None else None
         loss = logits.new_zeros(())
@@ -124,7 +125,8 @@ class SegmentationLoss(nn.Module):
         if known is None:
             return losses.mean()
         counted = known if self.is_sigmoid else known.any(1)
-        return torch.where(counted, losses, 0.0).sum() / counted.sum().clamp(min=1)
+        mean: Tensor = torch.where(counted, losses, 0.0).sum() / counted.sum().clamp(min=1)
+        return mean
 
     def _focus(self, cross_entropy: Tensor) -> Tensor:
         if self.voxels != "focal":

@@ -12,7 +12,7 @@ import yaml
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from pipeline.bundle.losses import LossName, loss_component, replace_loss_name
+from pipeline.bundle.losses import NEEDS_ALL_VOXELS, LossName, loss_component, replace_loss_name
 from pipeline.bundle.plan import load_plan
 from pipeline.bundle.render import write_rendered
 from pipeline.bundle.words import parse_value
@@ -120,3 +120,33 @@ def test_another_name_is_refused(name: str, remedy: str) -> None:
     with pytest.raises(InputError, match=f"--loss {name}: .*expected one of dice_ce, dice, cross_entropy") as raised:
         replace_loss_name({"loss": name})
     assert remedy in raised.value.remedy
+
+
+def test_with_regions_a_name_is_a_loss_that_knows_the_target_table() -> None:
+    config = {"targets": {"regions": {"whole": [1, 2]}}, "ignored_values": [255]}
+    [(key, text)] = replace_loss_name({"loss": "tversky"}, config).items()
+    component = parse_value(text)
+    assert (key, component["_target_"]) == ("loss#loss", "pipeline.training.SegmentationLoss")
+    assert component["targets"] == "@targets"
+    # Regions have no background to leave out.
+    assert "background" not in component
+    assert loss_component("tversky", targets=True)["background"] is False
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_ALL_VOXELS))
+@pytest.mark.parametrize("config", [{"ignored_values": [255]}, {"ignored_values": [], "annotated_sets": []}])
+def test_a_loss_that_needs_whole_structures_is_refused_without_them(name: str, config: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"--loss {name}: found a bundle with (ignored values|partly annotated cases)"):
+        replace_loss_name({"loss": name}, {"targets": {}, **config})
+    assert replace_loss_name({"loss": name}, {"targets": {}, "ignored_values": []})
+
+
+def test_a_plan_with_ignored_values_refuses_it_too(tmp_path: Path) -> None:
+    plan = yaml.safe_load((BUNDLES / "synthetic_shapes" / "plan.yaml").read_text())
+    plan["training"]["loss"] = "cldice"
+    for extra in ({"ignored_values": [9]}, {"partial_labels": True}):
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump({**plan, **extra}))
+        with pytest.raises(InputError, match=r"training\.loss needs the skeleton of whole structures"):
+            load_plan(tmp_path)
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    assert load_plan(tmp_path).training.loss == "cldice"

@@ -53,6 +53,15 @@ CONFIG: dict[str, Any] = {
 }
 
 
+REGIONS = {
+    "targets": {},
+    "num_labels": 3,
+    "labels": {"background": 0, "rim": 1, "core": 2},
+    "class_ratios": [2, 1, 1],
+}
+CASES = {"train_cases": [{"image": "a.nii"}], "val_cases": [{"image": "b.nii"}]}
+
+
 def initialize(folder: Path, **changes: Any) -> None:
     config = folder / "train.json"
     config.write_text(json.dumps({**CONFIG, **changes}))
@@ -61,6 +70,8 @@ def initialize(folder: Path, **changes: Any) -> None:
 
 def test_settings_that_work_pass(tmp_path: Path) -> None:
     initialize(tmp_path, ckpt_dir=str(tmp_path / "not" / "yet"))
+    initialize(tmp_path, **REGIONS, loss={"loss": {"_target_": "my_losses.Mine"}})
+    initialize(tmp_path, **CASES)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +102,11 @@ def test_without_a_workflow_nothing_is_checked() -> None:
         ({"class_ratios": [1, -1]}, "class_ratios [1, -1]", "0 or more"),
         ({"class_ratios": [0, 0]}, "class_ratios [0, 0]", "one of them above 0"),
         ({"class_ratios": 2}, "class_ratios 2", "2 numbers"),
+        # With regions the network has other outputs than labels.
+        ({**REGIONS, "class_ratios": [1, 1]}, "class_ratios [1, 1]", "3 numbers"),
+        ({**REGIONS, "labels": {"background": 0, "organ": 3}}, "'organ': 3", "the bundle's 3 labels"),
+        ({**REGIONS, "loss": {"loss": {"_target_": "DiceCELoss"}}}, "the loss DiceCELoss", "a loss that knows regions"),
+        ({**CASES, "val_cases": [{"image": "b.nii", "annotated": ["organ"]}]}, "1 of 2 cases", "partial_labels: true"),
         ({"device": "cuda:99"}, "device 'cuda:99'", "a device of this machine"),
         # Levels 3: sizes must be multiples of 4.
         ({"patch": [10, 12, 16]}, "patch [10, 12, 16]", "[8, 12, 16] or [12, 12, 16]"),

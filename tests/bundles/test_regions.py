@@ -9,9 +9,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 import yaml
-from monai.bundle import ConfigParser, run
+from monai.bundle import run
 
 from pipeline.bundle.render import write_rendered
 from pipeline.data.errors import InputError, input_error_behind

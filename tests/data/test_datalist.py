@@ -226,3 +226,16 @@ def test_read_cases_takes_an_image_twice_in_one_fold(tmp_path):
     content["training"][4]["image"] = "imagesTr/b.nii.gz"  # of fold 1, as item 1 is
     datalist.write_text(json.dumps(content))
     assert case_names(read_cases(datalist, tmp_path, fold=1, part="validation")) == "bb"
+
+
+def test_read_cases_returns_the_annotated_labels_of_the_cases_that_name_them(tmp_path):
+    datalist = make_dataset(tmp_path)
+    content = json.loads(datalist.read_text()) | {"labels": {"background": 0, "liver": 1, "kidney": 2}}
+    content["training"][0]["annotated"] = ["liver", "background", "liver"]
+    datalist.write_text(json.dumps(content))
+    cases = read_cases(datalist, tmp_path, fold=0, part="validation")
+    assert [case.get("annotated") for case in cases] == [["liver"]] + [None] * (len(cases) - 1)
+    content["training"][0]["annotated"] = ["livr"]
+    datalist.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r'the annotated label "livr".*did you mean "liver"\?'):
+        read_cases(datalist, tmp_path, fold=0, part="validation")

@@ -36,6 +36,22 @@ def test_a_summary_has_cases_folds_subjects_channels_and_labels():
     assert end == "datalist: my list.json\nnext: lightskip check 'my list.json'"
 
 
+def test_the_layout_the_regions_and_the_notes_are_shown():
+    training = [{"image": "a", "label": "b", "fold": 0}]
+    datalist = {"training": training, "regions": {"liver": [1, 3], "vessel": [3]}, "merged": "2 classes"}
+    found = Found(Path("x"), Path("/data/ct"), [], layout="KiTS's", notes=["one", "two"])
+    text = format_summary(datalist, found, Path("list.json"))
+    rows = [(line[:10].strip(), line[10:]) for line in text.partition("\n\n")[0].splitlines()]
+    assert rows[1] == ("layout", "KiTS's")
+    assert rows[-5:] == [
+        ("regions", "liver (1 3), vessel (3)"),
+        ("masks", "2 classes"),
+        ("left out", "nothing"),
+        ("note", "one"),
+        ("note", "two"),
+    ]
+
+
 def test_what_a_datalist_does_not_name_is_said():
     rows, _ = summarize({"training": [{"image": "a", "label": "b", "fold": 0}]})
     assert rows["dataset"] == "ct, in /data/ct"

@@ -15,7 +15,7 @@ from pipeline.data.datalist import read_cases, training_items
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.input_scans import find_named_scans
-from pipeline.data.known_keys import check_keys, resembled_key
+from pipeline.data.known_keys import ITEM_KEYS, check_keys, resembled_key
 from pipeline.data.layouts.bids import find_bids
 from pipeline.data.layouts.msd import find_msd
 from pipeline.data.layouts.nnunet import find_nnunet
@@ -160,3 +160,21 @@ def test_the_check_before_training_refuses_it_too(tmp_path):
     cases = [{"image": str(tmp_path / "a.png"), "label": str(tmp_path / "b.png")}]
     with pytest.raises(InputError, match='"fold:"'):
         check_cases(cases, labels=None, spatial_dims=2, datalist=file)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("anotated", "annotated"), ("Annotated", "annotated"), ("annotator", None), ("annotations", None)],
+)
+def test_keys_about_annotation_are_told_apart(key, meant):
+    assert resembled_key(key, ITEM_KEYS) == meant
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("region", "regions"), ("ignored", "ignore"), ("regions_order", "region_order")]
+)
+def test_mistyped_keys_about_labels_are_refused(tmp_path, key, meant):
+    file = tmp_path / "d.json"
+    file.write_text(f'{{"{key}": 1, "training": [{{"image": "a", "label": "b", "fold": 0}}]}}')
+    with pytest.raises(InputError, match=f'the key "{key}" in line 1, which is not read; expected "{meant}"'):
+        datalist.training_items(file)

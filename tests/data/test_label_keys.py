@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table is one line
 import pytest
 
 from pipeline.data.errors import InputError
@@ -71,7 +72,7 @@ def test_entries_are_read(content, expected):
         ({"regions": {"whole": [0, 1, 2, 3]}}, 'the region "whole" with the background\'s value 0'),
         ({"regions": {"whole": [1, 2, 2, 3]}}, 'each once'),
         ({"regions": {"whole": [1, 2, 3], "all": [3, 2, 1]}}, 'the regions "whole" and "all" with the same labels'),
-        ({"regions": {"core": [2, 3], "edema": 1}}, 'the region "core" of core (2), enhancing (3), and a label of the same name'),
+        ({"regions": {"edema": [2, 3], "whole": [1, 2, 3]}}, 'the region "edema" of core (2), enhancing (3), and a label of the same name'),
         ({"regions": {"whole": []}}, 'at least one label'),
         ({"regions": {}}, '"regions" {}; expected "regions": {"tumour": [1, 2], "core": [2]}'),
         ({"regions": [1, 2]}, '"regions" [1, 2]'),

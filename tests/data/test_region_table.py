@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.data.region_table import find_order, make_region_table
+from pipeline.data.region_table import find_label_patterns, find_order, make_region_table
 
 NESTED = [[1, 2, 3], [2, 3], [3]]  # BraTS: whole tumour, core, enhancing
 
@@ -52,3 +52,8 @@ def test_regions_that_leave_a_choice_have_no_order(regions):
 def test_wrong_regions_are_refused(regions, order):
     with pytest.raises(ValueError, match="expected"):
         make_region_table(regions, order)
+
+
+def test_a_label_has_the_bits_of_its_regions() -> None:
+    # Background, then label 1 in both regions, 2 in the first, 3 in none.
+    assert find_label_patterns([[1, 2], [1]], 3).tolist() == [0, 3, 1, 0]

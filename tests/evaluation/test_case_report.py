@@ -238,3 +238,48 @@ def test_two_ranks_write_one_report_with_every_case_once_and_agree_on_the_valida
         assert (tmp_path / "out" / name).read_text() == (tmp_path / "alone" / name).read_text()
     for rank in range(2):
         assert float((tmp_path / f"dice_{rank}").read_text()) == pytest.approx((0.6 + 0.5) / 2)
+
+
+def test_regions_ignored_voxels_and_unannotated_labels(tmp_path, caplog):
+    items = write_cases(tmp_path, ["ape.nii.gz", "bear.nii.gz"])
+    ignored = 3
+    wanted = []
+    for number, item in enumerate(items):
+        image = nib.load(item["label"])
+        label = np.asarray(image.dataobj).copy()
+        label[:, 5:] = ignored
+        nib.save(nib.Nifti1Image(label, image.affine), item["label"])
+        predicted = np.digitize(np.asarray(nib.load(item["image"]).dataobj), [0.5, 1.5])
+        wanted += measure_case(
+            np.where(label == ignored, 0, predicted),
+            np.where(label == ignored, 0, label),
+            spacing=SPACING,
+            labels=LABELS,
+            regions={"both": [1, 2], "posterior": [2]},
+            annotated=["posterior"] if number else None,
+        )
+    report = CaseReport(
+        tmp_path / "out",
+        LABELS,
+        regions={"both": [1, 2], "posterior": [2]},
+        ignored=[ignored],
+        annotated={items[1]["image"]: ("posterior",)},
+    )
+    with caplog.at_level(logging.INFO, logger="pipeline.evaluation.case_report"):
+        evaluator(items, report).run()
+    found = read_cases(tmp_path / "out")
+    assert [(row["case"], row["label"]) for row in found] == [
+        ("ape", "both"),
+        ("ape", "posterior"),
+        ("bear", "posterior"),
+    ]
+    for row, want in zip(found, wanted, strict=True):
+        assert row["dice"] == f"{want['dice']:.6f}"
+        assert row["hd95_mm"] == f"{want['hd95_mm']:.6f}"
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["regions"] == {"both": ["anterior", "posterior"], "posterior": ["posterior"]}
+    assert list(summary["labels"]) == ["both", "posterior"]
+    assert summary["labels"]["both"]["counted"] == 1
+    assert "1 of 2 cases were annotated in part" in " ".join(summary["notes"])
+    assert "note: Ignored voxels" in caplog.text
+    assert "both" in caplog.text

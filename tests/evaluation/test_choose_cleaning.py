@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from pipeline.evaluation.choose_cleaning import choose_cleaning
+from pipeline.evaluation.cleaning_cases import Case
 from pipeline.evaluation.cleaning_choice import CleaningChoice, Trial, format_choice_json, format_choice_table
 from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.summary import summarise
@@ -291,3 +292,23 @@ def test_table_and_json_tell_the_same() -> None:
     assert content["provenance"] == {"fold": 0}
     assert [Trial(**row) for row in content["trials"]] == choice.trials
     assert (content["cases"], content["smallest_gain"], content["level"]) == (10, 0.0005, 0.05)
+
+
+def test_ignored_voxels_and_unannotated_labels_do_not_count() -> None:
+    """The pieces of the organ are where the reference is ignored: then removing them gains nothing."""
+    cases = [speckled(number) for number in range(10)]
+    ignored = []
+    for prediction, reference, affine in cases:
+        marked = reference.copy()
+        marked[11] = 3
+        ignored.append((prediction, marked, affine))
+    choice = choose(ignored, ignored=[3])
+    assert choice.steps == {}
+    (organ,) = trials(choice, "organ", "largest_component")
+    assert (organ.dice_before, organ.dice_after, organ.verdict) == (1, 1, "changes nothing")
+    with pytest.raises(ValueError, match=r"has the values \[3\]"):
+        choose(ignored)
+    # Without annotation of the organ, only lesions are left.
+    choice = choose([Case(*case, {2}) for case in cases])
+    assert {trial.label for trial in choice.trials} == {"lesions"}
+    format_choice_json(choice, {})

@@ -22,12 +22,12 @@ def check(pair, prediction, reference, labels):
             (reference == value).sum(),
             ((prediction == value) & (reference == value)).sum(),
         )
-        assert pair.count_voxels(value) == counts
+        assert pair.count_voxels([value]) == counts
         either = (prediction == value) | (reference == value)
         if value and either.any():
             (place,) = find_objects(either.astype(np.uint8))
-            assert np.array_equal(pair.crop(value)[0], prediction[place] == value)
-            assert np.array_equal(pair.crop(value)[1], reference[place] == value)
+            assert np.array_equal(pair.crop([value])[0], prediction[place] == value)
+            assert np.array_equal(pair.crop([value])[1], reference[place] == value)
 
 
 @pytest.mark.parametrize("shape", [(9, 8, 7), (1, 1, 3), (3, 1, 1), (12, 11)])

@@ -106,20 +106,24 @@ def test_cropping_changes_nothing(monkeypatch, seed, shape):
     prediction, reference = blobs(seed, shape), blobs(seed + 10, shape)
     prediction[0] = 1
     options = {"spacing": (0.7, 1.0, 3.0)[: len(shape)], "labels": LABELS, "metrics": tuple(ALL_METRICS)}
-    cropped = measure_case(prediction, reference, **options)
+    regions = {"both": (1, 2), "posterior": (2,)}
+    cropped = [*measure_case(prediction, reference, **options)]
+    cropped += measure_case(prediction, reference, regions=regions, **options)
     values = []
 
-    def whole(pair, value):
-        values.append(value)
-        return pair.predicted == value, pair.expected == value
+    def whole(pair, chosen):
+        values.append(chosen)
+        return np.isin(pair.predicted, chosen), np.isin(pair.expected, chosen)
 
     monkeypatch.setattr(LabelPair, "crop", whole)
-    for row, other in zip(measure_case(prediction, reference, **options), cropped, strict=True):
+    found = measure_case(prediction, reference, **options)
+    found += measure_case(prediction, reference, regions=regions, **options)
+    for row, other in zip(found, cropped, strict=True):
         words = {"label", "size_unit", "outcome"}
         assert {key: row[key] for key in words} == {key: other[key] for key in words}
         numbers = row.keys() - words
         assert [row[key] for key in numbers] == pytest.approx([other[key] for key in numbers], rel=1e-12)
-    assert values == [1, 2]
+    assert values == [(1,), (2,), (1, 2), (2,)]
 
 
 @pytest.mark.parametrize(

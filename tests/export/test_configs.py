@@ -377,3 +377,25 @@ def test_recipe_of_a_recipe_is_for_exports_alone(tmp_path):
     assert fill_recipe(file, {"recipe": {"bundle_root": "here"}}) == {"root": "here"}
     with pytest.raises(InputError, match="there is no bundle_root"):
         fill_recipe(file, {"plan": {"bundle_root": "here"}})
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["datalist", "folders"])
+def test_regions_and_partly_annotated_cases_train_as_in_the_bundle(listed, read, tmp_path):
+    [bundle] = [bundle for bundle in BUNDLES if bundle.name == "synthetic_shapes"]
+    regions = {"body": ["ellipsoid", "shell"], "core": ["shell"], "line": ["tube"]}
+    order = {"body": "ellipsoid", "core": "shell", "line": "tube"}
+    partial = {"regions": regions, "region_order": order, "ignored_values": [9], "partial_labels": True}
+    plan = load_plan(bundle)
+    data = plan.data.model_copy(update={"manifest": "dataset.json"})
+    configs = exported(bundle, changed(plan, data=data, **partial), listed=listed)
+    items = [{"image": f"{name}.nii", "label": f"{name}_l.nii", "fold": fold} for fold, name in enumerate("abc")]
+    items[1]["annotated"] = ["core"]
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "datalist.json").write_text(json.dumps({"training": items}))
+    parser = read(configs, "train", dataset_dir=str(tmp_path))
+    texts = list(strings(parser.config))
+    ids = {id_ for text in texts for id_ in ReferenceResolver.match_refs_pattern(text)}
+    assert {id_ for id_ in ids if id_ not in parser} == set()
+    assert not [text for text in texts if "pipeline." in text]
+    cases = parser.get_parsed_content("train_cases")
+    assert [case.get("annotated") for case in cases] == ([["core"], None] if listed else [])

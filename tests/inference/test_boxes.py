@@ -9,12 +9,14 @@ from scipy import ndimage
 from torch import Tensor
 
 from pipeline.inference import boxes
-from pipeline.inference.boxes import Box, find_most_probable, find_neighbours
+from pipeline.inference.boxes import Box, find_neighbours
 from pipeline.inference.buffers import Buffers
+from pipeline.inference.decisions import MostProbable
 from pipeline.inference.places import Axis, find_straight_axes
 
 CPU = torch.device("cpu")
 NETWORK, CLASSES = (8, 7, 9), 4
+DECISION = MostProbable(CLASSES)
 # Voxels of the scan, and how many of the network's voxels one is long.
 GRIDS = {
     "finer": ((15, 13, 17), (0.5, 0.5, 0.5)),
@@ -24,6 +26,11 @@ GRIDS = {
     "beyond the border": ((14, 13, 16), (0.7, 0.7, 0.7)),
     "every second": ((4, 4, 5), (2.0, 2.0, 2.0)),
 }
+
+
+def best_of(probabilities: Tensor, dtype: torch.dtype) -> Tensor:
+    """The most probable class of each voxel."""
+    return MostProbable(len(probabilities)).choose(probabilities, dtype, Buffers(CPU))
 
 
 def axes_of(name: str) -> tuple[Axis, ...]:
@@ -73,7 +80,7 @@ def test_interpolation_by_hand() -> None:
 def test_labels_are_the_most_probable_after_scipy_s_interpolation(name: str) -> None:
     probabilities = make_probabilities()
     expected = np.stack([interpolated(name, one) for one in probabilities])
-    found = box_of(name).labels(probabilities, find_most_probable(probabilities, torch.uint8))
+    found = box_of(name).labels(probabilities, best_of(probabilities, torch.uint8), DECISION)
     second, first = np.sort(expected, axis=0)[-2:]
     clear = first - second > 1e-5
     assert clear.mean() > 0.99
@@ -88,12 +95,12 @@ def test_gathering_some_positions_and_computing_all_are_the_same(
 ) -> None:
     # Two classes are equal in many voxels: a difference in the last bit would choose another one.
     probabilities = (make_probabilities() * 8).round() / 8
-    best = find_most_probable(probabilities, dtype).clone()
+    best = best_of(probabilities, dtype).clone()
     found = []
     for dense, tile in ((-1.0, 1 << 18), (2.0, 1 << 18), (2.0, 101 * CLASSES)):
         monkeypatch.setattr(boxes, "_DENSE", dense)
         monkeypatch.setattr(boxes, "_TILE", tile)
-        found.append(box_of(name).labels(probabilities, best).clone())
+        found.append(box_of(name).labels(probabilities, best, DECISION).clone())
     assert found[0].dtype == dtype
     assert torch.equal(found[1], found[0])
     assert torch.equal(found[2], found[0])
@@ -112,9 +119,9 @@ def test_both_ways_compute_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("name", GRIDS)
 def test_parts_of_the_scan_are_parts_of_the_whole(name: str) -> None:
     probabilities, axes = make_probabilities(), axes_of(name)
-    best = find_most_probable(probabilities, torch.uint8).clone()
+    best = best_of(probabilities, torch.uint8).clone()
     whole = box_of(name)
-    values, labels = whole.interpolate(probabilities[2]).clone(), whole.labels(probabilities, best).clone()
+    values, labels = whole.interpolate(probabilities[2]).clone(), whole.labels(probabilities, best, DECISION).clone()
     covered = torch.zeros(whole.shape, dtype=torch.bool)
     # Boxes of the network's grid that share a layer, whose arrays are used again.
     buffers = Buffers(CPU)
@@ -125,18 +132,18 @@ def test_parts_of_the_scan_are_parts_of_the_whole(name: str) -> None:
         cut = probabilities[(slice(None), *inner)].contiguous()
         where = tuple(taken)
         assert torch.equal(box.interpolate(cut[2]), values[where])
-        assert torch.equal(box.labels(cut, best[inner].contiguous()), labels[where])
+        assert torch.equal(box.labels(cut, best[inner].contiguous(), DECISION), labels[where])
         covered[where] = True
     assert covered.all()
 
 
 def test_the_probabilities_and_the_best_classes_stay_as_they_are() -> None:
     probabilities = make_probabilities()
-    best = find_most_probable(probabilities, torch.uint8).clone()
+    best = best_of(probabilities, torch.uint8).clone()
     before = probabilities.clone(), best.clone()
     for name in GRIDS:
         box = box_of(name)
-        box.labels(probabilities, best)
+        box.labels(probabilities, best, DECISION)
         box.interpolate(probabilities[0])
     assert torch.equal(probabilities, before[0])
     assert torch.equal(best, before[1])
@@ -148,16 +155,8 @@ def test_the_best_class_between_two_may_be_a_third() -> None:
     (axis, *_) = find_straight_axes(np.diag([0.5, 1, 1, 1]), (3, 1, 1), (2, 1, 1)) or ()
     flat = Axis(1, np.array([0]), np.array([0]), np.array([0], np.float32))
     box = Box([axis, flat, flat], [slice(0, 3), slice(0, 1), slice(0, 1)], (0, 0, 0), Buffers(CPU))
-    labels = box.labels(probabilities, find_most_probable(probabilities, torch.uint8))
+    labels = box.labels(probabilities, best_of(probabilities, torch.uint8), DECISION)
     assert labels.flatten().tolist() == [0, 2, 1]
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
-def test_the_most_probable_class_is_argmax(dtype: torch.dtype) -> None:
-    probabilities = torch.randint(0, 4, (5, 4, 3, 6), generator=torch.Generator().manual_seed(0)).float()
-    found = find_most_probable(probabilities, dtype)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found.numpy(), probabilities.numpy().argmax(axis=0))
 
 
 def test_neighbours_are_numpy_s_flat_indices() -> None:

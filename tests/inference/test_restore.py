@@ -38,7 +38,8 @@ LEANING = {"sheared", "sheared and flipped"}
 class Case:
     """A scan's grid, the network's, logits in that, and what MONAI and SciPy make of them in the scan's."""
 
-    def __init__(self, name: str, classes: int = CLASSES, *, favoured: float = 0.0) -> None:
+    def __init__(self, name: str, classes: int = CLASSES, *, favoured: float = 0.0, regions: bool = False) -> None:
+        self.regions = regions
         self.shape, axes, spacing = GRIDS[name]
         affine = np.eye(4)
         affine[:3, :3] = axes
@@ -57,12 +58,15 @@ class Case:
         self.change = compute_grid_change(np.asarray(image.affine), affine)
         self.logits = blurred((classes, *self.network_shape))
         self.logits[-1] += favoured
-        probabilities = torch.softmax(self.logits, dim=0)
+        probabilities = torch.sigmoid(self.logits) if regions else torch.softmax(self.logits, dim=0)
         inverse = Invertd("pred", transform=preprocessing, orig_keys="image", nearest_interp=False)
         restored = inverse({**data, "pred": MetaTensor(probabilities, meta=image.meta)})["pred"]
         self.expected = np.moveaxis(restored.numpy(), 0, -1)
         # The mean entropy of the voxels around a place, for which MONAI has no argument.
         entropy = stats.entropy(probabilities.numpy(), axis=0) / log(classes)
+        if regions:
+            each = stats.entropy(np.stack([probabilities.numpy(), 1 - probabilities.numpy()]), axis=0, base=2)
+            entropy = each.mean(axis=0)
         places = np.tensordot(self.change[:3, :3], np.indices(self.shape), 1) + self.change[:3, 3].reshape(3, 1, 1, 1)
         self.expected_entropy = ndimage.map_coordinates(entropy, places, order=1, mode="nearest")
 
@@ -73,6 +77,7 @@ class Case:
             self.network_shape,
             self.change,
             classes=classes,
+            regions=self.regions,
             probabilities=np.full((*self.shape, classes), np.nan, np.float32) if everything else None,
             entropy=np.full(self.shape, np.nan, np.float32) if everything else None,
         )
@@ -230,3 +235,35 @@ def test_the_paths_are_the_ones_meant() -> None:
         case = case_of(name)
         result = ScanGridLabels(case.shape, case.network_shape, case.change, classes=CLASSES)
         assert (result._axes is None) == (name in LEANING)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize(("strips", "rows", "everything"), [(1, 100, True), (3, 5, False)])
+def test_regions_are_monais_inverse_of_sigmoids(name: str, strips: int, rows: int, everything: bool) -> None:
+    case = region_case_of(name)
+    result = case.restored(strips=strips, rows=rows, everything=everything)
+    assert result.labels.dtype == np.uint8
+    clear = (np.abs(case.expected - 0.5) > 1e-5).all(axis=-1)
+    assert clear.mean() > 0.99
+    expected = ((case.expected > 0.5) * 2 ** np.arange(CLASSES)).sum(axis=-1)
+    assert len(np.unique(expected)) > 8
+    np.testing.assert_array_equal(result.labels[clear], expected[clear])
+    if everything:
+        np.testing.assert_allclose(result.probabilities, case.expected, atol=1e-5)
+        np.testing.assert_allclose(result.entropy, case.expected_entropy, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["coarser", "sheared"])
+def test_patterns_of_many_regions_need_two_bytes(name: str) -> None:
+    case = Case(name, 9, regions=True)
+    result = case.restored()
+    assert result.labels.dtype == np.uint16
+    clear = (np.abs(case.expected - 0.5) > 1e-5).all(axis=-1)
+    expected = ((case.expected > 0.5) * 2 ** np.arange(9)).sum(axis=-1)
+    np.testing.assert_array_equal(result.labels[clear], expected[clear])
+    assert result.labels.max() > 255
+
+
+@cache
+def region_case_of(name: str) -> Case:
+    return Case(name, regions=True)

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.data.errors import InputError
 from pipeline.labelmaps.label_table import Label
-from pipeline.labelmaps.nrrd import write_nrrd
+from pipeline.labelmaps.nrrd import write_nrrd, write_nrrd_layers
 
 SHAPE = (7, 9, 5)
 TABLE = [Label(1, "left \\ lung", (255, 0, 51)), Label(2, "Ärm\nb", (0, 128, 255)), Label(9, "absent", (1, 2, 3))]
@@ -165,3 +165,46 @@ def test_each_label_is_a_segment_of_3d_slicer(tmp_path):
 def test_without_a_table_it_is_a_plain_volume(tmp_path):
     write(tmp_path / "a.nrrd", table=[])
     assert not any(line.startswith("Segment") for line in header(tmp_path / "a.nrrd"))
+
+
+def test_layers_overlap_and_simpleitk_reads_each_as_a_component(tmp_path):
+    patterns = np.random.default_rng(2).integers(0, 4, SHAPE).astype(np.uint8)
+    file = tmp_path / "a.seg.nrrd"
+    write_nrrd_layers(patterns, file, scan=None, affine=affine(), table=TABLE)
+    image = sitk.ReadImage(str(file))
+    assert image.GetNumberOfComponentsPerPixel() == len(TABLE)
+    found = sitk.GetArrayFromImage(image)
+    for layer in range(len(TABLE)):
+        np.testing.assert_array_equal(found[..., layer].T, patterns >> layer & 1)
+    x, y, z = affine()[:3] @ [1, 2, 3, 1]
+    assert image.TransformIndexToPhysicalPoint((1, 2, 3)) == pytest.approx((-x, -y, z), abs=1e-9)
+    lines = header(file)
+    assert "dimension: 4" in lines
+    assert "sizes: 3 7 9 5" in lines
+    assert "kinds: list domain domain domain" in lines
+    assert field(file, "space directions").startswith("space directions: none (")
+    keys = [line for line in lines if line.startswith("Segment") and ("Layer" in line or "LabelValue" in line)]
+    assert keys == [f"Segment{n}_{key}" for n in range(3) for key in ("LabelValue:=1", f"Layer:={n}")]
+    # The third region has no voxel.
+    assert "Segment2_Extent:=0 -1 0 -1 0 -1" in lines
+
+
+def test_layers_of_an_nrrd_scan_have_its_own_geometry(tmp_path):
+    scan = tmp_path / "scan.nrrd"
+    text = scan_header("space: right-anterior-superior", f"space directions: {DIRECTIONS}", "space origin: (1,2,3)")
+    scan.write_bytes(text.encode() + b"\n" + bytes(2 * 7 * 9 * 5))
+    patterns = np.zeros(SHAPE, np.uint8)
+    patterns[1] = 3
+    write_nrrd_layers(patterns, tmp_path / "a.seg.nrrd", scan=scan, affine=affine(), table=TABLE[:2])
+    assert field(tmp_path / "a.seg.nrrd", "space") == "space: right-anterior-superior"
+    assert field(tmp_path / "a.seg.nrrd", "space directions") == f"space directions: none {DIRECTIONS}"
+    assert field(tmp_path / "a.seg.nrrd", "space origin") == "space origin: (1,2,3)"
+
+
+def test_one_region_alone_has_no_layers(tmp_path):
+    patterns = (labels() == 1).astype(np.uint8)
+    write_nrrd_layers(patterns, tmp_path / "a.seg.nrrd", scan=None, affine=affine(), table=TABLE[1:2])
+    image = sitk.ReadImage(str(tmp_path / "a.seg.nrrd"))
+    assert image.GetNumberOfComponentsPerPixel() == 1
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image).T, patterns)
+    assert "Segment0_LabelValue:=1" in header(tmp_path / "a.seg.nrrd")

@@ -6,15 +6,17 @@ a shift or a swap of axes anywhere on a scan's way gives another label map.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import monai
 import numpy as np
 import pytest
 import torch
 import yaml
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, ConfigWorkflow
 from torch import nn
 
 from pipeline.bundle.render import write_rendered
@@ -25,6 +27,12 @@ from pipeline.prediction.predictor import Predictor
 
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 WINDOW = 16  # voxels of 1 mm
+REGIONS = {
+    "regions": {"whole": ["core", "rim"], "inner": ["core"], "outer edge": ["rim"]},
+    "region_order": {"whole": "rim", "inner": "core", "outer edge": "rim"},
+    # A file's value that is no label.
+    "ignored_values": [255],
+}
 # Centre (mm), width (mm) and height: no plane or axis of symmetry.
 BLOBS = (((4.0, 2.0, -3.0), 5.0, 1.0), ((-5.0, 4.0, 3.0), 3.5, -0.8), ((1.0, -6.0, 5.0), 3.0, 0.7))
 
@@ -67,6 +75,18 @@ def tiny_flat_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_region_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in 3D with the regions whole (core and rim), inner (core) and edge (rim), which do overlap."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny_regions", spatial_dims=3, **REGIONS)
+
+
+@pytest.fixture(scope="session")
+def region_predictor(tiny_region_bundle: Path) -> Predictor:
+    """The predictor of `tiny_region_bundle`."""
+    return Predictor(tiny_region_bundle, device="cpu")
+
+
+@pytest.fixture(scope="session")
 def predictor(tiny_bundle: Path) -> Predictor:
     """The predictor of `tiny_bundle` on the CPU, in memory without bound."""
     return Predictor(tiny_bundle, device="cpu")
@@ -78,6 +98,32 @@ def flat_predictor(tiny_flat_bundle: Path) -> Predictor:
     return Predictor(tiny_flat_bundle, device="cpu")
 
 
+@pytest.fixture(scope="session")
+def run_by_monai() -> Callable[..., None]:
+    """Run a bundle's inference config on scans with MONAI's runner; it also writes probabilities."""
+
+    def run(bundle: Path, scans: list[Path], output: Path, **settings: Any) -> None:
+        kept = sys.excepthook, list(sys.path)
+        try:
+            workflow = ConfigWorkflow(
+                config_file=str(bundle / "configs" / "inference.json"),
+                workflow_type="infer",
+                datalist=[str(scan) for scan in scans],
+                output_dir=str(output),
+                probabilities=True,
+                device="$torch.device('cpu')",
+                **settings,
+            )
+            workflow.initialize()
+            workflow.run()
+            workflow.finalize()
+        finally:
+            sys.excepthook, sys.path = kept[0], kept[1]
+            monai.utils.set_determinism(seed=None)
+
+    return run
+
+
 def intensity(points: np.ndarray) -> np.ndarray:
     points = np.asarray(points)
     total = points @ [0.01, -0.02, 0.015]
@@ -86,7 +132,8 @@ def intensity(points: np.ndarray) -> np.ndarray:
     return 100 * (total + 1)
 
 
-def make_bundle(folder: Path, *, spatial_dims: int) -> Path:
+def make_bundle(folder: Path, *, spatial_dims: int, **keys: Any) -> Path:
+    """Make a bundle; `keys` are further keys of its plan."""
     plan = yaml.safe_load(PLAN.read_text())
     plan |= {
         "name": folder.name,
@@ -99,6 +146,7 @@ def make_bundle(folder: Path, *, spatial_dims: int) -> Path:
         "window": [WINDOW] * spatial_dims,
         "window_overlap": 0.5,
         "mirror_axes": list(range(spatial_dims)),
+        **keys,
     }
     # Phantoms of any size and contrast are segmented: `test_compare_scan.py` compares.
     plan["data"].pop("scans", None)
@@ -126,7 +174,7 @@ def weights(config: Path, spatial_dims: int) -> dict[str, torch.Tensor]:
         image = intensity(np.pad(place, [(0, 0)] * spatial_dims + [(0, 3 - spatial_dims)]))
         image = (image - image.mean()) / image.std()
         logits = network(torch.as_tensor(image, dtype=torch.float32)[None, None])[0].flatten(1)
-        head = [layer for layer in network.modules() if getattr(layer, "out_channels", 0) == 3][-1]
+        head = [layer for layer in network.modules() if getattr(layer, "out_channels", 0) == len(logits)][-1]
         scale = 2 / logits.std(dim=1)
         head.weight.mul_(scale.view(-1, *[1] * (head.weight.ndim - 1)))
         head.bias.copy_((head.bias - logits.mean(dim=1)) * scale)

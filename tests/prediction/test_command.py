@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import torch
 
@@ -395,12 +396,24 @@ def test_one_file_in_and_one_file_out(start: Start, scans: Path, tmp_path: Path)
 
 def test_a_series_gives_a_dicom_segmentation(start: Start, tmp_path: Path) -> None:
     pytest.importorskip("highdicom")
-    pydicom = pytest.importorskip("pydicom")
     dicom(tmp_path / "ct", SLICES)
     done = start(tmp_path / "ct", "-o", tmp_path / "out" / "x.dcm", "--format", "dicom-seg")
     assert done.status == 0, done.said
     assert files(tmp_path / "out") == ["x.dcm"]
     assert pydicom.dcmread(tmp_path / "out" / "x.dcm").Modality == "SEG"
+
+
+def test_a_series_gives_a_structure_set(start: Start, tmp_path: Path) -> None:
+    dicom(tmp_path / "ct", SLICES)
+    done = start(tmp_path / "ct", "-o", tmp_path / "out", "--format", "rtstruct")
+    assert done.status == 0, done.said
+    made = pydicom.dcmread(tmp_path / "out" / "ct_rtstruct.dcm")
+    assert [roi.ROIName for roi in made.StructureSetROISequence] == ["core", "rim"]
+    assert all(len(outlined.ContourSequence) > 1 for outlined in made.ROIContourSequence)
+    # It is no scan, and does not hide the series of its folder.
+    again = start(tmp_path / "ct", "-o", tmp_path / "x_rtstruct.dcm", "--format", "rtstruct")
+    assert again.status == 0, again.said
+    assert pydicom.dcmread(tmp_path / "x_rtstruct.dcm").Modality == "RTSTRUCT"
 
 
 def test_a_file_that_is_there_is_refused(start: Start, scans: Path, tmp_path: Path) -> None:
@@ -446,6 +459,9 @@ NOTHING: dict[str, tuple[str, str]] = {
     "no such weights": (f"{A} -o out --checkpoint x.pt", "x.pt: found no such file"),
     "weights that are none": (f"{A} -o out --checkpoint in/notes.txt", "in/notes.txt: found"),
     "no series for DICOM": (f"{A} -o out --format dicom-seg", "DICOM series"),
+    "no series for a structure set": (f"{A} -o out --format rtstruct", "DICOM series"),
+    "no name of a structure set": (f"{A} -o out/x.dcm --format rtstruct", "ends in _rtstruct.dcm"),
+    "the name of a structure set": (f"{A} -o out/x_rtstruct.dcm --format dicom-seg", "--format dicom-seg"),
 }
 
 

@@ -5,19 +5,16 @@ bundle, and both give the same. Besides, label maps are compared with what the n
 anatomy in the world, and with each other under all turns of the axes.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 
-import monai
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 from monai.inferers import sliding_window_inference
 from monai.transforms import LoadImage
@@ -189,30 +186,16 @@ def predicted(tiny_bundle: Path, scans: dict[str, Path], tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="module")
-def by_monai(tiny_bundle: Path, scans: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def by_monai(
+    tiny_bundle: Path,
+    scans: dict[str, Path],
+    run_by_monai: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The folder that MONAI's runner of the bundle wrote for the same scans."""
     folder = tmp_path_factory.mktemp("monai")
     run_by_monai(tiny_bundle, [*scans.values()], folder)
     return folder
-
-
-def run_by_monai(bundle: Path, scans: list[Path], output: Path) -> None:
-    kept = sys.excepthook, list(sys.path)
-    try:
-        workflow = ConfigWorkflow(
-            config_file=str(bundle / "configs" / "inference.json"),
-            workflow_type="infer",
-            datalist=[str(scan) for scan in scans],
-            output_dir=str(output),
-            probabilities=True,
-            device="$torch.device('cpu')",
-        )
-        workflow.initialize()
-        workflow.run()
-        workflow.finalize()
-    finally:
-        sys.excepthook, sys.path = kept[0], kept[1]
-        monai.utils.set_determinism(seed=None)
 
 
 def saved(folder: Path, scan: str, what: str = "seg") -> nib.Nifti1Image:
@@ -518,7 +501,12 @@ def picture(phantom: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
 
 @pytest.mark.parametrize("ending", ["png", "tif", "nii.gz"])
 def test_a_picture(
-    ending: str, picture: np.ndarray, tiny_flat_bundle: Path, flat_predictor: Predictor, tmp_path: Path
+    ending: str,
+    picture: np.ndarray,
+    tiny_flat_bundle: Path,
+    flat_predictor: Predictor,
+    run_by_monai: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     file = tmp_path / f"picture.{ending}"
     # MONAI reads PNG with Pillow, which knows no world, and TIFF with ITK, in whose world x and y run the other way.

@@ -22,6 +22,7 @@ def test_names_in_a_folder(tmp_path: Path) -> None:
     assert names(Outputs.of("a.b", tmp_path, Wanted())) == ["a.b_seg.nii.gz"]
     assert names(Outputs.of("a", tmp_path, Wanted(format="nrrd"))) == ["a.seg.nrrd"]
     assert names(Outputs.of("a", tmp_path, Wanted(format="dicom-seg"))) == ["a_seg.dcm"]
+    assert names(Outputs.of("a", tmp_path, Wanted(format="rtstruct"))) == ["a_rtstruct.dcm"]
     assert names(Outputs.of("a", tmp_path, EVERYTHING)) == [
         "a_prob.nii.gz",
         "a_entropy.nii.gz",
@@ -39,6 +40,7 @@ def test_names_in_a_folder(tmp_path: Path) -> None:
         ("x_seg.nii.gz", "x_preview.png"),
         ("x.seg.nrrd", "x_preview.png"),
         ("x.v2.dcm", "x.v2_preview.png"),
+        ("x_rtstruct.dcm", "x_preview.png"),
     ],
 )
 def test_names_beside_a_file(given: str, beside: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,15 @@ def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("probe") / "pictures", spatial_dims=2, ending=".png", skip=skip)
 
 
-def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", skip: Any = None, **network: Any) -> Path:
+def make_bundle(
+    folder: Path,
+    *,
+    spatial_dims: int,
+    ending: str = ".nii.gz",
+    skip: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    **network: Any,
+) -> Path:
     folder.mkdir(parents=True)
     write_dataset(folder / "data", spatial_dims, ending)
     plan = yaml.safe_load(PLAN.read_text())
@@ -79,6 +87,7 @@ def make_bundle(folder: Path, *, spatial_dims: int, ending: str = ".nii.gz", ski
         "decoder_convs_per_level": [1, 1],
         **network,
     }
+    plan |= settings or {}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
     write_rendered(folder)
     config = folder / "configs" / "train.json"
@@ -138,7 +147,7 @@ def make_weights(config: Path, spatial_dims: int) -> dict[str, torch.Tensor]:
         network = parser.get_parsed_content("network_def").eval()
         image = torch.as_tensor(make_scan((WINDOW,) * spatial_dims, seed=9), dtype=torch.float32)
         logits = network(((image - image.mean()) / image.std())[None, None])[0].flatten(1)
-        head = [layer for layer in network.modules() if getattr(layer, "out_channels", 0) == 3][-1]
+        head = [layer for layer in network.modules() if getattr(layer, "out_channels", 0) == len(logits)][-1]
         scale = 2 / logits.std(dim=1)
         head.weight.mul_(scale.view(-1, *[1] * (head.weight.ndim - 1)))
         head.bias.copy_((head.bias - logits.mean(dim=1)) * scale)

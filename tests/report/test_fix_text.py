@@ -1,6 +1,10 @@
 from pathlib import Path
 
+import pytest
+
+from pipeline.data.findings import FIXABLE
 from pipeline.data.fix import FixResult
+from pipeline.data.resample import Change
 from pipeline.report.fix_text import fix_text
 
 
@@ -32,3 +36,19 @@ def test_many_files_are_cut_short_and_odd_names_escaped():
     assert text.count("stored as integers") == 10
     assert "  and 15 more\n" in text
     assert text.endswith("next: lightskip check /elsewhere/datalist.json")
+
+
+@pytest.mark.parametrize("kind", sorted(FIXABLE))
+def test_every_repair_has_words(kind):
+    text = fix_text(FixResult(Path("/elsewhere/datalist.json"), {"a.nii": [kind]}, {}))
+    assert "  a.nii: " in text
+    assert "  a.nii: \n" not in text
+
+
+def test_a_resampled_file_has_both_grids():
+    change = Change((10, 10, 5), (1.0, 1.0, 2.5), (20, 20, 20), (0.5, 0.5, 0.5), 3.456, 12.0, (0.0, 0.0, 0.0), 0.25)
+    text = fix_text(FixResult(Path("/x/d.json"), {"a.nii": ["shape-differs"]}, {}, {"a.nii": change}))
+    assert (
+        "  a.nii: resampled from 10 x 10 x 5 voxels of 1 x 1 x 2.5 mm to 20 x 20 x 20 voxels of 0.5 x 0.5 x 0.5 mm; "
+        "centre 3.46 mm away, turned by 12 degrees; 25 % of the first channel's grid not covered\n"
+    ) in text

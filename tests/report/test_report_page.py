@@ -1,12 +1,18 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
+from pipeline.cli import main
 from pipeline.data.errors import InputError
 from pipeline.report import report_page
 from pipeline.report.report_page import write_report
+from pipeline.report.report_read import read_content
+from pipeline.report.report_volumes import read_case_volumes
 from pipeline.report.viewer import MISSING, Viewer
 
 from .comparison_folder import write_comparison
@@ -158,3 +164,29 @@ def test_numbers_that_are_undefined_are_dashes(tmp_path, installed):
     write_report(out, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "nan" not in re.sub(r"base64,[^\"]*|<script.*?</script>", "", text, flags=re.DOTALL).lower()
+
+
+def test_a_page_of_regions_draws_labels_and_no_ignored_voxels(tmp_path, monkeypatch, capsys):
+    """A comparison as `lightskip compare` writes it: rows of regions, pictures of labels without the ignored value."""
+    monkeypatch.chdir(tmp_path)
+    voxels = np.zeros((20, 18, 12), np.uint8)
+    voxels[4:14, 4:14, 3:9] = 1
+    voxels[7:11, 7:11, 4:8] = 2
+    reference = voxels.copy()
+    reference[:, 12:] = 255
+    for folder, one in (("ref", reference), ("one", voxels)):
+        Path(folder).mkdir()
+        for name in "ab":
+            nibabel.save(nibabel.Nifti1Image(one, np.eye(4)), f"{folder}/{name}.nii.gz")
+    words = ["--labels", "edema=1", "core=2", "--regions", "whole=1,2", "core=2", "--ignore", "255"]
+    assert main(["compare", "ref", "one", *words, "-o", "out", "--jobs", "1", "--resamples", "200"]) == 0
+    assert main(["report", "out", "-o", "page.html"]) == 0
+    capsys.readouterr()
+    page = Path("page.html").read_text()
+    assert ".swatch.r0{background:linear-gradient(90deg," in page
+    assert "Rows are of regions, which may overlap: whole is edema + core." in page
+    assert "Ignored voxels of a reference count in no metric" in page
+    [case, _] = read_content("out").cases
+    maps = read_case_volumes(case).maps
+    assert {value for one in maps.values() for value in np.unique(one).tolist()} == {0, 1, 2}
+    assert read_content("out").rows == ["whole", "core"]

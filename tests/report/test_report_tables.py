@@ -116,3 +116,14 @@ def test_a_ranking_says_how_often_a_set_is_first():
     assert table.heads == ["metric", "a", "b", "c"]
     assert [[row.name, *row.cells] for row in table.rows] == [["Dice", "1: 0.750 (87 %)", "2: 0.500 (13 %)", "-"]]
     assert make_ranking(content([], ranking=None)) is None
+
+
+def test_rows_of_regions_have_the_colours_of_their_labels():
+    scores = [replace(score("x", "found"), label=name) for name in ("whole", "core", "tail")]
+    regions = {"whole": [1, 2], "core": [1], "tail": [2]}
+    found = replace(content(scores), labels={"head": 1, "tail": 2}, regions=regions)
+    assert [(row.name, row.swatch) for row in make_means(found)[0].rows] == [
+        ("whole", "r0"),
+        ("core", "s1"),
+        ("tail", "s2"),
+    ]

@@ -146,7 +146,8 @@ def test_what_cannot_be_scored_is_refused(options: dict[str, Any], message: str,
 def test_the_membrane_is_the_only_label_or_the_one_of_that_name() -> None:
     def find(dims: int = 2, **labels: int) -> int:
         labels = {"background": 0, **labels}
-        return _find_membrane(SimpleNamespace(spatial_dims=dims, labels=labels, provenance={"bundle": "cells"}))
+        known = {"regions": None, "ignored": [], "provenance": {"bundle": "cells"}}
+        return _find_membrane(SimpleNamespace(spatial_dims=dims, labels=labels, **known))
 
     assert find(border=1) == 1
     assert find(vesicle=1, Membrane=2) == 2

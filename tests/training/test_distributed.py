@@ -7,12 +7,14 @@ import ignite.distributed as idist
 import pytest
 import torch
 import torch.distributed as dist
-from monai.losses import DeepSupervisionLoss, DiceCELoss
+from monai.losses import DeepSupervisionLoss, DiceCELoss, DiceLoss
 from monai.metrics import DiceMetric
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.data.errors import InputError
+from pipeline.data.target_table import TargetTable, mark_set
 from pipeline.networks import VNet, sparsity
+from pipeline.training import SegmentationLoss, SparseSkipLoss
 from pipeline.training.distributed import gather_batch, leave_ranks, local_device, start_ranks
 
 RANKS, CLASSES = 2, 3
@@ -46,6 +48,23 @@ def step(net, image, label, gather=gather_batch):
     return value.item(), [parameter.grad for parameter in net.parameters()]
 
 
+def masked(label):
+    """Return a target in which the samples have different known voxels, and two of them a partial annotation."""
+    target = label.int()
+    target[0, :, 8:], target[3, :, :, :12] = CLASSES, CLASSES
+    target[1:3] += mark_set(0, CLASSES)
+    return target
+
+
+def masked_step(net, image, target):
+    """Return loss and gradients of a step with ignored voxels and a partly annotated set."""
+    table = TargetTable({"background": 0, "a": 1, "b": 2}, annotated=[["a"]])
+    loss = SegmentationLoss([DiceLoss(batch=True)], voxels="cross_entropy", targets=table)
+    value = SparseSkipLoss(loss, net, 0.0)(net(image), target)
+    value.backward()
+    return value.item(), [parameter.grad for parameter in net.parameters()]
+
+
 def shard_dice(values, rank):
     """Return the mean of MONAI's metric over cases that the ranks share."""
     metric = DiceMetric()
@@ -68,6 +87,8 @@ def work(rank, folder):
         results[deep] = step(net, image[own], label[own])
         apart = DistributedDataParallel(network(deep_supervision=deep))
         results[deep, "apart"] = step(apart, image[own], label[own], gather=lambda *tensors: tensors)
+    net = DistributedDataParallel(network(deep_supervision=False))
+    results["masked"] = masked_step(net, image[own], masked(label)[own])
     results["gathered"] = gather_batch(image[own], label[own])
     results["dice"] = shard_dice([0.2, 0.6, 0.9], rank)
     torch.save(results, folder / f"{rank}.pt")
@@ -97,6 +118,16 @@ def test_two_ranks_compute_loss_and_gradient_of_the_whole_batch(ranks, deep):
     for rank in ranks:
         assert rank[deep][0] == pytest.approx(loss, rel=1e-6)
         for ours, whole in zip(rank[deep][1], gradients, strict=True):
+            torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_two_ranks_share_the_known_voxels_of_the_whole_batch(ranks):
+    image, label = batch()
+    loss, gradients = masked_step(network(deep_supervision=False), image, masked(label))
+    for rank in ranks:
+        assert rank["masked"][0] == pytest.approx(loss, rel=1e-6)
+        for ours, whole in zip(rank["masked"][1], gradients, strict=True):
             torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
 
 

@@ -1,13 +1,15 @@
 """Target label maps: the coding of values, the marking of sets, and where patches may be centred."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import RandCropByLabelClassesd
+from monai.transforms import Compose, Lambdad, RandCropByLabelClassesd
 
 from pipeline.data.errors import InputError
-from pipeline.training import CodeLabelsd, LabelPositionsd, MarkAnnotatedd
+from pipeline.training import CodeLabelsd, LabelPositionsd, MarkAnnotatedd, PreparedDataset
 
 
 def test_values_of_a_file_become_those_of_a_training() -> None:
@@ -59,3 +61,18 @@ def test_a_case_that_is_ignored_as_a_whole_has_patches(ratios: list[float]) -> N
     label[0, 0, 0] = 0
     assert len(positions(label, ratios)[ratios.index(1)]) == (1 if ratios[0] else 36)
     np.testing.assert_array_equal(positions(label, [1, 1])[0], [0])
+
+
+def test_prepared_cases_on_disk_are_of_their_annotated_set(tmp_path: Path) -> None:
+    scan = tmp_path / "scan.txt"
+    scan.write_text("")
+    transforms = [Lambdad("label", lambda _: torch.ones(1, 2)), MarkAnnotatedd("label", num_labels=2)]
+
+    def prepare(**item: int) -> list[list[int]]:
+        case = {"label": str(scan), **item}
+        [prepared] = PreparedDataset([case], Compose(transforms), cache_dir=tmp_path / "cache", config="same")
+        return prepared["label"].tolist()
+
+    assert (prepare(), prepare(annotated_set=0), prepare(annotated_set=1)) == ([[1, 1]], [[4, 4]], [[6, 6]])
+    assert len(list((tmp_path / "cache").glob("*/*.pt"))) == 3
+    assert (prepare(), prepare(annotated_set=0)) == ([[1, 1]], [[4, 4]])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -55,6 +55,7 @@ class About:
         weights: the bundle's own weights; None if there are none.
         trainings: names of trainings with weights.
         problem: why its files cannot be read; empty if they can.
+        regions: the labels of each region that the network predicts; empty for a network of labels.
     """
 
     title: str
@@ -69,6 +70,7 @@ class About:
     weights: Path | None
     trainings: tuple[str, ...]
     problem: str = ""
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_about(bundle: Path) -> About:
@@ -82,11 +84,13 @@ def read_about(bundle: Path) -> About:
     formats = _mapping(metadata.get("network_data_format"))
     scans = _first(formats.get("inputs"))
     weights = own_weights(bundle)
+    labels = _read_labels(config, metadata, _first(formats.get("outputs")))
     return About(
         title=_text(metadata.get("name")),
         version=_text(metadata.get("version")),
         task=_text(metadata.get("task")),
-        labels=_read_labels(config, _first(formats.get("outputs"))),
+        labels=labels,
+        regions=_read_regions(config, _first(formats.get("outputs")), labels),
         modality=_text(scans.get("modality")),
         channels=tuple(_text(name) for name in _mapping(scans.get("channel_def")).values()),
         spacing=_read_spacing(config),
@@ -111,14 +115,33 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
     return (content, "") if isinstance(content, dict) else ({}, f"{file.name} is not a mapping")
 
 
-def _read_labels(config: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, int]:
-    """Return value by name: from the config, or from the metadata of an exported bundle."""
-    labels = _mapping(config.get("labels"))
+def _read_labels(config: Mapping[str, Any], metadata: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, int]:
+    """Return value by name: from the config, or from the metadata of an exported bundle.
+
+    Of a bundle that predicts regions the output channels are no labels, and its metadata lists these apart.
+    """
+    labels = _mapping(config.get("labels")) or _mapping(metadata.get("labels"))
     found = {str(name): value for name, value in labels.items() if isinstance(value, int)}
     if found:
         return found
     names = _mapping(outputs.get("channel_def"))
     return {_text(name): int(value) for value, name in names.items() if str(value).isdecimal()}
+
+
+def _read_regions(
+    config: Mapping[str, Any], outputs: Mapping[str, Any], labels: Mapping[str, int]
+) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each region, from the config's decision; empty for a network of labels."""
+    steps = _mapping(config.get("postprocessing")).get("transforms")
+    by_value = {value: name for name, value in labels.items()}
+    for step in steps if isinstance(steps, list) else ():
+        listed = _mapping(step).get("regions")
+        if str(_mapping(step).get("_target_")).endswith("DecodeRegionsd") and isinstance(listed, list):
+            names = [_text(name) for name in _mapping(outputs.get("channel_def")).values()]
+            values = [each if isinstance(each, list) else [] for each in listed]
+            own = [tuple(by_value[value] for value in each if value in by_value) for each in values]
+            return dict(zip(names, own, strict=False))
+    return {}
 
 
 def _read_spacing(config: Mapping[str, Any]) -> tuple[float, ...] | None:

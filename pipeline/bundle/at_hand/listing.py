@@ -40,6 +40,7 @@ def _as_record(one: Found, about: About) -> dict[str, Any]:
         "version": about.version or None,
         "task": about.task or None,
         "labels": dict(about.labels),
+        "regions": {name: list(labels) for name, labels in about.regions.items()},
         "modality": about.modality or None,
         "channels": list(about.channels),
         "spacing_mm": None if about.spacing is None else list(about.spacing),
@@ -60,6 +61,7 @@ def _describe(one: Found, about: About, *, has_rival: bool) -> str:
     rows = {
         "task": about.task or about.title or _UNKNOWN,
         "labels": ", ".join(name for name, value in about.labels.items() if value) or _UNKNOWN,
+        **_region_row(about),
         "scans": _describe_scans(about),
         "Dice": _describe_dice(about),
         "weights": _describe_weights(about),
@@ -70,6 +72,12 @@ def _describe(one: Found, about: About, *, has_rival: bool) -> str:
     version = f" {about.version}" if about.version else ""
     lines = [printable(f"{one.name}{version} ({one.source}{choice})")]
     return "\n".join([*lines, *(f"  {key:8} {printable(value)}" for key, value in rows.items())]) + "\n"
+
+
+def _region_row(about: About) -> dict[str, str]:
+    """Return the row with the regions that the network predicts, if it predicts regions."""
+    words = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in about.regions.items())
+    return {"regions": words} if words else {}
 
 
 def _describe_scans(about: About) -> str:

@@ -47,13 +47,13 @@ def describe(
     Args:
         name: the bundle's name.
         dataset: the datalist; its entries description, reference, source, licence and citation are used.
-        fingerprint: the source of the labels and channels.
+        fingerprint: the source of the labels, regions and channels.
         modality: the plan's modality.
         network: the plan's network.
         skip: its argument ``skip``.
     """
     described = dataset.described
-    structures = [structure.name for structure in fingerprint.structures]
+    structures = list(fingerprint.regions) or [structure.name for structure in fingerprint.structures]
     images = _MODALITIES.get(modality, "images")
     shown = ", ".join(structures[:6]) + (f" and {len(structures) - 6} more" if len(structures) > 6 else "")
     datalist_name = _one_line(dataset.name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ...data.annotation import annotates
 from ...data.errors import InputError
 from ...data.length_units import size_key
 
@@ -28,7 +29,7 @@ class Structure:
         value: its value in the label maps.
         cases: number of cases that have it.
         size: median volume (ml; mm² in 2D) over those cases.
-        share: median share of a scan's voxels over those cases.
+        share: median share of a scan's voxels, without ignored ones, over those cases.
         centroids: per case name, 3 world coordinates (mm).
     """
 
@@ -53,7 +54,8 @@ class Fingerprint:
         channels: the images' channels, by name.
         labels: value in the files by name, background first.
         structures: every label except the background.
-        foreground: median share of a scan's voxels that are labelled.
+        foreground: median share of a scan's voxels, without ignored ones, that are labelled. Cases in which only some
+            labels were annotated do not count, if there are others.
         zeros: per channel, the median share of voxels that are exactly 0.
         lowest: per channel, the median of the scans' lowest intensities.
         whole: whether all scans are stored as integers.
@@ -63,6 +65,9 @@ class Fingerprint:
         unit: of lengths: "mm", or of pictures "px", "µm" or "nm".
         percentiles: (cases, channels, 3), each scan's 1st, 50th and 99th percentile; None if they were not measured.
         distinct: per channel, the least number of distinct values in a scan; empty if they were not measured.
+        regions: the values of each region's labels; empty without regions.
+        ignored: median share of a scan's voxels that are ignored, over the cases that have such voxels.
+        partial_cases: number of cases in which only some labels were annotated.
     """
 
     cases: int
@@ -83,11 +88,19 @@ class Fingerprint:
     unit: str = "mm"
     percentiles: np.ndarray | None = None
     distinct: tuple[int, ...] = ()
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignored: float = 0.0
+    partial_cases: int = 0
 
     @property
     def dims(self) -> int:
         """2 or 3."""
         return int(self.shapes.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Number of the network's output channels: of regions, or of labels with the background."""
+        return len(self.regions) or len(self.labels)
 
 
 def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
@@ -114,11 +127,12 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             expected="at least one label map with a labelled voxel",
             remedy='run `lightskip check`, and check that "labels" names the values in the label maps',
         )
-    for name in [*labels, *report["channels"]]:
+    regions = {str(name): tuple(map(int, values)) for name, values in (report.get("regions") or {}).items()}
+    for name in [*labels, *regions, *report["channels"]]:
         if _RESERVED_NAME.fullmatch(name):
             raise InputError(
                 where,
-                found=f"the name {name!r} of a label or channel",
+                found=f"the name {name!r} of a label, region or channel",
                 expected="a name that does not start with $, @ or % and is not a reserved key of MONAI's configs",
                 remedy="rename it in the datalist",
             )
@@ -130,7 +144,15 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             expected='an integer "fold" for every training case, and at least two folds',
             remedy="make a datalist with folds: lightskip datalist … -o FILE.json",
         )
-    structures = [_summarise_structure(name, value, usable) for name, value in labels.items() if name != "background"]
+    structures = [
+        _summarise_structure(
+            name, value, [case for case in usable if annotates(case, value, labels, regions)] or usable
+        )
+        for name, value in labels.items()
+        if name != "background"
+    ]
+    whole = [case for case in usable if all(annotates(case, value, labels, regions) for value in labels.values())]
+    ignored = [case["ignored"] / np.prod(case["shape"]) for case in usable if case.get("ignored")]
     intensity = [case["intensity"] for case in usable]
     quantiles, mean, std = _pool_foreground([case["foreground"] for case in usable])
     compared = all("quantiles" in each for case in intensity for each in case)
@@ -143,7 +165,7 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         channels=[str(name).strip() or f"channel {index}" for index, name in enumerate(report["channels"])],
         labels=labels,
         structures=structures,
-        foreground=float(np.median([_count_labelled(case) / np.prod(case["shape"]) for case in usable])),
+        foreground=float(np.median([_count_labelled(case) / _count_annotated(case) for case in whole or usable])),
         zeros=[float(np.median(column)) for column in _by_channel(intensity, "zeros")],
         lowest=[float(np.median(column)) for column in _by_channel(intensity, "min")],
         whole=all("int" in str(case["dtypes"][0]) for case in usable),
@@ -153,6 +175,9 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         unit=str(report.get("unit") or "mm"),
         percentiles=np.array([[each["quantiles"] for each in case] for case in intensity]) if compared else None,
         distinct=tuple(int(min(column)) for column in _by_channel(intensity, "distinct")) if compared else (),
+        regions=regions,
+        ignored=float(np.median(ignored)) if ignored else 0.0,
+        partial_cases=len(usable) - len(whole),
     )
 
 
@@ -190,13 +215,18 @@ def _summarise_structure(name: str, value: int, cases: Sequence[Mapping[str, Any
         value=value,
         cases=len(own),
         size=float(np.median([each[unit] for _, each in own if unit in each])) if own else 0.0,
-        share=float(np.median([each["voxels"] / np.prod(case["shape"]) for case, each in own])) if own else 0.0,
+        share=float(np.median([each["voxels"] / _count_annotated(case) for case, each in own])) if own else 0.0,
         centroids={str(case["name"]): np.array(each["centroid"]) for case, each in own},
     )
 
 
 def _count_labelled(case: Mapping[str, Any]) -> int:
     return sum(int(each["voxels"]) for each in case["classes"].values())
+
+
+def _count_annotated(case: Mapping[str, Any]) -> int:
+    """Return the number of voxels that are not ignored, at least 1."""
+    return max(int(np.prod(case["shape"])) - int(case.get("ignored") or 0), 1)
 
 
 def _by_channel(intensity: Sequence[Sequence[Mapping[str, float]]], key: str) -> list[list[float]]:

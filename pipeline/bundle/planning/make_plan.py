@@ -20,6 +20,7 @@ from .fingerprint import Fingerprint, make_fingerprint
 from .geometry import check_spacing, choose_spacing, count_windows, shape_at
 from .intensity import choose_modality, choose_normalisation
 from .networks import explain_network, find_rule, network_spec
+from .regions import choose_annotation, choose_regions
 from .resources import GIB, Resources
 from .scans import describe_scans
 from .schedule import choose_cases_per_step, choose_schedule
@@ -84,23 +85,25 @@ def make_plan(
         modality: the plan's modality; None chooses it.
 
     Raises:
-        InputError: the dataset cannot be trained on (`make_fingerprint`), the spacing leaves hardly any voxels of a
-            scan, there is too little memory for any network or too little time for a validation, or the network does
-            not take the skip connections.
+        InputError: the dataset cannot be trained on (`make_fingerprint`), regions lack an order, the spacing leaves
+            hardly any voxels of a scan, there is too little memory for any network or too little time for a validation,
+            or the network does not take the skip connections.
     """
     fingerprint = make_fingerprint(report)
+    regions = choose_regions(dataset)
     modality_choice = (
         Choice(modality, "set by --modality") if modality else choose_modality(fingerprint.channels, fingerprint)
     )
     chosen = check_spacing(spacing, fingerprint) if spacing else choose_spacing(fingerprint)
-    classes = len(fingerprint.labels)
     mirror = choose_mirror_axes(fingerprint)
 
     rule, skips = find_rule(network), choose_skip(skip)
 
     def spec(size: Size) -> dict[str, Any]:
         inputs = len(fingerprint.channels)
-        own = network_spec(size, dims=fingerprint.dims, in_channels=inputs, out_channels=classes, network=network)
+        own = network_spec(
+            size, dims=fingerprint.dims, in_channels=inputs, out_channels=fingerprint.outputs, network=network
+        )
         return own | {"skip": skips.fitted(len(size.levels.strides))}
 
     def size_at(spacing: list[float]) -> Size:
@@ -138,6 +141,8 @@ def make_plan(
             **({} if (scans := describe_scans(fingerprint)) is None else {"scans": scans}),
         },
         **_choose_labels(fingerprint),
+        **regions,
+        **choose_annotation(dataset, fingerprint),
         "orientation": Choice("RAS", _ORIENTATION[fingerprint.dims]),
         "spacing": chosen,
         **choose_normalisation(modality_choice.value, fingerprint),

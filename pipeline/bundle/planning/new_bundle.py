@@ -99,7 +99,8 @@ def _document_values(plan: Plan, planned: PlannedBundle) -> dict[str, Any]:
         "spacing": format_numbers(plan.spacing),
         "unit": plan.data.unit,
         "patch": format_numbers(plan.patch),
-        "labels": ", ".join(f"{value} {name}{_in_files(plan, name)}" for name, value in plan.labels.items()),
+        "labels": ", ".join(f"{value} {name}{_in_files(plan, name)}" for name, value in plan.labels.items())
+        + _describe_regions(plan),
         "source": plan.data.source,
         "licence": plan.data.licence,
         "cases": fingerprint.cases,
@@ -119,6 +120,14 @@ def _describe_skips(plan: Plan) -> str:
 
 def _in_files(plan: Plan, name: str) -> str:
     return f" ({plan.label_values[name]} in the dataset's files)" if plan.label_values else ""
+
+
+def _describe_regions(plan: Plan) -> str:
+    """Return what more there is to say about a plan's labels: regions and ignored values."""
+    regions = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in (plan.regions or {}).items())
+    ignored = ", ".join(map(str, plan.ignored_values))
+    parts = {"predicted as regions": regions, "ignored in the dataset's files": ignored}
+    return "".join(f"; {title}: {words}" for title, words in parts.items() if words)
 
 
 def _escape_cell(text: str) -> str:

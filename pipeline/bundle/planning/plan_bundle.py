@@ -16,6 +16,7 @@ from ...data.measure_case import Draw
 from .make_plan import PlannedBundle, make_plan
 from .networks import find_rule
 from .new_bundle import require_new, write_bundle
+from .regions import require_region_order
 from .resources import GIB, Resources
 from .skips import choose_skip
 
@@ -74,6 +75,7 @@ def plan_bundle(
     find_rule(network)
     choose_skip(skip)
     dataset = read_dataset(datalist, dataset_dir)
+    require_region_order(dataset)
     # Reads only files that are not in the report or have changed since.
     report = check_dataset(datalist, check, dataset_dir=dataset_dir, draw=draw)
     if spacing is not None and (len(spacing) != report["spatial_dims"] or not all(0 < each < 1e4 for each in spacing)):

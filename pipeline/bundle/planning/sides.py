@@ -26,7 +26,9 @@ _SIDEWAYS = 2.0
 def choose_mirror_axes(fingerprint: Fingerprint) -> Choice:
     """Choose the axes that augmentation may mirror: all, except left-right where two labels differ in side only."""
     axes = list(range(fingerprint.dims))
-    names = find_sided_names([structure.name for structure in fingerprint.structures])
+    names = find_sided_names(
+        list(dict.fromkeys([*(each.name for each in fingerprint.structures), *fingerprint.regions]))
+    )
     if names and fingerprint.dims == 2:
         return Choice([], f"none: {', '.join(names)} have a side, and a picture does not say which axis is left-right")
     if names:

@@ -27,6 +27,7 @@ class Item:
         fold: number of its fold; None if the source does not say.
         columns: further facts from the source, by name: site, sex, age.
         place: where the source names it, such as "line 3"; empty if the files themselves are the source.
+        masks: a binary file for each class that was annotated, by the class's name, instead of a label map.
         annotated: names of the labels or regions that were annotated; None if all were.
     """
 
@@ -36,7 +37,13 @@ class Item:
     fold: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    masks: Mapping[str, Path] = field(default_factory=dict)
     annotated: tuple[str, ...] | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it has a label map, or masks to merge into one."""
+        return self.label is not None or bool(self.masks)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Found:
         described: facts about the whole dataset: name, description, licence, reference, release, `modality` (names of
             the channels) and `labels`, both in the source's own form.
         left_out: the files that were found but not taken as cases, and why: one line for each reason.
+        layout: what the source was recognised as, in words for the user.
+        notes: what a user should know about how the source was read: one line each.
+        classes: names of the classes that have a mask each, in the order of writing; empty if cases have label maps.
     """
 
     source: Path
@@ -59,6 +69,9 @@ class Found:
     test: Sequence[Item] = ()
     described: Mapping[str, Any] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    layout: str = ""
+    notes: Sequence[str] = ()
+    classes: Sequence[str] = ()
 
 
 def split_by_label(
@@ -82,8 +95,8 @@ def split_by_label(
         words = " or ".join(f'"{word}"' for word in get_args(Unlabelled))
         raise InputError("unlabelled", found=repr(unlabelled), expected=words, remedy="choose one of these")
     items = list(items)
-    training = [item for item in items if item.label is not None]
-    without = [item for item in items if item.label is None]
+    training = [item for item in items if item.is_labelled]
+    without = [item for item in items if not item.is_labelled]
     names, places = short_names([item.images[0] for item in without]), [_shown_place(item) for item in without]
     if without and unlabelled == "refuse":
         raise InputError(

@@ -12,6 +12,7 @@ from ..datalist import require_folder
 from ..errors import InputError
 from ..images.endings import is_image, scan_name
 from ..images.files import is_hidden, is_image_here, natural_order, one_per_pair
+from .braces import expand_braces
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_globs"]
@@ -34,6 +35,9 @@ def find_globs(
     `*`, `?` and `[…]` match within one folder's name, `**` across folders. With several wildcards, all matched texts
     must agree. An image may be a folder (a DICOM series). Hidden files are ignored.
 
+    `seg/*_{liver,spleen}.nii.gz` names a binary file for each class; an image without the file of a class was not
+    annotated for it.
+
     Args:
         images: one pattern per channel, in the channels' order.
         labels: the pattern of the label maps; None if there are none.
@@ -46,18 +50,26 @@ def find_globs(
             others, or matches files without a partner.
     """
     start = require_folder(dataset_dir) if dataset_dir is not None else Path.cwd()
-    patterns = [*images, *([labels] if labels is not None else [])]
+    classes = {} if labels is None else expand_braces(labels)
+    patterns = [*images, *(classes.values() or ([labels] if labels is not None else []))]
     _check_patterns(patterns, len(images))
     found = {pattern: _files_by_key(start, pattern) for pattern in patterns}
     channels = [found[pattern] for pattern in images]
-    label_of = found[labels] if labels is not None else {}
-    _check_partners(patterns, channels, label_of, start)
+    label_files = [found[pattern] for pattern in patterns[len(images) :]]
+    _check_partners(patterns, channels, label_files, start)
     keys = sorted(channels[0], key=lambda key: natural_order("/".join(key)))
-    items = [Item(tuple(channel[key] for channel in channels), label_of.get(key)) for key in keys]
+    items = [
+        Item(
+            tuple(channel[key] for channel in channels),
+            label_files[0].get(key) if label_files and not classes else None,
+            masks={name: found[pattern][key] for name, pattern in classes.items() if key in found[pattern]},
+        )
+        for key in keys
+    ]
     training, test, left_out = split_by_label(items, unlabelled, Path(labels or images[0]))
     every = [path for files in found.values() for path in files.values()]
     folder = start if dataset_dir is not None else _common_folder(every)
-    return Found(Path(images[0]), folder, training, test, {"name": folder.name}, left_out)
+    return Found(Path(images[0]), folder, training, test, {"name": folder.name}, left_out, classes=tuple(classes))
 
 
 def _check_patterns(patterns: Sequence[str], channels: int) -> None:
@@ -147,12 +159,12 @@ def _set_expression(wildcard: str) -> str:
 def _check_partners(
     patterns: Sequence[str],
     channels: Sequence[Mapping[tuple[str, ...], Path]],
-    label_of: Mapping[tuple[str, ...], Path],
+    label_files: Sequence[Mapping[tuple[str, ...], Path]],
     start: Path,
 ) -> None:
     """Refuse files for which another pattern, of a channel, matches no file."""
     lonely: list[str] = []
-    for key, path in ((key, path) for files in (*channels, label_of) for key, path in files.items()):
+    for key, path in ((key, path) for files in (*channels, *label_files) for key, path in files.items()):
         missing = [pattern for pattern, files in zip(patterns, channels, strict=False) if key not in files]
         if missing:
             name = path.relative_to(start) if path.is_relative_to(start) else path

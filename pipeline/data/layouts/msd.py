@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ from ..datalist import as_list, read_json, require_folder, require_paths, traini
 from ..errors import InputError
 from ..known_keys import ITEM_KEYS, check_keys
 from .found import Found, Item
+from .parts import split_parts
 
 __all__ = ["find_msd", "kept_entries"]
 
 _KEPT: tuple[str, ...] = ("name", "description", "reference", "licence", "release", "modality", "labels")
 # How the values of label maps are to be read; a datalist made from this one needs them as well.
-_KEPT += ("regions", "region_order", "regions_class_order", "ignore")
+_KEPT += ("regions", "region_order", "regions_class_order", "ignore", "merged")
 _OTHER_SPELLINGS = {"license": "licence"}
 _READ = {"image", "label", "fold", "subject", "annotated"}
 
@@ -23,8 +24,9 @@ _READ = {"image", "label", "fold", "subject", "annotated"}
 def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
     """Return the cases that a JSON file in the MSD/MONAI form names.
 
-    Test items may be bare paths. Folds and subjects are kept; further entries of an item become its columns. Entries
-    that name macOS's hidden `._` files are left out.
+    Test items may be bare paths; all items may be lists `[image, label]`, if those of the list `training` are. The
+    list `validation` is read as `split_parts` says. Folds and subjects are kept; further entries of an item become its
+    columns. Entries that name macOS's hidden `._` files are left out.
 
     Args:
         source: a folder with `dataset.json`, or such a file itself, for instance a datalist to make new folds for.
@@ -32,38 +34,75 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
         keep_folds: whether to read its folds.
 
     Raises:
-        InputError: the file is missing or malformed, or has a list "validation", whose cases have no fold.
+        InputError: the file is missing or malformed.
     """
     path = Path(source).expanduser()
     file = path if path.is_file() else require_folder(path) / "dataset.json"
-    training = training_items(file)
     content = read_json(file)
-    if content.get("validation"):
-        raise InputError(
-            file,
-            found='a list "validation"',
-            expected='the lists "training", with or without folds, and "test"',
-            remedy='move its cases into "training", and mark them by their "fold"',
-        )
+    paired = _is_paired(content)
+    training = _paired_items(content["training"], file, "training") if paired else training_items(file)
+    validation = _other_items(content, ("validation",), file, paired=paired)
     named = content.get("folder")
     folder = file.parent / Path(named).expanduser() if isinstance(named, str) else file.parent
     folder = require_folder(folder if dataset_dir is None else dataset_dir)
-    test = [entry for part in ("test", "testing") for entry in content.get(part) or []]
-    test = [dict(entry) if isinstance(entry, Mapping) else {"image": entry} for entry in test]
-    for number, entry in enumerate(test):
-        check_keys(entry, ITEM_KEYS, file, place=f"test[{number}]")
-        require_paths(entry, "image", file, place=f"test[{number}]")
-    cases, scans = [
+    test = _other_items(content, ("test", "testing"), file, paired=paired)
+    lists = [
         [
             _item(entry, f"{part}[{number}]", folder, file, keep_folds and part == "training")
             for number, entry in enumerate(entries)
             if not Path(as_list(entry["image"])[0]).name.startswith("._")
         ]
-        for part, entries in (("training", training), ("test", test))
+        for part, entries in (("training", training), ("validation", validation), ("test", test))
     ]
-    hidden = len(training) + len(test) - len(cases) - len(scans)
+    hidden = len(training) + len(validation) + len(test) - sum(map(len, lists))
     left_out = [f"{hidden} hidden {'file' if hidden == 1 else 'files'} of macOS (._*)"] if hidden else []
-    return Found(file, folder, cases, scans, kept_entries(content), left_out)
+    cases, scans, notes = split_parts(*lists, keep_folds=keep_folds)
+    words = f"lists of files in {file.name} (MSD, MONAI)"
+    return Found(file, folder, cases, scans, kept_entries(content), left_out, words, notes)
+
+
+def _is_paired(content: Any) -> bool:
+    items = content.get("training") if isinstance(content, Mapping) else None
+    return isinstance(items, list) and bool(items) and all(isinstance(item, list) for item in items)
+
+
+def _paired_items(entries: list[Any], file: Path, part: str) -> list[dict[str, Any]]:
+    """Return items `[image, label]`, the form of AMOS's first release, as mappings."""
+    for number, entry in enumerate(entries):
+        if not (len(entry) == 2 and all(isinstance(path, str) and path for path in entry)):
+            raise InputError(
+                file,
+                found=f"{part}[{number}] {entry!r:.80}",
+                expected='[image, label], or {"image": …, "label": …}',
+                remedy="correct this item",
+            )
+    return [{"image": image, "label": label} for image, label in entries]
+
+
+def _other_items(content: Mapping[str, Any], parts: Sequence[str], file: Path, *, paired: bool) -> list[dict[str, Any]]:
+    """Return the items of lists whose cases need no label map; bare paths become mappings.
+
+    With `paired`, so do lists `[image, label]`; otherwise a list is the channels of an image.
+    """
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        listed = content.get(part) or []
+        if not isinstance(listed, list):
+            raise InputError(
+                file,
+                found=f'"{part}" {listed!r:.80}',
+                expected=f'"{part}": [{{"image": PATH}}, …], a list',
+                remedy="correct this entry",
+            )
+        for number, entry in enumerate(listed):
+            place = f"{part}[{number}]"
+            item = dict(entry) if isinstance(entry, Mapping) else {"image": entry}
+            if paired and isinstance(entry, list):
+                (item,) = _paired_items([entry], file, part)
+            check_keys(item, ITEM_KEYS, file, place=place)
+            require_paths(item, "image", file, place=place)
+            found.append(item)
+    return found
 
 
 def kept_entries(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = ["find_nnunet", "has_channel_files"]
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})(?P<ending>\.[^_]+)")
 _SPLITS = "splits_final.json"
+_WORDS = "nnU-Net's, imagesTr/CASE_0000 and labelsTr/CASE"
 # The keys of dataset.json that are read, in either version, and others of nnU-Net.
 _READ: tuple[str, ...] = (
     "channel_names",
@@ -36,7 +37,13 @@ _READ += ("regions_class_order",)
 _KNOWN = ("numTest", "overwrite_image_reader_writer", "tensorImageSize", "validation")
 
 
-def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_folds: bool = True) -> Found:
+def find_nnunet(
+    folder: str | Path,
+    *,
+    unlabelled: Unlabelled = "refuse",
+    keep_folds: bool = True,
+    splits: str | Path | None = None,
+) -> Found:
     """Return the cases of a folder in nnU-Net's layout, version 1 or 2.
 
     A picture in colour, CASE_0000.png, has all channels in one file.
@@ -44,12 +51,14 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
     From a `dataset.json` these entries are used: `channel_names` (version 1: `modality`), `labels`, which may be
     regions, `regions_class_order`, `file_ending`, `numTraining`, and `dataset`, which names files elsewhere. Without it
     cases and channels follow from the file names. `imagesTs` has the test cases, with label maps if `labelsTs` has
-    them. Folds come from `splits_final.json` in the folder, if there is one.
+    them. Folds come from `splits_final.json` in the folder or in `nnUNet_preprocessed/FOLDER` next to `nnUNet_raw`, if
+    there is one.
 
     Args:
         folder: the dataset folder, such as `Dataset002_Liver`.
         unlabelled: how to treat training images without a label map; see `split_by_label`.
         keep_folds: whether to read `splits_final.json`.
+        splits: the file of the folds, if it is elsewhere.
 
     Raises:
         InputError: a case lacks a channel, a label map has no image, there are more or fewer cases than
@@ -67,6 +76,13 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
         )
     check_keys(content, _READ, file, known=_KNOWN)
     source = file if content else root
+    if (root / "gt_segmentations").is_dir() and not (root / "imagesTr").is_dir():
+        raise InputError(
+            root,
+            found="a folder of nnUNet_preprocessed, which has no images",
+            expected="the folder with imagesTr and labelsTr",
+            remedy=f"give nnUNet_raw/{root.name}; its folds are read from here if the two are siblings, or by --splits",
+        )
     named_channels = content.get("channel_names", content.get("modality")) or {}
     ending = _ending(content, file)
     if isinstance(content.get("dataset"), Mapping):
@@ -85,17 +101,24 @@ def find_nnunet(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_f
             remedy="copy the folder again, or correct numTraining",
         )
     labelled, more, left_out = split_by_label(training, unlabelled, root / "labelsTr")
-    if keep_folds and (root / _SPLITS).is_file():
-        labelled = _add_folds(labelled, root / _SPLITS)
+    notes: list[str] = []
+    file_of_folds = _find_splits(root, splits) if keep_folds else None
+    if file_of_folds is not None:
+        labelled, notes = _add_folds(labelled, file_of_folds)
     described = {"name": re.sub(r"^(Dataset|Task)[0-9]{3}_", "", root.name)} | kept_entries(content)
     if named_channels:
         described["modality"] = named_channels
-    return Found(source, root, labelled, [*more, *test], described, left_out)
+    return Found(source, root, labelled, [*more, *test], described, left_out, _WORDS, notes)
 
 
 def has_channel_files(folder: Path) -> bool:
-    """Return whether a folder's `imagesTr` has files named as nnU-Net names them, CASE_0000 and an ending."""
-    return any(_CHANNEL.fullmatch(path.name) for path in image_files(folder / "imagesTr"))
+    """Return whether a folder's `imagesTr` has files named as nnU-Net names them, CASE_0000 and an ending.
+
+    In AMOS 0001 is the number of a case: `labelsTr` has files with the same names.
+    """
+    images = [path.name for path in image_files(folder / "imagesTr") if _CHANNEL.fullmatch(path.name)]
+    labels = {path.name for path in image_files(folder / "labelsTr")}
+    return bool(images) and not labels.intersection(images)
 
 
 def _ending(content: Mapping[str, Any], file: Path) -> str | None:
@@ -200,8 +223,20 @@ def _item_of_entry(root: Path, file: Path, name: str, entry: Any) -> Item:
     return Item(tuple(root / path for path in images), root / label if label else None, place=f'dataset "{name}"')
 
 
-def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
-    """Return the cases with their folds: the number of the split that validates on the case."""
+def _find_splits(root: Path, splits: str | Path | None) -> Path | None:
+    if splits is not None:
+        return Path(splits).expanduser()
+    # The folder itself, whatever its links: nnUNet_raw and nnUNet_preprocessed are siblings.
+    preprocessed = root.parent.parent / "nnUNet_preprocessed" / root.name
+    return next((folder / _SPLITS for folder in (root, preprocessed) if (folder / _SPLITS).is_file()), None)
+
+
+def _add_folds(items: Iterable[Item], file: Path) -> tuple[list[Item], list[str]]:
+    """Return the cases with their folds, and what to tell the user.
+
+    A case's fold is the number of the split that validates on it. A single split is fold 0 for the cases that it
+    validates on, and fold 1 for all others.
+    """
     items = list(items)
     splits = read_json(file)
     try:
@@ -210,6 +245,10 @@ def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
         raise _splits_error(file, "splits of another form") from error
     names = {_case_name(item) for item in items}
     fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
+    notes = [f"folds of {file}"] if file.parent not in (items[0].images[0].parents if items else ()) else []
+    if len(parts) == 1:
+        fold_of |= dict.fromkeys(parts[0][0] - set(fold_of), 1)
+        notes.append(f"{file.name} has one split: fold 0 validates, and fold 1 is all other cases")
     if set(fold_of) != names:
         odd = sorted(set(fold_of) ^ names, key=natural_order)
         raise _splits_error(file, f"cases that are in the splits or in the folder, but not in both: {join_names(odd)}")
@@ -217,7 +256,7 @@ def _add_folds(items: Iterable[Item], file: Path) -> list[Item]:
         raise _splits_error(file, "a case that several splits validate on")
     if any(trained != names - set(validated) for trained, validated in parts):
         raise _splits_error(file, 'a split whose "train" is not all cases outside its "val"')
-    return [replace(item, fold=fold_of[_case_name(item)]) for item in items]
+    return [replace(item, fold=fold_of[_case_name(item)]) for item in items], notes
 
 
 def _case_name(item: Item) -> str:

@@ -92,3 +92,25 @@ def test_damaged_files_are_named(tmp_path: Path, make_bundle: Make, text: str, p
 def test_configs_that_are_not_rendered_are_named(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text("name: new\n")
     assert read_about(tmp_path).problem == "no configs/metadata.json"
+
+
+@pytest.mark.parametrize("exported", [True, False])
+def test_regions_are_listed_with_their_labels(tmp_path: Path, make_bundle: Make, exported: bool) -> None:
+    labels = {"background": 0, "edema": 1, "core": 2}
+    decision = {"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", "regions": [[1, 2], [2]]}
+    outputs = {"pred": {"channel_def": {"0": "whole", "1": "core"}}}
+    metadata = {"network_data_format": {"outputs": outputs}} | ({"labels": labels} if exported else {})
+    config = {"postprocessing": {"transforms": [{"_target_": "Activationsd"}, decision]}}
+    config |= {} if exported else {"labels": labels}
+    about = read_about(
+        make_bundle(tmp_path / "b", {"configs/metadata.json": metadata, "configs/inference.json": config})
+    )
+    assert about.labels == labels
+    assert about.regions == {"whole": ("edema", "core"), "core": ("core",)}
+
+
+@pytest.mark.parametrize("decision", [{"regions": None}, {"regions": [1, [7]]}, {}])
+def test_damaged_regions_leave_facts_out(tmp_path: Path, make_bundle: Make, decision: dict[str, Any]) -> None:
+    step = {"_target_": "pipeline.labelmaps.regions.DecodeRegionsd", **decision}
+    config = {"labels": {"background": 0, "a": 1}, "postprocessing": {"transforms": [step]}}
+    assert not any(read_about(make_bundle(tmp_path / "b", {"configs/inference.json": config})).regions.values())

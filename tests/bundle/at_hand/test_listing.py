@@ -52,6 +52,7 @@ def test_the_list_for_programs(package: Path) -> None:
         "version": "0.2.0",
         "task": "Segmentation of the spleen",
         "labels": {},
+        "regions": {},
         "modality": None,
         "channels": [],
         "spacing_mm": None,

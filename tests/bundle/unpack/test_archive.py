@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import shutil
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bundle.unpack import archive as archive_module
 from pipeline.bundle.unpack.archive import extract, read_members
 from pipeline.data.errors import InputError
 
@@ -124,7 +126,8 @@ def test_a_damaged_member_is_told_in_every_way_of_packing(
 
 
 def test_many_files_are_refused_at_once(zipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.bundle.unpack.archive._MAX_MEMBERS", 2)
+    few = dataclasses.replace(archive_module._BUNDLE, max_members=2)
+    monkeypatch.setattr(archive_module, "_BUNDLE", few)
     with pytest.raises(InputError, match="3 files; expected at most 2"):
         read_members(zipped())
 
@@ -197,7 +200,7 @@ def test_a_disk_that_is_or_becomes_full(zipped: Make, tmp_path: Path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.bundle.unpack.archive._copy", full)
+        patch.setattr("pipeline.data.zip_files._copy", full)
         with pytest.raises(InputError, match="a disk that became full"):
             extract(archive, members, tmp_path / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))

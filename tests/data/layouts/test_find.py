@@ -35,6 +35,14 @@ def make(folder, *names, description=None):
         (["imagesTr/a_0000.png", "labelsTr/a.png"], None, "nnunet"),
         (["sub-01/anat/sub-01_T1w.nii.gz"], None, "bids"),
         (["dataset_description.json"], None, "bids"),
+        (["images/a.png", "labels/a.png"], None, "folders"),
+        # In AMOS 0001 is a case, not a channel.
+        (["imagesTr/amos_0001.nii.gz", "labelsTr/amos_0001.nii.gz"], None, "folders"),
+        (["imagesTr/amos_0001.nii.gz", "labelsTr/amos_0001.nii.gz"], {"training": [["a", "b"]]}, "msd"),
+        (["case_00000/imaging.nii.gz"], None, "kits"),
+        (["s1/ct.nii.gz", "s1/segmentations/a.nii.gz", "s1/segmentations/b.nii.gz"], None, "totalsegmentator"),
+        # A single file in a folder of label maps is one.
+        (["s1/ct.nii.gz", "s1/segmentations/all.nii.gz"], None, "folders"),
     ],
 )
 def test_a_folder_is_recognised_by_what_lies_in_it(tmp_path, names, description, expected):
@@ -47,8 +55,9 @@ def test_a_file_is_recognised_by_its_ending(tmp_path, name, expected):
 
 
 def test_an_unknown_folder_is_told_what_was_looked_for(tmp_path):
-    make(tmp_path, "images/a.png", "labels/a.png")
-    with pytest.raises(InputError, match=r"contains images/, labels/; .*dataset_description.json.*--images"):
+    make(tmp_path, "p1/ct.nii.gz", "p1/organs.nii.gz", "p2/ct.nii.gz", "p2/organs.nii.gz")
+    found = r"contains p1/, p2/; 4 images: 2 x ct\.nii\.gz, 2 x organs\.nii\.gz; "
+    with pytest.raises(InputError, match=found + r".*dataset_description.json.*--images"):
         layout_of(tmp_path)
     make(tmp_path, "Task04/imagesTr/a_0000.nii.gz")
     with pytest.raises(InputError, match=f"give the folder {tmp_path / 'Task04'}"):
@@ -82,7 +91,9 @@ def test_patterns_and_tables_are_found(tmp_path):
             {"source": ".", "layout": "nnunet", "dataset_dir": "."},
             "the option --dataset_dir, which this layout does not use",
         ),
-        ({"source": ".", "layout": "coco"}, "'coco'; expected msd or nnunet or bids or table"),
+        ({"source": ".", "layout": "kits", "splits": "x"}, "the option --splits, which this layout does not use"),
+        ({"source": ".", "layout": "nnunet", "labels": "{a}"}, "a source and patterns"),
+        ({"source": ".", "layout": "coco"}, "'coco'; expected msd or nnunet or bids or table or "),
         ({"images": ["*.png"], "derivatives": "x"}, "the option --derivatives"),
     ],
 )

@@ -51,7 +51,10 @@ def test_a_datalist_starts_where_it_says(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"validation": [ITEM]}, 'a list "validation"'),
+        ({"validation": ITEM}, '"validation": .*, a list'),
+        ({"validation": [{"label": "x"}]}, r'validation\[0\] without a file under "image"'),
+        ({"training": [["a.nii.gz", "b.nii.gz", "c.nii.gz"]]}, r"training\[0\] \['a.*expected \[image, label\]"),
+        ({"training": [ITEM | {"annotated": "liver"}]}, r"training\[0\] with annotated 'liver'"),
         ({"training": [ITEM | {"fold": "1"}]}, r"training\[0\] with fold '1'"),
         ({"training": [ITEM | {"fold": -1}]}, r"training\[0\] with fold -1"),
         ({"training": [ITEM | {"label": ["a", "b"]}]}, r"training\[0\] with 2 label maps"),
@@ -68,3 +71,44 @@ def test_a_malformed_list_is_explained(tmp_path, content, message):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: found no such folder"):
         find_msd(tmp_path / "nowhere")
+
+
+def item(name):
+    return {"image": f"./{name}.nii.gz", "label": f"./{name}_seg.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("training", "options", "folds"),
+    [
+        ([item("a"), item("b")], {}, {"v": 0, "w": 0, "a": 1, "b": 1}),
+        ([item("a") | {"fold": 0}, item("b") | {"fold": 1}], {}, {"a": 0, "b": 1, "v": 2, "w": 2}),
+        ([item("a"), item("b")], {"keep_folds": False}, dict.fromkeys("abvw")),
+    ],
+)
+def test_the_validation_cases_are_a_fold(tmp_path, training, options, folds):
+    """MONAI's datalists: the scan without a label map is predicted, the labelled test case stays a test case."""
+    validation = [item("v"), item("w"), {"image": "./x.nii.gz"}]
+    found = find_msd(write(tmp_path, training=training, validation=validation, testing=[item("t")]), **options)
+    assert {case.images[0].name[0]: case.fold for case in found.training} == folds
+    assert [(case.images[0].name[0], case.label is not None) for case in found.test] == [("t", True), ("x", False)]
+    assert len(found.notes) == 2
+
+
+def test_items_may_be_pairs_of_image_and_label_map(tmp_path):
+    """The form of AMOS's first release."""
+    pairs = [[f"./imagesTr/amos_000{n}.nii.gz", f"./labelsTr/amos_000{n}.nii.gz"] for n in (1, 2)]
+    test = ["./imagesTs/amos_0004.nii.gz"]
+    found = find_msd(write(tmp_path, training=pairs[:1], validation=pairs[1:], test=test))
+    assert [(case.images[0].name, case.label.parent.name, case.fold) for case in found.training] == [
+        ("amos_0002.nii.gz", "labelsTr", 0),
+        ("amos_0001.nii.gz", "labelsTr", 1),
+    ]
+    assert found.test[0].images == (tmp_path / "imagesTs/amos_0004.nii.gz",)
+
+
+def test_regions_and_partial_annotation_are_kept(tmp_path):
+    entries = {"labels": {"0": "background", "1": "a", "2": "a+b"}, "regions": {"a": [1, 2], "b": [2]}}
+    entries |= {"region_order": {"a": 1, "b": 2}, "ignore": 255}
+    found = find_msd(write(tmp_path, training=[ITEM | {"annotated": ["a"]}], **entries))
+    assert found.described == entries
+    assert (found.training[0].annotated, found.training[0].columns) == (("a",), {})

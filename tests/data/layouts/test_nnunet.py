@@ -71,10 +71,43 @@ def test_folds_are_those_that_validate_and_can_be_left_alone(tmp_path):
     assert [case.fold for case in find_nnunet(tmp_path, keep_folds=False).training] == [None] * 3
 
 
+@pytest.mark.parametrize("place", ["own", "preprocessed", "elsewhere"])
+def test_five_folds_are_found_where_nnunet_writes_them(tmp_path, place):
+    cases = [f"liver_{number}" for number in range(10)]
+    root = make(tmp_path / "nnUNet_raw" / "Dataset003_Liver", cases=cases, description=V2)
+    folder = {
+        "own": root,
+        "preprocessed": tmp_path / "nnUNet_preprocessed" / "Dataset003_Liver",
+        "elsewhere": tmp_path / "mine",
+    }[place]
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = [{"train": sorted(set(cases) - set(val)), "val": val} for val in (cases[fold::5] for fold in range(5))]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
+    found = find_nnunet(root, splits=folder / "splits_final.json" if place == "elsewhere" else None)
+    assert {case.label.name[:7]: case.fold for case in found.training} == {
+        name: number % 5 for number, name in enumerate(cases)
+    }
+    assert found.notes == ([] if place == "own" else [f"folds of {folder / 'splits_final.json'}"])
+
+
+def test_a_single_split_is_two_folds(tmp_path):
+    make(tmp_path, description=V2)
+    (tmp_path / "splits_final.json").write_text(json.dumps([{"train": ["liver_1", "liver_10"], "val": ["liver_2"]}]))
+    found = find_nnunet(tmp_path)
+    assert [case.fold for case in found.training] == [1, 0, 1]
+    assert "one split: fold 0 validates" in found.notes[0]
+
+
+def test_splits_that_do_not_exist_are_named(tmp_path):
+    with pytest.raises(InputError, match="none\\.json: found no readable file"):
+        find_nnunet(make(tmp_path, description=V2), splits=tmp_path / "none.json")
+
+
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ([{"train": ["liver_1"], "val": ["liver_2", "liver_10"]}], "not in both: liver_1"),
+        ([{"train": ["liver_1"], "val": ["liver_2"]}], "not in both: liver_10"),
+        ([{"train": ["liver_1", "liver_2"], "val": ["liver_2", "liver_10"]}], "not all cases outside"),
         (
             [
                 {"train": ["liver_1", "liver_2"], "val": ["liver_10"]},
@@ -137,3 +170,11 @@ def test_has_channel_files_sees_the_pattern(tmp_path):
     (tmp_path / "b" / "imagesTr" / "liver_1.nii.gz").touch()
     assert not has_channel_files(tmp_path / "b")
     assert not has_channel_files(tmp_path)
+
+
+def test_the_preprocessed_folder_names_the_one_with_the_images(tmp_path):
+    folder = tmp_path / "Dataset003_Liver"
+    (folder / "gt_segmentations").mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps(V2))
+    with pytest.raises(InputError, match=r"nnUNet_preprocessed, which has no images.*nnUNet_raw/Dataset003_Liver"):
+        find_nnunet(folder)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.bundle.unpack.names import find_name_faults
+from pipeline.data.zip_names import find_name_faults
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""All images below a folder, files and DICOM series, at any depth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..images.dicom_files import dicom_files
+from ..images.endings import DICOM, is_store
+from ..images.files import image_files, is_hidden
+
+__all__ = ["images_below"]
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Return the images below a folder, relative to it, each folder's in natural order.
+
+    A folder with several DICOM files is one image, a series. Hidden files and folders are left out.
+    """
+    return [path.relative_to(folder) for path in _walk(folder)]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        if os.path.realpath(place) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        # In place, so that os.walk does not enter the others.
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or is_store(name)))
+        files = image_files(here)
+        slices = [path for path in files if path.suffix.lower() == DICOM]
+        others = [path for path in files if path not in set(slices)]
+        # Scanners name DICOM files in many ways.
+        others_here = not files and any(not is_hidden(Path(name)) for name in names)
+        yield from others
+        if len(slices) == 1:
+            yield slices[0]
+        elif slices or (others_here and here != folder and any(dicom_files(here))):
+            yield here
