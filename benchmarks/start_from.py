@@ -4,9 +4,9 @@
 
 The task is the posterior hippocampus alone, with 20 training cases. It starts from new weights, from a network that
 learnt the anterior hippocampus on 60 other cases, or from one that learnt the shapes of the built-in sample. All have
-the same network of half the bundle's width, and the same validation cases, which are in no training. The label maps of
-the two structures are written into the folder of the runs. Each training runs once (see `trainings.py`), so the command can
-be interrupted and repeated.
+the same network of half the bundle's width, and the same validation cases, which are in no training. The label maps
+of the two structures are written into the folder of the runs. Each training runs once (see `trainings.py`), so the
+command can be interrupted and repeated.
 
 The result of a training is its last validation, at the end of its learning rate schedule.
 """
@@ -225,24 +225,17 @@ def _table(arms: Sequence[dict[str, Any]]) -> str:
 def _draw(arms: Sequence[dict[str, Any]], picture: Path) -> None:
     figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()
-    for colour, arm in zip(
-        ("black", "tab:red", "tab:orange", "tab:purple", "tab:blue", "tab:green"), arms, strict=True
-    ):
+    colours = ("black", "tab:red", "tab:gray", "tab:pink", "tab:green", "tab:orange", "tab:blue")
+    for colour, arm in zip(colours, arms, strict=True):
         for place, curve in enumerate(arm["curves"]):
             epochs, dice = zip(*curve, strict=True)
-            axes.plot(
-                epochs,
-                dice,
-                color=colour,
-                linewidth=1.2,
-                marker=".",
-                markersize=4,
-                label=arm["arm"] if place == 0 else None,
-            )
+            name = arm["arm"] if place == 0 else None
+            axes.plot(epochs, dice, color=colour, linewidth=1.2, marker=".", markersize=4, label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation Dice, posterior hippocampus")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.set_ylim(-0.02, 1)
+    axes.legend(fontsize=8, loc="upper left")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)
 
