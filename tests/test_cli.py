@@ -31,6 +31,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
     stand_ins: dict[str, dict[str, Any]] = {
         "pipeline.data.sample": {"make_sample": Path("sample/dataset.json")},
         "pipeline.data.layouts": {"find": "found"},
+        "pipeline.data.layouts.structure_sets": {"draw_structure_sets": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.data.datalist_summary": {"format_summary": "a summary"},
         "pipeline.bundle.render": {
@@ -76,6 +77,9 @@ DATALIST = {
     "stratify": [],
     "label_names": None,
     "channel_names": None,
+    "regions": None,
+    "region_order": None,
+    "ignore": None,
     "checksums": True,
     "extra": {},
     "merge_into": P("list_labels"),
@@ -101,6 +105,7 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
             "datalist Task04 -o list.json --folds 3",
             [
                 ("find", (P("Task04"),), FIND | {"keep_folds": False}),
+                ("draw_structure_sets", ("found", P("list_structures")), {"structures": []}),
                 ("make_datalist", ("found",), DATALIST | {"folds": 3}),
                 ("write_json", ({"training": []}, P("list.json")), {}),
                 ("format_summary", ({"training": []}, "found", P("list.json")), {}),
@@ -115,6 +120,7 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                     (None,),
                     FIND | {"images": ["a/i*.nii"], "labels": "a/s*.nii", "unpack_to": P("out/list_files")},
                 ),
+                ("draw_structure_sets", ("found", P("out/list_structures")), {"structures": []}),
                 (
                     "make_datalist",
                     ("found",),

@@ -14,6 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InputError
+
 __all__ = ["INSIDE", "OUTSIDE", "UNKNOWN", "TargetTable", "mark_set"]
 
 INSIDE, OUTSIDE, UNKNOWN = 1, 0, -1
@@ -38,6 +40,9 @@ class TargetTable:
         rows: int8, (values, channels), of `INSIDE`, `OUTSIDE` and `UNKNOWN`.
         ignored: the value K.
         sets: for each set and channel, whether it was annotated; bool, (sets, channels).
+
+    Raises:
+        InputError: a set has a name that is none of a label or region, as after one was renamed in the plan.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class TargetTable:
         parts = [plain, np.full((1, len(channels)), UNKNOWN, np.int8)]
         known_in = []
         for chosen in annotated:
+            _check_names(chosen, [*labels, *self.regions])
             known = {labels[name] for name in chosen if name in labels}
             if self.regions:
                 seen = [name in chosen or known.issuperset(values) for name, values in self.regions.items()]
@@ -82,6 +88,17 @@ class TargetTable:
     def set_of(self, value: int) -> int | None:
         """Return the number of the set that a value is of; None if all labels are annotated, or it is ignored."""
         return (value - self.num_labels - 1) // self.num_labels if value > self.ignored else None
+
+
+def _check_names(names: Collection[str], known: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            "annotated",
+            found=f"{', '.join(unknown)} in the datalist",
+            expected=f"names of the plan's labels or regions: {', '.join(known)}",
+            remedy="use the same names in plan and datalist, or plan again",
+        )
 
 
 def mark_set(number: int, num_labels: int) -> int:

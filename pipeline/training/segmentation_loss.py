@@ -123,10 +123,9 @@ class SegmentationLoss(nn.Module):
         else:
             losses = self._focus(F.cross_entropy(logits, values.clamp(max=logits.shape[1] - 1), reduction="none"))
         if known is None:
-            return losses.mean()
+            return torch.mean(losses)
         counted = known if self.is_sigmoid else known.any(1)
-        mean: Tensor = torch.where(counted, losses, 0.0).sum() / counted.sum().clamp(min=1)
-        return mean
+        return torch.sum(torch.where(counted, losses, 0.0)) / counted.sum().clamp(min=1)
 
     def _focus(self, cross_entropy: Tensor) -> Tensor:
         if self.voxels != "focal":

@@ -46,7 +46,7 @@ def copy_discs(discs: Path, folder: Path, change: Any = None, annotated: Mapping
     """Copy the dataset with label maps changed by a function of their number and voxels."""
     (folder / "labelsTr").mkdir(parents=True)
     (folder / "imagesTr").symlink_to(discs / "imagesTr")
-    content = json.loads((discs / "dataset.json").read_text())
+    content = {**json.loads((discs / "dataset.json").read_text()), "labels": LABELS}
     for number, item in enumerate(content["training"]):
         label = np.asarray(nib.load(discs / item["label"]).dataobj)
         label = label if change is None else change(number, label.copy())

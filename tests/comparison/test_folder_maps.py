@@ -40,6 +40,13 @@ def test_label_maps_come_in_natural_order_without_other_files(tmp_path):
     assert listed(tmp_path) == ["c2.nii.gz", "c3.nrrd", "c10.nii.gz"]
 
 
+def test_files_of_regions_are_no_label_maps(tmp_path):
+    touch(tmp_path, "a_seg.nii.gz", "a_inner_core_region.nii.gz", "a_regions.nii.gz", "b.seg.nrrd")
+    touch(tmp_path, "b_core_region.seg.nrrd", "b_regions.seg.nrrd", "c_core_region.nii.gz")
+    # c is no scan that was predicted.
+    assert listed(tmp_path) == ["a_seg.nii.gz", "b.seg.nrrd", "c_core_region.nii.gz"]
+
+
 def test_other_outputs_of_predict_and_scans_next_to_predictions_are_no_label_maps(tmp_path):
     touch(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_prob.nii.gz", "a_entropy.nii.gz", "b_0000.nii.gz", "b_seg.nii.gz")
     files, notes = list_label_maps(tmp_path)

@@ -206,3 +206,16 @@ def test_a_channel_that_is_not_there_is_one_of_its_scan(tmp_path: Path) -> None:
     (scan,) = find_folder_scans(tmp_path, channels=2)
     assert len(scan.files) == 2
     assert scan.problem is None
+
+
+def test_files_of_regions_are_no_scans(tmp_path: Path) -> None:
+    put(tmp_path, "a.nii.gz", "a_inner_core_region.nii.gz", "a_regions.nii.gz", "a_core_region.seg.nrrd")
+    put(tmp_path, "other_core_region.nii.gz", "a_region.nii.gz")
+    found = [Path(item["image"]).name for item in list_folder_scans(tmp_path, channels=1)]
+    # The last two have no scan's name, or no region's.
+    assert found == ["a.nii.gz", "a_region.nii.gz", "other_core_region.nii.gz"]
+
+
+def test_dicom_files_of_regions_are_no_slices(tmp_path: Path) -> None:
+    put(tmp_path, "ct/1.dcm", "ct_seg.dcm", "ct_regions.dcm", "ct_core_region.dcm")
+    assert [Path(item["image"]).name for item in list_folder_scans(tmp_path, channels=1)] == ["ct"]

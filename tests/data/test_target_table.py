@@ -1,7 +1,9 @@
 """The meaning of target values, written down by hand."""
 
 import numpy as np
+import pytest
 
+from pipeline.data.errors import InputError
 from pipeline.data.target_table import TargetTable, mark_set
 
 LABELS = {"background": 0, "liver": 1, "kidney": 2}
@@ -43,3 +45,10 @@ def test_nested_regions_with_sets_of_regions_and_of_labels() -> None:
     assert (table.is_sigmoid, table.has_alternatives) == (True, False)
     assert table.sets.tolist() == [[True, False], [False, True]]
     assert table.set_of(mark_set(1, 3) + 2) == 1
+
+
+def test_a_name_that_the_plan_does_not_have_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="found spleen in the datalist; expected names of the plan's labels or regions"
+    ):
+        TargetTable(LABELS, annotated=[["liver"], ["spleen", "liver"]])

@@ -194,6 +194,20 @@ def test_cleaning_is_carried_and_comes_before_saving(read):
     assert parser["validate#postprocessing#transforms"][-1] == clean
 
 
+def test_regions_are_decoded_by_carried_code(read):
+    bundle = REPOSITORY / "bundles" / "hippocampus_mri"
+    regions = {"whole": ["anterior", "posterior"], "front": ["anterior"]}
+    plan = changed(load_plan(bundle), regions=regions, region_order={"whole": "posterior", "front": "anterior"})
+    configs = exported(bundle, plan)
+    steps = configs["inference"]["postprocessing"]["transforms"]
+    assert steps[0] == {"_target_": "Activationsd", "keys": "pred", "sigmoid": True}
+    assert steps[2]["_target_"].startswith("hippocampus_mri_")
+    assert steps[2]["_target_"].endswith(".labelmaps.regions.DecodeRegionsd")
+    assert (steps[2]["regions"], steps[2]["order"]) == ([[1, 2], [1]], [[0, 2], [1, 1]])
+    parser = read(configs, "train", "evaluate")
+    assert parser["validate#postprocessing#transforms"][2] == steps[2]
+
+
 def test_intensities_are_clipped_as_planned(read):
     bundle = REPOSITORY / "bundles" / "hippocampus_mri"
     ct = {"normalisation": "ct", "intensity_range": [-100.0, 300.0], "intensity_mean": 100.0, "intensity_std": 50.0}

@@ -15,9 +15,11 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.bundle import ConfigParser
 from PIL import Image
 
+from pipeline.bundle.render import write_rendered
 from pipeline.export.export import ExportResult, export_bundle
 from pipeline.prediction import predict
 
@@ -108,6 +110,38 @@ def test_predict_takes_an_exported_bundle(landed, scans, tmp_path):
     ours = predict(bundle, scan, settings={"precision": "float32"}, runtime="pytorch")
     np.testing.assert_array_equal(theirs.labels, ours.labels)
     assert not (landed.folder / "eval").exists()
+
+
+def test_regions_are_those_that_predict_finds(alone, scans, tmp_path):
+    bundle = tmp_path / "regions"
+    bundle.mkdir()
+    plan = yaml.safe_load((Path(__file__).resolve().parents[2] / "bundles/synthetic_shapes/plan.yaml").read_text())
+    first, second, *rest = [name for name, value in plan["labels"].items() if value]
+    plan["regions"] = {"all": [first, second, *rest], "some": [first, second], "one": [second]}
+    plan["region_order"] = {"all": first, "some": first, "one": second}
+    (bundle / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    write_rendered(bundle)
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "inference.json"))
+    (bundle / "models").mkdir()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        torch.save(parser.get_parsed_content("network_def").state_dict(), bundle / "models" / "model.pt")
+    made = export_bundle(bundle, tmp_path / "exported", without=["ts", "pt2", "zip"])
+    scan = next(iter(sorted((scans / "imagesTs").glob("*.nii.gz"))))
+    runner(
+        alone, "run", "--config_file", configs(made, "inference"), "--datalist", f"['{scan}']",
+        "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    ours = predict(bundle, scan, settings={"precision": "float32"}, runtime="pytorch")
+    saved = nibabel.load(tmp_path / "out" / scan.name.replace(".nii.gz", "_seg.nii.gz"))
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), ours.labels)
+    assert len(np.unique(ours.patterns)) > 2
+    theirs = predict(made.folder, scan, runtime="pytorch")
+    assert theirs.regions.keys() == ours.regions.keys() == {"all", "some", "one"}
+    np.testing.assert_array_equal(theirs.patterns, ours.patterns)
+    assert theirs.table == ours.table
+    assert json.loads((made.folder / "docs" / "formats.json").read_text())["largest_logit_difference_at_most"]
 
 
 def test_python_gets_parts_of_a_workflow(alone, landed):

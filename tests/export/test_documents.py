@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from pipeline.bundle.plan import Plan, load_plan
+from pipeline.bundle.render import fill_metadata, recipe_sources
 from pipeline.bundle.schema import Postprocessing
 from pipeline.export.archive import file_sha256
 from pipeline.export.documents import fill_readme, find_section, make_metadata, read_results
@@ -103,6 +104,27 @@ def test_metadata_follow_monais_schema(bundle, results, metadata_schema):
     assert content["network_data_format"]["outputs"]["pred"]["channel_def"] == {
         str(value): name for name, value in labels.items()
     }
+
+
+def test_documents_of_regions_name_regions_and_labels(metadata_schema, tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    lines = (HIPPOCAMPUS / "plan.yaml").read_text(encoding="utf-8")
+    regions = "regions: {whole: [anterior, posterior], front: [anterior]}\n"
+    (folder / "plan.yaml").write_text(f"{lines}\n{regions}region_order: {{whole: posterior, front: anterior}}\n")
+    plan = load_plan(folder)
+    content = fill_metadata(REPOSITORY / "configs", recipe_sources(plan, folder / "plan.yaml", REPOSITORY / "configs"))
+    jsonschema.validate(content, json.loads(metadata_schema.read_text()))
+    output = content["network_data_format"]["outputs"]["pred"]
+    assert (output["num_channels"], output["channel_def"]) == (2, {"0": "whole", "1": "front"})
+    assert content["labels"] == {"background": 0, "anterior": 1, "posterior": 2}
+    assert content["pred_classes"] == "0 is background, 1 is anterior, 2 is posterior"
+    readme = text(plan=plan)
+    assert "2 regions, which may overlap (0 whole (anterior + posterior), 1 front (anterior))" in readme
+    assert "as logits before the last sigmoid" in readme
+    assert "its values are 0 background, 1 anterior, 2 posterior." in readme
+    assert "labels" not in metadata()
+    assert "as logits before the last softmax" in text()
 
 
 def test_metadata_are_those_of_the_bundle_but_for_packages_and_results():

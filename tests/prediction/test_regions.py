@@ -16,12 +16,14 @@ import torch
 import yaml
 from scipy.spatial.transform import Rotation
 
+from pipeline.bundle.plan import load_plan
 from pipeline.bundle.render import write_rendered
 from pipeline.cli import main
 from pipeline.data.errors import InputError
 from pipeline.data.folder_scans import find_folder_scans
 from pipeline.prediction.bundle_files import read_bundle_files
 from pipeline.prediction.command import Request, Summary, predict_files
+from pipeline.prediction.fold_cases import read_reference, require_annotated
 from pipeline.prediction.foreign import next_command, require_decision
 from pipeline.prediction.jobs import run_jobs
 from pipeline.prediction.outputs import Outputs, Wanted
@@ -441,3 +443,29 @@ def test_a_config_with_other_steps_is_refused(key: int, value: dict[str, Any], t
     config["postprocessing"]["transforms"][key] = {"_target_": step["_target_"], "keys": "pred", **value}
     with pytest.raises(InputError, match="sigmoid, Invertd and DecodeRegionsd"):
         require_decision(file, config)
+
+
+def test_ignored_voxels_count_neither_in_the_reference_nor_in_the_prediction(tmp_path: Path) -> None:
+    reference = np.array([[0, 1, 255, 255, 2]], np.uint8)[..., None]
+    nib.save(nib.Nifti1Image(reference, np.eye(4)), tmp_path / "label.nii.gz")
+    prediction = np.array([[1, 1, 1, 0, 2]], np.uint8)[..., None]
+    labels = {"background": 0, "core": 1, "rim": 2}
+    found, _ = read_reference(str(tmp_path / "label.nii.gz"), prediction, labels, None, ignored=[255])
+    assert found.ravel().tolist() == [0, 1, 0, 0, 2]
+    assert prediction.ravel().tolist() == [1, 1, 0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("keys", "everywhere", "found"),
+    [
+        ({"partial_labels": True}, False, "only some labels"),
+        ({"ignored_values": [255]}, True, "voxels that were not annotated"),
+    ],
+)
+def test_incomplete_references_are_refused(
+    keys: dict[str, Any], everywhere: bool, found: str, tiny_bundle: Path
+) -> None:
+    plan = load_plan(tiny_bundle).model_copy(update=keys)
+    with pytest.raises(InputError, match=found):
+        require_annotated(plan, tiny_bundle, everywhere=everywhere)
+    require_annotated(load_plan(tiny_bundle), tiny_bundle, everywhere=True)
