@@ -34,6 +34,7 @@ from .launch_values import check_files_given, check_values_given
 from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
+from .start_options import choose_start, refuse_from
 from .tracking import replace_tracking_word
 from .training_facts import describe_all_cases, read_summary
 from .trainings import BEST, list_trainings
@@ -56,7 +57,8 @@ class Launch:
         settings: the overrides: ids, with the text of their values.
         processes: number of processes on this machine; several are started as by ``torchrun``.
         dry_run: whether only to print the command.
-        note: a line that names the weights to evaluate, if the user named no file, or how a resume changes the length.
+        note: a line that names the weights to evaluate, if the user named no file, or those that a training starts
+            from, or how a resume changes the length.
         warning: a warning for the user; an empty text if there is none.
     """
 
@@ -141,7 +143,8 @@ class Launch:
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
         several = {"processes": str(self.processes)} if self.processes > 1 else {}
-        settings = {_WORDS.get(key, key): text for key, text in self.settings.items()}
+        # The weights to start from are in the state.
+        settings = {_WORDS.get(key, key): text for key, text in self.settings.items() if key != "start_from"}
         settings |= {"resume": "True", **several}
         return f"continue with: {lightskip_command('train', self.bundle, settings)}\n"
 
@@ -203,7 +206,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         bundle: the bundle's folder, with rendered configs.
         words: the words after it on the command line: overrides of the config as ``--KEY VALUE`` or ``--KEY=VALUE``,
             with values as MONAI's runner reads them; ``--KEY`` alone is True. LightSkip adds ``--processes N`` (or
-            ``--gpus N``), ``--dry-run`` and, for ``evaluate``, ``--training NAME``.
+            ``--gpus N``), ``--dry-run``, ``--from WEIGHTS`` for ``train``, and ``--training NAME`` for ``evaluate``.
 
     Raises:
         InputError: the folder is not a LightSkip bundle, a word is not an override, the config has no such key or a
@@ -226,8 +229,13 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     if "tracking" in settings:
         has_key = "used_tracking" in merge_configs(read(file) for file in files)
         settings = replace_tracking_word(verb, settings, has_key=has_key, check=not dry_run)
+    note = ""
     if verb == "evaluate":
         settings = _choose_runtime(settings, files, bundle)
+    elif "start_from" in merge_configs(read(file) for file in files):
+        settings, note = choose_start(files, bundle, settings, own.get("from"))
+    if "from" in own and "start_from" not in settings and not note:
+        raise refuse_from(verb, own["from"])
     check_overrides_given(verb, files, parse_values(settings))
     if "folds" in own:
         # `train_folds` takes it, and prepares each fold.
@@ -237,7 +245,6 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             expected="one" if verb == "train" else "one training, which is measured on its own fold",
             remedy="name it: --fold N" if verb == "train" else "name one after the other: --training fold_0",
         )
-    note = ""
     if verb == "evaluate":
         settings, note = choose_checkpoint(files, bundle, settings, own.get("training"))
     elif "training" in own:

@@ -42,7 +42,7 @@ _NEEDED = {
     **{verb: (run, *_TRAINED) for verb, run in RUN_IDS.items()},
     "predict": ("network", "preprocessing", "inferer", "postprocessing"),
 }
-OWN = ("processes", "gpus", "dry_run", "training", "folds")
+OWN = ("processes", "gpus", "dry_run", "training", "folds", "from")
 
 # Arguments of MONAI's `run` besides overrides: LightSkip sets the first two, and users may set the rest. `BRING_KEYS`
 # add keys that only MONAI knows.

@@ -14,7 +14,8 @@ from ..data.datalist import ALL_CASES, read_cases, require_folder
 from ..data.weights import require_state, require_weights
 from .plain_values import UNKNOWN, PlainValues
 from .resume_length import LENGTH_KEYS, check_resume_length
-from .setting_rules import RULES, check_folder, check_length, check_validation, check_value
+from .setting_rules import RULES, check_folder, check_length, check_start, check_validation, check_value
+from .start_file import find_start
 from .training_facts import LAST
 from .trainings import check_evaluation_folder
 
@@ -48,6 +49,7 @@ def check_values_given(config: Mapping[str, Any], bundle: Path, where: str, verb
     check_length(values, where)
     if verb == "train":
         check_validation(values, where)
+    check_start(values, plain.find("start_from"), plain.find("resume"), where)
 
 
 def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where: str) -> str:
@@ -69,6 +71,9 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where:
     checkpoint = plain.find_text("checkpoint") if verb == "evaluate" else None
     if checkpoint is not None:
         require_weights(Path(checkpoint))
+    start = plain.find_text("start_from") if verb == "train" and plain.find("resume") is False else None
+    if start is not None:
+        find_start(start)
     dataset, datalist, fold = plain.find_text("dataset_dir"), plain.find_text("datalist"), plain.find("fold")
     if dataset is not None:
         require_folder(dataset)

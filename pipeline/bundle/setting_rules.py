@@ -13,7 +13,16 @@ from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
 from ..data.longer import WAYS
 
-__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_validation", "check_value"]
+__all__ = [
+    "NOT_NEGATIVE",
+    "RULES",
+    "TRACKERS",
+    "check_folder",
+    "check_length",
+    "check_start",
+    "check_validation",
+    "check_value",
+]
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -61,6 +70,7 @@ RULES: dict[str, Rule] = {
     "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
     "sparsity": NOT_NEGATIVE,
     "seed": _whole_number(0),
+    "frozen_epochs": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
     "dropout_samples": (is_sample_count, f"a whole number from 1 to {MAX_SAMPLES}; 1 is one pass without dropout"),
@@ -132,6 +142,27 @@ def check_validation(values: Mapping[str, Any], where: str) -> None:
             found=f"early_stop_patience {patience} and fold {ALL_CASES}",
             expected="no early stop: nothing is validated that could stop a training on all cases",
             remedy="add --early_stop_patience 0",
+        )
+
+
+def check_start(values: Mapping[str, Any], start_from: Any, resume: Any, where: str) -> None:
+    """Refuse a frozen encoder with new weights.
+
+    Args:
+        values: the settings, perhaps with ``frozen_epochs``.
+        start_from: weights to start from; None for new ones.
+        resume: whether the training is resumed; its first start decides then.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: epochs are to be frozen, but there are no weights to start from.
+    """
+    if values.get("frozen_epochs") and start_from is None and resume is not True:
+        raise InputError(
+            where,
+            found=f"frozen_epochs {values['frozen_epochs']} of a training from new weights",
+            expected="weights to start from: a new encoder that does not train is of no use",
+            remedy="name them: --from WEIGHTS; or leave --frozen_epochs out",
         )
 
 

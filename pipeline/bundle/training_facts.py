@@ -33,6 +33,7 @@ class Training:
         finished: whether it finished.
         ended: day of its last epoch.
         cases: number of cases, of a training on all cases.
+        started_from: bundle or file of the weights that it started from; None for new weights.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Training:
     finished: bool | None
     ended: date
     cases: int | None = None
+    started_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +65,7 @@ class Training:
             None if self.best_dice is None else f"best Dice {self.best_dice:.4f}",
             self._length(),
             None if self.skip is None else f"skip {self.skip}",
+            None if self.started_from is None else f"started from {self.started_from}",
             self.ended.isoformat(),
         ]
         return ", ".join(one for one in known if one is not None)
@@ -101,6 +104,7 @@ def read_training(folder: Path) -> Training:
         known.get("finished"),
         date.fromtimestamp(max(written, default=0)),
         cases if isinstance(cases, int) else None,
+        known.get("started_from"),
     )
 
 

@@ -24,6 +24,8 @@ common settings:
   --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
   --resume              continue an interrupted training
   --longer stretch|restart   with --resume and another --epochs or --minutes: how its learning rate changes
+  --from WEIGHTS        start from a file of weights, or from a bundle's (a folder, or a name as hippocampus_mri)
+  --frozen_epochs N     with --from: train only the decoder in the first N epochs
   --processes N         train in N processes (or --gpus N)
 """
 _EVALUATE_SETTINGS = """\

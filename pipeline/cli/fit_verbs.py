@@ -77,6 +77,10 @@ def _add_training_options(fit: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--modality", choices=("MRI", "CT", "US", "EM", "synthetic", "other"), help="kind of scans (default: chosen)"
     )
+    training.add_argument(
+        "--from", dest="start_from", metavar="WEIGHTS", help="start from a file of weights, or from a bundle's"
+    )
+    training.add_argument("--frozen_epochs", type=int, metavar="N", help="with --from: only the decoder trains first")
     training.add_argument("--tracking", metavar="NAME", help="tensorboard, mlflow or none (default: tensorboard)")
 
 

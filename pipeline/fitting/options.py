@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..bundle.start_file import find_start
 from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
 from ..data.datalist import ALL_CASES
@@ -74,6 +75,8 @@ OPTIONS = (
     Option("spacing", "--spacing", ("plan",)),
     Option("modality", "--modality", ("plan",)),
     Option("tracking", "--tracking", ("train",)),
+    Option("start_from", "--from", ("train",), is_path=True),
+    Option("frozen_epochs", "--frozen_epochs", ("train",)),
 )
 
 
@@ -140,7 +143,8 @@ def check_options(options: FitOptions) -> None:
     """Refuse what no step has to run for.
 
     Raises:
-        InputError: there is no dataset, or the hours, the memory, the folds or the tracking cannot be used.
+        InputError: there is no dataset, there are no weights to start from, or the hours, the memory, the folds or the
+            tracking cannot be used.
     """
     if options.source is None and "images" not in options.passed:
         raise InputError(
@@ -152,6 +156,15 @@ def check_options(options: FitOptions) -> None:
     check_hours(options.hours)
     if "memory" in options.passed:
         parse_memory(options.passed["memory"])
+    if "start_from" in options.passed:
+        find_start(options.passed["start_from"])
+    elif options.passed.get("frozen_epochs"):
+        raise InputError(
+            "--frozen_epochs",
+            found="no weights to start from",
+            expected="--from WEIGHTS as well: a new encoder that does not train is of no use",
+            remedy="name weights, or leave --frozen_epochs out",
+        )
     if "tracking" in options.passed:
         require_tracker(options.passed["tracking"])
     is_known = options.folds == ALL_FOLDS or options.folds.isdecimal() or (options.folds == NO_FOLDS and options.final)

@@ -25,6 +25,7 @@ from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
 from .rates import next_rate, restart_schedule
+from .started_from import STARTED
 from .summary import SUMMARY, write_summary
 from .weight_changes import CHANGES
 
@@ -182,6 +183,7 @@ class ResumableCheckpoint:
             identity=self.identity,
             finished=finished,
             reached=self._reached(engine),
+            started_from=getattr(_unwrap(self.network), "started_from", None),
         )
 
     def _note_rate(self, _engine: Engine) -> None:
@@ -380,7 +382,7 @@ def _new_folder(folder: Path) -> Path:
 
 
 def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, RUN)
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, STARTED, RUN)
     earlier = [folder / name for name in names if (folder / name).exists()]
     if not earlier:
         return

@@ -26,6 +26,7 @@ def write_summary(
     identity: Mapping[str, Any] | None,
     finished: bool,
     reached: Reached,
+    started_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``training.json``: fold, seed, skip, epochs done and planned, the best validation, finished or not.
 
@@ -40,6 +41,7 @@ def write_summary(
         identity: what makes this training another than others, JSON-ready; its fold, seed and skip are kept.
         finished: whether the training came to its end.
         reached: its length and its learning rate.
+        started_from: what it took of other weights, from ``started_from.json``; None if it began with new ones.
     """
     best = -1 if validator is None else validator.state.best_metric_epoch
     whole = {"trained_cases": len(trainer.data_loader.dataset)} if validator is None else {}
@@ -52,8 +54,14 @@ def write_summary(
         "finished": finished,
         **whole,
         **reached.record(),
+        **({} if started_from is None else {"started_from": _name_weights(started_from)}),
     }
     write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def _name_weights(started_from: Mapping[str, Any]) -> str:
+    """Return the bundle that the weights are from, or else their file."""
+    return str(started_from.get("bundle") or started_from.get("weights"))
 
 
 def _ends_by_clock(trainer: Engine) -> bool:
