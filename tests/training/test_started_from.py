@@ -68,7 +68,7 @@ def test_the_record_has_the_settings(make_training: Any, tmp_path: Any) -> None:
 def test_a_resumed_training_keeps_its_frozen_epochs(make_training: Any, tmp_path: Any) -> None:
     first = start(make_training, tmp_path, frozen=2, epochs=1)
     written = (tmp_path / STARTED).read_text()
-    resumed = start(make_training, tmp_path, frozen=0, resume=True, epochs=3)
+    resumed = start(make_training, tmp_path, frozen=0, resume=True, epochs=3, longer="stretch")
     assert same(first[-1][0], resumed[1][0])  # epoch 2
     assert not same(first[-1][0], resumed[2][0])  # epoch 3
     assert (tmp_path / STARTED).read_text() == written
