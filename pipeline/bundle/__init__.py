@@ -1,8 +1,8 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``tracking``, ``trained_network`` and ``trainings``. These need only torch and
-MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and ``render`` need
-pydantic and PyYAML; import them by their own names.
+Configs call ``runtime``, ``settings``, ``start_weights``, ``tracking``, ``trained_network`` and ``trainings``. These
+need only torch and MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and
+``render`` need pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime import check_overrides
     from .settings import check_settings
+    from .start_weights import network_to_start
     from .tracking import choose_tracking
     from .trained_network import network_of_weights, network_to_resume
     from .trainings import check_evaluation_folder, evaluation_folder
@@ -23,6 +24,7 @@ __all__ = [
     "evaluation_folder",
     "network_of_weights",
     "network_to_resume",
+    "network_to_start",
 ]
 
 _HOME = {
@@ -33,6 +35,7 @@ _HOME = {
     "evaluation_folder": ".trainings",
     "network_of_weights": ".trained_network",
     "network_to_resume": ".trained_network",
+    "network_to_start": ".start_weights",
 }
 
 

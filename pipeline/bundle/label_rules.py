@@ -21,7 +21,10 @@ def require_labels(names: Sequence[str], labels: Mapping[str, int], *, subkey: s
 
 
 def check_regions(regions: Mapping[str, Sequence[str]] | None, labels: Mapping[str, int]) -> None:
-    """Raise pydantic's error unless each region has labels of the plan, each once, and each label is in a region."""
+    """Raise pydantic's error unless the regions are different unions of labels that together have every label.
+
+    The same rules hold for regions of a datalist, see `read_label_keys`.
+    """
     if regions is None:
         return
     require(1 <= len(regions) <= MAX_REGIONS, f"has {len(regions)} regions; expected 1 to {MAX_REGIONS}")
@@ -30,6 +33,16 @@ def check_regions(regions: Mapping[str, Sequence[str]] | None, labels: Mapping[s
         require(len(set(names)) == len(names), "must name each label once", subkey=region)
         require(region != "background", "is the name of what is in no region; choose another name", subkey=region)
         require_labels(names, labels, subkey=region)
+        require(bool(region.strip()), "needs a name that is not empty", subkey=region)
+        require(
+            region not in labels or region in names,
+            f"is the name of a label that is not in this region ({', '.join(names)}); rename one of the two",
+            subkey=region,
+        )
+    by_labels: dict[frozenset[str], str] = {}
+    for region, names in regions.items():
+        other = by_labels.setdefault(frozenset(names), region)
+        require(other == region, f"has the same labels as {other}; leave one of them out", subkey=region)
     within = {name for names in regions.values() for name in names}
     outside = [name for name, value in labels.items() if value and name not in within]
     require(not outside, f"leave out {', '.join(outside)}; expected each label in at least one region")
@@ -38,7 +51,7 @@ def check_regions(regions: Mapping[str, Sequence[str]] | None, labels: Mapping[s
 def check_region_order(
     order: Mapping[str, str] | None, regions: Mapping[str, Sequence[str]] | None, labels: Mapping[str, int]
 ) -> None:
-    """Raise pydantic's error unless each region is in the order, with the label that it writes."""
+    """Raise pydantic's error unless each region is in the order, with one of its own labels, which it writes."""
     if regions is None:
         require(order is None, "is for regions, and the plan has none")
         return
@@ -51,6 +64,10 @@ def check_region_order(
     )
     for region, name in (order or {}).items():
         require_labels([name], labels, subkey=region)
+        own = regions[region]
+        require(
+            name in own, f"writes {name}, which is not in this region; expected one of {', '.join(own)}", subkey=region
+        )
 
 
 def check_ignored_values(ignored: Sequence[int], values: Mapping[str, int]) -> None:

@@ -34,8 +34,9 @@ from .launch_values import check_files_given, check_values_given
 from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
+from .start_options import choose_start, refuse_from
 from .tracking import replace_tracking_word
-from .training_facts import read_summary
+from .training_facts import describe_all_cases, read_summary
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_value, parse_values, read_words, shorten_path
 
@@ -56,7 +57,8 @@ class Launch:
         settings: the overrides: ids, with the text of their values.
         processes: number of processes on this machine; several are started as by ``torchrun``.
         dry_run: whether only to print the command.
-        note: a line that names the weights to evaluate, if the user named no file.
+        note: a line that names the weights to evaluate, if the user named no file, or those that a training starts
+            from, or how a resume changes the length.
         warning: a warning for the user; an empty text if there is none.
     """
 
@@ -111,8 +113,9 @@ class Launch:
         """Return a training's files and the next command; an empty text for an evaluation, which prints its own."""
         if self.verb != "train":
             return ""
-        best = _best_dice(self._folder)
-        left = (("best weights", BEST, best), ("last state", _LAST, ""), ("curve", _HISTORY, ""))
+        whole = describe_all_cases(self._folder / BEST)
+        weights = ("weights", BEST, f"  ({whole})") if whole else ("best weights", BEST, _best_dice(self._folder))
+        left = (weights, ("last state", _LAST, ""), ("curve", _HISTORY, ""))
         lines = [
             f"{title + ':':13} {shorten_path(self._folder / name)}{more}"
             for title, name, more in left
@@ -120,8 +123,18 @@ class Launch:
         ]
         if "used_tracking" in self.settings and (tracked := _read_tracked(self._folder / _TRACKED)):
             lines.append(f"{'tracked:':13} {tracked}")
-        lines.append(f"{'next:':13} {lightskip_command('evaluate', self.bundle, self._evaluation_settings())}")
+        following = lightskip_command("evaluate", self.bundle, self._evaluation_settings())
+        if whole:
+            # Nothing is left to measure it with but test cases.
+            words = ["lightskip", "predict", str(self.bundle), "SCANS", "-o", "OUT", *self._named_training()]
+            following = as_text(words)
+        lines.append(f"{'next:':13} {following}")
         return "".join(f"{line}\n" for line in lines)
+
+    def _named_training(self) -> list[str]:
+        if self._folder.resolve().parent == (self.bundle / "runs").resolve():
+            return ["--training", self._folder.name]
+        return ["--checkpoint", str(shorten_path(self._folder / BEST))]
 
     def resume_hint(self) -> str:
         """Return the command that resumes an interrupted training; an empty text if there is no state to resume."""
@@ -130,7 +143,8 @@ class Launch:
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
         several = {"processes": str(self.processes)} if self.processes > 1 else {}
-        settings = {_WORDS.get(key, key): text for key, text in self.settings.items()}
+        # The weights to start from are in the state.
+        settings = {_WORDS.get(key, key): text for key, text in self.settings.items() if key != "start_from"}
         settings |= {"resume": "True", **several}
         return f"continue with: {lightskip_command('train', self.bundle, settings)}\n"
 
@@ -192,7 +206,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
         bundle: the bundle's folder, with rendered configs.
         words: the words after it on the command line: overrides of the config as ``--KEY VALUE`` or ``--KEY=VALUE``,
             with values as MONAI's runner reads them; ``--KEY`` alone is True. LightSkip adds ``--processes N`` (or
-            ``--gpus N``), ``--dry-run`` and, for ``evaluate``, ``--training NAME``.
+            ``--gpus N``), ``--dry-run``, ``--from WEIGHTS`` for ``train``, and ``--training NAME`` for ``evaluate``.
 
     Raises:
         InputError: the folder is not a LightSkip bundle, a word is not an override, the config has no such key or a
@@ -215,10 +229,22 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
     if "tracking" in settings:
         has_key = "used_tracking" in merge_configs(read(file) for file in files)
         settings = replace_tracking_word(verb, settings, has_key=has_key, check=not dry_run)
+    note = ""
     if verb == "evaluate":
         settings = _choose_runtime(settings, files, bundle)
+    elif "start_from" in merge_configs(read(file) for file in files):
+        settings, note = choose_start(files, bundle, settings, own.get("from"))
+    if "from" in own and "start_from" not in settings and not note:
+        raise refuse_from(verb, own["from"])
     check_overrides_given(verb, files, parse_values(settings))
-    note = ""
+    if "folds" in own:
+        # `train_folds` takes it, and prepares each fold.
+        raise InputError(
+            f"--folds {own['folds']}",
+            found=f"several folds for one {'evaluation' if verb == 'evaluate' else 'training'}",
+            expected="one" if verb == "train" else "one training, which is measured on its own fold",
+            remedy="name it: --fold N" if verb == "train" else "name one after the other: --training fold_0",
+        )
     if verb == "evaluate":
         settings, note = choose_checkpoint(files, bundle, settings, own.get("training"))
     elif "training" in own:
@@ -228,7 +254,8 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             expected="settings of a new training",
             remedy="name its folder with --ckpt_dir DIR; to continue an interrupted training, add --resume",
         )
-    _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
+    changed = _check_given(verb, files, bundle, parse_values(settings), only_values=dry_run)
+    note += f"{changed}\n" if changed else ""
     if dry_run or processes > 1:
         # One process checks its own network when it starts.
         check_network_given(verb, files, bundle, parse_values(settings))
@@ -237,15 +264,18 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
 
 def _check_given(
     verb: str, files: Sequence[Path], bundle: Path, values: Mapping[str, Any], *, only_values: bool
-) -> None:
-    """Check values, and unless `only_values` folders and files, as far as JSON alone shows them."""
+) -> str:
+    """Check values, and unless `only_values` folders and files, as far as JSON alone shows them.
+
+    Returns:
+        A line on what a resume changes; an empty text if nothing.
+    """
     if not values.keys().isdisjoint(BRING_KEYS):
         # A file of arguments may set any of them.
-        return
-    config = config_given(files, values)
-    check_values_given(config, bundle, ", ".join(map(str, files)))
-    if not only_values:
-        check_files_given(verb, config, bundle)
+        return ""
+    config, where = config_given(files, values), ", ".join(map(str, files))
+    check_values_given(config, bundle, where, verb)
+    return "" if only_values else check_files_given(verb, config, bundle, where)
 
 
 def _replace_skip_file(settings: dict[str, str]) -> dict[str, str]:

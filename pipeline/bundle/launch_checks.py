@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import require_folder
+from ..data.datalist import ALL_CASES, no_validation_error, require_folder
 from ..data.errors import InputError
 from ..data.nearest import nearest_path
 from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .plain_values import UNKNOWN, PlainValues
 from .setting_rules import check_value
+from .training_facts import describe_all_cases
 from .trainings import BEST, choose_weights, no_weights_error
 from .words import lightskip_command, parse_values, shorten_path
 
@@ -41,7 +42,7 @@ _NEEDED = {
     **{verb: (run, *_TRAINED) for verb, run in RUN_IDS.items()},
     "predict": ("network", "preprocessing", "inferer", "postprocessing"),
 }
-OWN = ("processes", "gpus", "dry_run", "training")
+OWN = ("processes", "gpus", "dry_run", "training", "folds", "from")
 
 # Arguments of MONAI's `run` besides overrides: LightSkip sets the first two, and users may set the rest. `BRING_KEYS`
 # add keys that only MONAI knows.
@@ -168,6 +169,8 @@ def choose_checkpoint(
         InputError: there are no weights, there are several, or the settings contradict each other.
     """
     settings = dict(settings)
+    # The test cases are in no training.
+    is_test = _evaluated_part(files, bundle, settings) == "test"
     named = [key for key in ("checkpoint", "ckpt_dir") if key in settings]
     if training is not None and named:
         raise InputError(
@@ -177,10 +180,9 @@ def choose_checkpoint(
             remedy="leave one out",
         )
     if "checkpoint" in settings:
-        return settings, ""
-    fold = int(evaluate_key(files, bundle, settings, "fold"))
-    # The test cases are in no training.
-    is_test = _evaluated_part(files, bundle, settings) == "test"
+        return settings, _note_on_cases(Path(settings["checkpoint"]), is_test=is_test)
+    fold = evaluate_key(files, bundle, settings, "fold")
+    check_value("fold", fold, ", ".join(map(str, files)))
     named_path: str | Path | None = training
     if "ckpt_dir" in settings:
         # Absolute, as a relative path could be the name of another training in the bundle's runs.
@@ -203,11 +205,20 @@ def choose_checkpoint(
     )
     if weights is None:
         raise no_weights_error(bundle, fold=fold if wanted else None)
-    if named_path is not None and weights.training is not None and weights.training.fold is not None:
-        settings["fold"] = str(weights.training.fold)
+    of_fold = None if weights.training is None else weights.training.fold
+    if of_fold == ALL_CASES and not is_test:
+        raise no_validation_error(f"training {weights.training.name}" if weights.training else bundle)
+    if of_fold is not None and (named_path is not None or of_fold == ALL_CASES):
+        settings["fold"] = str(of_fold)
     if weights.training is not None:
         settings["checkpoint"] = str(shorten_path(weights.file))
     return settings, f"{weights.note}\n"
+
+
+def _note_on_cases(checkpoint: Path, *, is_test: bool) -> str:
+    """Return a line if weights are measured on cases that they were trained on, as far as their folder says so."""
+    text = "" if is_test else describe_all_cases(checkpoint)
+    return f"note: {shorten_path(checkpoint)}: {text}; these cases are among them\n" if text else ""
 
 
 def _evaluated_part(files: Sequence[Path], bundle: Path, settings: Mapping[str, str]) -> str:

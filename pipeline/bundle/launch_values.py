@@ -10,28 +10,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import read_cases, require_folder
+from ..data.datalist import ALL_CASES, read_cases, require_folder
 from ..data.weights import require_state, require_weights
 from .plain_values import UNKNOWN, PlainValues
-from .setting_rules import RULES, check_folder, check_length, check_value
+from .resume_length import LENGTH_KEYS, check_resume_length
+from .setting_rules import RULES, check_folder, check_length, check_start, check_validation, check_value
+from .start_file import find_start
 from .training_facts import LAST
 from .trainings import check_evaluation_folder
 
 __all__ = ["check_files_given", "check_values_given"]
 
 # The recipes' expression for the cases of a part of the split.
-_CASES = re.compile(r"\$read_cases\(@datalist, @dataset_dir, fold=@fold, part=(?:'(training|validation)'|@part)\)")
+_CASES = re.compile(
+    r"\$(\[\] if @fold == 'all' else )?read_cases\(@datalist, @dataset_dir, fold=@fold, "
+    r"part=(?:'(training|validation)'|@part)\)"
+)
 _PARTS = {"train": ("train_cases", "val_cases"), "evaluate": ("val_cases",)}
 _FOLDERS = {"train": "ckpt_dir", "evaluate": "output_dir"}
 
 
-def check_values_given(config: Mapping[str, Any], bundle: Path, where: str) -> None:
+def check_values_given(config: Mapping[str, Any], bundle: Path, where: str, verb: str) -> None:
     """Check the numbers of a training, and its length.
 
     Args:
         config: the config with the overrides of this run.
         bundle: the bundle's folder.
         where: the config's files, for the message.
+        verb: ``train`` or ``evaluate``.
 
     Raises:
         InputError: a value is out of range, or values contradict each other.
@@ -41,23 +47,33 @@ def check_values_given(config: Mapping[str, Any], bundle: Path, where: str) -> N
     for key, value in values.items():
         check_value(key, value, where)
     check_length(values, where)
+    if verb == "train":
+        check_validation(values, where)
+    check_start(values, plain.find("start_from"), plain.find("resume"), where)
 
 
-def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path) -> None:
+def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where: str) -> str:
     """Check the dataset's folder, the fold, the files of its cases, the weights or the state, and the output folder.
 
     Args:
         verb: ``train`` or ``evaluate``.
         config: the config with the overrides of this run.
         bundle: the bundle's folder.
+        where: the config's files, for the message.
+
+    Returns:
+        A line on what a resume changes; an empty text if nothing.
 
     Raises:
-        InputError: one of these does not exist or cannot be used.
+        InputError: one of these does not exist or cannot be used, or a resume changes the training's length unasked.
     """
     plain = PlainValues(config, bundle)
     checkpoint = plain.find_text("checkpoint") if verb == "evaluate" else None
     if checkpoint is not None:
         require_weights(Path(checkpoint))
+    start = plain.find_text("start_from") if verb == "train" and plain.find("resume") is False else None
+    if start is not None:
+        find_start(start)
     dataset, datalist, fold = plain.find_text("dataset_dir"), plain.find_text("datalist"), plain.find("fold")
     if dataset is not None:
         require_folder(dataset)
@@ -65,11 +81,15 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path) -> Non
     if dataset is not None and datalist is not None and fold is not UNKNOWN:
         for key in _PARTS[verb]:
             match = _CASES.fullmatch(str(config.get(key)))
-            if match is not None and (match[1] or part):
-                read_cases(datalist, dataset, fold=fold, part=match[1] or part)  # type: ignore[arg-type]
+            if match is not None and (match[2] or part) and not (match[1] and fold == ALL_CASES):
+                read_cases(datalist, dataset, fold=fold, part=match[2] or part)  # type: ignore[arg-type]
     if (folder := plain.find_text(_FOLDERS[verb])) is not None:
         check_folder(Path(folder), _FOLDERS[verb])
         if verb == "train" and plain.find("resume") is True:
             require_state(Path(folder) / LAST)
         if verb == "evaluate" and checkpoint is not None:
             check_evaluation_folder(folder, checkpoint)
+    if verb == "evaluate":
+        return ""
+    known = {key: value for key in LENGTH_KEYS if (value := plain.find(key)) is not UNKNOWN}
+    return check_resume_length(known, config, where)

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..data.datalist import ALL_CASES
 from ..data.errors import InputError
 
 __all__ = [
@@ -30,6 +31,7 @@ Accepted = Callable[[dict[str, Any]], set[str] | None]
 _SEPARATOR = "::"
 _MERGE = "+"
 _EVALUATED = ("$", "@", "%")
+_WORDS = {"fold": (ALL_CASES,)}  # in place of a number
 
 
 def check_none(files: Iterable[Path], nothing: Sequence[str]) -> None:
@@ -198,8 +200,9 @@ def _find_misfits(config: Any, prefix: str, known: Known) -> Iterator[tuple[str,
     for key, value in _children(config):
         child = prefix + key
         kinds = [_expected_type(value, before) for before in known.get(child, [])]
-        if kinds and all(kinds):
-            yield child, value, kinds[-1]
+        words = _WORDS.get(child, ())
+        if kinds and all(kinds) and value not in words:
+            yield child, value, " or ".join((kinds[-1], *words))
         elif isinstance(value, dict):
             yield from _find_misfits(value, child + _SEPARATOR, known)
 

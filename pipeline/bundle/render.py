@@ -258,6 +258,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "label_values": values,
         "region_values": _region_values(plan),
         "label_mapping": _label_mapping(plan),
+        "evaluation_marking": [],  # CaseReport takes the names; an exported bundle has no such handler
         **target_parts(plan, _label_mapping(plan)),
         "activation": _activation(plan),
         # Without regions argmax of logits is that of probabilities.

@@ -8,10 +8,21 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ..data.datalist import ALL_CASES
 from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
+from ..data.longer import WAYS
 
-__all__ = ["NOT_NEGATIVE", "RULES", "TRACKERS", "check_folder", "check_length", "check_value"]
+__all__ = [
+    "NOT_NEGATIVE",
+    "RULES",
+    "TRACKERS",
+    "check_folder",
+    "check_length",
+    "check_start",
+    "check_validation",
+    "check_value",
+]
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -41,6 +52,11 @@ def _or_none(rule: Rule, meaning: str) -> Rule:
 _TRACKER: Rule = (lambda value: value in TRACKERS, "tensorboard, mlflow or none")
 
 RULES: dict[str, Rule] = {
+    "fold": (
+        lambda value: value == ALL_CASES or _whole_number(0)[0](value),
+        f"the number of the fold that validates, or {ALL_CASES} to train on all cases",
+    ),
+    "longer": (lambda value: value is None or value in WAYS, f"{' or '.join(WAYS)}"),
     "epochs": _or_none(_whole_number(1), "for as many as fit into the minutes"),
     "val_interval": _or_none(_whole_number(1), "for validations spread evenly"),
     "early_stop_patience": _or_none(_whole_number(0), "for no early stop"),
@@ -54,6 +70,7 @@ RULES: dict[str, Rule] = {
     "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
     "sparsity": NOT_NEGATIVE,
     "seed": _whole_number(0),
+    "frozen_epochs": _whole_number(0),
     "num_workers": _whole_number(0),
     "tolerance_mm": NOT_NEGATIVE,
     "dropout_samples": (is_sample_count, f"a whole number from 1 to {MAX_SAMPLES}; 1 is one pass without dropout"),
@@ -105,6 +122,47 @@ def check_length(values: Mapping[str, Any], where: str) -> None:
             found=f"warmup_epochs {warmup} of a training without a number of epochs",
             expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
             remedy="leave --warmup_epochs out, or add --epochs N",
+        )
+
+
+def check_validation(values: Mapping[str, Any], where: str) -> None:
+    """Refuse an early stop of a training on all cases, which has no validation that could stop it.
+
+    Args:
+        values: the settings; nothing is checked unless ``fold``, ``early_stop_patience`` and ``epochs`` are among them.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: the patience is shorter than the training.
+    """
+    patience, epochs = values.get("early_stop_patience"), values.get("epochs")
+    if values.get("fold") == ALL_CASES and patience and (epochs is None or patience < epochs):
+        raise InputError(
+            where,
+            found=f"early_stop_patience {patience} and fold {ALL_CASES}",
+            expected="no early stop: nothing is validated that could stop a training on all cases",
+            remedy="add --early_stop_patience 0",
+        )
+
+
+def check_start(values: Mapping[str, Any], start_from: Any, resume: Any, where: str) -> None:
+    """Refuse a frozen encoder with new weights.
+
+    Args:
+        values: the settings, perhaps with ``frozen_epochs``.
+        start_from: weights to start from; None for new ones.
+        resume: whether the training is resumed; its first start decides then.
+        where: the config's files, for the message.
+
+    Raises:
+        InputError: epochs are to be frozen, but there are no weights to start from.
+    """
+    if values.get("frozen_epochs") and start_from is None and resume is not True:
+        raise InputError(
+            where,
+            found=f"frozen_epochs {values['frozen_epochs']} of a training from new weights",
+            expected="weights to start from: a new encoder that does not train is of no use",
+            remedy="name them: --from WEIGHTS; or leave --frozen_epochs out",
         )
 
 

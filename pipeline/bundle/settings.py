@@ -13,8 +13,17 @@ from monai.bundle.utils import EXPR_KEY
 
 from ..data.errors import InputError, input_error_behind
 from .network_check import check_deepest_level, find_refusal
+from .resume_length import LENGTH_KEYS, check_resume_length
 from .runtime import config_files, running_workflow
-from .setting_rules import NOT_NEGATIVE, RULES, check_folder, check_length, check_value
+from .setting_rules import (
+    NOT_NEGATIVE,
+    RULES,
+    check_folder,
+    check_length,
+    check_start,
+    check_validation,
+    check_value,
+)
 
 __all__ = ["check_network_settings", "check_settings"]
 
@@ -46,6 +55,14 @@ def check_settings() -> None:
     for key, value in values.items():
         check_value(key, value, where)
     check_length(values, where)
+    if not {"checkpoint", "output_dir"} & parser.config.keys():
+        # Not of an evaluation, whose config has these keys too.
+        check_validation(values, where)
+        lengths = {key: parser.get_parsed_content(key) for key in LENGTH_KEYS if key in parser}
+        check_resume_length(lengths, parser.config, where)
+    if "start_from" in parser:
+        start_from, resume = (parser.get_parsed_content(key) for key in ("start_from", "resume"))
+        check_start(values, start_from, resume, where)
     _check_labels(parser, where)
     _check_class_ratios(parser, where)
     _check_loss(parser, where)

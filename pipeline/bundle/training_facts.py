@@ -10,7 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BEST", "LAST", "Training", "read_summary", "read_training"]
+from ..data.datalist import ALL_CASES
+
+__all__ = ["BEST", "LAST", "Training", "describe_all_cases", "read_summary", "read_training"]
 
 # The files of a training: see pipeline.training.ResumableCheckpoint, write_summary and Progress.
 BEST, LAST = "model.pt", "last.pt"
@@ -23,23 +25,27 @@ class Training:
 
     Attributes:
         folder: folder of its files.
-        fold: fold that it was validated on.
+        fold: fold that it was validated on; `ALL_CASES` if it was trained on all cases, and not validated.
         skip: its skip connections, as the config names them.
         epochs: epochs done.
         planned: epochs planned; also None while a time limit decides.
         best_dice: Dice of its best validation, whose weights are kept.
         finished: whether it finished.
         ended: day of its last epoch.
+        cases: number of cases, of a training on all cases.
+        started_from: bundle or file of the weights that it started from; None for new weights.
     """
 
     folder: Path
-    fold: int | None
+    fold: int | str | None
     skip: str | None
     epochs: int | None
     planned: int | None
     best_dice: float | None
     finished: bool | None
     ended: date
+    cases: int | None = None
+    started_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -55,13 +61,21 @@ class Training:
     def facts(self) -> str:
         """The known facts in one line."""
         known = [
-            None if self.fold is None else f"fold {self.fold}",
+            None if self.fold is None else self.validation,
             None if self.best_dice is None else f"best Dice {self.best_dice:.4f}",
             self._length(),
             None if self.skip is None else f"skip {self.skip}",
+            None if self.started_from is None else f"started from {self.started_from}",
             self.ended.isoformat(),
         ]
         return ", ".join(one for one in known if one is not None)
+
+    @property
+    def validation(self) -> str:
+        """Its fold, or that it was trained on all cases."""
+        if self.fold != ALL_CASES:
+            return f"fold {self.fold}"
+        return _all_cases_text(self.cases)
 
     def _length(self) -> str | None:
         if self.epochs is None:
@@ -77,18 +91,33 @@ def read_training(folder: Path) -> Training:
     known = read_summary(folder) or {**_checkpoint(folder), **_history(folder)}
     written = [file.stat().st_mtime for name in (LAST, BEST) if (file := folder / name).is_file()]
     by_name = re.fullmatch(r"fold_([0-9]+)", folder.name)
+    cases = known.get("trained_cases")
     fold = known.get("fold", int(by_name[1]) if by_name else None)
     skip = known.get("skip")
     return Training(
         folder,
-        fold if isinstance(fold, int) else None,
+        fold if isinstance(fold, int) or fold == ALL_CASES else None,
         skip if skip is None or isinstance(skip, str) else json.dumps(skip),
         known.get("epochs"),
         known.get("planned"),
         known.get("best_dice"),
         known.get("finished"),
         date.fromtimestamp(max(written, default=0)),
+        cases if isinstance(cases, int) else None,
+        known.get("started_from"),
     )
+
+
+def describe_all_cases(checkpoint: Path) -> str:
+    """Return "trained on all N cases, not validated" if that is so of a file of weights; else an empty text."""
+    known = read_summary(checkpoint.expanduser().parent)
+    if checkpoint.name != BEST or known.get("fold") != ALL_CASES:
+        return ""
+    return _all_cases_text(known.get("trained_cases"))
+
+
+def _all_cases_text(cases: Any) -> str:
+    return f"trained on all {f'{cases} ' if isinstance(cases, int) else ''}cases, not validated"
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError
 from .training_facts import BEST, LAST, Training, read_summary, read_training
 from .words import lightskip_command, shorten_path
@@ -91,7 +92,7 @@ def own_weights(bundle: Path) -> Path:
     return bundle / "models" / BEST
 
 
-def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
+def find_weights(bundle: Path, *, fold: int | str | None = None) -> Weights | None:
     """Return the default weights.
 
     Without a fold these are the bundle's own, or else those of its only training. Measuring on the cases of a fold
@@ -120,11 +121,11 @@ def find_weights(bundle: Path, *, fold: int | None = None) -> Weights | None:
         )
     if not fitting:
         return None
-    return Weights(fitting[0].weights, fitting[0], "the only" if fold is None else f"the only fold-{fold}")
+    return Weights(fitting[0].weights, fitting[0], "the only" if fold in (None, ALL_CASES) else f"the only fold-{fold}")
 
 
 def choose_weights(
-    bundle: Path, *, named: str | Path | None, fold: int | None = None, option: str = "--training"
+    bundle: Path, *, named: str | Path | None, fold: int | str | None = None, option: str = "--training"
 ) -> Weights | None:
     """Return the weights of the named training, or the default weights of `find_weights`.
 
@@ -140,6 +141,8 @@ def choose_weights(
     if named is None:
         return find_weights(bundle, fold=fold)
     training = find_training(bundle, named)
+    if fold not in (None, ALL_CASES) and training.fold == ALL_CASES:
+        raise no_validation_error(f"{option} {shorten_path(Path(named))}")
     if fold is not None and training.fold not in (None, fold):
         raise InputError(
             f"{option} {shorten_path(Path(named))}",
@@ -162,13 +165,16 @@ def refuse_two_choices(checkpoint: str | Path | None, training: str | Path | Non
         )
 
 
-def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:
+def no_weights_error(bundle: Path, *, fold: int | str | None = None) -> InputError:
     """Return the error for a bundle without weights; it names trainings of other folds."""
     others = [one for one in list_trainings(bundle) if one.weights.is_file()]
+    if others and fold is not None and all(one.fold == ALL_CASES for one in others):
+        return no_validation_error(f"training {others[0].name} of {bundle}")
     train = lightskip_command("train", bundle, {} if fold is None else {"fold": str(fold)})
     remedy = f"train first ({train}), or name the weights: --checkpoint FILE"
     if others:
-        remedy = f"name an existing training (--training {others[0].name}), or train first: {train}"
+        best = min(others, key=lambda one: one.fold == ALL_CASES)
+        remedy = f"name an existing training (--training {best.name}), or train first: {train}"
     return InputError(
         own_weights(bundle),
         found="no such file" + (f"; trainings: {_list_text(others)}" if others else ", and no training"),
@@ -177,7 +183,9 @@ def no_weights_error(bundle: Path, *, fold: int | None = None) -> InputError:
     )
 
 
-def evaluation_folder(bundle_root: str | Path, checkpoint: str | Path, fold: int, *, part: str = "validation") -> str:
+def evaluation_folder(
+    bundle_root: str | Path, checkpoint: str | Path, fold: int | str, *, part: str = "validation"
+) -> str:
     """Return the folder for an evaluation, one for each training and fold.
 
     This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, ``evaluation/NAME_fold_N`` on another fold,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ __all__ = ["add_bundle_verbs"]
 _TRAIN_SETTINGS = """\
 common settings:
   --dataset_dir DIR     the dataset (default: the datalist's)
-  --fold N              this fold validates, the others train
+  --fold N              this fold validates, the others train; all: all cases train, without validation
+  --folds all|0,2       train these folds, one after the other
   --epochs N            length of the training
   --minutes N           length in time; with both, whichever ends first
   --skip NAME           skip connection
   --ckpt_dir DIR        folder of the training (default: BUNDLE/runs/fold_N)
   --resume              continue an interrupted training
+  --longer stretch|restart   with --resume and another --epochs or --minutes: how its learning rate changes
+  --from WEIGHTS        start from a file of weights, or from a bundle's (a folder, or a name as hippocampus_mri)
+  --frozen_epochs N     with --from: train only the decoder in the first N epochs
   --processes N         train in N processes (or --gpus N)
 """
 _EVALUATE_SETTINGS = """\
@@ -101,8 +106,15 @@ def _launch(options: argparse.Namespace) -> int:
     if {"-h", "--help"} & set(options.words):
         options.print_help()
         return 0
+    from ..bundle.fold_trainings import names_folds, train_folds  # noqa: PLC0415
     from ..bundle.launch import prepare  # noqa: PLC0415
 
+    if options.verb == "train" and names_folds(options.words):
+        try:
+            return train_folds(bundle_folder(options.bundle), options.words, say=partial(print, flush=True))
+        except KeyboardInterrupt:
+            print("to continue, run the same command again", file=sys.stderr)
+            raise
     launch = prepare(options.verb, bundle_folder(options.bundle), options.words)
     if launch.warning:
         print(f"warning: {launch.warning}", file=sys.stderr)

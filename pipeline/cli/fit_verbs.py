@@ -31,6 +31,11 @@ def add_fit_verbs(verbs: Any) -> None:
     fit.add_argument(
         "--folds", metavar="all|N", help="train every fold and leave an ensemble, or only fold N (default: 0)"
     )
+    fit.add_argument(
+        "--fold",
+        metavar="all|N",
+        help="all: train on all cases, without validation; with --folds, behind the folds. N: as --folds N",
+    )
     fit.add_argument("--name", metavar="NAME", help="name of the bundle (default: the dataset's)")
     _add_dataset_options(fit)
     _add_training_options(fit)
@@ -72,15 +77,20 @@ def _add_training_options(fit: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--modality", choices=("MRI", "CT", "US", "EM", "synthetic", "other"), help="kind of scans (default: chosen)"
     )
+    training.add_argument(
+        "--from", dest="start_from", metavar="WEIGHTS", help="start from a file of weights, or from a bundle's"
+    )
+    training.add_argument("--frozen_epochs", type=int, metavar="N", help="with --from: only the decoder trains first")
     training.add_argument("--tracking", metavar="NAME", help="tensorboard, mlflow or none (default: tensorboard)")
 
 
 def _fit(options: argparse.Namespace) -> int:
     from ..fitting.fit import fit  # noqa: PLC0415
-    from ..fitting.options import OPTIONS, FitOptions  # noqa: PLC0415
+    from ..fitting.options import OPTIONS, FitOptions, choose_folds  # noqa: PLC0415
 
     given = {key: value for key, value in vars(options).items() if value is not None}
-    own = {key: given[key] for key in ("hours", "folds", "name") if key in given}
+    own: dict[str, Any] = {key: given[key] for key in ("hours", "name") if key in given}
+    own |= choose_folds(options.folds, options.fold)
     passed = {option.name: given[option.name] for option in OPTIONS if option.name in given}
     try:
         return fit(FitOptions(options.source, options.output, passed=passed, **own), say=_say)

@@ -143,7 +143,8 @@ def find_label_problems(
             path,
             found=f"undeclared label values: {_join_values(np.array(undeclared))}",
             expected=f"only declared values: {', '.join(declared.values())}",
-            remedy="declare these labels, or correct the label map",
+            remedy='declare these labels, or add them to "ignore" if they mark voxels without annotation; otherwise correct '
+            "the label map",
             kind="label-undeclared",
         )
 

@@ -14,6 +14,8 @@ from .known_keys import ITEM_KEYS, check_keys
 from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 
 TEST_PARTS = ("test", "testing")
+ALL_CASES = "all"
+"""In place of a fold's number: all cases train, and none validates."""
 # What is read of a datalist, and what others write there.
 _READ = ("training", "test", "validation", "modality", *LABEL_KEYS, "folder", "tensorImageSize", "checksums")
 _KNOWN = ("testing", "channel_names", "folds", "numTraining", "numTest", "numTesting", "numValidation")
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_cases(
-    datalist: str | Path, dataset_dir: str | Path, *, fold: int, part: Literal["training", "validation", "test"]
+    datalist: str | Path, dataset_dir: str | Path, *, fold: int | str, part: Literal["training", "validation", "test"]
 ) -> list[dict[str, Any]]:
     """Return the cases of one part of a cross-validation split, or the test cases that have a label map.
 
@@ -31,8 +33,8 @@ def read_cases(
         datalist: JSON file with a list `training` of items `{"image": …, "label": …, "fold": …}`; `image` may be a
             list of files, one per channel. The list `test` may have items with a `label` too.
         dataset_dir: folder that the datalist's relative paths start from.
-        fold: cases with this fold number are the validation part, all others the training part. The test part does not
-            depend on it.
+        fold: cases with this fold number are the validation part, all others the training part. With `ALL_CASES` all
+            cases are the training part, whatever their folds. The test part does not depend on it.
         part: the part to return.
 
     Returns:
@@ -42,7 +44,7 @@ def read_cases(
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
             in two folds or in training and test, no test case has a label map, a file of the chosen part is missing,
-            or "annotated" has an unknown label.
+            "annotated" has an unknown label, or the validation part of all cases is asked for.
     """
     if part not in _PARTS:
         raise InputError("part", found=repr(part), expected=f"one of {', '.join(_PARTS)}", remedy="choose one of them")
@@ -50,13 +52,20 @@ def read_cases(
     items = training_items(datalist)
     if part == "test":
         return _test_cases(datalist, folder, items)
+    if fold == ALL_CASES:
+        if part == "validation":
+            raise no_validation_error(f"fold {ALL_CASES}")
+        _refuse_repeats(items, folder, datalist)
+        if all(isinstance(item.get("fold"), int) for item in items):
+            _refuse_leakage(items, _folds_of(items, datalist), folder, datalist)
+        return _resolve_cases(items, folder, datalist)
     folds = _folds_of(items, datalist)
     if fold not in folds:
         raise InputError(
             datalist,
             found=f"no case with fold {fold}",
             expected=f"one of the existing folds: {', '.join(map(str, sorted(set(folds))))}",
-            remedy="choose one of these folds, or set this fold for some cases",
+            remedy=f"choose one of these folds, or {ALL_CASES} to train on all cases, or set this fold for some cases",
         )
     _refuse_leakage(items, folds, folder, datalist)
     chosen = [item for item, own in zip(items, folds, strict=True) if (own == fold) == (part == "validation")]
@@ -269,6 +278,42 @@ def _folds_of(items: Sequence[Mapping[str, Any]], datalist: str | Path) -> list[
             remedy="make a datalist with folds: lightskip datalist",
         )
     return [item["fold"] for item in items]
+
+
+def list_folds(datalist: str | Path) -> list[int]:
+    """Return the numbers of a datalist's folds, sorted.
+
+    Raises:
+        InputError: the datalist cannot be read, or a training case has no fold.
+    """
+    return sorted(set(_folds_of(training_items(datalist), datalist)))
+
+
+def no_validation_error(where: str | Path) -> InputError:
+    """Return the error for measuring a training on all cases by its own cases."""
+    return InputError(
+        where,
+        found="a training on all cases, which has no validation part",
+        expected="cases that were not trained on: measuring on training cases means nothing",
+        remedy="measure the datalist's test cases (--part test), or a training of a fold",
+    )
+
+
+def _refuse_repeats(items: Sequence[Mapping[str, Any]], folder: Path, datalist: str | Path) -> None:
+    """Refuse a case that is in the datalist twice. Two label maps of one image are two cases, as of two experts."""
+    known: set[tuple[str, ...]] = set()
+    for item in items:
+        paths = tuple(
+            os.path.normpath(path) for key in ("image", "label") for path in as_list(resolve_paths(folder, item[key]))
+        )
+        if paths in known:
+            raise InputError(
+                paths[0],
+                found=f"this image with the same label map twice in {datalist}",
+                expected="every case once: it would count twice in the training",
+                remedy="remove one of the two items",
+            )
+        known.add(paths)
 
 
 def _refuse_leakage(

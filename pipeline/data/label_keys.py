@@ -243,7 +243,7 @@ def _check_regions(
         if bad:
             kind = "ignored value" if bad[0] in ignored else "background's value"
             raise _error(file, f'the region "{region}" with the {kind} {bad[0]}', "labels that are structures")
-        if not values or len(set(values)) < len(values) or region in ("", "background"):
+        if not values or len(set(values)) < len(values) or region.strip() in ("", "background"):
             found = f'the region "{region}" with the values {list(values)}'
             raise _error(file, found, 'a name other than "background", and at least one label, each once')
         if region in labels and labels[region] not in values:

@@ -63,6 +63,7 @@ def export_configs(
     datalist = sources["derived"]["datalist"] if with_datalist else None
     sources["derived"] |= _derive_expressions(plan, layout, datalist)
     sources["derived"]["network_def"] = network_component(target, spec)
+    sources["derived"]["evaluation_marking"] = sources["derived"]["annotation_marking"]
     return {name: _merge_config(name, recipes, sources) for name in CONFIGS}
 
 

@@ -13,6 +13,7 @@ import torch
 
 from ..bundle.plan import Plan, plan_file
 from ..bundle.render import fill_metadata, read_manifest, recipe_sources, recipes_folder, to_json
+from ..bundle.training_facts import describe_all_cases
 from ..data.int8_file import copy_int8
 from ..files import write_text
 from ..networks.spec_file import spec_file, spec_text
@@ -82,6 +83,8 @@ def write_contents(contents: Contents) -> dict[str, float]:
     write_text(contents.folder / "configs" / "metadata.json", to_json(metadata))
     differences = _write_models(contents)
     _write_documents(contents, metadata, layout, results)
+    if whole := describe_all_cases(contents.network.source):
+        contents.notes.append(f"the weights were {whole}; the README and the metadata say so")
     large = write_large_files(contents.folder)
     if large:
         contents.notes.append(f"large_files.yml: fill in where {', '.join(large)} can be downloaded")
@@ -134,7 +137,13 @@ def _make_metadata(
     recipes = recipes_folder()
     sources = recipe_sources(contents.plan, plan_file(contents.bundle), recipes)
     rendered = fill_metadata(recipes, sources)
-    return make_metadata(rendered, scripts=carried.files.values(), layout=layout, results=results)
+    return make_metadata(
+        rendered,
+        scripts=carried.files.values(),
+        layout=layout,
+        results=results,
+        all_cases=describe_all_cases(contents.network.source),
+    )
 
 
 def _write_models(contents: Contents) -> dict[str, float]:
@@ -176,6 +185,7 @@ def _write_documents(
         layout=layout,
         listed=_name_case_list(contents),
         results=results,
+        all_cases=describe_all_cases(contents.network.source),
     )
     write_text(folder / "docs" / "README.md", text)
     if not contents.has_names and any(part in text for part in ("results/", "configs/datalist.json")):

@@ -45,7 +45,12 @@ def read_results(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
 
 
 def make_metadata(
-    rendered: Mapping[str, Any], *, scripts: Iterable[str], layout: Layout, results: Mapping[str, Any] | None
+    rendered: Mapping[str, Any],
+    *,
+    scripts: Iterable[str],
+    layout: Layout,
+    results: Mapping[str, Any] | None,
+    all_cases: str = "",
 ) -> dict[str, Any]:
     """Return the metadata of the exported bundle.
 
@@ -54,6 +59,7 @@ def make_metadata(
         scripts: texts of the modules in the exported bundle.
         layout: the folders and endings of the dataset's files.
         results: from :func:`read_results`.
+        all_cases: that the weights were trained on all cases, if so: the entry ``validation``.
 
     Returns:
         The metadata with the packages that the exported bundle needs, and with the results as ``eval_metrics``.
@@ -65,12 +71,11 @@ def make_metadata(
     unknown = needed - known.keys() - set(_HAVE_THEIR_OWN_KEY)
     # Packages of the user's modules: the installed version is the best guess at the tested one.
     packages |= dict(_find_installed(name) for name in sorted(unknown))
-    if results is None:
-        return content
     # Before the intended use, after the entries about the data.
     items = list(content.items())
     at = [key for key, _ in items].index("intended_use")
-    return dict([*items[:at], ("eval_metrics", _make_metrics(results)), *items[at:]])
+    measured = [] if results is None else [("eval_metrics", _make_metrics(results))]
+    return dict([*items[:at], *([("validation", all_cases)] if all_cases else []), *measured, *items[at:]])
 
 
 def fill_readme(
@@ -84,6 +89,7 @@ def fill_readme(
     layout: Layout,
     listed: str,
     results: Mapping[str, Any] | None,
+    all_cases: str = "",
 ) -> str:
     """Return the README of the exported bundle.
 
@@ -100,7 +106,9 @@ def fill_readme(
         layout: the folders and endings of the dataset's files.
         listed: how the README names the list of cases; empty if there is no list.
         results: from :func:`read_results`.
+        all_cases: that the weights were trained on all cases, if so.
     """
+    whole = f"The weights were {all_cases}." if all_cases else ""
     own = bundle / "docs" / "README.md"
     text = own.read_text(encoding="utf-8") if own.is_file() else ""
     about_weights = text if results is not None else ""
@@ -124,8 +132,8 @@ def fill_readme(
         "cleaning": _describe_decoding(plan) + _describe_cleaning(plan),
         "data": find_section(text, "Data") or f"{plan.data.source}. Licence: {plan.data.licence}.",
         "preprocessing": _describe_preprocessing(plan),
-        "performance": find_section(about_weights, "Performance") or _format_results(results),
-        "training": find_section(about_weights, "Training") or "Not recorded.",
+        "performance": find_section(about_weights, "Performance") or _format_results(results, whole),
+        "training": find_section(about_weights, "Training") or whole or "Not recorded.",
         "forms": _describe_forms(forms),
         "ending": layout.image_ending,
         "dataset": _describe_dataset(layout, listed=listed),
@@ -225,16 +233,17 @@ def _describe_preprocessing(plan: Plan) -> str:
     return f"{grid}, normalised: {how}. The configs do all of this."
 
 
-def _format_results(results: Mapping[str, Any] | None) -> str:
+def _format_results(results: Mapping[str, Any] | None, whole: str) -> str:
     if results is None:
-        return "Not measured."
+        return f"{whole} Not measured.".lstrip()
     tolerance, unit = tolerance_of(results)
     heads = [head.format(tolerance=tolerance, unit=unit) for head in _NUMBERS.values()]
     rows = [("label", *heads), ("---",) * (len(_NUMBERS) + 1)]
     for name, numbers in {**results["labels"], "mean of labels": results["overall"]}.items():
         rows.append((name, *(_format_mean(numbers[find_name(numbers, key)]["mean"]) for key in _NUMBERS)))
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    where = f"{results['cases']} cases of the validation fold, in the scans' own grid"
+    part = "test cases" if results["provenance"].get("part") == "test" else "cases of the validation fold"
+    where = f"{results['cases']} {part}, in the scans' own grid"
     return f"{where} ({results['provenance']['precision']}, {results['provenance']['device']}):\n\n{lines}"
 
 

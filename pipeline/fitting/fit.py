@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundle.ensemble import write_ensemble
+from ..bundle.training_facts import BEST, describe_all_cases
 from ..bundle.words import as_text
 from ..data.errors import InputError
 from ..process import run_verb
@@ -138,7 +139,8 @@ def _earlier_plan_error(bundle: Path) -> InputError:
 
 
 def _describe(step: Step) -> str:
-    return f"{step.output}: lightskip predict averages {', '.join(step.trainings)}"
+    verb = "averages" if len(step.trainings) > 1 else "takes"
+    return f"{step.output}: lightskip predict {verb} {', '.join(step.trainings)}"
 
 
 def _problems_text(options: FitOptions, problems: int) -> str:
@@ -166,11 +168,16 @@ def _summary_text(options: FitOptions, state: State, steps: Sequence[Step]) -> s
         f"--hours {options.hours:g}",
         "",
         f"bundle:  {bundle}",
-        f"result:  {describe_result(next(step.output for step in steps if step.kind == 'compare'))}",
+        *(f"result:  {describe_result(step.output)}" for step in steps if step.kind == "compare"),
+        *([f"model:   {bundle / 'runs' / 'fold_all'}, {_describe_final(bundle)}"] if options.final else []),
         f"page:    {options.output / PAGE}",
         f"next:    {as_text(['lightskip', 'predict', str(bundle), 'SCANS', '-o', 'OUT'])}",
     ]
     return "\n".join(lines)
+
+
+def _describe_final(bundle: Path) -> str:
+    return describe_all_cases(bundle / "runs" / "fold_all" / BEST)
 
 
 def _format_time(seconds: float) -> str:

@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..bundle.start_file import find_start
 from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
+from ..data.datalist import ALL_CASES
 from ..data.errors import InputError
 
-__all__ = ["ALL_FOLDS", "DEFAULT_HOURS", "OPTIONS", "FitOptions", "Option", "check_options", "words_for"]
+__all__ = [
+    "ALL_FOLDS",
+    "DEFAULT_HOURS",
+    "NO_FOLDS",
+    "OPTIONS",
+    "FitOptions",
+    "Option",
+    "check_options",
+    "choose_folds",
+    "words_for",
+]
 
 ALL_FOLDS = "all"
+NO_FOLDS = ""  # only the final model on all cases
 DEFAULT_HOURS = 1.0
 
 
@@ -62,6 +75,8 @@ OPTIONS = (
     Option("spacing", "--spacing", ("plan",)),
     Option("modality", "--modality", ("plan",)),
     Option("tracking", "--tracking", ("train",)),
+    Option("start_from", "--from", ("train",), is_path=True),
+    Option("frozen_epochs", "--frozen_epochs", ("train",)),
 )
 
 
@@ -73,9 +88,10 @@ class FitOptions:
         source: folder, table or datalist of the dataset; None with patterns.
         output: folder of the run.
         hours: time of all trainings together.
-        folds: the fold to train, or `ALL_FOLDS`.
+        folds: the fold to train, `ALL_FOLDS`, or `NO_FOLDS`.
         name: name of the bundle; None takes the dataset's.
         passed: options of `OPTIONS` by name, those that the user gave.
+        final: whether to train a model on all cases, behind the folds.
     """
 
     source: Path | None
@@ -84,6 +100,7 @@ class FitOptions:
     folds: str = "0"
     name: str | None = None
     passed: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the options as they are remembered: JSON-able, with absolute paths."""
@@ -94,15 +111,40 @@ class FitOptions:
             "hours": self.hours,
             "folds": self.folds,
             "name": self.name,
+            **({"final": True} if self.final else {}),
             **given,
         }
+
+
+def choose_folds(folds: str | None, fold: str | None) -> dict[str, Any]:
+    """Return the arguments ``folds`` and ``final`` of `FitOptions` for ``--folds`` and ``--fold``.
+
+    ``--fold all`` trains on all cases: alone, or behind the folds that ``--folds`` names. ``--fold N`` is
+    ``--folds N``.
+
+    Raises:
+        InputError: both name folds.
+    """
+    if fold is None:
+        return {} if folds is None else {"folds": folds}
+    if fold == ALL_CASES:
+        return {"folds": NO_FOLDS if folds is None else folds, "final": True}
+    if folds is not None:
+        raise InputError(
+            f"--fold {fold}",
+            found=f"--folds {folds} as well",
+            expected=f"one of the two, or --fold {ALL_CASES}, which trains on all cases in the end",
+            remedy="leave one out",
+        )
+    return {"folds": fold}
 
 
 def check_options(options: FitOptions) -> None:
     """Refuse what no step has to run for.
 
     Raises:
-        InputError: there is no dataset, or the hours, the memory, the folds or the tracking cannot be used.
+        InputError: there is no dataset, there are no weights to start from, or the hours, the memory, the folds or the
+            tracking cannot be used.
     """
     if options.source is None and "images" not in options.passed:
         raise InputError(
@@ -114,14 +156,24 @@ def check_options(options: FitOptions) -> None:
     check_hours(options.hours)
     if "memory" in options.passed:
         parse_memory(options.passed["memory"])
+    if "start_from" in options.passed:
+        find_start(options.passed["start_from"])
+    elif options.passed.get("frozen_epochs"):
+        raise InputError(
+            "--frozen_epochs",
+            found="no weights to start from",
+            expected="--from WEIGHTS as well: a new encoder that does not train is of no use",
+            remedy="name weights, or leave --frozen_epochs out",
+        )
     if "tracking" in options.passed:
         require_tracker(options.passed["tracking"])
-    if options.folds != ALL_FOLDS and not options.folds.isdecimal():
+    is_known = options.folds == ALL_FOLDS or options.folds.isdecimal() or (options.folds == NO_FOLDS and options.final)
+    if not is_known:
         raise InputError(
             "--folds",
             found=options.folds,
             expected="all, or the number of the one fold that validates",
-            remedy="leave it out for fold 0; --fold-count N sets how many folds there are",
+            remedy="leave it out for fold 0; --fold-count N sets how many there are, --fold all trains on all cases",
         )
 
 

@@ -24,7 +24,7 @@ FILE = "fit.json"
 _LOCK = ".fit.lock"
 _ORDER = ("datalist", "check", "plan", "train", "evaluate", "compare", "ensemble", "report")
 # The first step that an option of `fit` itself changes.
-_OWN = {"source": "datalist", "hours": "plan", "folds": "plan", "name": "plan"}
+_OWN = {"source": "datalist", "hours": "plan", "folds": "plan", "name": "plan", "final": "plan"}
 
 
 @dataclass
@@ -126,7 +126,11 @@ def _require_new(folder: Path) -> None:
 def _compare(state: State, given: Mapping[str, Any]) -> None:
     """Raise InputError if an option has changed and a step that it changes is done and still there."""
     first = {option.name: option.steps[0] for option in OPTIONS} | _OWN
-    flags = {option.name: option.flag for option in OPTIONS} | {"fold_count": "--fold-count", "source": "DATASET"}
+    flags = {option.name: option.flag for option in OPTIONS} | {
+        "fold_count": "--fold-count",
+        "source": "DATASET",
+        "final": "--fold all:",
+    }
     before = state.options
     differing = [name for name in first if before.get(name) != given.get(name)]
     done = [step["kind"] for step in state.steps.values() if step["done"] and _has_output(state.folder, step["kind"])]

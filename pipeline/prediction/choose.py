@@ -18,13 +18,20 @@ from ..bundle.plan import Plan, load_plan, plan_file
 from ..bundle.planning.choice import Choice
 from ..bundle.planning.write import plan_text
 from ..bundle.render import write_rendered
-from ..bundle.trainings import find_training
 from ..evaluation.choose_cleaning import choose_cleaning
 from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
-from .fold_cases import check_fold, choose_fold_weights, find_annotated, read_fold, read_reference, require_rendered
+from .fold_cases import (
+    check_fold,
+    choose_fold_weights,
+    find_annotated,
+    read_fold,
+    read_reference,
+    require_rendered,
+    training_fold,
+)
 from .predictor import Predictor
 
 __all__ = ["PostprocessingChoice", "choice_text", "choose_postprocessing"]
@@ -86,7 +93,7 @@ def choose_postprocessing(
     plan = load_plan(bundle)
     require_rendered(bundle)
     if training is not None and fold is None:
-        fold = find_training(bundle, training).fold
+        fold = training_fold(bundle, training)
     cases, fold = read_fold(bundle, fold, dataset_dir)
     checkpoint, weights = choose_fold_weights(bundle, checkpoint, training, fold)
     check_fold(cases, plan)

@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from ..bundle.launch_checks import config_files, evaluate_key
 from ..bundle.plan import Plan
 from ..bundle.render import check_rendered
-from ..bundle.trainings import choose_weights, list_trainings, no_weights_error, refuse_two_choices
+from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error, refuse_two_choices
 from ..bundle.words import lightskip_command
 from ..data.check import check_cases
+from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 from ..evaluation.rows import find_annotated_values
 
-__all__ = ["check_fold", "choose_fold_weights", "find_annotated", "read_fold", "read_reference", "require_rendered"]
+__all__ = [
+    "check_fold",
+    "choose_fold_weights",
+    "find_annotated",
+    "read_fold",
+    "read_reference",
+    "require_rendered",
+    "training_fold",
+]
 
 
 def require_rendered(bundle: Path) -> None:
@@ -35,7 +44,7 @@ def require_rendered(bundle: Path) -> None:
 
 
 def read_fold(
-    bundle: Path, fold: int | None, dataset_dir: str | Path | None, *, part: str = "val_cases"
+    bundle: Path, fold: int | str | None, dataset_dir: str | Path | None, *, part: str = "val_cases"
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the cases of the training config, with ``image`` and ``label``, and the fold.
 
@@ -46,8 +55,10 @@ def read_fold(
         part: ``val_cases``, those of the fold, or ``train_cases``, those of all others.
 
     Raises:
-        InputError: the config or the dataset cannot be used.
+        InputError: the config or the dataset cannot be used, or all cases train and none validates.
     """
+    if fold == ALL_CASES:
+        raise no_validation_error(f"fold {ALL_CASES} of {bundle}")
     folder = None if dataset_dir is None else Path(dataset_dir).expanduser().absolute()
     given = {key: str(value) for key, value in {"fold": fold, "dataset_dir": folder}.items() if value is not None}
     files = config_files("train", bundle)
@@ -56,6 +67,18 @@ def read_fold(
     except RuntimeError as error:
         # MONAI wraps errors of the config's own functions.
         raise input_error_behind(error) or error from error
+
+
+def training_fold(bundle: Path, training: str | Path) -> int | None:
+    """Return the fold that a training was validated on; None if that is not known.
+
+    Raises:
+        InputError: there is no such training, or it was trained on all cases.
+    """
+    fold = find_training(bundle, training).fold
+    if isinstance(fold, str):
+        raise no_validation_error(f"training {training}")
+    return fold
 
 
 def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..bundle.plan import Plan, load_plan
-from ..bundle.trainings import find_training
 from ..data.errors import InputError
 from ..data.int8_file import write_int8
 from ..evaluation.bootstrap import bootstrap_interval
@@ -28,7 +27,15 @@ from ..inference.nncf_int8 import quantize_network, require_nncf
 from ..inference.runtime_cache import name_processor
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.windows import Windows
-from .fold_cases import check_fold, choose_fold_weights, find_annotated, read_fold, read_reference, require_rendered
+from .fold_cases import (
+    check_fold,
+    choose_fold_weights,
+    find_annotated,
+    read_fold,
+    read_reference,
+    require_rendered,
+    training_fold,
+)
 from .loaded_bundle import LoadedBundle
 from .predictor import Predictor
 from .report_file import package_versions
@@ -131,7 +138,7 @@ def quantize_bundle(
     plan = load_plan(bundle)
     require_rendered(bundle)
     if training is not None and fold is None:
-        fold = find_training(bundle, training).fold
+        fold = training_fold(bundle, training)
     validation, fold = read_fold(bundle, fold, dataset_dir)
     others = read_fold(bundle, fold, dataset_dir, part="train_cases")[0]
     chosen = [others[place] for place in _spread(len(others), cases)]

@@ -104,7 +104,8 @@ def choose_checkpoints(
         found = [find_training(bundle, name) for name in names]
         return [str(one.weights) for one in found], "\n".join(Weights(one.weights, one).note for one in found)
     if not own_weights(bundle).is_file() and (together := read_ensemble(bundle)):
-        notes = [Weights(one.weights, one, "the ensemble's").note for one in together]
+        reason = "the ensemble's" if len(together) > 1 else "the final"
+        notes = [Weights(one.weights, one, reason).note for one in together]
         return [str(one.weights) for one in together], "\n".join(notes)
     weights = find_weights(bundle)
     if weights is None or weights.training is None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..files import whole_file
 from ..labelmaps.palette import hex_colour
-from .history import LABEL_COLUMN, find_best, read_history
+from .history import LABEL_COLUMN, find_best, is_unvalidated, read_changes, read_history
 
 __all__ = ["draw_curve"]
 
@@ -68,6 +68,13 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
         epoch = f"{columns['epoch'][best]:.0f}"
         lower.plot(minutes[best], mean[best], "*", color="black", markersize=15, label=f"best: epoch {epoch}")
         summary += f"; best mean Dice {mean[best]:.3f} at epoch {epoch}"
+    if is_unvalidated(columns):
+        summary += "; trained on all cases, not validated"
+    for first, way in read_changes(history):
+        at = float(minutes[columns["epoch"] < first].max(initial=0.0))
+        for panel in (upper, lower):
+            panel.axvline(at, color="grey", linestyle="--", linewidth=1.0)
+        upper.annotate(way, (at, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=8)
     lower.set(xlabel="time (min)", ylabel="Dice on validation cases", ylim=(0.0, 1.0))
     lower.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for panel in (upper, lower):

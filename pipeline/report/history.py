@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.errors import InputError
 
-__all__ = ["LABEL_COLUMN", "find_best", "read_history"]
+__all__ = ["LABEL_COLUMN", "find_best", "is_unvalidated", "read_changes", "read_history"]
 
 FilePath = str | os.PathLike[str]
 
@@ -19,6 +19,7 @@ LABEL_COLUMN = "val_dice_"
 """Start of the columns with the Dice of one label."""
 _COLUMNS = ("epoch", "train_loss", "val_mean_dice", "elapsed_seconds")
 _CASES = "val_cases"
+_LONGER = "longer"
 
 
 def read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
@@ -50,6 +51,21 @@ def read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
     return {
         name: np.array([_parse_number(path, n, name, line[name]) for n, line in enumerate(lines, 2)]) for name in names
     }
+
+
+def read_changes(history: FilePath) -> list[tuple[int, str]]:
+    """Return the first epoch after each change of a training's length, and the way: ``stretch`` or ``restart``.
+
+    Args:
+        history: as for `read_history`, which must have read it.
+    """
+    with Path(history).open(newline="", encoding="utf-8") as file:
+        return [(int(float(line["epoch"])), line[_LONGER]) for line in csv.DictReader(file) if line.get(_LONGER)]
+
+
+def is_unvalidated(columns: dict[str, NDArray[np.float64]]) -> bool:
+    """Return whether a history is of a training on all cases, which validates none."""
+    return _CASES in columns and bool((columns[_CASES] == 0).all())
 
 
 def find_best(columns: dict[str, NDArray[np.float64]]) -> int:

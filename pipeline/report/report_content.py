@@ -106,10 +106,19 @@ class CaseFiles:
 
 @dataclass(frozen=True)
 class History:
-    """The curve of a training: its name, and the columns of ``history.csv`` (see `read_history`)."""
+    """The curve of a training.
+
+    Attributes:
+        name: of the training.
+        columns: those of ``history.csv``: see `read_history`.
+        changes: first epoch after each change of its length, and the way: see `read_changes`.
+        unvalidated: that it was trained on all cases, if so.
+    """
 
     name: str
     columns: dict[str, NDArray[np.float64]]
+    changes: Sequence[tuple[int, str]] = ()
+    unvalidated: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,23 @@ def make_charts(content: Content, history: History) -> list[Chart]:
     columns = history.columns
     epochs, minutes = columns["epoch"], columns["elapsed_seconds"] / 60
     charts = []
+    changes = history.changes
     loss = columns["train_loss"]
     if np.isfinite(loss).any():
         last = f"{loss[np.isfinite(loss)][-1]:.4g}"
         text = f"training loss of {history.name} over {len(epochs)} epochs, at the end {last}"
-        charts.append(_make_chart("Training loss", text, epochs, minutes, {"loss": ("", loss)}, high=None))
+        lines: dict[str, tuple[str, NDArray[np.float64]]] = {"loss": ("", loss)}
+        charts.append(_make_chart("Training loss", text, epochs, minutes, lines, high=None, changes=changes))
     mean = columns["val_mean_dice"]
     if np.isfinite(mean).any():
         best = find_best(columns)
         text = f"Dice of {history.name} on the validation cases, best {mean[best]:.3f} at epoch {epochs[best]:.0f}"
-        lines: dict[str, tuple[str, NDArray[np.float64]]] = {}
+        lines = {}
         names = [name.removeprefix(LABEL_COLUMN) for name in columns if name.startswith(LABEL_COLUMN)]
         for number, name in enumerate(names, start=1):
             lines[name] = (content.find_style(name, number), columns[LABEL_COLUMN + name])
         lines[_MEAN] = ("", mean)
-        charts.append(_make_chart("Dice on validation cases", text, epochs, minutes, lines, high=1.0))
+        charts.append(_make_chart("Dice on validation cases", text, epochs, minutes, lines, high=1.0, changes=changes))
     return charts
 
 
@@ -108,9 +110,11 @@ def _make_chart(
     lines: dict[str, tuple[str, NDArray[np.float64]]],
     *,
     high: float | None,
+    changes: Sequence[tuple[int, str]] = (),
 ) -> Chart:
     everything = np.concatenate([values[np.isfinite(values)] for _, values in lines.values()])
     across = make_axis([float(epochs.min()), float(epochs.max())], ticks=6)
+    marked = [(f"{way} from epoch {epoch} on", across.place(epoch - 0.5)) for epoch, way in changes]
     up = make_axis([*everything.tolist(), *([high] if high else [])], low=0.0, high=high)
     curves = []
     for name, (style, values) in lines.items():
@@ -124,4 +128,5 @@ def _make_chart(
             if number % every == 0 or number == len(known) - 1
         ]
         curves.append(Curve(name, style, path, marks))
+    curves += [Curve(name, "change", f"M{x:g} 0L{x:g} 100", []) for name, x in marked]
     return Chart(title, text, across, up, curves)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .history import find_best, read_history
+from .history import find_best, is_unvalidated, read_changes, read_history
 from .report_content import Content, History, Score
 from .report_read_files import read_json_file, settings_text, versions_text
 from .report_read_scores import list_cases, read_comparison, read_evaluation
@@ -25,7 +25,7 @@ def read_training(folder: Path) -> Content:
     Raises:
         InputError: ``history.csv`` is missing or broken.
     """
-    history = History(folder.absolute().name, read_history(folder / "history.csv"))
+    history = _read_curve(folder / "history.csv", folder.absolute().name)
     run: dict[str, str] = {}
     for name in ("training.json", "model.json"):
         if (folder / name).is_file():
@@ -59,9 +59,7 @@ def read_bundle(folder: Path) -> Content:
     metadata = read_json_file(metadata_file) if metadata_file.is_file() else {}
     shipped = folder / "docs" / "results"
     files = sorted((folder / "runs").glob("*/history.csv")) or sorted(shipped.glob("history.csv"))
-    histories = [
-        History("shipped weights" if file.parent == shipped else file.parent.name, read_history(file)) for file in files
-    ]
+    histories = [_read_curve(file, "shipped weights" if file.parent == shipped else file.parent.name) for file in files]
     run = {
         "Task": metadata.get("task"),
         "Version": metadata.get("version"),
@@ -80,7 +78,9 @@ def read_bundle(folder: Path) -> Content:
         regions=known.get("regions") or {},
         histories=histories,
         plan=plan,
-        notes=[] if histories else ["This bundle has no training yet: run lightskip train."],
+        notes=[f"{one.name} was {one.unvalidated}." for one in histories if one.unvalidated]
+        if histories
+        else ["This bundle has no training yet: run lightskip train."],
         source=("plan.yaml",),
     )
     evaluations = _read_evaluations(folder)
@@ -139,13 +139,24 @@ def _rename(content: Content, name: str) -> Content:
     return replace(content, sets=[name], scores=scores, summary={"statistics": {name: statistics}})
 
 
+def _read_curve(file: Path, name: str) -> History:
+    columns = read_history(file)
+    text = ""
+    if is_unvalidated(columns):
+        summary = file.with_name("training.json")
+        cases = read_json_file(summary).get("trained_cases") if summary.is_file() else None
+        text = f"trained on all {f'{cases} ' if isinstance(cases, int) else ''}cases, not validated"
+    return History(name, columns, read_changes(file), text)
+
+
 def _describe_history(history: History) -> str:
     columns = history.columns
     text = f"{count_of(len(columns['epoch']), 'epoch')} in {columns['elapsed_seconds'].max() / 60:.3g} min"
     if (columns["val_mean_dice"] == columns["val_mean_dice"]).any():
         best = find_best(columns)
         text += f", best mean Dice {columns['val_mean_dice'][best]:.3f} at epoch {columns['epoch'][best]:.0f}"
-    return text
+    text += f", {history.unvalidated}" * bool(history.unvalidated)
+    return text + "".join(f", {way} from epoch {epoch} on" for epoch, way in history.changes)
 
 
 def _parse_plan(text: str) -> dict[str, Any]:

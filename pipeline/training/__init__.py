@@ -15,6 +15,7 @@ from .parameters import parameter_groups
 from .progress import Progress
 from .schedule import EpochSeed, StopWithoutProgress, ValidateLastEpoch
 from .segmentation_loss import SegmentationLoss
+from .started_from import StartedFrom
 from .stop_diverged import StopDiverged
 from .targets import CodeLabelsd, LabelPositionsd, MarkAnnotatedd
 from .weight_changes import WeightChanges
@@ -36,6 +37,7 @@ __all__ = [
     "ResumableCheckpoint",
     "SegmentationLoss",
     "SparseSkipLoss",
+    "StartedFrom",
     "StopDiverged",
     "StopWithoutProgress",
     "ValidateLastEpoch",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +19,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
+from ..data.longer import LEAST, RESTART, Length, Reached, changes_length, longer_text, refuse_longer_alone
 from ..data.weights import require_state
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
+from .rates import next_rate, restart_schedule
+from .started_from import STARTED
 from .summary import SUMMARY, write_summary
-from .time_plan import LEAST
 from .weight_changes import CHANGES
 
 __all__ = ["BEST", "HISTORY", "LAST", "RUN", "ResumableCheckpoint"]
@@ -51,6 +55,13 @@ class ResumableCheckpoint:
 
     ``training.json`` summarises the training, for choosing among several: see :func:`.summary.write_summary`.
 
+    Without validations ``model.pt`` has the latest weights, or their average.
+
+    A training that is resumed with another number of epochs or minutes needs the way to change its length, `longer`.
+    The last and the next learning rate are then logged first. Its files before that are copied to ``previous_1``, ...:
+    its later weights replace ``model.pt`` if a validation is better, or had fewer cases, or if there is none.
+    ``last.pt`` and ``training.json`` record each change.
+
     A new training in the folder of an earlier one moves the earlier files, TensorBoard events included, to
     ``previous_1``, ``previous_2``, ...
 
@@ -60,9 +71,10 @@ class ResumableCheckpoint:
         optimizer: its optimiser.
         lr_scheduler: its schedule. A resume restores the position in it but not its length, so ``epochs`` can be
             raised.
-        validator: the evaluator whose key metric decides the best epoch.
+        validator: the evaluator whose key metric decides the best epoch; None for a training without validations.
         average: the network with averaged weights that the validator runs; None if it runs ``network``.
         resume: continue from ``last.pt``.
+        longer: how a resume changes the length of the training: a key of :data:`pipeline.data.longer.WAYS`, or None.
         identity: the settings that must not change on a resume: fold, seed, skip, labels, names of the cases. The
             values must be JSON-able. They are saved, and compared on a resume. Leave out the number of epochs and the
             learning rate, which may change. If this training or the checkpoint has none, nothing is compared.
@@ -75,9 +87,10 @@ class ResumableCheckpoint:
         network: nn.Module,
         optimizer: Optimizer,
         lr_scheduler: LRScheduler,
-        validator: Engine,
+        validator: Engine | None,
         average: nn.Module | None = None,
         resume: bool = False,
+        longer: str | None = None,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
@@ -87,11 +100,15 @@ class ResumableCheckpoint:
         self.validator = validator
         self.average = average
         self.resume = resume
+        self.longer = longer
+        self._length = Length(None, None)
+        self._rate: float | None = None
         self.identity = None if identity is None else to_json_values(identity)
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
         engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._note_rate)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
@@ -99,11 +116,17 @@ class ResumableCheckpoint:
         """Resume, or move an earlier training's files to another folder.
 
         Raises:
-            InputError: the checkpoint to resume from is missing or damaged, or belongs to another training or network.
+            InputError: the checkpoint to resume from is missing or damaged, or belongs to another training or network;
+                or its length is another one, and `longer` does not say how to change it.
         """
         if engine.state.epoch > 0:
             # A second run of the same trainer, as in federated learning, continues by itself.
             return
+        epochs = engine.state.max_epochs
+        # With minutes alone, EndInTime has opened the number of epochs.
+        self._length = Length(None if epochs == sys.maxsize else epochs, getattr(engine.state, "minutes", None))
+        engine.state.lengthened = []
+        refuse_longer_alone(self.longer, resume=self.resume, where=self.folder)
         if self.resume:
             self._load(engine)
         elif _is_main(engine):
@@ -115,7 +138,7 @@ class ResumableCheckpoint:
         if not _is_main(engine):
             return
         weights = _unwrap(self.network).state_dict()
-        best_epoch = self.validator.state.best_metric_epoch
+        best_metric, best_epoch = _best(self.validator)
         state = {
             "network": weights,
             "optimizer": self.optimizer.state_dict(),
@@ -123,8 +146,9 @@ class ResumableCheckpoint:
             "lr_scheduler": self.lr_scheduler.state_dict(),
             "epoch": engine.state.epoch,
             "iteration": engine.state.iteration,
-            "best_metric": float(self.validator.state.best_metric),
+            "best_metric": best_metric,
             "best_epoch": best_epoch,
+            **self._reached(engine).record(),
         }
         # A network that is not LightSkip's has no spec.
         spec = getattr(_unwrap(self.network), "spec", None)
@@ -141,7 +165,7 @@ class ResumableCheckpoint:
         if self.average is not None:
             state["average"] = best = self.average.state_dict()
         # Best weights first: after a kill between the two writes this epoch is repeated, and its weights are not lost.
-        if best_epoch == engine.state.epoch:
+        if self.validator is None or best_epoch == engine.state.epoch:
             save_weights(best, self.folder / BEST, spec)
         _save(state, self.folder / LAST)
         self._summarise(engine, finished=False)
@@ -152,7 +176,23 @@ class ResumableCheckpoint:
             self._summarise(engine, finished=True)
 
     def _summarise(self, engine: Engine, *, finished: bool) -> None:
-        write_summary(self.folder, trainer=engine, validator=self.validator, identity=self.identity, finished=finished)
+        write_summary(
+            self.folder,
+            trainer=engine,
+            validator=self.validator,
+            identity=self.identity,
+            finished=finished,
+            reached=self._reached(engine),
+            started_from=getattr(_unwrap(self.network), "started_from", None),
+        )
+
+    def _note_rate(self, _engine: Engine) -> None:
+        # At the end of the epoch the optimiser has the next one's.
+        self._rate = float(self.optimizer.param_groups[0]["lr"])
+
+    def _reached(self, engine: Engine) -> Reached:
+        seconds = float(getattr(engine.state, "seconds_used", 0.0))
+        return Reached(self._length, engine.state.epoch, seconds, self._rate, engine.state.lengthened)
 
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
@@ -172,28 +212,70 @@ class ResumableCheckpoint:
                 remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
             ) from error
         self._check_optimizer(path, state)
-        _advance(self.lr_scheduler, state["lr_scheduler"]["last_epoch"])
+        reached, change = self._change_length(path, state)
+        engine.state.lengthened = [*reached.changes, *change]
+        restarted = Reached(self._length, reached.epoch, reached.seconds, changes=engine.state.lengthened).restarted
+        engine.state.restarted = restarted
+        restart_schedule(self.lr_scheduler, self._length.epochs, restarted)
+        _advance(self.lr_scheduler, 0 if restarted[0] == reached.epoch else state["lr_scheduler"]["last_epoch"])
         self.optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
             # The rate in the checkpoint is from the first run's schedule: 0 if that schedule had ended.
             group["lr"] = rate
+        self._rate = reached.rate
         if engine.scaler is not None and "scaler" in state:
             engine.scaler.load_state_dict(state["scaler"])
         engine.state.epoch = state["epoch"]
         # An epoch that a time limit cut short counts as a whole one: Ignite would begin the next one in its middle.
         length = engine.state.epoch_length or 1
         engine.state.iteration = -(-state["iteration"] // length) * length
-        self.validator.state.best_metric = state["best_metric"]
-        self.validator.state.best_metric_epoch = state["best_epoch"]
-        best = self.validator.state
-        known = f"best so far {best.best_metric:.4f}" if best.best_metric_epoch > 0 else "no validation so far"
+        if self.validator is not None:
+            self.validator.state.best_metric = state["best_metric"]
+            self.validator.state.best_metric_epoch = state["best_epoch"]
+        metric, epoch = _best(self.validator)
+        known = f"best so far {metric:.4f}" if epoch > 0 else "no validation so far"
         logger.info(f"resuming after epoch {engine.state.epoch}, {known}: {path}")
+        if change:
+            logger.info(longer_text(reached, self._length, change[0]["way"], change[0]["rate_after"]))
+            if _is_main(engine):
+                logger.info(f"the files before are in {_copy_files(self.folder)}")
         has_time = self._has_time_left(engine, float(state.get("seconds", 0.0)), state.get("val_cases"))
         if has_time and engine.state.epoch >= engine.state.max_epochs:
             # Ignite finds that no epoch is left and ends the run normally.
             logger.warning(
-                f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; raise --epochs"
+                f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; "
+                "raise --epochs, and say how with --longer"
             )
+
+    def _change_length(self, path: Path, state: dict[str, Any]) -> tuple[Reached, list[dict[str, Any]]]:
+        """Return what the training has done, and how its length changes now, if it does: a list of one record.
+
+        Raises:
+            InputError: its length changes, and `longer` does not say how, or cannot be.
+        """
+        reached = Reached.read(state)
+        if reached is None:
+            # Of a version that did not record the length: known only for a number of epochs.
+            total = state["lr_scheduler"].get("t_total")
+            seconds = float(state.get("seconds", 0.0))
+            known = Length(total, None) if "seconds" not in state else Length(None, seconds / 60)
+            unknown = self.longer is None and ("seconds" in state or total is None)
+            reached = Reached(self._length if unknown else known, state["epoch"], seconds)
+
+        def rate(way: str) -> float | None:
+            return next_rate(self.lr_scheduler, reached, self._length, way)
+
+        if not changes_length(path, reached, self._length, self.longer, rates=rate):
+            return reached, []
+        way = str(self.longer)
+        if way == RESTART and not hasattr(self.lr_scheduler, "lr_lambda"):
+            raise InputError(
+                path,
+                found=f"--longer {way} with the schedule {type(self.lr_scheduler).__name__}",
+                expected="MONAI's WarmupCosineSchedule, which LightSkip can restart",
+                remedy="use --longer stretch",
+            )
+        return reached, [reached.change(self._length, way, rate(way))]
 
     def _has_time_left(self, engine: Engine, seconds: float, cases: int | None) -> bool:
         """Give a training with a time limit the time that its earlier parts left, if it is more than 5 %."""
@@ -207,7 +289,10 @@ class ResumableCheckpoint:
             logger.info(f"{seconds / 60:.3g} of {minutes:g} minutes are used")
             return True
         engine.state.max_epochs = engine.state.epoch
-        logger.warning(f"nothing left to do: {seconds / 60:.3g} of {minutes:g} minutes are used; raise --minutes")
+        logger.warning(
+            f"nothing left to do: {seconds / 60:.3g} of {minutes:g} minutes are used; "
+            "raise --minutes, and say how with --longer"
+        )
         return False
 
     def _check_optimizer(self, path: Path, state: dict[str, Any]) -> None:
@@ -270,16 +355,38 @@ def _save(content: dict[str, Any], path: Path) -> None:
         torch.save(content, temporary)
 
 
-def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, RUN)
-    earlier = [folder / name for name in names if (folder / name).exists()]
-    if not earlier:
-        return
+def _best(validator: Engine | None) -> tuple[float, int]:
+    """Return the best metric and its epoch; -1 and -1 without a validation."""
+    if validator is None:
+        return -1.0, -1
+    return float(validator.state.best_metric), int(validator.state.best_metric_epoch)
+
+
+def _copy_files(folder: Path) -> Path:
+    """Copy a training's files, for those who want its weights before it was lengthened."""
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY)
+    destination = _new_folder(folder)
+    for name in names:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, destination / name)
+    return destination
+
+
+def _new_folder(folder: Path) -> Path:
     number = 1
     while (folder / f"previous_{number}").exists():
         number += 1
     destination = folder / f"previous_{number}"
     destination.mkdir()
+    return destination
+
+
+def _move_earlier_files(folder: Path) -> None:
+    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, STARTED, RUN)
+    earlier = [folder / name for name in names if (folder / name).exists()]
+    if not earlier:
+        return
+    destination = _new_folder(folder)
     last_written = max(path.stat().st_mtime for path in earlier)
     for path in _find_earlier_events(folder / CURVES, last_written=last_written):
         (destination / CURVES).mkdir(exist_ok=True)

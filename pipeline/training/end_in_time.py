@@ -101,7 +101,9 @@ class EndInTime:
         state = engine.state
         state.max_epochs, state.minutes, state.is_timed = self._epochs, self.minutes, self.fill
         # A resume sets the seconds of the earlier parts: ResumableCheckpoint.
+        # So does a warm restart.
         state.seconds_used = state.seconds_before = state.share = 0.0
+        state.restarted = (0, 0.0)
 
     def _start_epoch(self, engine: Engine) -> None:
         if self._is_cut:
@@ -234,11 +236,14 @@ class EndInTime:
         """Set the learning rate of the next step, by the clock or by the epochs, whichever is ahead."""
         state = engine.state
         epochs_done = state.epoch - 1 + self._count_steps(engine) / state.epoch_length
-        of_epochs = 0.0 if self.fill else epochs_done / self._epochs
-        of_time = self._plan.share(state.seconds_used)
+        restart_epoch, restart_seconds = state.restarted
+        epochs = self._epochs - restart_epoch
+        of_epochs = 0.0 if self.fill else (epochs_done - restart_epoch) / epochs
+        of_time = self._plan.share_since(state.seconds_used, restart_seconds)
         # Not ahead by less than a step: so only the epochs count, and not the clock, while there is enough time.
-        state.is_timed = self.fill or of_time > of_epochs + 1 / (state.epoch_length * self._epochs)
-        state.share = max(of_time, of_epochs)
+        state.is_timed = self.fill or of_time > of_epochs + 1 / (state.epoch_length * epochs)
+        # Of the whole training.
+        state.share = max(self._plan.share(state.seconds_used), 0.0 if self.fill else epochs_done / self._epochs)
         rate = getattr(self.lr_scheduler, "lr_lambda", None)
         if rate is None:
             return

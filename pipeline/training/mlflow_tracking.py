@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_VALUE = 6000  # characters of a parameter's value, MLflow's own limit
 _LOSS = "train_loss"
+_NO_METRICS = ("epoch", "longer")
 
 
 class MLFlowTracking(MLFlowHandler):
@@ -138,7 +139,7 @@ class MLFlowTracking(MLFlowHandler):
         with (self.folder / HISTORY).open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if int(row["epoch"]) > self._logged]
         for row in rows:
-            numbers = {_clean(name): float(text) for name, text in row.items() if name != "epoch" and text}
+            numbers = {_clean(name): float(text) for name, text in row.items() if name not in _NO_METRICS and text}
             # NaN is the Dice of a label that no case has.
             self._log_metrics({name: value for name, value in numbers.items() if isfinite(value)}, int(row["epoch"]))
             self._logged = int(row["epoch"])

@@ -34,13 +34,14 @@ class Progress:
     Columns of ``history.csv``, one row per epoch: epoch, train_loss (mean over the epoch's steps), val_mean_dice and
     val_dice_<label> (empty without validation; nan for a label that is in no case), learning_rate (of the epoch),
     seconds (of the epoch with its validation), elapsed_seconds (of the training, resumes included), samples_seen.
-    With a time limit (:class:`~pipeline.training.EndInTime`) also val_cases, the number of cases that were validated.
+    With a time limit (:class:`~pipeline.training.EndInTime`) also val_cases, the number of cases that were validated;
+    0 in a training without validations. If its length was changed, also longer: the way, in the first epoch after it.
     The file is rewritten after each epoch and renamed into place. A resume drops the rows of epochs after the
     checkpoint.
 
     Args:
         folder: where to write ``history.csv``.
-        validator: the evaluator that holds the validation's metrics.
+        validator: the evaluator that holds the validation's metrics; None for a training without validations.
         labels: name and value of every label, background (0) included.
         per_label_metric: name of the validator's metric that holds one Dice per foreground label.
         planned_threads: threads of the CPU that the plan was timed with; None for a GPU, or if it is not known.
@@ -50,7 +51,7 @@ class Progress:
         self,
         folder: str | Path,
         *,
-        validator: Engine,
+        validator: Engine | None,
         labels: Mapping[str, int],
         per_label_metric: str,
         planned_threads: int | None = None,
@@ -66,7 +67,7 @@ class Progress:
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer: after the ``ValidationHandler``, before the checkpoint."""
-        for each in (engine, self.validator):
+        for each in (engine, *([] if self.validator is None else [self.validator])):
             each.logger.addFilter(is_not_interrupt)
             each.logger.addFilter(_is_not_explained)
         if engine.state.rank != 0:
@@ -79,10 +80,11 @@ class Progress:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _start(self, engine: Engine) -> None:
+        cases = len(engine.data_loader.dataset)
+        parts = f"{cases} cases, validating on {self._count_cases()}"
         logger.info(
-            f"training on {len(engine.data_loader.dataset)} cases, validating on "
-            f"{len(self.validator.data_loader.dataset)}; {_device_text(engine)}, "
-            f"{getattr(engine.inferer, 'precision', 'float32')}; {self.path.parent}"
+            f"training on {f'all {cases} cases, not validated' if self.validator is None else parts}; "
+            f"{_device_text(engine)}, {getattr(engine.inferer, 'precision', 'float32')}; {self.path.parent}"
         )
         self._compare_threads(engine)
         self._run_started = time.monotonic()
@@ -134,6 +136,11 @@ class Progress:
         }
         if hasattr(engine.state, "minutes"):
             row["val_cases"] = getattr(engine.state, "val_cases", "") if row["val_mean_dice"] != "" else ""
+        if self.validator is None:
+            row["val_cases"] = 0
+        for change in getattr(engine.state, "lengthened", ()):
+            if change["after_epoch"] == epoch - 1:
+                row["longer"] = change["way"]
         self.rows.append(row)
         _write_rows(self.path, self.rows)
         self._epochs_of_this_run += 1
@@ -162,13 +169,15 @@ class Progress:
             return
         self._unfound.add({name: float(row[f"val_dice_{name}"]) for name in self.labels})
         share = max(getattr(engine.state, "share", 0.0), engine.state.epoch / engine.state.max_epochs)
-        cases = int(row.get("val_cases") or len(self.validator.data_loader.dataset))
+        cases = int(row.get("val_cases") or self._count_cases())
         warning = self._unfound.warn(share, cases=cases, is_last=is_last)
         if warning:
             logger.warning(warning)
 
     def _validation(self, epoch: int) -> dict[str, Any]:
         columns = ["val_mean_dice", *(f"val_dice_{name}" for name in self.labels)]
+        if self.validator is None:
+            return dict.fromkeys(columns, "")
         state = self.validator.state
         if state.epoch != epoch or state.key_metric_name not in state.metrics:
             return dict.fromkeys(columns, "")
@@ -177,16 +186,27 @@ class Progress:
         values += torch.as_tensor(state.metrics[self.per_label_metric]).flatten().tolist()
         return {name: round(value, 6) for name, value in zip(columns, values, strict=True)}
 
+    def _count_cases(self) -> int:
+        return 0 if self.validator is None else len(self.validator.data_loader.dataset)
+
     def _dice_text(self, row: dict[str, Any]) -> str:
-        if row["val_mean_dice"] == "":
+        if self.validator is None or row["val_mean_dice"] == "":
             return ""
         best = f"best {self.validator.state.best_metric:.4f} at epoch {self.validator.state.best_metric_epoch}"
-        whole = len(self.validator.data_loader.dataset)
+        whole = self._count_cases()
         some = f" on {row['val_cases']} of {whole} cases" if int(row.get("val_cases") or whole) < whole else ""
         return f"validation Dice {row['val_mean_dice']:.4f}{some} ({best})  "
 
     def _end(self, engine: Engine) -> None:
         self._close_bar()
+        if self.validator is None:
+            if engine.state.epoch > 0:
+                cases = len(engine.data_loader.dataset)
+                logger.info(
+                    f"trained on all {cases} cases, not validated; "
+                    f"the weights of the end, last checkpoint and curve are in {self.path.parent}"
+                )
+            return
         best = self.validator.state.best_metric_epoch
         if best > 0 and engine.state.epoch > 0:
             logger.info(
@@ -255,7 +275,7 @@ def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     text = io.StringIO()
     # An earlier part of a resumed training may have had no time limit, or this one has none.
-    names = dict.fromkeys(name for row in (rows[-1], rows[0]) for name in row)
+    names = dict.fromkeys(name for row in (rows[-1], *rows) for name in row)
     writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

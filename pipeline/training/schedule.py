@@ -84,28 +84,30 @@ class StopWithoutProgress:
     MONAI's ``EarlyStopHandler`` has a counter of its own that a resume would have to restore. It also needs the trainer
     inside the validator's handlers, which is a circular reference in a config. The validator already knows its best
     epoch, and :class:`~pipeline.training.ResumableCheckpoint` restores it. If a training that ended this way is
-    resumed, it continues to its next validation.
+    resumed, it continues to its next validation. If it is lengthened, the patience begins anew.
 
     Args:
-        validator: MONAI evaluator that a ``ValidationHandler`` runs, with a key metric.
+        validator: MONAI evaluator that a ``ValidationHandler`` runs, with a key metric; None without validations.
         patience: epochs without improvement after which to stop. 0 or None never stops.
     """
 
-    def __init__(self, validator: Engine, patience: int | None) -> None:
+    def __init__(self, validator: Engine | None, patience: int | None) -> None:
         self.validator = validator
         self.patience = patience or 0
 
     def attach(self, engine: Engine) -> None:
         """Register with a MONAI trainer, after its ``ValidationHandler``."""
-        if self.patience > 0:
+        if self.patience > 0 and self.validator is not None:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Terminate the engine if the best epoch is too long ago."""
         # Decide only after a validation: a patience shorter than the interval must not stop in between.
-        if self.validator.state.epoch != engine.state.epoch:
+        if self.validator is None or self.validator.state.epoch != engine.state.epoch:
             return
         best = self.validator.state.best_metric_epoch
-        if best > 0 and engine.state.epoch - best >= self.patience:
+        changes = getattr(engine.state, "lengthened", ())
+        since = max(best, int(changes[-1]["after_epoch"]) if changes else 0)
+        if best > 0 and engine.state.epoch - since >= self.patience:
             logger.info(f"stopping early: no better validation in {self.patience} epochs; the best was in epoch {best}")
             engine.terminate()

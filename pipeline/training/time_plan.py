@@ -6,10 +6,12 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["LEAST", "TimePlan", "ValidationPlan", "plan_validations"]
+from ..data.longer import AIM, LEAST
 
-# Shares of the given time. A training aims to end at _AIM; it may end as early as LEAST, and at _MOST at the latest.
-_AIM, LEAST, _MOST = 0.99, 0.95, 1.03
+__all__ = ["TimePlan", "ValidationPlan", "plan_validations"]
+
+# Share of the given time at which a training ends at the latest.
+_MOST = 1.03
 # A last validation that is slower than expected stops here, so that the case in work still ends before _MOST.
 _LAST_CASE = 1.01
 _MIN_VALIDATIONS, _MAX_VALIDATIONS = 10, 18
@@ -126,8 +128,18 @@ class TimePlan:
 
     def share(self, now: float) -> float:
         """Return the share of the time for steps that is used, 0 to 1; it never falls."""
-        self._share = max(self._share, min(now / max(_AIM * self.seconds - self.reserve, 1e-9), 1.0))
+        self._share = max(self._share, min(now / max(AIM * self.seconds - self.reserve, 1e-9), 1.0))
         return self._share
+
+    def share_since(self, now: float, restarted: float) -> float:
+        """Return the share of the time for steps behind a warm restart that is used, 0 to 1.
+
+        Args:
+            now: the time.
+            restarted: when the schedule was restarted; 0 if never.
+        """
+        before = min(restarted / max(AIM * self.seconds - self.reserve, 1e-9), 0.999)
+        return max(self.share(now) - before, 0.0) / (1 - before)
 
     def is_enough(self, now: float) -> bool:
         """Return whether the last validation still fits."""
@@ -137,7 +149,7 @@ class TimePlan:
         """Return whether to validate for the last time now, rather than after another step."""
         after = now + self.step + self.reserve
         is_early = now + self.reserve < LEAST * self.seconds and after <= _MOST * self.seconds
-        return after > _AIM * self.seconds and not is_early
+        return after > AIM * self.seconds and not is_early
 
     def has_room(self, now: float, seconds: float) -> bool:
         """Return whether something of this duration, a step and the last validation fit."""

@@ -131,7 +131,7 @@ def test_a_loss_can_be_a_name() -> None:
         ("--optimizer#l 1e-3", "unknown override: --optimizer#l;", "optimizer#lr"),
         ("--train#trianer#max_epochs 3", "unknown override: --train#trianer#max_epochs;", "train#trainer#max_epochs"),
         ("--patch#7 3", "unknown override: --patch#7;", "nearest are patch"),
-        ("--epoch 1 --folds 2", "unknown overrides: --epoch, --folds;", "fold"),
+        ("--epoch 1 --fols 2", "unknown overrides: --epoch, --fols;", "fold"),
         ("--proceses 2", "unknown override: --proceses;", "processes"),
         ("--checkpoint m.pt", "unknown override: --checkpoint;", ""),
         ("--epochs many", "--epochs 'many'", "a number for epochs"),
@@ -139,6 +139,9 @@ def test_a_loss_can_be_a_name() -> None:
         ("--network_def#channels nonsense", "--network_def#channels 'nonsense'", "a list of numbers for network_def#"),
         ("--patch '[16,16'", "--patch '[16,16'", "a list of numbers for patch"),
         ("--train#deterministic_transforms#1#axcodes RAS", "--train#deterministic_transforms#1#axcodes;", ""),
+        ("--fold al", "--fold 'al'", "a number or all for fold"),
+        ("--longer restart", "longer restart of a new training", "add --resume"),
+        ("--resume --longer slowly", "longer 'slowly'", "stretch or restart"),
         ("--resume false", "--resume 'false'", "True or False (with a capital letter)"),
         ("--skip None", "--skip None, which MONAI ignores", "use --skip none"),
         ("--config_file a.json", "--config_file", "sets this argument itself"),
@@ -151,7 +154,11 @@ def test_a_loss_can_be_a_name() -> None:
         ("--dataset_dir shapes/configs", "configs/dataset.json: found no readable file", "give the path of a datalist"),
         ("--datalist none.json", "none.json: found no readable file", "give the path of a datalist"),
         ("--fold 3", "data/dataset.json: found no case with fold 3", "expected one of the existing folds: 0, 1, 2"),
-        ("--fold 0.5", "data/dataset.json: found no case with fold 0.5", "expected one of the existing folds: 0, 1, 2"),
+        (
+            "--fold 0.5",
+            "train.json: found fold 0.5",
+            "the number of the fold that validates, or all",
+        ),
         ("--epochs 0", "shapes/configs/train.json: found epochs 0", "a whole number, 1 or more"),
         ("--epochs 2.5", "found epochs 2.5", "a whole number, 1 or more"),
         ("--minutes 1e9", "found minutes 1000000000.0", "at most 527040 (a year)"),
@@ -396,6 +403,49 @@ def test_says_what_a_training_left_and_how_to_evaluate_it(bundle: Path) -> None:
     # What it says is what works.
     words = shlex.split(launch.outcome().splitlines()[-1])[4:]
     assert prepare("evaluate", bundle, words).settings["checkpoint"] == "run/model.pt"
+
+
+def test_a_training_on_all_cases_is_measured_on_test_cases_alone(bundle: Path) -> None:
+    for dataset in (Path("data"), bundle / "data"):
+        content = json.loads((dataset / "dataset.json").read_text())
+        (dataset / "t.nii").touch()
+        (dataset / "dataset.json").write_text(json.dumps({**content, "test": [{"image": "t.nii", "label": "l0.nii"}]}))
+    trained(bundle, "fold_all", fold="all", trained_cases=3, epochs=4, planned=4, finished=True)
+    for words in ("", "--training fold_all", "--ckpt_dir shapes/runs/fold_all", "--training fold_all --fold 1"):
+        assert "a training on all cases, which has no validation part" in refusal(words, "evaluate")
+    for words in ("--part test", "--part test --training fold_all"):
+        launch = launched(words, "evaluate")
+        assert launch.settings["fold"] == "all"
+        assert "fold_all (trained on all 3 cases, not validated, 4 of 4 epochs" in launch.note
+    named = launched("--checkpoint shapes/runs/fold_all/model.pt", "evaluate")
+    assert named.note == (
+        "note: shapes/runs/fold_all/model.pt: trained on all 3 cases, not validated; these cases are among them\n"
+    )
+    # A training of a fold is still found without a name.
+    trained(bundle, "fold_0", fold=0)
+    assert launched("", "evaluate").settings["checkpoint"] == "shapes/runs/fold_0/model.pt"
+
+
+def test_an_evaluation_measures_one_training(bundle: Path) -> None:
+    trained(bundle, "fold_0", fold=0)
+    assert "several folds for one evaluation" in refusal("--folds all", "evaluate")
+
+
+def test_says_what_a_training_on_all_cases_left(bundle: Path) -> None:
+    trained(bundle, "fold_all", fold="all", trained_cases=3, epochs=4, planned=4, finished=True)
+    launch = launched("--fold all --early_stop_patience 0")
+    assert launch.outcome() == (
+        "weights:      shapes/runs/fold_all/model.pt  (trained on all 3 cases, not validated)\n"
+        "next:         lightskip predict shapes SCANS -o OUT --training fold_all\n"
+    )
+
+
+@pytest.mark.usefixtures("bundle")
+def test_all_cases_and_an_early_stop_are_refused() -> None:
+    assert "early_stop_patience 30 and fold all" in refusal("--fold all")
+    # A patience that the training never reaches stops nothing.
+    assert launched("--fold all --epochs 20").settings["fold"] == "all"
+    assert launched("--fold all --minutes 3 --early_stop_patience 0").settings["fold"] == "all"
 
 
 def test_of_several_trainings_the_next_command_names_the_one_that_was_made(bundle: Path) -> None:

@@ -83,3 +83,21 @@ def test_partial_labels(tmp_path: Path) -> None:
     assert config["validate"]["dataset"]["data"]["cases"] == "@val_cases"
     for part in (config["train"]["deterministic_transforms"], config["validate"]["preprocessing"]["transforms"]):
         assert part[-1]["_target_"] == "pipeline.training.MarkAnnotatedd"
+
+
+@pytest.mark.parametrize(("number", "kind"), [(255, "$torch.uint8"), (256, "$torch.int32")])
+def test_the_value_of_ignored_voxels_fits_into_the_label_maps_type(number: int, kind: str, tmp_path: Path) -> None:
+    render(tmp_path, labels={"background": 0, **{f"s{n}": n for n in range(1, number)}}, ignored_values=[-1])
+    for name in ("train", "evaluate"):
+        config = json.loads((tmp_path / "configs" / f"{name}.json").read_text())
+        preprocessing = config.get("validate#preprocessing") or config["validate"]["preprocessing"]
+        [typed] = [part for part in preprocessing["transforms"] if part["_target_"] == "EnsureTyped"]
+        assert typed["dtype"] == ["$torch.float32", kind]
+
+
+def test_one_process_and_several_check_the_same(tmp_path: Path) -> None:
+    one = render(tmp_path, ignored_values=[255])
+    several = json.loads((tmp_path / "configs" / "multi_gpu_train.json").read_text())
+    checks = [next(line for line in each["initialize"] if "check_cases" in line) for each in (one, several)]
+    assert checks[0].partition(" if ")[0] == checks[1].partition(" if ")[0]
+    assert "ignored=@ignored_values" in checks[0]

@@ -52,7 +52,7 @@ def test_it_trains_in_every_format(sample: Path, tmp_path: Path, precision: str)
 
 def test_a_training_goes_on_on_another_device(sample: Path, tmp_path: Path) -> None:
     train(sample, tmp_path / "run", epochs=2)
-    rows = train(sample, tmp_path / "run", epochs=3, resume=True, device="cpu")
+    rows = train(sample, tmp_path / "run", epochs=3, resume=True, longer="stretch", device="cpu")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
 
 

@@ -105,6 +105,7 @@ def test_prediction_runs_that_network(folder: Path, capsys: pytest.CaptureFixtur
 def test_resumed_training_goes_on_with_that_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(folder / "shapes" / "runs" / "fold_1", folder / "resumed")
     train = ["train", "shapes", "--dataset_dir", "data", *QUICK, "--epochs", "2", "--resume", "--ckpt_dir", "resumed"]
+    train += ["--longer", "stretch"]
     told = error_of([*train, "--skip", "sum"], capsys)
     assert "resumed/last.pt: found weights of a network with skip 'concat'; expected skip 'sum'" in told
     assert main(train) == 0

@@ -115,7 +115,8 @@ DEFECTS = {
     "undeclared values": (
         {"label": with_voxels(a_label(), (0, 0, slice(2)), [7, 255])},
         "label",
-        "undeclared label values: 7, 255; expected only declared values: 0 (background), 1 (front), 2 (back)",
+        "undeclared label values: 7, 255; expected only declared values: 0 (background), 1 (front), 2 (back). What to do: "
+        'declare these labels, or add them to "ignore" if they mark voxels without annotation',
     ),
     "negative value": ({"label": with_voxels(a_label(), (0, 0, 0), -1)}, "label", "undeclared label values: -1"),
     "complex image": ({"image": an_image().astype(np.complex64)}, "image", "complex voxels"),

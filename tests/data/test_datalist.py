@@ -3,7 +3,7 @@ import json
 import pytest
 from monai.auto3dseg.utils import datafold_read
 
-from pipeline.data.datalist import read_cases
+from pipeline.data.datalist import list_folds, read_cases
 from pipeline.data.errors import InputError
 
 
@@ -226,6 +226,43 @@ def test_read_cases_takes_an_image_twice_in_one_fold(tmp_path):
     content["training"][4]["image"] = "imagesTr/b.nii.gz"  # of fold 1, as item 1 is
     datalist.write_text(json.dumps(content))
     assert case_names(read_cases(datalist, tmp_path, fold=1, part="validation")) == "bb"
+
+
+@pytest.mark.parametrize("with_folds", [True, False])
+def test_all_cases_train_whatever_their_folds(tmp_path, with_folds):
+    datalist = make_dataset(tmp_path)
+    if not with_folds:
+        content = json.loads(datalist.read_text())
+        for item in content["training"]:
+            del item["fold"]
+        datalist.write_text(json.dumps(content))
+    assert case_names(read_cases(datalist, tmp_path, fold="all", part="training")) == "abcdefg"
+    with pytest.raises(InputError, match="a training on all cases, which has no validation part"):
+        read_cases(datalist, tmp_path, fold="all", part="validation")
+
+
+def test_a_case_that_is_there_twice_is_refused_for_all_cases(tmp_path):
+    datalist = make_dataset(tmp_path)
+    content = json.loads(datalist.read_text())
+    content["training"][4] |= {"image": "imagesTr/b.nii.gz"}
+    datalist.write_text(json.dumps(content))
+    # Two label maps of one image, in one fold.
+    assert case_names(read_cases(datalist, tmp_path, fold="all", part="training")) == "abcdbfg"
+    content["training"][4]["label"] = content["training"][1]["label"]
+    datalist.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"this image with the same label map twice in .*datalist\.json"):
+        read_cases(datalist, tmp_path, fold="all", part="training")
+
+
+def test_all_cases_of_a_datalist_without_any(tmp_path):
+    datalist = make_dataset(tmp_path)
+    datalist.write_text('{"training": []}')
+    with pytest.raises(InputError, match='no list "training" with cases in it'):
+        read_cases(datalist, tmp_path, fold="all", part="training")
+
+
+def test_the_folds_of_a_datalist(tmp_path):
+    assert list_folds(make_dataset(tmp_path)) == [0, 1, 2]
 
 
 def test_read_cases_returns_the_annotated_labels_of_the_cases_that_name_them(tmp_path):

@@ -413,3 +413,11 @@ def test_regions_and_partly_annotated_cases_train_as_in_the_bundle(listed, read,
     assert not [text for text in texts if "pipeline." in text]
     cases = parser.get_parsed_content("train_cases")
     assert [case.get("annotated") for case in cases] == ([["core"], None] if listed else [])
+    # The evaluation, too, leaves out what was not annotated in a case.
+    parser = read(configs, "train", "evaluate", dataset_dir=str(tmp_path), fold=1)
+    data = parser["validate"]["dataset"]["data"]
+    assert data["_target_"].endswith("number_annotated")
+    assert data["cases"] == "@val_cases"
+    mapped, _, marking = parser["validate"]["preprocessing"]["transforms"][-3:]
+    assert mapped["target_labels"] == [0, 1, 2, 3, 4]
+    assert marking["_target_"].endswith("MarkAnnotatedd")

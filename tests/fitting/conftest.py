@@ -60,7 +60,8 @@ class FakeVerbs:
         for name in ("model.pt", "last.pt"):
             write(folder / name, "")
         write(folder / "history.csv", "epoch,elapsed_seconds\n1,3.5\n")
-        write(folder / "training.json", json.dumps({"finished": not stops, "fold": int(folder.name[5:])}))
+        known = {"finished": not stops, "fold": folder.name[5:], "trained_cases": 6}
+        write(folder / "training.json", json.dumps(known))
 
     def _evaluate(self, words: list[str], stops: bool) -> None:
         assert not (Path(after("--output_dir", words)) / "summary.json").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.errors import InputError
+from pipeline.fitting.options import choose_folds
 from pipeline.fitting.state import lock_run
 
 from .conftest import FakeVerbs, Start, after
@@ -52,6 +53,60 @@ def test_all_folds_share_the_hours_and_leave_an_ensemble(start: Start) -> None:
     assert ensemble == {"trainings": ["fold_0", "fold_1", "fold_2"]}
     assert "training itself took 10.5 s of the 1.50 h of --hours 1.5" in done.text
     assert "mean Dice 0.500 (95 % interval 0.400 to 0.600), 6 cases" in done.text
+
+
+def test_a_final_model_is_trained_behind_the_folds(start: Start) -> None:
+    done = start(folds="all", hours=2, final=True)
+    assert done.kinds == [*ALL[:-1], "train", "report"]
+    assert after("--hours", done.calls[2]) == "0.5"
+    assert done.calls[-2] == ["train", "run/bundle", "--fold", "all"]
+    # It is taken by `lightskip predict`, and not the folds.
+    assert json.loads(Path("run/bundle/models/ensemble.json").read_text()) == {"trainings": ["fold_all"]}
+    assert "model:   run/bundle/runs/fold_all, trained on all 6 cases, not validated" in done.text
+    assert start(folds="all", hours=2, final=True).calls == []
+
+
+def test_only_a_final_model(start: Start) -> None:
+    done = start(folds="", final=True)
+    assert done.kinds == ["datalist", "check", "plan", "train", "report"]
+    assert not Path("run/bundle/models/ensemble.json").exists()
+    assert "result:" not in done.text
+
+
+def test_a_final_model_is_measured_on_labelled_test_cases(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = FakeVerbs._datalist
+
+    def with_test(self: FakeVerbs, words: list[str], stops: bool) -> None:
+        listed(self, words, stops)
+        file = Path(after("-o", words))
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({**content, "test": [{"image": "t.nii", "label": "tl.nii"}]}))
+
+    monkeypatch.setattr(FakeVerbs, "_datalist", with_test)
+    done = start(folds="", final=True)
+    assert done.calls[-2] == [
+        *["evaluate", "run/bundle", "--training", "fold_all", "--part", "test"],
+        *["--output_dir", "run/bundle/evaluation/fold_all_test"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "expected"),
+    [
+        (None, None, {}),
+        ("all", None, {"folds": "all"}),
+        (None, "2", {"folds": "2"}),
+        (None, "all", {"folds": "", "final": True}),
+        ("all", "all", {"folds": "all", "final": True}),
+    ],
+)
+def test_the_words_for_folds(folds: str | None, fold: str | None, expected: dict[str, object]) -> None:
+    assert choose_folds(folds, fold) == expected
+
+
+def test_a_fold_named_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="--folds all as well"):
+        choose_folds("all", "1")
 
 
 @pytest.mark.parametrize("folds", ["0", "all"])

@@ -23,7 +23,7 @@ from pipeline.data.errors import InputError
 from pipeline.data.folder_scans import find_folder_scans
 from pipeline.prediction.bundle_files import read_bundle_files
 from pipeline.prediction.command import Request, Summary, predict_files
-from pipeline.prediction.fold_cases import read_reference, require_annotated
+from pipeline.prediction.fold_cases import find_annotated, read_reference
 from pipeline.prediction.foreign import next_command, require_decision
 from pipeline.prediction.jobs import run_jobs
 from pipeline.prediction.outputs import Outputs, Wanted
@@ -416,7 +416,7 @@ def test_regions_of_a_bundle_without_any_are_refused(
 
 
 def test_one_png_cannot_hold_overlapping_regions(tiny_region_bundle: Path, scans: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nrrd or dicom-seg"):
+    with pytest.raises(InputError, match="nrrd, dicom-seg or rtstruct"):
         predict(tiny_region_bundle, [scans / SCAN], tmp_path / "out", regions="channels", format="png")
 
 
@@ -445,27 +445,22 @@ def test_a_config_with_other_steps_is_refused(key: int, value: dict[str, Any], t
         require_decision(file, config)
 
 
-def test_ignored_voxels_count_neither_in_the_reference_nor_in_the_prediction(tmp_path: Path) -> None:
-    reference = np.array([[0, 1, 255, 255, 2]], np.uint8)[..., None]
+def test_ignored_voxels_of_a_reference_have_no_labels_value(tmp_path: Path) -> None:
+    reference = np.array([[0, 1, 255, 254, 2]], np.uint8)[..., None]
     nib.save(nib.Nifti1Image(reference, np.eye(4)), tmp_path / "label.nii.gz")
     prediction = np.array([[1, 1, 1, 0, 2]], np.uint8)[..., None]
     labels = {"background": 0, "core": 1, "rim": 2}
-    found, _ = read_reference(str(tmp_path / "label.nii.gz"), prediction, labels, None, ignored=[255])
-    assert found.ravel().tolist() == [0, 1, 0, 0, 2]
-    assert prediction.ravel().tolist() == [1, 1, 0, 0, 2]
+    found, _ = read_reference(str(tmp_path / "label.nii.gz"), prediction, labels, None, ignored=[254, 255])
+    assert found.ravel().tolist() == [0, 1, 3, 3, 2]
+    assert prediction.ravel().tolist() == [1, 1, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
-    ("keys", "everywhere", "found"),
-    [
-        ({"partial_labels": True}, False, "only some labels"),
-        ({"ignored_values": [255]}, True, "voxels that were not annotated"),
-    ],
+    ("annotated", "values"),
+    [(None, None), (["rim"], {2}), (["core", "rim"], None), (["whole"], set())],
 )
-def test_incomplete_references_are_refused(
-    keys: dict[str, Any], everywhere: bool, found: str, tiny_bundle: Path
+def test_a_case_counts_for_the_labels_that_it_names(
+    annotated: list[str] | None, values: set[int] | None, tiny_region_bundle: Path
 ) -> None:
-    plan = load_plan(tiny_bundle).model_copy(update=keys)
-    with pytest.raises(InputError, match=found):
-        require_annotated(plan, tiny_bundle, everywhere=everywhere)
-    require_annotated(load_plan(tiny_bundle), tiny_bundle, everywhere=True)
+    plan = load_plan(tiny_region_bundle)
+    assert find_annotated({"annotated": annotated} if annotated else {}, plan) == values

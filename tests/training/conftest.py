@@ -96,6 +96,8 @@ def make_training(tmp_path):
         planned_threads=None,
         minutes=None,
         tracking=None,
+        longer=None,
+        validate=True,
     ):
         network = network or tiny_network()
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
@@ -108,6 +110,8 @@ def make_training(tmp_path):
             key_val_metric={"val_mean_dice": _dice("mean") if planned is None else PlannedMetric(planned)},
             additional_metrics={"val_label_dice": _dice("mean_batch")},
         )
+        # A training on all cases has no validator.
+        validator = validator if validate else None
         checkpoint = ResumableCheckpoint(
             tmp_path,
             network=network,
@@ -116,6 +120,7 @@ def make_training(tmp_path):
             validator=validator,
             average=average,
             resume=resume,
+            longer=longer,
             identity=identity,
         )
         trainer = SupervisedTrainer(
@@ -128,7 +133,7 @@ def make_training(tmp_path):
             decollate=False,
             train_handlers=[
                 EpochSeed(0),
-                *([ValidationHandler(interval=interval, validator=validator)] if minutes is None else []),
+                *([ValidationHandler(interval=interval, validator=validator)] if minutes is None and validate else []),
                 EndInTime(minutes, schedule, fill=True, validator=validator),
                 *([ValidateLastEpoch(validator, interval)] if validate_last else []),
                 *([tracking] if tracking is not None else []),

@@ -90,7 +90,7 @@ def test_an_interrupted_training_continues_its_run(make_training, make_tracking,
     [run] = runs_of(store)
     assert run.info.status == "KILLED"
     later = make_tracking(resume=True, parameters={"batch": 2, "epochs": 4, "clock": "wall"})
-    make_training(epochs=4, resume=True, tracking=later).trainer.run()
+    make_training(epochs=4, resume=True, longer="stretch", tracking=later).trainer.run()
     [resumed] = runs_of(store)
     assert resumed.info.run_id == run.info.run_id
     assert resumed.info.status == "FINISHED"
@@ -102,7 +102,7 @@ def test_an_interrupted_training_continues_its_run(make_training, make_tracking,
 
 def test_a_finished_training_with_more_epochs_continues_its_run(make_training, make_tracking, store) -> None:
     make_training(epochs=1, tracking=make_tracking()).trainer.run()
-    make_training(epochs=2, resume=True, tracking=make_tracking(resume=True)).trainer.run()
+    make_training(epochs=2, resume=True, longer="stretch", tracking=make_tracking(resume=True)).trainer.run()
     [run] = runs_of(store)
     assert run.info.status == "FINISHED"
     assert [step for step, _ in history_of(store, run, "train_loss")] == [1, 2]
@@ -120,7 +120,7 @@ def test_a_new_training_in_the_same_folder_is_a_new_run(make_training, make_trac
 
 def test_a_resume_without_a_run_starts_one_with_all_epochs(make_training, make_tracking, store) -> None:
     make_training(epochs=2).trainer.run()
-    make_training(epochs=3, resume=True, tracking=make_tracking(resume=True)).trainer.run()
+    make_training(epochs=3, resume=True, longer="stretch", tracking=make_tracking(resume=True)).trainer.run()
     [run] = runs_of(store)
     assert [step for step, _ in history_of(store, run, "train_loss")] == [1, 2, 3]
 

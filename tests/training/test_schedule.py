@@ -119,10 +119,28 @@ def test_does_not_stop_between_two_validations(make_training):
 
 def test_patience_goes_on_over_a_resume(make_training):
     planned = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
-    make_training(epochs=2, planned=planned, patience=3).trainer.run()
+    first = make_training(epochs=6, planned=planned, patience=3)
+    first.trainer.add_event_handler(
+        "EPOCH_COMPLETED", lambda engine: engine.terminate() if engine.state.epoch == 2 else 0
+    )
+    first.trainer.run()
     resumed = make_training(epochs=6, planned=planned, patience=3, resume=True)
     resumed.trainer.run()
     assert resumed.trainer.state.epoch == 4
+
+
+@pytest.mark.parametrize("longer", ["stretch", "restart"])
+def test_patience_begins_anew_where_a_training_is_lengthened(make_training, longer):
+    planned = [0.5, *[0.4] * 9]
+    make_training(epochs=6, planned=planned, patience=2).trainer.run()
+    resumed = make_training(epochs=10, planned=planned, patience=2, resume=True, longer=longer)
+    resumed.trainer.run()
+    # It had stopped early after epoch 3.
+    assert resumed.trainer.state.epoch == 5
+    # The start of the patience is known to a further resume too.
+    again = make_training(epochs=10, planned=planned, patience=4, resume=True)
+    again.trainer.run()
+    assert again.trainer.state.epoch == 7
 
 
 def test_what_seeds_itself_is_told_the_epoch():

@@ -23,6 +23,9 @@ def test_a_finished_training_is_summed_up(make_training, tmp_path):
         "best_dice": 0.5,
         "best_epoch": 2,
         "finished": True,
+        "length": {"epochs": 3, "minutes": None},
+        # One epoch of warm-up, and the second of two on the cosine.
+        "rate": pytest.approx(0.005),
     }
 
 

@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from ..training_facts import describe_all_cases
 from ..trainings import list_trainings, own_weights
 
 __all__ = ["About", "Dice", "read_about"]
@@ -54,6 +55,7 @@ class About:
         licence: licence of the training data.
         weights: the bundle's own weights; None if there are none.
         trainings: names of trainings with weights.
+        unvalidated: those of them that were trained on all cases, by name: text that says so.
         problem: why its files cannot be read; empty if they can.
         regions: the labels of each region that the network predicts; empty for a network of labels.
     """
@@ -70,6 +72,7 @@ class About:
     weights: Path | None
     trainings: tuple[str, ...]
     problem: str = ""
+    unvalidated: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -83,7 +86,7 @@ def read_about(bundle: Path) -> About:
     config, other = _read(bundle / "configs" / "inference.json")
     formats = _mapping(metadata.get("network_data_format"))
     scans = _first(formats.get("inputs"))
-    weights = own_weights(bundle)
+    weights, trained = own_weights(bundle), [one for one in list_trainings(bundle) if one.weights.is_file()]
     labels = _read_labels(config, metadata, _first(formats.get("outputs")))
     return About(
         title=_text(metadata.get("name")),
@@ -97,8 +100,9 @@ def read_about(bundle: Path) -> About:
         dice=_read_dice(bundle, metadata),
         licence=_text(metadata.get("data_source")).partition(_LICENCE)[2],
         weights=weights if weights.is_file() else None,
-        trainings=tuple(one.name for one in list_trainings(bundle) if one.weights.is_file()),
+        trainings=tuple(one.name for one in trained),
         problem=problem or other,
+        unvalidated={one.name: text for one in trained if (text := describe_all_cases(one.weights))},
     )
 
 

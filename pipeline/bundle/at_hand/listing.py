@@ -50,6 +50,7 @@ def _as_record(one: Found, about: About) -> dict[str, Any]:
         "licence": about.licence or None,
         "weights": None if about.weights is None else str(about.weights.absolute()),
         "trainings": list(about.trainings),
+        "not_validated": list(about.unvalidated),
         "problem": about.problem or None,
     }
 
@@ -102,8 +103,13 @@ def _describe_dice(about: About) -> str:
 
 def _describe_weights(about: About) -> str:
     if about.weights is not None:
-        return "its own" + (f", and {_count(len(about.trainings))}" if about.trainings else "")
-    return _count(len(about.trainings)) if about.trainings else "none: train it first"
+        return "its own" + (f", and {_describe_trainings(about)}" if about.trainings else "")
+    return _describe_trainings(about) if about.trainings else "none: train it first"
+
+
+def _describe_trainings(about: About) -> str:
+    unvalidated = "; ".join(f"{name}: {text}" for name, text in about.unvalidated.items())
+    return _count(len(about.trainings)) + (f" ({unvalidated})" if unvalidated else "")
 
 
 def _count(trainings: int) -> str:
