@@ -6,6 +6,7 @@ and label maps have the same name but for a word (`volume-7.nii`, `segmentation-
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from .words import channel_word, is_label_path, part_of, split_roles
 __all__ = ["find_folders", "has_cases", "list_roles"]
 
 _MAX_DEPTH = 4
+_BRATS = re.compile(r"(BraTS-[A-Za-z]+-[0-9]+)-[0-9]+")  # of subject and time point
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def find_folders(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_
             f"--dataset_dir {root}, or list them in a CSV with columns image and label",
         )
     _check_channels(root, reading)
+    subjects = _subjects(reading)
     items: dict[str, list[Item]] = {"": [], "training": [], "validation": [], "test": []}
     for case in sorted(reading.images, key=natural_order):
         paths = [reading.images[case][role] for role in reading.roles]
@@ -84,7 +87,7 @@ def find_folders(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_
         item = Item(
             tuple(root / path for path in paths),
             None if label is None else root / label,
-            subject=_subject(paths[0]) if reading.has_scans_of_one_folder else None,
+            subject=subjects[case],
         )
         items[part_of(paths[0].parent.parts)].append(item)
     training, more, left_out = split_by_label([*items[""], *items["training"]], unlabelled, root)
@@ -158,10 +161,24 @@ def _role_in_folder(path: Path, depth: int) -> str:
     return rest
 
 
-def _subject(path: Path) -> str | None:
-    """Return the folder of a file whose name contains the folder's: scans patient1_frame01 and _frame12 in patient1."""
-    folder = path.parent.name
-    return folder if len(folder) > 1 and folder in scan_name(path) else None
+def _subjects(reading: _Reading) -> dict[str, str | None]:
+    """Return the subject of each case, where the names of folders say it.
+
+    Of scans patient1_frame01 and _frame12 in the folder patient1, and of BraTS-GLI-00000-000 and -001. A folder such as
+    img, with img0001, names no subject, and neither does the only folder of a dataset.
+    """
+    folders = {case: next(iter(paths.values())).parent for case, paths in reading.images.items()}
+    if not reading.has_scans_of_one_folder:
+        matches = {case: _BRATS.fullmatch(folder.name) for case, folder in folders.items()}
+        return {case: match[1] if match else None for case, match in matches.items()}
+    names = {
+        case: folder.name
+        for case, folder in folders.items()
+        if re.search(r"\d", split_roles([folder.name], channels=True)[0])
+        and not part_of([folder.name])
+        and folder.name in scan_name(next(iter(reading.images[case].values())))
+    }
+    return {case: names.get(case) if len(set(folders.values())) > 1 else None for case in folders}
 
 
 def _by_name(files: Sequence[Path], *, channels: bool) -> _Reading | None:

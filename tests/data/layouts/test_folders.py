@@ -118,6 +118,33 @@ def test_folders_called_train_val_and_test_divide_the_cases(tmp_path, pattern, p
     assert [item.fold for item in find_folders(tmp_path, keep_folds=False).training] == [None] * 3
 
 
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("Training/img/img000{}.nii.gz", "Training/label/label000{}.nii.gz"),  # BTCV as it is downloaded
+        ("volume/volume-{}.nii", "segmentation/segmentation-{}.nii"),
+        ("train/train_{}.nii", "train/train_{}_seg.nii"),
+        ("brain/brain_{}.nii", "brain/brain_{}_seg.nii"),
+        ("batch1/batch1_{}.nii", "batch1/batch1_{}_seg.nii"),
+    ],
+)
+def test_folders_of_kinds_and_parts_and_the_only_folder_are_no_subjects(tmp_path, image, label):
+    root = make(tmp_path, *(name.format(number) for number in (1, 2, 3) for name in (image, label)))
+
+    found = find_folders(root)
+
+    assert [item.subject for item in found.training] == [None] * 3
+
+
+def test_time_points_of_a_brats_subject_are_one_subject(tmp_path):
+    cases = ["BraTS-GLI-00000-000", "BraTS-GLI-00000-001", "BraTS-MET-00003-000"]
+    root = make(tmp_path, *(f"{case}/{case}-{kind}.nii.gz" for case in cases for kind in ("t1c", "seg")))
+
+    found = find_folders(root)
+
+    assert [item.subject for item in found.training] == ["BraTS-GLI-00000"] * 2 + ["BraTS-MET-00003"]
+
+
 def test_frames_of_one_patient_have_its_folder_as_subject(tmp_path):
     """ACDC: two frames of the heart per patient, which must not be in two folds."""
     frames = {"patient001": ("01", "12"), "patient002": ("01", "10")}
