@@ -249,6 +249,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "spatial_dims": plan.spatial_dims,
         "in_channels": len(channels),
         "out_channels": len(plan.outputs),
+        "output_names": plan.outputs,
         "num_labels": len(names),
         "imports": [f"$import {module}" for module in plan.imports],
         "network_def": network_component(plan.network.target, plan.network.settings()),

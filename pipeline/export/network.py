@@ -69,7 +69,7 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> ExportedN
     source, _ = weights_file(bundle, checkpoint)
     _import_user_modules(bundle, plan)
     network = network_of_spec(_build_network(bundle), read_spec_of(source), source).eval()
-    check_weights(source, network)
+    check_weights(source, network, plan.outputs)
     assert isinstance(network, Network)
     _check_window(plan, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))

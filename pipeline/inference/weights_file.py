@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,52 @@ from torch import Tensor, nn
 
 from ..data.errors import InputError
 from ..data.weights import require_weights
-from ..networks.spec_file import read_spec, spec_file
+from ..networks.spec_file import read_outputs, read_spec, spec_file
 
-__all__ = ["check_weights", "read_weights"]
+__all__ = ["check_outputs", "check_weights", "read_weights"]
 
 
-def check_weights(path: str | Path, network: nn.Module) -> None:
-    """Check that a file has the weights of this network; arguments and errors are those of `read_weights`."""
+def check_weights(path: str | Path, network: nn.Module, outputs: Sequence[str] | None = None) -> None:
+    """Check that a file has the weights of this network; errors are those of `read_weights` and `check_outputs`.
+
+    Args:
+        path: see `read_weights`.
+        network: the network that will load the weights.
+        outputs: names of its output channels; None if they are not known.
+    """
     read_weights(path, network)
+    if outputs is not None:
+        check_outputs(Path(path), outputs)
+
+
+def check_outputs(path: Path, outputs: Sequence[str]) -> None:
+    """Check that no output channel of the weights has a name that is now another channel's.
+
+    A plan whose labels or regions were put in another order would otherwise give structures each other's names. A name
+    that is new is taken as right.
+
+    Args:
+        path: the file of weights. Names are next to it, as a training writes them; without them nothing is checked.
+        outputs: names of the output channels, in the bundle's order.
+
+    Raises:
+        InputError: a name is in another place.
+    """
+    try:
+        trained = read_outputs(path)
+    except (OSError, ValueError):
+        return  # reported where the network's spec is read
+    if trained is None:
+        return
+    moved = [name for name in trained if name in outputs and outputs.index(name) != trained.index(name)]
+    if moved:
+        raise InputError(
+            path,
+            found=f"weights whose output channels are {', '.join(trained)}",
+            expected=f"the bundle's: {', '.join(outputs)}",
+            remedy=f"put {', '.join(moved)} into the order of the weights in plan.yaml, then lightskip render; or "
+            "train again",
+        )
 
 
 def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:

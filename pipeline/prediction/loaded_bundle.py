@@ -227,7 +227,8 @@ def _load(
             expected="a bundle that was trained with mirrored patches (mirror_axes of its plan)",
             remedy="leave --tta out: this network has not seen mirrored scans",
         )
-    members = load_members(network, paths, device, given=network_given)
+    # Exported configs, and those of earlier versions, do not have the names.
+    members = load_members(network, paths, device, given=network_given, outputs=parser.get("output_names"))
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
     choice = combine_members(

@@ -20,14 +20,19 @@ from ..inference.choose_runtime import CONTINUED, RuntimeChoice, choose_runtime,
 from ..inference.dropout_average import ONLY_PYTORCH, average_dropout
 from ..inference.gpu_ways import choose_gpu_way
 from ..inference.runtimes import OpenVINONetwork
-from ..inference.weights_file import read_weights
+from ..inference.weights_file import check_outputs, read_weights
 from ..inference.windows import find_window_size
 
 __all__ = ["combine_members", "load_members"]
 
 
 def load_members(
-    network: nn.Module, paths: Sequence[Path], device: torch.device, *, given: Collection[str] = ()
+    network: nn.Module,
+    paths: Sequence[Path],
+    device: torch.device,
+    *,
+    given: Collection[str] = (),
+    outputs: Sequence[str] | None = None,
 ) -> list[nn.Module]:
     """Return one network per file of weights, with the weights loaded.
 
@@ -36,14 +41,18 @@ def load_members(
         paths: files of weights.
         device: device to load them to.
         given: names of the network's arguments that the user set: see `network_of_spec`.
+        outputs: names of the output channels, in the bundle's order; None if the config does not have them.
 
     Raises:
-        InputError: a file is missing or does not fit its network, or its network contradicts the user's arguments.
+        InputError: a file is missing, does not fit its network or has its outputs in another order, or its network
+            contradicts the user's arguments.
     """
     members = []
     for path in paths:
         member = network_of_spec(network, read_spec_of(path), path, given=given)
         weights = read_weights(path, member)
+        if outputs is not None:
+            check_outputs(path, outputs)
         if member is network and path is not paths[-1]:
             member = copy.deepcopy(network)
         member.load_state_dict(weights)

@@ -166,7 +166,7 @@ class ResumableCheckpoint:
             state["average"] = best = self.average.state_dict()
         # Best weights first: after a kill between the two writes this epoch is repeated, and its weights are not lost.
         if self.validator is None or best_epoch == engine.state.epoch:
-            save_weights(best, self.folder / BEST, spec)
+            save_weights(best, self.folder / BEST, spec, _outputs(self.identity))
         _save(state, self.folder / LAST)
         self._summarise(engine, finished=False)
 
@@ -360,6 +360,15 @@ def _best(validator: Engine | None) -> tuple[float, int]:
     if validator is None:
         return -1.0, -1
     return float(validator.state.best_metric), int(validator.state.best_metric_epoch)
+
+
+def _outputs(identity: Mapping[str, Any] | None) -> list[str] | None:
+    """Return the names of the network's output channels from a training's identity: the regions, or the labels."""
+    known = identity or {}
+    if known.get("regions"):
+        return [text.partition(": ")[0] for text in known["regions"]]
+    labels = known.get("labels")
+    return sorted(labels, key=labels.__getitem__) if isinstance(labels, Mapping) else None
 
 
 def _copy_files(folder: Path) -> Path:

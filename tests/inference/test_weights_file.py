@@ -19,6 +19,32 @@ def test_weights_of_this_network_pass(tmp_path: Path) -> None:
     check_weights(tmp_path / "model.pt", network())
 
 
+SPEC = {"name": "made up"}
+
+
+def test_outputs_in_another_order_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    save_weights(network().state_dict(), path, SPEC, ["background", "liver", "spleen"])
+    check_weights(path, network(), ["background", "liver", "spleen"])
+    with pytest.raises(InputError) as caught:
+        check_weights(path, network(), ["background", "spleen", "liver"])
+    said = str(caught.value)
+    assert "weights whose output channels are background, liver, spleen" in said
+    assert "expected the bundle's: background, spleen, liver" in said
+    assert "put liver, spleen into the order of the weights" in said
+
+
+@pytest.mark.parametrize("outputs", [["background", "hepar", "spleen"], ["a", "b", "c"]])
+def test_new_names_of_outputs_are_taken(tmp_path: Path, outputs: list[str]) -> None:
+    save_weights(network().state_dict(), tmp_path / "model.pt", SPEC, ["background", "liver", "spleen"])
+    check_weights(tmp_path / "model.pt", network(), outputs)
+
+
+def test_weights_without_names_of_outputs_are_taken(tmp_path: Path) -> None:
+    save_weights(network().state_dict(), tmp_path / "model.pt", SPEC)
+    check_weights(tmp_path / "model.pt", network(), ["background", "liver"])
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [

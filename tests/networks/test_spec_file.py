@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.networks.spec_file import read_spec, save_weights, spec_file, spec_text
+from pipeline.networks.spec_file import read_outputs, read_spec, save_weights, spec_file, spec_text
 
 SPEC = {"name": "vnet", "channels": [4, 8], "skip": ["sat", {"select": "hard"}]}
 WEIGHTS = {"a": torch.zeros(2)}
@@ -25,6 +25,17 @@ def test_weights_are_written_with_their_spec(tmp_path):
     }
     assert read_spec(path) == SPEC
     assert sorted(file.name for file in path.parent.iterdir()) == ["model.json", "model.pt"]
+
+
+def test_names_of_outputs_belong_to_their_weights(tmp_path):
+    path = tmp_path / "model.pt"
+    save_weights(WEIGHTS, path, SPEC, ["background", "liver"])
+    assert read_outputs(path) == ["background", "liver"]
+    assert read_spec(path) == SPEC
+    torch.save({"a": torch.ones(2)}, path)
+    assert read_outputs(path) is None
+    save_weights(WEIGHTS, path, SPEC)
+    assert read_outputs(path) is None
 
 
 def test_weights_without_a_spec_have_no_file(tmp_path):

@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.data.errors import InputError
 from pipeline.networks import VNet
-from pipeline.networks.spec_file import read_spec
+from pipeline.networks.spec_file import read_outputs, read_spec
 from pipeline.training import AverageWeights
 
 KEYS = {"network", "optimizer", "optimizer_type", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
@@ -68,6 +68,19 @@ def test_contents(make_training, tmp_path):
     step = training.optimizer.state_dict()["state"][0]["step"]
     assert last["optimizer"]["state"][0]["step"] == step == 9
     assert last["network_spec"] == read_spec(tmp_path / "model.pt") == training.network.spec
+
+
+@pytest.mark.parametrize(
+    ("identity", "outputs"),
+    [
+        ({"labels": {"spleen": 2, "background": 0, "liver": 1}}, ["background", "liver", "spleen"]),
+        ({"labels": {"background": 0, "a": 1}, "regions": ["whole: a, b", "core: b"]}, ["whole", "core"]),
+        ({"fold": 0}, None),
+    ],
+)
+def test_the_weights_name_their_outputs(make_training, tmp_path, identity, outputs):
+    make_training(epochs=1, identity=identity).trainer.run()
+    assert read_outputs(tmp_path / "model.pt") == outputs
 
 
 def test_a_network_of_another_make_has_no_spec(make_training, tmp_path):
