@@ -60,6 +60,7 @@ def test_the_list_for_programs(package: Path) -> None:
         "licence": None,
         "weights": None,
         "trainings": [],
+        "not_validated": [],
         "problem": "no configs/inference.json",
     }
 
