@@ -153,7 +153,9 @@ def _check_annotated(parser: ConfigParser, where: str) -> None:
     """Refuse cases that name annotated labels in a bundle that would take all labels for annotated."""
     if "train_cases" not in parser or "annotated_sets" in parser:
         return
-    cases = [*parser.get_parsed_content("train_cases"), *parser.get_parsed_content("val_cases")]
+    # An evaluation, which has these keys too, reads no training cases: there may be none.
+    parts = ("val_cases",) if {"checkpoint", "output_dir"} & parser.config.keys() else ("train_cases", "val_cases")
+    cases = [case for part in parts for case in parser.get_parsed_content(part)]
     partial = [case for case in cases if case.get("annotated") is not None]
     if partial:
         raise InputError(

@@ -61,7 +61,7 @@ def test_frozen_epochs_then_resumed(folder: Path, capsys: pytest.CaptureFixture[
     assert record["bundle"] == "shapes"
     assert record["by_rule"]
     assert record["settings"]["frozen_epochs"] == 1
-    assert main([*words, "--resume", "--epochs", "2"]) == 0
+    assert main([*words, "--resume", "--epochs", "2", "--longer", "stretch"]) == 0
     assert "not loaded again; learning_rate 0.002, as at its start" in capsys.readouterr().out
     assert not is_same(source, encoder(folder / "tuned" / "last.pt", "network"))
     assert json.loads((folder / "tuned" / "training.json").read_text())["started_from"] == "shapes"
