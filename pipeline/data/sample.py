@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from .sample_files import check_sample_arguments, new_sample_folder, store, write_description, write_nifti
+from .sample_files import check_sample_arguments, list_cases, store, write_nifti, write_sample
 from .sample_shapes import (
     Array,
     SignedDistance,
@@ -25,6 +25,7 @@ from .sample_shapes import (
     ellipsoid,
     grid_points,
     oblique_affine,
+    partial_volume,
     place,
     smooth_noise,
     tube,
@@ -68,12 +69,15 @@ def make_sample(
     """
     target = Path(folder).resolve()
     check_sample_arguments(target, cases=cases, scans=scans, folds=folds, seed=seed)
-    with new_sample_folder(target) as root:
-        for stream, (split, name, count) in enumerate((("Tr", "sample", cases), ("Ts", "scan", scans))):
-            for index in range(count):
-                _write_case(root, split, f"{name}_{index:03d}", default_rng([seed, stream, index]), index)
-        write_description(root / "dataset.json", _datalist(cases=cases, scans=scans, folds=folds, seed=seed))
-    return target / "dataset.json"
+    return write_sample(
+        target,
+        "sample",
+        _write_case,
+        _datalist(cases=cases, scans=scans, folds=folds, seed=seed),
+        cases=cases,
+        scans=scans,
+        seed=seed,
+    )
 
 
 def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any]:
@@ -86,13 +90,7 @@ def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any
         "tensorImageSize": "3D",
         "modality": {"0": "synthetic"},
         "labels": LABELS,
-        "numTraining": cases,
-        "numTest": scans,
-        "training": [
-            {"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}", "fold": index % folds}
-            for index, name in enumerate(f"sample_{index:03d}.nii.gz" for index in range(cases))
-        ],
-        "test": [f"./imagesTs/scan_{index:03d}.nii.gz" for index in range(scans)],
+        **list_cases("sample", cases=cases, scans=scans, folds=folds),
     }
 
 
@@ -123,10 +121,10 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[A
     added = np.zeros(len(points))
     for label, contrast, signed_distance in structures:
         distance = signed_distance(points)
-        added += contrasts[contrast] * _partial_volume(distance, spacing)
+        added += contrasts[contrast] * partial_volume(distance, spacing)
         label_map[distance < 0] = label
     texture = 0.06 * smooth_noise(rng, shape, 3.5 / spacing) + 0.04 * smooth_noise(rng, shape, 1.2 / spacing)
-    intensity = _partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
+    intensity = partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
     blurred = gaussian_filter(intensity.reshape(shape), 0.5 / spacing)
     # The magnitude of a complex signal with Gaussian noise in both parts: Rician noise, as in MR images.
     noise = rng.uniform(0.04, 0.06) * rng.normal(size=(2, *shape))
@@ -163,8 +161,3 @@ def _draw_structure(rng: Generator, kind: str, centre: Array) -> SignedDistance:
         return lambda points: np.abs(middle(points)) - half_thickness
     half_angle = np.deg2rad(rng.uniform(60.0, 85.0))
     return tube(centre, axes, bend=rng.uniform(9.0, 12.0), half_angle=half_angle, radius=rng.uniform(3.0, 3.5))
-
-
-def _partial_volume(distance: Array, spacing: Array) -> Array:
-    """Return the share of a voxel inside a surface at this signed distance from the voxel's centre."""
-    return np.asarray(np.clip(0.5 - distance / spacing.mean(), 0.0, 1.0))

@@ -7,13 +7,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from ..files import write_text
@@ -39,6 +40,48 @@ def check_sample_arguments(folder: Path, *, cases: int, scans: int, seed: int, f
         raise InputError(folder, found=problem[0], expected=problem[1], remedy=problem[2])
 
 
+def write_sample(
+    folder: Path,
+    name: str,
+    write_case: Callable[[Path, str, str, Generator, int], None],
+    description: Mapping[str, Any],
+    *,
+    cases: int,
+    scans: int,
+    seed: int,
+) -> Path:
+    """Write all cases and ``dataset.json`` of a sample dataset, and return the path of the latter.
+
+    Args:
+        folder: The folder to create. It may exist if it is empty.
+        name: Start of the names of labelled cases; further scans are called scan.
+        write_case: Called with the folder, ``Tr`` or ``Ts``, the case's name, its own stream of numbers and its index.
+        description: The content of ``dataset.json``.
+        cases: Number of labelled cases.
+        scans: Number of unlabelled scans.
+        seed: Seed of everything random. A case depends only on it and on the case's index.
+    """
+    with new_sample_folder(folder) as root:
+        for stream, (split, start, count) in enumerate((("Tr", name, cases), ("Ts", "scan", scans))):
+            for index in range(count):
+                write_case(root, split, f"{start}_{index:03d}", default_rng([seed, stream, index]), index)
+        write_text(root / "dataset.json", json.dumps(description, indent=2) + "\n")
+    return folder / "dataset.json"
+
+
+def list_cases(name: str, *, cases: int, scans: int, folds: int) -> dict[str, Any]:
+    """Return the entries of a Decathlon ``dataset.json`` about the cases, which are spread over the folds in turn."""
+    return {
+        "numTraining": cases,
+        "numTest": scans,
+        "training": [
+            {"image": f"./imagesTr/{file}", "label": f"./labelsTr/{file}", "fold": index % folds}
+            for index, file in enumerate(f"{name}_{index:03d}.nii.gz" for index in range(cases))
+        ],
+        "test": [f"./imagesTs/scan_{index:03d}.nii.gz" for index in range(scans)],
+    }
+
+
 @contextmanager
 def new_sample_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder next to ``folder``, which is renamed to it if the block succeeds.
@@ -60,11 +103,6 @@ def new_sample_folder(folder: Path) -> Iterator[Path]:
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def write_description(path: Path, description: Mapping[str, Any]) -> None:
-    """Write a ``dataset.json``."""
-    write_text(path, json.dumps(description, indent=2) + "\n")
 
 
 def store(intensity: NDArray[np.float64], dtype: type[np.number[Any]]) -> NDArray[Any]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from .sample_files import check_sample_arguments, new_sample_folder, store, write_description, write_nifti
+from .sample_files import check_sample_arguments, store, write_nifti, write_sample
 from .sample_shapes import (
     Array,
     SignedDistance,
@@ -70,12 +70,9 @@ def make_left_right_sample(folder: str | os.PathLike[str], *, cases: int = 40, s
     """
     target = Path(folder).resolve()
     check_sample_arguments(target, cases=cases, scans=scans, seed=seed)
-    with new_sample_folder(target) as root:
-        for stream, (split, name, count) in enumerate((("Tr", "case", cases), ("Ts", "scan", scans))):
-            for index in range(count):
-                _write_case(root, split, f"{name}_{index:03d}", default_rng([seed, stream, index]), index)
-        write_description(root / "dataset.json", _description(cases=cases, seed=seed))
-    return target / "dataset.json"
+    return write_sample(
+        target, "case", _write_case, _description(cases=cases, seed=seed), cases=cases, scans=scans, seed=seed
+    )
 
 
 def _description(*, cases: int, seed: int) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from .sample_files import check_sample_arguments, new_sample_folder, store, write_description, write_nifti
+from .sample_files import check_sample_arguments, list_cases, store, write_nifti, write_sample
 from .sample_shapes import (
     Array,
     SignedDistance,
@@ -24,6 +24,7 @@ from .sample_shapes import (
     ellipsoid,
     grid_points,
     oblique_affine,
+    partial_volume,
     place,
     smooth_noise,
 )
@@ -68,12 +69,15 @@ def make_nested_sample(
     """
     target = Path(folder).resolve()
     check_sample_arguments(target, cases=cases, scans=scans, folds=folds, seed=seed)
-    with new_sample_folder(target) as root:
-        for stream, (split, name, count) in enumerate((("Tr", "nested", cases), ("Ts", "scan", scans))):
-            for index in range(count):
-                _write_case(root, split, f"{name}_{index:03d}", default_rng([seed, stream, index]), index)
-        write_description(root / "dataset.json", _datalist(cases=cases, scans=scans, folds=folds, seed=seed))
-    return target / "dataset.json"
+    return write_sample(
+        target,
+        "nested",
+        _write_case,
+        _datalist(cases=cases, scans=scans, folds=folds, seed=seed),
+        cases=cases,
+        scans=scans,
+        seed=seed,
+    )
 
 
 def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any]:
@@ -87,13 +91,7 @@ def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any
         "modality": {"0": "synthetic"},
         "labels": LABELS,
         "regions": REGIONS,
-        "numTraining": cases,
-        "numTest": scans,
-        "training": [
-            {"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}", "fold": index % folds}
-            for index, name in enumerate(f"nested_{index:03d}.nii.gz" for index in range(cases))
-        ],
-        "test": [f"./imagesTs/scan_{index:03d}.nii.gz" for index in range(scans)],
+        **list_cases("nested", cases=cases, scans=scans, folds=folds),
     }
 
 
@@ -117,15 +115,15 @@ def _draw_scan(rng: Generator, affine: Array, shape: tuple[int, ...]) -> tuple[A
     added = np.zeros(len(points))
     label_map = np.zeros(len(points), np.uint8)
     for label, ball in zip(_BALLS, balls, strict=True):
-        added += contrasts[label] * _partial_volume(ball(points), spacing)
+        added += contrasts[label] * partial_volume(ball(points), spacing)
     around = np.full(len(points), -np.inf)
     for label, part in enumerate(parts, start=1):
         # No part leaves the one around it.
         around = np.maximum(part(points) + _WOBBLE * smooth_noise(rng, shape, 4.0 / spacing).ravel(), around)
-        added += (contrasts[label] - contrasts.get(label - 1, 0.0)) * _partial_volume(around, spacing)
+        added += (contrasts[label] - contrasts.get(label - 1, 0.0)) * partial_volume(around, spacing)
         label_map[around < 0] = label
     texture = 0.05 * smooth_noise(rng, shape, 3.5 / spacing) + 0.04 * smooth_noise(rng, shape, 1.5 / spacing)
-    intensity = _partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
+    intensity = partial_volume(body(points), spacing) * (1 + added + texture.ravel()) * bias_field(rng, points)
     blurred = gaussian_filter(intensity.reshape(shape), 0.6 / spacing)
     # The magnitude of a complex signal with Gaussian noise in both parts: Rician noise, as in MR images.
     noise = rng.uniform(0.06, 0.08) * rng.normal(size=(2, *shape))
@@ -166,8 +164,3 @@ def _draw_ball(rng: Generator, centre: Array) -> SignedDistance:
 
 def _axes(rng: Generator) -> Array:
     return np.asarray(Rotation.from_quat(rng.normal(size=4)).as_matrix())
-
-
-def _partial_volume(distance: Array, spacing: Array) -> Array:
-    """Return the share of a voxel inside a surface at this signed distance from the voxel's centre."""
-    return np.asarray(np.clip(0.5 - distance / spacing.mean(), 0.0, 1.0))

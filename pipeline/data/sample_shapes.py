@@ -104,3 +104,8 @@ def bias_field(rng: Generator, points: Array) -> Array:
     unit = points / 25.0
     gain = unit @ rng.uniform(-0.12, 0.12, 3) + (unit @ rng.uniform(-0.06, 0.06, (3, 3)) * unit).sum(axis=1)
     return np.asarray(np.exp(gain))
+
+
+def partial_volume(distance: Array, spacing: Array) -> Array:
+    """Return the share of a voxel inside a surface at this signed distance from the voxel's centre."""
+    return np.asarray(np.clip(0.5 - distance / spacing.mean(), 0.0, 1.0))
