@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
+from ..data.region_names import find_bad_name
 from ..data.region_table import MAX_REGIONS
 from .schema_rules import require
 
@@ -34,6 +35,8 @@ def check_regions(regions: Mapping[str, Sequence[str]] | None, labels: Mapping[s
         require(region != "background", "is the name of what is in no region; choose another name", subkey=region)
         require_labels(names, labels, subkey=region)
         require(bool(region.strip()), "needs a name that is not empty", subkey=region)
+        bad_name = find_bad_name(region)
+        require(bad_name is None, f"is a name {bad_name}; masks are saved under it: rename it", subkey=region[:40])
         require(
             region not in labels or region in names,
             f"is the name of a label that is not in this region ({', '.join(names)}); rename one of the two",

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
-from .region_names import name_labels
+from .label_values import entry_error, read_values, whole_number
+from .region_names import find_bad_name, name_labels
 from .region_table import MAX_REGIONS
 
 __all__ = ["LABEL_KEYS", "LabelKeys", "read_annotated", "read_label_keys"]
@@ -19,7 +19,6 @@ LABEL_KEYS = ("labels", "regions", "region_order", "regions_class_order", "ignor
 """The top-level keys that are read here."""
 
 _WHOLE = re.compile(r"-?[0-9]+")
-_LABELS = '"labels": {"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one value per name'
 _REGIONS = '"regions": {"tumour": [1, 2], "core": [2]}, values or names of labels for each region'
 
 
@@ -57,17 +56,18 @@ def read_label_keys(content: Mapping[str, Any], file: str | Path) -> LabelKeys:
         file: where it is from; errors name it.
 
     Raises:
-        InputError: a name or value is twice, a region has an unknown label or none, a label is in no region, the order
-            leaves out a region, or an ignored value is also that of a label.
+        InputError: a name or value is twice, a value is no whole number of 32 bits, a region has an unknown label or
+            none, or a name that no file can have, a label is in no region, the order leaves out a region, or an ignored
+            value is also that of a label.
     """
-    named, ignored = _labels_and_ignored(content, file)
+    named, ignored = read_values(content, file)
     given = content.get("regions")
     labels: dict[str, int] | None = None
     regions: dict[str, tuple[int, ...]] | None = None
     if any(isinstance(value, tuple) for value in named.values()):
         if given is not None:
             found = '"labels" with several values for one name, and "regions" as well'
-            raise _error(file, found, "regions in one of the two", 'put one value for each name into "labels"')
+            raise entry_error(file, found, "regions in one of the two", 'put one value for each name into "labels"')
         regions = {
             name: value if isinstance(value, tuple) else (value,)
             for name, value in named.items()
@@ -104,12 +104,12 @@ def read_annotated(named: Any, keys: LabelKeys, file: str | Path, *, place: str)
         return None
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise _error(
+        raise entry_error(
             file, f'{place} with "annotated" {named!r:.100}', '"annotated": ["liver", "kidney"], names of labels'
         )
     for name in names:
         if name != "background" and name not in keys.names:
-            raise _error(
+            raise entry_error(
                 file,
                 f'{place} with the annotated label "{name}"',
                 f"names of labels or regions: {', '.join(keys.names) or 'the datalist has none'}",
@@ -118,42 +118,9 @@ def read_annotated(named: Any, keys: LabelKeys, file: str | Path, *, place: str)
     found = tuple(dict.fromkeys(name for name in names if name != "background"))
     if not found:
         remedy = "name them; leave the entry out if all labels were annotated, or the case if none was"
-        raise _error(file, f'{place} with an empty "annotated"', "the labels that were annotated in this case", remedy)
+        expected = "the labels that were annotated in this case"
+        raise entry_error(file, f'{place} with an empty "annotated"', expected, remedy)
     return found
-
-
-def _labels_and_ignored(
-    content: Mapping[str, Any], file: str | Path
-) -> tuple[dict[str, int | tuple[int, ...]], tuple[int, ...]]:
-    """Return the values of each name in "labels", and the ignored values."""
-    pairs = _pairs(content.get("labels"), file)
-    named = {name: value for name, value in pairs if name.lower() != "ignore"}
-    own = [value for name, value in pairs if name.lower() == "ignore"]
-    plain = [value for value in named.values() if isinstance(value, int)]
-    several = any(isinstance(value, tuple) for value in named.values())
-    if len(named) + len(own) < len(pairs) or (len(set(plain)) < len(plain) and not several):
-        raise _error(file, f'"labels" {content["labels"]!r}', "every name once and every value once")
-    ignored = [each for value in own for each in (value if isinstance(value, tuple) else (value,))]
-    entry = content.get("ignore")
-    values = [] if entry is None else entry if isinstance(entry, list) else [entry]
-    if not all(type(value) is int for value in values) or (entry is not None and not values):
-        raise _error(file, f'"ignore" {entry!r}', '"ignore": 255, or [254, 255]: values of voxels without annotation')
-    return named, tuple(dict.fromkeys([*ignored, *values]))
-
-
-def _pairs(named: Any, file: str | Path) -> list[tuple[str, int | tuple[int, ...]]]:
-    if named is None:
-        return []
-    pairs = list(named.items()) if isinstance(named, Mapping) else []
-    if pairs and all(_WHOLE.fullmatch(str(key)) and isinstance(value, str) for key, value in pairs):
-        return [(value, int(key)) for key, value in pairs]
-    if pairs and all(type(value) is int or _is_values(value) for _, value in pairs):
-        return [(str(key), tuple(value) if isinstance(value, list | tuple) else value) for key, value in pairs]
-    raise _error(file, f'"labels" {named!r}', _LABELS)
-
-
-def _is_values(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(type(each) is int for each in value)
 
 
 def _with_background(labels: dict[str, int]) -> dict[str, int]:
@@ -178,7 +145,7 @@ def _plain_regions(given: Any, file: str | Path) -> dict[str, tuple[int, ...]]:
     words = _region_words(given, file)
     wrong = next((word for each in words.values() for word in each if not _WHOLE.fullmatch(str(word))), None)
     if wrong is not None:
-        raise _error(
+        raise entry_error(
             file, f'a region of the label "{wrong}", and no "labels"', "values, or names of labels", 'add "labels"'
         )
     return {name: tuple(int(word) for word in each) for name, each in words.items()}
@@ -195,23 +162,28 @@ def _resolve_regions(given: Any, labels: Mapping[str, int], file: str | Path) ->
 def _region_words(given: Any, file: str | Path) -> dict[str, list[Any]]:
     """Return the values or names of each region's labels."""
     words = {
-        str(name): list(each) if isinstance(each, list | tuple) else [each]
+        str(name): [_word(word) for word in (each if isinstance(each, list | tuple) else [each])]
         for name, each in (given.items() if isinstance(given, Mapping) else ())
     }
-    if not words or not all(type(word) is int or isinstance(word, str) for each in words.values() for word in each):
-        raise _error(file, f'"regions" {given!r:.200}', _REGIONS)
+    if not words or None in [word for each in words.values() for word in each]:
+        raise entry_error(file, f'"regions" {given!r:.200}', _REGIONS)
     return words
+
+
+def _word(word: Any) -> int | str | None:
+    """Return a label's name or value; None if it is neither."""
+    return word if isinstance(word, str) else whole_number(word)
 
 
 def _resolve(word: Any, labels: Mapping[str, int], file: str | Path, where: str) -> int:
     """Return the value of a label, given as value or name."""
     if isinstance(word, str) and word in labels:
         return labels[word]
-    value = int(word) if _WHOLE.fullmatch(str(word)) else None
+    value = int(word) if _WHOLE.fullmatch(str(word)) else whole_number(word)
     if value is not None and value in labels.values():
         return value
     known = [name for name in labels if name != "background"]
-    raise _error(
+    raise entry_error(
         file,
         f"{where} with the label {word if value is not None else repr(word)}",
         f"labels of the datalist: {', '.join(f'{name} ({labels[name]})' for name in known)}",
@@ -222,7 +194,7 @@ def _resolve(word: Any, labels: Mapping[str, int], file: str | Path, where: str)
 def _check_ignored(ignored: Sequence[int], labels: Mapping[str, int], file: str | Path) -> None:
     for name, value in labels.items():
         if value in ignored:
-            raise _error(
+            raise entry_error(
                 file,
                 f"the value {value} as ignored and as the label {name}",
                 "an ignored value that is no label",
@@ -236,28 +208,32 @@ def _check_regions(
     """Raise an InputError unless the regions are different unions of labels that together have every label."""
     names = {value: name for name, value in labels.items()}
     if len(regions) > MAX_REGIONS:
-        raise _error(file, f"{len(regions)} regions", f"at most {MAX_REGIONS}", "leave some out")
+        raise entry_error(file, f"{len(regions)} regions", f"at most {MAX_REGIONS}", "leave some out")
     seen: dict[frozenset[int], str] = {}
     for region, values in regions.items():
         bad = [value for value in values if value == labels["background"] or value in ignored]
         if bad:
             kind = "ignored value" if bad[0] in ignored else "background's value"
-            raise _error(file, f'the region "{region}" with the {kind} {bad[0]}', "labels that are structures")
+            raise entry_error(file, f'the region "{region}" with the {kind} {bad[0]}', "labels that are structures")
+        if (bad_name := find_bad_name(region)) is not None:
+            shown = f"{region[:40]}…" if len(region) > 40 else region
+            expected = "a name that file names can have, as masks are saved under it"
+            raise entry_error(file, f"a region's name {bad_name}: {shown!r}", expected, "rename this region")
         if not values or len(set(values)) < len(values) or region.strip() in ("", "background"):
             found = f'the region "{region}" with the values {list(values)}'
-            raise _error(file, found, 'a name other than "background", and at least one label, each once')
+            raise entry_error(file, found, 'a name other than "background", and at least one label, each once')
         if region in labels and labels[region] not in values:
             found = f'the region "{region}" of {_join(values, names)}, and a label of the same name'
-            raise _error(file, found, "different names, or a region with this label", "rename one of the two")
+            raise entry_error(file, found, "different names, or a region with this label", "rename one of the two")
         if (other := seen.setdefault(frozenset(values), region)) != region:
             found = f'the regions "{other}" and "{region}" with the same labels'
-            raise _error(file, found, "different regions", "leave one of them out")
+            raise entry_error(file, found, "different regions", "leave one of them out")
     within = {value for values in regions.values() for value in values}
     outside = [value for value in names if value != labels["background"] and value not in within]
     if outside:
         first = f'"{names[outside[0]]}": [{outside[0]}]'
         found = f"{_join(outside, names)} in no region"
-        raise _error(file, found, "each label in at least one region", f'add it to "regions", such as {first}')
+        raise entry_error(file, found, "each label in at least one region", f'add it to "regions", such as {first}')
 
 
 def _read_order(
@@ -267,15 +243,17 @@ def _read_order(
     if regions is None:
         # nnU-Net ignores its own key then, too.
         if given is not None:
-            raise _error(file, '"region_order", and no regions', '"regions" as well', "add them, or remove the order")
+            raise entry_error(
+                file, '"region_order", and no regions', '"regions" as well', "add them, or remove the order"
+            )
         return None
     if given is not None and listed is not None:
         found = 'both "region_order" and "regions_class_order"'
-        raise _error(file, found, "one order of the regions", "remove one of the two")
+        raise entry_error(file, found, "one order of the regions", "remove one of the two")
     if listed is not None:
         if not isinstance(listed, list | tuple) or len(listed) != len(regions):
             expected = f"{len(regions)} values, one for each of the regions {', '.join(regions)}"
-            raise _error(file, f'"regions_class_order" {listed!r}', expected)
+            raise entry_error(file, f'"regions_class_order" {listed!r}', expected)
         given = dict(zip(regions, listed, strict=True))
     if given is None:
         return None
@@ -284,12 +262,12 @@ def _read_order(
         names = ", ".join(regions)
         expected = f"each of the regions {names} once, with the label that it writes, in the order of writing"
         remedy = _nearest(unknown[0], list(regions)) if unknown else "correct this entry of the datalist"
-        raise _error(file, f'"region_order" {given!r}', expected, remedy)
+        raise entry_error(file, f'"region_order" {given!r}', expected, remedy)
     order = {str(name): _resolve(word, labels, file, f'the order of "{name}"') for name, word in given.items()}
     for name, value in order.items():
         if value not in regions[name]:
             expected = f"one of its own labels, {', '.join(map(str, regions[name]))}"
-            raise _error(file, f'the region "{name}" that writes the label {value}', expected)
+            raise entry_error(file, f'the region "{name}" that writes the label {value}', expected)
     return order
 
 
@@ -300,9 +278,3 @@ def _join(values: Sequence[int], names: Mapping[int, str]) -> str:
 def _nearest(name: str, known: Sequence[str]) -> str:
     close = get_close_matches(name, known, n=1)
     return f'did you mean "{close[0]}"?' if close else "correct it, or declare the label"
-
-
-def _error(
-    file: str | Path, found: str, expected: str, remedy: str = "correct this entry of the datalist"
-) -> InputError:
-    return InputError(file, found=found, expected=expected, remedy=remedy)

@@ -1,11 +1,28 @@
-"""Names of the labels that regions consist of, for datalists that name the regions alone, as nnU-Net's do."""
+"""Names of regions, and of the labels that they consist of in datalists that name regions alone, as nnU-Net's do."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-__all__ = ["name_labels"]
+__all__ = ["MAX_NAME_BYTES", "find_bad_name", "name_labels"]
+
+MAX_NAME_BYTES = 100
+"""File names have at most 255 bytes, and a scan's name and an ending are in them as well."""
+
+
+def find_bad_name(name: str) -> str | None:
+    """Return why a region cannot have a name, such as "with a slash"; None if it can.
+
+    `lightskip predict --regions files` puts the name into a file's name.
+    """
+    if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+        return f"of more than {MAX_NAME_BYTES} bytes"
+    if not name.isprintable():
+        return "with a line break or another character that is not printed"
+    if "/" in name or "\\" in name:
+        return "with a slash"
+    return None if name.strip(" .") or not name.strip() else "of dots alone"
 
 
 def name_labels(regions: Mapping[str, Sequence[int]]) -> dict[str, int]:

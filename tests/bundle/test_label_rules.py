@@ -21,6 +21,7 @@ def test_nested_regions_are_accepted() -> None:
         ({"core": ["outer", "middle", "inner"]}, "has the same labels as whole"),
         ({"middle": ["outer", "inner"]}, "is the name of a label that is not in this region"),
         ({" ": ["outer", "inner"]}, "needs a name"),
+        ({"whole/edge": ["outer", "inner"]}, "is a name with a slash"),
         ({"core": []}, "needs at least one label"),
         ({"core": ["middel"]}, "did you mean middle?"),
     ],

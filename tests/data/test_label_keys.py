@@ -36,6 +36,12 @@ def test_nnunets_kidneys_keep_their_order_of_writing():
         ),
         ({"labels": {"1": "a", "4": "ignore"}}, LabelKeys({"background": 0, "a": 1}, ignored=(4,))),
         ({"labels": {"a": 1, "ignore": 4}, "ignore": 4}, LabelKeys({"background": 0, "a": 1}, ignored=(4,))),
+        # Whole numbers, as some programs write them.
+        ({"ignore": 255.0, "labels": {"a": 1.0}}, LabelKeys({"background": 0, "a": 1}, ignored=(255,))),
+        (
+            {"regions": {"a": [1.0, 2], "b": [2]}, "labels": {"x": 1, "y": 2}, "region_order": {"a": 1.0, "b": 2}},
+            LabelKeys({"background": 0, "x": 1, "y": 2}, {"a": (1, 2), "b": (2,)}, {"a": 1, "b": 2}),
+        ),
         # Scribbles: 0 is not annotated, and the background is drawn.
         ({"labels": {"background": 1, "a": 2}, "ignore": 0}, LabelKeys({"background": 1, "a": 2}, ignored=(0,))),
         # nnU-Net leaves the order alone without regions.
@@ -66,6 +72,13 @@ def test_entries_are_read(content, expected):
         ({"ignore": "edema"}, "\"ignore\" 'edema'; expected \"ignore\": 255, or [254, 255]"),
         ({"ignore": []}, '"ignore" []'),
         ({"ignore": True}, '"ignore" True'),
+        ({"ignore": [255, 0.5]}, '"ignore" [255, 0.5]'),
+        ({"ignore": 1e30}, 'of "ignore"; expected values from -2147483648 to 4294967295'),
+        ({"labels": {"a": [1, 10**30]}}, 'of "a"; expected values from'),
+        ({"regions": {"r" * 101: [1, 2, 3]}}, f"a region's name of more than 100 bytes: '{'r' * 40}…'; expected a name that file names can have"),
+        ({"regions": {"..": [1, 2, 3]}}, "a region's name of dots alone: '..'"),
+        ({"regions": {"a\nb": [1, 2, 3]}}, "a region's name with a line break"),
+        ({"regions": {"a/b": [1, 2, 3]}}, "a region's name with a slash: 'a/b'"),
         ({"regions": {"whole": [1, 2, 3, 4]}}, 'the region "whole" with the label 4; expected labels of the datalist: edema (1), core (2), enhancing (3)'),
         ({"regions": {"whole": ["edema", "core", "enhancng"]}}, "the region \"whole\" with the label 'enhancng'; expected labels of the datalist: edema (1), core (2), enhancing (3). What to do: did you mean \"enhancing\"?"),
         ({"regions": {"whole": [1, 2]}}, "enhancing (3) in no region; expected each label in at least one region. What to do: add it to \"regions\", such as \"enhancing\": [3]"),

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.data.region_names import name_labels
+from pipeline.data.region_names import find_bad_name, name_labels
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,13 @@ from pipeline.data.region_names import name_labels
 )
 def test_labels_are_named_after_their_smallest_region(regions, labels):
     assert name_labels(regions) == labels
+
+
+@pytest.mark.parametrize("name", ["whole tumour", "T2 + edema", "ganglion stellé", "v1.2", "r" * 100, "a.", ""])
+def test_names_of_files_are_names_of_regions(name):
+    assert find_bad_name(name) is None
+
+
+@pytest.mark.parametrize("name", ["é" * 51, "..", ". ", "a\tb", "a\u2028b", "a/b", "a\\b"])
+def test_other_names_are_bad(name):
+    assert find_bad_name(name) is not None

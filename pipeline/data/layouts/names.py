@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..label_values import MAX_VALUE, MIN_VALUE, whole_number
 
 __all__ = ["channels_by_index", "labels_by_value", "parse_label_names"]
 
@@ -21,7 +22,7 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
         where: the file or option that they are from; errors name it.
 
     Raises:
-        InputError: a name or a value occurs twice, or the value 0 is not the background.
+        InputError: a name or a value occurs twice, a value is beyond 32 bits, or the value 0 is not the background.
     """
     if not isinstance(named, Mapping) or not named:
         raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
@@ -71,6 +72,9 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
         twice = next((entry for entry in seen if seen.count(entry) > 1), None)
         if twice is not None:
             raise _entry_error(where, f"the label {what} {twice} twice", "every name once and every value once")
+    far = next((value for value, _ in pairs if not MIN_VALUE <= value <= MAX_VALUE), None)
+    if far is not None:
+        raise _entry_error(where, f"the label value {far}", f"values from {MIN_VALUE} to {MAX_VALUE}")
     names = dict(pairs)
     if "" in names.values():
         raise _entry_error(where, "a label without a name", "a name for every value")
@@ -94,7 +98,7 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
 def _is_whole(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().removeprefix("-").isdecimal()
-    return isinstance(value, int) and not isinstance(value, bool)
+    return whole_number(value) is not None
 
 
 def _entry_error(where: str | Path, found: str, expected: str) -> InputError:
