@@ -9,6 +9,8 @@ from typing import Any
 from ..data.length_units import shown_unit
 from .check_colours import swatch_class
 from .check_summary import (
+    annotated_words,
+    count_annotating,
     count_orientations,
     count_parts,
     find_axis_spreads,
@@ -82,18 +84,18 @@ def _make_geometry_table(report: Report) -> Table:
 
 def _make_label_table(report: Report) -> Table:
     unit = shown_unit(size_unit(report))
-    labelled = sum(bool(case.get("classes")) for case in report["cases"])
     rows = [
         Row(
             name,
-            [f"{len(sizes):,} of {labelled:,}", *_format_spread(Spread.of(sizes))],
+            [f"{len(sizes):,} of {count_annotating(report, name):,}", *_format_spread(Spread.of(sizes))],
             note=str(report["labels"][name]),
             swatch=swatch_class(report, name),
             plot=make_histogram(sizes, title=name, unit=unit),
         )
         for name, sizes in list_class_sizes(report).items()
     ]
-    heads = ("label and its value", "in cases", f"smallest, {unit}", f"median, {unit}", f"largest, {unit}")
+    cases = "in cases that annotate it" if annotated_words(report) else "in cases"
+    heads = ("label and its value", cases, f"smallest, {unit}", f"median, {unit}", f"largest, {unit}")
     return Table("Labels", heads, rows, plots=True)
 
 

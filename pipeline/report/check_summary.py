@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..data.annotation import annotates
 from ..data.length_units import size_in_unit
 from .spread import Spread
 
 __all__ = [
     "annotated_words",
+    "count_annotating",
     "count_orientations",
     "count_parts",
     "find_axis_spreads",
@@ -84,6 +86,13 @@ def annotated_words(report: Report) -> str:
     return f"only some labels in {partial:,} of {len(report['cases']):,} cases" if partial else ""
 
 
+def count_annotating(report: Report, name: str) -> int:
+    """Return the number of cases with a label map in which this label was annotated."""
+    labels, regions = report["labels"], report.get("regions")
+    read = [case for case in report["cases"] if case.get("classes")]
+    return sum(annotates(case, labels[name], labels, regions) for case in read)
+
+
 def length_unit(report: Report) -> str:
     """Return the unit of the spacing: ``mm``; of pictures also ``px``, ``µm`` or ``nm``."""
     return str(report.get("unit") or "mm")
@@ -100,12 +109,16 @@ def sample_word(report: Report) -> str:
 
 
 def list_class_sizes(report: Report) -> dict[str, list[float]]:
-    """Return the sizes of each declared class except the background, in `size_unit`, over the cases that have it."""
-    unit = size_unit(report)
+    """Return the sizes of each declared class except the background, in `size_unit`, over the cases that have it.
+
+    Cases in which it was not annotated do not count, even if their label map has some of it.
+    """
+    unit, labels, regions = size_unit(report), report["labels"], report.get("regions")
     sizes: dict[str, list[float]] = {name: [] for name in report["labels"] if name != "background"}
     for case in report["cases"]:
         for name, measured in (case.get("classes") or {}).items():
-            if name in sizes and measured.get("voxels") and measured.get(unit) is not None:
+            has_size = name in sizes and measured.get("voxels") and measured.get(unit) is not None
+            if has_size and annotates(case, labels[name], labels, regions):
                 sizes[name].append(measured[unit])
     return sizes
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..data.length_units import shown_unit
 from .check_summary import (
     annotated_words,
+    count_annotating,
     count_orientations,
     count_parts,
     find_axis_spreads,
@@ -97,13 +98,15 @@ def _format_parts(report: Mapping[str, Any]) -> str:
 def _format_classes(report: Mapping[str, Any]) -> Iterator[str]:
     sizes = list_class_sizes(report)
     unit = shown_unit(size_unit(report))
-    labelled = sum(bool(case.get("classes")) for case in report["cases"])
+    partial = bool(annotated_words(report))
     for name, values in list(sizes.items())[:_MAX_CLASSES]:
         spread = Spread.of(values)
-        size = "in no case"
+        size = "in no case" + " that annotates it" * partial
         if spread:
             size = f"median {amount(spread.middle)} {unit}, from {amount(spread.low)} to {amount(spread.high)}"
-            size += f", in {len(values):,} of {count_of(labelled, 'labelled case')}"
+            number = count_annotating(report, name)
+            where = f"{number:,} that annotate it" if partial else count_of(number, "labelled case")
+            size += f", in {len(values):,} of {where}"
         yield from _format_row("label size", f"{printable(name)}: {size}")
     if len(sizes) > _MAX_CLASSES:
         yield from _format_row("", f"and {count_of(len(sizes) - _MAX_CLASSES, 'more label')}")

@@ -1,7 +1,13 @@
 import pytest
 
 from pipeline.report.check_cards import list_cards
-from pipeline.report.check_summary import annotated_words, ignored_words, regions_words
+from pipeline.report.check_summary import (
+    annotated_words,
+    count_annotating,
+    ignored_words,
+    list_class_sizes,
+    regions_words,
+)
 from pipeline.report.check_table import format_check
 
 
@@ -23,6 +29,16 @@ def test_regions_ignored_voxels_and_partial_labels_are_said(report):
     assert f"regions       {regions_words(report)}" in lines
     assert f"ignored       {ignored_words(report)}" in lines
     assert f"annotated     {annotated_words(report)}" in lines
+
+
+def test_sizes_are_of_cases_in_which_the_label_was_annotated(report):
+    """Label map 3 has tumour, and only its liver was annotated; in case 4 it cannot be told from the rest of the organ."""
+    report["regions"] = {"organ": [1, 2], "tumour": [2]}
+    report["cases"][4]["annotated"] = ["organ"]
+    sizes = list_class_sizes(report)
+    assert [len(sizes[name]) for name in ("liver", "tumour")] == [4, 3]
+    assert [count_annotating(report, name) for name in ("liver", "tumour")] == [4, 3]
+    assert sum("in 4 of 4 that annotate it" in line for line in format_check(report).splitlines()) == 1
 
 
 def test_cards_have_the_ignored_share_and_the_annotated_labels(report):
