@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,15 @@ from .dicom_identity import MAY_BE_EMPTY, NAME, SERIES_OFFSET, complete_source, 
 from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
-from .outlines import outline_mask
 from .region_masks import find_mask
+from .rtstruct_contours import encode_contours
 
 __all__ = ["check_rtstruct_source", "write_rtstruct", "write_rtstruct_regions"]
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # what structure sets name as the class of a study
 _IMPLICIT = "1.2.840.10008.1.2"  # Other transfer syntaxes allow only 65,534 bytes of coordinates per outline.
-_CONTOUR_DATA = 0x30060050
+_CONTOUR_SEQUENCE = 0x30060040
 _MAX_NAME = 64  # characters of DICOM's long string
 # Of the patient and the study, where the scan has them.
 _COPIED = (
@@ -145,8 +144,9 @@ def _write(
             )
         )
         outlined = _item(ROIDisplayColor=list(row.colour), ReferencedROINumber=row.value)
-        if contours := _outline(select(frames, place), slices, references):
-            outlined.ContourSequence = contours
+        if contours := encode_contours(select(frames, place), slices, references, f"{row.name} in {path}"):
+            # Encoded already, so pydicom writes the bytes as they are. VRs are not written in this transfer syntax.
+            outlined.add_new(_CONTOUR_SEQUENCE, "OB", contours)
         result.ROIContourSequence.append(outlined)
         result.RTROIObservationsSequence.append(
             _item(
@@ -164,50 +164,6 @@ def _pair(source: Source) -> list[tuple[Slice, Any]]:
     files = list(dict.fromkeys(one.file for one in source.slices))
     by_file = dict(zip(files, source.datasets, strict=True))
     return [(one, by_file[one.file]) for one in source.slices]
-
-
-def _outline(mask: NDArray[np.bool_], slices: Sequence[Slice], references: Sequence[Any]) -> list[Any]:
-    """Return the contours of a structure: items of a DICOM sequence.
-
-    Args:
-        mask: (slice, row, column).
-        slices: in the order of the mask.
-        references: to the image of each.
-    """
-    inside = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    if not inside[0].size:
-        return []
-    first = np.array([inside[1][0], inside[2][0]])
-    box = np.s_[first[0] : inside[1][-1] + 1, first[1] : inside[2][-1] + 1]
-    contours: list[Any] = []
-    for number in inside[0].tolist():
-        one = slices[number]
-        # Of a pixel: 1 µm at 1 mm.
-        decimals = min(6, max(2, 2 - floor(log10(float(one.spacing.min())))))
-        for outline in outline_mask(mask[number][box]):
-            rows, columns = (outline + first).T
-            along, down = one.direction[:, 0] * one.spacing[0], one.direction[:, 1] * one.spacing[1]
-            points = one.origin + np.outer(columns, along) + np.outer(rows, down)
-            contour = _item(
-                ContourNumber=len(contours) + 1,
-                ContourImageSequence=[references[number]],
-                ContourGeometricType="CLOSED_PLANAR",
-                NumberOfContourPoints=len(points),
-            )
-            _set_numbers(contour, points, decimals)
-            contours.append(contour)
-    return contours
-
-
-def _set_numbers(contour: Any, points: NDArray[np.float64], decimals: int) -> None:
-    """Set the coordinates as bytes: pydicom would make an object of each of millions of numbers."""
-    from pydicom.dataelem import RawDataElement  # noqa: PLC0415
-    from pydicom.tag import Tag  # noqa: PLC0415
-
-    # Without the sign of a rounded -0.
-    text = "\\".join(f"{number:.{decimals}f}" for number in (points.round(decimals) + 0.0).ravel().tolist()).encode()
-    text += b" " * (len(text) % 2)
-    contour[_CONTOUR_DATA] = RawDataElement(Tag(_CONTOUR_DATA), "DS", len(text), text, 0, True, True)
 
 
 def _describe(source: Source, identity: str) -> Any:

@@ -14,6 +14,7 @@ from pipeline.data.contour_fill import fill_contours
 from pipeline.data.errors import InputError
 from pipeline.data.images.door import read_header
 from pipeline.data.structure_set import check_same_scan, read_structure_set
+from pipeline.labelmaps import rtstruct_contours
 from pipeline.labelmaps.label_table import Label, make_label_table
 from pipeline.labelmaps.rtstruct import check_rtstruct_source
 from pipeline.labelmaps.save import save_label_map
@@ -107,6 +108,23 @@ def test_a_label_map_comes_back_voxel_by_voxel(tmp_path, shape, spacing, angles)
     np.testing.assert_allclose(read_header(image).affine, affine, atol=1e-5)
     content = read_structure_set(file)
     check_same_scan(content, list(content.structures), image)
+
+
+def test_contours_are_the_bytes_that_pydicom_writes(tmp_path, monkeypatch, caplog):
+    """Read back and written again by pydicom alone; of many contours a warning says so while they are written."""
+    monkeypatch.setattr(rtstruct_contours, "MANY_CONTOURS", 100)
+    shape, spacing, angles = GRIDS["oblique, all unlike"]
+    affine = make_affine(shape, spacing, angles)
+    labels = (np.random.default_rng(0).random(shape) < 0.02).astype(np.uint8)
+    file = save(tmp_path, labels, affine)
+    dataset = pydicom.dcmread(file)
+    for outlined in dataset.ROIContourSequence:
+        for contour in outlined.get("ContourSequence", []):
+            contour.ContourNumber = contour.ContourNumber  # decoded, and so encoded again
+    dataset.save_as(tmp_path / "again.dcm", enforce_file_format=True)
+    assert (tmp_path / "again.dcm").read_bytes() == file.read_bytes()
+    [record] = caplog.records
+    assert "of 18 slices, as of a noisy label map" in record.getMessage()
 
 
 def test_other_readers_see_the_same(tmp_path):
