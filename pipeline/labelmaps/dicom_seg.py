@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,10 @@ def _make_segmentation(
     highdicom: Any, source: Source, segments: NDArray[Any], rows: Sequence[Label], identity: str, scan: str
 ) -> Any:
     try:
-        return _segmentation(highdicom, source, segments, rows, identity)
+        with warnings.catch_warnings():
+            # Names of one word, as of anonymous patients, are copied as they are.
+            warnings.filterwarnings("ignore", message="The string .* is unlikely to represent the intended person name")
+            return _segmentation(highdicom, source, segments, rows, identity)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             scan,
