@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.metric_names import CALIBRATION_METRICS, METRICS, find_name
+from ..evaluation.rows import name_overall
 from .statistics import ALL_LABELS
 
 __all__ = ["format_comparison"]
@@ -58,13 +59,14 @@ def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Itera
     subjects = len({case["subject"] for case in summary["cases"]})
     cases = _count(len(summary["cases"]), "case")
     yield f"{cases} of {_count(subjects, 'subject')}; mean [95 % interval over subjects]"
-    labels = list(summary.get("regions") or [name for name, value in summary["labels"].items() if value != 0])
+    regions = summary.get("regions")
+    labels = list(regions or [name for name, value in summary["labels"].items() if value != 0])
     for place, block in enumerate(_blocks(shown)):
         if place:
             yield ""
         # Structures are counted once, whatever the metric.
         counted = ("missed", "invented") if place == 0 else ()
-        lines = [["label", "set", *(_title(metric) for metric in block), *counted]]
+        lines = [["region" if regions else "label", "set", *(_title(metric) for metric in block), *counted]]
         for label in [*labels, *([ALL_LABELS] if len(labels) > 1 else [])]:
             for number, (name, entries) in enumerate(summary["statistics"].items()):
                 entry = entries.get(label)
@@ -72,7 +74,8 @@ def _format_means(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Itera
                     continue
                 cells = [_format_mean(entry.get(metric["name"]), metric) for metric in block]
                 counts = [str(entry["missed"]), str(entry["false_positives"])] if counted else []
-                lines.append([label if number == 0 else "", name, *cells, *counts])
+                shown_name = name_overall(regions) if label == ALL_LABELS else label
+                lines.append([shown_name if number == 0 else "", name, *cells, *counts])
         yield from _align(lines, left=2)
 
 
@@ -80,7 +83,8 @@ def _format_arms(summary: Summary, shown: Sequence[Mapping[str, Any]]) -> Iterat
     arms = summary.get("arms") or {}
     if not arms:
         return
-    yield "arms of several seeds: mean over labels and seeds [95 % interval over subjects and trainings]"
+    rows = "regions" if summary.get("regions") else "labels"
+    yield f"arms of several seeds: mean over {rows} and seeds [95 % interval over subjects and trainings]"
     for place, block in enumerate(_blocks(shown)):
         if place:
             yield ""

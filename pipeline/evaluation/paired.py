@@ -15,13 +15,12 @@ from .detectable import LEVEL, POWER, find_detectable
 from .holm import holm
 from .paired_comparison import Better, ComparisonMethod, PairedComparison
 from .paired_test import paired_test
+from .rows import OVERALL
 from .seed_test import compare_seeds, find_detectable_by_seeds
 from .subject_draws import CONFIDENCE, SubjectDraws
 from .subject_gains import average_gains, correlate_ranks, standardise
 
 __all__ = ["OVERALL", "compare_arms", "compare_labels", "compare_pair", "holm"]
-
-OVERALL = "mean of labels"
 
 
 def compare_pair(

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["describe_counting", "find_annotated_values", "find_rows"]
+__all__ = ["OVERALL", "describe_counting", "find_annotated_values", "find_rows", "name_overall"]
+
+OVERALL = "mean of labels"
+"""The entry of the mean over all rows in files, of labels and of regions alike."""
+
+
+def name_overall(regions: Collection[str] | None) -> str:
+    """Return the name of the mean over all rows for people: that of regions has another one than in files.
+
+    Args:
+        regions: names of the regions; None or nothing for rows of labels.
+    """
+    return "mean of regions" if regions else OVERALL
 
 
 def find_rows(

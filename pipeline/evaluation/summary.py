@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .metric_names import ALL_METRICS, METRICS, Metric, find_name, list_metrics
+from .rows import name_overall
 
 __all__ = ["format_summary", "summarise"]
 
@@ -55,16 +56,24 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     """Return a summary as aligned columns: label, Dice, its 95 % interval if there is one, HD95, NSD, missed.
 
     Args:
-        summary: from `summarise`, perhaps with intervals from `add_intervals`.
+        summary: from `summarise`, perhaps with intervals from `add_intervals`, and the ``regions`` that its rows are of.
 
     Returns:
-        A header line, one line per label, and one with the means over the labels; ``-`` is an undefined number.
+        A header line, one line per label or region, and one with their means; ``-`` is an undefined number.
     """
-    entries = [*summary["labels"].items(), ("mean of labels", summary["overall"])]
+    regions = summary.get("regions")
+    entries = [*summary["labels"].items(), (name_overall(regions), summary["overall"])]
     has_intervals = any(entry["dice"].get("interval") for _, entry in entries)
     distance = find_name(summary["overall"], "hd95_mm")
     unit = distance.rpartition("_")[2].replace("um", "µm")
-    header = ("label", "Dice (mean ± std)", *(["95 % interval"] * has_intervals), f"HD95 ({unit})", "NSD", "missed")
+    header = (
+        "region" if regions else "label",
+        "Dice (mean ± std)",
+        *(["95 % interval"] * has_intervals),
+        f"HD95 ({unit})",
+        "NSD",
+        "missed",
+    )
     lines = [header]
     for name, entry in entries:
         dice = _format_number(entry["dice"]["mean"], 3)

@@ -12,6 +12,7 @@ from typing import Any
 from ..bundle.plan import Plan
 from ..bundle.skip_words import introduce_skip
 from ..evaluation.metric_names import find_name, tolerance_of
+from ..evaluation.rows import name_overall
 from .choices import TO_FILL_IN
 from .layout import Layout
 from .network import ExportedNetwork
@@ -238,8 +239,9 @@ def _format_results(results: Mapping[str, Any] | None, whole: str) -> str:
         return f"{whole} Not measured.".lstrip()
     tolerance, unit = tolerance_of(results)
     heads = [head.format(tolerance=tolerance, unit=unit) for head in _NUMBERS.values()]
-    rows = [("label", *heads), ("---",) * (len(_NUMBERS) + 1)]
-    for name, numbers in {**results["labels"], "mean of labels": results["overall"]}.items():
+    regions = results.get("regions")
+    rows = [("region" if regions else "label", *heads), ("---",) * (len(_NUMBERS) + 1)]
+    for name, numbers in {**results["labels"], name_overall(regions): results["overall"]}.items():
         rows.append((name, *(_format_mean(numbers[find_name(numbers, key)]["mean"]) for key in _NUMBERS)))
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     part = "test cases" if results["provenance"].get("part") == "test" else "cases of the validation fold"

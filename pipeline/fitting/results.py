@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..data.errors import InputError
+from ..evaluation.rows import OVERALL
 
 __all__ = ["describe_result", "read_problems", "read_seconds"]
 
-_OVERALL = "mean of labels"
 _Value = TypeVar("_Value")
 
 
@@ -59,7 +59,7 @@ def describe_result(summary: Path) -> str:
 def _result_text(text: str) -> str:
     content = json.loads(text)
     [means] = content["statistics"].values()
-    overall = means[_OVERALL]["dice"]
+    overall = means[OVERALL]["dice"]
     interval = overall.get("interval")
     between = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     mean = "unknown" if overall["mean"] is None else f"{overall['mean']:.3f}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..evaluation.bootstrap import CONFIDENCE, RESAMPLES, bootstrap_interval
 from ..evaluation.paired_test import paired_differences
+from ..evaluation.rows import OVERALL, name_overall
 from ..files import whole_file, write_text
 from ..report.differences import draw_differences
 from .gates import GateMeans, describe_weights
@@ -25,8 +26,6 @@ from .levels import Level
 from .observe import Observation
 
 __all__ = ["OVERALL", "Measured", "Results"]
-
-OVERALL = "mean of labels"
 _COLUMNS = ("case", "level", "skip", "probe", "label", "dice")
 _UNTOUCHED = "untouched"
 _SHOWN_MAPS = 4  # in the table
@@ -65,6 +64,7 @@ class Results:
         donors: for each case, the case whose encoder it gets in ``shuffle``; empty without that probe.
         seed: seed of the donors and of the intervals.
         provenance: what produced the numbers.
+        regions: names of the regions, if the rows are of regions.
     """
 
     cases: tuple[str, ...]
@@ -77,6 +77,7 @@ class Results:
     donors: dict[str, str]
     seed: int
     provenance: dict[str, Any]
+    regions: tuple[str, ...] = ()
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ class Results:
             "donors": self.donors,
             "interval": {"method": "percentile bootstrap over cases", "confidence": CONFIDENCE, "resamples": RESAMPLES},
             "seed": self.seed,
+            **({"regions": list(self.regions)} if self.regions else {}),
             "provenance": self.provenance,
             "versions": {"monai": monai.__version__, "torch": torch.__version__},
         }
@@ -123,7 +125,8 @@ class Results:
         """Return the summary as aligned columns: a line per level and probe, a column per label."""
         summary = self.summary
         labels = list(summary["untouched"])
-        lines = [["level", "skip", "probe", *labels]]
+        heads = [name_overall(self.regions) if label == OVERALL else label for label in labels]
+        lines = [["level", "skip", "probe", *heads]]
         lines.append(["", "", _UNTOUCHED, *(_format(summary["untouched"][label]["dice"]) for label in labels)])
         for entry in summary["probes"]:
             cells = [_format_change(entry["labels"][label]) for label in labels]

@@ -163,6 +163,7 @@ def _measure(
             donors={} if donors is None else {name: names[donors[index]] for index, name in enumerate(names)},
             seed=seed,
             provenance=session.provenance,
+            regions=tuple(session.regions or ()),
         ),
         notes,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..evaluation.rows import name_overall
 from ..labelmaps.palette import hex_colour
 
 __all__ = ["draw_differences"]
@@ -46,8 +47,10 @@ def draw_differences(summary: Mapping[str, Any]) -> bytes:
         panel.set_title(f"level {level}, skip {entries[0]['skip']}", fontsize=10, loc="left")
     axes[-1].set_xlabel("change of Dice against the untouched network, mean and 95 % interval over cases")
     whole = summary["untouched"][overall]["dice"]
-    figure.suptitle(f"{summary['cases']} cases, untouched Dice {whole:.3f} ({overall})", fontsize=11)
+    mean = name_overall(summary.get("regions"))
+    figure.suptitle(f"{summary['cases']} cases, untouched Dice {whole:.3f} ({mean})", fontsize=11)
     handles, names = axes[0].get_legend_handles_labels()
+    names = [mean if name == overall else name for name in names]
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(labels), 5), frameon=False)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evaluation.rows import OVERALL, name_overall
+
 __all__ = ["MEAN", "CaseFiles", "Content", "History", "Lesion", "Metric", "Score"]
 
-MEAN = "mean of labels"
-"""Name of the statistics over all labels."""
+MEAN = OVERALL
+"""The entry of the statistics over all labels, or over all regions."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,20 @@ class Content:
     def rows(self) -> list[str]:
         """The names of the structures that rows may be of, in their order: the regions, else the labels."""
         return list(self.regions or self.labels)
+
+    @property
+    def row_word(self) -> str:
+        """The word for a row: ``region``, or ``label``."""
+        return "region" if self._has_regions else "label"
+
+    @property
+    def mean_name(self) -> str:
+        """The name of the statistics over all rows."""
+        return name_overall(["regions"] if self._has_regions else None)
+
+    @property
+    def _has_regions(self) -> bool:
+        return bool(self.regions or self.summary.get("regions"))
 
     def find_style(self, row: str, default: int = 0) -> str:
         """Return the CSS class of a row's colours: that of a label, or of a region of several labels."""

@@ -139,7 +139,7 @@ def _list_sentences(content: Content) -> list[str]:
             if values:
                 who = f" of {name}" if len(content.sets) > 1 else ""
                 mean = format_value(_mean_of_labels(content, name, "dice"))
-                sentences.append(f"Mean Dice{who}: {mean}, the mean over labels of the means over cases.")
+                sentences.append(f"Mean Dice{who}: {mean}, the mean over {content.row_word}s of the means over cases.")
     return sentences
 
 

@@ -99,7 +99,7 @@ def read_evaluation(folder: Path, summary: Mapping[str, Any]) -> Content:
         metrics=metrics,
         scores=scores,
         cases=cases,
-        summary={"statistics": {name: statistics}},
+        summary={"statistics": {name: statistics}, "regions": summary.get("regions") or {}},
         notes=[str(note) for note in summary.get("notes") or ()],
         source=("summary.json", "cases.csv"),
     )

@@ -121,10 +121,10 @@ def make_means(content: Content) -> list[Table]:
             # Its deviation is that of the labels, not of the cases as in the rows above.
             known = {name: {**entry, "std": None} for name, entry in overall.items() if isinstance(entry, Mapping)}
             cells = [_describe_known(known.get(metric.name), metric) for metric in content.metrics]
-            rows.append(Row(MEAN, [*cells, *([""] if judged else [])]))
+            rows.append(Row(content.mean_name, [*cells, *([""] if judged else [])]))
         if rows:
             heads = [metric.title + (f", {metric.unit}" if metric.unit else "") for metric in content.metrics]
-            tables.append(Table(name, ["label", *heads, *(["missed, invented"] if judged else [])], rows))
+            tables.append(Table(name, [content.row_word, *heads, *(["missed, invented"] if judged else [])], rows))
     return tables
 
 
@@ -141,7 +141,7 @@ def make_pairs(content: Content) -> list[PairGroup]:
         known = [one["difference"] for one in entries if one.get("difference") is not None]
         axis = make_axis([0.0, *ends, *known])
         seeds = any(one.get("p_seeds") is not None for one in entries)
-        pairs = [_make_pair(one, metric, axis, seeds=seeds) for one in entries]
+        pairs = [_make_pair(one, metric, axis, content, seeds=seeds) for one in entries]
         heads = ["pairs", "difference", "effect size", "p", *(["p, t-test of seeds"] if seeds else []), "p, Holm"]
         title = f"{metric.title}: {second} against {first}"
         found.append(PairGroup(title, axis, axis.place(0.0), [*heads, "detectable"], pairs))
@@ -210,14 +210,14 @@ def _make_lost(
     return LostGroup(title, anchor, hint, items[:MAX_LOST], len(items))
 
 
-def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis, *, seeds: bool) -> Pair:
+def _make_pair(one: Mapping[str, Any], metric: Metric, axis: Axis, content: Content, *, seeds: bool) -> Pair:
     difference, ends = one.get("difference"), one.get("interval")
     text = "-" if difference is None else f"{difference:+.3f}"
     text += f" [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
     effect, detectable = one.get("effect_size"), one.get("detectable")
     p, holm = one.get("p"), one.get("p_holm")
     return Pair(
-        label=str(one.get("label")),
+        label=content.mean_name if one.get("label") == MEAN else str(one.get("label")),
         metric=metric.title,
         cells=[
             str(one.get("pairs", "-")),

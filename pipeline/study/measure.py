@@ -18,6 +18,7 @@ from ..bundle.launch import prepare
 from ..bundle.plan import load_plan
 from ..bundle.words import as_words
 from ..evaluation.metric_names import find_name, length_unit_of
+from ..evaluation.rows import OVERALL
 from ..probe.session import Session
 from ..training.weight_changes import CHANGES
 from ..version import __version__
@@ -242,8 +243,8 @@ def _probe(run: Run, folder: Path, weights: Path) -> list[dict[str, Any]]:
         {
             "level": one["level"],
             "probe": one["probe"],
-            "difference": one["labels"]["mean of labels"]["difference"],
-            "interval": one["labels"]["mean of labels"]["interval"],
+            "difference": one["labels"][OVERALL]["difference"],
+            "interval": one["labels"][OVERALL]["interval"],
         }
         for one in summary["probes"]
     ]

@@ -77,3 +77,5 @@ def test_the_table_has_a_line_per_label_and_their_mean():
         "never                           -          -      -       0",
         "mean of labels              0.400       6.25  0.350       1",
     ]
+    lines = format_summary(summarise(rows) | {"regions": {"big": ["a", "b"]}}).splitlines()
+    assert [line.split("  ")[0] for line in (lines[0], lines[-1])] == ["region", "mean of regions"]

@@ -216,6 +216,9 @@ def test_table_stands_where_nobody_wrote(fresh):
         "| mean of labels | 0.4562 | 1.5000 | 0.7500 |",
     ]
     assert "No." in lines
+    lines = text(fresh, results=RESULTS | {"regions": {"anterior": ["a"], "posterior": ["b"]}}).splitlines()
+    assert "| region | Dice | HD95 (mm) | NSD at 1.5 mm |" in lines
+    assert "| mean of regions | 0.4562 | 1.5000 | 0.7500 |" in lines
 
 
 def test_readme_tells_what_the_network_is():

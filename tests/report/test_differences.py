@@ -58,6 +58,12 @@ def test_a_panel_per_level_with_means_and_intervals(figures):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["core", "mean of labels"]
 
 
+def test_the_mean_of_regions_is_called_so(figures):
+    draw_differences(make_summary() | {"regions": ["core"]})
+    assert figures[0].get_suptitle() == "3 cases, untouched Dice 0.700 (mean of regions)"
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["core", "mean of regions"]
+
+
 def test_of_many_labels_only_the_mean_is_drawn(figures):
     summary = make_summary()
     changes = {f"organ {number}": entry(-0.1, [-0.2, 0.0]) for number in range(9)}

@@ -31,6 +31,12 @@ def test_the_mean_of_labels_has_no_deviation_of_labels():
     known = {"a": {"mean of labels": {"dice": {"mean": 0.75, "std": 0.35, "interval": None}}}}
     [table] = make_means(content(scores, statistics=known))
     assert [row.cells[0] for row in table.rows][-1] == "0.750"
+    assert (table.heads[0], table.rows[-1].name) == ("label", "mean of labels")
+    pairs = [{"first": "a", "second": "b", "metric": "dice", "label": "mean of labels"}]
+    of_regions = content(scores, statistics=known, regions={"head": ["x", "y"]}, paired=pairs)
+    [table] = make_means(of_regions)
+    assert (table.heads[0], table.rows[-1].name) == ("region", "mean of regions")
+    assert make_pairs(of_regions)[0].pairs[0].label == "mean of regions"
 
 
 def test_missed_and_invented_structures_are_counted_and_listed_largest_first():
