@@ -24,6 +24,7 @@ __all__ = [
     "check_fold",
     "choose_fold_weights",
     "find_annotated",
+    "list_regions",
     "read_fold",
     "read_reference",
     "require_rendered",
@@ -92,10 +93,14 @@ def check_fold(cases: list[dict[str, Any]], plan: Plan) -> None:
     )
 
 
+def list_regions(plan: Plan) -> dict[str, list[int]]:
+    """Return the values of each region's labels in the network, by the region's name; empty without regions."""
+    return {name: [plan.labels[label] for label in labels] for name, labels in (plan.regions or {}).items()}
+
+
 def find_annotated(case: Mapping[str, Any], plan: Plan) -> set[int] | None:
     """Return the values of the labels that were annotated in a case of `read_fold`; None if all were."""
-    regions = {name: [plan.labels[label] for label in labels] for name, labels in (plan.regions or {}).items()}
-    return find_annotated_values(plan.labels, regions, case.get("annotated"))
+    return find_annotated_values(plan.labels, list_regions(plan), case.get("annotated"))
 
 
 def choose_fold_weights(

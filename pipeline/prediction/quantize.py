@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from ..bundle.plan import Plan, load_plan
 from ..data.errors import InputError
 from ..data.int8_file import write_int8
 from ..evaluation.bootstrap import bootstrap_interval
-from ..evaluation.cleaning_cases import compute_case_dice
-from ..evaluation.label_pair import drop_ignored
+from ..evaluation.metrics import measure_dice
 from ..evaluation.paired_test import paired_differences
+from ..evaluation.rows import find_rows
 from ..inference.choose_runtime import time_window
 from ..inference.nncf_int8 import quantize_network, require_nncf
 from ..inference.runtime_cache import name_processor
@@ -30,7 +30,7 @@ from ..inference.windows import Windows
 from .fold_cases import (
     check_fold,
     choose_fold_weights,
-    find_annotated,
+    list_regions,
     read_fold,
     read_reference,
     require_rendered,
@@ -50,7 +50,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class LabelFall:
-    """What int8 costs one label.
+    """What int8 costs one label or region.
 
     Attributes:
         label: its name.
@@ -77,7 +77,7 @@ class Quantized:
     """A network in int8, measured.
 
     Attributes:
-        labels: what it costs each label.
+        labels: what it costs each label or region.
         seconds: seconds of a window in OpenVINO, ``float32`` and ``int8``.
         threads: CPU threads that took this time.
         fold: fold whose cases were predicted.
@@ -85,6 +85,7 @@ class Quantized:
         calibration: numbers of cases and of windows that calibrated.
         weights: line that names the weights; empty if the user named their file.
         files: the files that were written; none in a dry run, and if the Dice fell.
+        row: what `labels` are: ``label``, or ``region`` of a bundle with regions.
     """
 
     labels: tuple[LabelFall, ...]
@@ -95,6 +96,7 @@ class Quantized:
     calibration: tuple[int, int]
     weights: str
     files: tuple[Path, ...] = ()
+    row: str = "label"
 
     @property
     def is_good(self) -> bool:
@@ -115,8 +117,9 @@ def quantize_bundle(
 ) -> Quantized:
     """Quantise a bundle's network to int8, and keep it beside its weights if no label's Dice falls by more than .001.
 
-    It is calibrated on training cases of the other folds. The cases of the fold are predicted in OpenVINO with float32
-    and with int8, with the bundle's post-processing. Both are compared case by case.
+    Of a bundle with regions the Dice is that of regions. The network is calibrated on training cases of the other folds.
+    The cases of the fold are predicted in OpenVINO with float32 and with int8, with the bundle's post-processing. Both
+    are compared case by case.
 
     Args:
         bundle: the bundle's folder, with plan and rendered configs.
@@ -162,13 +165,14 @@ def quantize_bundle(
         seconds = _time(both, shape)
         dice = _measure(predictor, both, validation, plan)
     found = Quantized(
-        labels=_compare(dice, [name for name, value in plan.labels.items() if value]),
+        labels=_compare(dice, list(find_rows(plan.labels, list_regions(plan)))),
         seconds=seconds,
         threads=torch.get_num_threads(),
         fold=fold,
         cases=len(validation),
         calibration=(len(chosen), len(windows)),
         weights=named,
+        row="region" if plan.regions else "label",
     )
     if dry_run or not found.is_good:
         return found
@@ -178,8 +182,8 @@ def quantize_bundle(
 
 def quantized_text(found: Quantized, bundle: Path) -> str:
     """Return the measurements as text for people: the table, the times, the files or why there are none."""
-    width = max(len("label"), *(len(one.label) for one in found.labels))
-    lines = [f"{'label':{width}}  float32    int8  falls by (95 % interval)"]
+    width = max(len(found.row), *(len(one.label) for one in found.labels))
+    lines = [f"{found.row:{width}}  float32    int8  falls by (95 % interval)"]
     for one in found.labels:
         interval = "one case: none" if one.interval is None else f"{one.interval[0]:+.4f} to {one.interval[1]:+.4f}"
         lines.append(f"{one.label:{width}}  {one.float32:7.4f} {one.int8:7.4f}  {one.fall:+.4f} ({interval})")
@@ -194,7 +198,7 @@ def quantized_text(found: Quantized, bundle: Path) -> str:
     ]
     worst = max((one for one in found.labels if one.cases), key=lambda one: one.fall, default=None)
     if worst is None:
-        lines.append("not kept: none of the labels is in a case of this fold")
+        lines.append(f"not kept: none of the {found.row}s is in a case of this fold")
     elif not found.is_good:
         lines.append(f"not kept: {worst.label} falls by {worst.fall:.4f}; expected at most {MAX_FALL}")
     elif not found.files:
@@ -249,8 +253,8 @@ def _time(networks: Mapping[str, OpenVINONetwork], shape: tuple[int, ...]) -> di
 def _measure(
     predictor: Predictor, networks: Mapping[str, OpenVINONetwork], cases: Iterable[Mapping[str, Any]], plan: Plan
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the Dice of each case and foreground label, (cases, labels), of each network."""
-    values = [value for value in plan.labels.values() if value]
+    """Return the Dice of each case and region, or foreground label, (cases, rows), of each network."""
+    ignored = [len(plan.labels)] if plan.ignored_values else []  # as `read_reference` writes them
     rows: dict[str, list[list[float]]] = {name: [] for name in networks}
     own = predictor.bundle
     for case in tqdm(list(cases), desc="predicting", disable=None):
@@ -261,10 +265,16 @@ def _measure(
             reference, _ = read_reference(
                 case["label"], labels, plan.labels, plan.label_values, ignored=plan.ignored_values
             )
-            counted = drop_ignored(labels, reference, plan.labels, [len(plan.labels)])
-            known = find_annotated(case, plan)
-            case_dice = zip(values, compute_case_dice(*counted, values), strict=True)
-            rows[name].append([nan if known is not None and value not in known else dice for value, dice in case_dice])
+            found = measure_dice(
+                labels,
+                reference,
+                spatial_dims=labels.ndim,
+                labels=plan.labels,
+                regions=list_regions(plan),
+                ignored=ignored,
+                annotated=case.get("annotated"),
+            )
+            rows[name].append(list(found.values()))
     predictor.bundle = own
     return {name: np.array(found, dtype=np.float64) for name, found in rows.items()}
 

@@ -2,8 +2,11 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -199,6 +202,28 @@ def test_a_dry_run_and_fewer_cases(bundle: Path, capsys: pytest.CaptureFixture[s
     assert "windows of 2 cases of the other folds" in told
     assert "dry run: nothing was written" in told
     assert not list(bundle.glob("models/*.int8.*"))
+
+
+def test_regions_are_measured_in_a_bundle_with_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Loaded:
+        network: Any = None
+
+    reference = np.array([[0, 1, 2, 3], [4, 1, 0, 0]], np.uint8)  # 4 is ignored
+    predicted = np.array([[0, 1, 1, 2], [3, 0, 0, 0]], np.uint8)
+    predictor = SimpleNamespace(bundle=Loaded(), prepare=lambda scan: scan)
+    predictor.segment = lambda _: SimpleNamespace(labels=predictor.bundle.network)
+    plan = SimpleNamespace(
+        labels={"background": 0, "a": 1, "b": 2, "c": 3},
+        label_values=None,
+        ignored_values=[255],
+        regions={"all": ["a", "b", "c"], "inner": ["b", "c"]},
+    )
+    monkeypatch.setattr(quantize, "read_reference", lambda *_, **__: (reference, np.eye(4)))
+    cases = [{"image": "x", "label": "y"}, {"image": "x", "label": "y", "annotated": ["inner"]}]
+    dice = quantize._measure(predictor, {"float32": predicted}, cases, plan)["float32"]  # type: ignore[dict-item, arg-type]
+    # All: 4 voxels, 3 predicted in them; the inner ones are 2 and 1.
+    np.testing.assert_allclose(dice, [[6 / 7, 2 / 3], [np.nan, 2 / 3]])
 
 
 def test_numbers_of_a_comparison_by_hand() -> None:
