@@ -69,8 +69,12 @@ def write_sample(
     return folder / "dataset.json"
 
 
-def list_cases(name: str, *, cases: int, scans: int, folds: int) -> dict[str, Any]:
-    """Return the entries of a Decathlon ``dataset.json`` about the cases, which are spread over the folds in turn."""
+def list_cases(name: str, *, cases: int, scans: int, folds: int, labelled_scans: bool = False) -> dict[str, Any]:
+    """Return the entries of a Decathlon ``dataset.json`` about the cases, which are spread over the folds in turn.
+
+    With `labelled_scans` the test cases have their label maps too, as for ``lightskip evaluate --part test``.
+    """
+    further = [f"scan_{index:03d}.nii.gz" for index in range(scans)]
     return {
         "numTraining": cases,
         "numTest": scans,
@@ -78,7 +82,10 @@ def list_cases(name: str, *, cases: int, scans: int, folds: int) -> dict[str, An
             {"image": f"./imagesTr/{file}", "label": f"./labelsTr/{file}", "fold": index % folds}
             for index, file in enumerate(f"{name}_{index:03d}.nii.gz" for index in range(cases))
         ],
-        "test": [f"./imagesTs/scan_{index:03d}.nii.gz" for index in range(scans)],
+        "test": [
+            {"image": f"./imagesTs/{file}", "label": f"./labelsTs/{file}"} if labelled_scans else f"./imagesTs/{file}"
+            for file in further
+        ],
     }
 
 

@@ -50,14 +50,14 @@ def make_nested_sample(
     A textured body contains one structure with ragged borders: the whole, a core in it, off its middle, and in four
     cases of five an inner part in the core. The label map has one value for each part, and ``dataset.json`` has the
     regions whole, core and inner. Unlabelled balls have the intensities of the outer and the inner part.
-    Labelled cases are in ``imagesTr/`` and ``labelsTr/``, further scans in ``imagesTs/``, with label maps in
-    ``labelsTs/`` that the datalist does not name. The same arguments give the same bytes. A case depends only on
+    Labelled cases are in ``imagesTr/`` and ``labelsTr/``, further scans in ``imagesTs/``, with their label maps in
+    ``labelsTs/``: test cases of the datalist. The same arguments give the same bytes. A case depends only on
     ``seed`` and its number, so a larger set starts with the cases of a smaller one.
 
     Args:
         folder: The folder to create. It may exist if it is empty.
         cases: Number of labelled cases, at least ``folds``.
-        scans: Number of unlabelled scans, 0 or more.
+        scans: Number of test cases, 0 or more.
         folds: Number of folds, 1 or more, over which the cases are spread in turn.
         seed: Seed of everything random, 0 or more.
 
@@ -91,7 +91,7 @@ def _datalist(*, cases: int, scans: int, folds: int, seed: int) -> dict[str, Any
         "modality": {"0": "synthetic"},
         "labels": LABELS,
         "regions": REGIONS,
-        **list_cases("nested", cases=cases, scans=scans, folds=folds),
+        **list_cases("nested", cases=cases, scans=scans, folds=folds, labelled_scans=True),
     }
 
 

@@ -23,6 +23,8 @@ def test_the_datalist_has_nested_regions(datalist):
     dataset = read_dataset(datalist)
     assert dataset.regions == {"whole": (1, 2, 3), "core": (2, 3), "inner": (3,)}
     assert dataset.labels == {"background": 0, "outer": 1, "middle": 2, "inner": 3}
+    # The test cases have label maps too, for `lightskip evaluate --part test`.
+    assert [case.label for case in dataset.cases if case.part == "test"] == ["./labelsTs/scan_000.nii.gz"]
     assert [len(dataset.cases), {case.fold for case in dataset.cases if case.part == "training"}] == [7, {0, 1}]
 
 
