@@ -271,7 +271,8 @@ def _check(options: argparse.Namespace) -> int:
         needed = "but `lightskip plan` needs folds: make a datalist with folds with `lightskip datalist`"
         print(f"no folds: {without} training cases have none, {needed}", file=stream)
     if options.fix:
-        fixed = fix_dataset(read_dataset(options.datalist, options.dataset_dir), report, options.fix)
+        dataset = read_dataset(options.datalist, options.dataset_dir, needs_training=False)
+        fixed = fix_dataset(dataset, report, options.fix)
         print(f"\n{fix_text(fixed)}", file=stream)
     return 1 if report["summary"]["problems"] + report["summary"]["warnings"] else 0
 

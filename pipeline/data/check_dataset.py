@@ -84,7 +84,7 @@ def check_dataset(
     started = time.monotonic()
     if workers is not None and workers < 1:
         raise InputError("workers", found=str(workers), expected="1 or more", remedy="leave it out, or give a number")
-    dataset = read_dataset(datalist, dataset_dir)
+    dataset = read_dataset(datalist, dataset_dir, needs_training=False)
     sha256 = dataset.sha256
     wanted = find_wanted(dataset)
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)

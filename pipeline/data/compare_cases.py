@@ -146,6 +146,8 @@ def _find_islands(records: Sequence[Record], labels: Mapping[str, int]) -> Itera
 
 
 def _check_label_values(dataset: Dataset, records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:
+    if all(case.label is None for case in dataset.cases):
+        return  # scans to predict: nothing is known of their labels
     found = {int(value) for record in records for value in record["classes"]}
     background = labels["background"]
     if dataset.labels is None:

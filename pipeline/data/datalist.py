@@ -198,17 +198,26 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def has_only_test_cases(datalist: str | Path) -> bool:
+    """Return whether a datalist has test cases and none to train on."""
+    content = read_json(datalist)
+    return isinstance(content, Mapping) and content.get("training") in (None, []) and bool(test_items(datalist))
+
+
 def training_items(datalist: str | Path) -> list[dict[str, Any]]:
     """Return the items of the list `training`, each with a path under `image` and `label`."""
     content = read_json(datalist)
     check_datalist_keys(content, datalist)
     items = content.get("training") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
+        test = isinstance(content, Mapping) and items in (None, []) and any(content.get(part) for part in TEST_PARTS)
         raise InputError(
             datalist,
-            found='no list "training" with cases in it',
+            found='no list "training" with cases in it' + ", only test cases" * test,
             expected='{"training": [{"image": …, "label": …, "fold": …}, …]}',
-            remedy="give a datalist in the MSD/MONAI form",
+            remedy="give a datalist in the MSD/MONAI form"
+            if not test
+            else "add training cases; lightskip check and lightskip predict take test cases alone",
         )
     for number, item in enumerate(items):
         if isinstance(item, Mapping):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .case_names import name_cases
-from .datalist import TEST_PARTS, as_list, read_json, require_folder, test_items, training_items
+from .datalist import TEST_PARTS, as_list, has_only_test_cases, read_json, require_folder, test_items, training_items
 from .errors import InputError
 from .label_keys import LabelKeys, read_annotated, read_label_keys
 
@@ -93,20 +93,23 @@ class Dataset:
         return Counter(len(case.images) for case in self.cases).most_common(1)[0][0]
 
 
-def read_dataset(datalist: str | Path, dataset_dir: str | Path | None = None) -> Dataset:
+def read_dataset(
+    datalist: str | Path, dataset_dir: str | Path | None = None, *, needs_training: bool = True
+) -> Dataset:
     """Return the content of a datalist.
 
     Args:
         datalist: JSON file in the MSD/MONAI form, as `make_datalist` writes it.
         dataset_dir: folder that relative paths start from; by default the datalist's entry "folder" (relative to the
             datalist itself), else the folder that it is in.
+        needs_training: whether a datalist of test cases alone is refused.
 
     Raises:
         InputError: the datalist is missing or malformed, its labels or regions contradict each other (see
             `read_label_keys`), or the folder does not exist. Missing files are not noticed here.
     """
     file = Path(datalist).expanduser()
-    training = training_items(file)
+    training = training_items(file) if needs_training or not has_only_test_cases(file) else []
     content = read_json(file)
     folder = require_folder(_folder(content, file) if dataset_dir is None else dataset_dir)
     keys = read_label_keys(content, file)

@@ -96,7 +96,8 @@ def _format_parts(report: Mapping[str, Any]) -> str:
 
 
 def _format_classes(report: Mapping[str, Any]) -> Iterator[str]:
-    sizes = list_class_sizes(report)
+    # Without label maps, as of scans to predict, no label was looked for.
+    sizes = list_class_sizes(report) if any(case.get("label") for case in report["cases"]) else {}
     unit = shown_unit(size_unit(report))
     partial = bool(annotated_words(report))
     for name, values in list(sizes.items())[:_MAX_CLASSES]:

@@ -140,15 +140,19 @@ def verdict(report: Mapping[str, Any]) -> str:
     counted = [count_of(number, severity) for severity, number in counts.items() if number]
     if not report["cases"]:
         return f"Nothing was checked: the datalist has no case{'; ' * bool(counted)}{', '.join(counted)}."
+    only_test = all(case["part"] == "test" for case in report["cases"])
+    fit = "Fit to be segmented or measured" if only_test else "Fit for training"
     if not counted:
-        return "Fit for training: no findings."
+        return f"{fit}: no findings."
     if not (counts["problem"] or counts["warning"]):
-        return f"Fit for training: only {counted[0]}, harmless."
+        return f"{fit}: only {counted[0]}, harmless."
     worst = SEVERITIES[0] if counts["problem"] else SEVERITIES[1]
     named = sum(severity == worst for severity in case_severities(groups).values())
     where = f" in {count_of(named, 'case')}" if named else " in the dataset as a whole"
-    advice = "Do not train on it yet" if worst == SEVERITIES[0] else "Look before training"
-    return f"{advice}: {counted[0]}{where}{'; ' * (len(counted) > 1)}{', '.join(counted[1:])}."
+    advice = ("Do not use these cases yet", "Look before you use these cases")
+    if not only_test:
+        advice = ("Do not train on it yet", "Look before training")
+    return f"{advice[worst != SEVERITIES[0]]}: {counted[0]}{where}{'; ' * (len(counted) > 1)}{', '.join(counted[1:])}."
 
 
 def dataset_name(report: Mapping[str, Any]) -> str:

@@ -55,6 +55,16 @@ def lasting(report):
     return json.dumps({key: value for key, value in report.items() if key not in ("made", "seconds", "thumbnails")})
 
 
+def test_scans_to_predict_can_be_checked_without_training_cases(small):
+    """Their labels are declared, and no label map says whether they are used."""
+    image = small.save("a.nii.gz", small.image(0))
+    content = {"labels": {"0": "background", "1": "front"}, "test": [image, "missing.nii.gz"]}
+    (small.folder / "list.json").write_text(json.dumps(content))
+    report = check_dataset(small.folder / "list.json")
+    assert found_in(report) == [("missing", "missing", "missing.nii.gz")]
+    assert (report["summary"]["training"], report["summary"]["test"]) == (0, 2)
+
+
 # --- going on where a check stopped ----------------------------------------------------------------------------------
 
 

@@ -138,3 +138,22 @@ def test_a_tilde_is_the_users_folder_only_before_a_slash(monkeypatch, tmp_path):
     assert locate(Path("/data"), "~/a.nii") == tmp_path / "a.nii"
     assert locate(Path("/data"), "~a.nii") == Path("/data/~a.nii")
     assert locate(Path("/data"), "/else/a.nii") == Path("/else/a.nii")
+
+
+@pytest.mark.parametrize("part", ["test", "testing"])
+@pytest.mark.parametrize("training", [{}, {"training": []}, {"training": None}])
+def test_test_cases_alone_are_read_where_nothing_is_trained(read, part, training):
+    content = {**training, part: ["a.nii.gz", {"image": "b.nii.gz", "label": "c.nii.gz"}]}
+    dataset = read(content, needs_training=False)
+    assert [(case.name, case.part, case.label) for case in dataset.cases] == [
+        ("a", "test", None),
+        ("b", "test", "c.nii.gz"),
+    ]
+    with pytest.raises(InputError, match=r"only test cases; .*lightskip check and lightskip predict take test cases"):
+        read(content)
+
+
+@pytest.mark.parametrize("content", [{}, {"training": []}, {"training": [], "test": []}])
+def test_a_datalist_without_any_case_is_refused(read, content):
+    with pytest.raises(InputError, match=r'no list "training" with cases in it; .*MSD/MONAI form'):
+        read(content, needs_training=False)

@@ -32,7 +32,7 @@ def test_regions_ignored_voxels_and_partial_labels_are_said(report):
 
 
 def test_sizes_are_of_cases_in_which_the_label_was_annotated(report):
-    """Label map 3 has tumour, and only its liver was annotated; in case 4 it cannot be told from the rest of the organ."""
+    """Label map 3 has tumour, but only its liver was annotated. In map 4 all of the organ was, as one."""
     report["regions"] = {"organ": [1, 2], "tumour": [2]}
     report["cases"][4]["annotated"] = ["organ"]
     sizes = list_class_sizes(report)

@@ -102,6 +102,14 @@ def test_the_last_line_is_the_verdict(reports, findings, verdict):
     assert format_check(reports.report(5, found)).splitlines()[-1] == verdict
 
 
+def test_scans_to_predict_are_not_judged_for_training(reports):
+    report = reports.report(5, [reports.finding("nan", "liver_0001")], test=5)
+    assert format_check(report).splitlines()[-1] == "Do not use these cases yet: 1 problem in 1 case."
+    report = reports.report(5, test=5)
+    assert format_check(report).splitlines()[-1] == "Fit to be segmented or measured: no findings."
+    assert "label size" not in format_check(report)
+
+
 def test_an_empty_datalist_is_not_called_fit(reports):
     table = format_check(reports.report(0))
     assert table.splitlines()[-1] == "Nothing was checked: the datalist has no case."
