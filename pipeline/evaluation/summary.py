@@ -56,7 +56,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     """Return a summary as aligned columns: label, Dice, its 95 % interval if there is one, HD95, NSD, missed.
 
     Args:
-        summary: from `summarise`, perhaps with intervals from `add_intervals`, and the ``regions`` that its rows are of.
+        summary: from `summarise`, perhaps with intervals from `add_intervals`, and ``regions`` if its rows are of them.
 
     Returns:
         A header line, one line per label or region, and one with their means; ``-`` is an undefined number.

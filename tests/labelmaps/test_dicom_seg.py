@@ -161,6 +161,14 @@ def test_the_same_input_gives_the_same_file_and_another_another(tmp_path):
 
 
 @needs_highdicom
+def test_a_patient_s_name_of_one_word_is_copied_without_a_warning(tmp_path, recwarn):
+    scan = series(tmp_path / "scan", change=lambda dataset, _: setattr(dataset, "PatientName", "Anonymous"))
+    save_label_map(labels(), tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
+    assert str(masks(tmp_path / "a.dcm")[0].PatientName) == "Anonymous"
+    assert not [one for one in recwarn if "person name" in str(one.message)]
+
+
+@needs_highdicom
 def test_no_foreground_is_a_valid_file(tmp_path):
     scan = series(tmp_path / "scan")
     save_label_map(labels() * 0, tmp_path / "a.dcm", scan=scan, affine=AFFINE, table=TABLE)
