@@ -104,4 +104,4 @@ def _encode_dataset(dataset: Any) -> bytes:
     stream = DicomBytesIO()
     stream.is_implicit_VR = stream.is_little_endian = True
     write_dataset(stream, dataset)
-    return stream.getvalue()
+    return bytes(stream.getvalue())

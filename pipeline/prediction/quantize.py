@@ -117,7 +117,7 @@ def quantize_bundle(
 ) -> Quantized:
     """Quantise a bundle's network to int8, and keep it beside its weights if no label's Dice falls by more than .001.
 
-    Of a bundle with regions the Dice is that of regions. The network is calibrated on training cases of the other folds.
+    Of a bundle with regions the Dice is that of regions. Training cases of the other folds calibrate the network.
     The cases of the fold are predicted in OpenVINO with float32 and with int8, with the bundle's post-processing. Both
     are compared case by case.
 
