@@ -10,13 +10,14 @@ from typing import Any, Literal, get_args
 from ..datalist import read_json, require_folder
 from ..errors import InputError
 from .bids import find_bids
-from .folders import find_folders, has_cases, list_roles
+from .folders import find_folders, has_cases
 from .found import Found, Unlabelled, join_names
 from .globs import find_globs
 from .images_below import images_below
 from .kits import find_kits, has_kits_cases
 from .msd import find_msd
 from .nnunet import find_nnunet, has_channel_files
+from .odd_files import list_roles
 from .table import find_table
 from .totalsegmentator import find_totalsegmentator, has_mask_folders
 from .zipped import is_zip, unpack_dataset
@@ -114,7 +115,7 @@ def _find(
         raise _usage_error("layout", repr(layout), " or ".join(get_args(Layout)), "choose one of these")
     _check_options(set(given), words, known)
     if layout == "msd":
-        return find_msd(source, keep_folds=keep_folds, **given)
+        return find_msd(source, unlabelled=unlabelled, keep_folds=keep_folds, **given)
     if layout == "kits":
         return find_kits(source, unlabelled=unlabelled)
     if layout == "totalsegmentator":
