@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .words import add_bundle, bundle_folder, setting
+from .words import add_bundle, bundle_folder, require_name, require_path, setting
 
-__all__ = ["add_predict_verbs", "add_prediction_options", "make_request", "require_path"]
+__all__ = ["add_predict_verbs", "add_prediction_options", "make_request"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _STOPPING = b"\nstopping: files that were started are being finished; the same command continues from there\n"
@@ -36,22 +36,15 @@ def add_predict_verbs(verbs: Any) -> None:
     _add_quantize(verbs)
 
 
-def require_path(text: str) -> Path:
-    """Parse a path; refuse an empty one."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; the working directory is .")
-    return Path(text)
-
-
 def _add_fold_options(verb: argparse.ArgumentParser) -> None:
     """Add the bundle, and which fold is predicted with which weights."""
     add_bundle(verb, "plan.yaml")
-    verb.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
+    verb.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="its dataset (default: the config's)")
     verb.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
     verb.add_argument("--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path")
     verb.add_argument(
         "--checkpoint",
-        type=Path,
+        type=require_path,
         metavar="FILE",
         help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
     )
@@ -84,7 +77,9 @@ def _add_predict(verbs: Any) -> None:
         "130 interrupted. Several processes: --shard, or torchrun --nproc_per_node N -m pipeline predict ...",
     )
     add_bundle(predict, "rendered configs")
-    predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
+    predict.add_argument(
+        "inputs", type=require_name, nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists"
+    )
     predict.add_argument(
         "-o", "--output", type=require_path, metavar="OUT", help="output folder; or a file, for one scan"
     )
@@ -151,6 +146,7 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     how.add_argument(
         "--checkpoint",
         dest="checkpoints",
+        type=require_name,
         nargs="+",
         default=[],
         metavar="FILE",
