@@ -13,6 +13,7 @@ import pytest
 import pipeline
 from pipeline.cli import _parser, main
 from pipeline.data.errors import InputError
+from pipeline.process import start_text
 
 CALLS = list[tuple[str, tuple[Any, ...], dict[str, Any]]]
 
@@ -296,6 +297,18 @@ def test_mistakes_and_interrupts_end_without_a_traceback(
 
 
 @pytest.mark.usefixtures("calls")
+def test_a_verb_that_another_one_runs_leaves_words_about_interrupts_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["pipeline.data.sample"], "make_sample", fail)
+    assert (main(["sample", "demo"], is_inner=True), capsys.readouterr()) == (130, ("", ""))
+    assert "main(is_inner=True)" in start_text(is_inner=True)
+
+
+@pytest.mark.usefixtures("calls")
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("a bug")
@@ -329,7 +342,7 @@ def test_empty_names_of_files_and_folders_are_refused(verb: str) -> None:
     for action in VERBS[verb]._actions:
         if action.nargs == 0:
             continue
-        if set(named) & set(action.option_strings) or action.metavar in ("INPUT", "FOLDER", "DATALIST", "BUNDLE"):
+        if set(named) & set(action.option_strings) or action.metavar in ("FOLDER", "DATALIST", "BUNDLE"):
             assert callable(action.type), action.dest
             for text in ("", " "):
                 with pytest.raises(argparse.ArgumentTypeError):

@@ -125,7 +125,8 @@ def _launch(options: argparse.Namespace) -> int:
     try:
         status = launch.run()
     except KeyboardInterrupt:
-        print(launch.resume_hint(), file=sys.stderr, end="")
+        if not options.is_inner:
+            print(launch.resume_hint(), file=sys.stderr, end="")
         raise
     if status == 0:
         print(launch.outcome(), end="")

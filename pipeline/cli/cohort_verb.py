@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .predict_verbs import add_prediction_options, make_request
-from .words import add_bundle, require_name, require_path
+from .words import add_bundle, require_path
 
 __all__ = ["add_cohort_verb"]
 
@@ -28,9 +28,7 @@ def add_cohort_verb(verbs: Any) -> None:
         "status: that of lightskip predict; also 1 if some shards did not finish.",
     )
     add_bundle(cohort, "rendered configs")
-    cohort.add_argument(
-        "inputs", type=require_name, nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists"
-    )
+    cohort.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
     cohort.add_argument("-o", "--output", type=require_path, required=True, metavar="OUT", help="output folder")
     cohort.add_argument(
         "--shards", type=int, metavar="N", help="number of shards (default: at least -j, at most 4 times -j)"

@@ -275,7 +275,8 @@ def _check(options: argparse.Namespace) -> int:
             draw=draw_thumbnail,
         )
     except KeyboardInterrupt:
-        print("to continue, run the same command again", file=sys.stderr)
+        if not options.is_inner:
+            print("to continue, run the same command again", file=sys.stderr)
         raise
     thumbnails = report.pop("thumbnails")
     write_check_page(report, thumbnails, folder / "check.html")

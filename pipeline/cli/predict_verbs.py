@@ -77,9 +77,7 @@ def _add_predict(verbs: Any) -> None:
         "130 interrupted. Several processes: --shard, or torchrun --nproc_per_node N -m pipeline predict ...",
     )
     add_bundle(predict, "rendered configs")
-    predict.add_argument(
-        "inputs", type=require_name, nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists"
-    )
+    predict.add_argument("inputs", nargs="*", metavar="INPUT", help="scans, folders, DICOM series folders, datalists")
     predict.add_argument(
         "-o", "--output", type=require_path, metavar="OUT", help="output folder; or a file, for one scan"
     )
@@ -100,8 +98,8 @@ def _add_predict(verbs: Any) -> None:
         action="store_true",
         help="segment nothing; write the files about all scans of OUT, whose shards have all finished",
     )
-    add_prediction_options(predict)
-    predict.set_defaults(run=_predict)
+    passed = add_prediction_options(predict)
+    predict.set_defaults(run=_predict, passed=passed)
 
 
 def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Action]:
@@ -319,6 +317,8 @@ def _check_words(options: argparse.Namespace) -> None:
             expected="a program or a file that reads the replies",
             remedy="connect it: lightskip ... | PROGRAM, or > FILE",
         )
+    if options.merge:
+        _refuse_settings(options)
     if options.merge and options.output:
         return
     if options.merge:
@@ -329,6 +329,20 @@ def _check_words(options: argparse.Namespace) -> None:
             found="no scan to segment" if not options.inputs else "no output",
             expected="scans and an output: lightskip predict BUNDLE INPUT... -o OUT",
             remedy="name scans after the bundle" if not options.inputs else "name a folder, or a file: -o OUT",
+        )
+
+
+def _refuse_settings(options: argparse.Namespace) -> None:
+    """Raise InputError if a merge is given an option of segmentation, which it would not use."""
+    from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
+
+    given = [one.option_strings[0] for one in options.passed if getattr(options, one.dest) != one.default]
+    if given:
+        raise InputError(
+            "--merge",
+            found=f"{' and '.join(given)} as well",
+            expected="no option of segmentation: the shards were segmented with those of their own",
+            remedy="leave it out" if len(given) == 1 else "leave them out",
         )
 
 
