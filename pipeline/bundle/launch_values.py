@@ -103,7 +103,7 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where:
             require_state(Path(folder) / LAST)
         if verb == "evaluate" and checkpoint is not None:
             fold = None if fold is UNKNOWN else fold
-            check_evaluation_folder(folder, checkpoint, datalist=datalist, fold=fold, part=part)  # type: ignore[arg-type]
+            check_evaluation_folder(folder, checkpoint, datalist=datalist, fold=fold, part=part)
     if verb == "evaluate":
         return ""
     known = {key: value for key in LENGTH_KEYS if (value := plain.find(key)) is not UNKNOWN}
