@@ -8,8 +8,11 @@ import sys
 __all__ = ["main"]
 
 
-def main() -> int:
+def main(*, is_inner: bool = False) -> int:
     """Run the verb that the process's words name.
+
+    Args:
+        is_inner: whether another verb runs this one, and says itself that it was interrupted.
 
     Returns:
         The exit status: that of `pipeline.cli.main`, or 130 if it was interrupted, even while modules are imported.
@@ -21,10 +24,10 @@ def main() -> int:
         # Imported only here: an interrupt of an import at the top of this module could not be caught.
         from .cli import main as run  # noqa: PLC0415
 
-        return run()
+        return run(is_inner=is_inner)
     except KeyboardInterrupt:
         # print() is not used: the interrupt may have come in the middle of a line.
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write("" if is_inner else "interrupted\n")
         return 130
 
 

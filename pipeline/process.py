@@ -18,20 +18,22 @@ __all__ = ["HEAR_INTERRUPTS", "end_on_signals", "run_verb", "start_text"]
 # working directory. The folder of this package is last, for a checkout that is not installed.
 _START = (
     "import sys; sys.argv[0] = 'lightskip'; sys.path.append({folder!r}); {before}"
-    "from pipeline.__main__ import main; sys.exit(main())"
+    "from pipeline.__main__ import main; sys.exit(main({arguments}))"
 )
 # A shell lets the programs in its background ignore interrupts, and with them all that they start. A program in a
 # process group of its own gets none that is not meant for it.
 HEAR_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
-def start_text(before: str = "") -> str:
+def start_text(before: str = "", *, is_inner: bool = False) -> str:
     """Return the program that starts ``lightskip`` with the words after it: for ``python -P -c``.
 
     Args:
         before: statements to run first, each of which ends with ``"; "``.
+        is_inner: whether another verb runs this one, and says itself that it was interrupted.
     """
-    return _START.format(folder=str(Path(__file__).resolve().parents[1]), before=before)
+    folder = str(Path(__file__).resolve().parents[1])
+    return _START.format(folder=folder, before=before, arguments="is_inner=True" if is_inner else "")
 
 
 def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
@@ -50,7 +52,7 @@ def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
     Raises:
         KeyboardInterrupt: this process was interrupted, or told to end; the verb has ended.
     """
-    command = [sys.executable, "-P", "-c", start_text(HEAR_INTERRUPTS), *words]
+    command = [sys.executable, "-P", "-c", start_text(HEAR_INTERRUPTS, is_inner=True), *words]
     group = {"process_group": 0} if sys.platform != "win32" else {}
     with end_on_signals():
         process = subprocess.Popen(command, pass_fds=tuple(locks), **group)  # type: ignore[call-overload]

@@ -1,3 +1,4 @@
+import argparse
 import importlib
 import json
 import os
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 import pipeline
-from pipeline.cli import main
+from pipeline.cli import _parser, main
 from pipeline.data.errors import InputError
+from pipeline.process import start_text
 
 CALLS = list[tuple[str, tuple[Any, ...], dict[str, Any]]]
 
@@ -33,6 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.layouts": {"find": "found"},
         "pipeline.data.layouts.structure_sets": {"draw_structure_sets": "found"},
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
+        "pipeline.data.datalist_output": {"check_output": None, "check_output_is_new": None},
         "pipeline.data.datalist_summary": {"format_summary": "a summary"},
         "pipeline.bundle.render": {
             "check_network": None,
@@ -104,7 +107,9 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
         (
             "datalist Task04 -o list.json --folds 3",
             [
+                ("check_output", (P("list.json"), P("Task04")), {}),
                 ("find", (P("Task04"),), FIND | {"keep_folds": False}),
+                ("check_output_is_new", (P("list.json"), "found"), {}),
                 ("draw_structure_sets", ("found", P("list_structures")), {"structures": []}),
                 ("make_datalist", ("found",), DATALIST | {"folds": 3}),
                 ("write_json", ({"training": []}, P("list.json")), {}),
@@ -115,11 +120,13 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
         (
             "datalist --images a/i*.nii --labels a/s*.nii -o out/list.json --portable --name L --label-names bg liver",
             [
+                ("check_output", (P("out/list.json"), None), {}),
                 (
                     "find",
                     (None,),
                     FIND | {"images": ["a/i*.nii"], "labels": "a/s*.nii", "unpack_to": P("out/list_files")},
                 ),
+                ("check_output_is_new", (P("out/list.json"), "found"), {}),
                 ("draw_structure_sets", ("found", P("out/list_structures")), {"structures": []}),
                 (
                     "make_datalist",
@@ -290,6 +297,18 @@ def test_mistakes_and_interrupts_end_without_a_traceback(
 
 
 @pytest.mark.usefixtures("calls")
+def test_a_verb_that_another_one_runs_leaves_words_about_interrupts_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["pipeline.data.sample"], "make_sample", fail)
+    assert (main(["sample", "demo"], is_inner=True), capsys.readouterr()) == (130, ("", ""))
+    assert "main(is_inner=True)" in start_text(is_inner=True)
+
+
+@pytest.mark.usefixtures("calls")
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("a bug")
@@ -311,6 +330,23 @@ def test_misuse_exits_with_2(capsys: pytest.CaptureFixture[str], words: str) -> 
         main(words.split())
     assert raised.value.code == 2
     assert "usage: lightskip" in capsys.readouterr().err
+
+
+VERBS = next(one.choices for one in _parser()._actions if isinstance(one, argparse._SubParsersAction))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_empty_names_of_files_and_folders_are_refused(verb: str) -> None:
+    """They would be the working directory: a variable of a script that is not set."""
+    named = ("-o", "--output", "--dataset_dir", "--checkpoint", "--check", "--fix", "--splits")
+    for action in VERBS[verb]._actions:
+        if action.nargs == 0:
+            continue
+        if set(named) & set(action.option_strings) or action.metavar in ("FOLDER", "DATALIST", "BUNDLE"):
+            assert callable(action.type), action.dest
+            for text in ("", " "):
+                with pytest.raises(argparse.ArgumentTypeError):
+                    action.type(text)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

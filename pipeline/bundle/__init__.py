@@ -1,20 +1,20 @@
 """Make a bundle (``plan``, ``render``), start it (``launch``), and the functions that its configs call.
 
-Configs call ``runtime``, ``settings``, ``start_weights``, ``tracking``, ``trained_network`` and ``trainings``. These
-need only torch and MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan`` and
-``render`` need pydantic and PyYAML; import them by their own names.
+Configs call ``evaluation_results``, ``runtime``, ``settings``, ``start_weights``, ``tracking`` and ``trained_network``.
+These need only torch and MONAI, and are imported on demand: an error in a command must not wait for PyTorch. ``plan``
+and ``render`` need pydantic and PyYAML; import them by their own names.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .evaluation_results import check_evaluation_folder, evaluation_folder
     from .runtime import check_overrides
     from .settings import check_settings
     from .start_weights import network_to_start
     from .tracking import choose_tracking
     from .trained_network import network_of_weights, network_to_resume
-    from .trainings import check_evaluation_folder, evaluation_folder
 
 __all__ = [
     "check_evaluation_folder",
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 _HOME = {
-    "check_evaluation_folder": ".trainings",
+    "check_evaluation_folder": ".evaluation_results",
     "check_overrides": ".runtime",
     "check_settings": ".settings",
     "choose_tracking": ".tracking",
-    "evaluation_folder": ".trainings",
+    "evaluation_folder": ".evaluation_results",
     "network_of_weights": ".trained_network",
     "network_to_resume": ".trained_network",
     "network_to_start": ".start_weights",

@@ -30,7 +30,7 @@ from .launch_checks import (
     read,
     stale_warning,
 )
-from .launch_values import check_files_given, check_values_given
+from .launch_values import check_files_given, check_names_given, check_values_given
 from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
@@ -214,6 +214,7 @@ def prepare(verb: str, bundle: Path, words: Sequence[str]) -> Launch:
             folder cannot be written to, or there are no weights to evaluate.
     """
     settings = read_words(words)
+    check_names_given(settings)
     # An evaluation writes into its bundle only by default.
     if verb == "train" or "output_dir" not in settings:
         elsewhere = "or name a folder of results: --output_dir DIR" if verb == "evaluate" else ""

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ..data.datalist import ALL_CASES, read_cases, require_folder
+from ..data.errors import InputError
 from ..data.weights import require_state, require_weights
+from .evaluation_results import check_evaluation_folder
 from .plain_values import UNKNOWN, PlainValues
 from .resume_length import LENGTH_KEYS, check_resume_length
 from .setting_rules import RULES, check_folder, check_length, check_start, check_validation, check_value
 from .start_file import find_start
 from .training_facts import LAST
-from .trainings import check_evaluation_folder
 
-__all__ = ["check_files_given", "check_values_given"]
+__all__ = ["check_files_given", "check_names_given", "check_values_given"]
 
 # The recipes' expression for the cases of a part of the split.
 _CASES = re.compile(
@@ -28,6 +29,19 @@ _CASES = re.compile(
 )
 _PARTS = {"train": ("train_cases", "val_cases"), "evaluate": ("val_cases",)}
 _FOLDERS = {"train": "ckpt_dir", "evaluate": "output_dir"}
+_NAMES = re.compile(r"\w+_(dir|file)|datalist|checkpoint|training|from")  # settings that name a file or a folder
+
+
+def check_names_given(settings: Mapping[str, str]) -> None:
+    """Raise InputError if a setting names a file or folder by an empty text, which would be the working directory."""
+    empty = next((key for key, text in settings.items() if not text.strip() and _NAMES.fullmatch(key)), None)
+    if empty is not None:
+        raise InputError(
+            f"--{empty}",
+            found="an empty name",
+            expected="the name of a file or folder; the working directory is .",
+            remedy="correct it; in a script, check that the variable behind it is set",
+        )
 
 
 def check_values_given(config: Mapping[str, Any], bundle: Path, where: str, verb: str) -> None:
@@ -88,7 +102,8 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where:
         if verb == "train" and plain.find("resume") is True:
             require_state(Path(folder) / LAST)
         if verb == "evaluate" and checkpoint is not None:
-            check_evaluation_folder(folder, checkpoint)
+            fold = None if fold is UNKNOWN else fold
+            check_evaluation_folder(folder, checkpoint, datalist=datalist, fold=fold, part=part)
     if verb == "evaluate":
         return ""
     known = {key: value for key in LENGTH_KEYS if (value := plain.find(key)) is not UNKNOWN}

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError
-from .training_facts import BEST, LAST, Training, read_summary, read_training
+from .training_facts import BEST, LAST, Training, read_training
 from .words import lightskip_command, shorten_path
 
 __all__ = [
     "BEST",
     "Training",
     "Weights",
-    "check_evaluation_folder",
     "choose_weights",
-    "evaluation_folder",
     "find_training",
     "find_weights",
     "list_trainings",
@@ -181,69 +176,6 @@ def no_weights_error(bundle: Path, *, fold: int | str | None = None) -> InputErr
         expected="the bundle's own weights, or those of a training" + ("" if fold is None else f" of fold {fold}"),
         remedy=remedy,
     )
-
-
-def evaluation_folder(
-    bundle_root: str | Path, checkpoint: str | Path, fold: int | str, *, part: str = "validation"
-) -> str:
-    """Return the folder for an evaluation, one for each training and fold.
-
-    This is ``evaluation/NAME`` for the training ``NAME`` on its own fold, ``evaluation/NAME_fold_N`` on another fold,
-    and ``evaluation/NAME_test`` on the test cases. A training's own fold is in its summary or its name (``fold_0``).
-    The bundle's own weights, in ``models``, count as a training ``models`` without a fold. If the file of weights is
-    not ``model.pt``, its name is added. A training outside the bundle may have the name of another one: eight
-    characters of the hash of its folder are added. If the folder has the results of other weights, such as those of an
-    earlier training of the same name, eight characters of the hash of the weights are added.
-    """
-    file = Path(checkpoint).absolute()
-    name = file.parent.name + ("" if file.name == BEST else f"_{file.stem}")
-    own = name == f"fold_{fold}" or read_summary(file.parent).get("fold") == fold
-    root, folder = Path(bundle_root).resolve(), file.parent.resolve()
-    if folder.parent not in (root, root / "runs"):
-        name += f"_{hashlib.sha256(bytes(folder)).hexdigest()[:8]}"
-    if part != "validation":
-        name += f"_{part}"
-    elif not own:
-        name += f"_fold_{fold}"
-    target = Path(bundle_root) / "evaluation" / name
-    if _has_other_results(target, file):
-        target = target.with_name(f"{name}_{_hash_file(file)[:8]}")
-    return str(target)
-
-
-def check_evaluation_folder(folder: str | Path, checkpoint: str | Path) -> None:
-    """Raise InputError if a folder has the results of a comparison, or of an evaluation of other weights."""
-    is_comparison = _read_results(Path(folder)).get("kind") == "comparison"
-    if is_comparison or _has_other_results(Path(folder), Path(checkpoint)):
-        raise InputError(
-            folder,
-            found="the results of lightskip compare" if is_comparison else "the evaluation of other weights",
-            expected="a new folder, or an earlier evaluation of the same weights",
-            remedy="name another: --output_dir DIR, or leave it out; or move the earlier results away",
-        )
-
-
-def _has_other_results(folder: Path, checkpoint: Path) -> bool:
-    """Return whether a folder has results whose weights are known and are others."""
-    try:
-        earlier = _read_results(folder)["provenance"]["checkpoint_sha256"]
-    except (KeyError, TypeError):
-        return False
-    return checkpoint.is_file() and earlier != _hash_file(checkpoint)
-
-
-def _read_results(folder: Path) -> dict[str, Any]:
-    """Return the summary of earlier results in a folder; empty if there are none."""
-    try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _hash_file(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:

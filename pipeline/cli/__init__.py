@@ -26,11 +26,12 @@ from .study_verb import add_study_verb
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> int:
     """Run one verb.
 
     Args:
         arguments: the words after ``lightskip``; by default those of the process.
+        is_inner: whether another verb runs this one, and says itself that it was interrupted, and how to continue.
 
     Returns:
         The exit status: 0; 1 if a check found differences; 2 for a user error; 130 if interrupted; 141 if the reader of
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     # Called with words, this is a part of another program, whose settings are left alone.
-    options.owns_process = arguments is None
+    options.owns_process, options.is_inner = arguments is None, is_inner
     options.given = list(sys.argv[1:] if arguments is None else arguments)
     if options.verb is None:
         parser.print_help(sys.stderr)
@@ -55,7 +56,8 @@ def _run(options: argparse.Namespace) -> int:
             sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if not options.is_inner:
+            print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # As in `lightskip check … --json | head`. Without this Python complains again when it flushes at exit.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from .words import add_bundle, bundle_folder, setting
+from .words import add_bundle, bundle_folder, require_path, setting
 
 __all__ = ["add_bundle_verbs"]
 
@@ -45,7 +44,9 @@ Every key of the bundle's config is a setting. Nested keys have # between their 
 def add_bundle_verbs(verbs: Any) -> None:
     """Add `render`, `train`, `evaluate` and `bench` to the subparsers."""
     render = verbs.add_parser("render", help="write a bundle's configs from its plan and the recipes")
-    render.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE", help="a bundle's folder, with plan.yaml")
+    render.add_argument(
+        "bundles", type=require_path, nargs="+", metavar="BUNDLE", help="a bundle's folder, with plan.yaml"
+    )
     render.add_argument("--check", action="store_true", help="write nothing; show differences, and exit with 1 if any")
     render.set_defaults(run=_render)
 
@@ -69,7 +70,7 @@ def add_bundle_verbs(verbs: Any) -> None:
 
     bench = verbs.add_parser("bench", help="measure how close training and inference are to the machine's limit")
     add_bundle(bench, "rendered configs")
-    bench.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: random scans)")
+    bench.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="its dataset (default: random scans)")
     bench.add_argument("--steps", type=int, default=20, help="timed training steps (default: %(default)s)")
     bench.add_argument("--warmup", type=int, default=3, help="untimed training steps first (default: %(default)s)")
     bench.add_argument("--cases", type=int, default=2, help="scans for timing inference (default: %(default)s)")
@@ -83,7 +84,7 @@ def add_bundle_verbs(verbs: Any) -> None:
         metavar="KEY=VALUE",
         help="overrides of the config, such as skip=concat or network_def#dropout=0.1",
     )
-    bench.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON file to write the numbers to")
+    bench.add_argument("-o", "--output", type=require_path, metavar="FILE", help="JSON file to write the numbers to")
     bench.set_defaults(run=_bench)
 
 
@@ -124,7 +125,8 @@ def _launch(options: argparse.Namespace) -> int:
     try:
         status = launch.run()
     except KeyboardInterrupt:
-        print(launch.resume_hint(), file=sys.stderr, end="")
+        if not options.is_inner:
+            print(launch.resume_hint(), file=sys.stderr, end="")
         raise
     if status == 0:
         print(launch.outcome(), end="")

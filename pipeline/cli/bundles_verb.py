@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from .words import add_bundle
+from .words import add_bundle, require_path
 
 __all__ = ["add_bundles_verb"]
 
@@ -34,7 +33,7 @@ def add_bundles_verb(verbs: Any) -> None:
     copy.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=require_path,
         metavar="DIR",
         help="new folder (default: the bundle's name, in the working directory)",
     )

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .predict_verbs import add_prediction_options, make_request, require_path
-from .words import add_bundle
+from .predict_verbs import add_prediction_options, make_request
+from .words import add_bundle, require_path
 
 __all__ = ["add_cohort_verb"]
 

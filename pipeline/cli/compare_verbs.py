@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from .words import require_path
 
 __all__ = ["add_compare_verbs"]
 
@@ -29,7 +30,7 @@ def add_compare_verbs(verbs: Any) -> None:
     )
     compare.add_argument(
         "reference",
-        type=Path,
+        type=require_path,
         metavar="REFERENCE",
         help="a folder of label maps, a datalist (.json), or a bundle, by folder or name",
     )
@@ -39,12 +40,14 @@ def add_compare_verbs(verbs: Any) -> None:
         metavar="SET",
         help="FOLDER, NAME=FOLDER, or ARM:SEED=FOLDER for several seeds of one arm",
     )
-    compare.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder of the results")
+    compare.add_argument(
+        "-o", "--output", type=require_path, required=True, metavar="OUT", help="folder of the results"
+    )
 
     cases = compare.add_argument_group("cases")
     cases.add_argument("--part", metavar="PART", help="part of a datalist: test, training, or the number of a fold")
     cases.add_argument("--fold", type=int, metavar="N", help="a bundle's or datalist's fold (default: the bundle's)")
-    cases.add_argument("--dataset_dir", type=Path, metavar="DIR", help="the dataset (default: the datalist's)")
+    cases.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="the dataset (default: the datalist's)")
     cases.add_argument(
         "--cases", nargs="+", action="extend", default=[], metavar="CASE", help="only these, or a file with their names"
     )

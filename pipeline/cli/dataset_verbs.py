@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..imports import quick_imports
+from .words import require_path
 
 __all__ = ["add_dataset_verbs"]
 
@@ -19,7 +20,7 @@ _LAYOUTS = ("msd", "nnunet", "bids", "table", "totalsegmentator", "kits", "folde
 def add_dataset_verbs(verbs: Any) -> None:
     """Add `sample`, `datalist`, `check` and `plan` to the subparsers."""
     sample = verbs.add_parser("sample", help="write a small synthetic dataset to try LightSkip with")
-    sample.add_argument("folder", type=Path, metavar="DIR", help="folder to write it to")
+    sample.add_argument("folder", type=require_path, metavar="DIR", help="folder to write it to")
     sample.add_argument(
         "--kind",
         choices=_SAMPLES,
@@ -46,8 +47,10 @@ def _add_datalist(verbs: Any) -> None:
         "image and what a label map; a zip of one; a table; or files by patterns: --images 'a/ilist*.nii.gz' --labels "
         "'a/slist*.nii.gz', paired by the text for the *.",
     )
-    datalist.add_argument("source", type=Path, nargs="?", metavar="FOLDER|ZIP|TABLE", help="the dataset's folder")
-    datalist.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="JSON file to write")
+    datalist.add_argument(
+        "source", type=require_path, nargs="?", metavar="FOLDER|ZIP|TABLE", help="the dataset's folder"
+    )
+    datalist.add_argument("-o", "--output", type=require_path, required=True, metavar="FILE", help="JSON file to write")
     found = datalist.add_argument_group("files")
     found.add_argument("--layout", choices=_LAYOUTS, help="layout of the folder (default: detected)")
     found.add_argument("--images", nargs="+", default=[], metavar="PATTERN", help="images: one pattern per channel")
@@ -69,7 +72,7 @@ def _add_datalist(verbs: Any) -> None:
         metavar="NAME",
         help="structures of DICOM structure sets (RTSTRUCT) to take, as NAME or LABEL=NAME (default: all)",
     )
-    found.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
+    found.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="folder where relative paths start")
     found.add_argument(
         "--suffix", nargs="+", default=[], dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …"
     )
@@ -83,7 +86,9 @@ def _add_datalist(verbs: Any) -> None:
     )
     folds = datalist.add_argument_group("folds")
     folds.add_argument("--folds", type=int, help="number of folds (default: the dataset's own folds, or else 5)")
-    folds.add_argument("--splits", type=Path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere")
+    folds.add_argument(
+        "--splits", type=require_path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere"
+    )
     folds.add_argument("--seed", type=int, default=0, help="seed of shuffling into folds (default: %(default)s)")
     folds.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     folds.add_argument("--group", metavar="COLUMN", help="keep cases with the same value in one fold")
@@ -127,14 +132,20 @@ def _add_check(verbs: Any) -> None:
         "An interrupted check continues where it stopped. Exit status: 0 no problems, 1 problems or warnings, 2 the "
         "check could not run.",
     )
-    check.add_argument("datalist", type=Path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it")
     check.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="folder of the report (default: NAME_check here)"
+        "datalist", type=require_path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it"
     )
-    check.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
+    check.add_argument(
+        "-o", "--output", type=require_path, metavar="DIR", help="folder of the report (default: NAME_check here)"
+    )
+    check.add_argument(
+        "--dataset_dir", type=require_path, metavar="DIR", help="folder where the datalist's paths start"
+    )
     check.add_argument("--workers", type=int, help="cases read at the same time (default: one per CPU, at most 8)")
     check.add_argument("--again", action="store_true", help="read every file again, even if an earlier check has")
-    check.add_argument("--fix", type=Path, metavar="DIR", help="write repaired copies of files that are safe to repair")
+    check.add_argument(
+        "--fix", type=require_path, metavar="DIR", help="write repaired copies of files that are safe to repair"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON, not as a table")
     check.set_defaults(run=_check)
 
@@ -146,21 +157,23 @@ def _add_plan(verbs: Any) -> None:
         description="Write a bundle for a dataset: plan.yaml with a reason for every choice, configs, documents. "
         "Uses the report of `lightskip check`, or makes it.",
     )
-    plan.add_argument("datalist", type=Path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it")
+    plan.add_argument(
+        "datalist", type=require_path, metavar="DATALIST", help="JSON file, as `lightskip datalist` writes it"
+    )
     plan.add_argument("--name", required=True, help="name of the bundle: letters, digits and _")
     plan.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=require_path,
         default=Path("bundles"),
         metavar="DIR",
         help="folder of bundles (default: %(default)s)",
     )
     plan.add_argument("--folder", metavar="NAME", help="name of the bundle's folder (default: the bundle's name)")
     plan.add_argument(
-        "--check", type=Path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
+        "--check", type=require_path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
-    plan.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
+    plan.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="folder where the datalist's paths start")
     plan.add_argument("--hours", type=float, default=1.0, help="time of the training (default: %(default)s)")
     plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
     plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
@@ -190,11 +203,13 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _datalist(options: argparse.Namespace) -> int:
+    from ..data.datalist_output import check_output, check_output_is_new  # noqa: PLC0415
     from ..data.datalist_summary import format_summary  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
     from ..data.layouts.structure_sets import draw_structure_sets  # noqa: PLC0415
     from ..data.make_datalist import make_datalist, write_json  # noqa: PLC0415
 
+    check_output(options.output, options.source)
     found = find(
         options.source,
         images=options.images,
@@ -209,6 +224,7 @@ def _datalist(options: argparse.Namespace) -> int:
         splits=options.splits,
         unpack_to=options.output.with_name(f"{options.output.stem}_files"),
     )
+    check_output_is_new(options.output, found)
     masks = options.output.with_name(f"{options.output.stem}_structures")
     found = draw_structure_sets(found, masks, structures=options.structures)
     datalist = make_datalist(
@@ -259,7 +275,8 @@ def _check(options: argparse.Namespace) -> int:
             draw=draw_thumbnail,
         )
     except KeyboardInterrupt:
-        print("to continue, run the same command again", file=sys.stderr)
+        if not options.is_inner:
+            print("to continue, run the same command again", file=sys.stderr)
         raise
     thumbnails = report.pop("thumbnails")
     write_check_page(report, thumbnails, folder / "check.html")

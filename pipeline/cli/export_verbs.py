@@ -8,11 +8,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from ..export.choices import OPTIONAL_PARTS
-from .words import add_bundle, bundle_folder
+from .words import add_bundle, bundle_folder, require_path
 
 __all__ = ["add_export_verbs"]
 
@@ -28,10 +27,12 @@ def add_export_verbs(verbs: Any) -> None:
         "docs/model_zoo.md describes the next steps, to the model zoo and to the Hugging Face hub (lightskip push).",
     )
     add_bundle(export, "plan.yaml")
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write both to")
+    export.add_argument(
+        "-o", "--output", type=require_path, required=True, metavar="OUT", help="folder to write both to"
+    )
     export.add_argument(
         "--checkpoint",
-        type=Path,
+        type=require_path,
         metavar="FILE",
         help="weights to export (default: the bundle's models/model.pt, or its only training's)",
     )

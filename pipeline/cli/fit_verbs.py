@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
+
+from .words import require_path
 
 __all__ = ["add_fit_verbs"]
 
@@ -24,9 +25,13 @@ def add_fit_verbs(verbs: Any) -> None:
         "interrupted.",
     )
     fit.add_argument(
-        "source", type=Path, nargs="?", metavar="DATASET", help="the dataset's folder, a CSV, or a datalist (JSON)"
+        "source",
+        type=require_path,
+        nargs="?",
+        metavar="DATASET",
+        help="the dataset's folder, a CSV, or a datalist (JSON)",
     )
-    fit.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
+    fit.add_argument("-o", "--output", type=require_path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--hours", type=float, metavar="H", help="time of all trainings together (default: 1)")
     fit.add_argument(
         "--folds", metavar="all|N", help="train every fold and leave an ensemble, or only fold N (default: 0)"
@@ -49,14 +54,16 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
     dataset.add_argument("--labels", metavar="PATTERN", help="label maps of the images, or a mask per class in braces")
     dataset.add_argument("--overlaps", choices=("auto", "keep", "last"), help="masks that overlap (default: auto)")
     dataset.add_argument("--structures", nargs="+", metavar="NAME", help="structures of RTSTRUCT: NAME or LABEL=NAME")
-    dataset.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where relative paths start")
+    dataset.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="folder where relative paths start")
     dataset.add_argument("--suffix", nargs="+", dest="suffixes", metavar="NAME", help="BIDS images: T1w FLAIR …")
     dataset.add_argument("--label-suffix", metavar="NAME", help="BIDS label maps: dseg, mask, …")
     dataset.add_argument("--derivatives", metavar="NAME", help="BIDS pipeline that made the label maps")
     dataset.add_argument(
         "--unlabelled", choices=("refuse", "test", "ignore"), help="use of images without a label map (default: refuse)"
     )
-    dataset.add_argument("--splits", type=Path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere")
+    dataset.add_argument(
+        "--splits", type=require_path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere"
+    )
     dataset.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")
     dataset.add_argument("--label-names", nargs="+", metavar="NAME", help="background liver …, or VALUE=NAME")
     dataset.add_argument("--channel-names", nargs="+", metavar="NAME", help="CT, MRI, T1, …")

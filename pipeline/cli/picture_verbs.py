@@ -6,18 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .words import require_path
+
 __all__ = ["add_picture_verbs"]
 
 
 def add_picture_verbs(verbs: Any) -> None:
     """Add `curve` and `picture` to the subparsers."""
     curve = verbs.add_parser("curve", help="draw a training's loss and Dice curves")
-    curve.add_argument("history", type=Path, metavar="HISTORY.csv", help="history.csv of the training")
-    curve.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
+    curve.add_argument("history", type=require_path, metavar="HISTORY.csv", help="history.csv of the training")
+    curve.add_argument("-o", "--output", type=require_path, required=True, metavar="PNG", help="picture to write")
     curve.set_defaults(run=_curve)
 
     picture = verbs.add_parser("picture", help="draw a scan with the outlines of its label maps")
-    picture.add_argument("scan", type=Path, metavar="SCAN", help="the scan")
+    picture.add_argument("scan", type=require_path, metavar="SCAN", help="the scan")
     picture.add_argument(
         "--labels",
         type=_named_file,
@@ -27,7 +29,7 @@ def add_picture_verbs(verbs: Any) -> None:
         help="label maps, each with a name",
     )
     picture.add_argument("--names", nargs="+", default=[], metavar="NAME", help="names of labels 1, 2, ...")
-    picture.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="picture to write")
+    picture.add_argument("-o", "--output", type=require_path, required=True, metavar="PNG", help="picture to write")
     picture.set_defaults(run=_picture)
 
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .words import add_bundle, bundle_folder, setting
+from .words import add_bundle, bundle_folder, require_name, require_path, setting
 
-__all__ = ["add_predict_verbs", "add_prediction_options", "make_request", "require_path"]
+__all__ = ["add_predict_verbs", "add_prediction_options", "make_request"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _STOPPING = b"\nstopping: files that were started are being finished; the same command continues from there\n"
@@ -36,22 +36,15 @@ def add_predict_verbs(verbs: Any) -> None:
     _add_quantize(verbs)
 
 
-def require_path(text: str) -> Path:
-    """Parse a path; refuse an empty one."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; the working directory is .")
-    return Path(text)
-
-
 def _add_fold_options(verb: argparse.ArgumentParser) -> None:
     """Add the bundle, and which fold is predicted with which weights."""
     add_bundle(verb, "plan.yaml")
-    verb.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
+    verb.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="its dataset (default: the config's)")
     verb.add_argument("--fold", type=int, metavar="N", help="fold to predict (default: the config's)")
     verb.add_argument("--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path")
     verb.add_argument(
         "--checkpoint",
-        type=Path,
+        type=require_path,
         metavar="FILE",
         help="weights not trained on that fold (default: the fold's only training's, or the bundle's own)",
     )
@@ -105,8 +98,8 @@ def _add_predict(verbs: Any) -> None:
         action="store_true",
         help="segment nothing; write the files about all scans of OUT, whose shards have all finished",
     )
-    add_prediction_options(predict)
-    predict.set_defaults(run=_predict)
+    passed = add_prediction_options(predict)
+    predict.set_defaults(run=_predict, passed=passed)
 
 
 def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Action]:
@@ -151,6 +144,7 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     how.add_argument(
         "--checkpoint",
         dest="checkpoints",
+        type=require_name,
         nargs="+",
         default=[],
         metavar="FILE",
@@ -323,6 +317,8 @@ def _check_words(options: argparse.Namespace) -> None:
             expected="a program or a file that reads the replies",
             remedy="connect it: lightskip ... | PROGRAM, or > FILE",
         )
+    if options.merge:
+        _refuse_settings(options)
     if options.merge and options.output:
         return
     if options.merge:
@@ -333,6 +329,20 @@ def _check_words(options: argparse.Namespace) -> None:
             found="no scan to segment" if not options.inputs else "no output",
             expected="scans and an output: lightskip predict BUNDLE INPUT... -o OUT",
             remedy="name scans after the bundle" if not options.inputs else "name a folder, or a file: -o OUT",
+        )
+
+
+def _refuse_settings(options: argparse.Namespace) -> None:
+    """Raise InputError if a merge is given an option of segmentation, which it would not use."""
+    from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
+
+    given = [one.option_strings[0] for one in options.passed if getattr(options, one.dest) != one.default]
+    if given:
+        raise InputError(
+            "--merge",
+            found=f"{' and '.join(given)} as well",
+            expected="no option of segmentation: the shards were segmented with those of their own",
+            remedy="leave it out" if len(given) == 1 else "leave them out",
         )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from .words import add_bundle, bundle_folder
+from .words import add_bundle, bundle_folder, require_path
 
 __all__ = ["add_probe_verbs"]
 
@@ -24,14 +23,16 @@ def add_probe_verbs(verbs: Any) -> None:
         "Level 0 is the finest.",
     )
     add_bundle(probe, "rendered configs")
-    probe.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="new or empty folder to write")
-    probe.add_argument("--dataset_dir", type=Path, metavar="DIR", help="its dataset (default: the config's)")
+    probe.add_argument(
+        "-o", "--output", type=require_path, required=True, metavar="OUT", help="new or empty folder to write"
+    )
+    probe.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="its dataset (default: the config's)")
     probe.add_argument("--fold", type=int, metavar="N", help="fold to measure (default: the config's)")
     probe.add_argument(
         "--training", metavar="NAME", help="weights of this training: a folder in BUNDLE/runs, or a path"
     )
     probe.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="weights (default: those that evaluate would take)"
+        "--checkpoint", type=require_path, metavar="FILE", help="weights (default: those that evaluate would take)"
     )
     probe.add_argument(
         "--probes",

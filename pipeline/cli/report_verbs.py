@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from .words import bundle_folder
+from .words import bundle_folder, require_path
 
 __all__ = ["add_report_verbs"]
 
@@ -22,13 +21,15 @@ def add_report_verbs(verbs: Any) -> None:
     )
     report.add_argument(
         "source",
-        type=Path,
+        type=require_path,
         metavar="FOLDER",
         help="the output of compare, evaluate, train, predict or fit, or a bundle or its name",
     )
-    report.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="page to write")
-    report.add_argument("--images", type=Path, metavar="DIR", help="scans, where FOLDER does not name them")
-    report.add_argument("--probe", type=Path, metavar="DIR", help="output of lightskip probe --maps, to show its maps")
+    report.add_argument("-o", "--output", type=require_path, required=True, metavar="HTML", help="page to write")
+    report.add_argument("--images", type=require_path, metavar="DIR", help="scans, where FOLDER does not name them")
+    report.add_argument(
+        "--probe", type=require_path, metavar="DIR", help="output of lightskip probe --maps, to show its maps"
+    )
     report.add_argument(
         "--pictures",
         type=_whole_number,

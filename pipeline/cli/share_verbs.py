@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .words import require_path
+
 __all__ = ["add_share_verbs"]
 
 _MAX_SIZE = 1e15  # bytes
@@ -24,7 +26,9 @@ def add_share_verbs(verbs: Any) -> None:
         "would run; unpack the bundle if you agree. None of its code runs here, and none is judged: read the list.",
         epilog="Without a terminal, agree with --yes. Exit status: 0 unpacked or listed, 2 refused or not agreed.",
     )
-    taken.add_argument("bundle", type=Path, metavar="ZIP", help="a bundle's zip; or a folder, which is only listed")
+    taken.add_argument(
+        "bundle", type=require_path, metavar="ZIP", help="a bundle's zip; or a folder, which is only listed"
+    )
     taken.add_argument(
         "-o",
         "--output",
@@ -50,7 +54,7 @@ def add_share_verbs(verbs: Any) -> None:
         epilog="Log in first with `hf auth login`, or set HF_TOKEN; --dry-run needs neither. Needs huggingface_hub: "
         "pip install 'lightskip[hub]'",
     )
-    push.add_argument("folder", type=Path, metavar="FOLDER", help="an exported bundle's folder")
+    push.add_argument("folder", type=require_path, metavar="FOLDER", help="an exported bundle's folder")
     push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="repository on the hub; created if missing")
     push.add_argument("--dry-run", action="store_true", help="upload nothing; list the files, without network access")
     seen = push.add_mutually_exclusive_group()

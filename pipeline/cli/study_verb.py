@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .words import require_path
+
 __all__ = ["add_study_verb"]
 
 _EPILOG = """\
@@ -26,8 +28,10 @@ def add_study_verb(verbs: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    study.add_argument("file", type=Path, metavar="STUDY", help="the study file (YAML)")
-    study.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder of the results (default: studies/NAME)")
+    study.add_argument("file", type=require_path, metavar="STUDY", help="the study file (YAML)")
+    study.add_argument(
+        "-o", "--output", type=require_path, metavar="OUT", help="folder of the results (default: studies/NAME)"
+    )
     study.add_argument(
         "--dataset_dir",
         type=_named_folder,

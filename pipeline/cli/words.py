@@ -7,7 +7,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-__all__ = ["add_bundle", "bundle_folder", "setting"]
+__all__ = ["add_bundle", "bundle_folder", "require_name", "require_path", "setting"]
 
 
 def add_bundle(verb: argparse.ArgumentParser, needed: str) -> None:
@@ -18,7 +18,10 @@ def add_bundle(verb: argparse.ArgumentParser, needed: str) -> None:
         needed: the file or files that the bundle's folder must have.
     """
     verb.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help=f"a bundle's folder, with {needed}; or a name (lightskip bundles)"
+        "bundle",
+        type=require_path,
+        metavar="BUNDLE",
+        help=f"a bundle's folder, with {needed}; or a name (lightskip bundles)",
     )
 
 
@@ -36,6 +39,21 @@ def bundle_folder(bundle: Path, *, writes: str = "") -> Path:
     if writes:
         require_own_bundle(writes, folder)
     return folder
+
+
+def require_name(text: str) -> str:
+    """Parse the name of a file or folder; refuse an empty one, which would be the working directory.
+
+    It comes from a variable of a script that is not set.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name; the working directory is .")
+    return text
+
+
+def require_path(text: str) -> Path:
+    """Parse a path; refuse an empty one: see `require_name`."""
+    return Path(require_name(text))
 
 
 def setting(text: str) -> tuple[str, Any]:

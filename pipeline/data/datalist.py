@@ -20,6 +20,7 @@ ALL_CASES = "all"
 _READ = ("training", "test", "validation", "modality", *LABEL_KEYS, "folder", "tensorImageSize", "checksums")
 _KNOWN = ("testing", "channel_names", "folds", "numTraining", "numTest", "numTesting", "numValidation")
 _PARTS = ("training", "validation", "test")
+_JSON_REMEDY = "give the path of a datalist in JSON form"
 
 logger = logging.getLogger(__name__)
 
@@ -163,27 +164,37 @@ def require_folder(folder: str | Path) -> Path:
     )
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, *, noun: str = "a datalist", remedy: str = _JSON_REMEDY) -> Any:
     """Return the content of a JSON file, or raise InputError with its name and the place of the mistake.
 
     A key that is twice in one mapping is a mistake, because the first value would be lost. A byte order mark is none.
+
+    Args:
+        path: the file.
+        noun: its content, for messages.
+        remedy: what to do about another file.
     """
-    remedy = "give the path of a datalist in JSON form"
+    expected = f"{noun} (JSON)"
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
         return json.loads(text, object_pairs_hook=_unique_keys)
     except OSError as error:
         found = f"no readable file ({error.strerror})"
-        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
+        if isinstance(error, IsADirectoryError) and remedy == _JSON_REMEDY:
+            remedy = f"list its cases first: lightskip datalist {path} -o {Path(path).absolute().name}.json"
+        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
     except UnicodeDecodeError as error:
-        raise InputError(path, found="a file that is not text", expected="a datalist (JSON)", remedy=remedy) from error
+        found = "a file that is not text"
+        if Path(path).suffix.lower() == ".zip":
+            found, remedy = "a zip", f"list its cases first: lightskip datalist {path} -o {Path(path).stem}.json"
+        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
     except _RepeatedKeyError as error:
         found, remedy = f'the key "{error}" twice in one mapping', "remove one of the two, or give it another name"
         raise InputError(path, found=found, expected="every key once", remedy=remedy) from error
     except json.JSONDecodeError as error:
         found = f"invalid JSON at line {error.lineno}, column {error.colno} ({error.msg})"
-        remedy = "correct that line, or give the path of a datalist in JSON form"
-        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
+        remedy = f"correct that line, or {remedy}"
+        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
 
 
 class _RepeatedKeyError(Exception):
@@ -204,8 +215,8 @@ def has_only_test_cases(datalist: str | Path) -> bool:
     return isinstance(content, Mapping) and content.get("training") in (None, []) and bool(test_items(datalist))
 
 
-def training_items(datalist: str | Path) -> list[dict[str, Any]]:
-    """Return the items of the list `training`, each with a path under `image` and `label`."""
+def training_items(datalist: str | Path, *, need_label: bool = True) -> list[dict[str, Any]]:
+    """Return the items of the list `training`, each with a path under `image` and, if it is needed, under `label`."""
     content = read_json(datalist)
     check_datalist_keys(content, datalist)
     items = content.get("training") if isinstance(content, dict) else None
@@ -222,8 +233,9 @@ def training_items(datalist: str | Path) -> list[dict[str, Any]]:
     for number, item in enumerate(items):
         if isinstance(item, Mapping):
             check_keys(item, ITEM_KEYS, datalist, place=f"training[{number}]")
-        for key in ("image", "label"):
-            require_paths(item, key, datalist, place=f"training[{number}]")
+        require_paths(item, "image", datalist, place=f"training[{number}]")
+        if need_label or item.get("label"):
+            require_paths(item, "label", datalist, place=f"training[{number}]")
         _check_fold(item.get("fold"), datalist, place=f"training[{number}]")
     return items
 

@@ -158,12 +158,16 @@ def _suggest_path(file: str) -> str:
 
 
 def _not_an_image(path: Path) -> InputError:
-    directory = path.name.upper() == DICOM_DIRECTORY
+    found, remedy = "a file whose name is not an image's", "leave it out, or convert it to NIfTI"
+    if path.name.upper() == DICOM_DIRECTORY:
+        found, remedy = "the directory file of a DICOM medium", "name the folder of the series itself"
+    elif path.suffix.lower() == ".zip":
+        found, remedy = "a zip", "unpack it, and name the folder with the scans"
     return InputError(
         path,
-        found="the directory file of a DICOM medium" if directory else "a file whose name is not an image's",
+        found=found,
         expected="a scan: NIfTI, NRRD, MHA, MGZ, Zarr, a picture, a DICOM series' folder, or a datalist (.json)",
-        remedy="name the folder of the series itself" if directory else "leave it out, or convert it to NIfTI",
+        remedy=remedy,
         kind="not-an-image",
     )
 

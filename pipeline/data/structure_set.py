@@ -73,7 +73,7 @@ def read_structure_set(file: str | Path) -> StructureSet:
         dataset = _read(Path(file))
         names = {
             int(item.ROINumber): (
-                " ".join(str(item.get("ROIName") or "").split()),
+                _read_name(item.get("ROIName")),
                 str(item.get("ReferencedFrameOfReferenceUID") or ""),
             )
             for item in dataset.get("StructureSetROISequence") or ()
@@ -141,6 +141,12 @@ def _read(file: Path, **options: Any) -> Any:
             expected="a structure set",
             remedy="export or copy it again",
         ) from error
+
+
+def _read_name(value: Any) -> str:
+    # A backslash in a name separates values.
+    parts = [value] if isinstance(value, str) or value is None else list(value)
+    return " ".join("/".join(str(part or "") for part in parts).split())
 
 
 def _closed_contours(item: Any, file: str) -> Iterator[NDArray[np.float64]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def find_work(request: Request, *, channels: int) -> Work:
     Raises:
         InputError: the inputs as a whole or the output cannot be used.
     """
-    scans = tuple(read_inputs(request.inputs, channels=channels, series=request.series))
+    scans = _note_folder(read_inputs(request.inputs, channels=channels, series=request.series), request)
     check_outputs(
         request.output,
         request.wanted,
@@ -68,6 +70,25 @@ def find_work(request: Request, *, channels: int) -> Work:
     names = tuple(scan.name for scan in scans)
     own = set(names) if request.shard is None else request.shard.share(names)
     return Work(tuple(scan for scan in scans if scan.name in own), names=names)
+
+
+def _note_folder(scans: Sequence[ScanInput], request: Request) -> tuple[ScanInput, ...]:
+    """Return the scans; the first one that is in the output folder has a note on what will be among the scans."""
+    folder = os.path.realpath(request.output)
+    if request.single:
+        return tuple(scans)
+    inside = (
+        number
+        for number, scan in enumerate(scans)
+        if folder in (os.path.realpath(scan.files[0]), os.path.dirname(os.path.realpath(scan.files[0])))  # noqa: PTH120
+    )
+    first = next(inside, None)
+    note = (
+        "label maps are written among the scans: predict takes none for a scan, other programs may; -o names a folder"
+    )
+    return tuple(
+        replace(scan, notes=(*scan.notes, note)) if number == first else scan for number, scan in enumerate(scans)
+    )
 
 
 def find_known(work: Work, request: Request, records: Records | None) -> Work:

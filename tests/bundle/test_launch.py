@@ -153,6 +153,8 @@ def test_a_loss_can_be_a_name() -> None:
         ("--dataset_dir shapes/plan.yaml", "plan.yaml: found a file", "set dataset_dir"),
         ("--dataset_dir shapes/configs", "configs/dataset.json: found no readable file", "give the path of a datalist"),
         ("--datalist none.json", "none.json: found no readable file", "give the path of a datalist"),
+        ("--ckpt_dir ''", "--ckpt_dir: found an empty name", "the working directory is ."),
+        ("--dataset_dir ''", "--dataset_dir: found an empty name", "check that the variable behind it is set"),
         ("--fold 3", "data/dataset.json: found no case with fold 3", "expected one of the existing folds: 0, 1, 2"),
         (
             "--fold 0.5",

@@ -1,9 +1,7 @@
 """Which training is meant: what a bundle's folders show, and what is taken of them."""
 
-import hashlib
 import json
 import os
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,7 @@ import pytest
 import torch
 
 from pipeline.bundle.trainings import (
-    check_evaluation_folder,
     choose_weights,
-    evaluation_folder,
     find_training,
     find_weights,
     list_trainings,
@@ -130,65 +126,3 @@ def test_without_weights_the_error_names_what_there_is(tmp_path: Path) -> None:
     message = str(no_weights_error(tmp_path, fold=0))
     assert "trainings: fold_1 (fold 1, " in message
     assert "--training fold_1" in message
-
-
-def test_every_training_and_fold_has_a_folder_for_its_evaluation(tmp_path: Path) -> None:
-    put(tmp_path, "long", fold=0)
-    put(tmp_path, "unknown")
-    made = {
-        evaluation_folder(tmp_path, tmp_path / file, fold).removeprefix(f"{tmp_path}/evaluation/")
-        for file in ("models/model.pt", "runs/fold_0/model.pt", "runs/long/model.pt", "runs/unknown/model.pt", "m/b.pt")
-        for fold in (0, 1)
-    }
-    assert made == {
-        *("models_fold_0", "models_fold_1", "fold_0", "fold_0_fold_1", "long", "long_fold_1"),
-        *("unknown_fold_0", "unknown_fold_1", "m_b_fold_0", "m_b_fold_1"),
-    }
-
-
-def test_trainings_of_one_name_are_evaluated_in_folders_of_their_own(tmp_path: Path) -> None:
-    put(tmp_path / "bundle", "long", fold=0)
-    places = [tmp_path / place / "long" / "model.pt" for place in ("bundle/runs", "first", "second/runs")]
-    names = [Path(evaluation_folder(tmp_path / "bundle", file, 0)).name for file in places]
-    assert names[0] == "long"
-    assert len(set(names)) == 3
-    assert all(re.fullmatch("long_[0-9a-f]{8}_fold_0", name) for name in names[1:])
-    # However the path is written.
-    (tmp_path / "link").symlink_to(tmp_path / "first")
-    assert Path(evaluation_folder(tmp_path / "bundle", tmp_path / "link" / "long" / "model.pt", 0)).name == names[1]
-
-
-def test_results_of_other_weights_stay_and_the_new_ones_have_a_folder_of_their_own(tmp_path: Path) -> None:
-    file = put(tmp_path, "fold_0") / "model.pt"
-    folder = Path(evaluation_folder(tmp_path, file, 0))
-    write_summary(folder, file.read_bytes())
-    assert Path(evaluation_folder(tmp_path, file, 0)) == folder
-    check_evaluation_folder(folder, file)
-    # Trained anew under the same name.
-    file.write_bytes(b"other weights")
-    digest = hashlib.sha256(b"other weights").hexdigest()
-    assert evaluation_folder(tmp_path, file, 0) == f"{folder}_{digest[:8]}"
-    with pytest.raises(InputError, match=r"found the evaluation of other weights; .* --output_dir DIR"):
-        check_evaluation_folder(folder, file)
-    # Results that do not name their weights, and no results, are no other weights'.
-    (folder / "summary.json").write_text("[]")
-    check_evaluation_folder(folder, file)
-    check_evaluation_folder(tmp_path / "new", file)
-
-
-def test_an_evaluation_does_not_replace_a_comparison(tmp_path: Path) -> None:
-    (tmp_path / "summary.json").write_text('{"kind": "comparison", "cases": []}')
-    with pytest.raises(InputError, match=r"found the results of lightskip compare; .* --output_dir DIR"):
-        check_evaluation_folder(tmp_path, tmp_path / "model.pt")
-
-
-def write_summary(folder: Path, weights: bytes) -> None:
-    folder.mkdir(parents=True)
-    provenance = {"checkpoint_sha256": hashlib.sha256(weights).hexdigest()}
-    (folder / "summary.json").write_text(json.dumps({"provenance": provenance}))
-
-
-def test_the_test_cases_have_a_folder_of_their_own_for_every_training(tmp_path: Path) -> None:
-    put(tmp_path, "long", fold=2)
-    names = {Path(evaluation_folder(tmp_path, tmp_path / "runs/long/model.pt", n, part="test")).name for n in (0, 2)}
-    assert names == {"long_test"}

@@ -410,6 +410,8 @@ def test_a_process_without_a_shard_continues(start: Start, tmp_path: Path) -> No
         (("--merge", "--shard", "1/2", "-o", "out"), "--merge: found --shard as well"),
         (("scan.nii.gz", "--merge", "-o", "out"), "--merge: found the scan scan.nii.gz as well"),
         (("--merge",), "--merge: found no output"),
+        (("--merge", "-o", "out", "--tta", "--format", "nrrd"), "--merge: found --format and --tta as well"),
+        (("--merge", "-o", "out", "--no-postprocessing"), "--merge: found --no-postprocessing as well"),
     ],
 )
 def test_words_that_exclude_one_another(

@@ -68,6 +68,14 @@ def test_all_scans_are_found_and_none_is_known_yet(folder: Path) -> None:
     assert folder.with_name("out").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("output", "noted"), [("in", [1, 0, 0]), ("in/../in", [1, 0, 0]), ("out", [0, 0, 0]), ("in/a", [0, 0, 0])]
+)
+def test_label_maps_among_the_scans_are_noted_once(folder: Path, output: str, noted: list[int]) -> None:
+    found = find_work(request(folder, output=folder.parent / output), channels=1)
+    assert [sum("among the scans" in note for note in scan.notes) for scan in found.scans] == noted
+
+
 def test_channels_are_files_of_one_scan(folder: Path) -> None:
     for name in ("p_0000", "p_0001"):
         save(folder / f"{name}.nii.gz")

@@ -17,6 +17,7 @@ __all__ = ["IMPORTED", "SHIPPED", "SOURCES", "WORKING", "Found", "find_bundle", 
 
 SOURCES = SHIPPED, WORKING, IMPORTED = ("shipped", "working directory", "imported")
 _OF_PLANS = "bundles"  # where `lightskip plan` puts a bundle, in the working directory
+_OF_RUN, _RUN_STATE = "bundle", "fit.json"  # where `lightskip fit` puts it in its folder, and that folder's mark
 _MAX_NAMES = 10
 
 
@@ -25,7 +26,7 @@ class Found:
     """A bundle at hand.
 
     Attributes:
-        name: the name of its folder.
+        name: the name of its folder; of a run of `lightskip fit` the path of the bundle, which serves as a name.
         source: `SHIPPED`, `WORKING` or `IMPORTED`.
         folder: its folder.
         taken: whether its name means this bundle here, and not another one of the same name.
@@ -76,6 +77,8 @@ def list_bundles() -> list[Found]:
         is_first = folder.name not in taken and here.get(folder.name, real) == real
         taken |= {folder.name} if is_first else set()
         found[real] = Found(folder.name, IMPORTED if real in imported else source, folder, is_first)
+    for folder in _bundles_of_runs():
+        found.setdefault(folder.resolve(), Found(folder.as_posix(), WORKING, folder, True))
     return sorted(found.values(), key=lambda one: (SOURCES.index(one.source), one.name))
 
 
@@ -95,6 +98,15 @@ def _bundles_in(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [one for one in inside if not one.name.startswith(".") and _is_bundle(one)]
+
+
+def _bundles_of_runs() -> list[Path]:
+    """Return the bundles that `lightskip fit` made in the working directory, `RUN/bundle`."""
+    try:
+        runs = sorted(file.parent for file in Path().glob(f"*/{_RUN_STATE}"))
+    except OSError:
+        return []
+    return [run / _OF_RUN for run in runs if not run.name.startswith(".") and _is_bundle(run / _OF_RUN)]
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -9,14 +9,16 @@ from typing import Any, Literal, get_args
 
 from ..datalist import read_json, require_folder
 from ..errors import InputError
+from ..images.files import is_hidden
 from .bids import find_bids
-from .folders import find_folders, has_cases, list_roles
+from .folders import find_folders, has_cases
 from .found import Found, Unlabelled, join_names
 from .globs import find_globs
 from .images_below import images_below
 from .kits import find_kits, has_kits_cases
 from .msd import find_msd
 from .nnunet import find_nnunet, has_channel_files
+from .odd_files import list_roles
 from .table import find_table
 from .totalsegmentator import find_totalsegmentator, has_mask_folders
 from .zipped import is_zip, unpack_dataset
@@ -114,7 +116,7 @@ def _find(
         raise _usage_error("layout", repr(layout), " or ".join(get_args(Layout)), "choose one of these")
     _check_options(set(given), words, known)
     if layout == "msd":
-        return find_msd(source, keep_folds=keep_folds, **given)
+        return find_msd(source, unlabelled=unlabelled, keep_folds=keep_folds, **given)
     if layout == "kits":
         return find_kits(source, unlabelled=unlabelled)
     if layout == "totalsegmentator":
@@ -152,15 +154,16 @@ def layout_of(source: str | Path) -> Layout:
     if has_cases(path):
         return "folders"
     inside = next((sub for sub in sorted(path.iterdir()) if sub.is_dir() and _layout_of_folder(sub)), None)
+    inside = inside or next((sub for sub in sorted(path.iterdir()) if is_zip(sub) and not is_hidden(sub)), None)
     files = [] if inside else images_below(path)
     raise InputError(
         path,
         found="no known layout; the folder contains "
-        + join_names(sorted(_shown_name(sub) for sub in path.iterdir()))
+        + (join_names(sorted(_shown_name(sub) for sub in path.iterdir() if not is_hidden(sub))) or "nothing")
         + (f"; {list_roles(files)}" if files else ""),
         expected="a dataset.json (MSD or nnU-Net), imagesTr with files CASE_0000 (nnU-Net), a dataset_description.json "
         "or folders sub-XX (BIDS), or for each case images and one label map, whose name says so (seg, label, …)",
-        remedy=f"give the folder {inside}"
+        remedy=f"give the {'zip' if is_zip(inside) else 'folder'} {inside}"
         if inside
         else f"give patterns, such as --dataset_dir {path} --images '*/ct.nii.gz' --labels '*/organs.nii.gz', or a CSV "
         "with columns image and label",

@@ -22,10 +22,11 @@ from ..images.files import natural_order
 from ..modalities import find_modality
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 from .images_below import images_below
+from .odd_files import list_roles, role_in_folder
 from .parts import split_parts
 from .words import channel_word, is_label_path, part_of, split_roles
 
-__all__ = ["find_folders", "has_cases", "list_roles"]
+__all__ = ["find_folders", "has_cases"]
 
 _MAX_DEPTH = 4
 _BRATS = re.compile(r"(BraTS-[A-Za-z]+-[0-9]+)-[0-9]+")  # of subject and time point
@@ -105,19 +106,6 @@ def has_cases(folder: Path) -> bool:
     return _read(images_below(folder)) is not None
 
 
-def list_roles(files: Sequence[Path]) -> str:
-    """Return how many files of each kind there are, for a message: `20 x */ct.nii.gz, 20 x */seg.nii.gz`.
-
-    Args:
-        files: paths relative to the dataset's folder; of those in folders only the last two parts count.
-    """
-    counts = Counter(_role_in_folder(path, len(path.parts) - 1) for path in files)
-    common = sorted(counts, key=lambda role: (-counts[role], natural_order(role)))
-    return f"{len(files)} {'image' if len(files) == 1 else 'images'}: " + join_names(
-        f"{counts[role]} x {role}" for role in common
-    )
-
-
 def _read(files: Sequence[Path]) -> _Reading | None:
     deepest = min(_MAX_DEPTH, max((len(path.parts) - 1 for path in files), default=0))
     readings = (
@@ -135,7 +123,7 @@ def _by_case_folder(files: Sequence[Path], depth: int) -> _Reading | None:
         # Folders called images, labels and Training are no cases.
         if len(path.parts) <= depth or is_label_path(folders[-1]) or not split_roles(folders[-1:], channels=True)[0]:
             return None
-        of_case.setdefault("/".join(folders), {})[_role_in_folder(path, depth)] = path
+        of_case.setdefault("/".join(folders), {})[role_in_folder(path, depth)] = path
     counts = Counter(role for case in of_case.values() for role in case)
     labels = [role for role in counts if is_label_path(role)]
     roles = sorted((role for role in counts if role not in labels), key=natural_order)
@@ -151,14 +139,6 @@ def _by_case_folder(files: Sequence[Path], depth: int) -> _Reading | None:
         roles,
         f"a folder for each case, with {shown} and {labels[0]}",
     )
-
-
-def _role_in_folder(path: Path, depth: int) -> str:
-    """Return a path without the folders of its case, whose names in it become `*`."""
-    rest = "/".join(path.parts[depth:])
-    for name in sorted(path.parts[:depth], key=len, reverse=True):
-        rest = rest.replace(name, "*") if len(name) > 1 else rest
-    return rest
 
 
 def _subjects(reading: _Reading) -> dict[str, str | None]:

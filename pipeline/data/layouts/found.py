@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +98,8 @@ def split_by_label(
     items = list(items)
     training = [item for item in items if item.is_labelled]
     without = [item for item in items if not item.is_labelled]
-    names, places = short_names([item.images[0] for item in without]), [_shown_place(item) for item in without]
+    names = short_names([item.images[0] for item in without], among=[item.images[0] for item in items])
+    places = [_shown_place(item) for item in without]
     if without and unlabelled == "refuse":
         raise InputError(
             source,
@@ -115,10 +117,15 @@ def _shown_place(item: Item) -> str:
     return f" ({item.place})" if item.place else ""
 
 
-def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the names of files for a message; whole paths if two names are equal, as in a folder per case."""
-    names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+def short_names(paths: Sequence[Path], *, among: Sequence[Path]) -> list[str]:
+    """Return the names of files for a message; whole paths if another file has such a name, as in a folder per case.
+
+    Args:
+        paths: the files to name.
+        among: all files that a reader may take them for, these included.
+    """
+    counts = Counter(path.name for path in set(among))
+    return [path.name if counts[path.name] < 2 else str(path) for path in paths]
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -80,6 +80,13 @@ def _check_patterns(patterns: Sequence[str], channels: int) -> None:
             expected="one pattern per channel",
             remedy="give one, such as --images 'images/*.nii.gz'",
         )
+    if not all(map(str.strip, patterns)):
+        raise InputError(
+            "--images" if not all(map(str.strip, patterns[:channels])) else "--labels",
+            found="an empty pattern",
+            expected="a pattern of file names, such as 'images/*.nii.gz'",
+            remedy="correct it; in a script, check that the variable behind it is set",
+        )
     counts = [len(_WILDCARD.findall(_OPEN_ENDING.sub("", pattern))) for pattern in patterns]
     if len(patterns) > 1 and not any(counts):
         raise InputError(

@@ -44,7 +44,7 @@ def add_subjects(items: Sequence[Item], pattern: str | None, found: Found) -> li
     ]
     without = [item.images[0] for item, match in zip(items, matches, strict=True) if not (match and match[1])]
     if without:
-        raise _pattern_error(pattern, f"no subject in {join_names(short_names(without))}")
+        raise _pattern_error(pattern, f"no subject in {join_names(short_names(without, among=_firsts(items)))}")
     return [replace(item, subject=match[1]) for item, match in zip(items, matches, strict=True) if match]
 
 
@@ -66,7 +66,8 @@ def check_items(training: Sequence[Item], test: Sequence[Item], found: Found) ->
         _require_files(item, found)
     _refuse_duplicates([*training, *test], found)
     usual = len(training[0].images)
-    odd = short_names([item.images[0] for item in [*training, *test] if len(item.images) != usual])
+    every = [*training, *test]
+    odd = short_names(_firsts([item for item in every if len(item.images) != usual]), among=_firsts(every))
     if odd:
         raise InputError(
             found.source,
@@ -83,6 +84,10 @@ def check_items(training: Sequence[Item], test: Sequence[Item], found: Found) ->
             expected="each subject in one part: a test on training subjects is no test",
             remedy="move their cases to one part, or leave out the unlabelled ones with --unlabelled ignore",
         )
+
+
+def _firsts(items: Sequence[Item]) -> list[Path]:
+    return [item.images[0] for item in items]
 
 
 def groups_of(items: Sequence[Item], column: str | None, found: Found) -> list[str | None]:

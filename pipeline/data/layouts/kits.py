@@ -20,6 +20,7 @@ _LABELS = ("segmentation.nii.gz", "aggregated_MAJ_seg.nii.gz")
 # Folders of KiTS21 and KiTS23, which have cysts as a class of their own. KiTS19 has not.
 _WITH_CYSTS = ("segmentations", "instances", "raw")
 _KITS19_LABELLED = 210
+_FACTS_REMEDY = "download it again, or delete it: it is needed only to stratify by its facts"
 
 
 def find_kits(folder: str | Path, *, unlabelled: Unlabelled = "refuse") -> Found:
@@ -58,10 +59,13 @@ def find_kits(folder: str | Path, *, unlabelled: Unlabelled = "refuse") -> Found
     cysts = len(training) > _KITS19_LABELLED or any((case / name).is_dir() for case in cases for name in _WITH_CYSTS)
     labels = {"background": 0, "kidney": 1, "tumor": 2} | ({"cyst": 3} if cysts else {})
     described = {"name": root.name, "modality": {"0": "CT"}, "labels": labels}
-    left_out: list[str] = []
+    left_out = _list_other_folders(root)
     if unlabelled == "ignore":
-        _, test, left_out = split_by_label(items, unlabelled, root)
-    notes = [f"{len(test)} cases without a label map are test cases"] if test else []
+        _, test, ignored = split_by_label(items, unlabelled, root)
+        left_out += ignored
+    notes = []
+    if test:
+        notes.append(f"{len(test)} {'case' if len(test) == 1 else 'cases'} without a label map, kept for testing")
     words = f"KiTS's, {cases[0].name}/{_IMAGE} with {training[0].label.name if training and training[0].label else ''}"
     return Found(root, root, training, test, described, left_out, layout=words, notes=notes)
 
@@ -71,19 +75,25 @@ def has_kits_cases(folder: Path) -> bool:
     return any(_CASE.fullmatch(path.name) and (path / _IMAGE).exists() for path in folder.iterdir())
 
 
+def _list_other_folders(root: Path) -> list[str]:
+    """Return a line about folders with KiTS's image that have another name, if there are any."""
+    found = [path.parent.name for path in sorted(root.glob(f"*/{_IMAGE}")) if not _CASE.fullmatch(path.parent.name)]
+    return [f"folders that are not called case_00000: {join_names(found)}"] if found else []
+
+
 def _read_facts(root: Path) -> dict[str, dict[str, str]]:
     """Return the single facts about each case, from `kits.json` in the folder or next to it."""
     file = next((path for path in (root / "kits.json", root.parent / "kits.json") if path.is_file()), None)
     if file is None:
         return {}
-    content = read_json(file)
+    content = read_json(file, noun="facts about the cases", remedy=_FACTS_REMEDY)
     entries = content if isinstance(content, list) else []
     if not entries or not all(isinstance(entry, Mapping) and "case_id" in entry for entry in entries):
         raise InputError(
             file,
             found="JSON of another form",
             expected='[{"case_id": "case_00000", …}, …]',
-            remedy="download it again, or delete it: it is needed only to stratify by its facts",
+            remedy=_FACTS_REMEDY,
         )
     return {str(entry["case_id"]): _single(entry) for entry in entries}
 

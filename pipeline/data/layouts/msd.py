@@ -9,7 +9,7 @@ from typing import Any
 from ..datalist import as_list, read_json, require_folder, require_paths, training_items
 from ..errors import InputError
 from ..known_keys import ITEM_KEYS, check_keys
-from .found import Found, Item
+from .found import Found, Item, Unlabelled, split_by_label
 from .parts import split_parts
 
 __all__ = ["find_msd", "kept_entries"]
@@ -21,7 +21,13 @@ _OTHER_SPELLINGS = {"license": "licence"}
 _READ = {"image", "label", "fold", "subject", "annotated"}
 
 
-def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_folds: bool = True) -> Found:
+def find_msd(
+    source: str | Path,
+    *,
+    dataset_dir: str | Path | None = None,
+    unlabelled: Unlabelled = "refuse",
+    keep_folds: bool = True,
+) -> Found:
     """Return the cases that a JSON file in the MSD/MONAI form names.
 
     Test items may be bare paths; all items may be lists `[image, label]`, if those of the list `training` are. The
@@ -31,6 +37,7 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
     Args:
         source: a folder with `dataset.json`, or such a file itself, for instance a datalist to make new folds for.
         dataset_dir: folder that its paths start from; by default its entry "folder", else the folder that it is in.
+        unlabelled: how to treat items of the list `training` without a label map; see `split_by_label`.
         keep_folds: whether to read its folds.
 
     Raises:
@@ -40,7 +47,9 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
     file = path if path.is_file() else require_folder(path) / "dataset.json"
     content = read_json(file)
     paired = _is_paired(content)
-    training = _paired_items(content["training"], file, "training") if paired else training_items(file)
+    training = (
+        _paired_items(content["training"], file, "training") if paired else training_items(file, need_label=False)
+    )
     validation = _other_items(content, ("validation",), file, paired=paired)
     named = content.get("folder")
     folder = file.parent / Path(named).expanduser() if isinstance(named, str) else file.parent
@@ -56,9 +65,10 @@ def find_msd(source: str | Path, *, dataset_dir: str | Path | None = None, keep_
     ]
     hidden = len(training) + len(validation) + len(test) - sum(map(len, lists))
     left_out = [f"{hidden} hidden {'file' if hidden == 1 else 'files'} of macOS (._*)"] if hidden else []
-    cases, scans, notes = split_parts(*lists, keep_folds=keep_folds)
+    labelled, more, ignored = split_by_label(lists[0], unlabelled, file)
+    cases, scans, notes = split_parts(labelled, lists[1], [*more, *lists[2]], keep_folds=keep_folds)
     words = f"lists of files in {file.name} (MSD, MONAI)"
-    return Found(file, folder, cases, scans, kept_entries(content), left_out, words, notes)
+    return Found(file, folder, cases, scans, kept_entries(content), left_out + ignored, words, notes)
 
 
 def _is_paired(content: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..label_values import MAX_VALUE, MIN_VALUE, whole_number
 
-__all__ = ["channels_by_index", "labels_by_value", "parse_label_names"]
+__all__ = ["channels_by_index", "is_whole_number", "labels_by_value", "parse_label_names"]
 
 _BOTH_FORMS = '{"0": "background", "1": "liver"} or {"background": 0, "liver": 1}, one whole number per name'
 
@@ -26,9 +26,9 @@ def labels_by_value(named: Any, where: str | Path) -> dict[str, str]:
     """
     if not isinstance(named, Mapping) or not named:
         raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
-    if all(_is_whole(key) and not _is_whole(value) for key, value in named.items()):
+    if all(is_whole_number(key) and not is_whole_number(value) for key, value in named.items()):
         pairs = [(int(key), str(value)) for key, value in named.items()]
-    elif all(_is_whole(value) for value in named.values()):
+    elif all(is_whole_number(value) for value in named.values()):
         pairs = [(int(value), str(name)) for name, value in named.items()]
     else:
         raise _entry_error(where, f"labels {named!r}", _BOTH_FORMS)
@@ -44,7 +44,7 @@ def parse_label_names(words: Sequence[str]) -> dict[str, str]:
     """
     parted = [word.partition("=") for word in words]
     named = [bool(equals) for _, equals, _ in parted]
-    if any(named) != all(named) or any(equals and not _is_whole(value) for value, equals, _ in parted):
+    if any(named) != all(named) or any(equals and not is_whole_number(value) for value, equals, _ in parted):
         raise _entry_error("--label-names", " ".join(words), "background liver, or 0=background 255=liver")
     pairs = [(int(value), name) for value, _, name in parted] if all(named) else list(enumerate(words))
     _check_pairs(pairs, "--label-names")
@@ -61,7 +61,7 @@ def channels_by_index(named: Any, where: str | Path) -> dict[str, str]:
     pairs = dict(names) if isinstance(names, Mapping) else None
     if pairs is None and isinstance(names, Sequence):
         pairs = dict(enumerate(names))
-    indices = sorted(int(key) for key in pairs or {} if _is_whole(key))
+    indices = sorted(int(key) for key in pairs or {} if is_whole_number(key))
     if not pairs or indices != list(range(len(pairs))):
         raise _entry_error(where, f"channels {named!r}", '{"0": "CT", "1": "PET"}, with an entry for each channel')
     return {str(int(index)): str(name) for index, name in sorted(pairs.items(), key=lambda pair: int(pair[0]))}
@@ -95,7 +95,8 @@ def _check_pairs(pairs: Sequence[tuple[int, str]], where: str | Path) -> None:
         )
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole_number(value: Any) -> bool:
+    """Return whether something is a whole number, or the text of one."""
     if isinstance(value, str):
         return value.strip().removeprefix("-").isdecimal()
     return whole_number(value) is not None

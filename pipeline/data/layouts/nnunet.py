@@ -238,11 +238,10 @@ def _add_folds(items: Iterable[Item], file: Path) -> tuple[list[Item], list[str]
     validates on, and fold 1 for all others.
     """
     items = list(items)
-    splits = read_json(file)
-    try:
-        parts = [(set(split["train"]), list(split["val"])) for split in splits]
-    except (TypeError, KeyError) as error:
-        raise _splits_error(file, "splits of another form") from error
+    splits = read_json(file, noun="splits of nnU-Net", remedy="make new folds with --folds N")
+    if not (isinstance(splits, list) and splits and all(map(_is_split, splits))):
+        raise _splits_error(file, "splits of another form")
+    parts = [(set(split["train"]), list(split["val"])) for split in splits]
     names = {_case_name(item) for item in items}
     fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
     notes = [f"folds of {file}"] if file.parent not in (items[0].images[0].parents if items else ()) else []
@@ -257,6 +256,12 @@ def _add_folds(items: Iterable[Item], file: Path) -> tuple[list[Item], list[str]
     if any(trained != names - set(validated) for trained, validated in parts):
         raise _splits_error(file, 'a split whose "train" is not all cases outside its "val"')
     return [replace(item, fold=fold_of[_case_name(item)]) for item in items], notes
+
+
+def _is_split(split: Any) -> bool:
+    """Return whether an entry has lists of names under "train" and "val"."""
+    lists = [split.get(part) for part in ("train", "val")] if isinstance(split, Mapping) else [None]
+    return all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists)
 
 
 def _case_name(item: Item) -> str:

@@ -29,18 +29,18 @@ def split_parts(
     notes = []
     cases = list(training)
     if labelled:
-        many = f"{len(labelled)} validation {'case' if len(labelled) == 1 else 'cases'}"
+        many = f"{len(labelled)} validation {'case' if len(labelled) == 1 else 'cases'} of the source"
         if not keep_folds:
-            notes.append(f"{many} of the source are spread over the new folds")
+            notes.append(f"{many} spread over the new folds")
             cases += labelled
         elif any(item.fold is not None for item in cases):
             fold = 1 + max(item.fold for item in cases if item.fold is not None)
-            notes.append(f"{many} of the source are fold {fold}")
+            notes.append(f"{many} in fold {fold}")
             cases += [replace(item, fold=fold) for item in labelled]
         else:
-            notes.append(f"{many} of the source are fold 0, and all others fold 1; --folds N makes new folds")
+            notes.append(f"{many} in fold 0, all others in fold 1; --folds N makes new folds")
             cases = [*(replace(item, fold=0) for item in labelled), *(replace(item, fold=1) for item in cases)]
     if scans:
         many = f"{len(scans)} validation {'case' if len(scans) == 1 else 'cases'}"
-        notes.append(f"{many} without a label map are test cases")
+        notes.append(f"{many} without a label map, kept for testing")
     return cases, [*test, *scans], notes

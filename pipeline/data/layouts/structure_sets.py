@@ -31,11 +31,12 @@ _MAX_GAPS = 5  # in a message
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The structures to draw of a case: the name in its file by label, whose case counts nothing."""
+    """The structures to draw of a case: the name in its file by label, whose case counts nothing; and all names."""
 
     item: Item
     file: Path
     chosen: Mapping[str, str]
+    names: Sequence[str]
 
     def has(self, label: str) -> bool:
         return label.casefold() in self.chosen
@@ -57,7 +58,8 @@ def draw_structure_sets(found: Found, folder: Path, *, structures: Sequence[str]
         InputError: some labels are structure sets and others are not; a file has no contours, none of the structures,
             or one twice; it belongs to another scan; or a contour cannot be drawn in the scan.
     """
-    labelled = [item for item in found.training if item.label is not None]
+    cases = [*found.training, *found.test]
+    labelled = [item for item in cases if item.label is not None]
     files = [find_structure_set(item.label) for item in labelled if item.label is not None]
     if not any(files):
         if structures:
@@ -77,8 +79,9 @@ def draw_structure_sets(found: Found, folder: Path, *, structures: Sequence[str]
         except InputError as error:
             errors.append(error)
     raise_together(errors)
-    labels = _all_names(drawings) if not wanted else [name for name in wanted if any(one.has(name) for one in drawings)]
-    names = dict(zip(map(id, found.training), name_cases([list(one.images) for one in found.training]), strict=True))
+    labels = list(wanted) or _all_names(drawings)
+    _check_labels(labels, drawings)
+    names = dict(zip(map(id, cases), name_cases([list(one.images) for one in cases]), strict=True))
     masks = {}
     for drawing in tqdm(drawings, desc="Structures", unit="case", delay=_SECONDS_WITHOUT_BAR, disable=None):
         try:
@@ -86,10 +89,24 @@ def draw_structure_sets(found: Found, folder: Path, *, structures: Sequence[str]
         except InputError as error:
             errors.append(error)
     raise_together(errors)
-    training = [
-        replace(item, label=None, masks=masks[id(item)]) if id(item) in masks else item for item in found.training
-    ]
-    return replace(found, training=training, classes=tuple(labels))
+    training, test = (
+        [replace(item, label=None, masks=masks[id(item)]) if id(item) in masks else item for item in part]
+        for part in (found.training, found.test)
+    )
+    return replace(found, training=training, test=test, classes=tuple(labels))
+
+
+def _check_labels(labels: Sequence[str], drawings: Sequence[_Drawing]) -> None:
+    """Refuse a label that no file has a structure for: its name is probably mistyped."""
+    missing = [label for label in labels if not any(one.has(label) for one in drawings)]
+    if missing:
+        known = sorted({name for one in drawings for name in one.names})
+        raise InputError(
+            f"--structures {' '.join(missing)}",
+            found="no such structure in any file",
+            expected=f"names of structures: {join_names(known)}",
+            remedy="correct the name, or leave it out",
+        )
 
 
 def _parse_names(structures: Sequence[str]) -> dict[str, set[str]]:
@@ -140,7 +157,7 @@ def _choose(item: Item, file: Path | None, wanted: Mapping[str, set[str]]) -> _D
             remedy="name them as in the file: --structures LABEL=STRUCTURE …, or leave this case out",
         )
     check_same_scan(content, list(chosen.values()), str(item.images[0]))
-    return _Drawing(item, file, {label: one.name for label, one in chosen.items()})
+    return _Drawing(item, file, {label: one.name for label, one in chosen.items()}, [one.name for one in drawn])
 
 
 def _all_names(drawings: Sequence[_Drawing]) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..datalist import require_folder
 from ..errors import InputError
 from ..images.endings import scan_name
-from ..images.files import image_files, natural_order
+from ..images.files import image_files, is_hidden, natural_order
 from ..modalities import find_modality
 from .braces import class_names
 from .found import Found, Item, Unlabelled, join_names, split_by_label
@@ -42,8 +43,10 @@ def find_totalsegmentator(
         InputError: a case has no image or several, a class has no mask in any case, or `meta.csv` names another split.
     """
     root = require_folder(folder)
-    cases = [path for path in sorted(root.iterdir(), key=natural_order) if path.is_dir() and _mask_folder(path)]
-    masks = {case.name: {scan_name(path): path for path in image_files(_require(case))} for case in cases}
+    folders = [path for path in sorted(root.iterdir(), key=natural_order) if path.is_dir() and not is_hidden(path)]
+    masks = {folder.name: _masks(folder) for folder in folders}
+    # A scan without a mask is a case without a label map. Other folders have no scans.
+    cases = [folder for folder in folders if masks[folder.name] or len(_images(folder)) == 1]
     there = sorted({name for files in masks.values() for name in files}, key=natural_order)
     classes = there if labels is None else class_names(labels)
     strange = [name for name in classes if name not in there]
@@ -85,10 +88,11 @@ def _mask_folder(case: Path) -> Path | None:
     return next((path for path in named if len(image_files(path)) > 1), None)
 
 
-def _require(case: Path) -> Path:
-    folder = _mask_folder(case)
-    assert folder is not None
-    return folder
+def _masks(case: Path) -> dict[str, Path]:
+    """Return the masks of a case by their class; a case has one mask or more, though a dataset has several."""
+    named = (path for path in sorted(case.iterdir()) if path.is_dir() and is_label_path(path.name))
+    folder = next((path for path in named if image_files(path)), None)
+    return {} if folder is None else {scan_name(path): path for path in image_files(folder)}
 
 
 def _images(case: Path) -> list[Path]:
@@ -114,6 +118,14 @@ def _read_meta(file: Path) -> dict[str, dict[str, str]]:
     columns, rows = read_table(file)
     if _ID not in columns:
         return {}
+    twice = next((name for name, count in Counter(row[_ID] for _, row in rows).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(
+            file,
+            found=f"the case {twice} in several lines",
+            expected="a line for each case",
+            remedy="remove all but one of these lines",
+        )
     return {row[_ID]: {name: value for name, value in row.items() if name != _ID} for _, row in rows}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 __all__ = ["channel_word", "is_label_path", "part_of", "split_roles"]
 
 _LABEL = re.compile(
-    r"d?segs?|segm|segmentations?|lbl|labels?|labelmaps?|masks?|gt|ground|truth|groundtruth|annotations?|rois?|contours?"
+    r"d?segs?|segm|segmentations?|lbl|labels?|labelmaps?|masks?|gt|ground|truth|groundtruth|annotations?|rois?|contours?|rtstruct|rtss"
 )
 _IMAGE = re.compile(r"images?|imgs?|imaging|vol(ume)?s?|scans?")
 _CHANNEL = re.compile(

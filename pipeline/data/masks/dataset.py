@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..layouts.found import Found, Item, join_names
-from ..layouts.names import parse_label_names
+from ..layouts.names import is_whole_number, parse_label_names
 from .merge import Overlaps, merge_masks
 
 __all__ = ["merge_dataset"]
@@ -39,10 +39,25 @@ def merge_dataset(
     """
     path = _folder_for_labels(folder, found, portable=portable)
     items, classes = _rename_classes([*found.training, *found.test], found, names)
+    _check_names(classes, found)
     merged = merge_masks(items, classes, path, overlaps=overlaps)
     described = {**found.described, **merged.entries, "merged": "; ".join(merged.words)}
     count = len(found.training)
     return replace(found, described=described), merged.items[:count], merged.items[count:]
+
+
+def _check_names(classes: Sequence[str], found: Found) -> None:
+    """Refuse names of classes that no label can have."""
+    for name in classes:
+        if name.strip() and name.casefold() != "background" and not is_whole_number(name):
+            continue
+        raise InputError(
+            found.source,
+            found=f"a class called {name!r}" if name.strip() else "a class without a name",
+            expected="names of classes that are no numbers, and not that of the background",
+            remedy=f"name the {len(classes)} classes {join_names(map(repr, classes))} in this order: --label-names "
+            "background NAME …; or leave it out, by choosing others with --structures or in the braces of --labels",
+        )
 
 
 def _folder_for_labels(folder: str | Path | None, found: Found, *, portable: bool) -> Path:

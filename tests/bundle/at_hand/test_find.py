@@ -58,6 +58,17 @@ def test_a_bundle_that_was_imported_here_is_listed_once_as_imported(make_bundle:
     assert listed()[2:] == [("kidney", "imported", True)]
 
 
+@pytest.mark.usefixtures("package")
+def test_bundles_of_runs_are_listed_with_their_path(make_bundle: Make) -> None:
+    for run in ("spleen", "liver", "other"):
+        make_bundle(Path(run) / "bundle")
+        if run != "other":
+            (Path(run) / "fit.json").touch()
+    found = [(one.name, one.source, one.folder, one.taken) for one in list_bundles() if one.name.endswith("bundle")]
+    assert found == [(f"{run}/bundle", "working directory", Path(run, "bundle"), True) for run in ("liver", "spleen")]
+    assert all(find_bundle(name) == folder for name, _, folder, _ in found)
+
+
 def test_the_working_directory_may_be_the_shipped_folder(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(package)
     assert listed() == [("liver", "shipped", True), ("spleen", "shipped", True)]

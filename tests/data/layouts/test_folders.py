@@ -90,6 +90,12 @@ def test_the_words_of_several_images_are_the_channels(tmp_path, pattern):
     ]
 
 
+@pytest.mark.parametrize("label", ["rtstruct.dcm", "RTSTRUCT/a.dcm", "rtss.dcm"])
+def test_a_structure_set_next_to_a_series_is_its_label(tmp_path, label):
+    found = find_folders(make(tmp_path, *(f"p{n}/{name}" for n in (1, 2) for name in ("ct/1.dcm", "ct/2.dcm", label))))
+    assert pairs(found.training, tmp_path) == [("p1/ct", f"p1/{label}"), ("p2/ct", f"p2/{label}")]
+
+
 def test_a_folder_of_dicom_slices_is_an_image(tmp_path):
     names = [f"p{n}/{name}" for n in (1, 2) for name in ("ct/1.dcm", "ct/2.dcm", "seg.nii.gz")]
     found = find_folders(make(tmp_path, *names))

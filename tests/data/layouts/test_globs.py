@@ -142,3 +142,10 @@ def test_patterns_that_do_not_fit_are_explained(tmp_path, images, labels, messag
     )
     with pytest.raises(InputError, match=message):
         find_globs(images, labels, dataset_dir=tmp_path, unlabelled="test")
+
+
+@pytest.mark.parametrize(("images", "labels", "where"), [([""], "l/*.png", "--images"), (["i/*.png"], " ", "--labels")])
+def test_an_empty_pattern_is_refused(tmp_path, images, labels, where):
+    make(tmp_path, "i/a.png", "l/a.png")
+    with pytest.raises(InputError, match=f"^{where}: found an empty pattern"):
+        find_globs(images, labels, dataset_dir=tmp_path)

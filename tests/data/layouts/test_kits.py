@@ -25,7 +25,7 @@ def test_kits19(tmp_path):
         ("case_00001", "segmentation.nii.gz"),
     ]
     assert [item.images[0].parent.name for item in found.test] == ["case_00002"]
-    assert (found.notes, found.left_out) == (["1 cases without a label map are test cases"], [])
+    assert (found.notes, found.left_out) == (["1 case without a label map, kept for testing"], [])
     assert not find(tmp_path / "data", unlabelled="ignore").test
     assert found.training[1].columns == {"age": "60", "gender": "female"}
     assert found.described["labels"] == {"background": 0, "kidney": 1, "tumor": 2}
@@ -50,4 +50,16 @@ def test_missing_images_and_odd_facts_are_explained(tmp_path):
     (tmp_path / "kits.json").unlink()
     (tmp_path / "case_00001/imaging.nii.gz").unlink()
     with pytest.raises(InputError, match=r"1 of 3 cases without imaging\.nii\.gz: case_00001"):
+        find(tmp_path)
+
+
+def test_folders_of_another_name_are_named(tmp_path):
+    (make(tmp_path) / "case_00001").rename(tmp_path / "case_1")
+    found = find(tmp_path)
+    assert (len(found.training), found.left_out) == (1, ["folders that are not called case_00000: case_1"])
+
+
+def test_damaged_facts_are_not_called_a_datalist(tmp_path):
+    (make(tmp_path) / "kits.json").write_text("{")
+    with pytest.raises(InputError, match=r"expected facts about the cases .* or download it again, or delete it"):
         find(tmp_path)

@@ -58,7 +58,8 @@ def test_a_datalist_starts_where_it_says(tmp_path):
         ({"training": [ITEM | {"fold": "1"}]}, r"training\[0\] with fold '1'"),
         ({"training": [ITEM | {"fold": -1}]}, r"training\[0\] with fold -1"),
         ({"training": [ITEM | {"label": ["a", "b"]}]}, r"training\[0\] with 2 label maps"),
-        ({"training": [ITEM | {"label": ""}]}, r'training\[0\] without a file under "label"'),
+        ({"training": [ITEM | {"label": ""}]}, r"1 of 1 cases without a label map: a\.nii\.gz \(training\[0\]\)"),
+        ({"training": [ITEM | {"label": 5}]}, r'training\[0\] without a file under "label"'),
         ({"test": [{"label": "x"}]}, r'test\[0\] without a file under "image"'),
         ({"training": []}, 'no list "training"'),
     ],
@@ -112,3 +113,13 @@ def test_regions_and_partial_annotation_are_kept(tmp_path):
     found = find_msd(write(tmp_path, training=[ITEM | {"annotated": ["a"]}], **entries))
     assert found.described == entries
     assert (found.training[0].annotated, found.training[0].columns) == (("a",), {})
+
+
+def test_items_without_a_label_map_are_refused_or_become_what_was_asked(tmp_path):
+    write(tmp_path, training=[ITEM, {"image": "./imagesTr/b.nii.gz"}, {"image": "./imagesTr/c.nii.gz", "label": None}])
+    with pytest.raises(
+        InputError, match=r"2 of 3 cases .*b\.nii\.gz \(training\[1\]\), c\.nii\.gz .*--unlabelled test"
+    ):
+        find_msd(tmp_path)
+    assert [scan.images[0].name for scan in find_msd(tmp_path, unlabelled="test").test] == ["b.nii.gz", "c.nii.gz"]
+    assert find_msd(tmp_path, unlabelled="ignore").left_out == ["2 without a label map (b.nii.gz, c.nii.gz)"]

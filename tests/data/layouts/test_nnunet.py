@@ -119,6 +119,10 @@ def test_splits_that_do_not_exist_are_named(tmp_path):
         ([{"train": [], "val": ["liver_1", "liver_2", "liver_10"]}] * 2, "several splits validate on"),
         ([{"train": ["liver_1"], "val": ["liver_1", "liver_2", "liver_10", "other"]}], "not in both: other"),
         ({"a": 1}, "splits of another form"),
+        ([], "splits of another form"),
+        ([None], "splits of another form"),
+        ([{"train": [1, 2], "val": [3]}], "splits of another form"),
+        ([{"train": ["liver_1", "liver_2"], "val": "liver_10"}], "splits of another form"),
     ],
 )
 def test_splits_that_are_no_partition_are_explained(tmp_path, splits, message):

@@ -91,7 +91,7 @@ def test_a_missing_structure_was_not_annotated(cases):
 def test_names_are_chosen_and_renamed(cases):
     cases.add(("Liver_L", cases.contours(LIVER)), ("BODY", cases.contours(LIVER * 1.2 - 1)), ("GTV", []))
     cases.add(("Hepar", cases.contours(LIVER)), ("gtv 1", cases.contours(TUMOUR + 11)))
-    chosen = ["--structures", "liver=liver_l", "liver=HEPAR", "tumour=GTV  1", "spleen"]
+    chosen = ["--structures", "liver=liver_l", "liver=HEPAR", "tumour=GTV  1"]
     status, content = cases.datalist(*chosen)
     assert status == 0
     assert content["labels"] == {"0": "background", "1": "liver", "2": "tumour"}
@@ -165,6 +165,18 @@ BAD = {
         ("--structures", "liver"),
         "none of the structures liver; it has hepar",
     ),
+    "a structure that no file has": (
+        lambda c: c.add(("liver", c.contours(LIVER))),
+        ("--structures", "liver", "splene"),
+        "--structures splene: found no such structure in any file; expected names of structures: liver",
+    ),
+    "a structure without a name": (
+        lambda c: c.add((" ", c.contours(LIVER))),
+        (),
+        "found a class without a name; .*--label-names background",
+    ),
+    "a number as a name": (lambda c: c.add(("7", c.contours(LIVER))), (), "found a class called '7'; .*--label-names"),
+    "the background's name": (lambda c: c.add(("Background", c.contours(LIVER))), (), "a class called 'Background'"),
     "off the volume": (
         lambda c: c.add(("liver", c.contours(LIVER, (6, 7, 8, 9)))),
         (),
@@ -250,3 +262,26 @@ def test_a_volume_made_of_the_series(cases):
     labels = np.asarray(cases.labels("1").dataobj)
     assert labels[4:16, SHAPE[1] - 14 : SHAPE[1] - 4, 2:5].all()
     assert labels.sum() == 360
+
+
+def test_a_backslash_in_a_name_is_no_list(cases):
+    for _ in range(2):
+        cases.add((r"liver\left", cases.contours(LIVER)))
+    assert cases.datalist()[1]["labels"] == {"0": "background", "1": "liver/left"}
+
+
+def test_numbers_can_be_renamed(cases):
+    for _ in range(2):
+        cases.add(("7", cases.contours(LIVER)))
+    assert cases.datalist("--label-names", "background", "liver")[1]["labels"]["1"] == "liver"
+    assert cases.datalist("--structures", "liver=7")[1]["labels"]["1"] == "liver"
+
+
+def test_structure_sets_of_test_cases_are_drawn_too(cases, tmp_path):
+    files = [cases.add(("liver", cases.contours(LIVER))) for _ in range(3)]
+    parts = ("training", "training", "test")
+    rows = [f"ct/{file.stem},rt/{file.name},{part}" for file, part in zip(files, parts, strict=True)]
+    (tmp_path / "cases.csv").write_text("\n".join(["image,label,part", *rows]))
+    assert main(["datalist", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "mine.json"), "--folds", "2"]) == 0
+    (test,) = json.loads((tmp_path / "mine.json").read_text())["test"]
+    assert np.count_nonzero(nib.load(tmp_path / test["label"]).dataobj) == 3 * 12 * 10

@@ -69,9 +69,29 @@ def test_meta_divides_the_cases_and_is_kept(tmp_path):
             {},
             r'meta\.csv: found the split "fold1"',
         ),
+        (
+            lambda folder: (folder / "meta.csv").write_text("image_id;split\ns0001;val\ns0001;train\n"),
+            {},
+            r"meta\.csv: found the case s0001 in several lines",
+        ),
     ],
 )
 def test_what_does_not_fit_is_explained(tmp_path, change, options, message):
     change(make(tmp_path))
     with pytest.raises(InputError, match=message):
         find(tmp_path, **options)
+
+
+@pytest.mark.parametrize("leave", [(), ("segmentations",), ("segmentations", "segmentations/liver.nii.gz")])
+def test_a_scan_without_masks_is_a_case_without_a_label_map(tmp_path, leave):
+    make(tmp_path)
+    for path in sorted((tmp_path / "s0002").rglob("*"), reverse=True):
+        if path.name != "ct.nii.gz" and path.relative_to(tmp_path / "s0002").as_posix() not in leave:
+            path.unlink() if path.is_file() else path.rmdir()
+    if len(leave) == 2:
+        # One mask is enough for a case, though not to recognise the layout.
+        assert list(find(tmp_path).training[1].masks) == ["liver"]
+        return
+    with pytest.raises(InputError, match=r"1 of 3 cases without a label map: .*s0002/ct\.nii\.gz; .*--unlabelled"):
+        find(tmp_path)
+    assert [item.images[0].parent.name for item in find(tmp_path, unlabelled="test").test] == ["s0002"]
