@@ -229,7 +229,7 @@ def test_two_dimensions(small, tmp_path):
     assert problems(fixed.datalist) == []
 
 
-# The label map is drawn on the second channel, which begins 2 mm after the first one: two of its planes are not covered.
+# The label map is drawn on the second channel, which begins 2 mm after the first one.
 SHIFTED = FINE + np.outer([2.0, 0, 0, 0], [0, 0, 0, 1])
 
 
@@ -249,7 +249,7 @@ def test_nothing_is_annotated_outside_a_label_map(two, tmp_path, described, back
     drawn = np.where(blob((24, 20, 16), SHIFTED) > 40, blob_value, background).astype(np.uint8)
     add(two, affine=SHIFTED, label=two.save("labels/a.nii.gz", drawn, SHIFTED))
     dataset, report = check(two)
-    fixed = fix_dataset(dataset, report, tmp_path / "fixed")
+    fix_dataset(dataset, report, tmp_path / "fixed")
     new = sitk.ReadImage(str(tmp_path / "fixed/labels/a.nii.gz"))
     voxels = sitk.GetArrayFromImage(new).T
     assert set(np.unique(voxels)) == {blob_value, background, outside}
