@@ -526,3 +526,19 @@ def test_a_datalist_without_folds_is_told_where_it_is_checked(
     datalist.write_text(json.dumps(content))
     assert main(["check", str(datalist), "-o", str(tmp_path / "without")]) == 0
     assert "no folds: 2 training cases have none, but `lightskip plan` needs folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plan", "a.json", "--name", "a", "--from", "b"], "lightskip train BUNDLE --from …, or lightskip fit"),
+        (["plan", "a.json", "--name", "a", "--hour_s", "1"], "lightskip plan --help lists the options"),
+    ],
+)
+def test_an_option_of_another_verb_says_where_it_belongs(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

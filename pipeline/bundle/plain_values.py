@@ -37,7 +37,8 @@ class PlainValues:
     def find(self, key: str) -> Any:
         """Return the value of a key at the top of the config; `UNKNOWN` if only MONAI can evaluate it.
 
-        Expressions of texts, ``@KEY``, ``str(@KEY)`` and ``+`` are evaluated, such as ``$@bundle_root + '/data'``.
+        Expressions of constants, ``@KEY``, ``str(@KEY)`` and ``+`` of texts are evaluated, such as ``$None`` and
+        ``$@bundle_root + '/data'``.
         """
         return self._find(key, ())
 
@@ -64,8 +65,8 @@ class PlainValues:
 
     def _evaluate_node(self, node: ast.expr, within: tuple[str, ...]) -> Any:
         match node:
-            case ast.Constant(value=str() as text):
-                return text
+            case ast.Constant(value=None | bool() | int() | float() | str() as value):
+                return value
             case ast.Name(id=key):
                 return self._find(key, within)
             case ast.Call(func=ast.Name(id="str"), args=[argument], keywords=[]):

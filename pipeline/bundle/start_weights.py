@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
-from ..networks.monai_names import rename_monai
+from ..networks.monai_names import KNOWN, rename_monai
 from ..networks.take_weights import PARTS, ChannelNames, Fit, take_weights
 from .start_file import bundle_of, find_start, read_channel_names, settings_of
 from .trained_network import read_spec_of
@@ -141,7 +141,7 @@ def _advise(path: Path, network: nn.Module) -> str:
         "use weights of the same network (name, channels, kernel_size), or set these in plan.yaml as they have them"
     )
     if theirs is None or not isinstance(ours, dict):
-        return general
+        return f"{general}; of MONAI's networks the names of {KNOWN} are known, and no others"
     differing = [f"{key} {value!r}" for key, value in theirs.items() if value != ours.get(key)]
     return f"{general}: {', '.join(differing)}" if differing else general
 

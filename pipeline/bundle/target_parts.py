@@ -103,4 +103,5 @@ def _positions(*, coded: bool) -> dict[str, Any]:
 
 
 def _marking() -> dict[str, Any]:
-    return {"_target_": "pipeline.training.MarkAnnotatedd", "keys": "label", "num_labels": "@num_labels"}
+    options = {"keys": "label", "num_labels": "@num_labels", "sets": "$len(@annotated_sets)"}
+    return {"_target_": "pipeline.training.MarkAnnotatedd", **options}

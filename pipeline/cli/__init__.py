@@ -25,6 +25,19 @@ from .study_verb import add_study_verb
 
 __all__ = ["main"]
 
+# What a user of `plan` looks for there, since the plan is for the training.
+_OF_TRAINING = (
+    "--from",
+    "--frozen_epochs",
+    "--loss",
+    "--fold",
+    "--folds",
+    "--epochs",
+    "--minutes",
+    "--resume",
+    "--longer",
+)
+
 
 def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> int:
     """Run one verb.
@@ -38,7 +51,9 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
         the output has closed it.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_explain_unknown(options.verb, unknown))
     # Called with words, this is a part of another program, whose settings are left alone.
     options.owns_process, options.is_inner = arguments is None, is_inner
     options.given = list(sys.argv[1:] if arguments is None else arguments)
@@ -46,6 +61,18 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
         parser.print_help(sys.stderr)
         return 2
     return _run(options)
+
+
+def _explain_unknown(verb: str | None, unknown: Sequence[str]) -> str:
+    """Return the message for words that a verb does not know."""
+    found = f"unrecognized arguments: {' '.join(unknown)}"
+    first = unknown[0].partition("=")[0]
+    if first in _OF_TRAINING and verb not in (None, "train", "evaluate"):
+        return (
+            f"{found}. What to do: leave {first} out here, and use it with the training: "
+            f"lightskip train BUNDLE {first} …, or lightskip fit"
+        )
+    return found if verb is None else f"{found}. lightskip {verb} --help lists the options"
 
 
 def _run(options: argparse.Namespace) -> int:

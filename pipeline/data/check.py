@@ -41,6 +41,7 @@ def check_cases(
     datalist: str | Path | None = None,
     dataset_dir: str | Path | None = None,
     ignored: Sequence[int] = (),
+    validation: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
     """Read every image and label map of the cases whole, and raise an error if there are problems.
 
@@ -54,7 +55,8 @@ def check_cases(
       if the corners of the volume differ by at most 0.001 mm or 0.001 of the smallest spacing, whichever is larger;
     - lengths in mm in one case and in pixels in another;
     - label values that are not whole numbers (to 0.001) or not declared;
-    - with a datalist, leakage: one image or one subject on both sides of a split.
+    - with a datalist, leakage: one image or one subject on both sides of a split;
+    - with `validation`: training or validation cases of which none has a labelled voxel.
 
     Args:
         cases: items `{"image": path, "label": path}`; a list of paths if each channel of an image has its own file.
@@ -68,6 +70,8 @@ def check_cases(
             read.
         dataset_dir: folder that the datalist's relative paths start from; by default the one it names.
         ignored: values of voxels without annotation, which label maps may have besides those of labels.
+        validation: cases that are checked as well: those that validate the training on `cases`, none for a training
+            without validation. None: the cases belong to no training.
 
     Raises:
         InputError: there are problems. The message has the first one in full, and a line for each of up to ten more
@@ -78,10 +82,13 @@ def check_cases(
         channels, spatial_dims, None if labels is None else declared_values(labels), background, tuple(ignored)
     )
     listed = [] if datalist is None else list_cases(datalist, dataset_dir)
-    own = _add_splits(_as_cases(cases, labelled=True), listed)
+    own = _add_splits(_as_cases([*cases, *(validation or ())], labelled=True), listed)
     inspections = _inspect(own, wanted, workers=workers, progress=progress)
     mixed = find_mixed_units(inspection.record for inspection in inspections)
     raise_problems(inspections, [*mixed, *(_find_leakage(inspections, listed) if listed else ())])
+    if validation is not None:
+        _require_labels(inspections[: len(cases)], "training")
+        _require_labels(inspections[len(cases) :], "validation")
 
 
 def check_scans(
@@ -138,6 +145,21 @@ def _inspect(cases: Sequence[Case], wanted: Wanted, *, workers: int | None, prog
     finally:
         # After Ctrl-C no further case is started.
         executor.shutdown(cancel_futures=True)
+
+
+def _require_labels(inspections: Sequence[Inspection], part: str) -> None:
+    """Raise an InputError if all label maps are empty: nothing would be learnt, or every validation would be alike."""
+    empty = [next((each for each in one.findings if each.kind == "label-empty"), None) for one in inspections]
+    if not empty or not all(empty) or (first := empty[0]) is None:
+        return
+    several = len(empty) > 1
+    raise InputError(
+        f"the {len(empty)} {part} cases" if several else f"the {part} case",
+        found=f"{'only empty label maps, the first ' if several else ''}{first.where or first.file}: {first.found}",
+        expected="at least one label map with a labelled voxel among them",
+        remedy="use another --fold, spread the cases over other folds (`lightskip datalist … --seed N`), or correct "
+        "the label maps",
+    )
 
 
 def _find_leakage(inspections: Sequence[Inspection], listed: Sequence[Case]) -> list[Finding]:

@@ -63,7 +63,7 @@ def find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str,
             if not (wanted or moved) or name in repairs or name in unable:
                 continue
             if moved:
-                found = _find_resampling(case, file, dataset.folder, kinds, unusable, report["spatial_dims"])
+                found = _find_resampling(case, file, dataset, kinds, unusable, report["spatial_dims"])
                 if isinstance(found, str):
                     unable[name] = found
                 else:
@@ -81,14 +81,14 @@ def find_repairs(dataset: Dataset, report: Mapping[str, Any]) -> tuple[dict[str,
 
 
 def _find_resampling(
-    case: Case, file: str, folder: Path, kinds: Mapping[str, set[str]], unusable: set[str], spatial_dims: int
+    case: Case, file: str, dataset: Dataset, kinds: Mapping[str, set[str]], unusable: set[str], spatial_dims: int
 ) -> Resampling | str:
     """Return how to resample a file of a case to its first image's grid, or why that is not possible."""
     for path in (case.images[0], file):
         name = report_name(path)
         if name in unusable or kinds.get(name, set()) & _DOUBTFUL_PLACES:
             return "it has another problem" if path == file else "its first channel has problems too"
-    return find_resampling(case, file, folder, spatial_dims=spatial_dims)
+    return find_resampling(case, file, dataset, spatial_dims=spatial_dims)
 
 
 def _why_no_reference(image: str, kinds: set[str], unusable: set[str]) -> str:

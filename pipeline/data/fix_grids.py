@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .check_file import Grid
 from .check_grid import find_grid_problems
-from .dataset import Case, locate
+from .dataset import Case, Dataset, locate
 from .images.door import read_header, read_volume
 from .images.header import Header
 from .nifti_bytes import nifti_bytes
@@ -24,24 +23,35 @@ MIN_COVERED = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
-    """One file to resample: its grid, that of its case's first image, and how they differ."""
+    """One file to resample.
+
+    Attributes:
+        old: its grid.
+        new: that of its case's first image.
+        change: how they differ.
+        is_label: whether it is a label map.
+        background: the declared value of a label map's background; None if the datalist names no labels.
+        ignored: a declared value of voxels without annotation, which voxels outside a label map get; None for none.
+    """
 
     old: Grid
     new: Grid
     change: Change
     is_label: bool
+    background: int | None = None
+    ignored: int | None = None
 
 
-def find_resampling(case: Case, file: str, folder: Path, *, spatial_dims: int) -> Resampling | str:
+def find_resampling(case: Case, file: str, dataset: Dataset, *, spatial_dims: int) -> Resampling | str:
     """Return how to resample a channel or a label map to the grid of the case's first image, or why not to.
 
     Args:
-        case: with several image files.
+        case: of the dataset, with several image files.
         file: one of them, or the label map.
-        folder: where relative paths start.
+        dataset: has the folder, the background's value and the ignored values.
         spatial_dims: axes in space, 2 or 3.
     """
-    headers = [read_header(locate(folder, path)) for path in (*case.images, file)]
+    headers = [read_header(locate(dataset.folder, path)) for path in (*case.images, file)]
     first, own = headers[0], headers[-1]
     if first.unit != "mm" or own.unit != "mm":
         return f"lengths are in {own.unit if own.unit != 'mm' else first.unit}, so its place is not known"
@@ -57,7 +67,8 @@ def find_resampling(case: Case, file: str, folder: Path, *, spatial_dims: int) -
             f"it covers only {100 * (1 - change.uncovered):.3g} % of the first channel: it may be of another patient "
             "or frame of reference; if it is right, name the smaller channel first"
         )
-    return Resampling(old, new, change, is_label)
+    background = (dataset.labels or {}).get("background")
+    return Resampling(old, new, change, is_label, background, next(iter(dataset.ignored), None))
 
 
 def resample_file(resampling: Resampling) -> bytes:
@@ -71,8 +82,14 @@ def resample_file(resampling: Resampling) -> bytes:
     result: NDArray[np.generic]
     if resampling.is_label:
         whole = np.rint(voxels).astype(np.int64)
-        smallest = np.promote_types(np.min_scalar_type(whole.min()), np.min_scalar_type(whole.max()))
-        result = resample_labels(whole.astype(smallest), old, new)
+        declared = [value for value in (resampling.background, resampling.ignored) if value is not None]
+        ends = [np.min_scalar_type(end(whole.min(), whole.max(), *declared)) for end in (min, max)]
+        result = resample_labels(
+            whole.astype(np.promote_types(*ends)),
+            *(old, new),
+            background=resampling.background,
+            outside=resampling.ignored,
+        )
     else:
         result = resample_image(voxels, old, new)
     return nifti_bytes(result, new.affine)

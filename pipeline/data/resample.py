@@ -103,27 +103,32 @@ def resample_image(voxels: NDArray[np.generic], old: Grid, new: Grid) -> NDArray
     return _resample(smooth(voxels.astype(np.float32)), old, new, outside=float(voxels.min()))
 
 
-def resample_labels(labels: NDArray[np.integer], old: Grid, new: Grid) -> NDArray[np.integer]:
+def resample_labels(
+    labels: NDArray[np.integer], old: Grid, new: Grid, *, background: int | None = None, outside: int | None = None
+) -> NDArray[np.integer]:
     """Return a label map in another grid, of the same type.
 
     Each label is resampled as an image of 0 and 1, and a voxel gets the label with the largest value: borders are
-    smoother than with the nearest neighbour, and no new values appear. Voxels outside the old grid get the value of
-    background, 0 or, if the label map has no 0, its lowest value.
+    smoother than with the nearest neighbour, and no new values appear.
 
     Args:
         labels: (X, Y) or (X, Y, Z), whole numbers.
         old: their grid.
         new: the grid of the result.
+        background: its value, which a voxel keeps unless another label has a larger share. None: 0 or, if the label map
+            has no 0, its lowest value.
+        outside: the value of voxels outside the old grid, which the type can hold; None for the background.
     """
-    values = np.unique(labels)
-    background = 0 if 0 in values else int(values[0])
+    values = set(np.unique(labels).tolist())
+    if background is None:
+        background = 0 if 0 in values else min(values)
+    outside = background if outside is None else outside
     smooth = _make_smoother(old, new)
     best: NDArray[np.float32] | None = None
     result = np.full(new.shape, background, dtype=labels.dtype)
-    # The background first: it keeps voxels where nothing else has a larger share.
-    for value in sorted(values.tolist(), key=lambda one: one != background):
+    for value in (background, *sorted((values | {outside}) - {background})):
         share = smooth((labels == value).astype(np.float32))
-        share = _resample(share, old, new, outside=float(value == background))
+        share = _resample(share, old, new, outside=float(value == outside))
         if best is None:
             best = share
             continue

@@ -1,7 +1,8 @@
 """Rename the weights of MONAI's networks whose architecture LightSkip's networks can have: VNet and BasicUNet.
 
 ``tests/networks/test_monai_names.py`` compares outputs. MONAI's other networks differ in their layers: its ``UNet`` has
-residual units whose first convolution halves the grid, and ``SegResNet`` adds its skips.
+residual units whose first convolution halves the grid, ``SegResNet`` adds its skips, and ``DynUNet`` strides in the
+first convolution of a level.
 """
 
 import re
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["rename_monai"]
+__all__ = ["KNOWN", "rename_monai"]
+
+KNOWN = "VNet and BasicUNet"
 
 # A tensor that only the network has, and the names of LightSkip's modules by those of MONAI's.
 _VNET = "in_tr.conv_block.conv.weight"

@@ -11,6 +11,7 @@ from typing import Any
 from ..bundle.launch_checks import check_overrides_given
 from ..bundle.overrides import normalise_id
 from ..bundle.setting_rules import RULES, check_value
+from ..bundle.start_file import find_start
 from ..data.errors import InputError
 from .problems import shorten
 
@@ -55,7 +56,7 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
             ("labels", "label_values", "spatial_dims", "in_channels", "out_channels", "datalist", "bundle_root"),
             "name another bundle: it belongs to the task",
         ),
-        **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
+        **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume", "longer"), "remove it"),
     }
     config = json.loads(file.read_text(encoding="utf-8"))
     for key, value in overrides.items():
@@ -90,6 +91,37 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
                 expected=error.expected,
                 remedy=f"correct {key}",
             ) from error
+    _check_start(overrides, where)
+
+
+def _check_start(overrides: Mapping[str, Any], where: str) -> None:
+    """Refuse weights to start from that are not there, and a frozen encoder without them."""
+    start = overrides.get("start_from")
+    if start is None:
+        if overrides.get("frozen_epochs"):
+            raise InputError(
+                where,
+                found=f"frozen_epochs: {overrides['frozen_epochs']}, and no weights to start from",
+                expected="start_from as well: a new encoder that does not train is of no use",
+                remedy="add start_from: FILE or BUNDLE, or remove frozen_epochs",
+            )
+        return
+    if not isinstance(start, str):
+        raise InputError(
+            where,
+            found=f"start_from: {shorten(start)}",
+            expected="a file of weights, or a bundle",
+            remedy="correct start_from",
+        )
+    try:
+        find_start(start)
+    except InputError as error:
+        raise InputError(
+            where,
+            found=f"start_from: {start} ({error.found})",
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error
 
 
 def _check_value(key: str, value: Any, dimensions: int, where: str) -> None:

@@ -91,11 +91,13 @@ class Progress:
         self._epochs_of_this_run = 0
 
     def _compare_threads(self, engine: Engine) -> None:
-        threads = torch.get_num_threads()
-        if engine.state.device.type != "cpu" or self.planned_threads in (None, threads * idist.get_world_size()):
+        processes = idist.get_world_size()
+        threads = torch.get_num_threads() * processes
+        if engine.state.device.type != "cpu" or self.planned_threads in (None, threads):
             return
+        several = f" in {processes} processes" if processes > 1 else ""
         logger.warning(
-            f"this training computes with {_count(threads, 'thread')}, and its plan was timed with "
+            f"this training computes with {_count(threads, 'thread')}{several}, and its plan was timed with "
             f"{self.planned_threads}: it may see more or fewer patches than planned. Set OMP_NUM_THREADS in both"
         )
 

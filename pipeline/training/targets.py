@@ -92,21 +92,25 @@ class MarkAnnotatedd(MapTransform):
     The number of the set is the item's ``annotated_set``; a case without it is annotated as a whole and stays as it is.
 
     Args:
-        keys: keys of the label maps, with values 0 to K-1 and K for ignored voxels; they become int32.
+        keys: keys of the label maps, with values 0 to K-1 and K for ignored voxels; they become uint8 if all values
+            fit, and int32 otherwise.
         num_labels: K, the number of labels, background included.
+        sets: number of annotated sets; None if it is not known, for int32.
     """
 
-    def __init__(self, keys: KeysCollection, *, num_labels: int) -> None:
+    def __init__(self, keys: KeysCollection, *, num_labels: int, sets: int | None = None) -> None:
         super().__init__(keys)
         self.num_labels = num_labels
+        # Not int16, which NCCL and Gloo do not exchange.
+        fits = sets is not None and mark_set(sets, num_labels) - 1 <= torch.iinfo(torch.uint8).max
+        self.type = torch.uint8 if fits else torch.int32
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Mark the label maps of one case."""
         result = dict(data)
         number = result.pop(ANNOTATED_SET, None)
         for key in self.keys:
-            # NCCL and Gloo exchange no int16.
-            label_map = result[key].to(torch.int32)
+            label_map = result[key].to(self.type)
             if number is not None:
                 offset = mark_set(int(number), self.num_labels)
                 label_map = torch.where(label_map < self.num_labels, label_map + offset, label_map)

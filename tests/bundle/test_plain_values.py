@@ -16,6 +16,8 @@ CONFIG: dict[str, Any] = {
     "same": "@datalist",
     "labels": {"background": 0},
     "nothing": None,
+    "no_epochs": "$None",
+    "whole": "$3",
     "device": "$torch.device('cpu')",
     "device_name": "$'on ' + str(@device)",
     "macro": "%fold",
@@ -38,6 +40,8 @@ CONFIG: dict[str, Any] = {
         ("fold", 2),
         ("labels", {"background": 0}),
         ("nothing", None),
+        ("no_epochs", None),
+        ("whole", 3),
     ],
 )
 def test_texts_are_put_together(key: str, value: Any) -> None:

@@ -435,3 +435,25 @@ def test_monai_accepts_the_logging_file_and_progress_is_one_short_line(
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines] == ["INFO epoch 1", "WARNING told"]
+
+
+@pytest.mark.parametrize("name", ["hippocampus_mri", "em_membrane"])
+def test_nothing_that_an_evaluation_runs_refers_to_training_cases(name: str) -> None:
+    configs = REPOSITORY / "bundles" / name / "configs"
+    parser = ConfigParser()
+    parser.read_config([configs / "train.json", configs / "evaluate.json"])
+
+    def reach(*starts: str) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(starts)
+        while waiting:
+            key = waiting.pop()
+            if key not in reached:
+                reached.add(key)
+                waiting += re.findall(r"[@%]([A-Za-z_][\w#]*)", json.dumps(parser[key]))
+        return reached
+
+    evaluation = reach("initialize", "run")
+    assert {"val_cases", "network", "validate#dataset"} <= evaluation
+    assert {"train_cases", "train#dataset"}.isdisjoint(evaluation)
+    assert "train_cases" in reach("train#trainer")

@@ -74,6 +74,15 @@ def test_settings_that_work_pass(tmp_path: Path) -> None:
     initialize(tmp_path, **CASES)
 
 
+def test_an_evaluation_reads_no_training_cases(tmp_path: Path) -> None:
+    """There may be none. `checkpoint` and `output_dir` are keys of an evaluation."""
+    evaluation = {**CASES, "train_cases": "$1 / 0", "checkpoint": "model.pt", "output_dir": str(tmp_path / "out")}
+    initialize(tmp_path, **evaluation)
+    # A training reads them.
+    with pytest.raises(RuntimeError):
+        initialize(tmp_path, **{**CASES, "train_cases": "$1 / 0"})
+
+
 @pytest.mark.parametrize(
     ("network", "patch"),
     [

@@ -169,3 +169,13 @@ def test_the_shipped_weights_for_another_structure() -> None:
     network_to_start(network, "hippocampus_mri", BUNDLES / "synthetic_shapes")
     assert network.started_from["share"] > 0.9
     assert network.started_from["by_rule"]["head.bias"] == "1 of 4 labels, by name"
+
+
+def test_weights_of_an_unknown_network_name_the_known_ones(tmp_path: Path) -> None:
+    from monai.networks.nets import DynUNet  # noqa: PLC0415
+
+    other = DynUNet(2, 1, 2, [3, 3, 3], [1, 2, 2], [2, 2], filters=[4, 8, 8])
+    torch.save(other.state_dict(), tmp_path / "dynunet.pt")
+    with pytest.raises(InputError) as raised:
+        network_to_start(build(), tmp_path / "dynunet.pt", tmp_path)
+    assert "of MONAI's networks the names of VNet and BasicUNet are known" in raised.value.remedy

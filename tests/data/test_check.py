@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import sys
 import tracemalloc
 
@@ -441,3 +442,33 @@ def test_real_cases_pass(real_data, request):
 @pytest.mark.real
 def test_a_real_dicom_series_passes(real_data):
     check_scans(find_scans(real_data, ["ct_dicom"]))
+
+
+EMPTY, IGNORED = np.zeros(SHAPE, np.uint8), np.full(SHAPE, 255, np.uint8)
+HALF = np.where(np.arange(SHAPE[2]) % 2, a_label(), 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "refused"),
+    [
+        ([IGNORED, HALF], [HALF, IGNORED], ""),
+        ([IGNORED, HALF], [], ""),
+        ([IGNORED, IGNORED], None, ""),
+        ([HALF, HALF], [IGNORED], "the validation case: found"),
+        ([HALF, HALF], [EMPTY, IGNORED], "the 2 validation cases: found only empty label maps, the first"),
+        ([IGNORED, EMPTY], [HALF], "the 2 training cases: found only empty label maps"),
+    ],
+    ids=["one of each", "no validation", "no training", "one validates", "two validate", "none trains"],
+)
+def test_a_training_needs_a_labelled_voxel_on_both_sides(tmp_path, training, validation, refused):
+    images = iter(np.random.default_rng(0).normal(100, 20, (8, *SHAPE)).astype(np.float32))
+
+    def make(name, labels):
+        return [make_case(tmp_path, f"{name}{n}", image=next(images), label=each) for n, each in enumerate(labels)]
+
+    cases = make("train", training), None if validation is None else make("valid", validation)
+    if not refused:
+        check(cases[0], validation=cases[1], ignored=(255,))
+        return
+    with pytest.raises(InputError, match=re.escape(refused)):
+        check(cases[0], validation=cases[1], ignored=(255,))

@@ -227,3 +227,37 @@ def test_two_dimensions(small, tmp_path):
     assert new.shape == (12, 10)
     np.testing.assert_allclose(new[1:-1, 1:-1], (np.mgrid[:12, :10].sum(0) / 2 - 0.5)[1:-1, 1:-1], atol=1e-5)
     assert problems(fixed.datalist) == []
+
+
+# The label map is drawn on the second channel, which begins 2 mm after the first one.
+SHIFTED = FINE + np.outer([2.0, 0, 0, 0], [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("described", "background", "outside"),
+    [
+        ({"labels": {"background": 0, "blob": 1}}, 0, 0),
+        ({"labels": {"background": 0, "blob": 1}, "ignore": [300, 301]}, 0, 300),
+        ({"labels": {"background": 1, "blob": 2}, "ignore": 0}, 1, 0),
+        ({"labels": {"background": 255, "blob": 0}}, 255, 255),
+    ],
+    ids=["background", "ignored", "ignored 0", "background 255"],
+)
+def test_nothing_is_annotated_outside_a_label_map(two, tmp_path, described, background, outside):
+    two.described |= described
+    blob_value = described["labels"]["blob"]
+    drawn = np.where(blob((24, 20, 16), SHIFTED) > 40, blob_value, background).astype(np.uint8)
+    add(two, affine=SHIFTED, label=two.save("labels/a.nii.gz", drawn, SHIFTED))
+    dataset, report = check(two)
+    fix_dataset(dataset, report, tmp_path / "fixed")
+    new = sitk.ReadImage(str(tmp_path / "fixed/labels/a.nii.gz"))
+    voxels = sitk.GetArrayFromImage(new).T
+    assert set(np.unique(voxels)) == {blob_value, background, outside}
+    # New voxels whose centres are in no voxel of the drawn label map.
+    centres = np.linalg.inv(SHIFTED) @ AFFINE @ np.stack([*np.indices(SHAPE).reshape(3, -1), np.ones(np.prod(SHAPE))])
+    away = ((centres[:3] < -0.5) | (centres[:3] > np.reshape((24, 20, 16), (3, 1)) - 0.5)).any(0).reshape(SHAPE)
+    assert 0 < away.mean() < 0.5
+    assert (voxels[away] == outside).all()
+    first = sitk.ReadImage(str(two.folder / "t2/a.nii.gz"))
+    for place in ("GetSize", "GetOrigin", "GetSpacing", "GetDirection"):
+        np.testing.assert_allclose(getattr(new, place)(), getattr(first, place)(), atol=1e-5)

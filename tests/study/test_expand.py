@@ -254,6 +254,10 @@ def test_a_skip_that_refuses_its_options_is_named(write):
         ("optimizer", None, "found optimizer: None"),
         ("class_ratios", {"a": 1}, r"found class_ratios: \{'a': 1\}"),
         ("train#traner#max_epochs", 3, "found train#traner#max_epochs: 3"),
+        ("longer", "stretch", "found longer; .*remove it"),
+        ("frozen_epochs", 2, "found frozen_epochs: 2, and no weights to start from.*add start_from"),
+        ("start_from", 3, "found start_from: 3; expected a file of weights, or a bundle"),
+        ("start_from", "nowhere/model.pt", r"found start_from: nowhere/model.pt \(no such file\)"),
     ],
 )
 def test_overrides_that_a_training_refuses_are_named(write, key, value, words):

@@ -1,11 +1,14 @@
 import copy
 import csv
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
+from pipeline.training.progress import Progress
 
 COLUMNS = [
     "epoch",
@@ -236,6 +239,15 @@ def test_another_number_of_threads_than_planned_is_reported(make_training, caplo
     assert "its plan was timed" not in caplog.text
     make_training(epochs=1, planned_threads=threads + 1).trainer.run()
     assert f"its plan was timed with {threads + 1}: " in caplog.text
+
+
+def test_threads_are_those_of_all_processes(tmp_path, caplog, monkeypatch):
+    """Without the number of processes it said: computes with 1 thread, and its plan was timed with 1."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("pipeline.training.progress.idist.get_world_size", lambda: 2)
+    progress = Progress(tmp_path, validator=None, labels={}, per_label_metric="", planned_threads=threads)
+    progress._compare_threads(SimpleNamespace(state=SimpleNamespace(device=torch.device("cpu"))))
+    assert f"computes with {2 * threads} threads in 2 processes, and its plan was timed with {threads}: " in caplog.text
 
 
 class NothingFound(torch.nn.Module):

@@ -76,3 +76,15 @@ def test_prepared_cases_on_disk_are_of_their_annotated_set(tmp_path: Path) -> No
     assert (prepare(), prepare(annotated_set=0), prepare(annotated_set=1)) == ([[1, 1]], [[4, 4]], [[6, 6]])
     assert len(list((tmp_path / "cache").glob("*/*.pt"))) == 3
     assert (prepare(), prepare(annotated_set=0)) == ([[1, 1]], [[4, 4]])
+
+
+@pytest.mark.parametrize(
+    ("sets", "kind"), [(None, torch.int32), (0, torch.uint8), (84, torch.uint8), (85, torch.int32)]
+)
+def test_marked_label_maps_have_the_smallest_type_that_holds_all_values(sets: int | None, kind: torch.dtype) -> None:
+    """Of 3 labels the largest value is 3 + 1 + 84 * 3 - 1 = 255 with 84 sets, and 258 with 85."""
+    mark = MarkAnnotatedd("label", num_labels=3, sets=sets)
+    last = max((sets or 1) - 1, 0)
+    marked = mark({"label": torch.tensor([[0, 2, 3]], dtype=torch.uint8), "annotated_set": last})["label"]
+    assert marked.dtype == kind
+    assert marked.tolist() == [[4 + 3 * last, 6 + 3 * last, 3]]

@@ -125,7 +125,8 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
             where,
             found="no labelled voxel in any case",
             expected="at least one label map with a labelled voxel",
-            remedy='run `lightskip check`, and check that "labels" names the values in the label maps',
+            remedy='run `lightskip check`, and check that "labels" names the values in the label maps, and "ignore" '
+            "not all of them",
         )
     regions = {str(name): tuple(map(int, values)) for name, values in (report.get("regions") or {}).items()}
     for name in [*labels, *regions, *report["channels"]]:

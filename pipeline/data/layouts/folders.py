@@ -21,7 +21,7 @@ from ..images.endings import scan_name
 from ..images.files import natural_order
 from ..modalities import find_modality
 from .found import Found, Item, Unlabelled, join_names, split_by_label
-from .images_below import images_below
+from .images_below import hidden_folders, images_below
 from .odd_files import list_roles, role_in_folder
 from .parts import split_parts
 from .words import channel_word, is_label_path, part_of, split_roles
@@ -61,7 +61,8 @@ def find_folders(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_
 
     Args:
         folder: the dataset's folder.
-        unlabelled: how to treat cases without a label map that are in no test folder; see `split_by_label`.
+        unlabelled: how to treat cases without a label map that are in no test folder; see `split_by_label`. "ignore"
+            leaves out those in a test folder as well, if others there have one.
         keep_folds: whether to keep the division into training and validation.
 
     Raises:
@@ -92,7 +93,14 @@ def find_folders(folder: str | Path, *, unlabelled: Unlabelled = "refuse", keep_
         )
         items[part_of(paths[0].parent.parts)].append(item)
     training, more, left_out = split_by_label([*items[""], *items["training"]], unlabelled, root)
-    test = [*items["test"], *more]
+    test = items["test"]
+    if unlabelled == "ignore" and any(item.is_labelled for item in test):
+        # Where some test cases have label maps, the others are what is ignored elsewhere, such as ACDC's 4D files.
+        test, _, without = split_by_label(test, unlabelled, root)
+        left_out += without
+    test = [*test, *more]
+    if hidden := hidden_folders(root):
+        left_out.append(f"{len(hidden)} hidden folder{'s' * (len(hidden) > 1)} with images ({join_names(hidden)})")
     training, test, notes = split_parts(training, items["validation"], test, keep_folds=keep_folds)
     described: dict[str, Any] = {"name": root.name}
     names = [channel_word(scan_name(role)) for role in reading.roles]

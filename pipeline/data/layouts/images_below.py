@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..images.dicom_files import dicom_files
-from ..images.endings import DICOM, is_store
+from ..images.endings import DICOM, is_image, is_store
 from ..images.files import image_files, is_hidden
 
-__all__ = ["images_below"]
+__all__ = ["hidden_folders", "images_below"]
+
+# Folders of Git and DataLad, whose files are earlier versions of others.
+_VERSIONS = {".git", ".datalad"}
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -19,6 +22,20 @@ def images_below(folder: Path) -> list[Path]:
     A folder with several DICOM files is one image, a series. Hidden files and folders are left out.
     """
     return [path.relative_to(folder) for path in _walk(folder)]
+
+
+def hidden_folders(folder: Path) -> list[str]:
+    """Return the hidden folders below a folder that have images, which `images_below` leaves out, relative to it."""
+    found = []
+    for place, folders, _ in os.walk(folder):
+        hidden = sorted(name for name in folders if name.startswith(".") and name not in _VERSIONS)
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or is_store(name)))
+        found += [Path(place, name) for name in hidden if _has_image(Path(place, name))]
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+def _has_image(folder: Path) -> bool:
+    return any(is_image(name) and not name.startswith(".") for _, _, names in os.walk(folder) for name in names)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

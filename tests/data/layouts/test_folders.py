@@ -193,3 +193,18 @@ def test_a_test_folder_needs_no_label_maps_and_training_does(tmp_path):
         find_folders(tmp_path)
     assert [item.images[0].name for item in find_folders(tmp_path, unlabelled="test").test] == ["c.mha", "b.mha"]
     assert Path(find_folders(tmp_path, unlabelled="ignore").test[0].images[0]).name == "c.mha"
+    # As in ACDC, whose 4D files have no label map.
+    make(tmp_path, "test/d.mha", "test/d_seg.mha")
+    found = find_folders(tmp_path, unlabelled="ignore")
+    assert [item.images[0].name for item in found.test] == ["d.mha"]
+    assert found.left_out == ["1 without a label map (b.mha)", "1 without a label map (c.mha)"]
+
+
+def test_hidden_folders_with_images_are_named(tmp_path):
+    make(
+        tmp_path, *(f"{case}/{role}.mha" for case in ("s1", ".s2", "sub/.s3/deep", ".git/x") for role in ("ct", "seg"))
+    )
+    make(tmp_path, ".vscode/settings.json", "s1/.ct.mha")
+    found = find_folders(tmp_path)
+    assert len(found.training) == 1
+    assert found.left_out == ["2 hidden folders with images (.s2, sub/.s3)"]
