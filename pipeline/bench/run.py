@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from monai.bundle import ConfigWorkflow, create_workflow
 from monai.bundle.utils import EXPR_KEY
 
 from ..data.errors import InputError, input_error_behind
+from ..data.json_file import load_json
 from ..quiet import quiet_monai
 from ..version import __version__
 from .inference import measure_inference
@@ -153,7 +153,7 @@ def _find_config(bundle: Path) -> Path:
 
 def _read_config(config: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        content: dict[str, Any] = load_json(config)
     except (OSError, ValueError) as error:
         raise InputError(
             config,

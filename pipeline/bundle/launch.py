@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..runtime_names import RUNTIMES
 from .at_hand.shipped import require_own_bundle
 from .launch_checks import (
@@ -353,7 +354,7 @@ def _run_processes(arguments: Sequence[str]) -> int:
 def _read_tracked(file: Path) -> str:
     """Return the command that shows the training's run in MLflow; an empty text if it has none."""
     try:
-        address = json.loads(file.read_text(encoding="utf-8"))["tracking_uri"]
+        address = load_json(file)["tracking_uri"]
     except (OSError, ValueError, KeyError):
         return ""
     return as_text(["mlflow", "ui", "--backend-store-uri", str(address)])

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..data.errors import InputError
+from ..data.yaml_file import Keys, Lines, line_of, read_yaml
 from .network_schema import network_tag
 from .schema import Plan
-from .yaml_lines import Keys, Lines, line_of, read_yaml
 
 __all__ = ["Plan", "load_plan", "plan_file"]
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import read_json
 from ..data.label_keys import LABEL_KEYS
+from ..data.yaml_file import read_yaml
 from ..files import write_text
 from ..imports import quick_imports
 from .losses import loss_component
@@ -19,7 +21,6 @@ from .plan import Plan, load_plan, plan_file
 from .recipe import LEFT_OUT, fill_recipe
 from .schema import Data, InlineSkip
 from .target_parts import loss_kind, target_parts
-from .yaml_lines import read_yaml
 
 __all__ = [
     "check_network",
@@ -216,17 +217,19 @@ def read_manifest(manifest: Path, *, whole: bool = False) -> dict[str, Any]:
         # A test scan may be a path alone.
         return {key: item[key] for key in keys if key in item} if isinstance(item, Mapping) else item
 
+    expected = 'a datalist: JSON with a list "training" of {"image", "label", "fold"} items'
+    remedy = "correct data.manifest in plan.yaml, which names it"
+    content = read_json(manifest, expected=expected, remedy=remedy)
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
         training = [{key: item[key] for key in keys if key in item} for item in content["training"]]
         parts = [part for part in _TEST_PARTS if whole and content.get(part)]
         test = {part: [keep_keys(item) for item in content[part]] for part in parts}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             manifest,
             found=f"{type(error).__name__}: {error}",
-            expected='a datalist: JSON with a list "training" of {"image", "label", "fold"} items',
-            remedy="correct the file, or data.manifest in plan.yaml, which names it",
+            expected=expected,
+            remedy=f"correct the file, or {remedy}",
         ) from error
     kept = {key: content[key] for key in ("name", "licence", *LABEL_KEYS) if key in content}
     return {**kept, "training": training, **test}

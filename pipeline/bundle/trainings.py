@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from .training_facts import BEST, LAST, Training, read_summary, read_training
 from .words import lightskip_command, shorten_path
 
@@ -235,7 +235,7 @@ def _has_other_results(folder: Path, checkpoint: Path) -> bool:
 def _read_results(folder: Path) -> dict[str, Any]:
     """Return the summary of earlier results in a folder; empty if there are none."""
     try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        content = load_json(folder / "summary.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
+from .json_file import read_json as read_json_file
 from .known_keys import ITEM_KEYS, check_keys
 from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 
@@ -164,38 +164,8 @@ def require_folder(folder: str | Path) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """Return the content of a JSON file, or raise InputError with its name and the place of the mistake.
-
-    A key that is twice in one mapping is a mistake, because the first value would be lost. A byte order mark is none.
-    """
-    remedy = "give the path of a datalist in JSON form"
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-        return json.loads(text, object_pairs_hook=_unique_keys)
-    except OSError as error:
-        found = f"no readable file ({error.strerror})"
-        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        raise InputError(path, found="a file that is not text", expected="a datalist (JSON)", remedy=remedy) from error
-    except _RepeatedKeyError as error:
-        found, remedy = f'the key "{error}" twice in one mapping', "remove one of the two, or give it another name"
-        raise InputError(path, found=found, expected="every key once", remedy=remedy) from error
-    except json.JSONDecodeError as error:
-        found = f"invalid JSON at line {error.lineno}, column {error.colno} ({error.msg})"
-        remedy = "correct that line, or give the path of a datalist in JSON form"
-        raise InputError(path, found=found, expected="a datalist (JSON)", remedy=remedy) from error
-
-
-class _RepeatedKeyError(Exception):
-    """A key that is twice in one mapping."""
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1))
-    return content
+    """Return the content of a datalist or another file of a dataset; `read_json_file` has the errors."""
+    return read_json_file(path, expected="a datalist (JSON)", remedy="give the path of a datalist in JSON form")
 
 
 def training_items(datalist: str | Path) -> list[dict[str, Any]]:

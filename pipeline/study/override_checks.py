@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..bundle.launch_checks import check_overrides_given
+from ..bundle.launch_checks import check_overrides_given, read
 from ..bundle.overrides import normalise_id
 from ..bundle.setting_rules import RULES, check_value
 from ..data.errors import InputError
@@ -57,7 +57,7 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
         ),
         **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume"), "remove it"),
     }
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = read(file)
     for key, value in overrides.items():
         # A part of a key counts as the key: network_def#channels would replace the network that the report names.
         top = normalise_id(key).partition("::")[0]

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 from ..errors import InputError
+from ..json_file import load_json
 from ..zip_files import Member, ZipKind, extract, list_members
 
 __all__ = ["is_zip", "unpack_dataset"]
@@ -63,7 +64,7 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
 
 def _read_record(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except (OSError, ValueError):
         return None
 
