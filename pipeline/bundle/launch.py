@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..data.config_errors import explain_config_errors
 from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..runtime_names import RUNTIMES
@@ -87,7 +88,8 @@ class Launch:
             _import_from_here()
             return _run_processes(self._arguments)
         workflow = self.workflow()
-        workflow.run()
+        with explain_config_errors(", ".join(map(str, self.files)), running=True):
+            workflow.run()
         workflow.finalize()
         return 0
 
@@ -100,7 +102,7 @@ class Launch:
         from monai.bundle import create_workflow  # noqa: PLC0415
 
         _import_from_here()
-        with warnings.catch_warnings():
+        with explain_config_errors(", ".join(map(str, self.files))), warnings.catch_warnings():
             # The warning says that a config is code, which holds for every bundle.
             warnings.filterwarnings("ignore", message="parsing config_file")
             return create_workflow(

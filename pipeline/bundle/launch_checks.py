@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.config_errors import explain_config_errors
 from ..data.datalist import ALL_CASES, no_validation_error, require_folder
 from ..data.errors import InputError
 from ..data.json_file import load_json
@@ -246,12 +247,13 @@ def evaluate_key(files: Sequence[Path], bundle: Path, settings: Mapping[str, str
         return plain
     from monai.bundle import ConfigParser  # noqa: PLC0415
 
-    parser = ConfigParser()
-    parser.read_config([str(file) for file in files])
     # A config finds its bundle through the running workflow, and here is none.
     overrides = {"bundle_root": str(bundle.resolve()), **parse_values(settings)}
-    parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
-    return parser.get_parsed_content(key)
+    with explain_config_errors(", ".join(map(str, files))):
+        parser = ConfigParser()
+        parser.read_config([str(file) for file in files])
+        parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
+        return parser.get_parsed_content(key)
 
 
 def stale_warning(bundle: Path) -> str:

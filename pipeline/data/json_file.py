@@ -37,10 +37,10 @@ class JsonError(ValueError):
         column: its column, from 1; None if it has none.
     """
 
-    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(self, problem: str, line: int | None = None, column: int | None = None, *, detail: str = "") -> None:
         self.problem, self.line, self.column = problem, line, column
         place = "" if line is None else f" at line {line}, column {column}"
-        super().__init__(f"{problem}{place}")
+        super().__init__(f"{problem}{place}{detail}")
 
 
 class _RefusedError(Exception):
@@ -115,7 +115,7 @@ def parse_json(text: str | bytes, *, constants: bool = True) -> Any:
             # Half of a pair has no bytes; those of Python's names for files that are not UTF-8 have.
             json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except json.JSONDecodeError as error:
-        raise JsonError(f"invalid JSON ({error.msg})", error.lineno, error.colno) from error
+        raise JsonError("invalid JSON", error.lineno, error.colno, detail=f" ({error.msg})") from error
     except (_RefusedError, RecursionError, UnicodeEncodeError) as error:
         raise _find_refused(text, constants=constants) from error
     return content

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.launch_checks import check_overrides_given, read
+from ..bundle.nested_rules import check_nested
 from ..bundle.overrides import normalise_id
 from ..bundle.setting_rules import RULES, check_value
 from ..data.errors import InputError
@@ -79,6 +80,7 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
                 where, found=key, expected=f"{top} as a whole", remedy=f"write {top}: {_EXAMPLES.get(dimensions)}"
             )
         _check_value(key, value, dimensions, where)
+        check_nested({key: value}, where)
     # What the training itself would say, at the start of every run.
     for key, value in overrides.items():
         try:

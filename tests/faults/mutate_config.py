@@ -106,7 +106,7 @@ def _indent_line(text: str, draw: random.Random) -> str:
 
 def _replace_value(text: str, draw: random.Random, values: Sequence[str]) -> str:
     """Replace the value of a random `key: value` line, and keep JSON's comma."""
-    found = list(re.finditer(r'^([ \t]*(?:- )?[^\s:#{[][^:\n]*:[ \t]+)([^\n]*?)(,?)$', text, re.MULTILINE))
+    found = list(re.finditer(r"^([ \t]*(?:- )?[^\s:#{[][^:\n]*:[ \t]+)([^\n]*?)(,?)$", text, re.MULTILINE))
     if not found:
         return text + draw.choice(values)
     match = draw.choice(found)
@@ -123,8 +123,11 @@ def _insert_tag(text: str, draw: random.Random) -> str:
 
 def _insert_signs(text: str, draw: random.Random) -> str:
     place = draw.randrange(len(text) + 1)
-    return text[:place] + draw.choice(("[", "]", "{", "}", '"', "'", ":", ",", "#", "&", "*", "|", ">", "%", "@", "`"))\
+    return (
+        text[:place]
+        + draw.choice(("[", "]", "{", "}", '"', "'", ":", ",", "#", "&", "*", "|", ">", "%", "@", "`"))
         + text[place:]
+    )
 
 
 def _insert_control(text: str, draw: random.Random) -> str:
@@ -142,7 +145,17 @@ def _add_aliases(text: str, draw: random.Random) -> str:
         f", &{chr(98 + level)} [{', '.join(['*' + chr(97 + level)] * 9)}]" for level in range(8)
     )
     merged = "{<<: [&a {a: 1}, &b {<<: [*a, *a], b: 2}], <<: *b}"
-    values = ("&a [*a]", "&a {a: *a}", "&a {*a : 1}", "*nothing", bomb + "]", merged, "&a x", "{<<: x}", "{<<: &m {<<: *m}}")
+    values = (
+        "&a [*a]",
+        "&a {a: *a}",
+        "&a {*a : 1}",
+        "*nothing",
+        bomb + "]",
+        merged,
+        "&a x",
+        "{<<: x}",
+        "{<<: &m {<<: *m}}",
+    )
     return _replace_value(text, draw, values)
 
 
@@ -165,7 +178,9 @@ def _encode_otherwise(text: str, draw: random.Random) -> bytes:
 
 
 def _replace_all(text: str, draw: random.Random) -> str:
-    return draw.choice(("", " ", "\n\n", "null", "1", "[]", "{}", '"x"', "- a\n- b\n", "[" * 3000, "7" * 5000, "---\n---\n"))
+    return draw.choice(
+        ("", " ", "\n\n", "null", "1", "[]", "{}", '"x"', "- a\n- b\n", "[" * 3000, "7" * 5000, "---\n---\n")
+    )
 
 
 def _rename_key(text: str, draw: random.Random) -> str:
@@ -174,7 +189,21 @@ def _rename_key(text: str, draw: random.Random) -> str:
         return text
     match = draw.choice(found)
     key = match[2]
-    names = [f"{key}x", key[1:], key.upper(), f"{key}[0]", f"[{key}]", f"[{key}", "1", "null", "true", "", "1.5", "é", "a" * 300]
+    names = [
+        f"{key}x",
+        key[1:],
+        key.upper(),
+        f"{key}[0]",
+        f"[{key}]",
+        f"[{key}",
+        "1",
+        "null",
+        "true",
+        "",
+        "1.5",
+        "é",
+        "a" * 300,
+    ]
     names += [] if _is_json(text) else ["? [a, b]", "2020-01-01", "!!int x", "<<", "{a: b}", "~"]
     return text[: match.start(2)] + draw.choice(names) + text[match.end(2) :]
 
