@@ -154,5 +154,5 @@ def _bundle_name(datalist: Path, options: FitOptions) -> str:
     content = read_json(datalist)
     folder = options.source or Path(options.passed.get("dataset_dir") or options.output)
     named = str(content.get("name") or folder.absolute().name.partition(".")[0])
-    cleaned = re.sub(r"\W+", "_", named, flags=re.ASCII).strip("_").lower()
+    cleaned = re.sub(r"\W+", "_", named, flags=re.ASCII).strip("_").lower()[:80]
     return cleaned if re.match("[a-z_]", cleaned) else f"dataset_{cleaned}".rstrip("_")

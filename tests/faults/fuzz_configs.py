@@ -132,21 +132,18 @@ class Workplace:
         (self.bundle / "models").mkdir()
         (self.bundle / "models" / "model.pt").write_bytes(b"no weights: a prediction that comes so far is refused")
         self.weights = folder / "weights.pt"
-        _save_weights(self.bundle, self.weights)
         self.study.write_text(yaml.safe_dump(_STUDY, sort_keys=False), encoding="utf-8")
         cases = [f"case_{number:03}" for number in range(4)]
         splits = [{"train": cases[2:], "val": cases[:2]}, {"train": cases[:2], "val": cases[2:]}]
         (folder / "splits_final.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
-        self.config = json.loads((self.bundle / "configs" / "train.json").read_text(encoding="utf-8"))
         self.keys = {
-            verb: sorted(
-                key.replace("::", "#") for key in known_ids([json.loads(self._config(verb).read_text("utf-8"))])
-            )
+            verb: sorted(key.replace("::", "#") for key in known_ids([self._read_config(verb)]))
             for verb in ("train", "evaluate", "inference")
         }
 
-    def _config(self, name: str) -> Path:
-        return self.bundle / "configs" / f"{name}.json"
+    def _read_config(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.bundle / "configs" / f"{name}.json").read_text(encoding="utf-8"))
+        return content
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ class Target:
     file: str
     words: Callable[[Workplace], Sequence[str]]
     weight: float = 1
-    before: Callable[[Workplace], Any] = lambda place: None
+    before: Callable[[Workplace], Any] = lambda _: None
 
 
 def _bundle_words(verb: str, *more: str) -> Callable[[Workplace], Sequence[str]]:
@@ -308,7 +305,7 @@ def _idle_engines() -> Iterator[None]:
     from monai.engines.workflow import Workflow  # noqa: PLC0415 - imports PyTorch
 
     own = Workflow.run
-    Workflow.run = lambda self: None
+    Workflow.run = lambda _: None
     try:
         yield
     finally:
@@ -328,6 +325,9 @@ def fuzz(place: Workplace, *, tries: int, seed: int, limit: float = 60, targets:
     summary = Summary()
     names = list(targets or TARGETS)
     weights = [TARGETS[name].weight for name in names]
+    if any("train" in name or "evaluate" in name for name in names) and not place.weights.is_file():
+        # Before a try damages the config.
+        _save_weights(place.bundle, place.weights)
     with _idle_engines():
         for number in range(seed, seed + tries):
             name = random.Random(f"{number} target").choices(names, weights)[0]
@@ -345,22 +345,26 @@ def _try_once(place: Workplace, name: str, seed: int, limit: float, summary: Sum
     words = [word.replace("{bundle}", str(place.bundle)) for word in target.words(place)]
     with contextlib.ExitStack() as stack:
         if target.file:
-            named = Path(target.file).name
             file = place.folder / target.file
+            # A layout names the folder if the file says nothing wrong, but something else than the folder.
+            named = (file.name, str(file.parent))
             kind, content = mutate_text(file.read_text(encoding="utf-8"), seed=seed)
             stack.enter_context(_replaced(file, content))
         else:
             verb = {"predict": "inference"}.get(words[0], words[0])
             key, value = mutate_override(place.keys[verb], seed=seed)
             words += ["--set", f"{key}={value}"] if words[0] == "predict" else [f"--{key}={value}"]
-            kind, named = f"{key}={value[:40]!r}", ""
+            kind, named = f"{key}={value[:40]!r}", ("",)
         target.before(place)
         before = _list_files(place)
         status, text, raised = _run_quietly(words, limit)
         reason = raised or _judge(status, text, named)
         after = _list_files(place)
-        if not reason and status == 2 and before != after:
-            reason = f"files changed: {sorted(set(before.items()) ^ set(after.items()))[:4]}"
+        # A training or an evaluation that has started may have begun its own folder.
+        begun = {file for file in after if Path(file).is_relative_to(place.out / "run")}
+        changed = sorted(dict(set(before.items()) ^ set(after.items())).keys() - begun)
+        if not reason and status == 2 and changed:
+            reason = f"files changed: {changed[:4]}"
         if not reason and (left := [file for file in after if file not in before and Path(file).name.startswith(".")]):
             reason = f"files left behind: {left}"
         # What a verb has rendered must not stay for the next try.
@@ -373,24 +377,30 @@ def _try_once(place: Workplace, name: str, seed: int, limit: float, summary: Sum
     return None
 
 
-def _judge(status: Any, text: str, named: str) -> str:
-    """Return what is wrong with an end; an empty text if nothing is."""
+def _judge(status: Any, text: str, named: Sequence[str]) -> str:
+    """Return what is wrong with an end; an empty text if nothing is.
+
+    Args:
+        status: the exit status.
+        text: what was printed.
+        named: the file's name, its folder: a refusal names one of them.
+    """
+    message = text[text.find("error:") :] if "error:" in text else ""
     if status not in _STATUSES:
         return f"exit status {status!r}"
     if "Traceback (most recent call last)" in text:
         return "a traceback"
-    if status == 2:
-        if "error:" not in text:
-            return "a refusal without a message"
-        message = text[text.index("error:") :]
-        if named and named not in message:
-            # A prediction that accepts all files is refused at last because of its weights.
-            return "" if "model.pt" in message else f"a message that does not name {named}"
-        if len(message) > 6000:
-            return f"a message of {len(message)} signs"
-        if any(ord(sign) < 32 and sign not in "\n\t" for sign in message):
-            return "a message with control characters"
-    return ""
+    if status != 2:
+        return ""
+    # A prediction that accepts all files is refused at last because of its weights.
+    is_named = "model.pt" in message or any(word in message for word in named)
+    faults = {
+        "a refusal without a message": not message,
+        f"a message that does not name {named[0]}": not is_named,
+        "a message of more than 6,000 characters": len(message) > 6000,
+        "a message with control characters": any(ord(sign) < 32 and sign not in "\n\t" for sign in message),
+    }
+    return next((words for words, found in faults.items() if found), "")
 
 
 @contextlib.contextmanager
@@ -403,11 +413,8 @@ def _replaced(file: Path, content: bytes) -> Iterator[None]:
         file.write_bytes(before)
 
 
-_RENDERED: dict[str, bytes] = {}
-
-
 def _list_files(place: Workplace) -> dict[str, tuple[int, int]]:
-    """Return size and time of change of every file; the first time the content of configs is kept."""
+    """Return size and time of change of every file."""
     found = {}
     for folder, _, names in os.walk(place.folder):
         for name in names:
@@ -469,9 +476,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.chdir(place.folder)
         found = fuzz(place, tries=options.tries, seed=options.seed, limit=options.limit, targets=options.targets)
         for fault in found.faults:
-            print(f"{fault}\n", flush=True)
-        print(*found.accepted_kinds if options.accepted else (), sep="\n")
-        print(found.table())
+            sys.stdout.write(f"{fault}\n\n")
+        lines = [*(found.accepted_kinds if options.accepted else ()), found.table()]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         os.chdir(_REPOSITORY)
     return 1 if found.faults else 0
 

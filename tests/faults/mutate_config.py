@@ -22,7 +22,7 @@ _NUMBERS = (
 _YAML_NUMBERS = (".inf", "-.inf", ".nan", "!!float x", "!!int x", "2020-13-41", "2020-10-10", "12:61:00")
 _JSON_NUMBERS = ("NaN", "Infinity", "-Infinity", "1e", "+1", ".5")
 _TAGS = (
-    "!!int x", "!!bool maybe", "!!float y", "!!timestamp z", "!!binary ?", "!!set x", "!!omap x", "!!pairs x", "!!null x",
+    "!!int x", "!!bool maybe", "!!float y", "!!timestamp z", "!!binary ?", "!!set x", "!!omap x", "!!pairs x",
     "!!python/name:os.getcwd", "!!python/object/apply:os.getcwd []", "!plan labels", "!unknown x", "!<tag:a> x", "!",
     "!!merge x", "!!value x", "!!map x", "!!seq x", "!!str [a]",
 )  # fmt: skip
@@ -33,7 +33,7 @@ _VALUES: tuple[Any, ...] = (
     ["a"] * 100, {"_target_": "nothing.at.all"}, {"[a]": 1},
 )  # fmt: skip
 OVERRIDE_VALUES = (
-    "-1", "0", "1.5", "1e999", "nan", "inf", "-inf", "None", "True", "false", "", "x", "[", "]", "{", "[]", "{}", "[1", "(",
+    "-1", "0", "1.5", "1e999", "nan", "inf", "-inf", "None", "True", "false", "", "x", "[", "]", "{", "[]", "{}", "[1",
     "[-1,-1,-1]", "[0,0,0]", "['a']", "{'a':1}", "1" + "0" * 400, "7" * 5000, "[" * 300 + "]" * 300, "\x1b[31m", "é",
     "$1/0", "@nothing", "%nothing", "'", '"', "a" * 300, "..", "/", "1,2", "0x10", "1_0", "--", "\\", "\n", "{'a':",
 )  # fmt: skip

@@ -243,6 +243,8 @@ def _add_folds(items: Iterable[Item], file: Path) -> tuple[list[Item], list[str]
         parts = [(set(split["train"]), list(split["val"])) for split in splits]
     except (TypeError, KeyError) as error:
         raise _splits_error(file, "splits of another form") from error
+    if not all(isinstance(name, str) for trained, validated in parts for name in [*trained, *validated]):
+        raise _splits_error(file, "a case whose name is no text")
     names = {_case_name(item) for item in items}
     fold_of = {name: fold for fold, (_, validated) in enumerate(parts) for name in validated}
     notes = [f"folds of {file}"] if file.parent not in (items[0].images[0].parents if items else ()) else []
