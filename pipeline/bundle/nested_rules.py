@@ -104,7 +104,8 @@ _RULES: Mapping[tuple[str, ...], tuple[Callable[[Any], bool], str]] = {
     ("window",): (_each(lambda value: _is_whole(value, 1)), "whole numbers of voxels above 0, one per axis"),
     ("average_momentum",): (lambda value: _is_number(value, 0, 1) and value > 0, "a number above 0, at most 1"),
     ("class_ratios",): (
-        lambda value: isinstance(value, list | tuple) and all(_is_number(one, 0) for one in value) and sum(value) > 0,
+        # How many there must be is checked with the labels.
+        lambda value: not isinstance(value, list | tuple) or (all(_is_number(one, 0) for one in value) and any(value)),
         "numbers, 0 or more, one per label with background first, at least one of them above 0",
     ),
     ("mirror_axes",): (

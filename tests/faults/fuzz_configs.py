@@ -312,7 +312,15 @@ def _idle_engines() -> Iterator[None]:
         Workflow.run = own
 
 
-def fuzz(place: Workplace, *, tries: int, seed: int, limit: float = 60, targets: Sequence[str] = ()) -> Summary:
+def fuzz(
+    place: Workplace,
+    *,
+    tries: int,
+    seed: int,
+    limit: float = 60,
+    targets: Sequence[str] = (),
+    say: Callable[[Fault], Any] = lambda _: None,
+) -> Summary:
     """Damage files at random and run verbs on them.
 
     Args:
@@ -321,6 +329,7 @@ def fuzz(place: Workplace, *, tries: int, seed: int, limit: float = 60, targets:
         seed: of the first try; each following one has the next number.
         limit: the time (s) after which a try counts as hanging.
         targets: keys of `TARGETS`; all by default.
+        say: called with each fault as soon as it is found.
     """
     summary = Summary()
     names = list(targets or TARGETS)
@@ -336,6 +345,7 @@ def fuzz(place: Workplace, *, tries: int, seed: int, limit: float = 60, targets:
             summary.seconds[name] += time.monotonic() - started
             if fault is not None:
                 summary.faults.append(fault)
+                say(fault)
     return summary
 
 
@@ -459,6 +469,11 @@ def _run_quietly(words: Sequence[str], limit: float) -> tuple[Any, str, str]:
     return status, written.getvalue(), raised
 
 
+def _print(fault: Fault) -> None:
+    sys.stdout.write(f"{fault}\n\n")
+    sys.stdout.flush()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tries, print the table and the faults; return 1 if there is a fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -474,9 +489,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["LIGHTSKIP_CACHE"] = f"{folder}/cache"
         place = Workplace(Path(folder) / "place")
         os.chdir(place.folder)
-        found = fuzz(place, tries=options.tries, seed=options.seed, limit=options.limit, targets=options.targets)
-        for fault in found.faults:
-            sys.stdout.write(f"{fault}\n\n")
+        found = fuzz(
+            place, tries=options.tries, seed=options.seed, limit=options.limit, targets=options.targets, say=_print
+        )
         lines = [*(found.accepted_kinds if options.accepted else ()), found.table()]
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         os.chdir(_REPOSITORY)
