@@ -377,8 +377,8 @@ def _try_once(place: Workplace, name: str, seed: int, limit: float, summary: Sum
             reason = f"files changed: {changed[:4]}"
         if not reason and (left := [file for file in after if file not in before and Path(file).name.startswith(".")]):
             reason = f"files left behind: {left}"
-        # What a verb has rendered must not stay for the next try.
-        _restore(place, before, after, stack)
+    # What a verb has rendered must not stay for the next try. The file is whole again by now.
+    _restore(place, before, after)
     if reason:
         return Fault(name, seed, kind, reason, text)
     (summary.refused if status == 2 else summary.accepted)[name] += 1
@@ -433,12 +433,12 @@ def _list_files(place: Workplace) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _restore(place: Workplace, before: dict[str, Any], after: dict[str, Any], stack: contextlib.ExitStack) -> None:
+def _restore(place: Workplace, before: dict[str, Any], after: dict[str, Any]) -> None:
     for file in after:
         if file not in before and not Path(file).is_relative_to(place.out):
             Path(file).unlink()
     if any(before.get(file) != after.get(file) for file in before if "/configs/" in file):
-        stack.callback(_run_quietly, ["render", str(place.bundle)], 600)
+        _run_quietly(["render", str(place.bundle)], 600)
 
 
 def _run_quietly(words: Sequence[str], limit: float) -> tuple[Any, str, str]:
