@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ import torch
 from monai.bundle import ConfigWorkflow, create_workflow
 from monai.bundle.utils import EXPR_KEY
 
-from ..data.errors import InputError, input_error_behind
+from ..data.config_errors import explain_config_errors
+from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..quiet import quiet_monai
 from ..version import __version__
 from .inference import measure_inference
@@ -153,7 +154,7 @@ def _find_config(bundle: Path) -> Path:
 
 def _read_config(config: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        content: dict[str, Any] = load_json(config)
     except (OSError, ValueError) as error:
         raise InputError(
             config,
@@ -201,7 +202,7 @@ def _open_engines(
         )
         own |= {"dataset_dir": str(made.parent), "datalist": str(made)}
     settings = {**own, **given, "config_file": str(config), "workflow_type": "train", "logging_file": False}
-    with _unwrap_input_errors(), quiet_monai():
+    with explain_config_errors(str(config)), quiet_monai():
         workflow = create_workflow(**settings)
         trainer, evaluator = (_get_component(workflow, id_, config) for id_ in ("train#trainer", "validate#evaluator"))
     try:
@@ -229,20 +230,6 @@ def _find_precision(workflow: ConfigWorkflow, trainer: Any) -> str:
     if "used_precision" in workflow.parser:
         return str(workflow.parser.get_parsed_content("used_precision"))
     return str(getattr(trainer.inferer, "precision", "float16" if trainer.amp else "float32"))
-
-
-@contextmanager
-def _unwrap_input_errors() -> Iterator[None]:
-    """Raise the InputError that MONAI wraps in RuntimeErrors."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        cause = input_error_behind(error)
-        if cause is None:
-            raise
-        raise cause from None
 
 
 def _compare_with_machine(

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..data.errors import InputError
-from .yaml_lines import Loader
+from ..data.yaml_file import Loader, parse_yaml
 
 __all__ = ["replace_block"]
 
@@ -67,7 +67,7 @@ def _find_lines(text: str, key: str, lines: list[str]) -> tuple[int, int]:
 def _read_without(text: str, key: str) -> dict[str, Any] | None:
     """Return the content of the other keys; None if the text is not a mapping."""
     try:
-        content = yaml.load(text, Loader)
-    except yaml.YAMLError:
+        content = parse_yaml(text)
+    except ValueError:
         return None
     return {name: value for name, value in content.items() if name != key} if isinstance(content, dict) else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_text
 from .trainings import Training, find_training
 
@@ -45,7 +46,7 @@ def read_ensemble(bundle: Path) -> list[Training]:
     if not file.is_file():
         return []
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))["trainings"]
+        names = load_json(file)["trainings"]
     except (OSError, ValueError, KeyError, TypeError):
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from .training_facts import BEST, read_summary
 
 __all__ = ["check_evaluation_folder", "evaluation_folder"]
@@ -116,7 +116,7 @@ def _read_provenance(folder: Path) -> dict[str, Any]:
 def _read_results(folder: Path) -> dict[str, Any]:
     """Return the summary of earlier results in a folder; empty if there are none."""
     try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        content = load_json(folder / "summary.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..data.datalist import ALL_CASES, list_folds
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_text
 from ..process import run_verb
 from .launch import prepare
@@ -154,7 +155,7 @@ def _kept(settings: Mapping[str, str]) -> dict[str, str]:
 
 def _read_record(bundle: Path) -> dict[str, dict[str, str]]:
     try:
-        content: Any = json.loads((bundle / "runs" / _RECORD).read_text(encoding="utf-8"))
+        content: Any = load_json(bundle / "runs" / _RECORD)
     except (OSError, ValueError):
         return {}
     entries = content.items() if isinstance(content, dict) else ()

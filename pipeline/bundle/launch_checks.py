@@ -5,13 +5,14 @@ PyTorch and MONAI are imported only if a name or a path cannot be checked withou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.config_errors import explain_config_errors
 from ..data.datalist import ALL_CASES, no_validation_error, require_folder
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..data.nearest import nearest_path
 from ..imports import quick_imports
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
@@ -84,7 +85,7 @@ def config_files(verb: str, bundle: Path, *, several: bool = False) -> tuple[Pat
 def read(file: Path) -> dict[str, Any]:
     """Return the content of a config's file; raise InputError if it cannot be read."""
     try:
-        content, reason = json.loads(file.read_text(encoding="utf-8")), "not a mapping"
+        content, reason = load_json(file), "not a mapping"
     except (OSError, ValueError) as error:
         content, reason = None, str(error)
     if isinstance(content, dict):
@@ -246,12 +247,13 @@ def evaluate_key(files: Sequence[Path], bundle: Path, settings: Mapping[str, str
         return plain
     from monai.bundle import ConfigParser  # noqa: PLC0415
 
-    parser = ConfigParser()
-    parser.read_config([str(file) for file in files])
     # A config finds its bundle through the running workflow, and here is none.
     overrides = {"bundle_root": str(bundle.resolve()), **parse_values(settings)}
-    parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
-    return parser.get_parsed_content(key)
+    with explain_config_errors(", ".join(map(str, files))):
+        parser = ConfigParser()
+        parser.read_config([str(file) for file in files])
+        parser.update({name: value for name, value in overrides.items() if name not in _RUNNER})
+        return parser.get_parsed_content(key)
 
 
 def stale_warning(bundle: Path) -> str:

@@ -14,6 +14,7 @@ from ..data.datalist import ALL_CASES, read_cases, require_folder
 from ..data.errors import InputError
 from ..data.weights import require_state, require_weights
 from .evaluation_results import check_evaluation_folder
+from .nested_rules import check_nested
 from .plain_values import UNKNOWN, PlainValues
 from .resume_length import LENGTH_KEYS, check_resume_length
 from .setting_rules import RULES, check_folder, check_length, check_start, check_validation, check_value
@@ -60,6 +61,7 @@ def check_values_given(config: Mapping[str, Any], bundle: Path, where: str, verb
     values = {key: value for key in RULES if (value := plain.find(key)) is not UNKNOWN}
     for key, value in values.items():
         check_value(key, value, where)
+    check_nested(config, where)
     check_length(values, where)
     if verb == "train":
         check_validation(values, where)

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..data.errors import InputError
+from ..data.yaml_file import Keys, Lines, line_of, read_yaml
 from .network_schema import network_tag
 from .schema import Plan
-from .yaml_lines import Keys, Lines, line_of, read_yaml
 
 __all__ = ["Plan", "load_plan", "plan_file"]
 
@@ -49,7 +49,7 @@ def load_plan(bundle: str | Path) -> Plan:
 
 
 def _describe_problem(details: ErrorDetails, lines: Lines, network: str) -> tuple[int, str]:
-    path = _key_path(details)
+    path = _key_path(details, lines)
     line = line_of(lines, path)
     where = f"line {line}: {'.'.join(path)}"
     if details["type"] == "extra_forbidden":
@@ -62,9 +62,12 @@ def _describe_problem(details: ErrorDetails, lines: Lines, network: str) -> tupl
     return line, f"{where} {message} (found {(found[subkey] if subkey else found)!r})"
 
 
-def _key_path(details: ErrorDetails) -> Keys:
-    # Pydantic adds parts such as "[key]" or a union's member, which are not in the file.
-    parts = tuple(str(part) for part in details["loc"] if not re.search(r"[\[\]]", str(part)))
+def _key_path(details: ErrorDetails, lines: Lines) -> Keys:
+    parts: Keys = ()
+    for part in map(str, details["loc"]):
+        # Pydantic adds parts such as "[key]" or a union's member, which are not in the file.
+        if not re.search(r"[\[\]]", part) or (*parts, part) in lines:
+            parts = (*parts, part)
     subkey = details.get("ctx", {}).get("subkey")
     return (*parts, subkey) if subkey else parts
 

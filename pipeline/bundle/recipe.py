@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from ..data.errors import InputError
-from .yaml_lines import Loader, read_yaml
+from ..data.yaml_file import Loader, read_yaml
 
 __all__ = ["LEFT_OUT", "fill_recipe"]
 

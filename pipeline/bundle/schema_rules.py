@@ -70,7 +70,13 @@ Layer = str | list[Any]
 # A network of a billion layers would be built until the memory is full.
 Count = Annotated[int, Field(gt=0, le=1000)]  # of layers or blocks
 Width = Annotated[int, Field(gt=0, le=2**20)]  # of feature maps
-Name = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _, such as hippocampus_t1")]
+# Folders, zips and packages have a bundle's name and more behind it; a file's name may have 255 bytes.
+Name = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a name of letters, digits and _, at most 100 of them, such as hippocampus_t1"
+    ),
+]
 Version = Annotated[str, _matching(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", "three numbers, such as 1.0.2")]
-FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "the name of a file in configs/skips, without .yaml")]
+FileName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,100}", "the name of a file in configs/skips, without .yaml")]
 Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "the import path of a module, such as my_skips")]

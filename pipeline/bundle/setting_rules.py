@@ -31,8 +31,9 @@ TRACKERS = ("tensorboard", "mlflow", "none")
 _YEAR = 366 * 24 * 60  # minutes
 
 
-def _whole_number(minimum: int) -> Rule:
-    return lambda value: type(value) is int and value >= minimum, f"a whole number, {minimum} or more"
+def _whole_number(minimum: int, maximum: int = 2**31 - 1) -> Rule:
+    meaning = f"a whole number, {minimum} or more" + (f", at most {maximum}" if maximum < 2**31 - 1 else "")
+    return lambda value: type(value) is int and minimum <= value <= maximum, meaning
 
 
 def _number(fits: Callable[[float], bool], meaning: str) -> Rule:
@@ -69,9 +70,9 @@ RULES: dict[str, Rule] = {
     "minutes": _or_none(_MINUTES, "for no limit"),
     "clock": (lambda value: value in ("wall", "processor"), "wall or processor"),
     "sparsity": NOT_NEGATIVE,
-    "seed": _whole_number(0),
+    "seed": _whole_number(0, 2**63 - 1),
     "frozen_epochs": _whole_number(0),
-    "num_workers": _whole_number(0),
+    "num_workers": _whole_number(0, 512),
     "tolerance_mm": NOT_NEGATIVE,
     "dropout_samples": (is_sample_count, f"a whole number from 1 to {MAX_SAMPLES}; 1 is one pass without dropout"),
     "tracking": _TRACKER,

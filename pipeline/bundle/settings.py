@@ -11,7 +11,9 @@ import torch
 from monai.bundle import ConfigParser
 from monai.bundle.utils import EXPR_KEY
 
+from ..data.config_errors import explain_config_errors
 from ..data.errors import InputError, input_error_behind
+from .nested_rules import check_nested
 from .network_check import check_deepest_level, find_refusal
 from .resume_length import LENGTH_KEYS, check_resume_length
 from .runtime import config_files, running_workflow
@@ -54,6 +56,7 @@ def check_settings() -> None:
     values = {key: parser.get_parsed_content(key) for key in RULES if key in parser}
     for key, value in values.items():
         check_value(key, value, where)
+    check_nested(parser.config, where)
     check_length(values, where)
     if not {"checkpoint", "output_dir"} & parser.config.keys():
         # Not of an evaluation, whose config has these keys too.
@@ -204,15 +207,16 @@ def check_network_settings(files: Sequence[Path], bundle: Path, overrides: Mappi
     Raises:
         InputError: the network cannot be built, or does not accept the patch or the window.
     """
-    parser = ConfigParser()
-    parser.read_config([str(file) for file in files])
-    parser.update(dict(overrides))
     where = ", ".join(map(str, files))
-    _check_imports(parser, bundle.absolute(), where)
-    with torch.device("meta"):
-        network = _build(parser, "network_def", where)
-    if sizes:
-        _check_sizes(parser, network, where)
+    with explain_config_errors(where):
+        parser = ConfigParser()
+        parser.read_config([str(file) for file in files])
+        parser.update(dict(overrides))
+        _check_imports(parser, bundle.absolute(), where)
+        with torch.device("meta"):
+            network = _build(parser, "network_def", where)
+        if sizes:
+            _check_sizes(parser, network, where)
 
 
 def _check_sizes(parser: ConfigParser, network: Any, where: str) -> None:

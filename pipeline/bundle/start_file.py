@@ -9,6 +9,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..data.images.file_start import is_lfs_pointer
+from ..data.json_file import load_json
 from .at_hand.find import find_bundle
 from .trainings import find_weights, own_weights
 from .words import lightskip_command, shorten_path
@@ -96,7 +97,7 @@ def settings_of(bundle: Path | None) -> dict[str, str]:
 def read_started(folder: Path) -> dict[str, Any]:
     """Return what a training in a folder started from; empty if from new weights."""
     try:
-        content = json.loads((folder / STARTED).read_text(encoding="utf-8"))
+        content = load_json(folder / STARTED)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -114,7 +115,7 @@ def _read(bundle: Path | None, name: str) -> Mapping[str, Any]:
     if bundle is None:
         return {}
     try:
-        return _mapping(json.loads((bundle / "configs" / f"{name}.json").read_text(encoding="utf-8")))
+        return _mapping(load_json(bundle / "configs" / f"{name}.json"))
     except (OSError, ValueError, RecursionError):
         return {}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.datalist import ALL_CASES
+from ..data.json_file import load_json
 
 __all__ = ["BEST", "LAST", "Training", "describe_all_cases", "read_summary", "read_training"]
 
@@ -123,7 +124,7 @@ def _all_cases_text(cases: Any) -> str:
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return the content of ``training.json`` in a training's folder; an empty dict if there is none."""
     try:
-        content = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
+        content = load_json(folder / _SUMMARY)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

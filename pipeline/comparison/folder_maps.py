@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.errors import InputError
 from ..data.images.endings import format_name, is_nifti, is_picture, is_volume, scan_name
 from ..data.images.files import image_files, natural_order
+from ..data.json_file import load_json
 
 __all__ = ["exact_name", "find_scans", "list_label_maps", "own_name", "plain_name"]
 
@@ -72,7 +72,7 @@ def find_scans(folder: Path, maps: Sequence[Path]) -> dict[Path, Path]:
 def _read_report(file: Path) -> list[tuple[str, str]]:
     """Return the label map and the first file of each scan in a report of `lightskip predict`."""
     try:
-        scans = json.loads(file.read_text(encoding="utf-8"))["scans"]
+        scans = load_json(file)["scans"]
         return [(str(scan["outputs"][-1]), str(scan["files"][0])) for scan in scans if scan.get("outputs")]
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return []

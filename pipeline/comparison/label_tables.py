@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +10,7 @@ import nibabel as nib
 
 from ..data.errors import InputError
 from ..data.images.header import Header
+from ..data.json_file import parse_json
 from ..data.label_keys import LabelKeys, read_label_keys
 
 __all__ = ["read_folder_keys", "read_folder_table", "read_map_table"]
@@ -56,7 +56,7 @@ def read_folder_keys(folder: Path) -> LabelKeys | None:
     for place in (folder, folder.parent) if folder.name.startswith("labels") else (folder,):
         file = place / _DATASET_FILE
         try:
-            content = json.loads(_read_text(file))
+            content = parse_json(_read_text(file))
             keys = read_label_keys(content, file)
         except (ValueError, AttributeError, InputError):
             continue

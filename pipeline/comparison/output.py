@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..evaluation.metric_names import list_metrics
 from ..files import remove_unused_folders, write_text
 
@@ -112,7 +113,7 @@ def _as_json(value: Any) -> Any:
 
 def _read_kind(file: Path) -> str:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except (OSError, ValueError):
         return ""
     return str(content.get("kind", "")) if isinstance(content, dict) else ""

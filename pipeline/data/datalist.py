@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
+from .json_file import read_json as read_json_file
 from .known_keys import ITEM_KEYS, check_keys
 from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
 
@@ -165,48 +166,24 @@ def require_folder(folder: str | Path) -> Path:
 
 
 def read_json(path: str | Path, *, noun: str = "a datalist", remedy: str = _JSON_REMEDY) -> Any:
-    """Return the content of a JSON file, or raise InputError with its name and the place of the mistake.
-
-    A key that is twice in one mapping is a mistake, because the first value would be lost. A byte order mark is none.
+    """Return the content of a datalist or another file of a dataset; `read_json_file` has the errors.
 
     Args:
         path: the file.
         noun: its content, for messages.
         remedy: what to do about another file.
     """
-    expected = f"{noun} (JSON)"
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-        return json.loads(text, object_pairs_hook=_unique_keys)
-    except OSError as error:
-        found = f"no readable file ({error.strerror})"
-        if isinstance(error, IsADirectoryError) and remedy == _JSON_REMEDY:
-            remedy = f"list its cases first: lightskip datalist {path} -o {Path(path).absolute().name}.json"
-        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        found = "a file that is not text"
-        if Path(path).suffix.lower() == ".zip":
-            found, remedy = "a zip", f"list its cases first: lightskip datalist {path} -o {Path(path).stem}.json"
-        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
-    except _RepeatedKeyError as error:
-        found, remedy = f'the key "{error}" twice in one mapping', "remove one of the two, or give it another name"
-        raise InputError(path, found=found, expected="every key once", remedy=remedy) from error
-    except json.JSONDecodeError as error:
-        found = f"invalid JSON at line {error.lineno}, column {error.colno} ({error.msg})"
-        remedy = f"correct that line, or {remedy}"
-        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
-
-
-class _RepeatedKeyError(Exception):
-    """A key that is twice in one mapping."""
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1))
-    return content
+    path, expected = Path(path).expanduser(), f"{noun} (JSON)"
+    stem, found = path.absolute().name, ""
+    if path.is_dir():
+        found = f"no readable file ({os.strerror(errno.EISDIR)})"
+    elif path.suffix.lower() == ".zip" and path.is_file():
+        found, stem = "a zip", path.stem
+    if found and remedy == _JSON_REMEDY:
+        remedy = f"list its cases first: lightskip datalist {path} -o {stem}.json"
+    if found:
+        raise InputError(path, found=found, expected=expected, remedy=remedy)
+    return read_json_file(path, expected=expected, remedy=remedy)
 
 
 def has_only_test_cases(datalist: str | Path) -> bool:

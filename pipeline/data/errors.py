@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 _MAX_OTHERS = 10
+_MAX_FOUND = 2000  # characters of what is found; the content of a file must not fill the terminal
 
 
 class InputError(ValueError):
@@ -58,14 +60,25 @@ class InputError(ValueError):
 
     def _message(self) -> str:
         remedy = self.remedy if self.remedy.endswith("?") else f"{self.remedy.rstrip('.')}."
-        message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
+        found = self.found if len(self.found) <= _MAX_FOUND else f"{self.found[:_MAX_FOUND]}…"
+        message = f"{self.where}: found {found}; expected {self.expected}. What to do: {remedy}"
+        lines = [message, *self._describe_others()]
+        return "".join(sign if sign.isprintable() or sign in "\n\t" else _escape(sign) for sign in "\n".join(lines))
+
+    def _describe_others(self) -> list[str]:
         if not self.others:
-            return message
+            return []
         lines = [f"  {other.where}: {other.found}" for other in self.others[:_MAX_OTHERS]]
         if len(self.others) > _MAX_OTHERS:
             lines.append(f"  … and {len(self.others) - _MAX_OTHERS} more")
         noun = "file" if len(self.others) == 1 else "files"
-        return "\n".join([message, f"and {len(self.others)} more {noun} with problems:", *lines])
+        return [f"and {len(self.others)} more {noun} with problems:", *lines]
+
+
+def _escape(sign: str) -> str:
+    """Return a control character of a file as Python writes it: in a terminal it could hide or change the message."""
+    # Half of a pair is left to the stream, which knows whether it can write the file's name.
+    return sign if unicodedata.category(sign) in ("Zs", "Cs") else repr(sign)[1:-1]
 
 
 def explain_errors() -> None:

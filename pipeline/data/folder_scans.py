@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from .errors import InputError
 from .images.dicom_files import dicom_files
 from .images.endings import DICOM, is_nifti, is_picture, is_store, is_volume, scan_name
 from .images.files import is_dangling, is_image_here, is_second_half
+from .json_file import load_json
 
 __all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
 
@@ -237,7 +237,7 @@ def _recorded_outputs(folder: Path) -> set[str]:
     written: set[str] = set()
     for file in (folder / _RECORDS).glob("*.json"):
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
+            record = load_json(file)
         except (OSError, ValueError, RecursionError):
             continue
         names = record.get("written") if isinstance(record, dict) else None

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..files import write_text
 from .errors import InputError
+from .json_file import load_json
 
 __all__ = ["FORMAT", "copy_int8", "find_int8", "list_int8_files", "read_int8_record", "write_int8"]
 
@@ -77,7 +78,7 @@ def read_int8_record(weights: str | Path) -> dict[str, Any]:
     """
     file = list_int8_files(weights)["json"]
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = load_json(file)
     except FileNotFoundError:
         raise _missing(file, Path(weights)) from None
     except (OSError, ValueError, RecursionError) as error:

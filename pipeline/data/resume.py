@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from .errors import InputError
 from .findings import Finding
 from .inspection import Inspection
+from .json_file import parse_json
 
 __all__ = ["NO_ROOM", "Progress"]
 
@@ -91,7 +92,7 @@ class Progress:
     def _read(self, path: Path) -> None:
         for line in filter(None, path.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
-                item = json.loads(line)
+                item = parse_json(line)
                 if str(item["settings"]).startswith(self.settings):
                     self.known[item["key"]] = _unpack(item)
             except (ValueError, KeyError, TypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..bundle.plan import Plan
 from ..bundle.skip_words import introduce_skip
+from ..data.json_file import read_json
 from ..evaluation.metric_names import find_name, tolerance_of
 from ..evaluation.rows import name_overall
 from .choices import TO_FILL_IN
@@ -41,7 +41,7 @@ def read_results(bundle: Path, checkpoint_sha256: str) -> dict[str, Any] | None:
     file = bundle / "docs" / "results" / "summary.json"
     if not file.is_file():
         return None
-    summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    summary: dict[str, Any] = read_json(file)
     return summary if summary.get("provenance", {}).get("checkpoint_sha256") == checkpoint_sha256 else None
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from ..data.errors import InputError
+from ..data.json_file import read_json
 from .archive import EPOCH
 from .compare import compare_forms
 from .norms import make_norms_exact
@@ -231,7 +232,7 @@ def _make_properties(folder: Path) -> dict[str, str]:
     metadata = _read_metadata(folder)
     kept = ("name", "version", "task", "description", "intended_use", "authors", "copyright", "data_source")
     formats: Mapping[str, Any] = metadata["network_data_format"]
-    config = json.loads((folder / "configs" / "inference.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "configs" / "inference.json")
     return {
         **{name: str(metadata[name]) for name in kept if name in metadata},
         "network_data_format": json.dumps(formats),
@@ -247,7 +248,7 @@ def _read_window(folder: Path) -> list[int]:
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(folder / "configs" / "metadata.json")
     return content
 
 

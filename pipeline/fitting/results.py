@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from ..data.errors import InputError
+from ..data.json_file import parse_json
 from ..evaluation.rows import OVERALL
 
 __all__ = ["describe_result", "read_problems", "read_seconds"]
@@ -25,7 +25,7 @@ def read_problems(report: Path) -> int:
     Raises:
         InputError: the file is damaged.
     """
-    return _read(report, lambda text: int(json.loads(text)["summary"]["problems"]), delete=report)
+    return _read(report, lambda text: int(parse_json(text)["summary"]["problems"]), delete=report)
 
 
 def read_seconds(history: Path) -> float:
@@ -57,7 +57,7 @@ def describe_result(summary: Path) -> str:
 
 
 def _result_text(text: str) -> str:
-    content = json.loads(text)
+    content = parse_json(text)
     [means] = content["statistics"].values()
     overall = means[OVERALL]["dice"]
     interval = overall.get("interval")

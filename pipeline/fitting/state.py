@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_text
 from ..locks import hold_lock
 from .options import OPTIONS, FitOptions
@@ -84,7 +85,7 @@ def open_state(options: FitOptions) -> State:
         _require_new(folder)
         return State(folder, given)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
         state = State(folder, dict(content["options"]), dict(content["steps"]))
         if not all(map(_is_step, state.steps.values())):
             raise ValueError("not a step")

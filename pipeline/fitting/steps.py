@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from ..bundle.fold_trainings import fold_name, fold_words, has_finished
 from ..bundle.training_facts import BEST
 from ..data.datalist import ALL_CASES, test_items, training_items
 from ..data.errors import InputError
+from ..data.json_file import read_json
 from .options import ALL_FOLDS, NO_FOLDS, FitOptions, words_for
 
 __all__ = ["BUNDLE", "CHECK", "COMPARED", "PAGE", "Step", "list_first_steps", "list_folds", "list_later_steps"]
@@ -151,8 +151,8 @@ def _step(name: str, kind: str, words: list[object], output: Path, needs: list[s
 
 def _bundle_name(datalist: Path, options: FitOptions) -> str:
     """Return a name for the bundle: the dataset's, in letters, digits and _."""
-    content = json.loads(datalist.read_text(encoding="utf-8"))
+    content = read_json(datalist)
     folder = options.source or Path(options.passed.get("dataset_dir") or options.output)
     named = str(content.get("name") or folder.absolute().name.partition(".")[0])
-    cleaned = re.sub(r"\W+", "_", named, flags=re.ASCII).strip("_").lower()
+    cleaned = re.sub(r"\W+", "_", named, flags=re.ASCII).strip("_").lower()[:80]
     return cleaned if re.match("[a-z_]", cleaned) else f"dataset_{cleaned}".rstrip("_")

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..data.json_file import load_json
 from ..files import whole_file, write_text
 
 __all__ = ["RuntimeCache", "cache_folder", "name_processor"]
@@ -149,7 +150,7 @@ class RuntimeCache:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            content = load_json(self.folder / name)
         except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..data.voxel_size import MM3_PER_ML, voxel_size
 from ..files import write_text
 from .label_table import Label
@@ -262,7 +263,7 @@ def _unit_of(key: str) -> str:
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
         rows: list[dict[str, Any]] = [*content["labels"], *content.get("regions", [])]
         for row in rows:
             _flatten_row(row)

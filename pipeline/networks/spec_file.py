@@ -83,7 +83,10 @@ def _read_content(weights: Path) -> dict[str, Any]:
     file = spec_file(weights)
     if not (file.is_file() and weights.is_file()):
         return {}
-    content = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{file}: more levels than any network has") from error
     sums = content.get("weights_sha256") if isinstance(content, dict) else None
     return content if isinstance(sums, list) and _sha256(weights) in sums else {}
 

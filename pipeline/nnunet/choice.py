@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..bundle.render import recipes_folder
-from ..bundle.yaml_lines import read_yaml
 from ..data.errors import InputError
+from ..data.yaml_file import read_yaml
 from ..networks import Networks, Skip
 
 __all__ = ["BASE_NAME", "Choice", "find_skip", "read_trainer_name"]

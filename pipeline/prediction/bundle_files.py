@@ -9,7 +9,8 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-from ..bundle.launch_checks import check_overrides_given, config_files, read
+from ..bundle.launch_checks import check_overrides_given, config_files, config_given, read
+from ..bundle.nested_rules import check_nested
 from ..bundle.words import lightskip_command
 from ..data.dropout_samples import check_dropout_samples
 from ..data.errors import InputError
@@ -133,32 +134,10 @@ def read_inference_config(
         require_decision(files[0], config)
     # Keys that the config gets here are no mistakes of the user.
     check_overrides_given("predict", files, {key: value for key, value in overrides.items() if key not in adapted})
-    _check_windows(files[0], {**_inferer(config), **overrides})
+    whole = config_given(files, {**adapted, **overrides})
+    # What other projects' parts accept is not known; their windows are those of MONAI's inferers.
+    check_nested({"inferer": whole.get("inferer")} if is_foreign(config) else whole, str(files[0]))
     return files[0], config, {**adapted, **overrides}
-
-
-def _inferer(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a config's inferer by their ids."""
-    found = config.get("inferer")
-    return {f"inferer#{key}": value for key, value in found.items()} if isinstance(found, dict) else {}
-
-
-def _check_windows(file: Path, values: Mapping[str, Any]) -> None:
-    """Raise InputError for windows that leave gaps, or that are none."""
-    overlap, batch = values.get("inferer#overlap", 0), values.get("inferer#sw_batch_size", 1)
-    overlaps = overlap if isinstance(overlap, list | tuple) else [overlap]
-    wrong = [("overlap", overlap, "at least 0 and less than 1")] if not all(map(_is_share, overlaps)) else []
-    if isinstance(batch, int | float) and not (isinstance(batch, int) and batch >= 1):
-        wrong.append(("sw_batch_size", batch, "a whole number, 1 or more"))
-    for key, value, expected in wrong:
-        raise InputError(
-            file, found=f"inferer#{key} {value!r}", expected=expected, remedy=f"correct it: --set inferer#{key}=VALUE"
-        )
-
-
-def _is_share(value: Any) -> bool:
-    """Return whether a value can be an overlap: a share, or what only evaluating the config tells."""
-    return not isinstance(value, int | float) or 0 <= value < 1
 
 
 def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] = (), **options: Any) -> BundleFiles:

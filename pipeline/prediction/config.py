@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from monai.bundle import create_workflow
 
+from ..data.config_errors import explain_config_error
 from ..data.errors import InputError, input_error_behind
 from ..quiet import quiet_monai
 
@@ -41,7 +42,7 @@ def evaluate_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
                 **settings,
             )
         except Exception as error:
-            raise explain_error(error) from error
+            raise explain_config_error(explain_error(error), ", ".join(map(str, files))) from error
 
 
 @contextmanager

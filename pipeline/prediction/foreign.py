@@ -7,13 +7,13 @@ label maps. Needs neither torch nor MONAI.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 
 __all__ = [
     "DECODER",
@@ -281,7 +281,7 @@ def next_command(bundle: Path) -> str:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file; None if there is none."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -5,8 +5,6 @@ The network is loaded once. A line that is no job fails, and the next one is rea
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import parse_json
 from ..files import remove_unused_folders
 from ..imports import deferred_imports, quick_imports
 from .bundle_files import read_bundle_files
@@ -153,19 +152,7 @@ def read_id(text: str) -> Any:
 
 def _parse(text: str) -> Any:
     """Return the value of JSON; raise ValueError for other text, and for numbers that a reply could not repeat."""
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        _refuse_constant(text)
-    return number
-
-
-def _refuse_constant(name: str) -> None:
-    msg = f"{name} is no value of JSON, or too large"
-    raise ValueError(msg)
+    return parse_json(text, constants=False)
 
 
 def _check_path(text: str) -> None:

@@ -45,6 +45,7 @@ FILE_ENDINGS = {
 STATISTICS_OF_SCAN = "_statistics.json"
 REGION_FILES = ("files", "channels")
 """Values of ``--regions``: a file per region, or one file in which they may overlap."""
+_MAX_REGION = 60  # characters of a region's name in the name of its file, which also has the scan's
 _REGION_ENDINGS = {
     "nii.gz": ".nii.gz",
     "nrrd": ".seg.nrrd",
@@ -167,7 +168,7 @@ def _region_endings(wanted: Wanted) -> list[str]:
         return [f"_regions{ending}"]
     words: list[str] = []
     for name in wanted.region_names:
-        word = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "region"
+        word = re.sub(r"[^\w.+-]+", "_", name).strip("._")[:_MAX_REGION] or "region"
         # Names may differ only in such signs, or in upper and lower case, which some disks do not tell apart.
         taken = {other.lower() for other in words}
         tries = (word, *(f"{word}_{number}" for number in range(2, len(taken) + 3)))

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ..data.errors import InputError
 from ..data.images.door import check_parts
 from ..data.images.files import parts_of
+from ..data.json_file import load_json
 from ..files import write_text
 from .outputs import Outputs
 
@@ -129,7 +130,7 @@ class Records:
     def _read(self, name: str) -> dict[str, Any]:
         """Return the record of a scan; a record without files if there is none or it cannot be read."""
         try:
-            record = json.loads(self._file(name).read_text(encoding="utf-8"))
+            record = load_json(self._file(name))
         except (OSError, ValueError):
             record = None
         known = isinstance(record, dict) and all(isinstance(record.get(key), list) for key in ("outputs", "written"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_once
 from .records import RECORDS, Records, refuse_existing
 from .request import Request
@@ -235,7 +236,7 @@ def _tell_apart(before: Sequence[str], now: Sequence[str]) -> str:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return a file's JSON object; None if there is none."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

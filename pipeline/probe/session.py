@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from ..bundle.launch import Launch
 from ..data.case_names import name_cases
+from ..data.config_errors import explain_config_errors
 from ..data.datalist import as_list
 from ..data.dataset import annotated_in_datalist, names_in_datalist
-from ..data.errors import InputError, input_error_behind
+from ..data.errors import InputError
 from ..evaluation.metrics import measure_dice
 from ..quiet import quiet_monai
 
@@ -68,7 +69,7 @@ class Session:
     """
 
     def __init__(self, launch: Launch) -> None:
-        with quiet_monai(), _explained():
+        with quiet_monai(), explain_config_errors("the training's config"):
             self._workflow = launch.workflow(logging_file=False)
         cases = self._get("val_cases")
         self.device = torch.device(self._get("device"))
@@ -181,7 +182,7 @@ class Session:
         self._workflow.finalize()
 
     def _get(self, key: str) -> Any:
-        with _explained():
+        with explain_config_errors("the training's config"):
             return self._workflow.parser.get_parsed_content(key)
 
     def _name_cases(self) -> list[str]:
@@ -193,15 +194,6 @@ class Session:
         network: nn.Module = self._get("network")
         network.load_state_dict(torch.load(self.weights, map_location=self.device, weights_only=True))
         return network.eval().requires_grad_(False)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Raise the InputError behind MONAI's own error, if there is one."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise input_error_behind(error) or error from error
 
 
 @contextmanager

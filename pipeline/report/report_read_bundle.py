@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..data.yaml_file import parse_yaml
 from .history import find_best, is_unvalidated, read_changes, read_history
 from .report_content import Content, History, Score
 from .report_read_files import read_json_file, settings_text, versions_text
@@ -162,8 +161,8 @@ def _describe_history(history: History) -> str:
 def _parse_plan(text: str) -> dict[str, Any]:
     """Return the keys of a plan, for reading only: a broken plan has none, and its text is still shown."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        content = parse_yaml(text)
+    except ValueError:
         return {}
     content = content if isinstance(content, dict) else {}
     labels = content.get("labels")

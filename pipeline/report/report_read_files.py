@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 
 __all__ = ["format_time", "parse_number", "read_json_file", "read_table", "settings_text", "versions_text"]
 
@@ -22,7 +23,7 @@ def read_json_file(path: Path) -> dict[str, Any]:
         InputError: it is missing, no JSON, or no object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except (OSError, ValueError) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"a file that cannot be read ({error})"
         raise InputError(path, found=found, expected="a JSON file", remedy="make the folder again") from error

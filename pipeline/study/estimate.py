@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..bundle.launch_checks import read
 from ..data.datalist import read_cases
 from ..data.errors import InputError
 from .checks import datalist_of
@@ -99,7 +100,7 @@ def _key(settings: Mapping[str, Any]) -> str:
 
 
 def _count_steps(run: Run) -> int:
-    config = json.loads((run.arm.bundle / "configs" / "train.json").read_text(encoding="utf-8"))
+    config = read(run.arm.bundle / "configs" / "train.json")
     datalist, folder = datalist_of(run.arm.bundle, run.arm.dataset_dir)
     cases = len(read_cases(datalist, folder, fold=run.fold, part="training"))
     batch = int(run.arm.overrides.get("batch", config["batch"]))

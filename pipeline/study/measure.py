@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from ..bench.machine import cpu_model, device_name
 from ..bundle.launch import prepare
 from ..bundle.plan import load_plan
 from ..bundle.words import as_words
+from ..data.json_file import read_json
 from ..evaluation.metric_names import find_name, length_unit_of
 from ..evaluation.rows import OVERALL
 from ..probe.session import Session
@@ -238,7 +238,7 @@ def _probe(run: Run, folder: Path, weights: Path) -> list[dict[str, Any]]:
         status, _, _ = run_logged(words, folder / LOG, threads=int(run.settings["threads"]))
         if status != 0:
             raise failed_error(folder / LOG, f"a probe with exit status {status}")
-    summary: Mapping[str, Any] = json.loads((output / "summary.json").read_text(encoding="utf-8"))
+    summary: Mapping[str, Any] = read_json(output / "summary.json")
     return [
         {
             "level": one["level"],

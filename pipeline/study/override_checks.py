@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..bundle.launch_checks import check_overrides_given
+from ..bundle.launch_checks import check_overrides_given, read
+from ..bundle.nested_rules import check_nested
 from ..bundle.overrides import normalise_id
 from ..bundle.setting_rules import RULES, check_value
 from ..bundle.start_file import find_start
@@ -58,7 +59,7 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
         ),
         **dict.fromkeys(("ckpt_dir", "cache_dir", "weight_changes", "resume", "longer"), "remove it"),
     }
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = read(file)
     for key, value in overrides.items():
         # A part of a key counts as the key: network_def#channels would replace the network that the report names.
         top = normalise_id(key).partition("::")[0]
@@ -80,6 +81,7 @@ def check_overrides(overrides: Mapping[str, Any], file: Path, dimensions: int, w
                 where, found=key, expected=f"{top} as a whole", remedy=f"write {top}: {_EXAMPLES.get(dimensions)}"
             )
         _check_value(key, value, dimensions, where)
+        check_nested({key: value}, where)
     # What the training itself would say, at the start of every run.
     for key, value in overrides.items():
         try:

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..bundle.yaml_lines import line_of, read_yaml
 from ..data.errors import InputError
+from ..data.yaml_file import line_of, read_yaml
 from .problems import explain_problem, shorten
 from .schema import Budget, Group, Measure, Membranes, NetworkChoice, Robustness, SkipChoice, Study
 

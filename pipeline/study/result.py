@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_text
 from .check_result import check_result
 from .schema import Measure
@@ -63,7 +64,7 @@ def read_result(file: Path) -> dict[str, Any]:
         InputError: the file cannot be read, or is no result of a run.
     """
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = load_json(file)
         later = content["format"] > FORMAT
         if not later:
             _check_parts(content)

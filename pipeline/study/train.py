@@ -14,6 +14,7 @@ from typing import Any
 
 from ..bundle.words import as_words
 from ..data.errors import InputError
+from ..data.json_file import load_json
 from ..files import write_text
 from ..networks import Networks
 from ..process import start_text
@@ -156,7 +157,7 @@ def failed_error(log: Path, found: str) -> InputError:
 def _read(file: Path) -> dict[str, Any]:
     """Return the content of a JSON file; nothing if it is missing or damaged."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

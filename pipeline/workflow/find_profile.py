@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..data.errors import InputError
+from ..data.yaml_file import read_yaml
 
 __all__ = ["PROFILES", "Profile", "find_profile"]
 
@@ -94,18 +93,14 @@ def _file_in(folder: Path) -> Path | None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("not a mapping")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
+        return read_yaml(file)[0]
+    except InputError as error:
         raise InputError(
-            file,
-            found=f"a file that cannot be read as a profile ({reason})",
+            error.where,
+            found=f"a file that cannot be read as a profile ({error.found})",
             expected="options of Snakemake in YAML, such as executor: slurm",
             remedy=f"correct it; {PROFILES} has examples",
         ) from error
-    return content
 
 
 def _require_executor(profile: Profile) -> None:

@@ -342,3 +342,41 @@ def test_refuses_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_bytes(b"name: \xff")
     with pytest.raises(InputError, match="not UTF-8"):
         load_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("batch: 2", "batch: 2\n'[x]': 1", r"line 30: \[x\] is not a key of a plan; keys here: name"),
+        ("kernel_size: 3", "kernel_size: 3\n  a[0]: 1", r"line 25: network\.a\[0\] is not a key of a plan"),
+        ("batch: 2", "batch: 2\n1: 1", r"line 30: 1 Keys should be strings"),
+        ("version: 0.1.0", "version: 2020-13-41", r"line 3, column 10: .*cannot be read as timestamp"),
+        ("version: 0.1.0", "version: 2020-10-10", r"line 3: version should be a valid string"),
+        ("batch: 2", "batch: !!int x", r"line 29, column 8: .*cannot be read as int"),
+        ("batch: 2", "batch: !!bool maybe", r"line 29, column 8: .*cannot be read as bool"),
+        ("batch: 2", f"batch: {'7' * 5000}", r"line 29, column 8: .*cannot be read as int"),
+        ("batch: 2", f"batch: {'7' * 40}", r"line 29, column 8: .*an integer of more than 64 bits"),
+        ("batch: 2", "batch: \x07", r"line 29: .*special characters are not allowed"),
+        ("batch: 2", f"batch: {'[' * 3000}{']' * 3000}", r"line 29, column \d+: .*more than 50 levels"),
+        ("batch: 2", "batch: &a [*a]", r"line 29, column 8: .*more than 50 levels"),
+        ("batch: 2", "batch: !!python/name:os.getcwd", r"line 29, column 8: .*could not determine a constructor"),
+        ("batch: 2", "? [batch]\n: 2", r"line 29, column 3: .*a key that is no text"),
+        (
+            "name: hippocampus",
+            f"name: {'a' * 101}",
+            r"line 1: name must be a name of letters, digits and _, at most 100",
+        ),
+    ],
+)
+def test_damaged_text_is_one_message_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, edit_text(old, new)))
+    assert re.search(message, str(raised.value))
+    assert "plan.yaml" in str(raised.value)
+
+
+def test_repeated_keys_under_aliases_do_not_grow(tmp_path: Path) -> None:
+    # Each level has the one before twice, under the same key: 2^40 values, and 40 lines.
+    levels = "".join(f"a{n}: &a{n} {{k: *a{n - 1}, k: *a{n - 1}}}\n" for n in range(1, 40))
+    with pytest.raises(InputError, match=r"more than 100,000 values"):
+        load_plan(write(tmp_path, f"a0: &a0 1\n{levels}"))

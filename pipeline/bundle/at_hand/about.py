@@ -5,13 +5,13 @@ They are read from JSON that another person may have written, so nothing in it i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from ...data.json_file import load_json
 from ..training_facts import describe_all_cases
 from ..trainings import list_trainings, own_weights
 
@@ -111,7 +111,7 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
     try:
         if file.stat().st_size > _MAX_BYTES:
             return {}, f"{file.name} is larger than {_MAX_BYTES // 10**6} MB"
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except FileNotFoundError:
         return {}, f"no {file.parent.name}/{file.name}"
     except (OSError, ValueError, RecursionError) as error:

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from ...data.errors import InputError
+from ...data.yaml_file import read_yaml
 from ...files import write_text
-from ..yaml_lines import read_yaml
 from .find import find_bundle
 
 __all__ = ["copy_bundle"]

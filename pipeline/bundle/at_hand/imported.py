@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...data.json_file import load_json
 from ...files import write_text
 
 __all__ = ["data_folder", "list_imported", "remember_import"]
@@ -33,7 +34,7 @@ def list_imported() -> list[Path]:
     A list that is missing or damaged counts as empty: it is only a shortcut to paths that the user can name.
     """
     try:
-        content = json.loads((data_folder() / _FILE).read_text(encoding="utf-8"))
+        content = load_json(data_folder() / _FILE)
     except (OSError, ValueError, RecursionError):
         return []
     folders = content.get("folders") if isinstance(content, dict) else None

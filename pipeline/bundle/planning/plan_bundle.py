@@ -64,9 +64,12 @@ def plan_bundle(
     Raises:
         InputError: an argument is wrong, the dataset cannot be trained on, or the bundle exists already.
     """
-    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is None:
+    if re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII) is None:
         raise InputError(
-            "--name", found=name, expected="letters, digits and _, such as liver_ct", remedy="choose another name"
+            "--name",
+            found=name,
+            expected="at most 100 letters, digits and _, such as liver_ct",
+            remedy="choose another name",
         )
     bundle = Path(output) / (folder or name)
     require_new(bundle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...data.errors import InputError
+from ...data.json_file import load_json
 from ..unpack.reading import nodes_of, read_config
 from .files import Upload, find_private_notes, find_tokens, is_config_file, sort_files
 
@@ -125,7 +125,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
 
 def _read_json(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return load_json(file)
     except OSError as error:
         raise _unreadable(file, f"no readable file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:

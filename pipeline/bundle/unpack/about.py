@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.errors import InputError
+from ...data.json_file import parse_json
 from .starts import read_start
 
 __all__ = ["About", "Package", "read_about"]
@@ -96,7 +96,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         text = read_start(file, _MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             raise ValueError("more than 16 MiB")
-        content = json.loads(text)
+        content = parse_json(text)
         found = "" if isinstance(content, dict) else f"a {type(content).__name__}"
     except OSError as error:
         found = f"no readable file ({error.strerror})"

@@ -13,7 +13,7 @@ import yaml
 __all__ = ["Node", "Pairs", "is_config", "nodes_of", "parts_of", "read_config"]
 
 _ENDINGS = (".json", ".yaml", ".yml")
-_MAX_BYTES = 64 * 2**20
+_MAX_BYTES = {".json": 64 * 2**20, ".yaml": 2 * 2**20, ".yml": 2 * 2**20}  # PyYAML reads some 0.1 MB in a second
 _MAX_MERGED = 10**6
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -51,10 +51,11 @@ def read_config(file: Path) -> Any:
     """Read a config as data: mappings as `Pairs`, lists, texts; YAML's scalars as their text.
 
     Raises:
-        ValueError: the file is not JSON or YAML, or larger than 64 MiB; the message says which.
+        ValueError: the file is not JSON or YAML, or larger than 64 MiB, YAML than 2 MiB; the message says which.
     """
-    if file.stat().st_size > _MAX_BYTES:
-        raise ValueError("larger than 64 MiB: too large for a config")
+    limit = _MAX_BYTES[file.suffix.lower()]
+    if file.stat().st_size > limit:
+        raise ValueError(f"larger than {limit // 2**20} MiB: too large for a config")
     try:
         text = file.read_bytes().decode("utf-8-sig")
         if file.suffix.lower() == ".json":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..errors import InputError
+from ..json_file import load_json
 from ..known_keys import resembled_key
 from .files import spacing_file
 
@@ -107,7 +107,7 @@ def _json_spacing(path: str, axes: int) -> tuple[float, ...] | None:
     file = spacing_file(path)
     try:
         # Editors on Windows start a file with a byte order mark.
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = load_json(file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

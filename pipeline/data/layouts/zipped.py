@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...locks import hold_lock
 from ..errors import InputError
+from ..json_file import load_json
 from ..zip_files import Member, ZipKind, extract, list_members
 
 __all__ = ["is_zip", "unpack_dataset"]
@@ -95,7 +96,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 def _read_record(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except (OSError, ValueError):
         return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_text
+from ..json_file import load_json
 from .case import CaseMasks, Classes
 
 __all__ = ["Record"]
@@ -61,7 +62,7 @@ class Record:
     def read(cls, path: Path) -> Record | None:
         """Return a record; None if there is none that can be read."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = load_json(path)
             if content["version"] != _VERSION:
                 return None
             rows = [(tuple(names), int(value), int(count)) for names, value, count in content["combinations"]]
