@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -14,6 +12,7 @@ from typing import Any
 from ..data.errors import InputError
 from ..evaluation.metric_names import list_metrics
 from ..files import remove_unused_folders, write_text
+from ..spreadsheet import format_table
 
 __all__ = ["FILES", "check_output", "format_csv", "list_columns", "relative_to", "write_files"]
 
@@ -72,12 +71,7 @@ def list_columns(rows: Rows) -> list[str]:
 
 def format_csv(rows: Rows, columns: Sequence[str]) -> str:
     """Return rows as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(_format_cell(row.get(key, math.nan)) for key in columns)
-    return stream.getvalue()
+    return format_table(columns, ([_format_cell(row.get(key, math.nan)) for key in columns] for row in rows))
 
 
 def format_json(content: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What DICOM files that refer to a scan hold of it: identifiers, also those that it lacks, and of the patient the least.
+"""Identifiers of DICOM files that refer to a scan, also those that the scan lacks, and the least about its patient.
 
 The standard (PS3.3, annexes A.51 and A.19) requires the patient's and the study's attributes in `MAY_BE_EMPTY`, of an
 animal also its species, and of a scan without the patient's identity how that was removed. Nothing else is copied.
@@ -104,8 +104,8 @@ def _keep_species(dataset: Any) -> None:
 def _replace_patient(dataset: Any) -> None:
     """Replace what says who the patient is, and when and for whom the study was made.
 
-    The new name follows from the study's identifier, which stays, so that it reveals nothing: studies of one patient get
-    different names.
+    The new name follows from the study's identifier, which stays, so that it reveals nothing: two studies of one
+    patient get different names.
     """
     for name in (*MAY_BE_EMPTY, *_REMOVED, *_DATES):
         if name in dataset:
