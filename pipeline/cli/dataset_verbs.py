@@ -133,6 +133,11 @@ def _add_check(verbs: Any) -> None:
     )
     check.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
     check.add_argument("--workers", type=int, help="cases read at the same time (default: one per CPU, at most 8)")
+    check.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="memory for the cases that are read at the same time, such as 4GB (default: 80%% of free memory)",
+    )
     check.add_argument("--again", action="store_true", help="read every file again, even if an earlier check has")
     check.add_argument("--fix", type=Path, metavar="DIR", help="write repaired copies of files that are safe to repair")
     check.add_argument("--json", action="store_true", help="print the report as JSON, not as a table")
@@ -237,6 +242,7 @@ def _datalist(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json  # noqa: PLC0415
 
+    from ..data.amounts import parse_memory  # noqa: PLC0415
     from ..data.check_dataset import check_dataset  # noqa: PLC0415
     from ..data.dataset import read_dataset  # noqa: PLC0415
     from ..data.fix import fix_dataset, require_new_folder  # noqa: PLC0415
@@ -255,6 +261,7 @@ def _check(options: argparse.Namespace) -> int:
             folder,
             dataset_dir=options.dataset_dir,
             workers=options.workers,
+            memory=None if options.memory is None else parse_memory(options.memory),
             resume=not options.again,
             draw=draw_thumbnail,
         )

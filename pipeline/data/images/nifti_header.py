@@ -25,6 +25,7 @@ __all__ = [
     "affine_pixdim",
     "copy_geometry",
     "header_image",
+    "is_scaled",
     "nifti_class",
     "nifti_header",
     "read_nifti_header",
@@ -150,6 +151,13 @@ def header_image(raw: bytes) -> Any:
     fields["vox_offset"] = 0
     with quiet_nibabel():
         return kind.from_stream(BytesIO(fields.binaryblock + _NO_EXTENSIONS))
+
+
+def is_scaled(header: Header) -> bool:
+    """Return whether a NIfTI image's values are scaled when they are read, to float64."""
+    fields = nifti_class(header.raw).header_class(header.raw, check=False)
+    slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
+    return slope != 0 and np.isfinite(slope) and (slope, intercept) != (1, 0)
 
 
 def copy_geometry(source: Any, shape: Sequence[int], dtype: DTypeLike, *, texts: bool = False) -> Any:
