@@ -39,10 +39,11 @@ def require_held(header: Header, held: tuple[int, int] | None) -> None:
     if held is None or claimed <= _MIN_EXCESS * held[1]:
         return
     stored, most = held
+    shape = " x ".join(map(str, header.shape))
     packed = f", which can stand for {human_bytes(most)} at most" if most > stored else ""
     raise InputError(
         header.path,
-        found=f"a truncated or corrupt file: its header promises {' x '.join(map(str, header.shape))} voxels of {header.dtype.name}, "
+        found=f"a truncated or corrupt file: its header promises {shape} voxels of {header.dtype.name}, "
         f"{human_bytes(claimed)}, and it has {human_bytes(stored)}{packed}",
         expected="a file that holds the voxels of its header",
         remedy="copy or download the file again; if its header is damaged, convert the original scan again",
