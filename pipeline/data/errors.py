@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -9,6 +10,9 @@ from pathlib import Path
 from types import TracebackType
 
 _MAX_OTHERS = 10
+# Signs that steer a terminal, end a line or turn the direction of writing, and halves of signs: words from files may
+# have them.
+_UNSHOWN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 class InputError(ValueError):
@@ -36,9 +40,7 @@ class InputError(ValueError):
         others: Sequence[InputError] = (),
     ) -> None:
         self.where = where
-        self.found = found
-        self.expected = expected
-        self.remedy = remedy
+        self.found, self.expected, self.remedy = map(_show_signs, (found, expected, remedy))
         self.kind = kind
         self.others = tuple(others)
         super().__init__(self._message())
@@ -58,14 +60,19 @@ class InputError(ValueError):
 
     def _message(self) -> str:
         remedy = self.remedy if self.remedy.endswith("?") else f"{self.remedy.rstrip('.')}."
-        message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
+        message = f"{_show_signs(str(self.where))}: found {self.found}; expected {self.expected}. What to do: {remedy}"
         if not self.others:
             return message
-        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MAX_OTHERS]]
+        lines = [f"  {_show_signs(str(other.where))}: {other.found}" for other in self.others[:_MAX_OTHERS]]
         if len(self.others) > _MAX_OTHERS:
             lines.append(f"  … and {len(self.others) - _MAX_OTHERS} more")
         noun = "file" if len(self.others) == 1 else "files"
         return "\n".join([message, f"and {len(self.others)} more {noun} with problems:", *lines])
+
+
+def _show_signs(text: str) -> str:
+    """Return a text with the code instead of each sign that cannot be shown, such as a backslash and x1b."""
+    return _UNSHOWN.sub(lambda match: match[0].encode("unicode-escape", "surrogatepass").decode(), text)
 
 
 def explain_errors() -> None:
