@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -10,9 +9,6 @@ from pathlib import Path
 from types import TracebackType
 
 _MAX_OTHERS = 10
-# Signs that steer a terminal, end a line or turn the direction of writing, and halves of signs: words from files may
-# have them.
-_UNSHOWN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 class InputError(ValueError):
@@ -40,6 +36,7 @@ class InputError(ValueError):
         others: Sequence[InputError] = (),
     ) -> None:
         self.where = where
+        # Also read by findings, for tables and pages.
         self.found, self.expected, self.remedy = map(_show_signs, (found, expected, remedy))
         self.kind = kind
         self.others = tuple(others)
@@ -60,19 +57,14 @@ class InputError(ValueError):
 
     def _message(self) -> str:
         remedy = self.remedy if self.remedy.endswith("?") else f"{self.remedy.rstrip('.')}."
-        message = f"{_show_signs(str(self.where))}: found {self.found}; expected {self.expected}. What to do: {remedy}"
+        message = f"{self.where}: found {self.found}; expected {self.expected}. What to do: {remedy}"
         if not self.others:
             return message
-        lines = [f"  {_show_signs(str(other.where))}: {other.found}" for other in self.others[:_MAX_OTHERS]]
+        lines = [f"  {other.where}: {other.found}" for other in self.others[:_MAX_OTHERS]]
         if len(self.others) > _MAX_OTHERS:
             lines.append(f"  … and {len(self.others) - _MAX_OTHERS} more")
         noun = "file" if len(self.others) == 1 else "files"
         return "\n".join([message, f"and {len(self.others)} more {noun} with problems:", *lines])
-
-
-def _show_signs(text: str) -> str:
-    """Return a text with the code instead of each sign that cannot be shown, such as a backslash and x1b."""
-    return _UNSHOWN.sub(lambda match: match[0].encode("unicode-escape", "surrogatepass").decode(), text)
 
 
 def explain_errors() -> None:
@@ -126,3 +118,13 @@ def input_error_behind(error: BaseException | None) -> InputError | None:
         hidden = error.__suppress_context__
         error = error.__cause__ if error.__cause__ is not None or hidden else error.__context__
     return None
+
+
+def _show_signs(text: str) -> str:
+    """Return a text with codes for signs of a file that steer a terminal or turn the direction of writing."""
+    return "".join(repr(sign)[1:-1] if sign in _STEERING else sign for sign in text)
+
+
+# All but the tab and the line feed; the codes from 0x80 on; marks of direction and of line ends.
+_STEERING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F))}
+_STEERING |= {chr(code) for code in range(0x2066, 0x206A)}
