@@ -444,6 +444,7 @@ def test_check_prints_json_alone_where_json_is_asked_for(flawed: Path, capsys: p
         "data/list.json --dataset_dir data/list.json",
         "data/list.json --workers 0",
         "data/list.json --workers -2",
+        "data/list.json --memory 3",
         "data/list.json -o data/list.json",
         "data/list.json -o data/list.json/deeper",
         "data/list.json -o /proc/nowhere",
@@ -490,3 +491,9 @@ def test_a_datalist_without_folds_is_told_where_it_is_checked(
     datalist.write_text(json.dumps(content))
     assert main(["check", str(datalist), "-o", str(tmp_path / "without")]) == 0
     assert "no folds: 2 training cases have none, but `lightskip plan` needs folds" in capsys.readouterr().out
+
+
+def test_texts_that_may_name_a_patient_are_not_kept_in_anonymous_files(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["predict", "hippocampus_mri", "a.nii", "-o", "out", "--anonymous", "--keep-header-text"]
+    assert main(words) == 2
+    assert "--anonymous: found --keep-header-text as well" in capsys.readouterr().err
