@@ -480,6 +480,7 @@ def test_check_prints_json_alone_where_json_is_asked_for(flawed: Path, capsys: p
         "data/list.json --dataset_dir data/list.json",
         "data/list.json --workers 0",
         "data/list.json --workers -2",
+        "data/list.json --memory 3",
         "data/list.json -o data/list.json",
         "data/list.json -o data/list.json/deeper",
         "data/list.json -o /proc/nowhere",
@@ -542,3 +543,9 @@ def test_an_option_of_another_verb_says_where_it_belongs(
         main(words)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_texts_that_may_name_a_patient_are_not_kept_in_anonymous_files(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["predict", "hippocampus_mri", "a.nii", "-o", "out", "--anonymous", "--keep-header-text"]
+    assert main(words) == 2
+    assert "--anonymous: found --keep-header-text as well" in capsys.readouterr().err

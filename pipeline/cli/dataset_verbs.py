@@ -142,6 +142,11 @@ def _add_check(verbs: Any) -> None:
         "--dataset_dir", type=require_path, metavar="DIR", help="folder where the datalist's paths start"
     )
     check.add_argument("--workers", type=int, help="cases read at the same time (default: one per CPU, at most 8)")
+    check.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="memory for the cases that are read at the same time, such as 4GB (default: 80%% of free memory)",
+    )
     check.add_argument("--again", action="store_true", help="read every file again, even if an earlier check has")
     check.add_argument(
         "--fix", type=require_path, metavar="DIR", help="write repaired copies of files that are safe to repair"
@@ -253,6 +258,7 @@ def _datalist(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json  # noqa: PLC0415
 
+    from ..data.amounts import parse_memory  # noqa: PLC0415
     from ..data.check_dataset import check_dataset  # noqa: PLC0415
     from ..data.dataset import read_dataset  # noqa: PLC0415
     from ..data.fix import fix_dataset, require_new_folder  # noqa: PLC0415
@@ -271,6 +277,7 @@ def _check(options: argparse.Namespace) -> int:
             folder,
             dataset_dir=options.dataset_dir,
             workers=options.workers,
+            memory=None if options.memory is None else parse_memory(options.memory),
             resume=not options.again,
             draw=draw_thumbnail,
         )

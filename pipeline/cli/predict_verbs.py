@@ -138,6 +138,16 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
     )
     files.add_argument("--preview", action="store_true", help="write NAME_preview.png: three slices with the labels")
     files.add_argument(
+        "--keep-header-text",
+        action="store_true",
+        help="copy the texts of a NIfTI scan's header (descrip, aux_file, db_name) into NIfTI files (default: none)",
+    )
+    files.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="in DICOM files, replace the patient, and the study's dates and numbers; identifiers stay",
+    )
+    files.add_argument(
         "--overwrite", action="store_true", help="segment finished scans again and overwrite their files"
     )
     how = predict.add_argument_group("settings")
@@ -247,6 +257,15 @@ def make_request(options: argparse.Namespace) -> Any:
     from ..prediction.settings import choose_checkpoints, memory_budget  # noqa: PLC0415
     from ..prediction.shards import Shard  # noqa: PLC0415
 
+    if options.keep_header_text and options.anonymous:
+        from ..data.errors import InputError  # noqa: PLC0415 - imports NumPy
+
+        raise InputError(
+            "--anonymous",
+            found="--keep-header-text as well, whose texts may name the patient",
+            expected="one of the two",
+            remedy="leave one of the two out",
+        )
     shard = getattr(options, "shard", None)
     wanted = Wanted(
         format=options.format,
@@ -255,6 +274,8 @@ def make_request(options: argparse.Namespace) -> Any:
         statistics=options.statistics,
         preview=options.preview,
         regions=options.regions or "",
+        keep_header_text=options.keep_header_text,
+        anonymous=options.anonymous,
     )
     bundle = bundle_folder(options.bundle)
     weights, note = choose_checkpoints(bundle, options.checkpoints, options.folds, options.trainings)

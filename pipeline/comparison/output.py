@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -15,6 +13,7 @@ from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..evaluation.metric_names import list_metrics
 from ..files import remove_unused_folders, write_text
+from ..spreadsheet import format_table
 
 __all__ = ["FILES", "check_output", "format_csv", "list_columns", "relative_to", "write_files"]
 
@@ -73,12 +72,7 @@ def list_columns(rows: Rows) -> list[str]:
 
 def format_csv(rows: Rows, columns: Sequence[str]) -> str:
     """Return rows as CSV. Numbers have six decimals; ``nan`` is a value that is not counted."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(_format_cell(row.get(key, math.nan)) for key in columns)
-    return stream.getvalue()
+    return format_table(columns, ([_format_cell(row.get(key, math.nan)) for key in columns] for row in rows))
 
 
 def format_json(content: Mapping[str, Any]) -> str:

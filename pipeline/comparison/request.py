@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from ..data.errors import InputError
 from ..data.known_keys import check_keys
 from ..evaluation.lesions import MIN_IOU
 from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
+from ..spreadsheet import read_rows
 
 __all__ = [
     "Request",
@@ -246,7 +246,7 @@ def _read_table(file: Path) -> dict[str, str]:
         if isinstance(content, dict) and all(isinstance(value, str | int) for value in content.values()):
             return {str(key): str(value) for key, value in content.items()}
     else:
-        rows = list(csv.DictReader(io.StringIO(_read_text(file), newline="")))
+        _, rows = read_rows(io.StringIO(_read_text(file), newline=""))
         if rows:
             check_keys([key for key in rows[0] if key], ("case", "subject"), file, line=1)
         if rows and {"case", "subject"} <= rows[0].keys():

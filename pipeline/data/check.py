@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from .check_memory import MemoryGate, default_limit, estimate_case
 from .compare_splits import find_copies, find_split_subjects, group_copies, split_of
 from .compare_units import find_mixed_units
 from .datalist import as_list
@@ -21,7 +22,7 @@ from .dataset import Case, list_cases
 from .errors import InputError, raise_together
 from .findings import Finding
 from .inspect_case import hash_images, inspect_case
-from .inspection import Inspection, blank_record
+from .inspection import Inspection, blank_record, refused_case
 from .wanted import Wanted, declared_values
 
 __all__ = ["check_cases", "check_scans", "raise_problems"]
@@ -133,8 +134,14 @@ def _key(case: Case) -> tuple[str, ...]:
 
 
 def _inspect(cases: Sequence[Case], wanted: Wanted, *, workers: int | None, progress: bool) -> list[Inspection]:
+    gate = MemoryGate(default_limit())
+
     def inspect(case: Case) -> Inspection:
-        return inspect_case(case, _WORKING_FOLDER, wanted, measure=False)
+        try:
+            with gate.enter(estimate_case(case, _WORKING_FOLDER, measure=False), case.images[0]):
+                return inspect_case(case, _WORKING_FOLDER, wanted, measure=False)
+        except InputError as error:
+            return refused_case(case, error)
 
     # With None, tqdm draws nothing into a log file.
     silent = None if progress and len(cases) >= MIN_CASES_WITH_PROGRESS else True

@@ -22,6 +22,7 @@ from ..files import write_text
 from ..version import installed_version
 from .check_checksums import checksums_by_case, find_changed_files
 from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
+from .check_memory import MemoryGate, default_limit, estimate_case
 from .compare_cases import compare_cases
 from .compare_units import common_unit
 from .dataset import Case, Dataset, locate, read_dataset
@@ -29,7 +30,7 @@ from .errors import InputError
 from .findings import Finding, Severity
 from .images.files import parts_of
 from .inspect_case import Stopped, inspect_case
-from .inspection import Inspection, failed_case
+from .inspection import Inspection, failed_case, refused_case
 from .measure_case import Draw
 from .resume import NO_ROOM, Progress
 from .wanted import Wanted, find_wanted
@@ -54,6 +55,7 @@ def check_dataset(
     *,
     dataset_dir: str | Path | None = None,
     workers: int | None = None,
+    memory: int | None = None,
     resume: bool = True,
     progress: bool = True,
     draw: Draw | None = None,
@@ -69,6 +71,8 @@ def check_dataset(
         output: folder for `check.json` and the results to resume from; None writes nothing.
         dataset_dir: folder that the datalist's paths start from, if not the one it names.
         workers: cases read at the same time; by default the number of CPUs, 8 at most.
+        memory: bytes that the cases which are read at the same time may take together; by default 80 % of the free
+            memory. A case that alone needs more is not read, which is a finding.
         resume: whether to use the results of an earlier check in the same folder.
         progress: whether to show a progress bar on stderr, if that is a terminal.
         draw: draws a picture of every case: a function of a module, such as `pipeline.report.thumbnail.draw_thumbnail`.
@@ -87,7 +91,8 @@ def check_dataset(
     dataset = read_dataset(datalist, dataset_dir, needs_training=False)
     sha256 = dataset.sha256
     wanted = find_wanted(dataset)
-    inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
+    gate = MemoryGate(default_limit() if memory is None else memory)
+    inspections = _inspect(dataset, wanted, output, gate, workers=workers, resume=resume, progress=progress, draw=draw)
     labels = dataset.labels or _name_label_values(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
     findings += compare_cases(dataset, labels, inspections)
@@ -133,6 +138,7 @@ def _inspect(
     dataset: Dataset,
     wanted: Wanted,
     output: str | Path | None,
+    gate: MemoryGate,
     *,
     workers: int | None,
     resume: bool,
@@ -155,7 +161,12 @@ def _inspect(
             known = state.find(key)
             if known is not None:
                 return _update_case(known, case)
-            inspection = inspect_case(case, dataset.folder, wanted, stop, draw)
+            try:
+                with gate.enter(estimate_case(case, dataset.folder), case.images[0]):
+                    inspection = inspect_case(case, dataset.folder, wanted, stop, draw)
+            except InputError as error:
+                # Another start may have more memory, so this is not kept.
+                return refused_case(case, error)
             inspection.findings.extend(find_changed_files(case, dataset.folder, expected))
         except (Stopped, InputError):
             raise

@@ -38,9 +38,8 @@ class InputError(ValueError):
         others: Sequence[InputError] = (),
     ) -> None:
         self.where = where
-        self.found = found
-        self.expected = expected
-        self.remedy = remedy
+        # Also read by findings, for tables and pages.
+        self.found, self.expected, self.remedy = map(_show_signs, (found, expected, remedy))
         self.kind = kind
         self.others = tuple(others)
         super().__init__(self._message())
@@ -132,3 +131,13 @@ def input_error_behind(error: BaseException | None) -> InputError | None:
         hidden = error.__suppress_context__
         error = error.__cause__ if error.__cause__ is not None or hidden else error.__context__
     return None
+
+
+def _show_signs(text: str) -> str:
+    """Return a text with codes for signs of a file that steer a terminal or turn the direction of writing."""
+    return "".join(repr(sign)[1:-1] if sign in _STEERING else sign for sign in text)
+
+
+# All but the tab and the line feed; the codes from 0x80 on; marks of direction and of line ends.
+_STEERING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F))}
+_STEERING |= {chr(code) for code in range(0x2066, 0x206A)}

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .dataset import Case, report_name
+from .errors import InputError
 from .findings import Finding
 
-__all__ = ["Inspection", "blank_record", "failed_case"]
+__all__ = ["Inspection", "blank_record", "failed_case", "refused_case"]
 
 
 @dataclass
@@ -47,6 +48,12 @@ def blank_record(case: Case) -> dict[str, Any]:
         "classes": {},
         "ignored": 0,
     }
+
+
+def refused_case(case: Case, error: InputError) -> Inspection:
+    """Return the inspection of a case that was not read, with the reason as its only finding."""
+    finding = Finding.from_error(error, case=case.name, file=report_name(case.images[0]))
+    return Inspection([finding], blank_record(case))
 
 
 def failed_case(case: Case, error: Exception) -> Inspection:

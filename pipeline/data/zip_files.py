@@ -6,6 +6,7 @@ import errno
 import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,6 +21,12 @@ from .zip_names import find_name_faults
 
 __all__ = ["Member", "ZipKind", "extract", "list_members"]
 
+# Names that are no text, and places before the file's start, raise the last two.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, ValueError, OverflowError),
+)
+_SEEK_ERRORS = (None, errno.EINVAL)  # Python's bzip2 reports damage without a number
 _BLOCK = 1 << 20
 _ENCRYPTED = 0x1 | 0x40
 
@@ -77,7 +84,11 @@ def list_members(
     try:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
+        _refuse_damaged(archive, error)
+    except OSError as error:
+        if error.errno not in _SEEK_ERRORS:
+            raise
         _refuse_damaged(archive, error)
     if len(infos) > kind.max_members:
         _refuse(archive, f"{len(infos):,} files", f"at most {kind.max_members:,}")
@@ -113,11 +124,10 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, kind: ZipKin
                 target = folder / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(opened, member, target)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         _refuse_damaged(archive, error)
     except OSError as error:
-        if error.errno is None:
-            # Python's bzip2 reports damage this way.
+        if error.errno in _SEEK_ERRORS:
             _refuse_damaged(archive, error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             _refuse_full(archive, "a disk that became full during unpacking", kind)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,7 @@ from typing import Any
 
 from ..data.case_names import name_cases
 from ..files import write_text
+from ..spreadsheet import format_table
 from ..version import installed_version
 from .metric_names import ALL_METRICS, METRICS, find_name, list_metrics, name_in_unit
 from .summary import summarise
@@ -93,12 +92,8 @@ def format_rows(rows: Sequence[Row]) -> str:
     names = [each.name for each in list_metrics(rows)]
     usual = [find_name(names, name) for name in METRICS]
     columns = ["case", "label", *usual, *_SIZES, *(name for name in names if name not in usual)]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in columns)
-    return stream.getvalue()
+    cells = ([f"{row[key]:.6f}" if isinstance(row[key], float) else row[key] for key in columns] for row in rows)
+    return format_table(columns, cells)
 
 
 def build_report(

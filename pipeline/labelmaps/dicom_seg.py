@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..data.errors import InputError
 from ..data.images.header import Header
 from ..files import whole_file
-from .dicom_identity import NAME, SERIES_OFFSET, complete_source, make_uid
+from .dicom_identity import NAME, REQUIRED, SERIES_OFFSET, complete_source, make_uid
 from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
@@ -25,6 +25,22 @@ __all__ = ["check_source", "write_dicom_regions", "write_dicom_seg"]
 _CODING_SCHEME = "99LIGHTSKIP"  # names of private schemes start with 99
 _TISSUE = ("85756007", "SCT", "Tissue")  # SNOMED's most general code
 _FAMILY = ("123110", "DCM", "Artificial Intelligence")
+# Groups of attributes of the patient, a clinical trial, a request, a visit, a specimen.
+_PATIENT_GROUPS = (0x0010, 0x0012, 0x0032, 0x0038, 0x0040)
+_STUDY_GROUP = 0x0008  # of the study's attributes, and of the file's own
+_OWN = (
+    *(
+        "SpecificCharacterSet",
+        "ImageType",
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "Modality",
+        "Manufacturer",
+        "ManufacturerModelName",
+    ),
+    *(f"{kind}{part}" for kind in ("InstanceCreation", "Content") for part in ("Date", "Time")),
+    *("SeriesDescription", "ReferencedSeriesSequence", "SourceImageSequence"),
+)
 _MAX_NAME = 64  # characters of DICOM's long string
 
 
@@ -35,6 +51,7 @@ def write_dicom_seg(
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label],
+    anonymous: bool = False,
 ) -> None:
     """Write a label map as a DICOM segmentation of binary segments, completely or not at all.
 
@@ -47,13 +64,18 @@ def write_dicom_seg(
         scan: header of the scan, or the folder of the DICOM series, one file per slice, or an enhanced file.
         affine: 4 x 4 voxel-to-world (mm, RAS), from which the slices' positions are found.
         table: the labels. Each is a segment, numbered from 1 in the order of values. A label map may have none of them.
+        anonymous: whether to replace the patient, as in `complete_source`; dates are then 1 January 1900.
 
     Raises:
         InputError: highdicom is not installed, the scan is no such series, a slice has no identifier, the label map is
             not in the scan's grid, or a value is not in the table.
     """
     rows = sorted(table)
-    _write(labels, path, rows, lambda frames: _segment_numbers(frames, rows, path), scan=scan, affine=affine)
+
+    def number(frames: NDArray[Any]) -> NDArray[Any]:
+        return _segment_numbers(frames, rows, path)
+
+    _write(labels, path, rows, number, scan=scan, affine=affine, anonymous=anonymous)
 
 
 def write_dicom_regions(
@@ -63,6 +85,7 @@ def write_dicom_regions(
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label],
+    anonymous: bool = False,
 ) -> None:
     """Write regions, which may overlap, as a DICOM segmentation with one binary segment each: see `write_dicom_seg`.
 
@@ -72,6 +95,7 @@ def write_dicom_regions(
         scan: as in `write_dicom_seg`.
         affine: as in `write_dicom_seg`.
         table: number from 1, name and colour of each region, in their order.
+        anonymous: as in `write_dicom_seg`.
 
     Raises:
         InputError: as in `write_dicom_seg`.
@@ -83,7 +107,7 @@ def write_dicom_regions(
             masks[..., place] = find_mask(frames, place)
         return masks
 
-    _write(patterns, path, table, split, scan=scan, affine=affine)
+    _write(patterns, path, table, split, scan=scan, affine=affine, anonymous=anonymous)
 
 
 def _write(
@@ -94,6 +118,7 @@ def _write(
     *,
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
+    anonymous: bool,
 ) -> None:
     """Write a segmentation; `make_segments` turns frames (slice, row, column) of voxels into numbers or masks."""
     highdicom = _import_highdicom(path)
@@ -107,7 +132,7 @@ def _write(
     else:
         source = Source([source.datasets[index] for index in order], [source.slices[index] for index in order])
     segments = make_segments(frames)
-    complete_source(source, str(scan))
+    complete_source(source, str(scan), anonymous=anonymous)
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
     identity = make_uid("content", hashlib.sha256(segments.data).hexdigest(), origin)
     segmentation = _make_segmentation(highdicom, source, segments, rows, identity, str(scan))
@@ -214,6 +239,7 @@ def _segmentation(highdicom: Any, source: Source, segments: NDArray[Any], rows: 
         series_description=f"{NAME} segmentation",
     )
     _make_repeatable(segmentation, first, identity)
+    _drop_copies(segmentation, first)
     return segmentation
 
 
@@ -243,7 +269,21 @@ def _make_repeatable(segmentation: Any, dataset: Any, identity: str) -> None:
     if known is not None:
         segmentation.ContentDate = segmentation.InstanceCreationDate = dataset.get(f"{known}Date")
         segmentation.ContentTime = segmentation.InstanceCreationTime = dataset.get(f"{known}Time") or "000000"
-    for equipment in segmentation.get("ContributingEquipmentSequence", ()):
-        equipment.pop("ContributionDateTime", None)
     # Label names may have letters that the scan's character set lacks.
     segmentation.SpecificCharacterSet = "ISO_IR 192"
+
+
+def _drop_copies(segmentation: Any, dataset: Any) -> None:
+    """Remove what highdicom copied from the scan's data set, but for what the standard requires.
+
+    highdicom copies all attributes of the patient and of the study. It lists the scanner, with its serial number and
+    the institution, as contributing equipment.
+    """
+    segmentation.pop("ContributingEquipmentSequence", None)
+    # Required, and empty: highdicom leaves it out.
+    segmentation.setdefault("ContentCreatorName", "")
+    for element in list(segmentation):
+        of_patient = element.tag.group in _PATIENT_GROUPS or element.tag.is_private
+        of_study = element.tag.group == _STUDY_GROUP and element.keyword not in _OWN and element.tag in dataset
+        if (of_patient or of_study) and element.keyword not in REQUIRED:
+            del segmentation[element.tag]

@@ -1,4 +1,7 @@
-"""Write NIfTI files in their scan's grid: the header's geometry byte for byte, the voxels block by block."""
+"""Write NIfTI files in their scan's grid: the header's geometry byte for byte, the voxels block by block.
+
+Of a scan's header nothing else is copied: its texts (`descrip`, `db_name`, `aux_file`) may name a patient.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.errors import InputError
 from ..data.images.gzip_stream import open_gzip
 from ..data.images.header import Header
-from ..data.images.nifti_header import header_image, read_nifti_header
+from ..data.images.nifti_header import copy_geometry, header_image, read_nifti_header
 from ..files import whole_file
 from .label_files import to_one_line
 from .label_table import Label
@@ -26,15 +29,6 @@ from .voxels import split_blocks, to_file_order
 
 __all__ = ["check_grid", "read_scan_grid", "to_3d", "to_affine_3d", "write_nifti"]
 
-_GEOMETRY = (
-    "pixdim",
-    "xyzt_units",
-    "qform_code",
-    "sform_code",
-    *(f"quatern_{axis}" for axis in "bcd"),
-    *(f"qoffset_{axis}" for axis in "xyz"),
-    *(f"srow_{axis}" for axis in "xyz"),
-)
 _GRID_TOLERANCE = 0.1  # share of the smallest voxel size: far above rounding, far below a flipped axis
 _SCANNER = 1  # NIfTI's code for scanner coordinates
 _MAX_AXIS = 32767  # voxels along an axis: NIfTI-1 stores sizes in 16 bits
@@ -115,6 +109,7 @@ def write_nifti(
     affine: NDArray[np.float64],
     table: Sequence[Label] = (),
     unit: str = "mm",
+    keep_header_text: bool = False,
 ) -> None:
     """Write a volume as one NIfTI file, completely or not at all, with about 50 MB of memory besides the volume's.
 
@@ -122,14 +117,17 @@ def write_nifti(
         volume: (X, Y), (X, Y, Z) or (X, Y, Z, C).
         path: the file to write, with the ending `.nii` or `.nii.gz`.
         dtype: type of the voxels in the file. Values are not scaled.
-        scan: the scan whose version, byte order and geometry the header gets. Its extensions, scaling, display range
-            and intent are not copied.
+        scan: the scan whose version, byte order and geometry the header gets. Nothing else of its header is copied.
         affine: 4 x 4 voxel-to-world (mm, RAS), used if there is no NIfTI scan.
         table: names and colours of labels, for a header extension in the format of Connectome Workbench.
         unit: of the affine. Where it is not mm, the file names none: most tools read any number as mm.
+        keep_header_text: whether to copy the texts of the scan's header as well: `descrip`, `aux_file`, `db_name`.
     """
     shape = volume.shape
-    header = _make_scan_header(shape, dtype, scan) if scan else _make_scanner_header(shape, dtype, affine, unit)
+    if scan is None:
+        header = _make_scanner_header(shape, dtype, affine, unit)
+    else:
+        header = _make_scan_header(shape, dtype, scan, texts=keep_header_text)
     if table:
         header.set_intent("label")
         header.extensions.append(_make_label_extension(table))
@@ -150,25 +148,10 @@ def _open(path: Path) -> Iterator[Any]:
                 yield stream
 
 
-def _make_scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header) -> nib.Nifti1Header:
-    """Return a header with the geometry of a NIfTI scan, byte for byte as in its file.
-
-    nibabel repairs odd values in a header that it loads (a qfac of 0, negative voxel sizes). So the geometry is read
-    without checks and set last. Other programs then see the same geometry in scan and prediction.
-    """
+def _make_scan_header(shape: Sequence[int], dtype: DTypeLike, scan: Header, *, texts: bool) -> nib.Nifti1Header:
+    """Return a header with the geometry of a NIfTI scan."""
     single = nib.Nifti2Header if len(scan.raw) == nib.Nifti2Header.sizeof_hdr else nib.Nifti1Header
-    header = single(scan.raw, check=False)
-    geometry = {field: header[field].copy() for field in _GEOMETRY}
-    header["magic"] = header.single_magic
-    header["vox_offset"] = 0
-    header.set_data_shape(shape)
-    header.set_data_dtype(dtype)
-    header.set_slope_inter(1, 0)
-    header["cal_min"] = header["cal_max"] = 0
-    header.set_intent("none")
-    for field, value in geometry.items():
-        header[field] = value
-    return header
+    return copy_geometry(single(scan.raw, check=False), shape, dtype, texts=texts)
 
 
 def _make_scanner_header(

@@ -18,7 +18,7 @@ from ..data.errors import InputError
 from ..data.images.dicom_slices import Slice
 from ..data.images.header import Header
 from ..files import whole_file
-from .dicom_identity import MAY_BE_EMPTY, NAME, SERIES_OFFSET, complete_source, make_uid
+from .dicom_identity import NAME, REQUIRED, SERIES_OFFSET, complete_source, make_uid
 from .dicom_series import Source, match_slices, read_source
 from .label_files import to_one_line
 from .label_table import Label
@@ -32,12 +32,6 @@ _STUDY = "1.2.840.10008.3.1.2.3.1"  # what structure sets name as the class of a
 _IMPLICIT = "1.2.840.10008.1.2"  # Other transfer syntaxes allow only 65,534 bytes of coordinates per outline.
 _CONTOUR_SEQUENCE = 0x30060040
 _MAX_NAME = 64  # characters of DICOM's long string
-# Of the patient and the study, where the scan has them.
-_COPIED = (
-    *MAY_BE_EMPTY,
-    *("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "StudyDescription"),
-    *("PositionReferenceIndicator", "PatientIdentityRemoved", "DeidentificationMethod"),
-)
 _Select = Callable[[NDArray[Any], int], NDArray[np.bool_]]
 
 
@@ -48,6 +42,7 @@ def write_rtstruct(
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label],
+    anonymous: bool = False,
 ) -> None:
     """Write a label map as a DICOM structure set with a structure per label, completely or not at all.
 
@@ -61,6 +56,7 @@ def write_rtstruct(
         affine: 4 x 4 voxel-to-world (mm, RAS), from which the slices' positions are found.
         table: the labels. A structure has the number, name and colour of its label, and no outline if the label map
             has none of it.
+        anonymous: whether to replace the patient, as in `complete_source`.
 
     Raises:
         InputError: the scan is no such series, a slice has no identifier, the label map is not in the scan's grid, or a
@@ -75,7 +71,12 @@ def write_rtstruct(
             expected="a name for every label, because a structure set names each",
             remedy="name every label of the label map",
         )
-    _write(labels, path, rows, lambda frames, place: frames == rows[place].value, scan=scan, affine=affine)
+
+    def select(frames: NDArray[Any], place: int) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = frames == rows[place].value
+        return found
+
+    _write(labels, path, rows, select, scan=scan, affine=affine, anonymous=anonymous)
 
 
 def write_rtstruct_regions(
@@ -85,6 +86,7 @@ def write_rtstruct_regions(
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
     table: Sequence[Label],
+    anonymous: bool = False,
 ) -> None:
     """Write regions, which may overlap, as a DICOM structure set with a structure each: see `write_rtstruct`.
 
@@ -94,11 +96,12 @@ def write_rtstruct_regions(
         scan: as in `write_rtstruct`.
         affine: as in `write_rtstruct`.
         table: number from 1, name and colour of each region, in their order.
+        anonymous: as in `write_rtstruct`.
 
     Raises:
         InputError: as in `write_rtstruct`.
     """
-    _write(patterns, path, table, find_mask, scan=scan, affine=affine)
+    _write(patterns, path, table, find_mask, scan=scan, affine=affine, anonymous=anonymous)
 
 
 def check_rtstruct_source(scan: str | Path) -> None:
@@ -118,6 +121,7 @@ def _write(
     *,
     scan: Header | str | Path | None,
     affine: NDArray[np.float64],
+    anonymous: bool,
 ) -> None:
     """Write the structure set; `select` returns where frames (slice, row, column) are in the structure of a row."""
     scan = scan.path if isinstance(scan, Header) else scan
@@ -125,7 +129,7 @@ def _write(
     volume = voxels.reshape((*voxels.shape, 1)[:3])
     order, frames = match_slices(volume, affine, source.slices, str(scan))
     frames = np.ascontiguousarray(frames)
-    complete_source(source, str(scan))
+    complete_source(source, str(scan), anonymous=anonymous)
     datasets = {str(one.file): dataset for one, dataset in _pair(source)}
     slices = [source.slices[index] for index in order]
     origin = repr([*map(tuple, rows), *((s.SeriesInstanceUID, s.SOPInstanceUID) for s in source.datasets)])
@@ -181,7 +185,7 @@ def _describe(source: Source, identity: str) -> Any:
     result.file_meta.TransferSyntaxUID = _IMPLICIT
     # Label names may have letters that the scan's character set lacks.
     result.SpecificCharacterSet = "ISO_IR 192"
-    for name in _COPIED:
+    for name in (*REQUIRED, "PositionReferenceIndicator"):
         if name in first:
             setattr(result, name, _as_text(first.get(name)))
     result.StudyInstanceUID = str(first.StudyInstanceUID)

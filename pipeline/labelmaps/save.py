@@ -40,6 +40,8 @@ def save_label_map(
     scan: Header | str | Path | None,
     affine: NDArray[Any],
     table: Sequence[Label] = (),
+    keep_header_text: bool = False,
+    anonymous: bool = False,
 ) -> None:
     """Save a label map as integers in its scan's grid, completely or not at all.
 
@@ -55,6 +57,8 @@ def save_label_map(
             memory.
         affine: 4 x 4 voxel-to-world (mm, RAS), as MONAI read the scan.
         table: names and colours for the file. DICOM needs them for every label.
+        keep_header_text: whether to copy the texts of a NIfTI scan's header into NIfTI (see `write_nifti`).
+        anonymous: whether DICOM leaves out the patient (see `dicom_identity.describe_patient`).
 
     Raises:
         InputError: the ending is unknown, values are no labels, the label map is not in the scan's grid, or it cannot
@@ -68,13 +72,16 @@ def save_label_map(
     if name.endswith(".nrrd"):
         write_nrrd(labels, path, dtype=dtype, scan=scan, affine=affine, table=table)
     elif name.endswith("_rtstruct.dcm"):
-        write_rtstruct(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
+        stored = labels.astype(dtype, copy=False)
+        write_rtstruct(stored, path, scan=scan, affine=affine, table=table, anonymous=anonymous)
     elif name.endswith(".dcm"):
-        write_dicom_seg(labels.astype(dtype, copy=False), path, scan=scan, affine=affine, table=table)
+        stored = labels.astype(dtype, copy=False)
+        write_dicom_seg(stored, path, scan=scan, affine=affine, table=table, anonymous=anonymous)
     elif name.endswith(".png"):
         write_png(labels, path)
     else:
-        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, unit=scan_unit(scan))
+        texts: dict[str, Any] = {"unit": scan_unit(scan), "keep_header_text": keep_header_text}
+        write_nifti(labels, path, dtype=dtype, scan=header, affine=affine, table=table, **texts)
     _log(scan, path, labels, dtype)
 
 
@@ -84,6 +91,7 @@ def save_volume(
     *,
     scan: Header | str | Path | None,
     affine: NDArray[Any],
+    keep_header_text: bool = False,
 ) -> None:
     """Save a volume of numbers, such as probabilities or entropy, as float32 NIfTI in its scan's grid.
 
@@ -92,6 +100,7 @@ def save_volume(
         path: the file to write, with the ending `.nii.gz` or `.nii`.
         scan: as in `save_label_map`.
         affine: as in `save_label_map`.
+        keep_header_text: as in `save_label_map`.
 
     Raises:
         InputError: the ending is another, or the volume is not in the scan's grid.
@@ -100,7 +109,8 @@ def save_volume(
     require_axes(volume, 4, path)
     _require_ending(path, ".nii.gz", ".nii")
     header = _check_scan(scan, volume, affine)
-    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, unit=scan_unit(scan))
+    texts: dict[str, Any] = {"unit": scan_unit(scan), "keep_header_text": keep_header_text}
+    write_nifti(volume, path, dtype=np.float32, scan=header, affine=affine, **texts)
     _log(scan, path, volume, "float32")
 
 

@@ -30,6 +30,8 @@ def save_region(
     scan: Header | str | Path | None,
     affine: NDArray[Any],
     row: Label,
+    keep_header_text: bool = False,
+    anonymous: bool = False,
 ) -> None:
     """Save one region as a label map of 0 and 1 by `save_label_map`, completely or not at all.
 
@@ -40,12 +42,22 @@ def save_region(
         scan: as in `save_label_map`.
         affine: as in `save_label_map`.
         row: the region's name and colour.
+        keep_header_text: as in `save_label_map`.
+        anonymous: as in `save_label_map`.
 
     Raises:
         InputError: see `save_label_map`.
     """
     mask = find_mask(patterns, place).view(np.uint8)
-    save_label_map(mask, path, scan=scan, affine=affine, table=[row._replace(value=1)])
+    save_label_map(
+        mask,
+        path,
+        scan=scan,
+        affine=affine,
+        table=[row._replace(value=1)],
+        keep_header_text=keep_header_text,
+        anonymous=anonymous,
+    )
 
 
 def save_regions(
@@ -55,6 +67,8 @@ def save_regions(
     scan: Header | str | Path | None,
     affine: NDArray[Any],
     table: Sequence[Label],
+    keep_header_text: bool = False,
+    anonymous: bool = False,
 ) -> None:
     """Save all regions in one file, in which they may overlap, completely or not at all.
 
@@ -66,6 +80,8 @@ def save_regions(
         scan: as in `save_label_map`.
         affine: as in `save_label_map`.
         table: number from 1, name and colour of each region, in the order of the channels.
+        keep_header_text: as in `save_label_map`.
+        anonymous: as in `save_label_map`.
 
     Raises:
         InputError: the ending is another, the regions are not in the scan's grid, or see `write_dicom_regions`.
@@ -77,12 +93,13 @@ def save_regions(
     if name.endswith(".nrrd"):
         write_nrrd_layers(patterns, path, scan=scan, affine=affine, table=table)
     elif name.endswith("_rtstruct.dcm"):
-        write_rtstruct_regions(patterns, path, scan=scan, affine=affine, table=table)
+        write_rtstruct_regions(patterns, path, scan=scan, affine=affine, table=table, anonymous=anonymous)
     elif name.endswith(".dcm"):
-        write_dicom_regions(patterns, path, scan=scan, affine=affine, table=table)
+        write_dicom_regions(patterns, path, scan=scan, affine=affine, table=table, anonymous=anonymous)
     elif name.endswith((".nii.gz", ".nii")):
         masks = RegionMasks(patterns.reshape((*patterns.shape, 1)[:3]), len(table))
-        write_nifti(masks, path, dtype=np.uint8, scan=header, affine=affine, unit=scan_unit(scan))
+        texts: dict[str, Any] = {"unit": scan_unit(scan), "keep_header_text": keep_header_text}
+        write_nifti(masks, path, dtype=np.uint8, scan=header, affine=affine, **texts)
     else:
         raise InputError(
             path,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -19,6 +17,7 @@ from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..data.voxel_size import MM3_PER_ML, voxel_size
 from ..files import write_text
+from ..spreadsheet import format_table
 from .label_table import Label
 from .region_masks import find_mask
 from .surface import measure_boundary
@@ -169,11 +168,8 @@ def write_table(
         rows = _read_rows(Path(given)) if isinstance(given, (str, os.PathLike)) else given
         lines += [{"scan": scan, **_flatten_row(row)} for row in _round_numbers(rows)]
     columns = list(dict.fromkeys(column for line in lines for column in line)) or ["scan", "label", "name", "voxels"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({column: _format_cell(value) for column, value in line.items()} for line in lines)
-    write_text(path, stream.getvalue())
+    cells = ([_format_cell(line[column]) if column in line else "" for column in columns] for line in lines)
+    write_text(path, format_table(columns, cells))
 
 
 def _split_channels(image: NDArray[Any] | Sequence[NDArray[Any]] | None, labels: NDArray[Any]) -> list[NDArray[Any]]:

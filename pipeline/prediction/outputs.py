@@ -68,6 +68,8 @@ class Wanted:
         preview: a picture with the labels.
         regions: ``"files"``, a file per region; ``"channels"``, one file for all; or ``""``, none.
         region_names: names of the bundle's regions, in their order; see `for_regions`.
+        keep_header_text: whether to copy the texts of a NIfTI scan's header into NIfTI files.
+        anonymous: whether DICOM files leave out the patient.
     """
 
     format: str = "nii.gz"
@@ -77,6 +79,8 @@ class Wanted:
     preview: bool = False
     regions: str = ""
     region_names: tuple[str, ...] = ()
+    keep_header_text: bool = False
+    anonymous: bool = False
 
     def for_regions(self, names: Sequence[str]) -> Wanted:
         """Return these files for a bundle with regions of these names; none for one without.
@@ -117,6 +121,8 @@ class Outputs:
         probabilities: this and the other files are None if not requested.
         regions: a file per region, in their order; or one file for all; none if not requested.
         together: whether it is one file for all.
+        keep_header_text: as in `Wanted`.
+        anonymous: as in `Wanted`.
     """
 
     label_map: Path
@@ -126,6 +132,8 @@ class Outputs:
     preview: Path | None
     regions: tuple[Path, ...] = ()
     together: bool = False
+    keep_header_text: bool = False
+    anonymous: bool = False
 
     @classmethod
     def of(cls, name: str, folder: Path, wanted: Wanted) -> Outputs:
@@ -152,6 +160,8 @@ class Outputs:
             add_ending("_preview.png", wanted.preview),
             tuple(stem.with_name(stem.name + ending) for ending in _region_endings(wanted)),
             wanted.regions == "channels",
+            wanted.keep_header_text,
+            wanted.anonymous,
         )
 
     @property

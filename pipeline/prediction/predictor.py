@@ -253,7 +253,9 @@ class Predictor:
         Raises:
             InputError: its header cannot be read.
         """
-        return 0 if self.budget.memory is None else estimate_preparation(read_header(files[0]), self.bundle)[0]
+        return (
+            0 if self.budget.memory is None else estimate_preparation(read_header(files[0], sized=True), self.bundle)[0]
+        )
 
     def rereading_bytes(self, prepared: Prepared) -> int:
         """Return the bytes that reading a scan again takes, for preview or statistics; 0 without a memory limit."""
@@ -272,7 +274,7 @@ class Predictor:
         if self.budget.memory is None:
             return
         try:
-            needed, shape = estimate_preparation(read_header(files[0]), self.bundle)
+            needed, shape = estimate_preparation(read_header(files[0], sized=True), self.bundle)
         except InputError:
             # Reading the file reports its problems better than its header does.
             return

@@ -60,6 +60,10 @@ def make_settings(
     if request.dropout_samples > 1:
         # Among the settings, so that folders begun before there was this option can still be continued.
         settings["dropout_samples"] = str(request.dropout_samples)
+    for word in ("keep_header_text", "anonymous"):
+        if getattr(request.wanted, word):
+            # Otherwise a finished scan would keep a file with its patient.
+            settings[word] = "True"
     return {
         "bundle": name,
         "version": version,

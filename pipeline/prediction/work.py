@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.errors import InputError
-from ..data.images.door import open_image
+from ..data.images.door import open_image, require_size
 from ..data.images.endings import is_store
 from ..data.images.header import Header
 from ..labelmaps.dicom_seg import check_source
@@ -122,6 +122,7 @@ def _read_headers(scan: ScanInput) -> list[Header]:
         return []
     with open_image(str(path)) as image:
         image.check()
+        require_size(image)
         return [image.header]
 
 

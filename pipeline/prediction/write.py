@@ -48,25 +48,35 @@ def write_outputs(
 
 
 def _write(prediction: Prediction, outputs: Outputs, *, name: str, read: Callable[[], NDArray[Any]]) -> None:
-    affine, table, scan = prediction.affine, prediction.table, prediction.header
+    affine, scan, texts = prediction.affine, prediction.header, outputs.keep_header_text
     if outputs.probabilities is not None and prediction.probabilities is not None:
         # For a picture, (X, Y, K): the classes must not become the third axis in space.
         flat = prediction.labels.ndim == 2
         volume = prediction.probabilities[:, :, None] if flat else prediction.probabilities
-        save_volume(volume, outputs.probabilities, scan=scan, affine=affine)
+        save_volume(volume, outputs.probabilities, scan=scan, affine=affine, keep_header_text=texts)
     if outputs.entropy is not None and prediction.entropy is not None:
-        save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine)
+        save_volume(prediction.entropy, outputs.entropy, scan=scan, affine=affine, keep_header_text=texts)
     if outputs.statistics is not None or outputs.preview is not None:
         _write_measures(prediction, outputs, name, read())
     _write_regions(prediction, outputs)
-    save_label_map(prediction.labels, outputs.label_map, scan=scan, affine=affine, table=table)
+    save_label_map(prediction.labels, outputs.label_map, table=prediction.table, **_place(prediction, outputs))
+
+
+def _place(prediction: Prediction, outputs: Outputs) -> dict[str, Any]:
+    """Return the scan's grid, and what of its texts is copied."""
+    return {
+        "scan": prediction.header,
+        "affine": prediction.affine,
+        "keep_header_text": outputs.keep_header_text,
+        "anonymous": outputs.anonymous,
+    }
 
 
 def _write_regions(prediction: Prediction, outputs: Outputs) -> None:
     if prediction.patterns is None or not outputs.regions:
         return
     patterns, rows = prediction.patterns, prediction.region_table
-    grid: dict[str, Any] = {"scan": prediction.header, "affine": prediction.affine}
+    grid = _place(prediction, outputs)
     if outputs.together:
         save_regions(patterns, outputs.regions[0], table=rows, **grid)
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from ..evaluation.paired_test import paired_differences
 from ..evaluation.rows import OVERALL, name_overall
 from ..files import whole_file, write_text
 from ..report.differences import draw_differences
+from ..spreadsheet import format_table
 from .gates import GateMeans, describe_weights
 from .levels import Level
 from .observe import Observation
@@ -185,16 +184,14 @@ class Results:
         }
 
     def _format_rows(self) -> str:
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        lines = []
         order = {case: place for place, case in enumerate(sorted(self.cases))}
         for one in sorted(self.measured, key=lambda one: order[one.case]):
             skip = "" if one.level is None else self._kind(one.level)
             level = "" if one.level is None else one.level
             for label, dice in one.dice.items():
-                writer.writerow([one.case, level, skip, one.probe or _UNTOUCHED, label, f"{dice:.6f}"])
-        return stream.getvalue()
+                lines.append([one.case, level, skip, one.probe or _UNTOUCHED, label, f"{dice:.6f}"])
+        return format_table(_COLUMNS, lines)
 
 
 def _align(lines: Sequence[Sequence[str]], *, left: int) -> str:

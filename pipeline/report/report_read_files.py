@@ -12,6 +12,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..data.json_file import load_json
+from ..spreadsheet import read_rows
 
 __all__ = ["format_time", "parse_number", "read_json_file", "read_table", "settings_text", "versions_text"]
 
@@ -42,9 +43,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            names = list(reader.fieldnames or ())
-            lines = [{key: value or "" for key, value in line.items() if key is not None} for line in reader]
+            names, lines = read_rows(file)
     except (OSError, ValueError, csv.Error) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"a file that cannot be read ({error})"
         raise InputError(path, found=found, expected="a CSV file", remedy="make the folder again") from error

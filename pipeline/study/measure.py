@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from ..data.json_file import read_json
 from ..evaluation.metric_names import find_name, length_unit_of
 from ..evaluation.rows import OVERALL
 from ..probe.session import Session
+from ..spreadsheet import read_rows
 from ..training.weight_changes import CHANGES
 from ..version import __version__
 from .cost import Task, measure_cost, measure_skip_bytes
@@ -126,7 +126,7 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
     if not (folder / "history.csv").is_file():
         return []
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        _, rows = read_rows(file)
     return [
         {
             "epoch": int(row["epoch"]),
@@ -141,7 +141,7 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
 
 def _read_changes(file: Path) -> dict[str, Any]:
     with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        _, rows = read_rows(stream)
     layers = [name for name in rows[0] if name != "epoch"]
     return {
         "layers": layers,
@@ -160,7 +160,7 @@ def _evaluate(run: Run, folder: Path, weights: Path) -> dict[str, Any]:
         if status != 0:
             raise failed_error(folder / LOG, f"an evaluation with exit status {status}")
     with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        _, rows = read_rows(file)
     names = list(dict.fromkeys(row["case"] for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     subjects = {row["case"]: row.get("subject") or row["case"] for row in rows}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import sys
 import time
@@ -20,6 +18,7 @@ from tqdm import tqdm
 from ..data.errors import InputError
 from ..files import write_text
 from ..quiet import is_not_interrupt
+from ..spreadsheet import format_table, read_rows
 from .checkpoint import HISTORY, LAST
 from .unfound_labels import UnfoundLabels
 
@@ -271,14 +270,10 @@ def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
     if before_epoch <= 1 or not path.is_file():
         return []
     with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if int(row["epoch"]) < before_epoch]
+        return [row for row in read_rows(file)[1] if int(row["epoch"]) < before_epoch]
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
     # An earlier part of a resumed training may have had no time limit, or this one has none.
     names = dict.fromkeys(name for row in (rows[-1], *rows) for name in row)
-    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, format_table(list(names), ([row.get(name, "") for name in names] for row in rows)))

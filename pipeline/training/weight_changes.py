@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import torch
@@ -11,6 +9,7 @@ from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
 from ..files import write_text
+from ..spreadsheet import format_table, read_rows
 
 __all__ = ["CHANGES", "WeightChanges"]
 
@@ -61,16 +60,13 @@ class WeightChanges:
         self._rows.append(
             {"epoch": str(engine.state.epoch), **{name: f"{float(change):.4g}" for name, change in changes.items()}}
         )
-        text = io.StringIO()
-        table = csv.DictWriter(text, ["epoch", *self._kernels], lineterminator="\n")
-        table.writeheader()
-        table.writerows(self._rows)
-        write_text(self.path, text.getvalue())
+        columns = ["epoch", *self._kernels]
+        write_text(self.path, format_table(columns, ([row[name] for name in columns] for row in self._rows)))
 
     def _read(self, epoch: int) -> list[dict[str, str]]:
         """Return the rows of the epochs before this one, of a training that resumes; none of another network."""
         if not self.path.is_file():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            _, rows = read_rows(file)
         return [row for row in rows if row.keys() == {"epoch", *self._kernels} and int(row["epoch"]) < epoch]

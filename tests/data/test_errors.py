@@ -155,3 +155,12 @@ def test_monai_bundle_run_ends_with_one_message(warm_start, tmp_path):
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("error: ") == 1
     assert "nowhere: found no such folder" in ended.stderr
+
+
+def test_signs_that_steer_a_terminal_are_shown_as_codes():
+    """Words from a stranger's file: colours, a bell, another direction of writing."""
+    error = InputError("a.nii", found="\x1b]0;x\x07 \u202egpj.\x9b \0", expected="größer,\n\t≤ 3", remedy="a\rb")
+    assert str(error) == (
+        "a.nii: found \\x1b]0;x\\x07 \\u202egpj.\\x9b \\x00; expected größer,\n\t≤ 3. What to do: a\\rb."
+    )
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -76,6 +76,8 @@ def test_settings_have_all_that_label_maps_depend_on(bundle: Path) -> None:
         {"fast": True},
         {"postprocessing": False},
         {"settings": {"a": 1}},
+        {"wanted": Wanted(anonymous=True)},
+        {"wanted": Wanted(keep_header_text=True)},
         "config",
     ],
 )

@@ -40,6 +40,19 @@ def test_everything_is_written(prediction: Prediction, tmp_path: Path) -> None:
     assert nib.load(outputs.files[0]).shape == (*SHAPE, 2)
 
 
+@pytest.mark.parametrize("asked", [{}, {"keep_header_text": True}, {"anonymous": True}])
+def test_what_is_copied_of_a_scan_s_texts_is_passed_on(
+    asked: dict[str, bool], prediction: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+    for name in ("save_label_map", "save_volume"):
+        monkeypatch.setattr(module, name, lambda *_, **options: seen.append(options))
+    write(prediction, Outputs.at(tmp_path / "a.nii.gz", Wanted(probabilities=True, uncertainty=True, **asked)))
+    expected = asked.get("keep_header_text", False)
+    assert [options["keep_header_text"] for options in seen] == [expected] * 3
+    assert seen[-1]["anonymous"] == asked.get("anonymous", False)
+
+
 def test_the_scan_is_read_again_only_where_it_is_needed(prediction: Prediction, tmp_path: Path) -> None:
     def read() -> Any:
         pytest.fail("the scan is not needed")

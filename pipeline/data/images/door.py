@@ -14,6 +14,7 @@ import numpy as np
 
 from ..check_header import check_affine
 from ..errors import InputError
+from .claimed_size import SizedImage, require_held
 from .dicom_files import dicom_files, split_series
 from .endings import format_name, is_store
 from .file_start import check_path, check_start, unreadable_error
@@ -21,7 +22,7 @@ from .files import parts_of
 from .formats import FloatImage, OpenImage, format_class, format_of
 from .header import Header, Volume
 
-__all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxels"]
+__all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxels", "require_size"]
 
 # Signs of a truncated or damaged file: gzip's errors, and words in nibabel's and Pillow's errors.
 _TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -76,16 +77,33 @@ def open_image(path: str) -> Iterator[OpenImage]:
             image.close()
 
 
-def read_header(path: str | Path) -> Header:
-    """Return the header of an image, unchecked; arguments and errors are those of `open_image`."""
+def read_header(path: str | Path, *, sized: bool = False) -> Header:
+    """Return the header of an image, unchecked.
+
+    Args:
+        path: as in `open_image`.
+        sized: whether to refuse a header that promises far more voxels than its file can hold.
+
+    Raises:
+        InputError: as in `open_image`, or of `require_size`.
+    """
     with open_image(str(path)) as image:
+        if sized:
+            require_size(image)
         return image.header
 
 
 def read_voxels(image: OpenImage, *, as_float: bool = False) -> np.ndarray:
     """Return all voxels of an open image; arguments are those of `read_volume`."""
+    require_size(image)
     voxels = image.float_voxels() if as_float and isinstance(image, FloatImage) else None
     return image.voxels() if voxels is None else voxels
+
+
+def require_size(image: OpenImage) -> None:
+    """Raise an InputError if an open image's header promises far more voxels than its file can hold."""
+    if isinstance(image, SizedImage):
+        require_held(image.header, image.held_bytes())
 
 
 def read_volume(path: str, *, as_float: bool = False) -> Volume:

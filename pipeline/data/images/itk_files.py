@@ -6,13 +6,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from ..check_header import check_itk_type, check_unit, check_voxel_type
 from ..errors import InputError
+from .claimed_size import DEFLATE
 from .endings import split_ending
+from .files import parts_of
 from .header import Header
 from .meta_header import MetaHeader, find_meta_notes, find_meta_unit, read_meta_header
 from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
@@ -20,6 +23,7 @@ from .voxel_streams import VoxelStream, meta_streams, nrrd_streams, read_streams
 
 __all__ = ["ItkImage", "itk_affine", "itk_array", "ras_affine", "read_with_itk"]
 
+_RATIOS = {"raw": 1, "gzip": DEFLATE, "zlib": DEFLATE}
 _AXES = 3  # in space, at most
 # ITK's and SimpleITK's classes by ending. Without a class, ITK lets some twenty classes open the file in turn.
 _CLASSES = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
@@ -90,6 +94,19 @@ class ItkImage:
             )
         check_itk_type(header.path, header.channels if len(header.shape) > header.axes else 1, self._words)
         check_unit(header)
+
+    def held_bytes(self) -> tuple[int, int] | None:
+        """Return the files' bytes, and the most bytes of voxels in them, of NRRD and MetaImage."""
+        if self._class not in ("NrrdImageIO", "MetaImageIO"):
+            return None
+        streams = self._streams()
+        stored = sum(file.stat().st_size for file in {stream.file for stream in streams})
+        if streams:
+            ratio = _RATIOS.get(streams[0].coding)
+            return None if ratio is None else (stored, stored * ratio)
+        # Text: a digit and a blank for each voxel.
+        stored = sum(file.stat().st_size for file in parts_of(Path(self.header.path)))
+        return stored, (stored // 2 + 1) * self.header.dtype.itemsize
 
     def voxels(self) -> np.ndarray:
         """Return all voxels; compressed ones are read to the end of their stream and its checksum."""

@@ -10,6 +10,7 @@ import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 
 from ..check_header import check_header
+from .claimed_size import DEFLATE
 from .gzip_stream import GzipStream
 from .header import Header, spacing_of
 from .nifti import require_bytes
@@ -48,6 +49,11 @@ class MgzImage:
     def check(self) -> None:
         """Check the header with `check_header`."""
         check_header(self.header)
+
+    def held_bytes(self) -> tuple[int, int]:
+        """Return the file's bytes, and the most bytes of voxels in them."""
+        size = Path(self.header.path).stat().st_size
+        return size, size * (DEFLATE if isinstance(self._stream, GzipStream) else 1)
 
     def voxels(self) -> np.ndarray:
         """Return all voxels; the file is read to its end and its checksum."""

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from nibabel.volumeutils import apply_read_scaling
 
 from ..check_header import check_header
 from .c_order import read_in_c_order
+from .claimed_size import DEFLATE
 from .gzip_stream import GzipStream
 from .header import Header
 from .nifti_forms import check_sform
@@ -21,10 +23,10 @@ from .nifti_header import START_BYTES, nifti_class, nifti_header
 from .nifti_offset import quiet_nibabel, require_offset_inside
 from .voxel_streams import rest_note
 
-__all__ = ["NiftiImage", "explain_offset", "require_bytes"]
+__all__ = ["NiftiImage", "explain_offset", "read_scaled", "require_bytes"]
 
+_MIN_SCALED_AXES = 3  # in fewer there is little to save
 _EXACT = ("i1", "u1", "i2", "u2", "f4")  # kinds and bytes of numbers that float32 holds without rounding
-_MAX_DEFLATE_RATIO = 1032  # the largest number of bytes that deflate can pack into one
 
 
 class NiftiImage:
@@ -49,11 +51,16 @@ class NiftiImage:
         check_sform(self.header)
         check_header(self.header)
 
+    def held_bytes(self) -> tuple[int, int]:
+        """Return the file's bytes, and the most bytes of voxels in them."""
+        size = Path(self.header.path).stat().st_size
+        return size, size * (DEFLATE if isinstance(self._stream, GzipStream) else 1)
+
     def voxels(self) -> np.ndarray:
         """Return all voxels; the file is read to its end and its checksum."""
         require_bytes(self.header, self.header.path, offset=self._offset)
         with explain_offset(self.header.path, self.header.path, self._offset):
-            voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+            voxels = read_scaled(self.native.dataobj)
         self._check_rest()
         return voxels
 
@@ -124,6 +131,23 @@ def _count_bytes(file: str, limit: int) -> int:
         return limit
 
 
+def read_scaled(proxy: Any) -> np.ndarray:
+    """Return what NumPy makes of nibabel's proxy of an image's voxels, with less memory.
+
+    Values are scaled plane by plane: nibabel holds the stored ones and two arrays of scaled ones at a time.
+    """
+    stored = proxy.get_unscaled()
+    slope, intercept = np.asanyarray(proxy.slope), np.asanyarray(proxy.inter)
+    if (slope, intercept) == (1, 0) or stored.ndim < _MIN_SCALED_AXES:
+        scaled: np.ndarray = apply_read_scaling(stored, slope, intercept)
+        return scaled
+    first = apply_read_scaling(stored[..., :1], slope, intercept)
+    voxels = np.empty(stored.shape, first.dtype, order="F")
+    for place in range(stored.shape[-1]):
+        voxels[..., place] = apply_read_scaling(stored[..., place], slope, intercept)
+    return voxels
+
+
 def require_bytes(header: Header, file: str, *, offset: int = 0, compressed: bool | None = None) -> None:
     """Check that a file is large enough for the voxels in its header, before memory is allocated for them.
 
@@ -140,7 +164,7 @@ def require_bytes(header: Header, file: str, *, offset: int = 0, compressed: boo
     if compressed is None:
         compressed = file.lower().endswith(".gz")
     promised = _voxel_bytes(header)
-    held = Path(file).stat().st_size * (_MAX_DEFLATE_RATIO if compressed else 1)
+    held = Path(file).stat().st_size * (DEFLATE if compressed else 1)
     if not compressed:
         require_offset_inside(header.path, offset, held)
         held = max(held - offset, 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import InputError
 from .endings import is_nifti, is_pair
@@ -19,8 +21,11 @@ from .nifti_offset import check_offset, find_uneven_offset, quiet_nibabel
 
 __all__ = [
     "START_BYTES",
+    "TEXT_FIELDS",
     "affine_pixdim",
+    "copy_geometry",
     "header_image",
+    "is_scaled",
     "nifti_class",
     "nifti_header",
     "read_nifti_header",
@@ -28,6 +33,16 @@ __all__ = [
 ]
 
 START_BYTES = nibabel.Nifti2Header.sizeof_hdr  # of a NIfTI-2 header; one of NIfTI-1 is shorter
+TEXT_FIELDS = ("descrip", "aux_file", "db_name")  # of any content, such as a patient's name; NIfTI-2 lacks the last
+_GEOMETRY = (
+    "pixdim",
+    "xyzt_units",
+    "qform_code",
+    "sform_code",
+    *(f"quatern_{axis}" for axis in "bcd"),
+    *(f"qoffset_{axis}" for axis in "xyz"),
+    *(f"srow_{axis}" for axis in "xyz"),
+)
 _NO_EXTENSIONS = bytes(4)
 _IN_FILES = ("nifti", "pair")  # formats in which the header says where the voxels start
 _UNIT_OF_SPACE = 0b111
@@ -136,6 +151,37 @@ def header_image(raw: bytes) -> Any:
     fields["vox_offset"] = 0
     with quiet_nibabel():
         return kind.from_stream(BytesIO(fields.binaryblock + _NO_EXTENSIONS))
+
+
+def is_scaled(header: Header) -> bool:
+    """Return whether a NIfTI image's values are scaled when they are read, to float64."""
+    fields = nifti_class(header.raw).header_class(header.raw, check=False)
+    slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
+    return slope != 0 and np.isfinite(slope) and (slope, intercept) != (1, 0)
+
+
+def copy_geometry(source: Any, shape: Sequence[int], dtype: DTypeLike, *, texts: bool = False) -> Any:
+    """Return the header of a file in the grid of another: version, byte order and geometry, byte for byte.
+
+    Nothing else is copied, because texts and extensions may name a patient. nibabel repairs odd values in a header that
+    it loads (a qfac of 0, negative voxel sizes), so the geometry is set last: other programs then see the same in both.
+
+    Args:
+        source: nibabel's header, unchecked.
+        shape: of the voxels.
+        dtype: of the voxels, which are not scaled.
+        texts: whether to copy `TEXT_FIELDS` as well.
+    """
+    header = (nibabel.Nifti2Header if isinstance(source, nibabel.Nifti2Header) else nibabel.Nifti1Header)(
+        endianness=source.endianness
+    )
+    header.set_data_shape(shape)
+    header.set_data_dtype(dtype)
+    header.set_slope_inter(1, 0)
+    known = source.keys()
+    for field in (*_GEOMETRY, *(field for field in TEXT_FIELDS if texts and field in known)):
+        header[field] = source[field].copy()
+    return header
 
 
 def read_nifti_header(path: str | Path) -> Header | None:

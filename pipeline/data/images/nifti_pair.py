@@ -13,9 +13,10 @@ import numpy as np
 
 from ..check_header import check_header
 from ..errors import InputError
+from .claimed_size import DEFLATE
 from .files import pair_of
 from .header import Header
-from .nifti import explain_offset, require_bytes
+from .nifti import explain_offset, read_scaled, require_bytes
 from .nifti_forms import check_sform
 from .nifti_header import START_BYTES, nifti_class, nifti_header
 from .nifti_offset import quiet_nibabel
@@ -57,11 +58,16 @@ class NiftiPair:
         check_sform(self.header)
         check_header(self.header)
 
+    def held_bytes(self) -> tuple[int, int]:
+        """Return the bytes of the file with the voxels, and the most bytes of voxels in them."""
+        size = Path(self._voxels_file).stat().st_size
+        return size, size * (DEFLATE if self._voxels_file.lower().endswith(".gz") else 1)
+
     def voxels(self) -> np.ndarray:
         """Return all voxels."""
         require_bytes(self.header, self._voxels_file, offset=self._offset)
         with explain_offset(self.header.path, self._voxels_file, self._offset):
-            voxels: np.ndarray = np.asanyarray(self.native.dataobj)
+            voxels = read_scaled(self.native.dataobj)
         coding: Coding = "gzip" if self._voxels_file.lower().endswith(".gz") else "raw"
         size = math.prod(self.header.shape) * self.header.dtype.itemsize
         # nibabel does not read a compressed file to its end, where its checksum is.

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..check_header import check_voxel_type
 from ..errors import InputError
+from .claimed_size import DEFLATE
 from .colours import alpha_note, merge_equal_channels, palette_note
 from .header import Header
 
@@ -19,6 +20,7 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 # Pillow's modes with opacity, and those without it.
 _WITHOUT_ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "P"}
 _PNG = b"\x89PNG\r\n\x1a\n"
+_MAX_PACKED = 8  # pixels of one bit in a byte
 _DEPTH = 24  # the byte of a PNG that has the bits per channel
 
 
@@ -48,6 +50,13 @@ class Picture:
     def check(self) -> None:
         """Refuse pixels of a type that is no real number."""
         check_voxel_type(self.header.path, self.header.dtype)
+
+    def held_bytes(self) -> tuple[int, int] | None:
+        """Return the file's bytes, and the most bytes of pixels in them, of a PNG."""
+        if self._picture.format != "PNG":
+            return None
+        size = Path(self.header.path).stat().st_size
+        return size, size * DEFLATE * _MAX_PACKED
 
     def voxels(self) -> np.ndarray:
         """Return all pixels, (x, y) or (x, y, channels)."""

@@ -15,6 +15,7 @@ from PIL import Image, ImageSequence
 
 from ..check_header import check_voxel_type
 from ..errors import InputError
+from .claimed_size import DEFLATE, LZW, PACKBITS
 from .colours import alpha_note, count_colours, merge_equal_channels, palette_note
 from .header import Header
 from .itk_files import ras_affine
@@ -24,6 +25,7 @@ from .tiff_spacing import find_spacing
 __all__ = ["TiffImage"]
 
 _WHITE_IS_ZERO, _PALETTE = 0, 3
+_RATIOS = {"NONE": 1, "PACKBITS": PACKBITS, "LZW": LZW, "ADOBE_DEFLATE": DEFLATE, "DEFLATE": DEFLATE}
 _LOSSY = ("JPEG", "OJPEG", "ALT_JPEG", "WEBP", "JPEG2000", "JPEGXL", "JPEGXR", "JPEG_2000_LOSSY")
 # tifffile's letters for axes, besides x, y and S, the samples of a pixel. A stack without names has Q or I.
 _WORDS = {"T": "points of time", "C": "channels", "Z": "slices", "Q": "pages", "I": "pages"}
@@ -87,6 +89,16 @@ class TiffImage:
     def check(self) -> None:
         """Refuse pixels of a type that is no real number."""
         check_voxel_type(self.header.path, self.header.dtype)
+
+    def held_bytes(self) -> tuple[int, int] | None:
+        """Return the file's bytes, and the most bytes of pixels in them; None for codings without a limit."""
+        ratio = _RATIOS.get(self._page.compression.name)
+        if ratio is None or not all(self._page.databytecounts):
+            # A part of 0 bytes is not stored, and stands for zeros.
+            return None
+        size = Path(self.header.path).stat().st_size
+        bits = max(1, int(self._page.bitspersample))
+        return size, size * ratio * -(-8 * self.header.dtype.itemsize // bits)
 
     def voxels(self) -> np.ndarray:
         """Return all pixels, (x, y[, z]) or these with channels last."""

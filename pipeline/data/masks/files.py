@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..images.endings import COMPRESSED_NIFTI, is_nifti_like, is_picture
 from ..images.gzip_stream import open_gzip
 from ..images.header import Volume
+from ..images.nifti_header import copy_geometry
 
 __all__ = ["file_facts", "label_ending", "write_label_map"]
 
@@ -38,7 +39,7 @@ def write_label_map(voxels: NDArray[Any], like: Volume, path: Path) -> None:
 
     Args:
         voxels: values from 0, of an unsigned type; (X, Y, Z), or (X, Y).
-        like: a mask; of a NIfTI file the header is kept but for the type of the voxels and their scaling.
+        like: a mask; of a NIfTI file the header's geometry is copied, and nothing else.
         path: the file, `.nii.gz` or `.png`.
 
     Raises:
@@ -56,10 +57,7 @@ def write_label_map(voxels: NDArray[Any], like: Volume, path: Path) -> None:
             Image.fromarray(np.ascontiguousarray(voxels.reshape(voxels.shape[:2]).T)).save(temporary)
         return
     if is_nifti_like(like.header.path) and isinstance(like.native, nib.Nifti1Image):
-        header = like.native.header.copy()
-        header.set_slope_inter(1, 0)
-        header["cal_min"] = header["cal_max"] = 0
-        header.set_data_dtype(voxels.dtype)
+        header = copy_geometry(like.native.header, voxels.shape, voxels.dtype)
         kind = type(like.native) if isinstance(like.native, nib.Nifti2Image) else nib.Nifti1Image
         image = kind(voxels, like.native.affine, header)
     else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...evaluation.metric_names import name_in_unit
+from ...spreadsheet import format_table
 from ...version import __version__
 from .arms import Run
 from .content import Content, Part
@@ -174,12 +173,7 @@ def _describe_run(run: Run, state: str) -> dict[str, Any]:
 def _format_rows(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> str:
     """Return rows as CSV, with some columns first and then those of all rows; an empty cell is a missing number."""
     columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(_format_cell(row.get(key, "")) for key in columns)
-    return stream.getvalue()
+    return format_table(columns, ([_format_cell(row.get(key, "")) for key in columns] for row in rows))
 
 
 def _format_cell(value: Any) -> Any:

@@ -77,6 +77,16 @@ def test_unsafe_names_are_refused_and_nothing_is_left(tmp_path, name, message):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.zip"]
 
 
+def test_a_directory_that_points_before_the_zip_s_start_is_damage(tmp_path):
+    """As after a copy that lost bytes: seeking there raises OSError."""
+    archive = make(tmp_path / "mine.zip", {"a.mha": "x" * 100, "b.mha": "y"})
+    content = archive.read_bytes()
+    archive.write_bytes(content[:40] + content[100:])
+    with pytest.raises(InputError, match="a damaged zip"):
+        zipped.unpack_dataset(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_links_bombs_and_damage_are_refused(tmp_path, monkeypatch):
     archive = make(tmp_path / "link.zip", CASES)
     link = zipfile.ZipInfo("s1/link.mha")
