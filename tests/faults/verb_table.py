@@ -132,15 +132,27 @@ VERBS: tuple[DisturbedVerb, ...] = (
     _verb("quantize", "quantize bundle --dataset_dir data --cases 1", "bundle/models", status=(0, 1)),
     _verb("predict", f"predict {_PREDICT}", "predicted", prepare=_without_results),
     _verb("cohort", f"cohort {_PREDICT} --shards 2 -j 1", "predicted", prepare=_without_results),
-    _verb("compare", "compare data/labelsTs a=predicted -o out --names", "out"),
+    _verb("compare", "compare data/labelsTs a=predicted -o out", "out"),
     _verb("probe", "probe bundle -o out --dataset_dir data --probes off", "out"),
     _verb("report", "report predicted -o out.html --no-viewer", "out.html"),
-    _verb("picture", "picture data/imagesTs/scan_000.nii.gz -o out.png", "out.png"),
+    _verb(
+        "picture",
+        "picture data/imagesTs/scan_000.nii.gz -o out.png --labels a=predicted/scan_000_seg.nii.gz",
+        "out.png",
+    ),
     _verb("curve", f"curve {TRAINING}/history.csv -o out.png", "out.png"),
     _verb("export", "export bundle -o out --without ts pt2 onnx", "out"),
     _verb("import", "import exported/synthetic_shapes_v0.1.0.zip -o out --yes", "out"),
     _verb("bench", "bench bundle --steps 1 --warmup 0 --cases 1 -o out.json", "out.json", leave_out=("*",)),
-    _verb("fit", "fit data -o out --epochs 1 --hours 0.02", "out", leave_out=("*tensorboard*", "*.log", "*.html")),
+    # Its training has as many steps as its time allows.
+    _verb(
+        "fit",
+        "fit data -o out --hours 0.005",
+        "out/datalist.json",
+        "out/bundle/plan.yaml",
+        "out/report.html",
+        leave_out=("*",),
+    ),
     _verb("study", "study study.yaml -o out --dataset_dir bundle=data --yes", "out", leave_out=("trainings/*",)),
 )
 # Those whose run takes a second or two: for the quick part of the suite.
