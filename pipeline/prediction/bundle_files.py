@@ -20,7 +20,15 @@ from .foreign import adapt_config, count_regions, is_foreign, require_decision
 from .option_checks import check_settings_given, check_switches, check_weights_given
 from .settings import choose_device, config_overrides, refuse_reserved
 
-__all__ = ["BundleFiles", "Grid", "read_bundle_files", "read_inference_config", "read_label_names", "read_region_names"]
+__all__ = [
+    "BundleFiles",
+    "Grid",
+    "read_bundle_files",
+    "read_bundle_name",
+    "read_inference_config",
+    "read_label_names",
+    "read_region_names",
+]
 
 _OWN_WEIGHTS = "$@bundle_root + '/models/model.pt'"
 
@@ -169,7 +177,7 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         value["inferer"] = {**config["inferer"], "overlap": fast}
     return BundleFiles(
         folder=folder,
-        name=str(metadata.get("name", folder.resolve().name)),
+        name=_name_bundle(folder, metadata),
         version=str(metadata.get("version", "")),
         channels=channels if isinstance(channels, int) else None,
         labels=labels if isinstance(labels, dict) and labels else None,
@@ -179,6 +187,20 @@ def read_bundle_files(bundle: str | Path, *, checkpoints: Sequence[str | Path] =
         grid=_read_grid(value),
         regions=read_region_names(metadata, count_regions(config)),
     )
+
+
+def read_bundle_name(bundle: str | Path) -> str:
+    """Return the name that a bundle's predictions record. Its weights need not exist.
+
+    Raises:
+        InputError: as in `read_inference_config`.
+    """
+    file, _, _ = read_inference_config(bundle)
+    return _name_bundle(Path(bundle).expanduser(), _read_metadata(file.with_name("metadata.json")))
+
+
+def _name_bundle(folder: Path, metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("name", folder.resolve().name))
 
 
 def read_label_names(metadata: Mapping[str, Any]) -> dict[str, int]:

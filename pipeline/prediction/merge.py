@@ -14,7 +14,7 @@ from typing import Any
 from ..bundle.at_hand.find import find_bundle
 from ..data.errors import InputError
 from ..labelmaps.label_table import make_label_table
-from .bundle_files import read_bundle_files
+from .bundle_files import read_bundle_name
 from .checks import REPORT
 from .outputs import STATISTICS_OF_SCAN
 from .records import Records
@@ -43,7 +43,7 @@ def merge_shards(output: str | Path, *, bundle: str | Path | None = None) -> Sum
     folder = Path(output).expanduser().absolute()
     plan = ShardPlan.find(folder)
     before = plan.content["settings"]["bundle"]
-    if bundle is not None and (name := read_bundle_files(find_bundle(bundle)).name) != before:
+    if bundle is not None and (name := read_bundle_name(find_bundle(bundle))) != before:
         raise InputError(
             folder, found=f"shards of the bundle {before}", expected=f"shards of {name}", remedy="name the other one"
         )

@@ -193,6 +193,14 @@ def test_merging_again_gives_the_same_bytes(start: Start, alone: Path, tmp_path:
     same_as_alone(out, alone)
 
 
+def test_merging_needs_no_weights_of_the_bundles_own(start: Start, tiny_bundle: Path, tmp_path: Path) -> None:
+    # As of a bundle that has only trainings.
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "trained")
+    weights = (bundle / "models" / "model.pt").rename(tmp_path / "model.pt")
+    start("--shard", "1/1", "--checkpoint", weights)
+    assert main(["predict", str(bundle), "-o", str(tmp_path / "out"), "--merge"]) == 1
+
+
 def test_merging_names_what_is_missing(start: Start, tmp_path: Path, tiny_flat_bundle: Path) -> None:
     status, _, said = start("--merge", usual=())
     assert status == 2
