@@ -39,7 +39,7 @@ class InputError(ValueError):
     ) -> None:
         self.where = where
         # Also read by findings, for tables and pages.
-        self.found, self.expected, self.remedy = map(_show_signs, (found, expected, remedy))
+        self.found, self.expected, self.remedy = map(_escape, (found, expected, remedy))
         self.kind = kind
         self.others = tuple(others)
         super().__init__(self._message())
@@ -62,7 +62,7 @@ class InputError(ValueError):
         found = self.found if len(self.found) <= _MAX_FOUND else f"{self.found[:_MAX_FOUND]}…"
         message = f"{self.where}: found {found}; expected {self.expected}. What to do: {remedy}"
         lines = [message, *self._describe_others()]
-        return "".join(sign if sign.isprintable() or sign in "\n\t" else _escape(sign) for sign in "\n".join(lines))
+        return _escape("\n".join(lines))
 
     def _describe_others(self) -> list[str]:
         if not self.others:
@@ -74,8 +74,12 @@ class InputError(ValueError):
         return [f"and {len(self.others)} more {noun} with problems:", *lines]
 
 
-def _escape(sign: str) -> str:
-    """Return a control character of a file as Python writes it: in a terminal it could hide or change the message."""
+def _escape(text: str) -> str:
+    """Return a text with codes for control characters: in a terminal they could hide or change the message."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else _code(sign) for sign in text)
+
+
+def _code(sign: str) -> str:
     # Half of a pair is left to the stream, which knows whether it can write the file's name.
     return sign if unicodedata.category(sign) in ("Zs", "Cs") else repr(sign)[1:-1]
 
@@ -131,13 +135,3 @@ def input_error_behind(error: BaseException | None) -> InputError | None:
         hidden = error.__suppress_context__
         error = error.__cause__ if error.__cause__ is not None or hidden else error.__context__
     return None
-
-
-def _show_signs(text: str) -> str:
-    """Return a text with codes for signs of a file that steer a terminal or turn the direction of writing."""
-    return "".join(repr(sign)[1:-1] if sign in _STEERING else sign for sign in text)
-
-
-# All but the tab and the line feed; the codes from 0x80 on; marks of direction and of line ends.
-_STEERING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F))}
-_STEERING |= {chr(code) for code in range(0x2066, 0x206A)}

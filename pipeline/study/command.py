@@ -181,6 +181,7 @@ def _run_missing(
             targets=[str(targets[run.id].relative_to(output)) for run in group],
             config={
                 "words": {run.id: [*words, "--run", run.id] for run in group},
+                "folder": str(Path.cwd()),
                 "threads": file.study.threads,
                 "mem_mb": _MEMORY_MB,
                 "runtime": max(_LEAST_MINUTES, int(4 * longest)),
@@ -247,11 +248,14 @@ def _report(file: StudyFile, output: Path, runs: Sequence[Run], leftovers: Seque
 
 
 def _reason(output: Path, name: str) -> str:
+    """Return why a run failed: what it wrote, or the message in its log if it ended before its training."""
     file = output / TRAININGS / name / FAILURE
-    if not name or not file.is_file():
-        return ""
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    written = file.read_text(encoding="utf-8").splitlines() if name and file.is_file() else []
+    # Snakefile names it.
+    log = output / ".workflow" / "logs" / f"{name}.log"
+    logged = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    lines = [line for line in written if line.strip()] or [line for line in logged if line.startswith("error:")]
+    return lines[-1].strip().removeprefix("error: ") if lines else ""
 
 
 def _say_hours(

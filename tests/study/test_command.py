@@ -251,3 +251,23 @@ def test_a_job_that_left_no_reason_is_named_with_its_log(start, runs, tmp_path):
     assert status == 1
     assert f"failed: {runs[1].id}: it left no reason; its log is {tmp_path / 'out' / 'log'}" in text
     assert f"missing: {runs[1].id}" in text
+
+
+def test_a_job_that_ended_before_its_training_is_named_with_the_message_in_its_log(start, runs, tmp_path):
+    start.workflow.fail, start.workflow.silent = {runs[1].id}, True
+    log = tmp_path / "out" / ".workflow" / "logs" / f"{runs[1].id}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("a line\nerror: bundle: found none; expected one\n\n")
+    _, text, _ = start()
+    assert f"failed: {runs[1].id}: bundle: found none; expected one" in text
+
+
+def test_jobs_work_where_the_user_started(start, tmp_path, monkeypatch):
+    # The folders of bundles in a study file are relative to it, and Snakemake works in the folder of the results.
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    _, _, workflow = start()
+    assert {call["config"]["folder"] for call in workflow.calls} == {str(tmp_path / "here")}
+    text = (Path(module.__file__).parent / "Snakefile").read_text()
+    assert 'folder=config["folder"]' in text
+    assert "(cd {params.folder:q} && exec {JOB}" in text
