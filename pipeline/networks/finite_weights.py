@@ -1,0 +1,63 @@
+"""Refuse weights with values that are not finite: those of a training that diverged, or of a damaged file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.errors import InputError
+
+__all__ = ["find_not_finite", "require_finite"]
+
+_USE_OTHERS = "use other weights, such as those of an earlier epoch; or train again with a smaller --learning_rate"
+
+
+def find_not_finite(weights: Mapping[Any, Any]) -> str:
+    """Return the name of the first tensor with NaN or infinity in it; an empty text if all are finite.
+
+    Args:
+        weights: tensors by name, such as a state dict. Whole numbers and values that are no tensors are finite.
+    """
+    named = {str(name): value for name, value in weights.items() if isinstance(value, Tensor) and _has_fractions(value)}
+    by_device: dict[torch.device, dict[str, Tensor]] = {}
+    for name, value in named.items():
+        by_device.setdefault(value.device, {})[name] = _is_finite(value)
+    # One look at the results of a device: each look waits for a GPU.
+    broken = {
+        name
+        for results in by_device.values()
+        for name, finite in zip(results, torch.stack(list(results.values())).tolist(), strict=True)
+        if not finite
+    }
+    return next((name for name in named if name in broken), "")
+
+
+def require_finite(where: str | Path, weights: Mapping[Any, Any], *, remedy: str = _USE_OTHERS) -> None:
+    """Raise InputError if a value of some weights is NaN or infinite.
+
+    Args:
+        where: the file of the weights.
+        weights: see `find_not_finite`.
+        remedy: what the user can do.
+    """
+    name = find_not_finite(weights)
+    if name:
+        raise InputError(
+            where,
+            found=f"weights that are not finite (NaN or infinity), first in {name}",
+            expected="finite weights: these are of a training that diverged, or damaged",
+            remedy=remedy,
+        )
+
+
+def _has_fractions(value: Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
+
+
+def _is_finite(value: Tensor) -> Tensor:
+    # PyTorch has no such test for numbers of 8 bits.
+    return torch.isfinite(value if value.element_size() > 1 else value.float()).all()

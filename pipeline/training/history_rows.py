@@ -1,0 +1,29 @@
+"""Read and write the rows of a training's ``history.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from ..files import write_text
+
+__all__ = ["read_rows", "write_rows"]
+
+
+def read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
+    if before_epoch <= 1 or not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if int(row["epoch"]) < before_epoch]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    # An earlier part of a resumed training may have had no time limit, or this one has none.
+    names = dict.fromkeys(name for row in (rows[-1], *rows) for name in row)
+    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
