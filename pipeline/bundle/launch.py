@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -34,6 +32,7 @@ from .launch_values import check_files_given, check_values_given
 from .losses import replace_loss_name
 from .overrides import merge_configs, normalise_id
 from .render import list_skips, read_skip, recipes_folder
+from .run_processes import run_processes
 from .start_options import choose_start, refuse_from
 from .tracking import replace_tracking_word
 from .training_facts import describe_all_cases, read_summary
@@ -84,7 +83,7 @@ class Launch:
         """
         if self.processes > 1:
             _import_from_here()
-            return _run_processes(self._arguments)
+            return run_processes(self._arguments)
         workflow = self.workflow()
         workflow.run()
         workflow.finalize()
@@ -138,7 +137,7 @@ class Launch:
 
     def resume_hint(self) -> str:
         """Return the command that resumes an interrupted training; an empty text if there is no state to resume."""
-        # Without these modules it was interrupted before it started.
+        # Without these modules it ended before it started.
         started = not {"monai.bundle", "torch.distributed.run"}.isdisjoint(sys.modules)
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
@@ -327,27 +326,6 @@ def _processes(verb: str, text: str) -> int:
     else:
         return int(text)
     raise InputError("--processes", found=text, expected=expected, remedy=remedy)
-
-
-def _run_processes(arguments: Sequence[str]) -> int:
-    """Act as ``torchrun``: start the processes, pass signals to them, and wait for all."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException  # noqa: PLC0415
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
-    from torch.distributed.run import main  # noqa: PLC0415
-
-    # The same warning that `Launch.run` hides.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:parsing config_file")
-    try:
-        main(list(arguments))
-    except ChildFailedError as error:
-        # The process has printed the reason. Its code is negative if a signal ended it.
-        _, failure = error.get_first_failure()
-        return failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
-    except SignalException as error:
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        return 128 + error.sigval
-    return 0
 
 
 def _read_tracked(file: Path) -> str:

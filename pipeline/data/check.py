@@ -5,6 +5,7 @@ It refuses exactly what `lightskip check` calls a problem: both use `inspect_cas
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ __all__ = ["check_cases", "check_scans", "raise_problems"]
 MIN_CASES_WITH_PROGRESS = 50
 _WORKING_FOLDER = Path()
 
+logger = logging.getLogger(__name__)
+
 
 def check_cases(
     cases: Sequence[Mapping[str, Any]],
@@ -41,6 +44,7 @@ def check_cases(
     datalist: str | Path | None = None,
     dataset_dir: str | Path | None = None,
     ignored: Sequence[int] = (),
+    training: int | None = None,
 ) -> None:
     """Read every image and label map of the cases whole, and raise an error if there are problems.
 
@@ -68,6 +72,9 @@ def check_cases(
             read.
         dataset_dir: folder that the datalist's relative paths start from; by default the one it names.
         ignored: values of voxels without annotation, which label maps may have besides those of labels.
+        training: number of the first cases, which train; the others validate. One case at least of each must have a
+            label: without any in training the error is raised, without any in validation there is a warning. None skips
+            this.
 
     Raises:
         InputError: there are problems. The message has the first one in full, and a line for each of up to ten more
@@ -82,6 +89,10 @@ def check_cases(
     inspections = _inspect(own, wanted, workers=workers, progress=progress)
     mixed = find_mixed_units(inspection.record for inspection in inspections)
     raise_problems(inspections, [*mixed, *(_find_leakage(inspections, listed) if listed else ())])
+    if training is not None:
+        _require_labels(
+            inspections[:training], inspections[training:], "the datalist" if datalist is None else datalist
+        )
 
 
 def check_scans(
@@ -96,6 +107,28 @@ def check_scans(
     wanted = Wanted(channels, spatial_dims, None)
     inspections = _inspect(_as_cases(scans, labelled=False), wanted, workers=workers, progress=progress)
     raise_problems(inspections)
+
+
+def _require_labels(training: Sequence[Inspection], validation: Sequence[Inspection], where: str | Path) -> None:
+    """Refuse training cases without any label, and warn about validation cases without any."""
+    if training and all(map(_is_empty, training)):
+        raise InputError(
+            where,
+            found=f"no label in any of {len(training)} training cases: each label map is background in every voxel, or "
+            "ignored",
+            expected="labelled voxels to learn from",
+            remedy="look at the label maps with lightskip check; if other folds have labels, train with another --fold",
+            kind="labels-absent",
+        )
+    if validation and all(map(_is_empty, validation)):
+        logger.warning(
+            f"none of {len(validation)} validation cases has a label: their Dice tells nothing, and cannot choose the "
+            "best epoch. Validate on another --fold, or make the folds again"
+        )
+
+
+def _is_empty(inspection: Inspection) -> bool:
+    return any(finding.kind == "label-empty" for finding in inspection.findings)
 
 
 def _as_cases(items: Sequence[Mapping[str, Any]], *, labelled: bool) -> list[Case]:

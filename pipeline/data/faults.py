@@ -108,6 +108,6 @@ def name_next_cases(loader: Any, done: int, *, more: int = 0) -> list[str]:
     if not isinstance(sampler, range | list | tuple) and type(sampler).__name__ != "SequentialSampler":
         return []
     data = getattr(loader.dataset, "data", None) or []
-    places = itertools.islice(iter(sampler), done * size, (done + 1 + more) * size)
+    places = itertools.islice(iter(sampler or ()), done * size, (done + 1 + more) * size)
     names = [file_name(data[place]) for place in places if place < len(data)]
     return list(dict.fromkeys(name for name in names if name))

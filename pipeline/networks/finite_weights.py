@@ -16,8 +16,8 @@ __all__ = ["find_not_finite", "require_finite"]
 _USE_OTHERS = "use other weights, such as those of an earlier epoch; or train again with a smaller --learning_rate"
 
 
-def find_not_finite(weights: Mapping[Any, Any]) -> str:
-    """Return the name of the first tensor with NaN or infinity in it; an empty text if all are finite.
+def find_not_finite(weights: Mapping[Any, Any]) -> str | None:
+    """Return the name of the first tensor with NaN or infinity in it; None if all are finite.
 
     Args:
         weights: tensors by name, such as a state dict. Whole numbers and values that are no tensors are finite.
@@ -33,7 +33,7 @@ def find_not_finite(weights: Mapping[Any, Any]) -> str:
         for name, finite in zip(results, torch.stack(list(results.values())).tolist(), strict=True)
         if not finite
     }
-    return next((name for name in named if name in broken), "")
+    return next((name for name in named if name in broken), None)
 
 
 def require_finite(where: str | Path, weights: Mapping[Any, Any], *, remedy: str = _USE_OTHERS) -> None:
@@ -45,7 +45,7 @@ def require_finite(where: str | Path, weights: Mapping[Any, Any], *, remedy: str
         remedy: what the user can do.
     """
     name = find_not_finite(weights)
-    if name:
+    if name is not None:
         raise InputError(
             where,
             found=f"weights that are not finite (NaN or infinity), first in {name}",

@@ -13,6 +13,7 @@ __all__ = ["read_rows", "write_rows"]
 
 
 def read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
+    """Return the rows of the epochs before one, as text by column; none if there is no file."""
     if before_epoch <= 1 or not path.is_file():
         return []
     with path.open(newline="") as file:
@@ -20,6 +21,7 @@ def read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write all rows, whole or not at all, with the columns of the last row first."""
     text = io.StringIO()
     # An earlier part of a resumed training may have had no time limit, or this one has none.
     names = dict.fromkeys(name for row in (rows[-1], *rows) for name in row)

@@ -71,8 +71,8 @@ class StopDiverged:
 
     def _check_weights(self, engine: Engine) -> None:
         network = getattr(engine, "network", None)
-        name = "" if network is None else find_not_finite(network.state_dict())
-        if name:
+        name = None if network is None else find_not_finite(network.state_dict())
+        if name is not None:
             loss = str(engine.state.output["loss"].item())
             self._stop(engine, loss, f"the weights are not finite, first in {name.removeprefix('module.')},")
 
