@@ -10,7 +10,15 @@ from typing import Any
 
 from .errors import InputError
 
-__all__ = ["explain_fault", "file_name", "is_dead_worker", "is_out_of_memory", "name_items", "name_next_cases"]
+__all__ = [
+    "explain_fault",
+    "file_name",
+    "is_dead_worker",
+    "is_explained",
+    "is_out_of_memory",
+    "name_items",
+    "name_next_cases",
+]
 
 # The words of PyTorch's allocators, of NumPy, of oneDNN, OpenVINO and cuDNN.
 _NO_MEMORY = re.compile(
@@ -38,6 +46,11 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 def is_dead_worker(error: BaseException | None) -> bool:
     """Return whether an error of a data loader says that a process of it has ended, as the system's OOM killer does."""
     return isinstance(error, RuntimeError) and bool(_DEAD_WORKER.search(str(error)))
+
+
+def is_explained(error: BaseException | None) -> bool:
+    """Return whether an error gets one message at the end of a run, so that nobody else should log it."""
+    return isinstance(error, InputError) or is_out_of_memory(error) or is_dead_worker(error)
 
 
 def explain_fault(

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..quiet import is_not_interrupt
 from .earlier_files import HISTORY, LAST
 from .history_rows import read_rows, write_rows
-from .training_faults import explain_training, explain_validation, is_explained
+from .training_faults import explain_training, explain_validation, is_handled
 from .unfound_labels import OneLabel, UnfoundLabels
 
 __all__ = ["Progress"]
@@ -267,7 +267,7 @@ def _epoch_text(engine: Engine) -> str:
 
 def _is_not_explained(_: logging.LogRecord) -> bool:
     """Reject the errors that Ignite logs for one whose message is printed once at the end."""
-    return not is_explained()
+    return not is_handled()
 
 
 def _is_timed(engine: Engine) -> bool:

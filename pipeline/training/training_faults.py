@@ -8,21 +8,18 @@ from pathlib import Path
 from ignite.engine import Engine
 
 from ..data.errors import InputError
-from ..data.faults import explain_fault, is_dead_worker, is_out_of_memory, name_next_cases
+from ..data.faults import explain_fault, is_dead_worker, is_explained, is_out_of_memory, name_next_cases
 from .distributed import has_lost_another, wait_for_end
 from .earlier_files import LAST
 from .step_cases import name_step_cases, name_waiting_cases
 
-__all__ = ["explain_training", "explain_validation", "is_explained"]
+__all__ = ["explain_training", "explain_validation", "is_handled"]
 
 
-def is_explained() -> bool:
+def is_handled() -> bool:
     """Return whether the error that is handled gets a message of its own, printed once at the end of the run."""
     error = sys.exc_info()[1]
-    if error is None:
-        return False
-    explained = isinstance(error, InputError) or is_out_of_memory(error) or is_dead_worker(error)
-    return explained or has_lost_another(error)
+    return error is not None and (is_explained(error) or has_lost_another(error))
 
 
 def explain_training(engine: Engine, error: BaseException, folder: Path) -> InputError | None:
