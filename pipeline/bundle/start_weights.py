@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
-from ..networks.finite_weights import require_finite
+from ..data.finite_weights import require_finite
 from ..networks.monai_names import rename_monai
 from ..networks.take_weights import PARTS, ChannelNames, Fit, take_weights
 from .start_file import bundle_of, find_start, read_channel_names, settings_of

@@ -89,6 +89,7 @@ class CaseReport:
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
         self._unit: str | None = None
+        self._only = OneValue()
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator. Each run starts a new report."""
@@ -120,7 +121,6 @@ class CaseReport:
                     f"{tuple(reference.shape)}: expected both as (1, X, Y, Z) label maps on the reference's grid"
                 )
                 raise ValueError(msg)
-            self._only.add(prediction, reference)
             unit = self._find_unit(reference)
             try:
                 self._measured[source] = measure_case(
@@ -139,6 +139,7 @@ class CaseReport:
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"
                 raise ValueError(msg) from error
+            self._only.add(prediction, reference)
 
     def _finish(self, _engine: Engine) -> None:
         gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._measured)
@@ -179,8 +180,8 @@ class CaseReport:
             where=self.output_dir,
             cases=name_next_cases(loader, done, more=max(workers - 1, 0)),
             doing="evaluating",
-            memory_remedy="close other programs, or set a smaller --window or --validate#dataloader#num_workers 0; or "
-            "segment the cases with lightskip predict, whose --memory sets a limit, and measure them with lightskip compare",
+            memory_remedy="close other programs, or set a smaller --window, or --validate#dataloader#num_workers 0; or "
+            "segment the cases with lightskip predict --memory SIZE, and measure them with lightskip compare",
         )
         # Ignite takes an error for handled if a handler returns.
         if explained is None:

@@ -90,6 +90,8 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
         InputError: as in :class:`PrecisionInferer`.
     """
 
+    device: torch.device | str | None  # where windows are joined
+
     def __init__(self, precision: str = "float32", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.precision = _check_format(precision, _FORMATS)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
+from ..data.finite_weights import find_not_finite, require_finite
 from ..data.weights import require_weights
-from ..networks.finite_weights import find_not_finite, require_finite
 from ..networks.spec_file import read_outputs, read_spec, spec_file
 
 __all__ = ["check_outputs", "check_weights", "read_weights"]

@@ -134,9 +134,9 @@ class Summary:
         if shard := self.report.get("shard"):
             empty = f"no scan, as there are only {shard['all_scans']}; " * (not self.results)
             text = f"shard {shard['number']}/{shard['count']}: {empty}{text}"
-        if one := self._only_label():
-            text = f"{text}\nnote: {one}"
-        return f"{text}; {self.note}" if self.note else text
+        text = f"{text}; {self.note}" if self.note else text
+        one = self._only_label()
+        return f"{text}\nnote: {one}" if one else text
 
     def _only_label(self) -> str:
         """Return a note if all label maps have one and the same label in every voxel; else an empty text."""
@@ -146,8 +146,6 @@ class Summary:
             return ""
         label = labels.pop()
         which = "the label map" if len(done) == 1 else f"all {len(done)} label maps"
-        empty = f"{'is' if len(done) == 1 else 'are'} empty"
-        return (
-            f"{which} {empty if label == 'background' else f'of one label everywhere, {label}'}: the network finds "
-            "nothing else"
-        )
+        if label == "background":
+            return f"{which} {'is' if len(done) == 1 else 'are'} empty: the network finds no label"
+        return f"{which} {'has' if len(done) == 1 else 'have'} one label in every voxel, {label}"

@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
+from ..data.finite_weights import require_finite
 from ..data.longer import LEAST, Length, Reached, longer_text, refuse_longer_alone
 from ..data.weights import require_state
-from ..networks.finite_weights import require_finite
 from ..networks.spec_file import save_weights
 from .checkpoint_state import (
     advance_schedule,

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
+from ..data.finite_weights import require_finite
 from ..files import whole_file
-from ..networks.finite_weights import require_finite
 from .earlier_files import LAST
 
 __all__ = ["advance_schedule", "best_so_far", "check_optimizer", "output_names", "read_state", "save_state"]

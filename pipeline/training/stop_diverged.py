@@ -10,8 +10,8 @@ from ignite.engine import Engine, Events
 
 from ..data.errors import InputError
 from ..data.faults import name_items
+from ..data.finite_weights import find_not_finite
 from ..files import write_text
-from ..networks.finite_weights import find_not_finite
 from .distributed import let_first_speak
 from .earlier_files import LAST
 from .step_cases import find_broken_images, name_step_cases

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.errors import InputError
+from .errors import InputError
 
 __all__ = ["find_not_finite", "require_finite"]
 
