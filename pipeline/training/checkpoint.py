@@ -163,8 +163,10 @@ class ResumableCheckpoint:
         best = weights
         if self.average is not None:
             state["average"] = best = self.average.state_dict()
-        for values in (weights, best):
-            require_finite(self.folder, values, remedy=_LOWER_RATE)
+        if getattr(engine.state, "finite_epoch", None) != engine.state.epoch:
+            require_finite(self.folder, weights, remedy=_LOWER_RATE)
+        if best is not weights:
+            require_finite(self.folder, best, remedy=_LOWER_RATE)
         # Best weights first: after a kill between the two writes this epoch is repeated, and its weights are not lost.
         if self.validator is None or best_epoch == engine.state.epoch:
             save_weights(best, self.folder / BEST, spec, output_names(self.identity))

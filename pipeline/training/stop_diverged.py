@@ -72,6 +72,8 @@ class StopDiverged:
     def _check_weights(self, engine: Engine) -> None:
         network = getattr(engine, "network", None)
         name = None if network is None else find_not_finite(network.state_dict())
+        # The checkpoint need not look again.
+        engine.state.finite_epoch = engine.state.epoch
         if name is not None:
             loss = str(engine.state.output["loss"].item())
             self._stop(engine, loss, f"the weights are not finite, first in {name.removeprefix('module.')},")

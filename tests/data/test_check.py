@@ -441,3 +441,22 @@ def test_real_cases_pass(real_data, request):
 @pytest.mark.real
 def test_a_real_dicom_series_passes(real_data):
     check_scans(find_scans(real_data, ["ct_dicom"]))
+
+
+def test_training_cases_without_any_label_are_refused(tmp_path, caplog):
+    cases = [make_case(tmp_path, name, label=np.zeros(SHAPE, np.uint8)) for name in "ab"]
+    labelled = make_case(tmp_path, "c")
+    check([*cases, labelled], training=3)
+    check(cases)
+    with pytest.raises(InputError, match=r"found no label in any of 2 training cases: .* another --fold"):
+        check([*cases, labelled], training=2)
+    assert not caplog.records
+    check([labelled, *cases], training=1)
+    assert caplog.records[0].getMessage().startswith("none of 2 validation cases has a label")
+
+
+def test_cases_that_are_ignored_as_a_whole_have_no_label(tmp_path):
+    nothing = np.full(SHAPE, 9, np.uint8)
+    nothing[0] = 0
+    with pytest.raises(InputError, match="no label in any of 1 training case"):
+        check([make_case(tmp_path, label=nothing)], ignored=[9], training=1)
