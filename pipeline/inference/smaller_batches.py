@@ -40,4 +40,4 @@ def with_smaller_batches(inferer: Any, work: Callable[[], _Returned]) -> _Return
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         inferer.sw_batch_size = before // 2
-        logger.warning(f"too little memory for {before} windows at a time: going on with {before // 2}")
+        logger.warning(f"too little memory for {before} windows at a time: continuing with {before // 2}")

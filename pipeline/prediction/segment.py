@@ -70,7 +70,7 @@ def segment_scan(
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         least *= 4
-        logger.warning(f"too little memory for the whole scan at a time: going on with {least} strips of it")
+        logger.warning(f"too little memory for the whole scan at a time: continuing with {least} strips of it")
 
 
 def _segment(

@@ -311,7 +311,7 @@ def test_too_little_memory_is_one_message_with_the_case(tmp_path, caplog):
     engine = evaluator(write_cases(tmp_path, ["a.nii", "b.nii"]), CaseReport(tmp_path / "out", LABELS))
 
     class Small(torch.nn.Module):
-        def forward(self, x):
+        def forward(self, _):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     engine.network = Small()

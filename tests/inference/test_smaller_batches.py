@@ -47,9 +47,7 @@ def test_a_prediction_goes_on_with_the_same_logits(most, caplog):
     assert torch.equal(logits, expected)
     assert inferer.sw_batch_size == {1: 1, 2: 2, 3: 2}[most]
     assert max(network.sizes) <= most
-    assert [record.getMessage() for record in caplog.records][0] == (
-        "too little memory for 4 windows at a time: going on with 2"
-    )
+    assert caplog.records[0].getMessage() == ("too little memory for 4 windows at a time: continuing with 2")
     assert len(caplog.records) == {1: 2, 2: 1, 3: 1}[most]
 
 

@@ -383,7 +383,7 @@ def test_weights_that_are_not_finite_are_never_written(make_training, tmp_path, 
                 next(broken.parameters()).flatten()[0] = torch.nan
 
     training.validator.add_event_handler("EPOCH_COMPLETED", ruin)
-    with pytest.raises(InputError, match="found weights that are not finite .* nothing was written"):
+    with pytest.raises(InputError, match=r"found weights that are not finite .* nothing was written"):
         training.trainer.run()
     assert load(tmp_path / "last.pt")["epoch"] == 1
     for name in ("last.pt", "model.pt"):

@@ -108,7 +108,8 @@ def test_the_step_is_counted_from_the_epochs_start(tmp_path):
 @pytest.mark.parametrize(("broken", "words"), [((), "a training that has diverged"), ((1,), "in case case_1.nii.gz")])
 def test_cases_and_their_voxels_are_named(tmp_path, broken, words):
     class Cases(torch.utils.data.Dataset):
-        data = [{"image": f"/scans/case_{number}.nii.gz"} for number in range(2)]
+        def __init__(self):
+            self.data = [{"image": f"/scans/case_{number}.nii.gz"} for number in range(2)]
 
         def __len__(self):
             return 2
