@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import sys
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +20,7 @@ from .launch_checks import (
     read,
 )
 from .overrides import merge_configs, normalise_id
+from .run_processes import run_processes
 from .training_facts import describe_all_cases, read_summary
 from .trainings import BEST, list_trainings
 from .words import as_text, as_words, lightskip_command, parse_values, shorten_path
@@ -71,7 +69,7 @@ class Launch:
         """
         if self.processes > 1:
             _import_from_here()
-            return _run_processes(self._arguments)
+            return run_processes(self._arguments)
         workflow = self.workflow()
         with explain_config_errors(", ".join(map(str, self.files)), running=True):
             workflow.run()
@@ -126,7 +124,7 @@ class Launch:
 
     def resume_hint(self) -> str:
         """Return the command that resumes an interrupted training; an empty text if there is no state to resume."""
-        # Without these modules it was interrupted before it started.
+        # Without these modules it ended before it started.
         started = not {"monai.bundle", "torch.distributed.run"}.isdisjoint(sys.modules)
         if self.verb != "train" or not started or not (self._folder / _LAST).is_file():
             return ""
@@ -186,27 +184,6 @@ def _import_from_here() -> None:
     """Let a config import a module from the working directory, as with `python -m`."""
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-
-
-def _run_processes(arguments: Sequence[str]) -> int:
-    """Act as ``torchrun``: start the processes, pass signals to them, and wait for all."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException  # noqa: PLC0415
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
-    from torch.distributed.run import main  # noqa: PLC0415
-
-    # The same warning that `Launch.run` hides.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:parsing config_file")
-    try:
-        main(list(arguments))
-    except ChildFailedError as error:
-        # The process has printed the reason. Its code is negative if a signal ended it.
-        _, failure = error.get_first_failure()
-        return failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
-    except SignalException as error:
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        return 128 + error.sigval
-    return 0
 
 
 def _read_tracked(file: Path) -> str:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
+from ..data.finite_weights import require_finite
 from ..networks.monai_names import KNOWN, rename_monai
 from ..networks.take_weights import PARTS, ChannelNames, Fit, take_weights
 from .start_file import bundle_of, find_start, read_channel_names, settings_of
 from .trained_network import read_spec_of
-from .unpack.weights import examine_weights
+from .unpack.weights import NOT_FINITE, examine_weights
 from .words import shorten_path
 
 __all__ = ["MIN_SHARE", "network_to_start", "read_start"]
@@ -88,7 +89,7 @@ def read_start(path: Path) -> dict[str, Tensor]:
     """
     examined = examine_weights(path.parent, [path.name])
     about = examined[0] if examined else None
-    if about is None or about.problem or about.program or not about.loaded:
+    if about is None or about.problem not in ("", NOT_FINITE) or about.program or not about.loaded:
         raise _no_weights_error(path, (about.problem or about.what) if about else "no weights")
     content: Any = torch.load(path, map_location="cpu", weights_only=True)
     key = next((key for key in _STATE_KEYS if isinstance(content, dict) and isinstance(content.get(key), dict)), None)
@@ -99,14 +100,7 @@ def read_start(path: Path) -> dict[str, Tensor]:
         raise _no_weights_error(path, f"a {type(content).__name__} without named tensors")
     if all(name.startswith("module.") for name in weights):
         weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    for name, value in weights.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise InputError(
-                path,
-                found=f"NaN or infinity in {name}",
-                expected="finite weights",
-                remedy="these are of a training that diverged: use other weights",
-            )
+    require_finite(path, weights)
     return weights
 
 

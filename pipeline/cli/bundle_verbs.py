@@ -12,6 +12,8 @@ from .words import add_bundle, bundle_folder, require_path, setting
 __all__ = ["add_bundle_verbs"]
 
 
+_SIGNALS = 128  # an exit status above it: a signal ended a process
+
 _TRAIN_SETTINGS = """\
 common settings:
   --dataset_dir DIR     the dataset (default: the datalist's)
@@ -130,6 +132,8 @@ def _launch(options: argparse.Namespace) -> int:
         raise
     if status == 0:
         print(launch.outcome(), end="")
+    elif status > _SIGNALS:
+        print(launch.resume_hint(), file=sys.stderr, end="")
     return status
 
 

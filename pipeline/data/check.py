@@ -5,6 +5,7 @@ It refuses exactly what `lightskip check` calls a problem: both use `inspect_cas
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ __all__ = ["check_cases", "check_scans", "raise_problems"]
 
 MIN_CASES_WITH_PROGRESS = 50
 _WORKING_FOLDER = Path()
+
+logger = logging.getLogger(__name__)
 
 
 def check_cases(
@@ -166,6 +169,7 @@ def _require_labels(inspections: Sequence[Inspection], part: str) -> None:
         expected="at least one label map with a labelled voxel among them",
         remedy="use another --fold, spread the cases over other folds (`lightskip datalist … --seed N`), or correct "
         "the label maps",
+        kind="labels-absent",
     )
 
 

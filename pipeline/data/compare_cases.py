@@ -49,8 +49,8 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
     Returns:
         Findings of the kinds duplicate, leakage, unit-mixed, intensity-units, ct-units, image-few-values,
         label-misplaced, channel-misplaced, label-place, labels-are-objects, label-partial, label-unannotated,
-        label-volume, label-missing, label-islands, label-unused, region-order, labels-unknown, labels-not-consecutive,
-        orientation-mixed and spacing-outlier.
+        labels-absent, label-volume, label-missing, label-islands, label-unused, region-order, labels-unknown,
+        labels-not-consecutive, orientation-mixed and spacing-outlier.
     """
     records = [inspection.record for inspection in inspections]
     # Structures that are annotated in part, or not at all, cannot be compared.
@@ -67,6 +67,7 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
         *find_object_numbers(complete, labels["background"]),
         *find_partial_labels(complete, labels, dataset.regions),
         *find_unannotated_labels(records, labels, dataset.regions),
+        *_find_no_labels(inspections),
         *_find_odd_volumes(complete, labels),
         *_find_missing_labels(complete, dataset, labels),
         *_find_islands(complete, labels),
@@ -79,6 +80,18 @@ def compare_cases(dataset: Dataset, labels: Mapping[str, int], inspections: Sequ
 
 def _count_channels(records: Iterable[Record]) -> int:
     return max((each["channel"] + 1 for record in records for each in record["intensity"]), default=0)
+
+
+def _find_no_labels(inspections: Sequence[Inspection]) -> Iterator[Finding]:
+    """Yield a finding if none of the training cases has a label."""
+    training = [each for each in inspections if each.record["part"] == "training" and each.record["label"]]
+    if training and all(any(finding.kind == "label-empty" for finding in each.findings) for each in training):
+        yield Finding(
+            "labels-absent",
+            f"no label in any of {_count(len(training), 'training case')}: background, or ignored, in every voxel",
+            "labelled voxels to learn from",
+            "check that these are the right files, and that the values in them are those of the datalist's labels",
+        )
 
 
 def _find_odd_volumes(records: Sequence[Record], labels: Mapping[str, int]) -> Iterator[Finding]:

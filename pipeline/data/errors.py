@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from multiprocessing.process import parent_process
 from pathlib import Path
 from types import TracebackType
 
@@ -102,6 +103,9 @@ class _ExplainingHook:
         self.previous = previous
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, ConnectionError | EOFError) and parent_process() is not None:
+            # A loading process whose parent has ended: the parent has said why.
+            return
         # Ctrl-C while an InputError is handled is still Ctrl-C.
         explained = input_error_behind(error) if isinstance(error, Exception) else None
         if explained is None:

@@ -80,6 +80,7 @@ MEANINGS: dict[str, str] = {
     "labels-are-objects": "labels 1, 2, 3, … that number the objects of each case",
     "label-partial": "a label that fewer than half of the cases have: perhaps it was not annotated everywhere",
     "label-unannotated": "voxels of a label that the case does not name as `annotated`",
+    "labels-absent": "no training case has any label; `lightskip train` also refuses this of the cases of its fold",
     "label-empty": "a label map without any label",
     "label-missing": "a case lacks a label that nearly all others have",
     "label-volume": "a volume far outside the usual",

@@ -91,6 +91,8 @@ SEVERITIES: dict[str, Severity] = {
     # JPEG smears the border between two labels into values of neither.
     "label-lossy": "problem",
     "label-undeclared": "problem",
+    # A network would learn to give the background everywhere.
+    "labels-absent": "problem",
     "label-empty": "warning",
     "label-volume": "warning",
     "label-islands": "warning",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from monai.data.utils import affine_to_spacing
 from monai.utils import convert_to_numpy
 
 from ..data.case_names import case_stem
+from ..data.faults import explain_fault, is_dead_worker, is_explained, name_next_cases
 from ..data.images.units import length_unit, require_unit
 from ..data.voxel_size import voxel_size
 from ..quiet import is_not_interrupt
 from .metrics import measure_case
+from .one_value import OneValue
 from .results import write_results
 from .rows import describe_counting
 from .summary import format_summary
@@ -86,16 +89,20 @@ class CaseReport:
         self.provenance = provenance
         self._measured: dict[str, list[dict[str, Any]]] = {}
         self._unit: str | None = None
+        self._only = OneValue()
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator. Each run starts a new report."""
         engine.logger.addFilter(is_not_interrupt)
+        engine.logger.addFilter(lambda _: not is_explained(sys.exc_info()[1]))
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
         engine.add_event_handler(Events.COMPLETED, self._finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _start(self, _engine: Engine) -> None:
         self._measured, self._unit = {}, None
+        self._only = OneValue()
 
     def _measure(self, engine: Engine) -> None:
         """Add the rows of one batch.
@@ -132,12 +139,15 @@ class CaseReport:
             except ValueError as error:
                 msg = f"{self._name(source)}: {error}"
                 raise ValueError(msg) from error
+            self._only.add(prediction, reference)
 
     def _finish(self, _engine: Engine) -> None:
         gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._measured)
+        only = idist.all_gather(self._only.state)
         if idist.get_rank() != 0:
             return
         measured = {source: rows for part in gathered for source, rows in part.items()}
+        empty = OneValue.describe(only, self.labels)
         report = write_results(
             self.output_dir,
             measured,
@@ -147,16 +157,36 @@ class CaseReport:
             provenance=self.provenance,
             unit=self._unit or "mm",
             regions=self._name_regions(),
-            notes=describe_counting(
-                self._name_regions(),
-                ignored=bool(self.ignored),
-                partial=sum(source in self.annotated for source in measured),
-                cases=len(measured),
-            ),
+            notes=[
+                *([empty] if empty else []),
+                *describe_counting(
+                    self._name_regions(),
+                    ignored=bool(self.ignored),
+                    partial=sum(source in self.annotated for source in measured),
+                    cases=len(measured),
+                ),
+            ],
         )
         notes = "".join(f"\nnote: {note}" for note in report["notes"])
         cases = f"{report['cases']} case{'s' * (report['cases'] != 1)}"
         logger.info("%s, written to %s\n%s%s", cases, self.output_dir, format_summary(report), notes)
+
+    def _fail(self, engine: Engine, error: BaseException) -> None:
+        loader = engine.data_loader
+        workers = int(getattr(loader, "num_workers", 0)) if is_dead_worker(error) else 0
+        done = engine.state.iteration if workers else max(engine.state.iteration - 1, 0)
+        explained = explain_fault(
+            error,
+            where=self.output_dir,
+            cases=name_next_cases(loader, done, more=max(workers - 1, 0)),
+            doing="evaluating",
+            memory_remedy="close other programs, or set a smaller --window, or --validate#dataloader#num_workers 0; or "
+            "segment the cases with lightskip predict --memory SIZE, and measure them with lightskip compare",
+        )
+        # Ignite takes an error for handled if a handler returns.
+        if explained is None:
+            raise error
+        raise explained from error
 
     def _name_regions(self) -> dict[str, list[str]]:
         """Return the names of the labels of each region."""

@@ -73,7 +73,6 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> ExportedN
     assert isinstance(network, Network)
     _check_window(plan, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
-    _require_finite(source, network)
     left = prune_skips(network)
     skip_modules, user_modules = _find_modules(network, bundle, plan)
     learned = left.weights.keys() - dict(network.named_buffers()).keys()
@@ -148,17 +147,6 @@ def _check_window(plan: Plan, network: Network) -> None:
             found=f"{plan.window}, which the network of the weights does not accept",
             expected=f"multiples of {network.size_divisor}",
             remedy="set window to such sizes, and run lightskip render",
-        )
-
-
-def _require_finite(source: Path, network: nn.Module) -> None:
-    broken = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
-    if broken:
-        raise InputError(
-            source,
-            found=f"values in {broken[0]} that are not finite",
-            expected="finite weights",
-            remedy="export weights of an earlier epoch, or train again with a lower learning rate",
         )
 
 

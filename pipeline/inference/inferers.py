@@ -6,8 +6,10 @@ much faster in bfloat16. These inferers use autocast on any device, for training
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +17,14 @@ from monai.inferers.inferer import SimpleInferer, SlidingWindowInferer
 from torch import Tensor
 
 from ..data.errors import InputError
+from ..data.faults import is_out_of_memory
 from ..networks.precision import cpu_has_bfloat16
 from ..networks.small_grids import Float32OnSmallGrids
+from .smaller_batches import with_smaller_batches
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "apply_precision", "choose_precision"]
+
+logger = logging.getLogger(__name__)
 
 _FORMATS = ("bfloat16", "float16", "float32")
 
@@ -84,13 +90,28 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
         InputError: as in :class:`PrecisionInferer`.
     """
 
+    device: torch.device | str | None  # where windows are joined
+
     def __init__(self, precision: str = "float32", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.precision = _check_format(precision, _FORMATS)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run the network window by window on inputs (N, C, *spatial)."""
-        return super().__call__(inputs, apply_precision(network, inputs, self.precision), *args, **kwargs)
+        """Run the network window by window on inputs (N, C, *spatial).
+
+        Where memory does not suffice, the windows are computed in smaller batches, and then joined on the CPU.
+        """
+        run = apply_precision(network, inputs, self.precision)
+        work = partial(super().__call__, inputs, run, *args, **kwargs)
+        try:
+            return with_smaller_batches(self, work)
+        except Exception as error:
+            if inputs.device.type == "cpu" or self.device is not None or not is_out_of_memory(error):
+                raise
+        torch.cuda.empty_cache()
+        logger.warning("too little memory to join windows on the GPU: they are joined on the CPU from now on")
+        self.device = torch.device("cpu")
+        return work()
 
 
 def _check_format(precision: str, known: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.errors import InputError
+from ..data.finite_weights import find_not_finite, require_finite
 from ..data.weights import require_weights
 from ..networks.spec_file import read_outputs, read_spec, spec_file
 
@@ -71,8 +72,8 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
         The state dict, on the CPU.
 
     Raises:
-        InputError: the file is missing, no checkpoint, a training's ``last.pt``, or of a network with other layers or
-            widths.
+        InputError: the file is missing, no checkpoint, a training's ``last.pt``, of a network with other layers or
+            widths, or has values that are not finite.
     """
     path = Path(path)
     require_weights(path)
@@ -96,6 +97,10 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
             remedy=f"use the best weights, which are next to it: --checkpoint {path.with_name('model.pt')}",
         )
     _compare(path, weights, network)
+    # A value that a new network has as well is meant, such as infinity in a mask of attention.
+    meant = find_not_finite(network.state_dict()) is not None
+    parameters = dict(network.named_parameters()).keys()
+    require_finite(path, {name: weights[name] for name in weights if not meant or name in parameters})
     return weights  # type: ignore[no-any-return]
 
 

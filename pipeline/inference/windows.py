@@ -8,6 +8,7 @@ to MONAI's, except where windows hold one value only. MONAI keeps (classes, X, Y
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from .buffers import Buffers
 from .inferers import apply_precision
+from .smaller_batches import with_smaller_batches
 
 __all__ = ["CHUNK_BYTES", "Rows", "Windows", "find_window_size"]
 
@@ -144,8 +146,7 @@ class Windows:
                 new.append(voxels)
             if new and len(new) < self.inferer.sw_batch_size and number < len(slices):
                 continue
-            with torch.inference_mode():
-                outputs = run(torch.stack(new).to(self.device)) if new else ()
+            outputs = with_smaller_batches(self.inferer, partial(self._compute, run, new)) if new else ()
             for place, found, index in waiting:
                 yield place, known[found] if found in known else outputs[index]
             if done is not None:
@@ -155,6 +156,16 @@ class Windows:
                 # Keep only the last one, as a copy: a view would keep the whole batch's output in memory.
                 known = {found: outputs[index].clone() for found, index in constant[-1:]}
             waiting, new = [], []
+
+    def _compute(self, run: Callable[[Tensor], Tensor], windows: Sequence[Tensor]) -> Tensor:
+        """Return the logits (N, K, *size) of windows, computed in batches of the inferer's size."""
+        size = max(1, int(self.inferer.sw_batch_size))
+        with torch.inference_mode():
+            if len(windows) <= size:
+                return run(torch.stack(list(windows)).to(self.device))
+            # A network may use the memory of its output again.
+            parts = [windows[first : first + size] for first in range(0, len(windows), size)]
+            return torch.cat([run(torch.stack(list(part)).to(self.device)).clone() for part in parts])
 
     def _select_windows(self, low: int, high: int) -> list[_Window]:
         """Return the windows that reach into a range of the padded image's second axis."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..bundle.trained_network import find_given_arguments
 from ..data.errors import InputError
 from ..imports import deferred_imports
 from ..inference.choose_runtime import RuntimeChoice
+from ..inference.smaller_batches import with_smaller_batches
 from ..labelmaps.label_table import Label, make_label_table
 from ..labelmaps.region_masks import Regions
 from .bundle_files import read_inference_config, read_label_names, read_region_names
@@ -231,15 +233,20 @@ def _load(
     members = load_members(network, paths, device, given=network_given, outputs=parser.get("output_names"))
     inferer, channels = parser.get_parsed_content("inferer"), int(parser.get_parsed_content("in_channels"))
     spatial_dims = int(parser.get_parsed_content("spatial_dims"))
-    choice = combine_members(
-        members,
-        inferer=inferer,
-        channels=channels,
-        spatial_dims=spatial_dims,
-        axes=axes,
-        weights=paths,
-        sigmoid=region_count > 0,
-        **runtime,
+    # Choosing how to compute runs a batch of windows.
+    choice = with_smaller_batches(
+        inferer,
+        partial(
+            combine_members,
+            members,
+            inferer=inferer,
+            channels=channels,
+            spatial_dims=spatial_dims,
+            axes=axes,
+            weights=paths,
+            sigmoid=region_count > 0,
+            **runtime,
+        ),
     )
     precision = str(parser.get_parsed_content("used_precision", default=ConfigItem("float32")))
     loader, preprocessing = split_preprocessing(parser)

@@ -17,11 +17,11 @@ from ..memory import give_back, restart_peak, status_bytes
 _READ, _OWN_GRID, _SOURCE, _RESAMPLED = 4.2, 5.3, 1.3, 7.2
 _OWN_GRID_MASKED, _RESAMPLED_MASKED = 10.4, 9.6
 
-_MAX_STRIPS = 64
+MAX_STRIPS = 64
 _GPU_SHARE = 0.8  # share of its free memory: other programs on it may grow
 _PLACES = 128 << 20  # bytes, next to the slab: coordinates of the scan's grid that are interpolated at a time
 
-__all__ = ["Budget", "MemoryWatch", "preparation_bytes", "reading_bytes", "resident_bytes"]
+__all__ = ["MAX_STRIPS", "Budget", "MemoryWatch", "preparation_bytes", "reading_bytes", "resident_bytes"]
 
 
 class MemoryWatch:
@@ -125,17 +125,17 @@ class Budget:
             room = None if left is None else left - other
         if room is None:
             return 1
-        counts = range(1, _MAX_STRIPS + 1)
+        counts = range(1, MAX_STRIPS + 1)
         fitting = next((count for count in counts if windows.slab_bytes(count) <= room), None)
         if fitting is not None:
             return fitting
         if self.device.type != "cuda":
-            self.require(windows.slab_bytes(_MAX_STRIPS) + self.window + _PLACES + reserved, shape)
-            return _MAX_STRIPS
+            self.require(windows.slab_bytes(MAX_STRIPS) + self.window + _PLACES + reserved, shape)
+            return MAX_STRIPS
         raise InputError(
             str(self.device),
             found=f"{self._free_on_gpu() / 1e9:.3g} GB of memory free",
-            expected=f"{(windows.slab_bytes(_MAX_STRIPS) + self.window) / 1e9:.2g} GB for this scan",
+            expected=f"{(windows.slab_bytes(MAX_STRIPS) + self.window) / 1e9:.2g} GB for this scan",
             remedy="end other programs on the GPU, or segment with --device cpu",
         )
 

@@ -86,6 +86,15 @@ class Prediction:
         return {row.name: find_mask(self.patterns, place) for place, row in enumerate(self.region_table)}
 
     @property
+    def only_label(self) -> str | None:
+        """The label of every voxel, if there is only one."""
+        value = int(self.labels.flat[0])
+        # Most label maps have another value somewhere; looking for one ends there only row by row.
+        if any(bool((part != value).any()) for part in self.labels):
+            return None
+        return next((label.name for label in self.table if label.value == value), "background")
+
+    @property
     def metatensor(self) -> MetaTensor:
         """The label map as a MetaTensor: (1, X, Y[, Z]) with the affine."""
         return MetaTensor(torch.as_tensor(self.labels)[None], affine=torch.as_tensor(self.affine))

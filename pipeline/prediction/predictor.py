@@ -22,6 +22,7 @@ from ..data.images.header import Header
 from ..data.read_scan import read_scan
 from ..data.reader import load_scan, loads_float
 from ..inference.graph_network import count_graph_bytes
+from ..inference.smaller_batches import with_smaller_batches
 from ..inference.windows import Windows, find_window_size
 from .arrays import as_files, as_scan
 from .compare_scan import compare_scan, refuse_unlike
@@ -238,10 +239,14 @@ class Predictor:
         if bundle.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(bundle.device)
         network = bundle.network
-        # A scan of one window needs no more than that.
-        batch = min(inferer.sw_batch_size, max(1, ceil(count or inferer.sw_batch_size)))
-        for _ in windows.rows(lambda one: network(one.expand(batch, *one.shape[1:]))[:1]):
-            pass
+
+        def run_batch() -> None:
+            # A scan of one window needs no more than that.
+            batch = min(inferer.sw_batch_size, max(1, ceil(count or inferer.sw_batch_size)))
+            for _ in windows.rows(lambda one: network(one.expand(batch, *one.shape[1:]))[:1]):
+                pass
+
+        with_smaller_batches(inferer, run_batch)
         if bundle.device.type == "cuda":
             # PyTorch counts the memory of graphs as free, and batches of another size need as much again without them.
             return int(torch.cuda.max_memory_allocated(bundle.device)) + 2 * count_graph_bytes(network)

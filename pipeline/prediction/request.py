@@ -134,4 +134,18 @@ class Summary:
         if shard := self.report.get("shard"):
             empty = f"no scan, as there are only {shard['all_scans']}; " * (not self.results)
             text = f"shard {shard['number']}/{shard['count']}: {empty}{text}"
-        return f"{text}; {self.note}" if self.note else text
+        text = f"{text}; {self.note}" if self.note else text
+        one = self._only_label()
+        return f"{text}\nnote: {one}" if one else text
+
+    def _only_label(self) -> str:
+        """Return a note if all label maps have one and the same label in every voxel; else an empty text."""
+        done = [result for result in self.results if result.status != "failed"]
+        labels = {result.only_label for result in done}
+        if len(labels) != 1 or None in labels:
+            return ""
+        label = labels.pop()
+        which = "the label map" if len(done) == 1 else f"all {len(done)} label maps"
+        if label == "background":
+            return f"{which} {'is' if len(done) == 1 else 'are'} empty: the network finds no label"
+        return f"{which} {'has' if len(done) == 1 else 'have'} one label in every voxel, {label}"

@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
+from ..data.faults import is_out_of_memory
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
 __all__ = ["Job", "Result", "as_record", "failed"]
-
-_NO_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Result:
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
+        only_label: the label of every voxel, if there is only one, such as the background in an empty label map.
         error: the error message.
         traceback: traceback of an unexpected error.
     """
@@ -50,6 +50,7 @@ class Result:
     seconds: Mapping[str, float] | None = None
     uncertainty: float | None = None
     notes: tuple[str, ...] = ()
+    only_label: str | None = None
     error: str | None = None
     traceback: str | None = None
 
@@ -74,7 +75,7 @@ def failed(job: Job, error: Exception) -> Result:
         if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
             # Such as about --memory, which can be too small for one scan only.
             message = f"{job.scan.files[0]}: {message}"
-    elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+    elif is_out_of_memory(error):
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
     elif isinstance(error, OSError) and error.strerror is not None:

@@ -200,6 +200,7 @@ class _Pipeline:
                 seconds={**prediction.seconds, "writing": time.perf_counter() - start},
                 uncertainty=prediction.uncertainty,
                 notes=(*scan.notes, *prediction.notes),
+                only_label=prediction.only_label,
             )
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,14 +13,18 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.errors import InputError
+from ..data.faults import is_out_of_memory
 from ..inference.places import compute_grid_change
 from ..inference.restore import ScanGridLabels
 from ..inference.windows import Windows
 from .loaded_bundle import LoadedBundle
-from .memory import Budget
+from .memory import MAX_STRIPS, Budget
 from .prediction import Prediction, Prepared
 
 __all__ = ["segment_scan"]
+
+logger = logging.getLogger(__name__)
 
 
 def segment_scan(
@@ -45,7 +50,40 @@ def segment_scan(
 
     Raises:
         InputError: the scan needs more memory than allowed.
+        RuntimeError, MemoryError: memory does not suffice for one window and the narrowest strip.
     """
+    least, done = 1, [0.0]
+
+    def advance(share: float) -> None:
+        done[0] += share
+        if progress is not None:
+            progress(share)
+
+    while True:
+        try:
+            return _segment(bundle, budget, prepared, probabilities, uncertainty, reserved, advance, least)
+        except Exception as error:
+            if isinstance(error, InputError) or least >= MAX_STRIPS or not is_out_of_memory(error):
+                raise
+        # Behind the block, because the error holds the slab. The bar starts anew.
+        advance(-done[0])
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        least *= 4
+        logger.warning(f"too little memory for the whole scan at a time: continuing with {least} strips of it")
+
+
+def _segment(
+    bundle: LoadedBundle,
+    budget: Budget,
+    prepared: Prepared,
+    probabilities: NDArray[np.float32] | None,
+    uncertainty: bool,
+    reserved: int,
+    progress: Callable[[float], Any],
+    least: int,
+) -> Prediction:
+    """Segment a scan in at least some strips; the other arguments and errors are those of `segment_scan`."""
     start = time.perf_counter()
     windows = Windows(bundle.inferer, prepared.image, classes=bundle.classes, device=bundle.device)
     shape = _to_3d(prepared.scan_shape)
@@ -62,15 +100,11 @@ def segment_scan(
     timed = _TimedNetwork(bundle.network)
     # The system counts these only once they are written to.
     own = (1 if bundle.regions is None else 2) * restored.labels.nbytes + (0 if entropy is None else entropy.nbytes)
-    strips = windows.strips(budget.strip_count(windows, prepared.scan_shape, reserved=reserved + own))
+    strips = windows.strips(max(least, budget.strip_count(windows, prepared.scan_shape, reserved=reserved + own)))
     total = windows.count(len(strips))
 
-    def done(count: int) -> None:
-        if progress is not None:
-            progress(count / total)
-
     for strip in strips:
-        for rows in windows.rows(timed, strip, done=done):
+        for rows in windows.rows(timed, strip, done=lambda count: progress(count / total)):
             restored.add(rows.start, rows.logits, second=strip[0])
     labels, patterns = _make_label_map(bundle, restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
     spent = time.perf_counter() - start

@@ -151,4 +151,6 @@ def known_result(job: Job, records: Records | None, *, overwrite: bool) -> Resul
     outputs = tuple(str(file) for file in job.outputs.files)
     known = record.get("uncertainty")
     uncertainty = (math.nan if known is None else known) if job.wanted.uncertainty else None
-    return Result(scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty)
+    return Result(
+        scan.name, scan.files, "skipped", outputs, uncertainty=uncertainty, only_label=record.get("only_label")
+    )

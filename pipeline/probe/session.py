@@ -24,6 +24,7 @@ from ..data.datalist import as_list
 from ..data.dataset import annotated_in_datalist, names_in_datalist
 from ..data.errors import InputError
 from ..evaluation.metrics import measure_dice
+from ..inference.weights_file import read_weights
 from ..quiet import quiet_monai
 
 __all__ = ["Case", "Session"]
@@ -192,7 +193,7 @@ class Session:
 
     def _load_network(self) -> nn.Module:
         network: nn.Module = self._get("network")
-        network.load_state_dict(torch.load(self.weights, map_location=self.device, weights_only=True))
+        network.load_state_dict(read_weights(self.weights, network))
         return network.eval().requires_grad_(False)
 
 

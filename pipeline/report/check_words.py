@@ -68,6 +68,7 @@ _TITLES = {
     "label-partial": "Label that a minority of the cases has",
     "label-unannotated": "Label that the case does not name as annotated",
     "region-order": "No order for overlapping regions",
+    "labels-absent": "No label in any case",
     "label-empty": "Empty label map",
     "label-volume": "Unusual volume of a label",
     "label-islands": "Tiny islands in a label map",

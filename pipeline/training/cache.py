@@ -15,6 +15,7 @@ from monai.data import CacheDataset
 from monai.transforms import Compose, Randomizable, RandomizableTrait, Transform
 from monai.transforms.utils import reset_ops_id
 
+from .busy_places import BusyPlaces
 from .cache_files import CacheFiles
 from .code_text import library_text
 
@@ -74,6 +75,7 @@ class PreparedDataset(CacheDataset):
         self.seed = seed
         self.epoch = 0
         self._files: CacheFiles | None = None
+        self._busy = BusyPlaces()
         super().__init__(data, transform, **options)
 
     def set_epoch(self, epoch: int) -> None:
@@ -85,6 +87,10 @@ class PreparedDataset(CacheDataset):
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
         self.epoch = epoch
+
+    def busy_places(self) -> list[int]:
+        """Return the samples that loading processes work on now, or did when they ended."""
+        return self._busy.list()
 
     def set_data(self, data: Sequence[Any]) -> None:
         """Replace the cases and prepare those that are kept in memory."""
@@ -141,6 +147,7 @@ class PreparedDataset(CacheDataset):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
+        self._busy.begin(position)
         first = self._first_random_index()
         draws = first is not None and any(map(_is_random, self.transform.transforms[first:]))
         stream = np.random.PCG64((self.seed, self.epoch, position))
@@ -154,6 +161,7 @@ class PreparedDataset(CacheDataset):
             if first is not None:
                 # Random transforms must not change a case that is kept in memory.
                 item = self.transform(deepcopy(item) if self.copy_cache else item, start=first)
+        self._busy.end()
         return _add_keys(item, np.random.Generator(stream)) if draws else item
 
     def _in_memory(self, position: int) -> bool:

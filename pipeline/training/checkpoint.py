@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import socket
 import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.engine import Engine, Events
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
-from ..data.longer import LEAST, RESTART, Length, Reached, changes_length, longer_text, refuse_longer_alone
+from ..data.finite_weights import require_finite
+from ..data.longer import LEAST, Length, Reached, longer_text, refuse_longer_alone
 from ..data.weights import require_state
-from ..files import whole_file
-from ..networks.spec_file import save_weights, spec_file
+from ..networks.spec_file import save_weights
+from .checkpoint_state import (
+    advance_schedule,
+    best_so_far,
+    check_optimizer,
+    output_names,
+    read_state,
+    save_state,
+)
+from .earlier_files import BEST, HISTORY, LAST, RUN, copy_files, move_earlier_files
 from .identity import check_identity, to_json_values
-from .rates import next_rate, restart_schedule
-from .started_from import STARTED
-from .summary import SUMMARY, write_summary
-from .weight_changes import CHANGES
+from .rates import change_length, restart_schedule
+from .summary import write_summary
 
 __all__ = ["BEST", "HISTORY", "LAST", "RUN", "ResumableCheckpoint"]
 
-LAST = "last.pt"
-BEST = "model.pt"
-HISTORY = "history.csv"
-RUN = "mlflow.json"  # names the training's run in MLflow
-CURVES = "tensorboard"
-
-_EVENTS = "events.out.tfevents."
-_STATE = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
+_LOWER_RATE = "nothing was written; train with a smaller --learning_rate, or --resume from the epoch before"
 
 logger = logging.getLogger(__name__)
 
@@ -131,14 +126,18 @@ class ResumableCheckpoint:
             self._load(engine)
         elif _is_main(engine):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _move_earlier_files(self.folder)
+            move_earlier_files(self.folder)
 
     def save(self, engine: Engine) -> None:
-        """Write the state after this epoch, and the weights if this epoch's validation is the best so far."""
+        """Write the state after this epoch, and the weights if this epoch's validation is the best so far.
+
+        Raises:
+            InputError: a weight is not finite. Nothing is written then.
+        """
         if not _is_main(engine):
             return
         weights = _unwrap(self.network).state_dict()
-        best_metric, best_epoch = _best(self.validator)
+        best_metric, best_epoch = best_so_far(self.validator)
         state = {
             "network": weights,
             "optimizer": self.optimizer.state_dict(),
@@ -164,10 +163,14 @@ class ResumableCheckpoint:
         best = weights
         if self.average is not None:
             state["average"] = best = self.average.state_dict()
+        if getattr(engine.state, "finite_epoch", None) != engine.state.epoch:
+            require_finite(self.folder, weights, remedy=_LOWER_RATE)
+        if best is not weights:
+            require_finite(self.folder, best, remedy=_LOWER_RATE)
         # Best weights first: after a kill between the two writes this epoch is repeated, and its weights are not lost.
         if self.validator is None or best_epoch == engine.state.epoch:
-            save_weights(best, self.folder / BEST, spec, _outputs(self.identity))
-        _save(state, self.folder / LAST)
+            save_weights(best, self.folder / BEST, spec, output_names(self.identity))
+        save_state(state, self.folder / LAST)
         self._summarise(engine, finished=False)
 
     def finish(self, engine: Engine) -> None:
@@ -197,7 +200,7 @@ class ResumableCheckpoint:
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
         require_state(path)
-        state = _read(path, engine.state.device)
+        state = read_state(path, engine.state.device)
         if self.identity is not None and "identity" in state:
             check_identity(path, state["identity"], self.identity)
         try:
@@ -211,13 +214,15 @@ class ResumableCheckpoint:
                 expected="weights of the network in this config",
                 remedy="resume with the settings of the first run (skip, channels, kernel_size, labels)",
             ) from error
-        self._check_optimizer(path, state)
-        reached, change = self._change_length(path, state)
+        check_optimizer(path, state, self.optimizer)
+        reached, change = change_length(
+            path, state, length=self._length, longer=self.longer, lr_scheduler=self.lr_scheduler
+        )
         engine.state.lengthened = [*reached.changes, *change]
         restarted = Reached(self._length, reached.epoch, reached.seconds, changes=engine.state.lengthened).restarted
         engine.state.restarted = restarted
         restart_schedule(self.lr_scheduler, self._length.epochs, restarted)
-        _advance(self.lr_scheduler, 0 if restarted[0] == reached.epoch else state["lr_scheduler"]["last_epoch"])
+        advance_schedule(self.lr_scheduler, 0 if restarted[0] == reached.epoch else state["lr_scheduler"]["last_epoch"])
         self.optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
             # The rate in the checkpoint is from the first run's schedule: 0 if that schedule had ended.
@@ -232,13 +237,13 @@ class ResumableCheckpoint:
         if self.validator is not None:
             self.validator.state.best_metric = state["best_metric"]
             self.validator.state.best_metric_epoch = state["best_epoch"]
-        metric, epoch = _best(self.validator)
+        metric, epoch = best_so_far(self.validator)
         known = f"best so far {metric:.4f}" if epoch > 0 else "no validation so far"
         logger.info(f"resuming after epoch {engine.state.epoch}, {known}: {path}")
         if change:
             logger.info(longer_text(reached, self._length, change[0]["way"], change[0]["rate_after"]))
             if _is_main(engine):
-                logger.info(f"the files before are in {_copy_files(self.folder)}")
+                logger.info(f"the files before are in {copy_files(self.folder)}")
         has_time = self._has_time_left(engine, float(state.get("seconds", 0.0)), state.get("val_cases"))
         if has_time and engine.state.epoch >= engine.state.max_epochs:
             # Ignite finds that no epoch is left and ends the run normally.
@@ -246,36 +251,6 @@ class ResumableCheckpoint:
                 f"nothing left to do: {engine.state.epoch} of {engine.state.max_epochs} epochs are done; "
                 "raise --epochs, and say how with --longer"
             )
-
-    def _change_length(self, path: Path, state: dict[str, Any]) -> tuple[Reached, list[dict[str, Any]]]:
-        """Return what the training has done, and how its length changes now, if it does: a list of one record.
-
-        Raises:
-            InputError: its length changes, and `longer` does not say how, or cannot be.
-        """
-        reached = Reached.read(state)
-        if reached is None:
-            # Of a version that did not record the length: known only for a number of epochs.
-            total = state["lr_scheduler"].get("t_total")
-            seconds = float(state.get("seconds", 0.0))
-            known = Length(total, None) if "seconds" not in state else Length(None, seconds / 60)
-            unknown = self.longer is None and ("seconds" in state or total is None)
-            reached = Reached(self._length if unknown else known, state["epoch"], seconds)
-
-        def rate(way: str) -> float | None:
-            return next_rate(self.lr_scheduler, reached, self._length, way)
-
-        if not changes_length(path, reached, self._length, self.longer, rates=rate):
-            return reached, []
-        way = str(self.longer)
-        if way == RESTART and not hasattr(self.lr_scheduler, "lr_lambda"):
-            raise InputError(
-                path,
-                found=f"--longer {way} with the schedule {type(self.lr_scheduler).__name__}",
-                expected="MONAI's WarmupCosineSchedule, which LightSkip can restart",
-                remedy="use --longer stretch",
-            )
-        return reached, [reached.change(self._length, way, rate(way))]
 
     def _has_time_left(self, engine: Engine, seconds: float, cases: int | None) -> bool:
         """Give a training with a time limit the time that its earlier parts left, if it is more than 5 %."""
@@ -295,21 +270,6 @@ class ResumableCheckpoint:
         )
         return False
 
-    def _check_optimizer(self, path: Path, state: dict[str, Any]) -> None:
-        expected = type(self.optimizer).__qualname__
-        found = state.get("optimizer_type", expected)
-        groups = [
-            [len(group["params"]) for group in optimizer["param_groups"]]
-            for optimizer in (state["optimizer"], self.optimizer.state_dict())
-        ]
-        if found != expected or groups[0] != groups[1]:
-            raise InputError(
-                path,
-                found=f"the state of {found} with groups of {groups[0]} parameters",
-                expected=f"{expected} with groups of {groups[1]} parameters, as in this config",
-                remedy="resume with the first run's optimizer, or leave out --resume to start a new training",
-            )
-
 
 def _is_main(engine: Engine) -> bool:
     return bool(engine.state.rank == 0)
@@ -317,105 +277,3 @@ def _is_main(engine: Engine) -> bool:
 
 def _unwrap(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
-
-
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        state: Any = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise InputError(
-            path,
-            found=f"a file that PyTorch cannot load ({type(error).__name__})",
-            expected="a checkpoint that a training wrote",
-            remedy="copy it again if it was copied, or leave out --resume to start a new training",
-        ) from error
-    missing = sorted(_STATE.difference(state)) if isinstance(state, dict) else sorted(_STATE)
-    if missing:
-        raise InputError(
-            path,
-            found=f"no {missing[0]} in it"
-            + (", as in a file that has only weights" if len(missing) == len(_STATE) else ""),
-            expected=f"the {LAST} that a training writes to its ckpt_dir, with {', '.join(sorted(_STATE))}",
-            remedy="put that file there, or leave out --resume to start a new training",
-        )
-    checked: dict[str, Any] = state
-    return checked
-
-
-def _advance(lr_scheduler: LRScheduler, steps: int) -> None:
-    """Step a new schedule to a position. This restores a schedule of any length that steps without a metric."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step\\(\\)` before")
-        for _ in range(steps):
-            lr_scheduler.step()
-
-
-def _save(content: dict[str, Any], path: Path) -> None:
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
-
-
-def _best(validator: Engine | None) -> tuple[float, int]:
-    """Return the best metric and its epoch; -1 and -1 without a validation."""
-    if validator is None:
-        return -1.0, -1
-    return float(validator.state.best_metric), int(validator.state.best_metric_epoch)
-
-
-def _outputs(identity: Mapping[str, Any] | None) -> list[str] | None:
-    """Return the names of the network's output channels from a training's identity: the regions, or the labels."""
-    known = identity or {}
-    if known.get("regions"):
-        return [text.partition(": ")[0] for text in known["regions"]]
-    labels = known.get("labels")
-    return sorted(labels, key=labels.__getitem__) if isinstance(labels, Mapping) else None
-
-
-def _copy_files(folder: Path) -> Path:
-    """Copy a training's files, for those who want its weights before it was lengthened."""
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, SUMMARY)
-    destination = _new_folder(folder)
-    for name in names:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, destination / name)
-    return destination
-
-
-def _new_folder(folder: Path) -> Path:
-    number = 1
-    while (folder / f"previous_{number}").exists():
-        number += 1
-    destination = folder / f"previous_{number}"
-    destination.mkdir()
-    return destination
-
-
-def _move_earlier_files(folder: Path) -> None:
-    names = (LAST, BEST, spec_file(Path(BEST)).name, HISTORY, CHANGES, SUMMARY, STARTED, RUN)
-    earlier = [folder / name for name in names if (folder / name).exists()]
-    if not earlier:
-        return
-    destination = _new_folder(folder)
-    last_written = max(path.stat().st_mtime for path in earlier)
-    for path in _find_earlier_events(folder / CURVES, last_written=last_written):
-        (destination / CURVES).mkdir(exist_ok=True)
-        path.rename(destination / CURVES / path.name)
-    for path in earlier:
-        path.rename(destination / path.name)
-    logger.info(f"moved an earlier training's files to {destination}")
-
-
-def _find_earlier_events(folder: Path, *, last_written: float) -> list[Path]:
-    """Return the TensorBoard files of earlier runs.
-
-    This run's writers have already created their file and open it by name at every write, so it must stay. A file name
-    has the second, the host and the process. A process in a container may have the number of an earlier one, but it
-    starts after the earlier one last wrote.
-    """
-    own = f".{socket.gethostname()}.{os.getpid()}."
-    start_seconds = {path: path.name.removeprefix(_EVENTS).partition(".")[0] for path in folder.glob(f"{_EVENTS}*")}
-    return [
-        path
-        for path, second in start_seconds.items()
-        if own not in path.name or (second.isdecimal() and int(second) < int(last_written))
-    ]

@@ -9,19 +9,33 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import time
 from datetime import timedelta
 from typing import Any
 
 import ignite.distributed as idist
 import torch
 import torch.distributed as dist
+from ignite.engine import Engine
 from torch import Tensor
 
 from ..data.errors import InputError
 
-__all__ = ["gather_batch", "leave_ranks", "local_device", "start_ranks"]
+__all__ = [
+    "gather_batch",
+    "has_lost_another",
+    "leave_ranks",
+    "let_first_speak",
+    "local_device",
+    "start_ranks",
+    "wait_for_end",
+]
 
 _ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_MAX_WAIT = 30.0  # seconds
+# Words of Gloo and NCCL about a process that no longer answers.
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|remote process", re.IGNORECASE)
 
 
 def local_device() -> torch.device:
@@ -158,3 +172,23 @@ def _check_gpus(ranks: int) -> None:
             expected="one GPU per process",
             remedy=f"set --nproc_per_node {gpus} of torchrun, or train on the CPU (CUDA_VISIBLE_DEVICES=)",
         )
+
+
+def let_first_speak(engine: Engine) -> None:
+    """Wait in every process but the first, which reports what all of them have found; ``torchrun`` then ends these.
+
+    Without that, each would print the same message. A process that is not ended goes on after a while.
+    """
+    if engine.state.rank != 0:
+        wait_for_end()
+
+
+def wait_for_end() -> None:
+    """Wait for ``torchrun``, which ends all processes as soon as one has failed. It does so within seconds."""
+    time.sleep(_MAX_WAIT)
+
+
+def has_lost_another(error: BaseException) -> bool:
+    """Return whether an error says that another process of the training has ended."""
+    several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return several and isinstance(error, RuntimeError) and bool(_LOST.search(f"{type(error).__name__} {error}"))

@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 
 from ..files import write_text
-from .checkpoint import HISTORY, RUN
+from .earlier_files import HISTORY, RUN
 from .summary import SUMMARY
 
 __all__ = ["MLFlowTracking"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,12 +14,11 @@ import torch
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
-from ..data.errors import InputError
-from ..files import write_text
 from ..quiet import is_not_interrupt
-from ..spreadsheet import format_table, read_rows
-from .checkpoint import HISTORY, LAST
-from .unfound_labels import UnfoundLabels
+from .earlier_files import HISTORY, LAST
+from .history_rows import read_rows, write_rows
+from .training_faults import explain_training, explain_validation, is_handled
+from .unfound_labels import OneLabel, UnfoundLabels
 
 __all__ = ["Progress"]
 
@@ -62,6 +60,7 @@ class Progress:
         self.planned_threads = planned_threads
         self.rows: list[dict[str, Any]] = []
         self._unfound = UnfoundLabels(self.labels)
+        self._one_label = OneLabel(self.labels)
         self._bar: tqdm[Any] | None = None
 
     def attach(self, engine: Engine) -> None:
@@ -69,14 +68,18 @@ class Progress:
         for each in (engine, *([] if self.validator is None else [self.validator])):
             each.logger.addFilter(is_not_interrupt)
             each.logger.addFilter(_is_not_explained)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+        if self.validator is not None:
+            self.validator.add_event_handler(Events.EXCEPTION_RAISED, self._fail_validation)
         if engine.state.rank != 0:
             return
+        if self.validator is not None:
+            self._one_label.attach(self.validator)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
         engine.add_event_handler(Events.COMPLETED, self._end)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _start(self, engine: Engine) -> None:
         cases = len(engine.data_loader.dataset)
@@ -102,7 +105,7 @@ class Progress:
 
     def _start_epoch(self, engine: Engine) -> None:
         if self._epochs_of_this_run == 0 and not self.rows:
-            self.rows = _read_rows(self.path, before_epoch=engine.state.epoch)
+            self.rows = read_rows(self.path, before_epoch=engine.state.epoch)
         self._epoch_started = time.monotonic()
         self._loss_sum = 0.0
         self._steps = 0
@@ -143,7 +146,7 @@ class Progress:
             if change["after_epoch"] == epoch - 1:
                 row["longer"] = change["way"]
         self.rows.append(row)
-        _write_rows(self.path, self.rows)
+        write_rows(self.path, self.rows)
         self._epochs_of_this_run += 1
         per_epoch = (time.monotonic() - self._run_started) / self._epochs_of_this_run
         seconds_left = per_epoch * (engine.state.max_epochs - epoch)
@@ -171,9 +174,12 @@ class Progress:
         self._unfound.add({name: float(row[f"val_dice_{name}"]) for name in self.labels})
         share = max(getattr(engine.state, "share", 0.0), engine.state.epoch / engine.state.max_epochs)
         cases = int(row.get("val_cases") or self._count_cases())
-        warning = self._unfound.warn(share, cases=cases, is_last=is_last)
-        if warning:
-            logger.warning(warning)
+        self._warn(self._unfound.warn(share, cases=cases, is_last=is_last))
+
+    @staticmethod
+    def _warn(text: str) -> None:
+        if text:
+            logger.warning(text)
 
     def _validation(self, epoch: int) -> dict[str, Any]:
         columns = ["val_mean_dice", *(f"val_dice_{name}" for name in self.labels)]
@@ -207,6 +213,7 @@ class Progress:
                     f"trained on all {cases} cases, not validated; "
                     f"the weights of the end, last checkpoint and curve are in {self.path.parent}"
                 )
+                self._warn(self._one_label.warn_of_step(engine.state.output.get("pred")))
             return
         best = self.validator.state.best_metric_epoch
         if best > 0 and engine.state.epoch > 0:
@@ -217,13 +224,26 @@ class Progress:
 
         validated = [row for row in self.rows if row["val_mean_dice"] != ""]
         if validated and self._epochs_of_this_run > 0:
-            self._report_unfound(engine, validated[-1], is_last=True)
+            cases = int(validated[-1].get("val_cases") or self._count_cases())
+            one_label = self._one_label.warn(f"{cases} validation case{'s' * (cases != 1)}")
+            self._warn(one_label)
+            if not one_label:
+                self._report_unfound(engine, validated[-1], is_last=True)
 
     def _fail(self, engine: Engine, error: BaseException) -> None:
         self._close_bar()
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt) and engine.state.rank == 0:
             logger.warning(self._interrupt_text(engine.state.epoch))
         # Ignite assumes that a handler handles the exception: without this the run would end as if it had finished.
+        explained = explain_training(engine, error, self.path.parent)
+        if explained is not None:
+            raise explained from error
+        raise error
+
+    def _fail_validation(self, engine: Engine, error: BaseException) -> None:
+        explained = explain_validation(engine, error, self.path.parent)
+        if explained is not None:
+            raise explained from error
         raise error
 
     def _interrupt_text(self, epoch: int) -> str:
@@ -248,8 +268,8 @@ def _epoch_text(engine: Engine) -> str:
 
 
 def _is_not_explained(_: logging.LogRecord) -> bool:
-    """Reject the errors that Ignite logs for an error of the input, whose message is printed once at the end."""
-    return not isinstance(sys.exc_info()[1], InputError)
+    """Reject the errors that Ignite logs for one whose message is printed once at the end."""
+    return not is_handled()
 
 
 def _is_timed(engine: Engine) -> bool:
@@ -264,16 +284,3 @@ def _device_text(engine: Engine) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
-    if before_epoch <= 1 or not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return [row for row in read_rows(file)[1] if int(row["epoch"]) < before_epoch]
-
-
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    # An earlier part of a resumed training may have had no time limit, or this one has none.
-    names = dict.fromkeys(name for row in (rows[-1], *rows) for name in row)
-    write_text(path, format_table(list(names), ([row.get(name, "") for name in names] for row in rows)))

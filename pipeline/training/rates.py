@@ -1,13 +1,49 @@
-"""The learning rate with which a resumed training continues, and a warm restart of its schedule."""
+"""How a resume changes a training's length: its learning rate, and a warm restart of its schedule."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..data.longer import RESTART, THOUSANDTHS, Length, Reached, share_done
+from ..data.errors import InputError
+from ..data.longer import RESTART, THOUSANDTHS, Length, Reached, changes_length, share_done
 
-__all__ = ["next_rate", "restart_schedule"]
+__all__ = ["change_length", "next_rate", "restart_schedule"]
+
+
+def change_length(
+    path: Path, state: Mapping[str, Any], *, length: Length, longer: str | None, lr_scheduler: Any
+) -> tuple[Reached, list[dict[str, Any]]]:
+    """Return what the training has done, and how its length changes now, if it does: a list of one record.
+
+    Raises:
+        InputError: its length changes, and `longer` does not say how, or cannot be.
+    """
+    reached = Reached.read(state)
+    if reached is None:
+        # Of a version that did not record the length: known only for a number of epochs.
+        total = state["lr_scheduler"].get("t_total")
+        seconds = float(state.get("seconds", 0.0))
+        known = Length(total, None) if "seconds" not in state else Length(None, seconds / 60)
+        unknown = longer is None and ("seconds" in state or total is None)
+        reached = Reached(length if unknown else known, state["epoch"], seconds)
+
+    def rate(way: str) -> float | None:
+        return next_rate(lr_scheduler, reached, length, way)
+
+    if not changes_length(path, reached, length, longer, rates=rate):
+        return reached, []
+    way = str(longer)
+    if way == RESTART and not hasattr(lr_scheduler, "lr_lambda"):
+        raise InputError(
+            path,
+            found=f"--longer {way} with the schedule {type(lr_scheduler).__name__}",
+            expected="MONAI's WarmupCosineSchedule, which LightSkip can restart",
+            remedy="use --longer stretch",
+        )
+    return reached, [reached.change(length, way, rate(way))]
 
 
 def next_rate(lr_scheduler: Any, reached: Reached, now: Length, way: str) -> float | None:

@@ -120,7 +120,7 @@ def write_nan(file: Path) -> None:
         (write_pickle, "exec"),
         (write_torch_pickle, "exec"),
         (write_script, "a program"),
-        (write_nan, "NaN or infinity in encoder.1.down.0.weight"),
+        (write_nan, "not finite (NaN or infinity), first in encoder.1.down.0.weight"),
         (lambda file: file.write_bytes(b""), "an empty file"),
         (lambda file: file.write_bytes(b"no weights" * 100), "not loaded"),
         (lambda file: torch.save([1, 2], file), "without named tensors"),

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.data.compare_cases import compare_cases
 from pipeline.data.dataset import Case, Dataset
+from pipeline.data.findings import Finding
 from pipeline.data.inspection import Inspection
 
 LABELS = {"background": 0, "liver": 1, "tumour": 2}
@@ -183,3 +184,15 @@ def test_orientations_are_counted():
 )
 def test_a_spacing_is_odd_beyond_twice_the_median_whichever_axis_is_thick(spacing, odd):
     assert bool(found([*both(), case("x", liver=1000, tumour=10, spacing=spacing)], "spacing-outlier")) == odd
+
+
+def test_a_dataset_without_any_label_is_a_problem():
+    empty = Finding("label-empty", "", "", "", file="l.nii")
+    inspections = both(3)
+    for inspection in inspections[:2]:
+        inspection.findings.append(empty)
+    assert found(inspections, "labels-absent") == []
+    inspections[2].findings.append(empty)
+    (finding,) = [one for one in compared(inspections) if one.kind == "labels-absent"]
+    assert finding.is_problem
+    assert finding.found.startswith("no label in any of 3 training cases")

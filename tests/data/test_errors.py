@@ -137,6 +137,10 @@ def test_hook_is_installed_once_and_passes_other_errors_on(monkeypatch, capsys):
     bug, mistake = KeyError("bug"), an_error()
     hook(KeyError, bug, None)
     hook(InputError, mistake, None)
+    with monkeypatch.context() as child:
+        # In a process whose parent has ended, a lost connection to it says nothing.
+        child.setattr("pipeline.data.errors.parent_process", lambda: "the parent")
+        hook(ConnectionResetError, ConnectionResetError(104, "reset"), None)
     assert passed_on == [(KeyError, bug, None)]
     assert capsys.readouterr().err == f"error: {mistake}\n"
 

@@ -363,8 +363,9 @@ def test_a_problem_of_every_kind_is_refused(everything):
     kinds |= {case.kind for case in odd_files() if case.outcome == "refused"}
     never_seeded = {kind for kind, severity in SEVERITIES.items() if severity == "problem"} - kinds
     # Permissions, which root ignores; a mistake of the check itself; headers that `images/test_nifti_offset.py` writes;
-    # pictures of several units, which `images/test_tiff.py` writes; regions without an order, a fault of the datalist.
-    assert never_seeded == {"unreadable", "check-failed", "voxel-offset", "unit-mixed", "region-order"}
+    # pictures of several units, which `images/test_tiff.py` writes; regions without an order, a fault of the datalist;
+    # cases that all lack labels (`test_check.py`).
+    assert never_seeded == {"unreadable", "check-failed", "voxel-offset", "unit-mixed", "region-order", "labels-absent"}
 
 
 @pytest.mark.real

@@ -14,6 +14,7 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
 from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
 
+from pipeline.data.errors import InputError
 from pipeline.evaluation.case_report import CaseReport
 from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.present_dice import PresentDice
@@ -283,3 +284,37 @@ def test_regions_ignored_voxels_and_unannotated_labels(tmp_path, caplog):
     assert "1 of 2 cases were annotated in part" in " ".join(summary["notes"])
     assert "note: Ignored voxels" in caplog.text
     assert "both" in caplog.text
+
+
+class Always(torch.nn.Module):
+    """One label in every voxel."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
+
+    def forward(self, x):
+        return torch.nn.functional.one_hot(torch.full(x.shape, self.label)[:, 0].long(), 3).movedim(-1, 1).float()
+
+
+def test_a_network_with_one_label_everywhere_is_noted(tmp_path):
+    engine = evaluator(write_cases(tmp_path, ["a.nii", "b.nii"]), CaseReport(tmp_path / "out", LABELS))
+    engine.network = Always(0)
+    engine.run()
+    (note,) = json.loads((tmp_path / "out" / "summary.json").read_text())["notes"]
+    assert note.startswith(
+        "the network gives every voxel of all 2 cases one label, background: the label maps are empty"
+    )
+
+
+def test_too_little_memory_is_one_message_with_the_case(tmp_path, caplog):
+    engine = evaluator(write_cases(tmp_path, ["a.nii", "b.nii"]), CaseReport(tmp_path / "out", LABELS))
+
+    class Small(torch.nn.Module):
+        def forward(self, _):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    engine.network = Small()
+    with pytest.raises(InputError, match=r"while evaluating \(cases a.nii, b.nii\): CUDA out .* smaller --window"):
+        engine.run()
+    assert not caplog.records

@@ -113,3 +113,18 @@ def test_the_last_state_of_a_training_is_recognised(tmp_path: Path) -> None:
     assert caught.value.where == tmp_path / "last.pt"
     assert "last.pt" in caught.value.found
     assert f"--checkpoint {tmp_path / 'model.pt'}" in caught.value.remedy
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    weights = network().state_dict()
+    weights["1.weight"][2] = torch.nan
+    torch.save(weights, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=r"model\.pt: found weights that are not finite .*, first in 1\.weight"):
+        check_weights(tmp_path / "model.pt", network())
+
+
+def test_infinity_that_a_new_network_has_as_well_is_meant(tmp_path: Path) -> None:
+    masked = network()
+    masked.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    torch.save(masked.state_dict(), tmp_path / "model.pt")
+    check_weights(tmp_path / "model.pt", masked)

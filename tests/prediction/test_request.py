@@ -1,5 +1,6 @@
 """Options and the result of one call: where files go, the exit status and the line at the end."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,22 @@ def test_the_line_counts_what_was_done() -> None:
     )
     # Not every system reports the memory, and one file has no report.
     assert Summary(results("done"), MEASURED | {"peak_memory_bytes": 0}, None).text == "1 of 1 segmented in 12.3 s"
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (["background"], "the label map is empty: the network finds no label"),
+        (["background", "background"], "all 2 label maps are empty: the network finds no label"),
+        (["liver", "liver"], "all 2 label maps have one label in every voxel, liver"),
+        (["liver", "background"], ""),
+        (["background", None], ""),
+        ([], ""),
+    ],
+)
+def test_a_network_with_one_label_everywhere_is_noted(labels: list[str | None], note: str) -> None:
+    some = tuple(
+        replace(one, only_label=label) for one, label in zip(results(*["done"] * len(labels)), labels, strict=True)
+    )
+    text = Summary((*some, *results("failed")), MEASURED, None).text
+    assert text.partition("\nnote: ")[2] == note

@@ -368,3 +368,34 @@ def test_a_checkpoint_of_another_optimiser_is_refused(make_training, tmp_path):
     torch.save(state | {"optimizer_type": "Muon"}, path)
     with pytest.raises(InputError, match=r"the state of Muon .* expected AdamW .* first run's optimizer"):
         make_training(epochs=2, resume=True).trainer.run()
+
+
+@pytest.mark.parametrize("part", ["network", "average"])
+def test_weights_that_are_not_finite_are_never_written(make_training, tmp_path, part):
+    network = tiny_network()
+    average = AverageWeights(network, 0.5)
+    training = make_training(epochs=3, network=network, average=average.average)
+    broken = network if part == "network" else average.average
+
+    def ruin(engine):
+        if engine.state.epoch == 2:
+            with torch.no_grad():
+                next(broken.parameters()).flatten()[0] = torch.nan
+
+    training.validator.add_event_handler("EPOCH_COMPLETED", ruin)
+    with pytest.raises(InputError, match=r"found weights that are not finite .* nothing was written"):
+        training.trainer.run()
+    assert load(tmp_path / "last.pt")["epoch"] == 1
+    for name in ("last.pt", "model.pt"):
+        content = load(tmp_path / name)
+        weights = [*content.get("network", content).values(), *content.get("average", {}).values()]
+        assert all(bool(value.isfinite().all()) for value in weights)
+
+
+def test_a_state_that_is_not_finite_is_not_resumed(make_training, tmp_path):
+    make_training(epochs=1).trainer.run()
+    state = load(tmp_path / "last.pt")
+    next(iter(state["network"].values())).flatten()[0] = torch.inf
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"last\.pt: found weights that are not finite .* start a new training"):
+        make_training(epochs=2, resume=True, longer="stretch").trainer.run()

@@ -26,6 +26,8 @@ _PROGRAMS = {
     ".engine": "an engine of TensorRT",
     ".plan": "an engine of TensorRT",
 }
+# A problem of weights that could be loaded.
+NOT_FINITE = "weights that are not finite (NaN): of a training that diverged, or damaged"
 _RUNS = "a program: PyTorch runs it when it is loaded"
 
 
@@ -137,6 +139,9 @@ def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
     numbers = sum(tensor.numel() for tensor in tensors)
     what = f"{len(tensors):,} tensors, {numbers:,} numbers ({', '.join(kinds)}); nothing else"
+    # Infinity may be meant, such as in a mask of attention.
+    if any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors):
+        return Weights(file, size, what, problem=NOT_FINITE, loaded=True)
     return Weights(file, size, what, loaded=True)
 
 
