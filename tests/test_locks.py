@@ -1,6 +1,5 @@
 """Locks between processes: held, free, inherited."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +21,10 @@ def test_a_lock_is_held_during_the_block_only(tmp_path: Path) -> None:
         # A try that failed changes nothing.
         assert is_locked(file)
     assert not is_locked(file)
-    [descriptor] = take_lock(file)
+    lock = take_lock(file)
     assert is_locked(file)
-    os.close(descriptor)
+    lock.release()
+    lock.release()
     assert not is_locked(file)
 
 

@@ -8,13 +8,15 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.one_at_a_time import TRAINING_LOCK, one_at_a_time, require_unlocked
 from ..runtime_names import RUNTIMES
 from .at_hand.shipped import require_own_bundle
 from .launch_checks import (
@@ -82,13 +84,29 @@ class Launch:
         Returns:
             The exit status: 0, or that of the first process that failed.
         """
-        if self.processes > 1:
-            _import_from_here()
-            return _run_processes(self._arguments)
-        workflow = self.workflow()
-        workflow.run()
-        workflow.finalize()
+        with self._alone():
+            if self.processes > 1:
+                _import_from_here()
+                return _run_processes(self._arguments)
+            workflow = self.workflow()
+            workflow.run()
+            workflow.finalize()
         return 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse the run if another one is at work in its folder.
+
+        A training takes the lock itself when it starts, also in MONAI's own runner.
+        """
+        if self.verb == "train":
+            # Before PyTorch is imported and scans are prepared.
+            require_unlocked(self._folder / TRAINING_LOCK, self._folder)
+            yield
+        else:
+            folder = Path(evaluate_key(self.files, self.bundle, self.settings, "output_dir"))
+            with one_at_a_time(folder / ".evaluation.lock", folder, verb="lightskip evaluate"):
+                yield
 
     def workflow(self, **more: Any) -> Any:
         """Return MONAI's workflow of this run, initialised: settings, weights and cases are checked.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+
+from ..disk import explain_disk_error, find_disk_error
 
 _MAX_OTHERS = 10
 
@@ -69,7 +72,7 @@ class InputError(ValueError):
 
 
 def explain_errors() -> None:
-    """Make an uncaught `InputError` end the program with its message alone, without a traceback.
+    """Make an uncaught `InputError`, or the error of a full disk, end the program with its message alone.
 
     A bundle config calls this in `initialize`. MONAI wraps errors of a config's evaluation in RuntimeErrors, so the
     whole chain of causes is searched. Every other exception goes to the previous hook. The exit status stays 1,
@@ -87,11 +90,23 @@ class _ExplainingHook:
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         # Ctrl-C while an InputError is handled is still Ctrl-C.
-        explained = input_error_behind(error) if isinstance(error, Exception) else None
+        explained = (disk_message(error) or input_error_behind(error)) if isinstance(error, Exception) else None
         if explained is None:
             self.previous(kind, error, trace)
         else:
             sys.stderr.write(f"error: {explained}\n")
+
+
+def disk_message(error: BaseException | None) -> str | None:
+    """Return the message for a full or broken disk in the chain of causes, or None if there is none."""
+    explained, found = input_error_behind(error), find_disk_error(error)
+    if explained is None:
+        return explain_disk_error(error)
+    if found is None or found.errno == errno.EIO:
+        # Mostly a file that cannot be read.
+        return None
+    # A message that names the disk also knows what was being written.
+    return str(explained) if " disk" in explained.found else explain_disk_error(error, where=explained.where)
 
 
 def raise_together(errors: Iterable[InputError]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
+from ..disk import explain_disk_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
@@ -77,11 +78,13 @@ def failed(job: Job, error: Exception) -> Result:
     elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
+    elif (full := explain_disk_error(error, where=job.outputs.label_map.parent)) is not None:
+        message = full
     elif isinstance(error, OSError) and error.strerror is not None:
-        # Errors without a file name come from writing, such as a full disk.
+        # Errors without a file name come from writing.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
         message = f"{where}: found {str(error.strerror).lower()}; expected a file or folder to read or write. "
-        remedy = "check its permissions and the free space on its disk"
+        remedy = "check its permissions"
         if error.errno == errno.ENAMETOOLONG:
             remedy = "give the scan a shorter name, or name one output file with -o"
         message += f"What to do: {remedy}."

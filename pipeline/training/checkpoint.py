@@ -24,6 +24,7 @@ from ..data.weights import require_state
 from ..files import whole_file
 from ..networks.spec_file import save_weights, spec_file
 from .identity import check_identity, to_json_values
+from .one_training import TrainingLock
 from .rates import next_rate, restart_schedule
 from .started_from import STARTED
 from .summary import SUMMARY, write_summary
@@ -94,6 +95,7 @@ class ResumableCheckpoint:
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self._lock = TrainingLock(self.folder)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -116,9 +118,12 @@ class ResumableCheckpoint:
         """Resume, or move an earlier training's files to another folder.
 
         Raises:
-            InputError: the checkpoint to resume from is missing or damaged, or belongs to another training or network;
-                or its length is another one, and `longer` does not say how to change it.
+            InputError: another training is at work in the folder; or the checkpoint to resume from is missing or
+                damaged, or belongs to another training or network, or its length is another one, and `longer` does not
+                say how to change it.
         """
+        if _is_main(engine):
+            self._lock.take()
         if engine.state.epoch > 0:
             # A second run of the same trainer, as in federated learning, continues by itself.
             return
@@ -174,6 +179,7 @@ class ResumableCheckpoint:
         """Note that the training came to its end; an interrupted one does not get here."""
         if _is_main(engine) and (self.folder / LAST).is_file():
             self._summarise(engine, finished=True)
+        self._lock.release()
 
     def _summarise(self, engine: Engine, *, finished: bool) -> None:
         write_summary(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 
 from ...data.errors import InputError
 from ...files import write_text
+from ...leftovers import temporary_path
 from ..yaml_lines import read_yaml
 from .find import find_bundle
 
@@ -45,7 +45,7 @@ def copy_bundle(bundle: str | Path, output: Path | None = None) -> Path:
     target = (output or Path(source.resolve().name)).expanduser()
     _require_free(target, source)
     # In the same parent folder, so that moving it to its name is one step.
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial = temporary_path(target)
     try:
         _copy_files(source, partial, without=_LEFT_OUT)
         _keep_paths(source, partial)

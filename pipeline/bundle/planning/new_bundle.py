@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from ...data.errors import InputError
 from ...data.length_units import shown_unit, size_in_unit
 from ...files import write_text
+from ...leftovers import temporary_path
 from ...networks import Networks
 from ..plan import load_plan
 from ..render import read_skip, recipes_folder, write_rendered
@@ -56,7 +56,7 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     """
     require_new(bundle)
     # In the same parent folder, since the plan's paths of datalist and scans are relative to the bundle.
-    partial = bundle.with_name(f".{bundle.name}.{uuid.uuid4().hex}")
+    partial = temporary_path(bundle)
     try:
         write_text(partial / "plan.yaml", plan_text(planned.content, heading=_HEADING))
         write_rendered(partial)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from pathlib import Path
 
+from ...leftovers import temporary_path
 from ..errors import InputError
 from ..zip_files import Member, ZipKind, extract, list_members
 
@@ -48,7 +48,7 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
     if not (folder.is_dir() and _read_record(folder / _RECORD) == record):
         _require_free(archive, folder)
         files, _ = list_members(archive, _DATASET)
-        temporary = folder.with_name(f".{uuid.uuid4().hex}.{folder.name}")
+        temporary = temporary_path(folder)
         try:
             temporary.mkdir(parents=True)
             extract(archive, [Member(info, info.filename) for info in files], temporary, _DATASET)
