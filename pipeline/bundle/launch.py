@@ -19,6 +19,7 @@ from ..data.errors import InputError
 from ..data.one_at_a_time import TRAINING_LOCK, one_at_a_time, require_unlocked
 from ..runtime_names import RUNTIMES
 from .at_hand.shipped import require_own_bundle
+from .evaluation_files import require_results
 from .launch_checks import (
     BRING_KEYS,
     OWN,
@@ -107,6 +108,8 @@ class Launch:
             folder = Path(evaluate_key(self.files, self.bundle, self.settings, "output_dir"))
             with one_at_a_time(folder / ".evaluation.lock", folder, verb="lightskip evaluate"):
                 yield
+            maps = evaluate_key(self.files, self.bundle, self.settings, "predictions_dir")
+            require_results(folder, None if maps is None else Path(maps))
 
     def workflow(self, **more: Any) -> Any:
         """Return MONAI's workflow of this run, initialised: settings, weights and cases are checked.

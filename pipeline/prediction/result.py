@@ -37,6 +37,7 @@ class Result:
         files: the scan's files.
         status: ``"done"``, ``"skipped"`` (finished earlier) or ``"failed"``.
         outputs: the files that exist now.
+        sizes: their sizes when they were written, in bytes; empty if unknown.
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
@@ -53,11 +54,12 @@ class Result:
     notes: tuple[str, ...] = ()
     error: str | None = None
     traceback: str | None = None
+    sizes: tuple[int, ...] = ()
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON types, without the fields that are None."""
-    content = {key: value for key, value in asdict(result).items() if value is not None}
+    """Return a result as JSON types, without the sizes and the fields that are None."""
+    content = {key: value for key, value in asdict(result).items() if value is not None and key != "sizes"}
     if isinstance(content.get("uncertainty"), float):
         # JSON has no NaN, which means that no voxel is labelled.
         content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)

@@ -22,6 +22,7 @@ from .predictor import Predictor
 from .progress import Bar
 from .records import Records
 from .result import Job, Result, as_record, failed
+from .verify import file_sizes
 from .work import known_result
 from .write import write_outputs
 
@@ -200,6 +201,7 @@ class _Pipeline:
                 seconds={**prediction.seconds, "writing": time.perf_counter() - start},
                 uncertainty=prediction.uncertainty,
                 notes=(*scan.notes, *prediction.notes),
+                sizes=file_sizes(job.outputs.files),
             )
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))
