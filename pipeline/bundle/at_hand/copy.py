@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ...data.errors import InputError
-from ...files import write_text
+from ...files import name_disk, write_text
 from ...leftovers import temporary_path
 from ..yaml_lines import read_yaml
 from .find import find_bundle
@@ -47,8 +47,9 @@ def copy_bundle(bundle: str | Path, output: Path | None = None) -> Path:
     # In the same parent folder, so that moving it to its name is one step.
     partial = temporary_path(target)
     try:
-        _copy_files(source, partial, without=_LEFT_OUT)
-        _keep_paths(source, partial)
+        with name_disk(target, partial):
+            _copy_files(source, partial, without=_LEFT_OUT)
+            _keep_paths(source, partial)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(target)
     except OSError as error:
