@@ -164,8 +164,9 @@ def _find_file(error: BaseException | None) -> str | None:
         for frame in reversed(frames):
             for name in _FILE_NAMES:
                 value = frame.f_locals.get(name)
-                if isinstance(value, str | Path) and str(value) and Path(value).absolute().parent.is_dir():
-                    return str(value)
+                file = os.fsdecode(value) if isinstance(value, str | bytes | Path) else ""
+                if file and Path(file).absolute().parent.is_dir():
+                    return file
     return None
 
 

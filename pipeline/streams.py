@@ -62,7 +62,6 @@ def guard_streams() -> None:
             stream.flush()
             setattr(sys, name, _open(name, stream))
     quiet_logging()
-    threading.excepthook = partial(_handle_thread, threading.excepthook)
 
 
 def is_closed(name: str) -> bool:
@@ -79,8 +78,13 @@ def find_lost_output() -> OSError | None:
 
 
 def quiet_logging() -> None:
-    """Make a log that cannot be written end in one line, not in a traceback for each message."""
+    """Make a log that cannot be written end in one line, not in a traceback for each message.
+
+    TensorBoard's files, which a thread writes, end in none: the main thread raises the error of a full disk as well.
+    """
     logging.Handler.handleError = _handle_error  # type: ignore[method-assign, assignment]
+    if getattr(threading.excepthook, "func", None) is not _handle_thread:
+        threading.excepthook = partial(_handle_thread, threading.excepthook)
 
 
 def _handle_error(handler: logging.Handler, record: logging.LogRecord) -> None:

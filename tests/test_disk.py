@@ -100,13 +100,16 @@ def test_the_whole_chain_is_searched_and_a_named_file_comes_first() -> None:
     assert find_disk_error(circle) is None
 
 
-def test_the_file_of_a_library_is_found_in_its_functions(tmp_path: Path) -> None:
-    def write(filename: str) -> None:
+@pytest.mark.parametrize("as_name", [str, os.fsencode], ids=["text", "bytes"])
+def test_the_file_of_a_library_is_found_in_its_functions(
+    as_name: Callable[[Path], str | bytes], tmp_path: Path
+) -> None:
+    def write(filename: str | bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device" * bool(filename))
 
     file = tmp_path / "events.out.tfevents.1"
     with pytest.raises(OSError, match="No space") as raised:
-        write(str(file))
+        write(as_name(file))
     # pytest's own functions have no such names.
     assert (explain_disk_error(raised.value) or "").startswith(f"{file}: found no space left on")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..disk import explain_disk_error, find_disk_error
+from ..streams import quiet_logging
 
 _MAX_OTHERS = 10
 
@@ -79,6 +80,7 @@ def explain_errors() -> None:
     Python's own. A second call has no effect.
     """
     if not isinstance(sys.excepthook, _ExplainingHook):
+        quiet_logging()
         sys.excepthook = _ExplainingHook(sys.excepthook)
 
 

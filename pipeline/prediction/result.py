@@ -86,7 +86,7 @@ def failed(job: Job, error: Exception) -> Result:
         # Errors without a file name come from writing.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
         message = f"{where}: found {str(error.strerror).lower()}; expected a file or folder to read or write. "
-        remedy = "check its permissions"
+        remedy = "check its permissions and the free space on its disk"
         if error.errno == errno.ENAMETOOLONG:
             remedy = "give the scan a shorter name, or name one output file with -o"
         message += f"What to do: {remedy}."
