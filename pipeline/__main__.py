@@ -1,4 +1,7 @@
-"""Run the command ``lightskip``, also as ``python -m pipeline``. Ctrl-C ends it quietly from its first import on."""
+"""Run the command ``lightskip``, also as ``python -m pipeline``. Ctrl-C ends it quietly from its first import on.
+
+Its work goes on when nobody reads what it prints.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ def main(*, is_inner: bool = False) -> int:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
     try:
         # Imported only here: an interrupt of an import at the top of this module could not be caught.
+        from .streams import guard_streams  # noqa: PLC0415
+
+        guard_streams()
         from .cli import main as run  # noqa: PLC0415
 
         return run(is_inner=is_inner)

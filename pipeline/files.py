@@ -1,16 +1,18 @@
-"""Write files whole or not at all. Imports nothing else of LightSkip, so that every room can use it."""
+"""Write files whole or not at all. Every room can use it."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_unused_folders", "whole_file", "write_once", "write_text"]
+from .disk import as_disk_error
+from .leftovers import temporary_path
+
+__all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text"]
 
 # What a file system without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
@@ -29,20 +31,21 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileExistsError: the path is a device or a pipe, which must not be replaced.
-        Errors of the block are raised again, and the temporary file is deleted. An OSError about the temporary file
-        names the final path instead.
+        DiskError: the disk is full or broken, also if the block's error says so only in words, as PyTorch's.
+        Other errors of the block are raised again, and the temporary file is deleted. An OSError about the temporary
+        file names the final path instead.
     """
     path = Path(path)
     if path.exists() and not (path.is_file() or path.is_dir()):
         # The rename would replace /dev/null for all programs.
         raise FileExistsError(errno.EEXIST, "A device or a pipe", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    temporary = temporary_path(path)
     try:
-        yield temporary
-        temporary.replace(path)
+        with name_disk(path, temporary):
+            yield temporary
+            temporary.replace(path)
     except OSError as error:
-        # The error of a full disk has no file name.
         if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
@@ -50,6 +53,26 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         # On a read-only file system this fails too, which would hide the first error.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def name_disk(path: Path, temporary: Path) -> Iterator[None]:
+    """Name the file or folder in the block's error if the disk is full or broken, and the bytes that it needs.
+
+    Args:
+        path: the final path of the file or folder.
+        temporary: the path that the block writes to.
+
+    Raises:
+        DiskError: see `pipeline.disk.as_disk_error`.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = as_disk_error(error, path, temporary)
+        if full is None:
+            raise
+        raise full from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -66,7 +89,7 @@ def write_once(path: str | os.PathLike[str], text: str) -> bool:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    temporary = temporary_path(path)
     try:
         temporary.write_bytes(text.encode())
         try:

@@ -1,60 +1,331 @@
-"""Let one process at a time work on something: a lock on a file, which ends with the last process that holds it."""
+"""Let one process at a time work on something, and name the one that does.
+
+A lock is held on a file, by `flock`, and ends with the last process that holds it: a killed process never keeps one.
+The file says who holds it. On the disk of this machine that is for people alone. On a file system of a network, where
+`flock` may be missing or may end at the machine, it also decides: its holder renews it, and one that has not for some
+minutes has ended. A holder on this machine is looked up by its process number and start, however old its file is.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import json
 import os
-from collections.abc import Iterator
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["hold_lock", "is_locked", "take_lock"]
+from .disk import is_network
+from .leftovers import temporary_path
+from .owner import has_ended, process_start, this_place
+
+__all__ = ["MAX_SILENCE", "Holder", "Lock", "LockedError", "find_holder", "hold_lock", "is_locked", "take_lock"]
+
+MAX_SILENCE = 5 * 60.0
+"""Seconds after which a holder on another machine that has not renewed its file has ended."""
+_BEAT = 30.0  # seconds
+_TRIES = 4  # a look at a lock takes it for a moment
+_PAUSE = 0.05  # seconds
+_MAX_BYTES = 4096
+_held: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    Attributes:
+        verb: what it does, such as ``lightskip train``; empty if unknown.
+        host: its machine; empty if unknown.
+        pid: its process number; 0 if unknown.
+        started: when it took the lock, in UTC, for people.
+        place: its `pipeline.owner.this_place`.
+        start: its `pipeline.owner.process_start`.
+    """
+
+    verb: str = ""
+    host: str = ""
+    pid: int = 0
+    started: str = ""
+    place: str = ""
+    start: int = 0
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine, which has not started again since."""
+        return self.place == this_place()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has surely ended."""
+        return self.is_here and has_ended(self.pid, self.start)
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "another process"
+        return f"process {self.pid} on {self.host}, since {self.started}"
+
+
+class LockedError(BlockingIOError):
+    """Another process holds a lock.
+
+    Attributes:
+        file: the lock's file.
+        holder: who holds it.
+    """
+
+    def __init__(self, file: Path, holder: Holder) -> None:
+        super().__init__(f"{file} is locked by {holder}")
+        self.file = file
+        self.holder = holder
+
+
+class Lock:
+    """A lock that this process holds, until `release` or its end.
+
+    Attributes:
+        file: its file.
+        descriptors: file descriptors that hold it: a child that inherits them holds it, even if this process is killed.
+            There are none where `flock` is missing.
+        earlier: who held it before, and was killed; None if nobody was.
+    """
+
+    def __init__(self, file: Path, descriptors: tuple[int, ...], earlier: Holder | None, *, keep: bool) -> None:
+        self.file = file
+        self.descriptors = descriptors
+        self.earlier = earlier
+        self._keep = keep
+        self._end = threading.Event()
+        self._process = os.getpid()
+        # An interrupt or an error is an end, too: then nobody has to be told that the lock is taken over.
+        atexit.register(self.release)
+        _held.update(descriptors)
+        if not descriptors or is_network(file.parent):
+            threading.Thread(target=self._renew, name="lock", daemon=True).start()
+
+    def release(self) -> None:
+        """Give the lock up. A second call has no effect."""
+        atexit.unregister(self.release)
+        if self._end.is_set() or os.getpid() != self._process:
+            return
+        self._end.set()
+        with contextlib.suppress(OSError):
+            if self._keep:
+                # A process that inherited the lock may still hold it.
+                os.truncate(self.file, 0)
+            else:
+                self.file.unlink(missing_ok=True)
+        for descriptor in self.descriptors:
+            _held.discard(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _renew(self) -> None:
+        while not self._end.wait(_BEAT):
+            with contextlib.suppress(OSError):
+                # The time of the file's server, whatever this machine's clock says.
+                os.utime(self.file)
 
 
 @contextmanager
-def hold_lock(file: Path) -> Iterator[tuple[int, ...]]:
+def hold_lock(
+    file: Path,
+    *,
+    verb: str = "",
+    keep: bool = True,
+    trust_silence: bool = True,
+    on_takeover: Callable[[Holder], object] | None = None,
+) -> Iterator[tuple[int, ...]]:
     """Hold a lock on a file during the block.
 
     Args:
-        file: an empty file, which is made if it is missing; its folder exists. It is not deleted.
+        file: a file, which is made if it is missing; its folder exists.
+        verb: what this process does, for others that want the lock.
+        keep: whether the file stays, empty; children may hold the lock only then.
+        trust_silence: whether the file of a holder on another machine counts; see `take_lock`.
+        on_takeover: called with the holder that was killed before, if there was one.
 
     Yields:
-        File descriptors that hold the lock: a child that inherits them holds it, even if this process is killed. There
-        are none on Windows, which has no such locks.
+        File descriptors that hold the lock; see `Lock`.
 
     Raises:
-        BlockingIOError: another process holds the lock.
-        OSError: the file cannot be made, or its file system has no locks.
+        LockedError: another process holds the lock.
+        OSError: the file cannot be made.
     """
-    descriptors = take_lock(file)
+    lock = take_lock(file, verb=verb, keep=keep, trust_silence=trust_silence)
     try:
-        yield descriptors
+        if lock.earlier is not None and on_takeover is not None:
+            on_takeover(lock.earlier)
+        yield lock.descriptors
+    finally:
+        lock.release()
+
+
+def take_lock(file: Path, *, verb: str = "", keep: bool = True, trust_silence: bool = True) -> Lock:
+    """Take a lock on a file until the process ends or releases it.
+
+    Args:
+        file: see `hold_lock`, also for `verb`, `keep` and the errors.
+        verb: what this process does.
+        keep: whether the file stays.
+        trust_silence: whether a holder on another machine, which has renewed its file lately, keeps the lock where
+            `flock` does not say. False for work that may be done twice, and must go on when a machine fails.
+    """
+    for number in range(_TRIES):
+        try:
+            descriptors = _flock(file)
+        except BlockingIOError as error:
+            holder = _read(file)
+            if number + 1 < _TRIES and holder is None:
+                time.sleep(_PAUSE)
+                continue
+            raise LockedError(file, holder or Holder()) from error
+        if not descriptors or _is_same(descriptors[0], file):
+            break
+        # It was removed by the process that held it.
+        os.close(descriptors[0])
+    else:
+        raise LockedError(file, Holder())
+    earlier = _read(file)
+    if earlier is not None and _is_at_work(earlier, file, descriptors, trust_silence=trust_silence):
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise LockedError(file, earlier)
+    own = Holder(
+        verb,
+        socket.gethostname(),
+        os.getpid(),
+        datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        this_place(),
+        process_start(os.getpid()),
+    )
+    _write(file, own, descriptors)
+    return Lock(file, descriptors, earlier, keep=keep)
+
+
+def find_holder(file: Path) -> Holder | None:
+    """Return who holds the lock on a file, or None if nobody does."""
+    try:
+        if not file.exists():
+            return None
+        descriptors = _flock(file)
+    except BlockingIOError:
+        return _read(file) or Holder()
+    except OSError:
+        return None
+    try:
+        holder = _read(file)
+        return holder if holder is not None and _is_at_work(holder, file, descriptors, trust_silence=True) else None
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def take_lock(file: Path) -> tuple[int, ...]:
-    """Take a lock on a file until the process ends or closes the returned descriptors; see `hold_lock`."""
-    try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return ()
+def is_locked(file: Path) -> bool:
+    """Return whether a process holds the lock on an existing file."""
+    return find_holder(file) is not None
+
+
+def _flock(file: Path) -> tuple[int, ...]:
+    """Lock a file; return its descriptor, or none if there are no such locks.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        OSError: the file cannot be made.
+    """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         raise
+    except (ImportError, OSError):
+        # Windows, or a file system without locks: its file decides.
+        os.close(descriptor)
+        return ()
     return (descriptor,)
 
 
-def is_locked(file: Path) -> bool:
-    """Return whether a process holds the lock on an existing file."""
+def _is_same(descriptor: int, file: Path) -> bool:
     try:
-        with hold_lock(file):
-            return False
-    except BlockingIOError:
-        return True
+        return os.path.samestat(os.fstat(descriptor), file.stat())
     except OSError:
-        # Without locks nothing is known to be at work.
         return False
+
+
+def _is_at_work(holder: Holder, file: Path, descriptors: tuple[int, ...], *, trust_silence: bool) -> bool:
+    """Return whether the process that a file names is at work, although its lock is free or there are no locks."""
+    if descriptors and not is_network(file.parent):
+        return False
+    if holder.is_here:
+        return not has_ended(holder.pid, holder.start)
+    if not trust_silence:
+        return False
+    try:
+        probe = temporary_path(file)
+        probe.write_bytes(b"")
+        now = probe.stat().st_mtime
+        probe.unlink()
+        # Both times are the server's. A file from after now was not renewed since its clock was set back.
+        return abs(now - file.stat().st_mtime) < MAX_SILENCE
+    except OSError:
+        return False
+
+
+def _read(file: Path) -> Holder | None:
+    """Return whom a lock's file names; None if it names nobody."""
+    try:
+        with file.open("rb") as stream:
+            content = json.loads(stream.read(_MAX_BYTES))
+        holder = Holder(**content)
+    except (OSError, ValueError, TypeError):
+        return None
+    texts = (holder.verb, holder.host, holder.started, holder.place)
+    known = isinstance(holder.pid, int) and isinstance(holder.start, int) and holder.pid > 0
+    return holder if known and all(isinstance(text, str) for text in texts) else None
+
+
+def _write(file: Path, holder: Holder, descriptors: tuple[int, ...]) -> None:
+    """Write a holder into a lock's file.
+
+    Raises:
+        LockedError: another process did the same at the same time.
+    """
+    content = json.dumps(asdict(holder)).encode()
+    if descriptors:
+        # In place: the lock is on this file. The lock alone holds on a full disk, too.
+        with contextlib.suppress(OSError):
+            os.truncate(descriptors[0], 0)
+            os.pwrite(descriptors[0], content, 0)
+        return
+    temporary = temporary_path(file)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    time.sleep(_PAUSE)
+    found = _read(file)
+    if found != holder:
+        raise LockedError(file, found or Holder())
+
+
+def _close_in_child() -> None:
+    # A worker process that outlives a killed one must not keep its locks.
+    for descriptor in _held:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

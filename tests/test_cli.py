@@ -1,4 +1,5 @@
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -399,7 +400,24 @@ def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path, capsys: pyte
     assert told.count("\n") == 1
 
 
-def test_a_reader_that_has_read_enough_ends_the_command_quietly(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_message_and_the_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pipeline.data import sample_files  # noqa: PLC0415
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sample_files, "write_nifti", fail)
+    monkeypatch.setattr("pipeline.data.sample.write_nifti", fail)
+    assert main(["sample", str(tmp_path / "sample")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {tmp_path / 'sample'}: found no space left on the disk at ")
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_work_is_done_for_a_reader_that_has_gone(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]
@@ -407,7 +425,22 @@ def test_a_reader_that_has_read_enough_ends_the_command_quietly(tmp_path: Path) 
         run = subprocess.run(
             [sys.executable, *words], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=300
         )
-    assert (run.returncode, run.stderr) == (141, "")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (tmp_path / "sample" / "dataset.json").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_is_told_after_the_work(tmp_path: Path) -> None:
+    words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=300
+        )
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: standard output: found no space left on device")
+    assert "The work is done" in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert (tmp_path / "sample" / "dataset.json").is_file()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ _GROUND = {"networks", "data", "labelmaps", "evaluation"}
 _MIDDLE = {"training", "bundle", "inference", "bench", "report", "workflow"}
 _UPPER = {"prediction", "comparison", "export", "nnunet", "probe"}
 _TOP = {"fitting", "cohort", "study"}
-# The rooms that a room may import, besides itself and the root modules. Root modules may import nothing.
+# The rooms that a room may import, besides itself and the root modules. Root modules may import nothing but, where
+# they are named here, other root modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),
     "data": set(),
@@ -25,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(_UPPER, _GROUND | _MIDDLE),
     **dict.fromkeys(_TOP, _GROUND | _MIDDLE | _UPPER),
     "cli": _GROUND | _MIDDLE | _UPPER | _TOP,
+    **{module: set() for module in ("files", "leftovers", "locks", "streams")},
     "__init__": {"prediction"},  # the face of the package: `pipeline.predict`
     "__main__": {"cli"},
 }

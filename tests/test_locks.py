@@ -1,13 +1,19 @@
 """Locks between processes: held, free, inherited."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.locks import hold_lock, is_locked, take_lock
+from pipeline import locks
+from pipeline.locks import MAX_SILENCE, Holder, LockedError, find_holder, hold_lock, is_locked, take_lock
+from pipeline.owner import process_start, this_place
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -22,9 +28,10 @@ def test_a_lock_is_held_during_the_block_only(tmp_path: Path) -> None:
         # A try that failed changes nothing.
         assert is_locked(file)
     assert not is_locked(file)
-    [descriptor] = take_lock(file)
+    lock = take_lock(file)
     assert is_locked(file)
-    os.close(descriptor)
+    lock.release()
+    lock.release()
     assert not is_locked(file)
 
 
@@ -43,3 +50,97 @@ def test_a_file_that_cannot_be_made_is_an_error_and_not_locked(tmp_path: Path) -
     with pytest.raises(FileNotFoundError), hold_lock(file):
         pass
     assert not is_locked(file)
+
+
+HERE: dict[str, Any] = {"verb": "lightskip train", "host": "here", "pid": os.getpid(), "started": "2026-01-01 UTC"}
+HERE |= {"place": this_place(), "start": process_start(os.getpid())}
+CASES: dict[str, tuple[dict[str, Any] | None, float, bool, bool]] = {
+    # name: holder in the file, seconds since it was renewed, whether the disk is a network's, whether it is refused
+    "local": (HERE, 0, False, False),
+    "here, at work": (HERE, 9999, True, True),
+    "here, killed": ({**HERE, "start": HERE["start"] + 1}, 0, True, False),
+    "elsewhere, renewed": ({**HERE, "place": "elsewhere"}, 60, True, True),
+    "elsewhere, silent": ({**HERE, "place": "elsewhere"}, MAX_SILENCE + 60, True, False),
+    # Its clock was set back, and it would have renewed the file since.
+    "elsewhere, from later": ({**HERE, "place": "elsewhere"}, -MAX_SILENCE - 60, True, False),
+    "nobody": (None, 0, True, False),
+    "no record": ({"pid": "x"}, 0, True, False),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("has_flock", [True, False], ids=["flock", "no flock"])
+def test_a_holder_on_a_network_counts_as_long_as_it_is_at_work(
+    name: str, has_flock: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, age, is_network, refused = CASES[name]
+    monkeypatch.setattr(locks, "is_network", lambda _: is_network)
+    monkeypatch.setattr(locks, "_PAUSE", 0.0)
+    if not has_flock:
+        monkeypatch.setattr(locks, "_flock", lambda _: ())
+        refused = refused or name == "local"
+    file = tmp_path / "lock"
+    file.write_text("" if holder is None else json.dumps(holder))
+    os.utime(file, (time.time() - age,) * 2)
+    taken: list[Holder] = []
+    assert is_locked(file) == refused
+    if refused:
+        with pytest.raises(LockedError, match=f"process {os.getpid()} on here, since 2026") as raised, hold_lock(file):
+            pass
+        assert raised.value.holder.verb == "lightskip train"
+        assert json.loads(file.read_text()) == holder
+        return
+    with hold_lock(file, verb="x", keep=False, on_takeover=taken.append):
+        assert json.loads(file.read_text())["verb"] == "x"
+    assert [one.pid for one in taken] == ([] if name in ("nobody", "no record") else [os.getpid()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_be_done_twice_goes_on_after_a_machine_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "is_network", lambda _: True)
+    (tmp_path / "lock").write_text(json.dumps({**HERE, "place": "elsewhere"}))
+    with pytest.raises(LockedError):
+        take_lock(tmp_path / "lock")
+    take_lock(tmp_path / "lock", trust_silence=False).release()
+
+
+def test_a_holder_on_a_network_renews_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewed = threading.Event()
+    monkeypatch.setattr(locks, "is_network", lambda _: True)
+    monkeypatch.setattr(locks, "_BEAT", 0.001)
+    monkeypatch.setattr(locks.os, "utime", lambda *_: renewed.set())
+    with hold_lock(tmp_path / "lock"):
+        assert renewed.wait(60)
+
+
+def test_on_a_local_disk_no_thread_renews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "is_network", lambda _: False)
+    before = threading.active_count()
+    with hold_lock(tmp_path / "lock"):
+        assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_worker_that_outlives_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
+    # As a data-loading worker: forked, not started anew.
+    program = (
+        "import os, sys, time; from pathlib import Path; from pipeline.locks import take_lock\n"
+        "lock = take_lock(Path(sys.argv[1]))\n"
+        "child = os.fork()\n"
+        "if child: print(child, flush=True)\n"
+        "time.sleep(600)"
+    )
+    file = tmp_path / "lock"
+    process = subprocess.Popen([sys.executable, "-c", program, str(file)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    try:
+        assert find_holder(file).pid == process.pid  # type: ignore[union-attr]
+        process.kill()
+        process.wait()
+        assert find_holder(file) is None
+    finally:
+        os.kill(child, 9)
+        process.stdout.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from monai.bundle.utils import EXPR_KEY
 from ..data.config_errors import explain_config_errors
 from ..data.errors import InputError
 from ..data.json_file import load_json
+from ..leftovers import temporary_folder
 from ..quiet import quiet_monai
 from ..version import __version__
 from .inference import measure_inference
@@ -110,8 +110,8 @@ def bench(
     profiled = min(steps, _MAX_PROFILED_STEPS)
     limits = {"train_cases": (1 + warmup + steps + profiled) * _batch_size(config, given), "val_cases": cases}
     with (
-        tempfile.TemporaryDirectory(prefix="lightskip-bench-") as folder,
-        _open_engines(config, given, Path(folder), dataset_dir, limits) as (workflow, trainer, evaluator),
+        temporary_folder() as folder,
+        _open_engines(config, given, folder, dataset_dir, limits) as (workflow, trainer, evaluator),
     ):
         where: torch.device = trainer.state.device
         precision = _find_precision(workflow, trainer)

@@ -6,6 +6,8 @@ import json
 import re
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 
 from ..data.config_errors import explain_config_errors
 from ..data.json_file import load_json
+from ..data.one_at_a_time import TRAINING_LOCK, one_at_a_time, require_unlocked
+from .evaluation_files import require_results
 from .launch_checks import (
     RUN_IDS,
     config_files,
@@ -67,14 +71,32 @@ class Launch:
         Returns:
             The exit status: 0, or that of the first process that failed.
         """
-        if self.processes > 1:
-            _import_from_here()
-            return run_processes(self._arguments)
-        workflow = self.workflow()
-        with explain_config_errors(", ".join(map(str, self.files)), running=True):
-            workflow.run()
-        workflow.finalize()
+        with self._alone():
+            if self.processes > 1:
+                _import_from_here()
+                return run_processes(self._arguments)
+            workflow = self.workflow()
+            with explain_config_errors(", ".join(map(str, self.files)), running=True):
+                workflow.run()
+            workflow.finalize()
         return 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse the run if another one is at work in its folder.
+
+        A training takes the lock itself when it starts, also in MONAI's own runner.
+        """
+        if self.verb == "train":
+            # Before PyTorch is imported and scans are prepared.
+            require_unlocked(self._folder / TRAINING_LOCK, self._folder)
+            yield
+        else:
+            folder = Path(evaluate_key(self.files, self.bundle, self.settings, "output_dir"))
+            with one_at_a_time(folder / ".evaluation.lock", folder, verb="lightskip evaluate"):
+                yield
+            maps = evaluate_key(self.files, self.bundle, self.settings, "predictions_dir")
+            require_results(folder, None if maps is None else Path(maps))
 
     def workflow(self, **more: Any) -> Any:
         """Return MONAI's workflow of this run, initialised: settings, weights and cases are checked.

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ..streams import find_lost_output
 from ..version import __version__
 from .bundle_verbs import add_bundle_verbs
 from .bundles_verb import add_bundles_verb
@@ -47,8 +48,8 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
         is_inner: whether another verb runs this one, and says itself that it was interrupted, and how to continue.
 
     Returns:
-        The exit status: 0; 1 if a check found differences; 2 for a user error; 130 if interrupted; 141 if the reader of
-        the output has closed it.
+        The exit status: 0; 1 if a check found differences, or the disk is full or broken, or the output could not be
+        written; 2 for a user error; 130 if interrupted; 141 if a program that sent jobs has closed the output.
     """
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
@@ -78,7 +79,8 @@ def _explain_unknown(verb: str | None, unknown: Sequence[str]) -> str:
 def _run(options: argparse.Namespace) -> int:
     try:
         status = int(options.run(options))
-        # It is None if the shell has closed it (>&-).
+        if options.owns_process:
+            return status or _report_lost_output()
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -87,34 +89,56 @@ def _run(options: argparse.Namespace) -> int:
             print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # As in `lightskip check … --json | head`. Without this Python complains again when it flushes at exit.
+        # Of `predict --stdin`, or where this is a part of another program. Python would complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:
+    except Exception as error:
+        told = _explain(error)
+        if told is None:
+            raise
+        text, status = told
+        print(f"error: {text}", file=sys.stderr)
+        return status
+
+
+def _report_lost_output() -> int:
+    """Return 0, or 1 with a message if what was printed could not be written. A reader who has gone wanted no more."""
+    lost = find_lost_output()
+    if lost is None or isinstance(lost, BrokenPipeError):
+        return 0
+    reason = str(lost.strerror).lower()
+    print(
+        f"error: standard output: found {reason}; expected a file or a program to print to. The work is done. What to "
+        "do: run the command again if you need what it prints.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """Return the message for an error and its exit status, or None for an error of the program itself."""
+    # Imported only now: its package imports NumPy.
+    from ..data.errors import disk_message, input_error_behind  # noqa: PLC0415
+
+    full = disk_message(error)
+    if full is not None:
+        return full, 1
+    if isinstance(error, OSError):
         # An error without a file name is not about a file of the user's.
         if error.filename is None:
-            raise
-        print(
-            f"error: {error.filename}: found {str(error.strerror).lower()}; expected a file or folder to read or "
-            "write. What to do: name another one, or check its permissions and the free space on its disk.",
-            file=sys.stderr,
+            return None
+        return (
+            f"{error.filename}: found {str(error.strerror).lower()}; expected a file or folder to read or write. What "
+            "to do: name another one, or check its permissions and the free space on its disk.",
+            2,
         )
-        return 2
-    except ModuleNotFoundError as error:
+    if isinstance(error, ModuleNotFoundError):
         if (error.name or "").partition(".")[0] != "matplotlib":
-            raise
-        print("error: drawing needs matplotlib; install it with: pip install 'lightskip[report]'", file=sys.stderr)
-        return 2
-    except (ValueError, RuntimeError) as error:
-        # Imported only now: its package imports NumPy.
-        from ..data.errors import input_error_behind  # noqa: PLC0415
-
-        # MONAI wraps errors in a config in RuntimeErrors.
-        explained = input_error_behind(error)
-        if explained is None:
-            raise
-        print(f"error: {explained}", file=sys.stderr)
-        return 2
+            return None
+        return "drawing needs matplotlib; install it with: pip install 'lightskip[report]'", 2
+    # MONAI wraps errors in a config in RuntimeErrors.
+    explained = input_error_behind(error) if isinstance(error, ValueError | RuntimeError) else None
+    return None if explained is None else (str(explained), 2)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..streams import find_lost_output, is_closed
 from .words import add_bundle, bundle_folder, require_name, require_path, setting
 
 __all__ = ["add_predict_verbs", "add_prediction_options", "make_request"]
@@ -331,7 +332,7 @@ def _check_words(options: argparse.Namespace) -> None:
             expected="jobs, one a line",
             remedy="pipe them in: ... | lightskip",
         )
-    if options.stdin and sys.stdout is None:
+    if options.stdin and is_closed("stdout"):
         raise InputError(
             "--stdin",
             found="a closed standard output",
@@ -368,8 +369,17 @@ def _refuse_settings(options: argparse.Namespace) -> None:
 
 
 def _reply(result: Any) -> None:
-    """Print a line for the other program, which waits for it."""
+    """Print a line for the other program, which waits for it.
+
+    Raises:
+        OSError: it has gone, or the line cannot be written.
+    """
     print(json.dumps(result), flush=True)
+    lost = find_lost_output()
+    if lost is not None:
+        # Without a reader further jobs would be done for nobody.
+        lost.filename = "standard output"
+        raise lost
 
 
 def _postprocess(options: argparse.Namespace) -> int:
@@ -378,14 +388,16 @@ def _postprocess(options: argparse.Namespace) -> int:
     with quick_imports():
         from ..prediction.choose import choice_text, choose_postprocessing  # noqa: PLC0415
 
-    chosen = choose_postprocessing(
-        bundle_folder(options.bundle, writes="" if options.dry_run else "postprocess"),
-        checkpoint=options.checkpoint,
-        training=options.training,
-        fold=options.fold,
-        dataset_dir=options.dataset_dir,
-        dry_run=options.dry_run,
-    )
+    bundle = bundle_folder(options.bundle, writes="" if options.dry_run else "postprocess")
+    with _only_one(options, bundle, "postprocess"):
+        chosen = choose_postprocessing(
+            bundle,
+            checkpoint=options.checkpoint,
+            training=options.training,
+            fold=options.fold,
+            dataset_dir=options.dataset_dir,
+            dry_run=options.dry_run,
+        )
     print(choice_text(chosen), end="")
     return 0
 
@@ -397,17 +409,30 @@ def _quantize(options: argparse.Namespace) -> int:
         from ..prediction.quantize import quantize_bundle, quantized_text  # noqa: PLC0415
 
     bundle = bundle_folder(options.bundle, writes="" if options.dry_run else "quantize")
-    found = quantize_bundle(
-        bundle,
-        checkpoint=options.checkpoint,
-        training=options.training,
-        fold=options.fold,
-        dataset_dir=options.dataset_dir,
-        dry_run=options.dry_run,
-        **({} if options.cases is None else {"cases": options.cases}),
-    )
+    with _only_one(options, bundle, "quantize"):
+        found = quantize_bundle(
+            bundle,
+            checkpoint=options.checkpoint,
+            training=options.training,
+            fold=options.fold,
+            dataset_dir=options.dataset_dir,
+            dry_run=options.dry_run,
+            **({} if options.cases is None else {"cases": options.cases}),
+        )
     print(quantized_text(found, bundle), end="")
     return 0 if found.is_good else 1
+
+
+@contextmanager
+def _only_one(options: argparse.Namespace, bundle: Path, verb: str) -> Iterator[None]:
+    """Refuse a second command of this verb on a bundle; a dry run writes nothing."""
+    if options.dry_run or not bundle.is_dir():
+        yield
+        return
+    from ..data.one_at_a_time import lock_name, one_at_a_time  # noqa: PLC0415
+
+    with one_at_a_time(bundle / lock_name("", verb), bundle, verb=f"lightskip {verb}"):
+        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,9 @@ from functools import partial
 from multiprocessing.process import parent_process
 from pathlib import Path
 from types import TracebackType
+
+from ..disk import explain_disk_error, find_disk_error
+from ..streams import quiet_logging
 
 _MAX_OTHERS = 10
 _MAX_FOUND = 2000  # characters of what is found; the content of a file must not fill the terminal
@@ -86,13 +90,14 @@ def _code(sign: str) -> str:
 
 
 def explain_errors() -> None:
-    """Make an uncaught `InputError` end the program with its message alone, without a traceback.
+    """Make an uncaught `InputError`, or the error of a full disk, end the program with its message alone.
 
     A bundle config calls this in `initialize`. MONAI wraps errors of a config's evaluation in RuntimeErrors, so the
     whole chain of causes is searched. Every other exception goes to the previous hook. The exit status stays 1,
     Python's own. A second call has no effect.
     """
     if not isinstance(sys.excepthook, _ExplainingHook):
+        quiet_logging()
         sys.excepthook = _ExplainingHook(sys.excepthook)
 
 
@@ -107,11 +112,23 @@ class _ExplainingHook:
             # A loading process whose parent has ended: the parent has said why.
             return
         # Ctrl-C while an InputError is handled is still Ctrl-C.
-        explained = input_error_behind(error) if isinstance(error, Exception) else None
+        explained = (disk_message(error) or input_error_behind(error)) if isinstance(error, Exception) else None
         if explained is None:
             self.previous(kind, error, trace)
         else:
             sys.stderr.write(f"error: {explained}\n")
+
+
+def disk_message(error: BaseException | None) -> str | None:
+    """Return the message for a full or broken disk in the chain of causes, or None if there is none."""
+    explained, found = input_error_behind(error), find_disk_error(error)
+    if explained is None:
+        return explain_disk_error(error)
+    if found is None or found.errno == errno.EIO:
+        # Mostly a file that cannot be read.
+        return None
+    # A message that names the disk also knows what was being written.
+    return str(explained) if " disk" in explained.found else explain_disk_error(error, where=explained.where)
 
 
 def raise_together(errors: Iterable[InputError]) -> None:

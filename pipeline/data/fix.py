@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..files import name_disk
+from ..leftovers import temporary_path
 from .check_file import WHOLE_NUMBER_TOLERANCE
 from .datalist import as_list, read_json
 from .dataset import Dataset, locate, report_name
@@ -127,10 +128,11 @@ def _choose_paths(repairs: Mapping[str, Repair]) -> dict[str, str]:
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes the target if the block succeeds, and is deleted otherwise."""
-    temporary = target.with_name(f".{uuid.uuid4().hex}.{target.name}")
+    temporary = temporary_path(target)
     try:
         temporary.mkdir(parents=True)
-        yield temporary
+        with name_disk(target, temporary):
+            yield temporary
         if target.exists():
             target.rmdir()
         temporary.rename(target)

@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..leftovers import temporary_folder
 from .errors import InputError
 from .json_file import load_json
 
@@ -113,8 +113,8 @@ def write_int8(weights: str | Path, save: Callable[[Path], Any], known: Mapping[
     """
     weights = Path(weights)
     files = list_int8_files(weights)
-    with tempfile.TemporaryDirectory(dir=weights.parent, prefix=f".{weights.stem}.int8.") as folder:
-        made = Path(folder) / files["xml"].name
+    with temporary_folder(weights.parent, weights.stem) as folder:
+        made = folder / files["xml"].name
         try:
             save(made)
         except RuntimeError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from ..files import write_text
+from ..files import name_disk, write_text
+from ..leftovers import temporary_path
 from .errors import InputError
 
 
@@ -100,11 +100,12 @@ def new_sample_folder(folder: Path) -> Iterator[Path]:
         The block's own errors; the temporary folder is then deleted.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    partial = temporary_path(folder)
     try:
         for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
             (partial / sub).mkdir(parents=True)
-        yield partial
+        with name_disk(folder, partial):
+            yield partial
         if folder.exists():
             folder.rmdir()
         partial.replace(folder)

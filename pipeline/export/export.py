@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
 from ..data.int8_file import find_int8
-from ..files import remove_unused_folders
+from ..data.one_at_a_time import lock_name, one_at_a_time
+from ..files import name_disk, remove_unused_folders
+from ..leftovers import temporary_path
 from .archive import write_zip
 from .choices import OPTIONAL_PARTS
 from .contents import Contents, write_contents
@@ -81,14 +82,19 @@ def export_bundle(
         find_int8(source)
     network = load_network(bundle, plan, source)
     # A temporary parent folder, because zip and formats take the bundle's name from its folder.
-    partial = output / f".{uuid.uuid4().hex}"
+    partial = temporary_path(target)
     contents = Contents(partial / plan.name, bundle, plan, network, without, int8=int8)
-    with remove_unused_folders(output):
+    with (
+        remove_unused_folders(output),
+        one_at_a_time(output / lock_name(plan.name, "export"), target, verb="lightskip export"),
+    ):
+        require_new(target, archive, overwrite=overwrite)
         try:
-            differences = write_contents(contents)
             zipped = None if "zip" in without else partial / archive.name
-            if zipped is not None:
-                write_zip(contents.folder, zipped)
+            with name_disk(output, partial):
+                differences = write_contents(contents)
+                if zipped is not None:
+                    write_zip(contents.folder, zipped)
             _replace_earlier(contents.folder, target, zipped, archive)
         except OSError as error:
             # The temporary folder's name would mean nothing to the user.

@@ -118,6 +118,14 @@ def fit(options: FitOptions, *, say: Say, runner: Runner = run_verb) -> int:
             return 1
         later = list_later_steps(options, list_folds(options))
         status = run.run(later, before=len(first), total=len(first) + len(later))
+        if status == 0 and (lost := [step for step in (*first, *later) if not step.is_there]):
+            # Somebody has removed it meanwhile.
+            raise InputError(
+                lost[0].output,
+                found="no such file, although its step has ended",
+                expected="the results of all steps",
+                remedy="run the same command again, and leave the folder alone meanwhile",
+            )
         if status == 0:
             say(_summary_text(options, run.state, [*first, *later]))
         return status

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..data.json_file import load_json
+from ..data.one_at_a_time import locked_error
 from ..files import write_text
-from ..locks import hold_lock
+from ..locks import LockedError, hold_lock
 from .options import OPTIONS, FitOptions
 from .steps import BUNDLE, Step
 
@@ -23,6 +24,7 @@ __all__ = ["FILE", "State", "lock_run", "open_state"]
 
 FILE = "fit.json"
 _LOCK = ".fit.lock"
+_VERB = "lightskip fit"
 _ORDER = ("datalist", "check", "plan", "train", "evaluate", "compare", "ensemble", "report")
 # The first step that an option of `fit` itself changes.
 _OWN = {"source": "datalist", "hours": "plan", "folds": "plan", "name": "plan", "final": "plan"}
@@ -188,15 +190,10 @@ def lock_run(folder: Path) -> Iterator[tuple[int, ...]]:
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            locks = stack.enter_context(hold_lock(folder / _LOCK))
+            locks = stack.enter_context(hold_lock(folder / _LOCK, verb=_VERB))
             stack.callback(_remove_if_unused, folder)
-        except BlockingIOError as error:
-            raise InputError(
-                folder,
-                found="another lightskip fit at work in it, or a step of one that was killed",
-                expected="one at a time",
-                remedy="wait for its end, or end it first",
-            ) from error
+        except LockedError as error:
+            raise locked_error(folder, error, verb=_VERB, or_else="a step of one that was killed") from error
         except OSError as error:
             raise InputError(
                 folder,

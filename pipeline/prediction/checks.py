@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..data.errors import InputError
+from ..leftovers import temporary_path
 from .inputs import ScanInput
 from .outputs import FILE_ENDINGS, Outputs, Wanted
 from .records import Records, refuse_existing
@@ -104,7 +104,7 @@ def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # A shared folder may have a process of the same number on another machine.
-        probe = folder / f".{uuid.uuid4().hex}.probe"
+        probe = temporary_path(folder / "probe")
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..evaluation.cleaning_cases import Case
 from ..evaluation.cleaning_choice import KEPT, CleaningChoice, format_choice_json, format_choice_table
 from ..files import write_text
 from ..labelmaps.clean import clean_label_map
+from ..leftovers import temporary_folder
 from .fold_cases import (
     check_fold,
     choose_fold_weights,
@@ -98,9 +98,9 @@ def choose_postprocessing(
     checkpoint, weights = choose_fold_weights(bundle, checkpoint, training, fold)
     check_fold(cases, plan)
     ready = predictor(bundle, checkpoint=checkpoint, postprocessing=False)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         stored = [
-            (_store(ready(case["image"]).labels, case["label"], plan, Path(folder) / f"{number}.npz"), case)
+            (_store(ready(case["image"]).labels, case["label"], plan, folder / f"{number}.npz"), case)
             for number, case in enumerate(tqdm(cases, desc="predicting", disable=None))
         ]
         choice = choose_cleaning(

@@ -18,6 +18,7 @@ from ..labelmaps.label_table import make_label_table
 from ..memory import status_bytes
 from .bundle_files import BundleFiles, read_bundle_files
 from .merge import merge_if_finished
+from .output_lock import lock_output
 from .records import Records
 from .report_file import Clock, make_report, make_settings, make_summary, package_versions, write_summary
 from .request import Request, Summary
@@ -50,7 +51,7 @@ def predict_files(request: Request, *, on_result: Callable[[Result], Any] | None
     if request.shard is not None:
         request = replace(request, shard=Shard.parse(request.shard))
         _require_folder(request)
-    with remove_unused_folders(request.output.parent if request.single else request.output):
+    with remove_unused_folders(request.output.parent if request.single else request.output), lock_output(request):
         summary = _predict_files(request, on_result)
     return summary if request.shard is None or not summary.first else merge_if_finished(summary, request.output)
 

@@ -24,6 +24,7 @@ from .outputs import Outputs
 from .request import Request
 from .result import Job, Result, as_record, failed
 from .settings import check_thread_count
+from .verify import verify_results
 
 __all__ = ["read_id", "read_job", "run_jobs"]
 
@@ -213,7 +214,7 @@ def _segment(predictor: Any, request: Request, order: _Order) -> Result:
     except (InputError, OSError) as error:
         scan = ScanInput(Path(order.scan[0]).name, order.scan)
         return failed(Job(scan, request.outputs_for(scan.name), request.wanted), error)
-    [result] = predict_scans(
+    results = predict_scans(
         predictor,
         scans,
         request.outputs_for,
@@ -221,6 +222,7 @@ def _segment(predictor: Any, request: Request, order: _Order) -> Result:
         overwrite=request.overwrite,
         progress=False,
     )
+    [result] = verify_results(list(results))
     return result
 
 

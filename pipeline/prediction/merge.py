@@ -22,6 +22,7 @@ from .report_file import write_tables
 from .request import Summary
 from .result import Result
 from .shard_plan import ShardPlan
+from .verify import verify_records
 
 __all__ = ["merge_if_finished", "merge_reports", "merge_shards"]
 
@@ -72,6 +73,7 @@ def _merge(plan: ShardPlan) -> Summary:
     reports = [found for shard in plan.shards if (found := plan.report(shard)) is not None]
     try:
         report = merge_reports(reports, plan.content["scans"])
+        report["scans"] = verify_records(report["scans"], plan.output)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             plan.output,

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from ..data.errors import InputError
 from ..data.images.endings import is_image
+from ..disk import DiskError
+from ..files import name_disk
+from ..leftovers import temporary_path
 
 __all__ = [
     "FILE_ENDINGS",
@@ -201,7 +204,7 @@ def probability_buffer(target: Path | None, shape: Sequence[int], classes: int) 
         yield None
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    buffer = target.with_name(f".{target.name}.room")
+    buffer = temporary_path(target)
     try:
         _allocate(buffer, target, np.dtype(np.float32).itemsize * prod((*shape, classes)))
         # First index fastest, as in the NIfTI file: slabs are written and read back in that order.
@@ -213,11 +216,14 @@ def probability_buffer(target: Path | None, shape: Sequence[int], classes: int) 
 def _allocate(buffer: Path, target: Path, size: int) -> None:
     """Make a file with all its bytes allocated: a disk that fills up later would kill the process without an error."""
     try:
-        with buffer.open("wb") as stream:
+        with name_disk(target, buffer), buffer.open("wb") as stream:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(stream.fileno(), 0, size)
             else:
                 stream.truncate(size)
+    except DiskError as error:
+        error.needed = size
+        raise
     except OSError as error:
         # Report the file that the user knows.
         error.filename = str(target)

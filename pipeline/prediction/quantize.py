@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -27,6 +26,7 @@ from ..inference.nncf_int8 import quantize_network, require_nncf
 from ..inference.runtime_cache import name_processor
 from ..inference.runtimes import OpenVINONetwork
 from ..inference.windows import Windows
+from ..leftovers import temporary_folder
 from .fold_cases import (
     check_fold,
     choose_fold_weights,
@@ -155,8 +155,8 @@ def quantize_bundle(
     shape = tuple(windows[0].shape[1:])
     network = predictor.bundle.network
     save = quantize_network(network, windows)
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model.xml"
+    with temporary_folder() as folder:
+        model = folder / "model.xml"
         save(model)
         both = {
             "float32": OpenVINONetwork(network, shape=shape),

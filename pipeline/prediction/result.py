@@ -11,6 +11,7 @@ from typing import Any
 
 from ..data.errors import input_error_behind
 from ..data.faults import is_out_of_memory
+from ..disk import explain_disk_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
@@ -35,6 +36,7 @@ class Result:
         files: the scan's files.
         status: ``"done"``, ``"skipped"`` (finished earlier) or ``"failed"``.
         outputs: the files that exist now.
+        sizes: their sizes when they were written, in bytes; empty if unknown.
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
@@ -53,11 +55,12 @@ class Result:
     only_label: str | None = None
     error: str | None = None
     traceback: str | None = None
+    sizes: tuple[int, ...] = ()
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON types, without the fields that are None."""
-    content = {key: value for key, value in asdict(result).items() if value is not None}
+    """Return a result as JSON types, without the sizes and the fields that are None."""
+    content = {key: value for key, value in asdict(result).items() if value is not None and key != "sizes"}
     if isinstance(content.get("uncertainty"), float):
         # JSON has no NaN, which means that no voxel is labelled.
         content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
@@ -78,8 +81,10 @@ def failed(job: Job, error: Exception) -> Result:
     elif is_out_of_memory(error):
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
+    elif (full := explain_disk_error(error, where=job.outputs.label_map.parent)) is not None:
+        message = full
     elif isinstance(error, OSError) and error.strerror is not None:
-        # Errors without a file name come from writing, such as a full disk.
+        # Errors without a file name come from writing.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
         message = f"{where}: found {str(error.strerror).lower()}; expected a file or folder to read or write. "
         remedy = "check its permissions and the free space on its disk"

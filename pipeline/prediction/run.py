@@ -22,6 +22,7 @@ from .predictor import Predictor
 from .progress import Bar
 from .records import Records
 from .result import Job, Result, as_record, failed
+from .verify import file_sizes
 from .work import known_result
 from .write import write_outputs
 
@@ -201,6 +202,7 @@ class _Pipeline:
                 uncertainty=prediction.uncertainty,
                 notes=(*scan.notes, *prediction.notes),
                 only_label=prediction.only_label,
+                sizes=file_sizes(job.outputs.files),
             )
             if self.records is not None:
                 self.records.finish(scan.name, job.outputs, as_record(result))

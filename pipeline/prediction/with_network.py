@@ -18,6 +18,7 @@ from .request import Request, Summary
 from .result import Result
 from .run import predict_scans
 from .shard_plan import ShardPlan
+from .verify import verify_results
 from .work import Work, find_work
 
 __all__ = ["segment_files"]
@@ -93,6 +94,12 @@ def segment_files(
         gathered = ranks.gather((results, predictor.watch.peak_bytes()))
     order = {scan.name: number for number, scan in enumerate(work.scans)}
     everything = sorted((one for part, _ in gathered for one in part), key=lambda one: order[one.name])
+    if ranks.first:
+        verified = verify_results(everything)
+        if on_result is not None:
+            for one in (new for new, old in zip(verified, everything, strict=True) if new is not old):
+                on_result(one)
+        everything = verified
     report = make_report(
         request,
         clock,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..data.errors import InputError
+from ..files import name_disk
+from ..leftovers import temporary_path
 
 __all__ = ["require_free", "whole_folder"]
 
@@ -29,10 +30,11 @@ def require_free(output: Path) -> None:
 def whole_folder(output: Path) -> Iterator[Path]:
     """Yield a temporary folder next to the output, which becomes the output when the block succeeds."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.absolute().with_name(f".{uuid.uuid4().hex}.{output.absolute().name}")
+    partial = temporary_path(output.absolute())
     partial.mkdir()
     try:
-        yield partial
+        with name_disk(output, partial):
+            yield partial
         if output.exists():
             output.rmdir()
         partial.replace(output)

@@ -12,13 +12,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from ..data.errors import InputError
 from ..files import whole_file
+from ..leftovers import temporary_folder
 
 __all__ = ["INTEGRITY", "PACKAGE", "SHA256", "VERSION", "Viewer", "fetch_viewer", "find_viewer", "unpack_viewer"]
 
@@ -75,10 +75,10 @@ def fetch_viewer(folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise InputError("npm", found="no such program", expected="npm", remedy="install Node.js, then run make viewer")
-    with tempfile.TemporaryDirectory() as place:
-        command = [npm, "pack", "--silent", "--pack-destination", place, f"{PACKAGE}@{VERSION}"]
+    with temporary_folder() as place:
+        command = [npm, "pack", "--silent", "--pack-destination", str(place), f"{PACKAGE}@{VERSION}"]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-        packed = sorted(Path(place).glob("*.tgz"))
+        packed = sorted(place.glob("*.tgz"))
         if done.returncode or len(packed) != 1:
             reason = " ".join((done.stderr or done.stdout).split())[-300:] or f"status {done.returncode}"
             raise InputError(
@@ -105,8 +105,8 @@ def unpack_viewer(package: bytes, folder: Path) -> Path:
             remedy="do not use it; check npm's registry, then run make viewer",
         )
     target = folder / _FILE
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "package.tgz"
+    with temporary_folder() as place:
+        file = place / "package.tgz"
         file.write_bytes(package)
         with tarfile.open(file) as archive:
             member = archive.extractfile(_MEMBER)

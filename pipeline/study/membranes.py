@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..data.errors import InputError
 from ..evaluation.membranes import measure_membranes
 from ..evaluation.metric_names import MEMBRANE_METRICS
 from ..inference import average_dropout
+from ..leftovers import temporary_folder
 from ..probe.session import Session
 
 __all__ = ["find_membranes", "open_evaluation", "score_maps", "score_membranes"]
@@ -82,7 +82,7 @@ def open_evaluation(
         **({} if fold is None else {"fold": fold}),
         **({} if dataset_dir is None else {"dataset_dir": dataset_dir}),
     }
-    with TemporaryDirectory(prefix="lightskip_") as folder:
+    with temporary_folder() as folder:
         words = as_words({key: str(value) for key, value in {**given, "output_dir": folder}.items()})
         session = Session(prepare("evaluate", Path(bundle).expanduser(), words))
         try:

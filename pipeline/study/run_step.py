@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
+from ..data.one_at_a_time import locked_error
 from ..files import write_text
-from ..locks import hold_lock
+from ..locks import LockedError, hold_lock
 from .expand import Run
 from .measure import measure_run, read_curve
 from .result import (
@@ -86,15 +87,10 @@ def _hold(folder: Path) -> Iterator[None]:
     """Let only one process do a run."""
     try:
         # Beside the folder: a training that starts again empties it.
-        with hold_lock(folder.with_name(f".{folder.name}.lock")):
+        with hold_lock(folder.with_name(f".{folder.name}.lock"), verb="lightskip study --run"):
             yield
-    except BlockingIOError as error:
-        raise InputError(
-            folder,
-            found="another process that does this run",
-            expected="one at a time",
-            remedy="wait for its end, or end it first",
-        ) from error
+    except LockedError as error:
+        raise locked_error(folder, error, verb="lightskip study --run") from error
 
 
 def find_result(run: Run, output: Path, unread: dict[Path, str] | None = None) -> dict[str, Any] | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from ..data.errors import InputError
 from ..data.weights import require_weights
+from ..leftovers import temporary_folder
 from ..networks.spec_file import save_weights
 
 __all__ = ["LAST", "Weights", "is_state_file", "plain_weights", "save_last_epoch"]
@@ -69,8 +69,8 @@ def plain_weights(path: str | Path) -> Iterator[Weights]:
         yield file, None
         return
     fold = (state.get("identity") or {}).get("fold")
-    with TemporaryDirectory(prefix="lightskip_") as folder:
-        copy = Path(folder) / "model.pt"
+    with temporary_folder() as folder:
+        copy = folder / "model.pt"
         _write(state, copy)
         yield copy, fold
 

@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import time
-import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from monai.utils.enums import LazyAttr, TraceKeys
 
 from ..data.images.endings import is_detached, is_pair
 from ..files import write_text
+from ..leftovers import temporary_path
 from .code_text import digest
 
 __all__ = ["CacheFiles"]
@@ -119,7 +119,7 @@ class CacheFiles:
         if not self._can_write:
             return
         # Not the process number: processes on other machines and in containers may have the same one.
-        temporary = path.with_name(f".{uuid.uuid4().hex}.pt")
+        temporary = temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"files": files, "item": item}, temporary)

@@ -28,6 +28,7 @@ from .checkpoint_state import (
 )
 from .earlier_files import BEST, HISTORY, LAST, RUN, copy_files, move_earlier_files
 from .identity import check_identity, to_json_values
+from .one_training import TrainingLock
 from .rates import change_length, restart_schedule
 from .summary import write_summary
 
@@ -89,6 +90,7 @@ class ResumableCheckpoint:
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self._lock = TrainingLock(self.folder)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -111,9 +113,12 @@ class ResumableCheckpoint:
         """Resume, or move an earlier training's files to another folder.
 
         Raises:
-            InputError: the checkpoint to resume from is missing or damaged, or belongs to another training or network;
-                or its length is another one, and `longer` does not say how to change it.
+            InputError: another training is at work in the folder; or the checkpoint to resume from is missing or
+                damaged, or belongs to another training or network, or its length is another one, and `longer` does not
+                say how to change it.
         """
+        if _is_main(engine):
+            self._lock.take()
         if engine.state.epoch > 0:
             # A second run of the same trainer, as in federated learning, continues by itself.
             return
@@ -177,6 +182,7 @@ class ResumableCheckpoint:
         """Note that the training came to its end; an interrupted one does not get here."""
         if _is_main(engine) and (self.folder / LAST).is_file():
             self._summarise(engine, finished=True)
+        self._lock.release()
 
     def _summarise(self, engine: Engine, *, finished: bool) -> None:
         write_summary(

@@ -6,7 +6,6 @@ import csv
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -16,6 +15,7 @@ from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 
 from ..files import write_text
+from ..leftovers import temporary_folder
 from .earlier_files import HISTORY, RUN
 from .summary import SUMMARY
 
@@ -147,10 +147,10 @@ class MLFlowTracking(MLFlowHandler):
     def _finish(self, _engine: Engine) -> None:
         if self.cur_run is None:
             return
-        with tempfile.TemporaryDirectory() as scratch:
+        with temporary_folder() as scratch:
             files = [self.folder / HISTORY, self.folder / SUMMARY, *self.files]
             if self.draw is not None:
-                files += self.draw(self.folder, Path(scratch))
+                files += self.draw(self.folder, scratch)
             self.artifacts = tuple(str(file) for file in files if file.is_file())
             self.complete()
         self.close()

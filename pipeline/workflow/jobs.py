@@ -32,7 +32,8 @@ def hold_job(lock: str) -> None:
     """
     try:
         Path(lock).parent.mkdir(parents=True, exist_ok=True)
-        take_lock(Path(lock))
+        # A cluster starts a job again when its machine fails.
+        take_lock(Path(lock), verb="a job", trust_silence=False)
     except BlockingIOError:
         os.write(2, _MESSAGE.format(lock=lock).encode())
         sys.exit(2)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..data.errors import InputError
-from ..locks import hold_lock
+from ..data.one_at_a_time import locked_error
+from ..locks import LockedError, hold_lock
 from .jobs import find_running
 
 __all__ = ["JOBS", "STATE", "lock_workflow"]
@@ -37,14 +38,9 @@ def lock_workflow(folder: Path, *, verb: str) -> Iterator[tuple[int, ...]]:
     with contextlib.ExitStack() as stack:
         try:
             (state / JOBS).mkdir(parents=True, exist_ok=True)
-            locks = stack.enter_context(hold_lock(state / "lock"))
-        except BlockingIOError as error:
-            raise InputError(
-                folder,
-                found=f"another {verb} at work in it, or the Snakemake of one that was killed",
-                expected="one at a time",
-                remedy="wait for its end, or end it first",
-            ) from error
+            locks = stack.enter_context(hold_lock(state / "lock", verb=verb))
+        except LockedError as error:
+            raise locked_error(folder, error, verb=verb, or_else="the Snakemake of one that was killed") from error
         except OSError as error:
             raise InputError(
                 folder,

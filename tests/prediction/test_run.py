@@ -236,7 +236,7 @@ MESSAGES: dict[str, tuple[Exception, str, bool]] = {
     "NumPy's memory": (RuntimeError("Unable to allocate 3 GiB"), "does not fit into memory", False),
     "a GPU's memory": (RuntimeError("CUDA out of memory"), "does not fit into memory", False),
     "no right": (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: found permission denied", False),
-    "full": (OSError(errno.ENOSPC, "No space left on device"), "out: found no space left on device", False),
+    "full": (OSError(errno.ENOSPC, "No space left on device"), "out: found no space left on the disk at ", False),
     "no file": (InputError("--memory", found="1", expected="2", remedy="3"), "a: --memory: found 1", False),
     "wrapped": (RuntimeError("transform"), "/scan: found x", False),
 }

@@ -80,8 +80,9 @@ def start(tiny_bundle: Path, scans: Path, tmp_path: Path, capfd: pytest.CaptureF
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All files of an output folder but reports of shards and records, by name."""
+    """All files of an output folder but reports of shards, records and locks that were left, by name."""
     found = [file for file in folder.rglob("*") if file.is_file() and ".predicted" not in file.parts]
+    found = [file for file in found if not file.name.endswith(".lock")]
     return {
         str(file.relative_to(folder)): file.read_bytes() for file in found if not file.name.startswith("report.shard_")
     }

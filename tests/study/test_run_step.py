@@ -120,7 +120,7 @@ def test_one_process_does_a_run(tmp_path, runs, work):
     folder.mkdir()
     with (
         hold_lock(folder / f".{runs[0].id}.lock"),
-        pytest.raises(InputError, match="another process that does this run"),
+        pytest.raises(InputError, match="another lightskip study --run at work in it: process "),
     ):
         do_run(runs[0], tmp_path, Measure())
     assert work.trained == []

@@ -36,7 +36,7 @@ def test_a_job_that_is_at_work_is_not_started_again(tmp_path: Path, capfd: pytes
 
 
 def test_a_file_system_without_locks_is_no_reason_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> None:
+    def refuse(_: Path, **__: object) -> None:
         raise OSError("no locks")
 
     monkeypatch.setattr(jobs, "take_lock", refuse)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import yaml
 
 from ...data.errors import InputError
 from ...data.yaml_file import read_yaml
-from ...files import write_text
+from ...files import name_disk, write_text
+from ...leftovers import temporary_path
 from .find import find_bundle
 
 __all__ = ["copy_bundle"]
@@ -45,10 +45,11 @@ def copy_bundle(bundle: str | Path, output: Path | None = None) -> Path:
     target = (output or Path(source.resolve().name)).expanduser()
     _require_free(target, source)
     # In the same parent folder, so that moving it to its name is one step.
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial = temporary_path(target)
     try:
-        _copy_files(source, partial, without=_LEFT_OUT)
-        _keep_paths(source, partial)
+        with name_disk(target, partial):
+            _copy_files(source, partial, without=_LEFT_OUT)
+            _keep_paths(source, partial)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(target)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from ...data.errors import InputError
 from ...data.length_units import shown_unit, size_in_unit
-from ...files import write_text
+from ...files import name_disk, write_text
+from ...leftovers import temporary_path
 from ...networks import Networks
 from ..plan import load_plan
 from ..render import read_skip, recipes_folder, write_rendered
@@ -56,15 +56,10 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     """
     require_new(bundle)
     # In the same parent folder, since the plan's paths of datalist and scans are relative to the bundle.
-    partial = bundle.with_name(f".{bundle.name}.{uuid.uuid4().hex}")
+    partial = temporary_path(bundle)
     try:
-        write_text(partial / "plan.yaml", plan_text(planned.content, heading=_HEADING))
-        write_rendered(partial)
-        words = _document_values(load_plan(partial), planned)
-        templates = recipes_folder() / "templates"
-        for name in ("README.md", "data_license.txt"):
-            write_text(partial / "docs" / name, (templates / name).read_text(encoding="utf-8").format(**words))
-        shutil.copyfile(templates / "LICENSE", partial / "LICENSE")
+        with name_disk(bundle, partial):
+            _write_files(partial, planned)
         if bundle.exists():
             bundle.rmdir()
         partial.replace(bundle)
@@ -78,6 +73,17 @@ def write_bundle(bundle: Path, planned: PlannedBundle) -> list[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return sorted(path for path in bundle.rglob("*") if path.is_file())
+
+
+def _write_files(bundle: Path, planned: PlannedBundle) -> None:
+    """Write all files of a new bundle into a folder."""
+    write_text(bundle / "plan.yaml", plan_text(planned.content, heading=_HEADING))
+    write_rendered(bundle)
+    words = _document_values(load_plan(bundle), planned)
+    templates = recipes_folder() / "templates"
+    for name in ("README.md", "data_license.txt"):
+        write_text(bundle / "docs" / name, (templates / name).read_text(encoding="utf-8").format(**words))
+    shutil.copyfile(templates / "LICENSE", bundle / "LICENSE")
 
 
 def _document_values(plan: Plan, planned: PlannedBundle) -> dict[str, Any]:

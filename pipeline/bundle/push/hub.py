@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ...data.errors import InputError
+from ...leftovers import temporary_folder
 from .plan import CARD, PushPlan
 
 __all__ = ["push"]
@@ -33,8 +33,8 @@ def push(plan: PushPlan) -> str:
     hub = _import_hub()
     from monai.bundle import push_to_hf_hub  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix=".lightskip-push-") as name:
-        staged = Path(name) / plan.folder.name
+    with temporary_folder() as folder:
+        staged = folder / plan.folder.name
         for one in plan.uploads:
             _stage_file(plan.folder / one.file, staged / one.file)
         try:
@@ -42,7 +42,7 @@ def push(plan: PushPlan) -> str:
             where = push_to_hf_hub(
                 repo=plan.repo,
                 name=staged.name,
-                bundle_dir=name,
+                bundle_dir=str(folder),
                 private=plan.private,
                 version=plan.version,
                 commit_message=plan.message,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import InputError
+from ...leftovers import temporary_path
 from .archive import METADATA, extract, read_members
 from .examination import Examination, examine
 from .scripts import is_installed
@@ -104,7 +105,8 @@ def open_bundle(
     # On the same disk as the target, so that moving it there is one step.
     parent = None if target is None else next(one for one in target.parents if one.is_dir())
     try:
-        staging = Path(tempfile.mkdtemp(prefix=".lightskip-import-", dir=parent))
+        staging = temporary_path((parent or Path(tempfile.gettempdir())) / "lightskip-import")
+        staging.mkdir(mode=0o700)
     except OSError as error:
         # The user knows the target, not the temporary folder next to it.
         error.filename = str(target or error.filename)

@@ -7,14 +7,15 @@ a series, it would give all slices the type of the first, ignore the slopes of f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...leftovers import temporary_folder
 from .dicom_slices import Slice
 from .itk_files import read_with_itk
 
@@ -155,14 +156,14 @@ class _Decoder:
     """
 
     def __enter__(self) -> _Decoder:
-        self._folder: TemporaryDirectory[str] | None = None
+        self._stack = ExitStack()
+        self._folder: Path | None = None
         self._opened = ""
         self._frames: list[bytes] = []
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._stack.close()
 
     def decode(self, one: Slice) -> NDArray[Any]:
         """Return the stored values, (row, column)."""
@@ -174,7 +175,7 @@ class _Decoder:
         from pydicom.encaps import encapsulate  # noqa: PLC0415
 
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="lightskip-")
+            self._folder = self._stack.enter_context(temporary_folder())
         if self._opened != one.file:
             self._frames, self._opened = _packed_frames(one), one.file
         target = Dataset()
@@ -187,7 +188,7 @@ class _Decoder:
         target.HighBit, target.PixelRepresentation = one.pixels.high, int(one.pixels.signed)
         target.PixelData = encapsulate([self._frames[one.index]])
         target["PixelData"].VR = "OB"
-        path = Path(self._folder.name) / "frame.dcm"
+        path = self._folder / "frame.dcm"
         target.save_as(path, enforce_file_format=True)
         return str(path)
 

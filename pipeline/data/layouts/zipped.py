@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import re
 import shutil
-import uuid
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from ...locks import hold_lock
+from ...leftovers import temporary_path
 from ..errors import InputError
 from ..json_file import load_json
 from ..zip_files import Member, ZipKind, extract, list_members
@@ -19,8 +15,6 @@ __all__ = ["is_zip", "unpack_dataset"]
 
 # Names the zip that a folder was unpacked from.
 _RECORD = ".unpacked.json"
-# Locked while a process unpacks into the folder that it is in.
-_LOCK = ".lightskip_unpacking"
 _DATASET = ZipKind(
     noun="dataset",
     max_bytes=500 * 10**9,
@@ -57,16 +51,10 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
         files, _ = list_members(archive, _DATASET)
         if not files:
             raise InputError(archive, found="a zip without files", expected="a dataset's zip", remedy="zip it again")
-        _remove_abandoned(folder)
-        temporary = folder.with_name(f".{uuid.uuid4().hex}.{folder.name}")
+        temporary = temporary_path(folder)
         try:
             temporary.mkdir(parents=True)
-            with ExitStack() as locked:
-                # Some file systems have no locks.
-                with suppress(OSError):
-                    locked.enter_context(hold_lock(temporary / _LOCK))
-                extract(archive, [Member(info, info.filename) for info in files], temporary, _DATASET)
-            (temporary / _LOCK).unlink(missing_ok=True)
+            extract(archive, [Member(info, info.filename) for info in files], temporary, _DATASET)
             (temporary / _RECORD).write_text(json.dumps(record), encoding="utf-8")
             if folder.exists():
                 folder.rmdir()
@@ -79,19 +67,6 @@ def unpack_dataset(archive: Path, folder: Path) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what earlier calls that were killed have unpacked; the files of one at work are locked."""
-    name = re.compile(rf"\.[0-9a-f]{{32}}\.{re.escape(folder.name)}")
-    for path in folder.parent.glob(f".*.{glob.escape(folder.name)}"):
-        lock = path / _LOCK
-        if not (name.fullmatch(path.name) and lock.is_file()):
-            continue
-        # Without locks, as on some file systems, nothing says whether the other process is at work.
-        with suppress(OSError), hold_lock(lock) as held:
-            if held:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_record(path: Path) -> object:

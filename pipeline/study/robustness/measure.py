@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from ...bundle.launch import prepare
 from ...bundle.words import as_words
 from ...data.errors import InputError
+from ...leftovers import temporary_folder
 from ..weights import plain_weights
 from .curves import describe_curves
 from .perturbations import Perturbation, choose_perturbations
@@ -114,7 +114,7 @@ def _open(
 ) -> Iterator[RobustnessSession]:
     """Open the evaluation; nothing that it writes stays."""
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="lightskip_"))
+        folder = stack.enter_context(temporary_folder())
         given: dict[str, Any] = {**overrides, "output_dir": folder, "dataset_dir": dataset_dir}
         if weights is not None:
             given["checkpoint"], trained_fold = stack.enter_context(plain_weights(weights))

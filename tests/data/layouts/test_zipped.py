@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.data.layouts import find, zipped
-from pipeline.locks import hold_lock
 
 CASES = {f"s{n}/{name}.mha": "" for n in (1, 2) for name in ("ct", "seg")}
 
@@ -103,29 +102,6 @@ def test_links_bombs_and_damage_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(zipped, "_DATASET", replace(zipped._DATASET, ratio_from=1_000_000))
     with pytest.raises(InputError, match=r"bomb\.zip: .*times the zip.*unpack it yourself"):
         find(tmp_path / "bomb.zip")
-
-
-def test_what_a_killed_call_has_unpacked_is_removed_and_what_another_call_unpacks_is_not(tmp_path):
-    killed, at_work, foreign = (tmp_path / f".{sign * 32}.mine" for sign in "abz")
-    for folder in (killed, at_work, foreign):
-        folder.mkdir()
-        (folder / zipped._LOCK).touch()
-        (folder / "ct.mha").touch()
-    with hold_lock(at_work / zipped._LOCK):
-        find(make(tmp_path / "mine.zip", CASES))
-    assert (killed.exists(), at_work.exists(), foreign.exists()) == (False, True, True)
-    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"s1", "s2", zipped._RECORD}
-
-
-def test_a_file_system_without_locks_is_unpacked_to(tmp_path, monkeypatch):
-    def refuse(_file):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(zipped, "hold_lock", refuse)
-    (tmp_path / f".{'a' * 32}.mine").mkdir()
-    (tmp_path / f".{'a' * 32}.mine" / zipped._LOCK).touch()
-    assert len(find(make(tmp_path / "mine.zip", CASES)).training) == 2
-    assert (tmp_path / f".{'a' * 32}.mine").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,229 @@
+"""Explain a full or broken disk in one message: which file, which disk, how much is free and how much is needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["DiskError", "as_disk_error", "explain_disk_error", "find_disk_error", "find_mount", "is_network"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ERRORS = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "its quota used up",
+    errno.EIO: "an input or output error",
+}
+# What other programs' errors say that have no error number: of worker processes, PyTorch, ITK, OpenVINO, HDF5.
+_WORDS = {
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "Input/output error": errno.EIO,
+    "PytorchStreamWriter failed writing": 0,
+    "file write failed": 0,
+}
+_UNEXPECTED = re.compile(r"unexpected pos \d+ vs \d+")  # PyTorch's, at the end of a file that it could not write
+_NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|ceph|lustre|beegfs|gpfs|glusterfs|9p|virtiofs|afs|ocfs2|gfs2|pvfs2|orangefs|vboxsf|davfs"
+    r"|fuse\..+|fuse"
+)
+_LITTLE = 1 << 20
+_FILE_NAMES = ("filename", "file_name", "fname", "path", "file", "target", "output")
+
+
+class DiskError(OSError):
+    """A disk that is full or broken.
+
+    Attributes:
+        needed: bytes that the file needs at least; None if unknown.
+        free: bytes that were free for it; None if unknown.
+    """
+
+    needed: int | None = None
+    free: int | None = None
+
+
+def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskError | None:
+    """Return the error of a disk that kept a file from being written, or None if it was another one.
+
+    Args:
+        error: what writing raised.
+        path: the final path of the file, or of the folder with all its files.
+        temporary: the path that it was written to; it still exists.
+    """
+    number = _number(error)
+    name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
+    if number is None or (number == errno.EIO and not name.startswith((str(temporary), str(path)))):
+        # Another file than this one could not be read.
+        return None
+    free = _free_bytes(path)
+    written, before = _size(temporary), _size(path)
+    if number == 0:
+        # PyTorch does not say why it could not write.
+        number = errno.ENOSPC if free is not None and free < _LITTLE else errno.EIO
+    # Users know the final path.
+    made = DiskError(number, os.strerror(number), name.replace(str(temporary), str(path), 1))
+    # A file that replaces an earlier one is about as large.
+    made.needed = max(written, before) or None
+    made.free = None if free is None else free + written
+    return made
+
+
+def find_disk_error(error: BaseException | None) -> OSError | None:
+    """Return the error of a full or broken disk in the chain of causes, or None. One that names its file comes first.
+
+    Errors of other programs, which only say so in words, become one without a file's name.
+    """
+    found: list[OSError] = []
+    for one in _chain(error):
+        number = _number(one)
+        if number is None:
+            continue
+        if isinstance(one, OSError) and one.errno in _ERRORS:
+            found.append(one)
+        else:
+            number = number or errno.EIO
+            found.append(DiskError(number, os.strerror(number)))
+    ranked = sorted(found, key=lambda one: (one.filename is None, not isinstance(one, DiskError)))
+    return ranked[0] if ranked else None
+
+
+def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[str] | None = None) -> str | None:
+    """Return the message for a full or broken disk behind an error, or None if it is another error.
+
+    Args:
+        error: the error, with its chain of causes.
+        where: the file or folder that was being written, if the error does not name it.
+    """
+    found = find_disk_error(error)
+    if found is None or found.errno is None:
+        return None
+    name = found.filename if isinstance(found.filename, str | os.PathLike) else where or _find_file(error)
+    path = None if name is None else Path(os.fsdecode(name))
+    if path is None:
+        full = _full_disks()
+        place = f"the disk at {' or '.join(full)}" if full else "a disk"
+        label = full[0] if full else "a file"
+    elif str(path) == "standard output":
+        place, label = "its disk", str(path)
+    else:
+        place, label = f"the disk at {find_mount(path)}", str(path)
+    known = []
+    free = found.free if isinstance(found, DiskError) and found.free is not None else _free_bytes(path)
+    if found.errno in _FULL and free is not None:
+        known.append(f"{_format(free)} free")
+    if isinstance(found, DiskError) and found.needed:
+        known.append(f"more than {_format(found.needed)} needed")
+    numbers = f" ({', '.join(known)})" if known else ""
+    remedy = (
+        "free some space on it, or write to another disk; then run the same command again (a training: with --resume)"
+        if found.errno in _FULL
+        else "look into the system's log for errors of this disk, and use another one"
+    )
+    return (
+        f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
+        f"Files that were whole are unchanged. What to do: {remedy}."
+    )
+
+
+def find_mount(path: str | os.PathLike[str]) -> str:
+    """Return where the disk of a file is mounted."""
+    place = Path(os.path.realpath(path))
+    while not place.is_mount() and place != place.parent:
+        place = place.parent
+    return str(place)
+
+
+def is_network(folder: str | os.PathLike[str]) -> bool:
+    """Return whether other machines may see a folder: whether it is on a file system of a network, as far as known."""
+    try:
+        device = os.stat(folder).st_dev  # noqa: PTH116 - one call
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        if before.split()[2:3] == [number]:
+            return _NETWORK.fullmatch(after.split()[0]) is not None
+    return False
+
+
+def _find_file(error: BaseException | None) -> str | None:
+    """Return the file that a library was writing when it raised an error, from the names in its functions."""
+    for one in _chain(error):
+        frames = []
+        trace = one.__traceback__
+        while trace is not None:
+            frames.append(trace.tb_frame)
+            trace = trace.tb_next
+        for frame in reversed(frames):
+            for name in _FILE_NAMES:
+                value = frame.f_locals.get(name)
+                file = os.fsdecode(value) if isinstance(value, str | bytes | Path) else ""
+                if file and Path(file).absolute().parent.is_dir():
+                    return file
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, its causes, and the errors that were handled when it was raised."""
+    left, seen = [error], set()
+    while left:
+        one = left.pop(0)
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            left += [one.__cause__, one.__context__]
+
+
+def _number(error: BaseException) -> int | None:
+    """Return the number of a disk's error: 0 if the disk is at fault, but the reason is unknown; None for others."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _ERRORS else None
+    # Of a library, or of a process that reports another one's error as text. A message for users stands for itself.
+    if not isinstance(error, OSError | RuntimeError):
+        return None
+    text = str(error)
+    found = [number for words, number in _WORDS.items() if words in text]
+    if found:
+        return max(found)
+    return 0 if _UNEXPECTED.search(text) else None
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    try:
+        files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+        return sum(one.stat().st_size for one in files)
+    except OSError:
+        return 0
+
+
+def _free_bytes(path: Path | None) -> int | None:
+    if path is None:
+        return None
+    for folder in (path, *path.absolute().parents):
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:
+            continue
+    return None
+
+
+def _full_disks() -> list[str]:
+    """Return which of the disks that most likely were written to are full."""
+    folders = (os.curdir, tempfile.gettempdir(), "/dev/shm")
+    free = {find_mount(folder): _free_bytes(Path(folder)) for folder in folders if Path(folder).is_dir()}
+    return [mount for mount, number in free.items() if number is not None and number < _LITTLE]
+
+
+def _format(number: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number} bytes"
