@@ -24,10 +24,12 @@ from .schema_rules import (
     NonNegative,
     Positive,
     Schema,
+    Sentence,
     Text,
     Version,
     require,
     require_axes,
+    require_plain,
 )
 
 __all__ = ["Data", "Evaluation", "Plan", "Postprocessing", "Training", "TrainingScans"]
@@ -72,12 +74,18 @@ class Data(Schema):
 
     manifest: Text | None = None
     folder: Text | None = None
-    source: Text
-    licence: Text
+    source: Sentence
+    licence: Sentence
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
     unit: Literal["mm", "px", "µm", "nm"] = "mm"
     channels: list[Text] = Field(min_length=1)
     scans: TrainingScans | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, value: list[str]) -> list[str]:
+        require_plain(value)
+        return value
 
     @field_validator("scans")
     @classmethod
@@ -163,6 +171,12 @@ class InlineSkip(Schema):
     skip: str | list[Any]
     sparsity: NonNegative = 0.0
 
+    @field_validator("skip")
+    @classmethod
+    def _check_skip(cls, value: str | list[Any]) -> str | list[Any]:
+        require_plain(value)
+        return value
+
 
 class Plan(Schema):
     """All settings of a bundle's task.
@@ -180,15 +194,15 @@ class Plan(Schema):
     """
 
     name: Name
-    title: Text
+    title: Sentence
     version: Version
-    changelog: dict[str, str]
-    task: Text
-    description: Text
-    intended_use: Text
-    authors: Text
-    copyright: Text
-    references: list[str] = Field(default=[])
+    changelog: dict[str, Sentence]
+    task: Sentence
+    description: Sentence
+    intended_use: Sentence
+    authors: Sentence
+    copyright: Sentence
+    references: list[Sentence] = Field(default=[])
     data: Data
     labels: dict[str, int]
     label_values: dict[str, int] | None = None
@@ -245,6 +259,7 @@ class Plan(Schema):
     @field_validator("labels")
     @classmethod
     def _check_labels(cls, value: dict[str, int]) -> dict[str, int]:
+        require_plain(list(value))
         require(value.get("background") == 0, "must contain background: 0")
         require(len(value) > 1, "needs at least one label besides background")
         require(
@@ -266,6 +281,7 @@ class Plan(Schema):
     @field_validator("regions")
     @classmethod
     def _check_regions(cls, value: dict[str, list[str]] | None, info: ValidationInfo) -> dict[str, list[str]] | None:
+        require_plain(list(value or ()))
         if "labels" in info.data:
             check_regions(value, info.data["labels"])
         return value
@@ -324,6 +340,7 @@ class Plan(Schema):
     @field_validator("network")
     @classmethod
     def _check_network(cls, value: Network, info: ValidationInfo) -> Network:
+        require_plain(value.model_dump(mode="json"))
         if "spacing" in info.data:
             value.check_axes(len(info.data["spacing"]))
         return value

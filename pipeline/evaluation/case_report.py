@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from .summary import format_summary
 __all__ = ["CaseReport"]
 
 logger = logging.getLogger(__name__)
+
+_Measured = dict[str, list[dict[str, Any]]]
 
 
 class CaseReport:
@@ -84,7 +87,7 @@ class CaseReport:
         self.ignored = list(ignored)
         self.annotated = dict(annotated or {})
         self.provenance = provenance
-        self._measured: dict[str, list[dict[str, Any]]] = {}
+        self._measured: _Measured = {}
         self._unit: str | None = None
 
     def attach(self, engine: Engine) -> None:
@@ -134,7 +137,7 @@ class CaseReport:
                 raise ValueError(msg) from error
 
     def _finish(self, _engine: Engine) -> None:
-        gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._measured)
+        gathered = _gather(self._measured)
         if idist.get_rank() != 0:
             return
         measured = {source: rows for part in gathered for source, rows in part.items()}
@@ -194,3 +197,16 @@ def _size_of_voxel(label_map: torch.Tensor) -> float | None:
     if not isinstance(label_map, MetaTensor):
         return None
     return voxel_size(convert_to_numpy(label_map.affine), label_map.ndim - 1)
+
+
+def _gather(measured: _Measured) -> list[_Measured]:
+    """Return the rows of every process, by rank. They travel as JSON: objects would travel as pickles."""
+    if idist.get_world_size() == 1:
+        return [measured]
+    texts: list[str] = idist.all_gather(json.dumps(measured, default=_to_number))
+    return [json.loads(text) for text in texts]
+
+
+def _to_number(value: Any) -> Any:
+    """Return a number of NumPy or PyTorch as Python's."""
+    return value.item()

@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
+from ..memory_errors import find_memory_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
-__all__ = ["Job", "Result", "as_record", "failed"]
-
-_NO_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
+__all__ = ["Job", "Result", "as_record", "failed", "from_json", "to_json"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,19 @@ def as_record(result: Result) -> dict[str, Any]:
     return content
 
 
+def to_json(result: Result) -> dict[str, Any]:
+    """Return all of a result as JSON types, for `from_json` in another process."""
+    content = asdict(result)
+    if content["seconds"] is not None:
+        content["seconds"] = {key: float(value) for key, value in content["seconds"].items()}
+    return content if content["uncertainty"] is None else content | {"uncertainty": float(content["uncertainty"])}
+
+
+def from_json(content: Mapping[str, Any]) -> Result:
+    """Return the result that `to_json` has described."""
+    return Result(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+
+
 def failed(job: Job, error: Exception) -> Result:
     """Return the result of a scan that failed, with a message for people."""
     explained = input_error_behind(error)
@@ -74,7 +86,7 @@ def failed(job: Job, error: Exception) -> Result:
         if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
             # Such as about --memory, which can be too small for one scan only.
             message = f"{job.scan.files[0]}: {message}"
-    elif isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+    elif find_memory_error(error) is not None:
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
     elif isinstance(error, OSError) and error.strerror is not None:
