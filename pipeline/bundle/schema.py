@@ -67,13 +67,15 @@ class Data(Schema):
 
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
     ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
-    line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
-    ``unit`` is that of all lengths: pictures without a spacing have pixels, those of microscopes µm or nm. ``scans``
+    line. ``outside`` allows absolute paths and links in the datalist that lead out of this folder. ``licence`` is an
+    SPDX identifier or a sentence. ``channels`` names the input channels in order. ``unit`` is that of all lengths:
+    pictures without a spacing have pixels, those of microscopes µm or nm. ``scans``
     are the training scans in numbers, with which prediction compares a scan; without them it compares nothing.
     """
 
     manifest: Text | None = None
     folder: Text | None = None
+    outside: bool = False
     source: Sentence
     licence: Sentence
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]

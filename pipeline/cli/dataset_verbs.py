@@ -161,6 +161,11 @@ def _add_plan(verbs: Any) -> None:
         "--check", type=Path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
     plan.add_argument("--dataset_dir", type=Path, metavar="DIR", help="folder where the datalist's paths start")
+    plan.add_argument(
+        "--outside",
+        action="store_true",
+        help="the datalist may name files outside the dataset's folder, by absolute paths or links",
+    )
     plan.add_argument("--hours", type=float, default=1.0, help="time of the training (default: %(default)s)")
     plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
     plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
@@ -296,6 +301,7 @@ def _plan(options: argparse.Namespace) -> int:
             skip=options.skip,
             spacing=options.spacing,
             modality=options.modality,
+            outside=options.outside,
             # The same pictures as in `lightskip check`, which can continue from this check.
             draw=draw_thumbnail,
         )

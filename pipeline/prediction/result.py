@@ -74,7 +74,8 @@ def to_json(result: Result) -> dict[str, Any]:
 
 def from_json(content: Mapping[str, Any]) -> Result:
     """Return the result that `to_json` has described."""
-    return Result(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Result(**values)
 
 
 def failed(job: Job, error: Exception) -> Result:

@@ -56,7 +56,7 @@ def find_work(request: Request, *, channels: int) -> Work:
     Raises:
         InputError: the inputs as a whole or the output cannot be used.
     """
-    scans = tuple(read_inputs(request.inputs, channels=channels, series=request.series))
+    scans = tuple(read_inputs(request.inputs, channels=channels, series=request.series, outside=request.outside))
     check_outputs(
         request.output,
         request.wanted,

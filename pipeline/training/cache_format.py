@@ -39,8 +39,8 @@ _PLAIN = (type(None), bool, int, float, str)
 _ENUMS = {name: kind for name, kind in vars(enums).items() if isinstance(kind, type) and issubclass(kind, enum.Enum)}
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "size": torch.Size}
 _MAPPINGS: dict[str, Callable[[Any], Any]] = {"dict": dict, "ordered": OrderedDict}
-_SEQUENCE_NAMES = {list: "list", tuple: "tuple", set: "set", torch.Size: "size"}
-_MAPPING_NAMES = {dict: "dict", OrderedDict: "ordered"}
+_SEQUENCE_NAMES: dict[Any, str] = {list: "list", tuple: "tuple", set: "set", torch.Size: "size"}
+_MAPPING_NAMES: dict[Any, str] = {dict: "dict", OrderedDict: "ordered"}
 
 
 def write_case_file(content: Any, path: Path) -> None:
@@ -57,7 +57,9 @@ def write_case_file(content: Any, path: Path) -> None:
     """
     writer = _Writer()
     encoded = writer.encode(content)
-    described, buffers, end = [], [], 0
+    described: list[list[Any]] = []
+    buffers: list[Any] = []
+    end = 0
     for array, kind in writer.arrays:
         start = -(-end // _ALIGNMENT) * _ALIGNMENT
         described.append([kind, list(array.shape), start])
