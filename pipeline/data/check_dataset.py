@@ -91,7 +91,9 @@ def check_dataset(
     inspections = _inspect(dataset, wanted, output, workers=workers, resume=resume, progress=progress, draw=draw)
     labels = dataset.labels or _name_label_values(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
-    findings += [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
+    refused = {(finding.case, finding.file) for finding in findings if finding.is_problem}
+    outside = [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
+    findings += [finding for finding in outside if (finding.case, finding.file) not in refused]
     findings += compare_cases(dataset, labels, inspections)
     report = {
         "format": _FORMAT,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .dataset import Case, report_name
+from .dataset import Case, Dataset, report_name
 from .findings import Finding
 from .outside import find_outside
 
-__all__ = ["find_files_outside"]
+__all__ = ["describe_files_outside", "find_files_outside"]
 
 
 def find_files_outside(case: Case, folder: Path) -> list[Finding]:
@@ -26,3 +26,12 @@ def find_files_outside(case: Case, folder: Path) -> list[Finding]:
         )
         for one in find_outside(files, folder)
     ]
+
+
+def describe_files_outside(dataset: Dataset) -> str:
+    """Return a line on a datalist's files outside the dataset's folder; an empty text if there are none."""
+    found = [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
+    if not found:
+        return ""
+    files = f"{len(found)} file{'s' * (len(found) > 1)} outside {dataset.folder}"
+    return f"{files}, the first is {found[0].found} ({found[0].file}); if they are yours: lightskip plan --outside"

@@ -51,6 +51,8 @@ def find_outside(paths: Iterable[str | os.PathLike[str]], folder: Path) -> list[
     found = []
     for each in paths:
         path = split_series(os.fspath(each))[0]
+        if "\0" in path:
+            continue  # no name of a file; reading it says so
         expanded = Path(path).expanduser() if path.startswith("~/") else Path(path)
         place = os.path.abspath(Path(start, expanded))  # noqa: PTH100
         target = os.path.realpath(place)
