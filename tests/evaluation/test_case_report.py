@@ -14,6 +14,7 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
 from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
 
+from pipeline.evaluation import case_report
 from pipeline.evaluation.case_report import CaseReport
 from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.present_dice import PresentDice
@@ -283,3 +284,17 @@ def test_regions_ignored_voxels_and_unannotated_labels(tmp_path, caplog):
     assert "1 of 2 cases were annotated in part" in " ".join(summary["notes"])
     assert "note: Ignored voxels" in caplog.text
     assert "both" in caplog.text
+
+
+def test_rows_of_several_processes_travel_as_json(monkeypatch):
+    sent = []
+
+    def all_gather(text):
+        sent.append(text)
+        return [text, '{"b": []}']
+
+    monkeypatch.setattr(case_report.idist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(case_report.idist, "all_gather", all_gather)
+    rows = {"a": [{"dice": np.float64(0.5), "voxels": np.int64(3), "hd95_mm": None}]}
+    assert case_report._gather(rows) == [rows, {"b": []}]
+    assert type(sent[0]) is str
