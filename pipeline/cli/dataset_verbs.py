@@ -197,7 +197,6 @@ def _sample(options: argparse.Namespace) -> int:
 def _datalist(options: argparse.Namespace) -> int:
     from ..data.check_outside import describe_files_outside  # noqa: PLC0415
     from ..data.datalist_summary import format_summary  # noqa: PLC0415
-    from ..data.dataset import read_dataset  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
     from ..data.layouts.structure_sets import draw_structure_sets  # noqa: PLC0415
     from ..data.make_datalist import make_datalist, write_json  # noqa: PLC0415
@@ -238,7 +237,7 @@ def _datalist(options: argparse.Namespace) -> int:
     )
     write_json(datalist, options.output)
     print(format_summary(datalist, found, options.output))
-    if not options.portable and (note := describe_files_outside(read_dataset(options.output))):
+    if not options.portable and (note := describe_files_outside(options.output)):
         print(f"note: {note}", file=sys.stderr)
     return 0
 

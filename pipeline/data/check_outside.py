@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .dataset import Case, Dataset, report_name
+from .dataset import Case, read_dataset, report_name
 from .findings import Finding
 from .outside import find_outside
 
@@ -28,8 +28,9 @@ def find_files_outside(case: Case, folder: Path) -> list[Finding]:
     ]
 
 
-def describe_files_outside(dataset: Dataset) -> str:
+def describe_files_outside(datalist: str | Path) -> str:
     """Return a line on a datalist's files outside the dataset's folder; an empty text if there are none."""
+    dataset = read_dataset(datalist)
     found = [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
     if not found:
         return ""

@@ -88,5 +88,5 @@ def test_they_are_findings(folder):
         (PATH, "/etc/hostname", "warning"),
         (LINK, "out.nii", "warning"),
     ]
-    assert describe_files_outside(dataset).startswith("2 files outside ")
-    assert describe_files_outside(read_dataset(write(folder, ["inside.nii"] * 2), folder)).startswith("1 file outside")
+    assert describe_files_outside(folder / "list.json").startswith("2 files outside ")
+    assert describe_files_outside(write(folder, ["inside.nii"] * 2)).startswith("1 file outside")
