@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow test-public artefact lint format types render render-check clean
+.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow test-public artefact lint format types render render-check audit licences clean
 
 env: $(VENV)/.complete
 
@@ -194,5 +194,22 @@ render: env
 render-check: env
 	$(BIN)/lightskip render --check $(BUNDLES)
 
+# Known vulnerabilities of the versions in constraints.txt, by pip-audit in an environment of its own. Status 3 means that
+# packages were not checked, such as without a network: that is no pass.
+AUDIT_VENV := .venv-audit
+
+$(AUDIT_VENV)/.complete:
+	rm -rf $(AUDIT_VENV)
+	$(PYTHON) -m venv $(AUDIT_VENV)
+	$(AUDIT_VENV)/bin/pip install -q pip-audit
+	@touch $@
+
+audit: $(AUDIT_VENV)/.complete
+	$(AUDIT_VENV)/bin/python .ci/audit.py constraints.txt
+
+# docs/licences.md, from the metadata of the installed packages; fails at a licence that is not allowed.
+licences: env
+	$(BIN)/python docs/licences.py
+
 clean:
-	rm -rf $(VENV) $(LABEL_VENV) $(NNUNET_VENV) $(MLFLOW_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache build
+	rm -rf $(VENV) $(AUDIT_VENV) $(LABEL_VENV) $(NNUNET_VENV) $(MLFLOW_VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache build

@@ -271,7 +271,7 @@ def _train_once(scratch: Path, scan: Path, truth: Path, options: argparse.Namesp
             msg = f"{bundle}: found no bundle; expected that of this build"
             raise RuntimeError(msg)
         torch.save(train_on_scan(bundle, scan, truth, crop=crop, steps=steps), file)
-    return dict(torch.load(file))
+    return dict(torch.load(file, weights_only=True))
 
 
 def main() -> int:

@@ -38,6 +38,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> CALLS:
         "pipeline.data.make_datalist": {"make_datalist": {"training": []}, "write_json": None},
         "pipeline.data.datalist_output": {"check_output": None, "check_output_is_new": None},
         "pipeline.data.datalist_summary": {"format_summary": "a summary"},
+        "pipeline.data.check_outside": {"describe_files_outside": ""},
         "pipeline.bundle.render": {
             "check_network": None,
             "write_rendered": [Path("a/configs/train.json")],
@@ -115,6 +116,7 @@ BENCH = {"dataset_dir": None, "steps": 20, "warmup": 3, "cases": 2, "device": No
                 ("make_datalist", ("found",), DATALIST | {"folds": 3}),
                 ("write_json", ({"training": []}, P("list.json")), {}),
                 ("format_summary", ({"training": []}, "found", P("list.json")), {}),
+                ("describe_files_outside", (P("list.json"),), {}),
             ],
             "a summary\n",
         ),

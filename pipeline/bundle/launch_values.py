@@ -26,7 +26,7 @@ __all__ = ["check_files_given", "check_names_given", "check_values_given"]
 # The recipes' expression for the cases of a part of the split.
 _CASES = re.compile(
     r"\$(\[\] if @fold == 'all' else )?read_cases\(@datalist, @dataset_dir, fold=@fold, "
-    r"part=(?:'(training|validation)'|@part)\)"
+    r"part=(?:'(training|validation)'|@part)(, outside=@outside)?\)"
 )
 _PARTS = {"train": ("train_cases", "val_cases"), "evaluate": ("val_cases",)}
 _FOLDERS = {"train": "ckpt_dir", "evaluate": "output_dir"}
@@ -98,7 +98,9 @@ def check_files_given(verb: str, config: Mapping[str, Any], bundle: Path, where:
         for key in _PARTS[verb]:
             match = _CASES.fullmatch(str(config.get(key)))
             if match is not None and (match[2] or part) and not (match[1] and fold == ALL_CASES):
-                read_cases(datalist, dataset, fold=fold, part=match[2] or part)  # type: ignore[arg-type]
+                # Configs of earlier versions cannot ask for files outside.
+                outside = plain.find("outside") is True
+                read_cases(datalist, dataset, fold=fold, part=match[2] or part, outside=outside)  # type: ignore[arg-type]
     if (folder := plain.find_text(_FOLDERS[verb])) is not None:
         check_folder(Path(folder), _FOLDERS[verb])
         if verb == "train" and plain.find("resume") is True:

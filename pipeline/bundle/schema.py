@@ -24,10 +24,11 @@ from .schema_rules import (
     NonNegative,
     Positive,
     Schema,
-    Text,
+    Sentence,
     Version,
     require,
     require_axes,
+    require_plain,
 )
 
 __all__ = ["Data", "Evaluation", "InlineSkip", "Plan", "Postprocessing", "Training", "TrainingScans"]
@@ -51,15 +52,15 @@ class Plan(Schema):
     """
 
     name: Name
-    title: Text
+    title: Sentence
     version: Version
-    changelog: dict[str, str]
-    task: Text
-    description: Text
-    intended_use: Text
-    authors: Text
-    copyright: Text
-    references: list[str] = Field(default=[])
+    changelog: dict[str, Sentence]
+    task: Sentence
+    description: Sentence
+    intended_use: Sentence
+    authors: Sentence
+    copyright: Sentence
+    references: list[Sentence] = Field(default=[])
     data: Data
     labels: dict[str, int]
     label_values: dict[str, int] | None = None
@@ -116,6 +117,7 @@ class Plan(Schema):
     @field_validator("labels")
     @classmethod
     def _check_labels(cls, value: dict[str, int]) -> dict[str, int]:
+        require_plain(list(value))
         require(value.get("background") == 0, "must contain background: 0")
         require(len(value) > 1, "needs at least one label besides background")
         require(
@@ -137,6 +139,7 @@ class Plan(Schema):
     @field_validator("regions")
     @classmethod
     def _check_regions(cls, value: dict[str, list[str]] | None, info: ValidationInfo) -> dict[str, list[str]] | None:
+        require_plain(list(value or ()))
         if "labels" in info.data:
             check_regions(value, info.data["labels"])
         return value
@@ -195,6 +198,7 @@ class Plan(Schema):
     @field_validator("network")
     @classmethod
     def _check_network(cls, value: Network, info: ValidationInfo) -> Network:
+        require_plain(value.model_dump(mode="json"))
         if "spacing" in info.data:
             value.check_axes(len(info.data["spacing"]))
         return value

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
 
 from .losses import LossName
-from .schema_rules import NonNegative, Positive, Schema, Text, require
+from .schema_rules import NonNegative, Positive, Schema, Sentence, Text, require, require_plain
 
 __all__ = ["Data", "Evaluation", "InlineSkip", "Postprocessing", "Training", "TrainingScans"]
 
@@ -39,19 +39,27 @@ class Data(Schema):
 
     ``manifest`` is the datalist JSON, relative to the plan's folder; None takes the dataset folder's ``dataset.json``.
     ``folder`` is the folder of the scans on this machine, relative to the plan's folder; None leaves it to the command
-    line. ``licence`` is an SPDX identifier or a sentence. ``channels`` names the input channels in order.
-    ``unit`` is that of all lengths: pictures without a spacing have pixels, those of microscopes µm or nm. ``scans``
+    line. ``outside`` allows absolute paths and links in the datalist that lead out of this folder. ``licence`` is an
+    SPDX identifier or a sentence. ``channels`` names the input channels in order. ``unit`` is that of all lengths:
+    pictures without a spacing have pixels, those of microscopes µm or nm. ``scans``
     are the training scans in numbers, with which prediction compares a scan; without them it compares nothing.
     """
 
     manifest: Text | None = None
     folder: Text | None = None
-    source: Text
-    licence: Text
+    outside: bool = False
+    source: Sentence
+    licence: Sentence
     modality: Literal["MRI", "CT", "US", "EM", "synthetic", "other"]
     unit: Literal["mm", "px", "µm", "nm"] = "mm"
     channels: list[Text] = Field(min_length=1)
     scans: TrainingScans | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, value: list[str]) -> list[str]:
+        require_plain(value)
+        return value
 
     @field_validator("scans")
     @classmethod
@@ -136,3 +144,9 @@ class InlineSkip(Schema):
 
     skip: str | list[Any]
     sparsity: NonNegative = 0.0
+
+    @field_validator("skip")
+    @classmethod
+    def _check_skip(cls, value: str | list[Any]) -> str | list[Any]:
+        require_plain(value)
+        return value

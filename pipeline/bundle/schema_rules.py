@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from .evaluated_text import EXPECTED, find_evaluated
+
 __all__ = [
     "Count",
     "Dimensions",
@@ -16,6 +18,7 @@ __all__ = [
     "NonNegative",
     "Positive",
     "Schema",
+    "Sentence",
     "Text",
     "Version",
     "Width",
@@ -23,6 +26,7 @@ __all__ = [
     "is_nested",
     "require",
     "require_axes",
+    "require_plain",
 ]
 
 
@@ -44,6 +48,13 @@ def require_axes(value: list[Any], axes: int, *, subkey: str = "", each: str = "
     require(len(value) == axes, f"needs {each}{axes} entries, one per axis of spacing", subkey=subkey)
 
 
+def require_plain(value: Any) -> None:
+    """Raise pydantic's error if the value has a text that MONAI's configs would evaluate, at any depth."""
+    for keys, text in find_evaluated(value):
+        place = f" ({'.'.join(keys)})" if keys else ""
+        require(False, f"has {text!r}{place}; expected {EXPECTED}")
+
+
 def as_list(value: Any) -> list[Any]:
     """Return a list unchanged, and anything else as a list of one."""
     return value if isinstance(value, list) else [value]
@@ -63,6 +74,8 @@ def _matching(pattern: str, meaning: str) -> AfterValidator:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+# A text of metadata.json, which MONAI evaluates if it starts with $. Addresses and percentages may start with @ and %.
+Sentence = Annotated[Text, _matching(r"(?s)[^$].*", "a text that does not start with $, which MONAI evaluates")]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Dimensions = Field(min_length=2, max_length=3)

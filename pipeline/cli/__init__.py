@@ -17,6 +17,7 @@ from .compare_verbs import add_compare_verbs
 from .dataset_verbs import add_dataset_verbs
 from .export_verbs import add_export_verbs
 from .fit_verbs import add_fit_verbs
+from .out_of_memory import run_within_memory
 from .picture_verbs import add_picture_verbs
 from .predict_verbs import add_predict_verbs
 from .probe_verbs import add_probe_verbs
@@ -78,7 +79,7 @@ def _explain_unknown(verb: str | None, unknown: Sequence[str]) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        status = int(options.run(options))
+        status = run_within_memory(options)
         if options.owns_process:
             return status or _report_lost_output()
         if sys.stdout is not None:

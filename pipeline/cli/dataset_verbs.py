@@ -179,6 +179,11 @@ def _add_plan(verbs: Any) -> None:
         "--check", type=require_path, metavar="DIR", help="folder of the check's report (default: NAME_check here)"
     )
     plan.add_argument("--dataset_dir", type=require_path, metavar="DIR", help="folder where the datalist's paths start")
+    plan.add_argument(
+        "--outside",
+        action="store_true",
+        help="the datalist may name files outside the dataset's folder, by absolute paths or links",
+    )
     plan.add_argument("--hours", type=float, default=1.0, help="time of the training (default: %(default)s)")
     plan.add_argument("--memory", metavar="8GB", help="memory limit of training (default: 80%% of free memory)")
     plan.add_argument("--device", metavar="cpu|cuda", help="device to train on (default: a GPU if there is one)")
@@ -208,6 +213,7 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _datalist(options: argparse.Namespace) -> int:
+    from ..data.check_outside import describe_files_outside  # noqa: PLC0415
     from ..data.datalist_output import check_output, check_output_is_new  # noqa: PLC0415
     from ..data.datalist_summary import format_summary  # noqa: PLC0415
     from ..data.layouts import find  # noqa: PLC0415
@@ -252,6 +258,8 @@ def _datalist(options: argparse.Namespace) -> int:
     )
     write_json(datalist, options.output)
     print(format_summary(datalist, found, options.output))
+    if not options.portable and (note := describe_files_outside(options.output)):
+        print(f"note: {note}", file=sys.stderr)
     return 0
 
 
@@ -321,6 +329,7 @@ def _plan(options: argparse.Namespace) -> int:
             skip=options.skip,
             spacing=options.spacing,
             modality=options.modality,
+            outside=options.outside,
             # The same pictures as in `lightskip check`, which can continue from this check.
             draw=draw_thumbnail,
         )

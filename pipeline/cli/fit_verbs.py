@@ -62,6 +62,12 @@ def _add_dataset_options(fit: argparse.ArgumentParser) -> None:
         "--unlabelled", choices=("refuse", "test", "ignore"), help="use of images without a label map (default: refuse)"
     )
     dataset.add_argument(
+        "--outside",
+        action="store_const",
+        const=[],
+        help="the dataset may have files outside its folder, by absolute paths or links, as for `lightskip plan`",
+    )
+    dataset.add_argument(
         "--splits", type=require_path, metavar="FILE", help="nnU-Net's splits_final.json, if it is elsewhere"
     )
     dataset.add_argument("--subject", metavar="REGEX", help="pattern of file names; its first group is the subject")

@@ -111,6 +111,11 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
         metavar="WORD",
         help="the DICOM series to segment, of folders with several: its number, description or unique identifier",
     )
+    outside = predict.add_argument(
+        "--outside",
+        action="store_true",
+        help="a datalist may name files outside its folder, by absolute paths or links",
+    )
     files = predict.add_argument_group("output files")
     files.add_argument(
         "--format",
@@ -215,7 +220,7 @@ def add_prediction_options(predict: argparse.ArgumentParser) -> list[argparse.Ac
         metavar="KEY=VALUE",
         help="overrides of the inference config, such as inferer#sw_batch_size=1",
     )
-    return [series, *files._group_actions, *how._group_actions]
+    return [series, outside, *files._group_actions, *how._group_actions]
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -302,6 +307,7 @@ def make_request(options: argparse.Namespace) -> Any:
         shard=None if shard is None else Shard.parse(shard),
         anyway=options.anyway,
         series=options.series,
+        outside=options.outside,
     )
 
 

@@ -23,6 +23,7 @@ from ..version import installed_version
 from .check_checksums import checksums_by_case, find_changed_files
 from .check_grid import MAX_SHEAR, ROUNDING_VOXELS, SAME_PLACE_MM, SAME_PLACE_VOXELS
 from .check_memory import MemoryGate, default_limit, estimate_case
+from .check_outside import find_files_outside
 from .compare_cases import compare_cases
 from .compare_units import common_unit
 from .dataset import Case, Dataset, locate, read_dataset
@@ -95,6 +96,9 @@ def check_dataset(
     inspections = _inspect(dataset, wanted, output, gate, workers=workers, resume=resume, progress=progress, draw=draw)
     labels = dataset.labels or _name_label_values(inspections)
     findings = [finding for inspection in inspections for finding in inspection.findings]
+    refused = {(finding.case, finding.file) for finding in findings if finding.is_problem}
+    outside = [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
+    findings += [finding for finding in outside if (finding.case, finding.file) not in refused]
     findings += compare_cases(dataset, labels, inspections)
     report = {
         "format": _FORMAT,

@@ -13,6 +13,7 @@ from .errors import InputError
 from .json_file import read_json as read_json_file
 from .known_keys import ITEM_KEYS, check_keys
 from .label_keys import LABEL_KEYS, read_annotated, read_label_keys
+from .outside import refuse_outside
 
 TEST_PARTS = ("test", "testing")
 ALL_CASES = "all"
@@ -27,7 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 def read_cases(
-    datalist: str | Path, dataset_dir: str | Path, *, fold: int | str, part: Literal["training", "validation", "test"]
+    datalist: str | Path,
+    dataset_dir: str | Path,
+    *,
+    fold: int | str,
+    part: Literal["training", "validation", "test"],
+    outside: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the cases of one part of a cross-validation split, or the test cases that have a label map.
 
@@ -38,6 +44,7 @@ def read_cases(
         fold: cases with this fold number are the validation part, all others the training part. With `ALL_CASES` all
             cases are the training part, whatever their folds. The test part does not depend on it.
         part: the part to return.
+        outside: whether the datalist may name files outside the folder; see `find_outside`.
 
     Returns:
         Items `{"image": path or list of paths, "label": path}` with absolute paths, in the datalist's order. Those of
@@ -46,12 +53,15 @@ def read_cases(
     Raises:
         InputError: the folder or the datalist is missing, empty or malformed, the fold does not exist, an image is
             in two folds or in training and test, no test case has a label map, a file of the chosen part is missing,
-            "annotated" has an unknown label, or the validation part of all cases is asked for.
+            "annotated" has an unknown label, the validation part of all cases is asked for, or a file is outside the
+            folder and that was not asked for.
     """
     if part not in _PARTS:
         raise InputError("part", found=repr(part), expected=f"one of {', '.join(_PARTS)}", remedy="choose one of them")
     folder = require_folder(dataset_dir)
     items = training_items(datalist)
+    if not outside:
+        _refuse_outside(items if part != "test" else test_items(datalist), folder, datalist)
     if part == "test":
         return _test_cases(datalist, folder, items)
     if fold == ALL_CASES:
@@ -101,6 +111,11 @@ def test_items(datalist: str | Path) -> list[dict[str, Any]]:
             require_paths(item, "image", datalist, place=f"{part}[{number}]")
             found.append(item)
     return found
+
+
+def _refuse_outside(items: Iterable[Mapping[str, Any]], folder: Path, datalist: str | Path) -> None:
+    paths = (path for item in items for key in ("image", "label") if item.get(key) for path in as_list(item[key]))
+    refuse_outside(paths, folder, datalist, "--outside True")
 
 
 def _test_cases(datalist: str | Path, folder: Path, training: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

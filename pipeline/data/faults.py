@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..memory_errors import is_out_of_memory
 from .errors import InputError
 
 __all__ = [
@@ -20,27 +21,10 @@ __all__ = [
     "name_next_cases",
 ]
 
-# The words of PyTorch's allocators, of NumPy, of oneDNN, OpenVINO and cuDNN.
-_NO_MEMORY = re.compile(
-    r"can't allocate memory|cannot allocate memory|out of memory|unable to allocate|not enough memory|bad_alloc"
-    r"|bad allocation|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED",
-    re.IGNORECASE,
-)
 _DEAD_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is killed by signal|exited unexpectedly)")
 _SIGNAL = re.compile(r"killed by signal: ([\w ]+)")
 _NO_SHARED_MEMORY = "Bus error"
 _MAX_NAMED = 8
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an error says that the process, or its GPU, has too little memory."""
-    if error is None:
-        return False
-    # By its name: PyTorch may not be imported. It is a RuntimeError.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if not names.isdisjoint({"MemoryError", "OutOfMemoryError"}):
-        return True
-    return isinstance(error, RuntimeError | OSError) and bool(_NO_MEMORY.search(str(error)))
 
 
 def is_dead_worker(error: BaseException | None) -> bool:

@@ -57,6 +57,8 @@ MEANINGS: dict[str, str] = {
     "`region_order`",
     "leakage": "one image, or scans of one subject, on both sides of a split",
     "check-failed": "an error in the check itself, or too little memory",
+    "path-outside": "an absolute path to a file outside the dataset's folder; training asks for `--outside True`",
+    "link-outside": "a link to a file outside the dataset's folder; training asks for `--outside True`",
     "sheared": "axes that are not at 90 degrees: other tools refuse the file. "
     "A DICOM series with a tilted gantry is a problem",
     "checksum": "another SHA-256 than in the datalist",

@@ -15,29 +15,31 @@ from .images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_
 from .images.file_start import missing_error, unreadable_error
 from .images.files import natural_order, pair_of, parts_of
 from .nearest import nearest_path
+from .outside import refuse_outside
 from .scans import read_named_scans
 
 __all__ = ["find_named_scans"]
 
 
-def find_named_scans(words: Sequence[str | Path], *, channels: int) -> list[FoundScan]:
+def find_named_scans(words: Sequence[str | Path], *, channels: int, outside: bool = False) -> list[FoundScan]:
     """Return the scans that words name, in the order of the words; a folder's are sorted by name.
 
     Args:
         words: paths, or several paths of one scan joined by commas.
         channels: channels of a scan.
+        outside: whether a datalist may name files outside its folder; see `find_outside`.
 
     Raises:
-        InputError: the only word is a folder without scans, or a datalist is broken. A problem of one scan, or of one
-            folder of several, is in `FoundScan.problem` instead.
+        InputError: the only word is a folder without scans, or a datalist is broken or names files outside its folder.
+            A problem of one scan, or of one folder of several, is in `FoundScan.problem` instead.
     """
-    found = [scan for group in _scans_by_word(words, channels) for scan in group]
+    found = [scan for group in _scans_by_word(words, channels, outside=outside) for scan in group]
     detached = {path for scan in found for path in _detached_files(scan)}
     # scans/* names a.raw, the voxels of a.mhd, as well.
     return [scan for scan in found if scan.problem is None or scan.files[0] not in detached]
 
 
-def _scans_by_word(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequence[FoundScan]]:
+def _scans_by_word(inputs: Sequence[str | Path], channels: int, *, outside: bool) -> Iterator[Sequence[FoundScan]]:
     """Yield the scans of each word. A scan whose channels are several words comes at the first of them."""
     files: dict[str, list[Path]] = {}
     words: list[Path | Sequence[FoundScan]] = []
@@ -53,7 +55,7 @@ def _scans_by_word(inputs: Sequence[str | Path], channels: int) -> Iterator[Sequ
             if file not in files.setdefault(str(file.parent), []):
                 files[str(file.parent)].append(file)
         else:
-            words.append(_scans_of_word(path, channels, alone=len(inputs) == 1))
+            words.append(_scans_of_word(path, channels, alone=len(inputs) == 1, outside=outside))
     of_file = {
         file: scan
         for folder in files.values()
@@ -81,7 +83,7 @@ def _image_file(path: Path) -> Path | None:
     return path if is_image(path) or (is_dicom(path) and path.name.upper() != DICOM_DIRECTORY) else None
 
 
-def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundScan]:
+def _scans_of_word(path: Path, channels: int, *, alone: bool, outside: bool) -> Sequence[FoundScan]:
     """Return the scans of an existing path that is not a single image."""
     if path.is_dir():
         try:
@@ -91,7 +93,10 @@ def _scans_of_word(path: Path, channels: int, *, alone: bool) -> Sequence[FoundS
                 raise
             return [FoundScan((str(path),), error)]
     if path.is_file() and path.suffix.lower() == ".json":
-        items = [tuple(as_list(item["image"])) for item in read_named_scans(datalist_folder(path), path)]
+        folder = datalist_folder(path)
+        items = [tuple(as_list(item["image"])) for item in read_named_scans(folder, path)]
+        if not outside:
+            refuse_outside((file for files in items for file in files), folder, path, "--outside")
         return [FoundScan(files, _find_missing(files)) for files in items]
     # A pipe can have the name of an image; reading refuses it.
     known = is_image(path) or bool(split_series(path)[1])

@@ -10,7 +10,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from monai.config import PathLike
-from monai.data import ITKReader, MetaTensor, NibabelReader, PILReader
+from monai.data import ITKReader, MetaTensor, NibabelReader, NumpyReader, PILReader
 from monai.data.image_reader import ImageReader
 from monai.data.utils import correct_nifti_header_if_necessary
 from monai.transforms import LoadImaged
@@ -91,6 +91,8 @@ class LoadScand(LoadImaged):
         super().__init__(*args, **kwargs)
         if self._loader.auto_select:
             self.register(ScanReader(as_float=loads_float(self)))
+            # NumPy's files are no scans, and some releases of MONAI unpickle them.
+            self._loader.readers = [each for each in self._loader.readers if not isinstance(each, NumpyReader)]
 
 
 def load_scan(loader: LoadImaged, files: Sequence[str], volumes: Sequence[Volume] | None = None) -> MetaTensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ from .summary import format_summary
 __all__ = ["CaseReport"]
 
 logger = logging.getLogger(__name__)
+
+_Measured = dict[str, list[dict[str, Any]]]
 
 
 class CaseReport:
@@ -87,7 +90,7 @@ class CaseReport:
         self.ignored = list(ignored)
         self.annotated = dict(annotated or {})
         self.provenance = provenance
-        self._measured: dict[str, list[dict[str, Any]]] = {}
+        self._measured: _Measured = {}
         self._unit: str | None = None
         self._only = OneValue()
 
@@ -142,7 +145,7 @@ class CaseReport:
             self._only.add(prediction, reference)
 
     def _finish(self, _engine: Engine) -> None:
-        gathered: list[dict[str, list[dict[str, Any]]]] = idist.all_gather(self._measured)
+        gathered = _gather(self._measured)
         only = idist.all_gather(self._only.state)
         if idist.get_rank() != 0:
             return
@@ -224,3 +227,16 @@ def _size_of_voxel(label_map: torch.Tensor) -> float | None:
     if not isinstance(label_map, MetaTensor):
         return None
     return voxel_size(convert_to_numpy(label_map.affine), label_map.ndim - 1)
+
+
+def _gather(measured: _Measured) -> list[_Measured]:
+    """Return the rows of every process, by rank. They travel as JSON: objects would travel as pickles."""
+    if idist.get_world_size() == 1:
+        return [measured]
+    texts: list[str] = idist.all_gather(json.dumps(measured, default=_to_number))
+    return [json.loads(text) for text in texts]
+
+
+def _to_number(value: Any) -> Any:
+    """Return a number of NumPy or PyTorch as Python's."""
+    return value.item()

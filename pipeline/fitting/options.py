@@ -68,6 +68,7 @@ OPTIONS = (
     Option("ignore", "--ignore", ("datalist",)),
     Option("fold_count", "--folds", ("datalist",)),
     Option("seed", "--seed", ("datalist", "train")),
+    Option("outside", "--outside", ("plan",)),
     Option("memory", "--memory", ("plan",)),
     Option("device", "--device", ("plan", "train", "evaluate")),
     Option("network", "--network", ("plan",)),

@@ -33,7 +33,9 @@ class ScanInput:
     notes: tuple[str, ...] = ()
 
 
-def read_inputs(inputs: Sequence[str | Path], *, channels: int, series: str = "") -> list[ScanInput]:
+def read_inputs(
+    inputs: Sequence[str | Path], *, channels: int, series: str = "", outside: bool = False
+) -> list[ScanInput]:
     """Return the scans that the words of a command line name, each with a distinct name.
 
     A word is a file (a `.hdr/.img` pair by either half), a folder (of scans, see `find_folder_scans`, or of one DICOM
@@ -45,6 +47,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int, series: str = ""
         inputs: the words. A scan that two words name is returned once.
         series: the number, description or unique identifier of a DICOM series; only folders with it are scans then.
         channels: channels of a scan.
+        outside: whether a datalist may name files outside its folder.
 
     Returns:
         The scans in the order of the words; a folder's are sorted by name (2 before 10). If scans from different
@@ -64,7 +67,7 @@ def read_inputs(inputs: Sequence[str | Path], *, channels: int, series: str = ""
             expected="at least one scan: a file, a folder, a DICOM series or a datalist",
             remedy="name scans after the bundle: lightskip predict BUNDLE INPUT...",
         )
-    found = find_named_scans(inputs, channels=channels)
+    found = find_named_scans(inputs, channels=channels, outside=outside)
     if series:
         found = choose_named_series(found, series)
     stems = case_stems([scan.files for scan in found])

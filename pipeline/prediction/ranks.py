@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -60,13 +60,17 @@ class Ranks:
         return requested
 
     def gather(self, item: Any) -> list[Any]:
-        """Return every process's item, by rank, once all processes have called this. Call it once per process."""
+        """Return every process's item, by rank, once all processes have called this. Call it once per process.
+
+        Args:
+            item: JSON types. Whoever reaches the store's port can write to it, so its content is data, and no pickle.
+        """
         if self._store is None:
             return [item]
-        self._store.set(self._key("result", self.rank), pickle.dumps(item))
+        self._store.set(self._key("result", self.rank), json.dumps(item))
         keys = [self._key("result", rank) for rank in range(self.count)]
         self._wait(keys)
-        return [pickle.loads(self._store.get(key)) for key in keys]
+        return [json.loads(self._store.get(key)) for key in keys]
 
     def publish(self, name: str, value: str) -> None:
         """Set a value that other processes receive. Only the first process does so."""

@@ -42,6 +42,7 @@ class Request:
         shard: the share of the scans to segment; None: all.
         anyway: whether to segment scans that are unlike the training scans beyond reason.
         series: the number, description or unique identifier of the DICOM series to segment; "": there is only one.
+        outside: whether a datalist among the inputs may name files outside its folder.
     """
 
     bundle: Path
@@ -63,6 +64,7 @@ class Request:
     shard: Shard | None = None
     anyway: bool = False
     series: str = ""
+    outside: bool = False
 
     @property
     def computing(self) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
-from ..data.faults import is_out_of_memory
 from ..disk import explain_disk_error
+from ..memory_errors import find_memory_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
-__all__ = ["Job", "Result", "as_record", "failed"]
+__all__ = ["Job", "Result", "as_record", "failed", "from_json", "to_json"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,20 @@ def as_record(result: Result) -> dict[str, Any]:
     return content
 
 
+def to_json(result: Result) -> dict[str, Any]:
+    """Return all of a result as JSON types, for `from_json` in another process."""
+    content = asdict(result)
+    if content["seconds"] is not None:
+        content["seconds"] = {key: float(value) for key, value in content["seconds"].items()}
+    return content if content["uncertainty"] is None else content | {"uncertainty": float(content["uncertainty"])}
+
+
+def from_json(content: Mapping[str, Any]) -> Result:
+    """Return the result that `to_json` has described."""
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Result(**values)
+
+
 def failed(job: Job, error: Exception) -> Result:
     """Return the result of a scan that failed, with a message for people."""
     explained = input_error_behind(error)
@@ -78,7 +92,7 @@ def failed(job: Job, error: Exception) -> Result:
         if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
             # Such as about --memory, which can be too small for one scan only.
             message = f"{job.scan.files[0]}: {message}"
-    elif is_out_of_memory(error):
+    elif find_memory_error(error) is not None:
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
     elif (full := explain_disk_error(error, where=job.outputs.label_map.parent)) is not None:

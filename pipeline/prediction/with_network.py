@@ -15,7 +15,7 @@ from .ranks import Ranks
 from .records import Records
 from .report_file import Clock, make_report, make_settings, make_summary, package_versions, write_summary
 from .request import Request, Summary
-from .result import Result
+from .result import Result, from_json, to_json
 from .run import predict_scans
 from .shard_plan import ShardPlan
 from .verify import verify_results
@@ -91,7 +91,8 @@ def segment_files(
         # Another process may have ended already: each reports its own results.
         gathered = [(results, predictor.watch.peak_bytes())]
     else:
-        gathered = ranks.gather((results, predictor.watch.peak_bytes()))
+        sent = ranks.gather(([to_json(result) for result in results], predictor.watch.peak_bytes()))
+        gathered = [([from_json(one) for one in part], peak) for part, peak in sent]
     order = {scan.name: number for number, scan in enumerate(work.scans)}
     everything = sorted((one for part, _ in gathered for one in part), key=lambda one: order[one.name])
     if ranks.first:

@@ -58,7 +58,8 @@ def find_work(request: Request, *, channels: int) -> Work:
     Raises:
         InputError: the inputs as a whole or the output cannot be used.
     """
-    scans = _note_folder(read_inputs(request.inputs, channels=channels, series=request.series), request)
+    found = read_inputs(request.inputs, channels=channels, series=request.series, outside=request.outside)
+    scans = _note_folder(found, request)
     check_outputs(
         request.output,
         request.wanted,

@@ -16,6 +16,8 @@ SEVERITIES = ("problem", "warning", "note")
 # In the order in which they are shown: first kinds about files, last kinds about the dataset.
 _TITLES = {
     "missing": "File missing",
+    "path-outside": "Absolute path out of the dataset's folder",
+    "link-outside": "Link out of the dataset's folder",
     "unreadable": "File that cannot be opened",
     "empty-file": "Empty file",
     "lfs-pointer": "Git LFS pointer in place of the file",

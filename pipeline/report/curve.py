@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ..files import whole_file
 from ..labelmaps.palette import hex_colour
 from .history import LABEL_COLUMN, find_best, is_unvalidated, read_changes, read_history
+from .text import drawable
 
 __all__ = ["draw_curve"]
 
@@ -56,7 +57,7 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
             minutes[shown],
             columns[name][shown],
             color=hex_colour(value),
-            label=name.removeprefix(LABEL_COLUMN),
+            label=drawable(name.removeprefix(LABEL_COLUMN)),
             marker=".",
             # A grey edge makes light colours visible on white.
             path_effects=[withStroke(linewidth=2.5, foreground="#606060")],
@@ -79,7 +80,7 @@ def draw_curve(history: FilePath, output: FilePath) -> Path:
     lower.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for panel in (upper, lower):
         panel.grid(alpha=0.3)
-    upper.set_title(f"{Path(history).name}: {summary}", fontsize=10)
+    upper.set_title(f"{drawable(Path(history).name)}: {summary}", fontsize=10)
     with whole_file(output) as temporary:
         figure.savefig(temporary, format="png")
     return Path(output)

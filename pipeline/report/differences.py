@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..evaluation.rows import name_overall
 from ..labelmaps.palette import hex_colour
+from .text import drawable
 
 __all__ = ["draw_differences"]
 
@@ -44,7 +45,7 @@ def draw_differences(summary: Mapping[str, Any]) -> bytes:
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, (level, entries) in zip(axes, panels.items(), strict=True):
         _draw_level(panel, entries, labels)
-        panel.set_title(f"level {level}, skip {entries[0]['skip']}", fontsize=10, loc="left")
+        panel.set_title(f"level {level}, skip {drawable(entries[0]['skip'])}", fontsize=10, loc="left")
     axes[-1].set_xlabel("change of Dice against the untouched network, mean and 95 % interval over cases")
     whole = summary["untouched"][overall]["dice"]
     mean = name_overall(summary.get("regions"))
@@ -67,11 +68,13 @@ def _draw_level(panel: Axes, entries: list[Mapping[str, Any]], labels: list[str]
         means = [entry["difference"] for _, entry in shown]
         ends = [entry["interval"] or [entry["difference"]] * 2 for _, entry in shown]
         panel.hlines(places, [end[0] for end in ends], [end[1] for end in ends], color=colour, linewidth=2)
-        panel.plot(means, places, "o", color=colour, markersize=5, label=label)
+        panel.plot(means, places, "o", color=colour, markersize=5, label=drawable(label))
     for row in range(1, len(entries)):
         panel.axhline(row * step - 1.25, color="0.85", linewidth=0.8)
     panel.axvline(0, color="0.4", linewidth=1)
     middle = (len(labels) - 1) / 2
-    panel.set_yticks([row * step + middle for row in range(len(entries))], [entry["probe"] for entry in entries])
+    panel.set_yticks(
+        [row * step + middle for row in range(len(entries))], [drawable(entry["probe"]) for entry in entries]
+    )
     panel.set_ylim(len(entries) * step - 1.25, -1.25)
     panel.grid(axis="x", alpha=0.3)

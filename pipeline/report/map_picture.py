@@ -17,7 +17,7 @@ from ..labelmaps.palette import hex_colour
 from ..labelmaps.views import PLANES, View, find_fullest_slice, find_grey_window, find_plane
 from ..labelmaps.views import make_flat_view as _flat_view
 from ..labelmaps.views import make_slice_view as _slice_view
-from .text import printable
+from .text import drawable
 
 __all__ = ["MapRow", "draw_maps"]
 
@@ -81,18 +81,18 @@ def draw_maps(
     grid = figure.subplots(count, columns + 1, squeeze=False, width_ratios=[1.0] * columns + [0.05])
     window = find_grey_window([scan])
     _draw_scan(grid[0, 0], scan, window)
-    grid[0, 0].set_title(cut.caption, fontsize=9, loc="left")
+    grid[0, 0].set_title(drawable(cut.caption), fontsize=9, loc="left")
     for panel, (name, labels) in zip(grid[0, 1:], label_maps.items(), strict=False):
         shown = cut.view(image, labels)
         _draw_scan(panel, shown, window)
         _draw_outlines(panel, shown.labels)
-        panel.set_title(name, fontsize=9, loc="left")
+        panel.set_title(drawable(name), fontsize=9, loc="left")
     for panel in grid[0, 1 + len(label_maps) :]:
         panel.set_axis_off()
     for axes, row in zip(grid[1:], rows, strict=True):
         _draw_row(figure, axes, row, cut, first)
-    figure.suptitle(printable(title), fontsize=11)
-    legend = [Patch(color=hex_colour(value), label=printable(name)) for value, name in names.items()]
+    figure.suptitle(drawable(title), fontsize=11)
+    legend = [Patch(color=hex_colour(value), label=drawable(name)) for value, name in names.items()]
     if legend:
         figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 6), frameon=False)
     stream = io.BytesIO()
@@ -132,7 +132,7 @@ def _draw_row(figure: Figure, axes: NDArray[Any], row: MapRow, cut: _Cut, labels
     figure.colorbar(drawn, cax=axes[-1])
     axes[-1].tick_params(labelsize=8)
     # A title may be wider than its panel; constrained layout would widen the panel for it.
-    axes[0].set_title(row.title, fontsize=9, loc="left").set_in_layout(False)
+    axes[0].set_title(drawable(row.title), fontsize=9, loc="left").set_in_layout(False)
 
 
 def _draw_scan(panel: Axes, view: View, window: tuple[float, float]) -> None:

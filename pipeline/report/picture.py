@@ -20,6 +20,7 @@ from ..data.images.door import read_volume
 from ..files import whole_file
 from ..labelmaps.palette import hex_colour
 from ..labelmaps.views import PLANES, View, find_fullest_slice, find_grey_window, find_plane, make_slice_view
+from .text import drawable
 
 __all__ = ["draw_segmentation"]
 
@@ -79,11 +80,11 @@ def draw_segmentation(
         for (name, plane), panel in zip(planes.items(), row_axes, strict=True):
             _draw_view(panel, make_slice_view(plane, slices[name], grey, labels, spacing), window)
             panel.set_title(f"{name}, slice {slices[name] + 1} of {grey.shape[plane.through]}", fontsize=9)
-        row_axes[0].set_ylabel(row, fontsize=12)
+        row_axes[0].set_ylabel(drawable(row), fontsize=12)
     size = " x ".join(f"{mm:.3g}" for mm in spacing)
-    figure.suptitle(f"{Path(image).name}   spacing {size} mm (R, A, S)", fontsize=11)
+    figure.suptitle(f"{drawable(Path(image).name)}   spacing {size} mm (R, A, S)", fontsize=11)
     names = label_names or {}
-    legend = [Patch(color=hex_colour(value), label=names.get(value, f"label {value}")) for value in values]
+    legend = [Patch(color=hex_colour(value), label=drawable(names.get(value, f"label {value}"))) for value in values]
     if legend:
         figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 6), frameon=False)
     with whole_file(output) as temporary:

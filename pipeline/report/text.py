@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["amount", "count_of", "printable"]
+__all__ = ["amount", "count_of", "drawable", "printable"]
 
 
 def printable(value: object) -> str:
@@ -17,6 +17,11 @@ def printable(value: object) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def drawable(value: object) -> str:
+    """Return a line for matplotlib, which would take what is between two dollars for a formula."""
+    return printable(value).replace("$", r"\$")
 
 
 def amount(value: float | None) -> str:

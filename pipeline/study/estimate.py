@@ -102,6 +102,8 @@ def _key(settings: Mapping[str, Any]) -> str:
 def _count_steps(run: Run) -> int:
     config = read(run.arm.bundle / "configs" / "train.json")
     datalist, folder = datalist_of(run.arm.bundle, run.arm.dataset_dir)
-    cases = len(read_cases(datalist, folder, fold=run.fold, part="training"))
+    # As the training will: with files outside the dataset's folder only if the plan or the study asks for them.
+    outside = run.arm.overrides.get("outside", config.get("outside")) is True
+    cases = len(read_cases(datalist, folder, fold=run.fold, part="training", outside=outside))
     batch = int(run.arm.overrides.get("batch", config["batch"]))
     return (run.arm.budget.epochs or 1) * max(1, cases // batch)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..bundle.evaluated_text import EXPECTED, find_evaluated
 from ..data.errors import InputError
 from ..data.yaml_file import line_of, read_yaml
 from .problems import explain_problem, shorten
@@ -31,6 +32,8 @@ _SCHEMAS: dict[str, type[BaseModel]] = {
 }
 # Names that Pydantic gives to the members of a union.
 _MEMBERS = {"str", "bool", "constrained-str", *(schema.__name__ for schema in _SCHEMAS.values())}
+# Texts of reports, which no config takes.
+_TEXTS = ("question", "about", "label", "variant", "baseline")
 _MEMBER = re.compile(r"[a-z-]+\[.*\]")
 
 
@@ -70,8 +73,22 @@ def read_study(file: str | Path) -> StudyFile:
             expected="the keys and values of a study",
             remedy="correct these lines (docs/study.md has the keys):\n  " + "\n  ".join(text for _, text in problems),
         ) from None
+    _refuse_evaluated(content, lines, path)
     text = path.read_text(encoding="utf-8")
     return StudyFile(path, text, hashlib.sha256(text.encode()).hexdigest(), study)
+
+
+def _refuse_evaluated(content: dict[str, Any], lines: Any, path: Path) -> None:
+    """Refuse values that MONAI's configs would evaluate: a study is data, and runs no code of its own."""
+    found = [(keys, text) for keys, text in find_evaluated(content) if keys[-1] not in _TEXTS]
+    if found:
+        keys, text = found[0]
+        raise InputError(
+            f"{path}, line {line_of(lines, keys)}, {'.'.join(keys)}",
+            found=shorten(text),
+            expected=EXPECTED,
+            remedy="write the value itself; an expression belongs in the bundle's own configs",
+        )
 
 
 def _gather_arguments(content: dict[str, Any]) -> dict[str, Any]:

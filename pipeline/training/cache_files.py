@@ -6,9 +6,7 @@ import hashlib
 import json
 import logging
 import os
-import re
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,51 +14,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.utils.enums import LazyAttr, TraceKeys
 
 from ..data.images.endings import is_detached, is_pair
 from ..files import write_text
 from ..leftovers import temporary_path
+from .cache_format import read_case_file, write_case_file
 from .code_text import digest
 
 __all__ = ["CacheFiles"]
 
 DESCRIPTION = "transforms.txt"
 MAX_UNUSED_DAYS = 30
+_ENDING, _EARLIER_ENDING = ".case", ".pt"
 
 _DAY = 24 * 60 * 60  # seconds
 _DIGEST_LENGTH = 32
 
 logger = logging.getLogger(__name__)
 
-# A scan's metadata are NumPy arrays. PyTorch loads them only if the functions that build them are listed as safe.
-# Arrays of numbers run no code, nor do MONAI's enums for the operations in a scan's history. MONAI lists
-# its own classes.
-torch.serialization.add_safe_globals(
-    [
-        TraceKeys,
-        LazyAttr,
-        np.ndarray,
-        np.dtype,
-        np.empty(0).__reduce__()[0],  # type: ignore[list-item]  # private functions with other names in other releases
-        np.float32(0).__reduce__()[0],  # type: ignore[list-item]
-        *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"},
-    ]
-)
-
 
 class CacheFiles:
     """The prepared cases of one list of transforms, in a folder of their own.
 
     ``FOLDER/DIGEST/transforms.txt`` names the transforms and versions of the folder; its modification time is when the
-    folder was last opened. ``FOLDER/DIGEST/CASE.pt`` has the result of the transforms for a case, and the size and time
-    of its scans. If the scans change, the case is prepared again and replaces the old file. Folders that were not
+    folder was last opened. ``FOLDER/DIGEST/CASE.case`` has the result of the transforms for a case, and the size and
+    time of its scans. If the scans change, the case is prepared again and replaces the old file. Folders that were not
     opened for 30 days are removed, so that old settings do not fill the disk. A training that still reads such a folder
     prepares its cases again, as after any other lost file. Everything may be deleted at any time.
 
-    Files are written under a temporary name and renamed, so any number of processes may share a folder. They load with
-    ``weights_only=True``. MONAI's ``PersistentDataset`` is not used: it converts arrays and metadata to plain tensors,
-    does not check the scans, fails on many damaged files, and moves its files from another disk, which is not atomic.
+    Files are written under a temporary name and renamed, so any number of processes may share a folder. They contain no
+    pickle: see ``cache_format.py``. A damaged file, or another program's, counts as none. MONAI's ``PersistentDataset``
+    is not used: it unpickles, converts arrays and metadata to plain tensors, does not check the scans, fails on many
+    damaged files, and moves its files from another disk, which is not atomic.
 
     A failure is logged, and the training continues without the file.
 
@@ -94,7 +79,7 @@ class CacheFiles:
         try:
             paths = [path.absolute() for path in _find_paths(case)]
             files = [_describe_file(file) for path in paths for file in _list_files(path)]
-            return self.folder / f"{digest(json.dumps([case, paths], default=_to_json))}.pt", files
+            return self.folder / f"{digest(json.dumps([case, paths], default=_to_json))}{_ENDING}", files
         except (TypeError, ValueError, OSError) as error:
             if not self._warned:
                 self._warned = True
@@ -104,7 +89,7 @@ class CacheFiles:
     def read(self, path: Path, files: list[str]) -> tuple[bool, Any]:
         """Return (True, the cached result), or (False, None) if there is none for exactly these scans."""
         try:
-            content = _load(path)
+            content = read_case_file(path)
             if content["files"] == files:
                 return True, content["item"]
         except FileNotFoundError:
@@ -122,12 +107,10 @@ class CacheFiles:
         temporary = temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"files": files, "item": item}, temporary)
-            # Check that it loads: not every object that can be saved may be loaded.
-            _load(temporary)
+            write_case_file({"files": files, "item": item}, temporary)
             temporary.replace(path)
         except Exception as error:
-            # PyTorch raises RuntimeError for a full disk; pickle raises TypeError for a value such as a lock.
+            # A full disk is an OSError, a value such as a lock a TypeError; subclasses of tensors can raise anything.
             self._stop_writing(error)
         finally:
             with suppress(OSError):
@@ -138,20 +121,13 @@ class CacheFiles:
         logger.warning(f"writing no more prepared cases to {self.folder}: {_summarise_error(error)}")
 
 
-def _load(path: Path) -> Any:
-    # PyTorch writes checksums but does not check them.
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-    return torch.load(path, weights_only=True)
-
-
 def _open(folder: Path, description: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / DESCRIPTION, description)
-    for path in folder.glob(".*.pt"):
+    for path in folder.glob(f".*{_ENDING}"):
         _remove(path, before=time.time() - _DAY)  # what a killed process was writing
+    for path in folder.glob(f"*{_EARLIER_ENDING}"):
+        _remove(path)  # of earlier versions, which wrote pickles
 
 
 def _remove_unused(root: Path) -> None:
@@ -160,8 +136,10 @@ def _remove_unused(root: Path) -> None:
     for description in root.glob(f"{'[0-9a-f]' * _DIGEST_LENGTH}/{DESCRIPTION}"):
         if _age_at_least(description, before):
             logger.info(f"removing prepared cases that were not used for {MAX_UNUSED_DAYS} days: {description.parent}")
-            for path in (*description.parent.glob("*.pt"), *description.parent.glob(".*.pt"), description):
-                _remove(path)
+            for ending in (_ENDING, _EARLIER_ENDING):
+                for path in description.parent.glob(f"*{ending}"):
+                    _remove(path)
+            _remove(description)
             with suppress(OSError):
                 description.parent.rmdir()
 
@@ -222,6 +200,5 @@ def _describe_file(file: Path) -> str:
 
 
 def _summarise_error(error: Exception) -> str:
-    """Return an error's relevant line. PyTorch's refusal to load a class is a page long."""
-    refused = re.search(r"Unsupported \w+: GLOBAL (\S+)", str(error))
-    return f"{type(error).__name__}: {refused[0] if refused else str(error).partition(chr(10))[0]}"
+    """Return the first line of an error."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -15,6 +15,7 @@ from monai.inferers import SimpleInferer
 from monai.transforms import AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
 
 from pipeline.data.errors import InputError
+from pipeline.evaluation import case_report
 from pipeline.evaluation.case_report import CaseReport
 from pipeline.evaluation.metrics import measure_case
 from pipeline.evaluation.present_dice import PresentDice
@@ -318,3 +319,17 @@ def test_too_little_memory_is_one_message_with_the_case(tmp_path, caplog):
     with pytest.raises(InputError, match=r"while evaluating \(cases a.nii, b.nii\): CUDA out .* smaller --window"):
         engine.run()
     assert not caplog.records
+
+
+def test_rows_of_several_processes_travel_as_json(monkeypatch):
+    sent = []
+
+    def all_gather(text):
+        sent.append(text)
+        return [text, '{"b": []}']
+
+    monkeypatch.setattr(case_report.idist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(case_report.idist, "all_gather", all_gather)
+    rows = {"a": [{"dice": np.float64(0.5), "voxels": np.int64(3), "hd95_mm": None}]}
+    assert case_report._gather(rows) == [rows, {"b": []}]
+    assert type(sent[0]) is str

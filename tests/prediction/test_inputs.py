@@ -186,7 +186,9 @@ def test_a_datalist_starts_from_its_own_folder(tmp_path: Path, monkeypatch: pyte
     items = ["b.nii", {"image": ["t1.nii", "t2.nii"]}, "absent.nii", str(tmp_path / "elsewhere/c.nii")]
     (tmp_path / "in" / "list.json").write_text(json.dumps({"test": items}))
     monkeypatch.chdir(tmp_path / "elsewhere")
-    scans = read_inputs(["../in/list.json", "c.nii"], channels=1)
+    with pytest.raises(InputError, match=r"c.nii: found an absolute path to .*What to do: .*--outside"):
+        read_inputs(["../in/list.json", "c.nii"], channels=1)
+    scans = read_inputs(["../in/list.json", "c.nii"], channels=1, outside=True)
     assert shown(scans, tmp_path) == [
         *("b=in/b.nii", "t1=in/t1.nii,in/t2.nii", "absent.nii=in/absent.nii!", "c=elsewhere/c.nii"),
     ]

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.report.text import amount, count_of, printable
+from pipeline.report.text import amount, count_of, drawable, printable
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_amounts_have_three_digits_that_matter(value, shown):
 
 def test_a_count_has_its_noun():
     assert [count_of(number, "case") for number in (0, 1, 2, 1208)] == ["0 cases", "1 case", "2 cases", "1,208 cases"]
+
+
+@pytest.mark.parametrize("name", ["$", "$x$", r"$\frac{$", "a$$b$", "no dollar"])
+def test_a_dollar_is_no_formula(name) -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    # What matplotlib draws, and whether it takes it for a formula.
+    assert figure.text(0, 0, "")._preprocess_math(drawable(name)) == (name, False)

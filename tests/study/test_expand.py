@@ -246,7 +246,7 @@ def test_a_skip_that_refuses_its_options_is_named(write):
     ("key", "value", "words"),
     [
         ("network_def#channels", [4, 4], "found network_def#channels; .*set it by networks, skips"),
-        ("network", "$1", "found network; .*set it by networks, skips"),
+        ("network", 1, "found network; .*set it by networks, skips"),
         ("device#index", 1, "found device#index; .*set it as a key of the study"),
         ("spatial_dims", 2, "found spatial_dims; .*name another bundle"),
         ("patch#0", 8, r"found patch#0; expected patch as a whole.*write patch: \[32, 32, 32\]"),

@@ -245,7 +245,7 @@ def test_a_changed_scan_is_noticed(cases, loads, tmp_path):
 def test_a_damaged_file_is_made_anew(cases, loads, tmp_path, caplog):
     folder = tmp_path / "cache"
     make(cases, folder=folder)
-    damaged = sorted(folder.glob("*/*.pt"))[1]
+    damaged = sorted(folder.glob("*/*.case"))[1]
     damaged.write_bytes(damaged.read_bytes()[:-40])
     loads.clear()
     assert_as_monais(make(cases, folder=folder), cases, deterministic())

@@ -11,6 +11,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
+from pipeline.training import cache_files
 from pipeline.training.cache_files import CacheFiles
 
 DAY = 24 * 60 * 60
@@ -80,7 +81,7 @@ def test_every_change_of_a_case_is_noticed_and_takes_the_same_file(files, case):
     set_time(scan, 10**18 + 1)
     assert not kept(files, case)
     files.write(*files.key(case), ITEM)
-    assert len(list(files.folder.glob("*.pt"))) == 1
+    assert len(list(files.folder.glob("*.case"))) == 1
 
 
 def test_other_cases_have_other_files(files, case, tmp_path):
@@ -160,7 +161,7 @@ def test_writers_at_the_same_time_leave_a_whole_file(files, case, caplog):
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(write, range(24)))
-    assert [path.name for path in files.folder.glob("*.pt")] == [entry[0].name], "nothing temporary is left"
+    assert [path.name for path in files.folder.glob("*.case")] == [entry[0].name], "nothing temporary is left"
     assert not caplog.text
 
 
@@ -169,7 +170,7 @@ def test_a_full_disk_is_told_once_and_hurts_nothing(files, case, caplog, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     files.write(*files.key(case), ITEM)
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(cache_files, "write_case_file", full)
     for name in ("B", "C"):
         files.write(*files.key({**case, "site": name}), ITEM)
     assert caplog.text.count("No space left") == 1
@@ -187,7 +188,7 @@ def test_a_folder_that_cannot_be_made_is_told_once(tmp_path, case, caplog):
 def test_what_cannot_be_loaded_again_is_not_kept(files, case, caplog):
     files.write(*files.key(case), {"image": Path("a")})
     assert not kept(files, case)
-    assert not list(files.folder.glob("*.pt"))
+    assert not list(files.folder.glob("*.case"))
     assert "writing no more prepared cases" in caplog.text
 
 
@@ -207,20 +208,20 @@ def test_only_what_nobody_opened_for_long_is_removed(tmp_path, case, caplog):
     alien.parent.mkdir()
     shutil.copy(old.key(case)[0], alien)
     (old.folder / "notes.md").write_text("not ours")
-    (mine.folder / ".killed.pt").write_text("half")
-    (mine.folder / ".running.pt").write_text("half")
+    (mine.folder / ".killed.case").write_text("half")
+    (mine.folder / ".running.case").write_text("half")
     now = time.time()
     for path, days in ((old.folder, 31), (recent.folder, 29), (mine.folder, 31)):
         os.utime(path / "transforms.txt", (now - days * DAY,) * 2)
-    for path in (alien, mine.key(case)[0], mine.folder / ".killed.pt"):
+    for path in (alien, mine.key(case)[0], mine.folder / ".killed.case"):
         os.utime(path, (now - 99 * DAY,) * 2)
     CacheFiles(root, "mine\n")
     assert [path.name for path in old.folder.iterdir()] == ["notes.md"]
     assert kept(recent, case)
     assert kept(mine, case), "opening counts as use"
     assert alien.exists()
-    assert not (mine.folder / ".killed.pt").exists()
-    assert (mine.folder / ".running.pt").exists()
+    assert not (mine.folder / ".killed.case").exists()
+    assert (mine.folder / ".running.case").exists()
     assert str(old.folder) in caplog.text
     old.write(*old.key(case), ITEM)
     assert kept(old, case), "a training that still uses it makes it anew"

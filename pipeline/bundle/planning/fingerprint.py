@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +11,11 @@ import numpy as np
 from ...data.annotation import annotates
 from ...data.errors import InputError
 from ...data.length_units import size_key
+from ..evaluated_text import EXPECTED, is_evaluated
 
 __all__ = ["Fingerprint", "Structure", "make_fingerprint"]
 
 _AXES = ("RL", "AP", "SI")
-# In MONAI's configs these names are an expression, a reference, a macro or a reserved key.
-_RESERVED_NAME = re.compile(r"[$@%].*|_(target|disabled|requires|desc|mode)_", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -130,11 +128,11 @@ def make_fingerprint(report: Mapping[str, Any]) -> Fingerprint:
         )
     regions = {str(name): tuple(map(int, values)) for name, values in (report.get("regions") or {}).items()}
     for name in [*labels, *regions, *report["channels"]]:
-        if _RESERVED_NAME.fullmatch(name):
+        if is_evaluated(name):
             raise InputError(
                 where,
                 found=f"the name {name!r} of a label, region or channel",
-                expected="a name that does not start with $, @ or % and is not a reserved key of MONAI's configs",
+                expected=EXPECTED,
                 remedy="rename it in the datalist",
             )
     folds = [case["fold"] for case in usable]

@@ -70,6 +70,7 @@ def make_plan(
     skip: str = "sat4",
     spacing: list[float] | None = None,
     modality: str | None = None,
+    outside: bool = False,
 ) -> PlannedBundle:
     """Plan a bundle for a dataset.
 
@@ -83,6 +84,7 @@ def make_plan(
         skip: see `choose_skip`.
         spacing: mm per axis; None chooses it.
         modality: the plan's modality; None chooses it.
+        outside: whether trainings may read files of the datalist that are outside the dataset's folder.
 
     Raises:
         InputError: the dataset cannot be trained on (`make_fingerprint`), regions lack an order, the spacing leaves
@@ -133,7 +135,7 @@ def make_plan(
     content: Plan = {
         **words.head,
         "data": {
-            **_choose_paths(dataset, bundle),
+            **_choose_paths(dataset, bundle, outside=outside),
             **words.data,
             "modality": modality_choice,
             **_choose_unit(fingerprint),
@@ -189,10 +191,12 @@ _ORIENTATION = {
 }
 
 
-def _choose_paths(dataset: Dataset, bundle: Path) -> Plan:
+def _choose_paths(dataset: Dataset, bundle: Path, *, outside: bool) -> Plan:
     places: Plan = {"manifest": _relative_path(dataset.file, bundle)}
     if "folder" in dataset.described:
         places["folder"] = Choice(_relative_path(dataset.folder, bundle), "folder of the scans on this machine")
+    if outside:
+        places["outside"] = Choice(True, "set by --outside: absolute paths and links may lead out of this folder")
     return places
 
 

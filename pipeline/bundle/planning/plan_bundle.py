@@ -13,6 +13,7 @@ from ...data.check_dataset import check_dataset
 from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
 from ...data.measure_case import Draw
+from ...data.outside import refuse_outside
 from .make_plan import PlannedBundle, make_plan
 from .networks import find_rule
 from .new_bundle import require_new, write_bundle
@@ -38,6 +39,7 @@ def plan_bundle(
     skip: str = "sat4",
     spacing: list[float] | None = None,
     modality: str | None = None,
+    outside: bool = False,
     draw: Draw | None = None,
 ) -> str:
     """Plan a bundle for a dataset and write it.
@@ -56,6 +58,7 @@ def plan_bundle(
         skip: see `choose_skip`.
         spacing: mm per axis to resample to; None chooses it.
         modality: the images' modality; None chooses it.
+        outside: whether the datalist may name files outside the dataset's folder; see `find_outside`.
         draw: draws the pictures of the check's page for scans that are read: see `check_dataset`.
 
     Returns:
@@ -79,6 +82,9 @@ def plan_bundle(
     choose_skip(skip)
     dataset = read_dataset(datalist, dataset_dir)
     require_region_order(dataset)
+    if not outside:
+        paths = (path for case in dataset.cases for path in (*case.images, case.label) if path)
+        refuse_outside(paths, dataset.folder, dataset.file, "--outside")
     # Reads only files that are not in the report or have changed since.
     report = check_dataset(datalist, check, dataset_dir=dataset_dir, draw=draw)
     if spacing is not None and (len(spacing) != report["spatial_dims"] or not all(0 < each < 1e4 for each in spacing)):
@@ -98,6 +104,7 @@ def plan_bundle(
         skip=skip,
         spacing=spacing,
         modality=modality,
+        outside=outside,
     )
     write_bundle(bundle, planned)
     return "\n".join(_summary_lines(bundle, planned, dataset, report["findings"], resources))

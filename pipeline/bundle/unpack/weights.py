@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ...data.images.file_start import is_lfs_pointer
-from .memory import limit_memory
+from .load_weights import NOT_FINITE, load_weights
 from .onnx_paths import find_external_paths
-from .starts import inner_names, is_zip, read_start, starts_pickle
+from .starts import inner_names, read_start, starts_pickle
 
-__all__ = ["Weights", "examine_weights", "is_weights"]
+__all__ = ["NOT_FINITE", "Weights", "examine_weights", "is_weights"]
 
 _ENDINGS = (".pt", ".pth", ".ckpt", ".ts", ".pt2", ".onnx", ".safetensors", ".engine", ".plan")
 _ENGINES = (b"ftrt", b"ptrt")
@@ -27,7 +25,6 @@ _PROGRAMS = {
     ".plan": "an engine of TensorRT",
 }
 # A problem of weights that could be loaded.
-NOT_FINITE = "weights that are not finite (NaN): of a training that diverged, or damaged"
 _RUNS = "a program: PyTorch runs it when it is loaded"
 
 
@@ -58,8 +55,18 @@ def examine_weights(folder: Path, files: Iterable[str]) -> list[Weights]:
     Args:
         folder: the bundle's folder.
         files: all its files, relative to that folder.
+
+    Raises:
+        InputError: there is too little memory to load them.
     """
-    return [_examine(folder, file) for file in files if is_weights(folder / file)]
+    named = [file for file in files if is_weights(folder / file)]
+    found = [_examine(folder, file) for file in named]
+    unloaded = [file for file, one in zip(named, found, strict=True) if one is None]
+    contents = dict(zip(unloaded, load_weights([folder / file for file in unloaded]), strict=True))
+    return [
+        one or Weights(file, (folder / file).stat().st_size, **contents[file]._asdict())
+        for file, one in zip(named, found, strict=True)
+    ]
 
 
 def is_weights(path: Path) -> bool:
@@ -69,7 +76,8 @@ def is_weights(path: Path) -> bool:
     return any(PurePosixPath(name).name == "data.pkl" for name in inner_names(path))
 
 
-def _examine(folder: Path, file: str) -> Weights:
+def _examine(folder: Path, file: str) -> Weights | None:
+    """Return what a file is by its first bytes; None if it has to be loaded."""
     path, ending = folder / file, PurePosixPath(file).suffix.lower()
     size = path.stat().st_size
     if size == 0 or is_lfs_pointer(path):
@@ -80,7 +88,7 @@ def _examine(folder: Path, file: str) -> Weights:
     if ending == ".safetensors":
         problem = _find_safetensors_fault(path, size)
         return Weights(file, size, "tensors only (safetensors); not loaded", problem=problem)
-    return _examine_program(path, file, size) or _load(path, file, size, zipped=is_zip(path))
+    return _examine_program(path, file, size)
 
 
 def _examine_program(path: Path, file: str, size: int) -> Weights | None:
@@ -118,67 +126,6 @@ def _find_safetensors_fault(path: Path, size: int) -> str:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return "not safetensors: its header is not valid"
     return "" if whole else "not safetensors: its tensors do not end where the file does"
-
-
-def _load(path: Path, file: str, size: int, *, zipped: bool) -> Weights:
-    if zipped and _is_compressed(path):
-        problem = "compressed tensors, which torch.save does not write and which could fill the memory"
-        return Weights(file, size, "weights", problem=problem)
-    import torch  # noqa: PLC0415
-
-    try:
-        with limit_memory(size):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except MemoryError:
-        return Weights(file, size, "not only weights", problem="takes far more memory than the file has bytes")
-    except Exception as error:  # someone else's file can make PyTorch raise anything
-        return Weights(file, size, "not only weights", problem=_explain_refusal(path, error))
-    tensors = list(_iterate_tensors(content))
-    if not tensors:
-        return Weights(file, size, f"a {type(content).__name__} without a tensor", loaded=True)
-    kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
-    numbers = sum(tensor.numel() for tensor in tensors)
-    what = f"{len(tensors):,} tensors, {numbers:,} numbers ({', '.join(kinds)}); nothing else"
-    # Infinity may be meant, such as in a mask of attention.
-    if any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors):
-        return Weights(file, size, what, problem=NOT_FINITE, loaded=True)
-    return Weights(file, size, what, loaded=True)
-
-
-def _is_compressed(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False  # PyTorch reports what is wrong
-
-
-def _explain_refusal(path: Path, error: Exception) -> str:
-    """Return the functions that a checkpoint calls, if PyTorch can list them without running it; else its error."""
-    from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415
-
-    try:
-        wanted = sorted(get_unsafe_globals_in_checkpoint(path))
-    except Exception:
-        wanted = []
-    if wanted:
-        return f"a pickle that calls {', '.join(wanted)} when it is loaded"
-    first = str(error).strip().splitlines()
-    said = next((line.strip() for line in first if "GLOBAL" in line or "global" in line), first[0] if first else "")
-    return f"not loaded with weights_only=True ({type(error).__name__}: {said[:300]})"
-
-
-def _iterate_tensors(content: Any) -> Iterable[Any]:
-    import torch  # noqa: PLC0415
-
-    stack, seen = [content], set()
-    while stack:
-        one = stack.pop()
-        if isinstance(one, torch.Tensor):
-            yield one
-        elif isinstance(one, Mapping | list | tuple | set) and id(one) not in seen:
-            seen.add(id(one))
-            stack += list(one.values()) if isinstance(one, Mapping) else list(one)
 
 
 def _examine_onnx(folder: Path, file: str, size: int) -> Weights:

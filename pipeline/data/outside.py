@@ -1,0 +1,91 @@
+"""Find the files of a datalist that are outside the dataset's folder: absolute paths, and links that lead out.
+
+A datalist from somebody else could name any file of this machine, whose content would go into pictures, label maps and
+weights. Relative paths with ``..`` are LightSkip's own way to name merged label maps and repaired copies, and count as
+inside, as does an absolute path into the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import InputError
+from .images.dicom_files import split_series
+
+__all__ = ["LINK", "PATH", "Outside", "find_outside", "refuse_outside"]
+
+PATH, LINK = "path-outside", "link-outside"
+_WORDS = {PATH: "an absolute path", LINK: "a link"}
+
+
+class Outside(NamedTuple):
+    """A file outside the dataset's folder.
+
+    Attributes:
+        kind: `PATH` or `LINK`.
+        path: as the datalist has it.
+        target: where it really is.
+    """
+
+    kind: str
+    path: str
+    target: str
+
+    @property
+    def words(self) -> str:
+        """What was found."""
+        return f"{_WORDS[self.kind]} to {self.target}, outside the dataset's folder"
+
+
+def find_outside(paths: Iterable[str | os.PathLike[str]], folder: Path) -> list[Outside]:
+    """Return the paths of a datalist that lead out of the dataset's folder.
+
+    Args:
+        paths: as the datalist has them.
+        folder: where relative paths start. It may itself be a link: the user named it.
+    """
+    start, real = os.path.abspath(folder), os.path.realpath(folder)  # noqa: PTH100 - pathlib leaves ".." in
+    found = []
+    for each in paths:
+        path = split_series(os.fspath(each))[0]
+        if "\0" in path:
+            continue  # no name of a file; reading it says so
+        expanded = Path(path).expanduser() if path.startswith("~/") else Path(path)
+        place = os.path.abspath(Path(start, expanded))  # noqa: PTH100
+        target = os.path.realpath(place)
+        if _is_within(target, real):
+            continue
+        if _is_within(place, start):
+            found.append(Outside(LINK, os.fspath(each), target))
+        elif expanded.is_absolute():
+            found.append(Outside(PATH, os.fspath(each), target))
+    return found
+
+
+def refuse_outside(paths: Iterable[str | os.PathLike[str]], folder: Path, named_by: object, option: str) -> None:
+    """Raise InputError with the first path that leads out of the dataset's folder, if there is one.
+
+    Args:
+        paths: as the datalist has them.
+        folder: where relative paths start.
+        named_by: the datalist, for the message.
+        option: what asks for these files, such as ``--outside``.
+    """
+    found = find_outside(paths, folder)
+    if found:
+        first = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(
+            first.path,
+            found=f"{first.words}{more}",
+            expected=f"every file that {named_by} names in {folder}",
+            remedy=f"if these files are yours, repeat the command with {option}; otherwise do not use this datalist",
+            kind=first.kind,
+        )
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
