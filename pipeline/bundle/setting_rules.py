@@ -122,7 +122,7 @@ def check_length(values: Mapping[str, Any], where: str) -> None:
             where,
             found=f"warmup_epochs {warmup} of a training without a number of epochs",
             expected="epochs as well, or no warmup_epochs: then the warm-up is 4.5 % of the minutes",
-            remedy="leave --warmup_epochs out, or add --epochs N",
+            remedy="add --warmup_epochs '$None', or --epochs N",
         )
 
 

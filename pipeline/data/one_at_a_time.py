@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -70,7 +71,8 @@ def one_at_a_time(
 def require_unlocked(file: Path, where: str | Path) -> None:
     """Raise InputError if a command holds a lock, without taking it."""
     holder = find_holder(file)
-    if holder is not None:
+    # This process does one thing at a time: what it began earlier has ended, such as by an interrupt in a notebook.
+    if holder is not None and not (holder.is_here and holder.pid == os.getpid()):
         raise locked_error(where, LockedError(file, holder))
 
 

@@ -122,6 +122,14 @@ class ResumableCheckpoint:
         if engine.state.epoch > 0:
             # A second run of the same trainer, as in federated learning, continues by itself.
             return
+        try:
+            self._begin(engine)
+        except Exception:
+            # It wrote nothing.
+            self._lock.release()
+            raise
+
+    def _begin(self, engine: Engine) -> None:
         epochs = engine.state.max_epochs
         # With minutes alone, EndInTime has opened the number of epochs.
         self._length = Length(None if epochs == sys.maxsize else epochs, getattr(engine.state, "minutes", None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from pathlib import Path
 
 from ..data.errors import InputError
@@ -12,6 +13,9 @@ from ..locks import Lock, LockedError, take_lock
 __all__ = ["TrainingLock"]
 
 _VERB = "lightskip train"
+
+# A process computes one training at a time: an earlier one in the same folder has ended, such as in a notebook.
+_held: weakref.WeakValueDictionary[Path, TrainingLock] = weakref.WeakValueDictionary()
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,9 @@ class TrainingLock:
         """
         if self._lock is not None:
             return
+        folder = self.folder.absolute()
+        if (earlier := _held.get(folder)) is not None:
+            earlier.release()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(self.folder / TRAINING_LOCK, verb=_VERB, keep=False)
@@ -47,6 +54,7 @@ class TrainingLock:
                 expected="a folder for the training",
                 remedy="name another one: --ckpt_dir DIR",
             ) from error
+        _held[folder] = self
         if self._lock.earlier is not None:
             logger.info(describe_takeover(self.folder, self._lock.earlier))
 

@@ -61,7 +61,7 @@ def test_own_settings_win() -> None:
 
 
 def test_minutes() -> None:
-    settings = parse_values(launched("--from w.pt --epochs '$None' --minutes 10").settings)
+    settings = parse_values(launched("--from w.pt --epochs '$None' --warmup_epochs '$None' --minutes 10").settings)
     assert settings["minutes"] == 10
     assert settings["epochs"] == "$None"
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy_discs(discs: Path, folder: Path, change: Any = None, annotated: Mapping[int, list[str]] | None = None) -> Path:
     """Copy the dataset with label maps changed by a function of their number and voxels."""
     (folder / "labelsTr").mkdir(parents=True)
-    (folder / "imagesTr").symlink_to(discs / "imagesTr")
+    shutil.copytree(discs / "imagesTr", folder / "imagesTr")
     content = {**json.loads((discs / "dataset.json").read_text()), "labels": LABELS}
     for number, item in enumerate(content["training"]):
         label = np.asarray(nib.load(discs / item["label"]).dataobj)

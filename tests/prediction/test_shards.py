@@ -466,7 +466,7 @@ def test_a_finished_shard_needs_neither_torch_nor_monai(
         "import sys\n"
         "from pipeline.cli import main\n"
         "words = sys.argv[1:]\n"
-        "main([*words[:2], *words[3:], '--merge'])\n"
+        "main([*words[:2], *words[3:5], '--merge'])\n"
         "main([*words[:3], *words[3:], '--shard', '2/2'])\n"
         "main([*words[:3], *words[3:], '--shard', '1/9'])\n"
         "sys.exit(','.join({'torch', 'monai'} & sys.modules.keys()))\n"

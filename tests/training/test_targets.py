@@ -74,7 +74,7 @@ def test_prepared_cases_on_disk_are_of_their_annotated_set(tmp_path: Path) -> No
         return prepared["label"].tolist()
 
     assert (prepare(), prepare(annotated_set=0), prepare(annotated_set=1)) == ([[1, 1]], [[4, 4]], [[6, 6]])
-    assert len(list((tmp_path / "cache").glob("*/*.pt"))) == 3
+    assert len(list((tmp_path / "cache").glob("*/*.case"))) == 3
     assert (prepare(), prepare(annotated_set=0)) == ([[1, 1]], [[4, 4]])
 
 

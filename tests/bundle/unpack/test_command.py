@@ -127,11 +127,11 @@ def test_what_came_meanwhile_is_not_replaced(zipped: Make, tmp_path: Path) -> No
 def test_a_place_that_cannot_be_written_is_told_by_its_own_name(
     zipped: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**named: str) -> str:
-        raise PermissionError(13, "Permission denied", f"{named['dir']}/{named['prefix']}123")
+    def refuse(folder: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
 
     archive = zipped()
-    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(PermissionError) as raised, open_bundle(archive, output=tmp_path / "a"):
         pass
     assert raised.value.filename == str(tmp_path / "a")
