@@ -76,7 +76,7 @@ QUICK := -m "not slow and not long and not export and not wheel and not public"
 test: env
 	$(PYTEST) $(QUICK)
 
-# Tests that take more than some five seconds: trainings, several processes, benchmarks. `make test` has the others.
+# Tests that take more than a second with all their parameters: trainings, several processes, benchmarks. `make test` has the others.
 test-slow: env
 	$(PYTEST) -m "slow and not long and not export and not wheel and not public"
 

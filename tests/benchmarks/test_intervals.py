@@ -11,6 +11,7 @@ def test_samplers_have_the_mean_that_they_say() -> None:
         assert sampler(rng, 40_000).mean() == pytest.approx(truth, abs=0.02)
 
 
+@pytest.mark.slow
 def test_shares_are_near_what_they_aim_at() -> None:
     rng = np.random.default_rng(0)
     found = measure_coverage(rng, *SAMPLERS["normal"], 30, 100)

@@ -55,6 +55,7 @@ def test_scores_by_hand():
     assert scores == pytest.approx([0.5, total, (0.5 + 0.9 + 25 * 0.1) / 27, total, total / 343])
 
 
+@pytest.mark.slow
 def test_what_scores_tell():
     dice = np.linspace(0.9, 0.5, 21)
     perfect, useless = -dice, np.tile([0.0, 1.0], 11)[:21]

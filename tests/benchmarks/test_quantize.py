@@ -43,6 +43,7 @@ def test_a_model_in_float32_computes_what_the_network_does(network: Any, tmp_pat
     assert read_signal_stack() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", quantize_models.VARIANTS)
 def test_a_quantised_model_computes_nearly_the_same(network: Any, variant: str) -> None:
     if not quantize_models.is_installed():

@@ -128,6 +128,7 @@ def test_render_refuses_the_plan(changes: dict[str, object], message: str, bundl
     assert message in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "skip", ["['concat', {'only': 0}]", "['sat', {'all_but': [0], 'maps': 2}]", "['scse', {'reduction': 16}]", "scalar"]
 )

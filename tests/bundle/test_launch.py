@@ -179,6 +179,7 @@ def test_refuses_what_the_bundle_does_not_know(words: str, named: str, told: str
     assert told in message
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bundle")
 def test_mistakes_are_told_without_pytorch_and_monai() -> None:
     mistakes = {

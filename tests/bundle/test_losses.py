@@ -82,6 +82,7 @@ def test_the_default_is_dice_of_all_classes_and_cross_entropy(classes: int) -> N
     assert build("dice_ce")(logits, labels).item() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_plan_names_one_of_them(tmp_path: Path) -> None:
     plan = yaml.safe_load((BUNDLES / "synthetic_shapes" / "plan.yaml").read_text())
     assert "loss" not in plan["training"]

@@ -149,6 +149,7 @@ def test_too_little_names_the_settings_that_differ(tmp_path: Path) -> None:
     assert "the first encoder.0.convs.0.0.weight: shape [8, 1, 3, 3] instead of [4, 1, 3, 3]" in raised.value.found
 
 
+@pytest.mark.slow
 def test_monais_vnet_from_a_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
     reference = MonaiVNet(3, 1, 2, act="prelu").eval()

@@ -200,6 +200,7 @@ DATASET_DEFECTS: dict[str, tuple[Spoil, str, str, str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATASET_DEFECTS)
 def test_training_refuses_a_dataset_with(name: str, dataset: Path, tmp_path: Path) -> None:
     spoil, file, found, expected, remedy = DATASET_DEFECTS[name]
@@ -336,6 +337,7 @@ def test_a_mistyped_key_above_the_last_ends_the_run(sample: Path) -> None:
     assert "did you mean 'trainer'" in str(raised.value.__cause__)
 
 
+@pytest.mark.slow
 def test_training_refuses_to_resume_from_nothing(sample: Path, tmp_path: Path) -> None:
     error = train(sample, tmp_path / "run", resume=True)
     assert str(error.where) == str(tmp_path / "run" / "last.pt")

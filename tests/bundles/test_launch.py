@@ -31,6 +31,7 @@ def bundle(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return Path("shapes")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process", "bundle")
 @pytest.mark.filterwarnings("ignore")
 def test_an_interrupted_training_goes_on_and_is_evaluated(

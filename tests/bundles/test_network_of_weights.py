@@ -57,6 +57,7 @@ def test_training_writes_what_built_its_network(folder: Path) -> None:
     assert torch.load(training / "last.pt", weights_only=True)["network_spec"] == spec
 
 
+@pytest.mark.slow
 def test_evaluation_measures_that_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate = ["evaluate", "shapes", "--dataset_dir", "data", *SHARED, *WINDOW]
     assert main(evaluate) == 0
@@ -102,6 +103,7 @@ def test_prediction_runs_that_network(folder: Path, capsys: pytest.CaptureFixtur
     assert "found weights of a network with skip 'concat'; expected skip 'sum'" in told
 
 
+@pytest.mark.slow
 def test_resumed_training_goes_on_with_that_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(folder / "shapes" / "runs" / "fold_1", folder / "resumed")
     train = ["train", "shapes", "--dataset_dir", "data", *QUICK, "--epochs", "2", "--resume", "--ckpt_dir", "resumed"]
@@ -114,6 +116,7 @@ def test_resumed_training_goes_on_with_that_network(folder: Path, capsys: pytest
     assert "next:         lightskip evaluate shapes --dataset_dir data --fold 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_weights_without_it_are_of_the_configs_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copyfile(folder / "shapes" / "runs" / "fold_1" / "model.pt", folder / "alone.pt")
     evaluate = ["evaluate", "shapes", "--dataset_dir", "data", *SHARED, *WINDOW, "--checkpoint", "alone.pt"]
@@ -121,6 +124,7 @@ def test_weights_without_it_are_of_the_configs_network(folder: Path, capsys: pyt
     assert main([*evaluate, *TRAINED, "--output_dir", "told"]) == 0
 
 
+@pytest.mark.slow
 def test_export_is_of_that_network(folder: Path) -> None:
     weights = folder / "shapes" / "runs" / "fold_1" / "model.pt"
     export = [

@@ -368,6 +368,7 @@ def test_scans_are_found_from_the_bundle_or_at_an_absolute_path(
     assert found == (pictures / "data").resolve() if absolute else moved.parents[1] / "near"
 
 
+@pytest.mark.slow
 def test_a_bundle_without_its_scans_says_so_and_takes_them_from_the_command_line(
     pictures: Path, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

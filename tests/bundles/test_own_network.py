@@ -75,6 +75,7 @@ def test_its_weights_know_it(bundle: Path) -> None:
     assert (spec["name"], spec["growths"], spec["skip"]) == ("toy_of_a_user", [3, 4, 5], "sum")
 
 
+@pytest.mark.slow
 def test_it_segments_here_and_exported(bundle: Path) -> None:
     scan, weights = "data/imagesTs/scan_000.nii.gz", str(bundle / "runs" / "fold_0" / "model.pt")
     assert main(["predict", "toy", scan, "-o", "here", "--device", "cpu", "--runtime", "pytorch"]) == 0

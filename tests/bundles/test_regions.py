@@ -85,6 +85,7 @@ def train(config: Path, data: Path, **settings: Any) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 def test_nested_regions_train(discs: Path, tmp_path: Path) -> None:
     config = make_bundle(tmp_path / "bundle", **REGIONS)

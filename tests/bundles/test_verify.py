@@ -78,6 +78,7 @@ def untrained(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 # The sample's label maps are not those of every bundle, and here nothing is computed with them: check_data is off.
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("files", [["train"], ["train", "evaluate"]], ids="+".join)

@@ -59,6 +59,7 @@ def test_the_files_are_those_of_one_process_and_a_bad_scan_is_named(
     assert engine.ran == ["1/2", "2/2"]
 
 
+@pytest.mark.slow
 def test_only_shards_with_work_left_run_again(engine: InProcess, start: Start, scans: Path, tmp_path: Path) -> None:
     # In sorted order a, b, bad, c, d: the second shard has b and c.
     start("--shards", "2")
@@ -126,6 +127,7 @@ def test_a_dry_run_shows_the_shards_and_writes_nothing(engine: InProcess, start:
     assert printed.splitlines()[1:3] == ["shard 1/2: 3 scans, to run", "shard 2/2: 2 scans, finished"]
 
 
+@pytest.mark.slow
 def test_jobs_share_the_machine(engine: InProcess, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr("pipeline.cohort.run.memory_budget", lambda _: 8_000_000_000)

@@ -428,6 +428,7 @@ def test_voxels_of_spoilt_cases_are_not_kept(tmp_path):
     assert peaks[1] < peaks[0] + volume.nbytes
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_cases_pass(real_data, request):
     datalist = request.config.rootpath / "data_manifests" / "msd_task04_hippocampus.json"

@@ -528,6 +528,7 @@ def test_the_report_is_strict_json_whatever_the_voxels_hold(small, tmp_path):
         stack += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_real_dicom_folder_is_an_image(real_data, tmp_path):
     content = {"training": [{"image": str(real_data / "ct_dicom"), "label": str(tmp_path / "label.mha")}]}

@@ -290,6 +290,7 @@ def test_one_file_of_a_series_is_told(tmp_path: Path) -> None:
     assert "give the folder" in raised.value.remedy
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_real_compressed_series_is_read_like_simpleitk_reads_it(real_data: Path) -> None:
     # It is JPEG 2000.

@@ -84,6 +84,7 @@ def fail(): raise InputError("scan.nii.gz", found="nothing", expected="a scan", 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chain",
     [
@@ -111,6 +112,7 @@ def test_program_ends_with_the_message_alone(chain):
     assert ended.stderr == "error: scan.nii.gz: found nothing; expected a scan. What to do: copy it there.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chain", "kind"),
     [

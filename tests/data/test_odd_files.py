@@ -167,6 +167,7 @@ def test_every_family_has_files_with_names_of_their_own() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_load")
 def test_every_command_gives_the_expected_outcome(case: Case, tiny_bundle: Path, tiny_flat_bundle: Path) -> None:
     assert (case.odd.kind in SEVERITIES) == (case.odd.outcome != "right")

@@ -141,6 +141,7 @@ def test_no_threshold_finds_the_structures(sample):
     assert np.mean(dice[2]) < 0.75
 
 
+@pytest.mark.slow
 def test_same_bytes_each_time_and_a_larger_set_extends_a_smaller(sample, tmp_path):
     small = files_of(make_sample(tmp_path / "small", cases=2, scans=1, folds=2).parent)
     again = files_of(make_sample(tmp_path / "again", cases=2, scans=1, folds=2).parent)

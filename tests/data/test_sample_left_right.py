@@ -216,6 +216,7 @@ def test_no_threshold_finds_the_organs_and_the_lesion_needs_both_channels(all_ca
     assert max(in_a, in_b) < in_both - 0.15
 
 
+@pytest.mark.slow
 def test_same_bytes_each_time_and_a_larger_set_extends_a_smaller(folder, tmp_path):
     small = files_of(make_left_right_sample(tmp_path / "small", cases=2, scans=1).parent)
     assert small == files_of(make_left_right_sample(tmp_path / "again", cases=2, scans=1).parent)

@@ -343,6 +343,7 @@ def problems(report, folder, case=None, *, without=()):
     }
 
 
+@pytest.mark.slow
 def test_training_refuses_exactly_the_files_with_a_problem(seeded, training):
     items, report, options, datalist = training
     folder = seeded.datalist.parent
@@ -351,6 +352,7 @@ def test_training_refuses_exactly_the_files_with_a_problem(seeded, training):
     assert len(given) >= 5
 
 
+@pytest.mark.slow
 def test_training_refuses_a_case_alone_for_its_own_problems(seeded, training):
     items, report, options, _ = training
     folder = seeded.datalist.parent
@@ -368,6 +370,7 @@ def test_a_problem_of_every_kind_is_refused(everything):
     assert never_seeded == {"unreadable", "check-failed", "voxel-offset", "unit-mixed", "region-order", "labels-absent"}
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("name", SEEDS)
 def test_defects_are_found_among_real_scans(real_data, tmp_path, name):
@@ -379,6 +382,7 @@ def test_defects_are_found_among_real_scans(real_data, tmp_path, name):
     assert not extra, describe(extra)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("listed", ["the dataset's own list", "the committed datalist"])
 def test_real_scans_have_no_problem_and_no_warning(real_data, request, listed):

@@ -42,6 +42,7 @@ def test_exponents_need_no_point(tmp_path: Path, text: str, value: object) -> No
     assert read(tmp_path, f"a: {text}\n")[0] == {"a": value}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -196,6 +196,7 @@ def coin(label_map: Map, *, rng: np.random.Generator, **steps: Any) -> Map:
     return cleaned
 
 
+@pytest.mark.slow
 def test_noise_is_kept_no_more_often_than_the_level_says() -> None:
     reference = np.ones((8, 5), dtype=np.uint8)
     prediction = reference.copy()

@@ -53,6 +53,7 @@ def test_values_with_a_sign_count_without_it_and_areas_have_their_unit():
     assert (difference.find_unit(3), difference.find_unit(2), ALL_METRICS["hd_mm"].find_unit(2)) == ("ml", "mm2", "mm")
 
 
+@pytest.mark.slow
 def test_metrics_of_a_case_and_their_files_need_neither_torch_nor_monai():
     modules = ("metrics", "lesions", "membranes", "calibration", "summary", "results")
     text = f"import sys; {'; '.join(f'import pipeline.evaluation.{module}' for module in modules)}"

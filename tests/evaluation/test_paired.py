@@ -181,6 +181,7 @@ def test_many_trainings_leave_the_bootstrap_or_the_subjects_to_decide():
     assert found.detectable == pytest.approx((1.96 + 0.842) * error, rel=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_equal_arms_of_few_trainings_are_seldom_different(seeds):
     # 200 studies of 42 cases at the 5 % level: standard error 1.5 %. The interval alone has 21 % and 11 %

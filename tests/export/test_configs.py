@@ -116,6 +116,7 @@ class _AnyTag(yaml.SafeLoader):
 _AnyTag.add_multi_constructor("!", lambda *_: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "evaluate", "inference", "multi_gpu_train"])
 def test_what_is_dropped_is_gone(name, read):
     with (RECIPES / "export" / f"{name}.yaml").open(encoding="utf-8") as file:

@@ -89,6 +89,7 @@ def test_every_network_is_here():
     assert {spec["name"] for spec in SMALL.values()} == ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", SMALL)
 def test_means_are_taken_axis_by_axis(form):
     # ONNX Runtime adds all elements of a mean over several axes one after the other, which costs digits.

@@ -98,6 +98,7 @@ def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path
     assert "8 of 16 at level 0, 16 of 32 at level 1" in (made.folder / "docs" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_int8_form_goes_along_on_wish(bundle, weights, tmp_path):
     with pytest.raises(InputError, match=r"weights\.int8\.json: found no such file"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
@@ -139,6 +140,7 @@ def test_configs_that_are_not_the_plans_are_refused(bundle, weights, tmp_path):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
 
 
+@pytest.mark.slow
 def test_an_earlier_export_stays_unless_it_may_go(bundle, weights, tmp_path):
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
     made_at = (made.folder / "LICENSE").stat().st_ino
@@ -194,6 +196,7 @@ class Looking(SkipConnection):
 """
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_an_earlier_export_as_it_was(bundle, weights, tmp_path, monkeypatch):
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK)
     before = {name: path.read_bytes() for name, path in list_files(made.folder)}

@@ -44,6 +44,7 @@ def differing(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dims", "changed"),
     [
@@ -62,6 +63,7 @@ def test_the_logits_are_pytorch_s_for_any_number_of_windows(dims: int, changed: 
     assert there(windows(1, spatial)).dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_windows_of_another_shape_are_computed_as_well() -> None:
     network = vnet()
     there = OpenVINONetwork(network, shape=(2, *SPATIAL))

@@ -102,6 +102,7 @@ def test_the_numbers_are_monais_bit_by_bit(name: str, precision: str) -> None:
     assert some.count() == network.count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strips", [2, 3, 7])
 @pytest.mark.parametrize("name", CASES)
 def test_strips_are_parts_of_the_same(name: str, strips: int) -> None:
@@ -230,6 +231,7 @@ class Memory(TorchDispatchMode):
         return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 20_000, 32 << 20])
 @pytest.mark.parametrize("strips", [1, 3])
 @pytest.mark.parametrize("shape", [(14, 33, 31), (3, 33, 31), (14, 33, 2)])

@@ -395,6 +395,7 @@ def test_without_highdicom_the_message_says_what_to_install(tmp_path, monkeypatc
         check_source(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @needs_highdicom
 def test_a_real_series_as_gdcm_reads_it(real_data, tmp_path):

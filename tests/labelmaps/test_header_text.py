@@ -173,6 +173,7 @@ def speak(dataset, _):
     dataset.private_block(0x0011, "OF A SCANNER", create=True).add_new(1, "LO", SECRET.decode())
 
 
+@pytest.mark.slow
 @needs_highdicom
 @pytest.mark.parametrize("anonymous", [False, True])
 @pytest.mark.parametrize("name", REQUIRED)

@@ -94,6 +94,7 @@ def test_the_outlines_of_a_ball_are_on_its_surface(tmp_path, shape, spacing, ang
     assert areas == pytest.approx(circles, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "spacing", "angles"), GRIDS.values(), ids=GRIDS)
 def test_a_label_map_comes_back_voxel_by_voxel(tmp_path, shape, spacing, angles):
     """A ball with a hole in it, and noise around it."""

@@ -36,6 +36,7 @@ def test_gradients_are_those_of_pytorch(conv: nn.Module, x: torch.Tensor) -> Non
     torch.testing.assert_close(results(conv.train(), x), results(conv.eval(), x))
 
 
+@pytest.mark.slow
 def test_gradients_have_gradients(conv: nn.Module, x: torch.Tensor) -> None:
     assert torch.autograd.gradcheck(conv, x)
     assert torch.autograd.gradgradcheck(conv, x)

@@ -32,6 +32,7 @@ def compare(reference: nn.Module, network: nn.Module, size: tuple[int, ...], cha
         torch.testing.assert_close(network.eval()(x), reference.eval()(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["prelu", ("elu", {"inplace": True})], ids=["prelu", "elu"])
 @pytest.mark.parametrize(("dims", "channels"), [(2, 1), (2, 4), (3, 1)])
 def test_vnet(dims: int, channels: int, act: Any) -> None:

@@ -175,6 +175,7 @@ def test_gradients_are_finite_under_normalisation(make, norm):
     assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arranged", COMPILED, indirect=True, ids="-".join)
 def test_scripted_network_computes_the_same(make, arranged):
     # Each network is scripted in 2D and in 3D; test_skips has each skip in both.
@@ -186,6 +187,7 @@ def test_scripted_network_computes_the_same(make, arranged):
         torch.testing.assert_close(scripted(x), network(x), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arranged", COMPILED, indirect=True, ids="-".join)
 def test_exported_network_computes_the_same(make):
     network = make().eval()

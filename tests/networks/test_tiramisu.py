@@ -157,6 +157,7 @@ def test_network_computes_what_the_paper_describes(spatial_dims, dense_skip):
         torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [None, "batch", "instance"])
 @pytest.mark.parametrize("dense_skip", ["concat", "sat"])
 @pytest.mark.parametrize("scripted", [False, True])

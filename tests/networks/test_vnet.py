@@ -54,6 +54,7 @@ def copy_monais_weights(monai_network, network):
     network.load_state_dict(ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spatial_dims", "in_channels", "act"),
     [(dims, *rest) for dims in (2, 3) for rest in ((1, "prelu"), (2, ("elu", {"inplace": True})), (4, "prelu"))],
@@ -168,6 +169,7 @@ def test_grids_of_the_levels_are_those_of_the_strides():
     assert network.size_divisor == (8, 8, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strides", "size", "message"),
     [

@@ -146,6 +146,7 @@ def test_what_helps_is_written_into_plan_configs_and_docs(tmp_path: Path) -> Non
     assert "largest_component:\n  - ball" in choice_text(chosen)
 
 
+@pytest.mark.slow
 def test_a_second_choice_takes_the_place_of_the_first(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     run(bundle, StandIn())

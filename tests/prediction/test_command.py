@@ -316,6 +316,7 @@ def test_a_second_start_skips_what_is_finished(start: Start, scans: Path, tmp_pa
     }.items() <= before.items()
 
 
+@pytest.mark.slow
 def test_what_has_changed_is_done_again(start: Start, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     start(scans, "-o", out)
@@ -329,6 +330,7 @@ def test_what_has_changed_is_done_again(start: Start, scans: Path, tmp_path: Pat
     assert set(statuses(out).values()) == {"done"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["--fast"], ["--no-postprocessing"], ["--set", "inferer#sw_batch_size=2"], ["--tta"]]
 )
@@ -394,6 +396,7 @@ def test_one_file_in_and_one_file_out(start: Start, scans: Path, tmp_path: Path)
     assert not (out / ".predicted").exists()
 
 
+@pytest.mark.slow
 def test_a_series_gives_a_dicom_segmentation(start: Start, tmp_path: Path) -> None:
     pytest.importorskip("highdicom")
     dicom(tmp_path / "ct", SLICES)
@@ -511,6 +514,7 @@ def test_mirroring_needs_a_bundle_that_was_trained_with_it(
 # --- a full disk, and an end from outside -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["--probabilities"], ["--preview", "--statistics"]])
 def test_a_full_disk_leaves_no_part_of_a_file(words: list[str], start: Start, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -545,6 +549,7 @@ def at_second(method: Callable[..., Any], number: int) -> Callable[..., Any]:
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "threads", "number"),
     [

@@ -70,6 +70,7 @@ def test_the_label_map_is_that_of_the_same_scan_in_nifti(
     assert guessed == (ending == ".ome.zarr")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_dataset_is_listed_checked_and_loaded(ending: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -306,6 +306,7 @@ def test_the_same_anatomy_gives_the_same_labels_however_its_axes_run(
         assert_same(turned.labels, apply_orientation(expected.probabilities, turn))
 
 
+@pytest.mark.slow
 def test_turned_files_give_turned_label_maps(
     tiny_bundle: Path, predictor: Predictor, anatomy: Callable[[str], np.ndarray], tmp_path: Path
 ) -> None:
@@ -401,6 +402,7 @@ def test_labels_lie_where_the_anatomy_is_in_the_world(name: str, slopes: Predict
     np.testing.assert_array_equal(labels[known], expected[known])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["own", "oblique_anisotropic", "sheared", "left_handed", "one_slice"])
 def test_voxels_in_memory_are_segmented_like_their_file(
     name: str, predictor: Predictor, scans: dict[str, Path]
@@ -441,6 +443,7 @@ def test_voxels_of_no_affine_are_in_the_networks_own_grid(
         np.testing.assert_array_equal(found.labels, one(voxels, affine=np.eye(4)).labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "strips"), [*((name, 3) for name in GRIDS), ("own", 64), ("sheared_oblique_anisotropic", 64)]
 )
@@ -479,6 +482,7 @@ def test_memory_that_is_short_cuts_a_scan_into_strips(
         assert cuts[-1] == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["nrrd.nrrd", "nrrd_left_handed.nrrd", "mha_flipped.mha", "oblique_anisotropic.nii.gz"]
 )
@@ -499,6 +503,7 @@ def picture(phantom: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return phantom(np.stack([x - 20, y - 17, 0 * x], axis=-1)).round().clip(0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["png", "tif", "nii.gz"])
 def test_a_picture(
     ending: str,

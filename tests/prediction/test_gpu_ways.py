@@ -49,6 +49,7 @@ def voxels(phantom: Phantom) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tta", [False, True])
 def test_the_label_map_is_that_without_graphs(
     tta: bool, tiny_bundle: Path, voxels: np.ndarray, gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -68,6 +69,7 @@ def test_the_label_map_is_that_without_graphs(
     assert (found.labels != expected.labels).mean() < 0.001
 
 
+@pytest.mark.slow
 def test_the_report_has_the_way_its_times_and_the_reason(
     tiny_bundle: Path, voxels: np.ndarray, gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

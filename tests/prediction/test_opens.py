@@ -112,6 +112,7 @@ ONCE = {".nii.gz": "nifti", ".nii": "nifti", ".nrrd": "itk", "series": "dicom"}
 BEFORE = {".nii.gz": 1, ".nii": 1, ".nrrd": 1, "series": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ONCE)
 def test_a_scan_is_opened_for_its_header_and_then_once_and_decoded_once(
     kind: str, tiny_bundle: Path, tmp_path: Path, opens: Counter[str], decodes: Counter[str]
@@ -123,6 +124,7 @@ def test_a_scan_is_opened_for_its_header_and_then_once_and_decoded_once(
     assert decodes == {ONCE[kind]: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ONCE)
 def test_with_everything_asked_for_its_voxels_are_read_twice_at_most(
     kind: str, tiny_bundle: Path, tmp_path: Path, opens: Counter[str], decodes: Counter[str]
@@ -135,6 +137,7 @@ def test_with_everything_asked_for_its_voxels_are_read_twice_at_most(
     assert decodes == {ONCE[kind]: 2}
 
 
+@pytest.mark.slow
 def test_the_next_scan_of_a_folder_is_opened_five_times_at_most(
     tiny_bundle: Path, tmp_path: Path, opens: Counter[str], decodes: Counter[str], threads: None
 ) -> None:

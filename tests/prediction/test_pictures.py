@@ -85,6 +85,7 @@ def test_jpeg_label_maps_are_refused_with_one_finding(tmp_path):
     ] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["png", "tif"])
 def test_a_label_map_as_png_has_the_pixels_of_the_picture(tmp_path, tiny_flat_bundle, ending):
     rows = np.arange(24)[:, None] * 8 + np.arange(18) * 3

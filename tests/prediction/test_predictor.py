@@ -64,6 +64,7 @@ def probabilities(predictor: Predictor, voxels: np.ndarray) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 def test_of_several_weights_the_probabilities_are_averaged(
     tiny_bundle: Path, others: list[Path], voxels: np.ndarray
 ) -> None:
@@ -96,6 +97,7 @@ def dropping_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_passes_with_dropout_are_averaged(dropping_bundle: Path, predictor: Predictor, voxels: np.ndarray) -> None:
     once = Predictor(dropping_bundle, device="cpu")
     expected = probabilities(once, voxels)
@@ -120,6 +122,7 @@ def test_passes_with_dropout_are_averaged(dropping_bundle: Path, predictor: Pred
     assert_close(probabilities(Predictor(dropping_bundle, device="cpu", dropout_samples=3), voxels), found)
 
 
+@pytest.mark.slow
 def test_passes_with_dropout_do_not_depend_on_strips(
     dropping_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +236,7 @@ def test_seconds_are_told_by_what_they_were_spent_on(predictor: Predictor, voxel
     assert all(value >= 0 for value in seconds.values())
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("tta", [False, True])
 def test_on_another_runtime_the_label_map_is_the_same(

@@ -119,6 +119,7 @@ def run(bundle: Path, *more: str) -> int:
     return main(["quantize", str(bundle), "--dataset_dir", str(bundle.parent / "data"), *more])
 
 
+@pytest.mark.slow
 @needs_nncf
 def test_the_network_is_kept_with_what_it_costs_and_predict_takes_it(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -155,6 +156,7 @@ def test_the_network_is_kept_with_what_it_costs_and_predict_takes_it(
     assert (report["runtime"], report["runtime_reason"]) == ("int8", "the output folder was begun with it")
 
 
+@pytest.mark.slow
 @needs_nncf
 @pytest.mark.filterwarnings("ignore")
 def test_the_dice_is_that_of_an_evaluation(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +179,7 @@ def test_the_dice_is_that_of_an_evaluation(bundle: Path, monkeypatch: pytest.Mon
         assert np.mean(dice) == pytest.approx(record["dice"][label]["int8"], abs=2e-3)
 
 
+@pytest.mark.slow
 @needs_nncf
 def test_what_costs_too_much_is_measured_and_not_kept(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -194,6 +197,7 @@ def test_what_costs_too_much_is_measured_and_not_kept(
     assert not list(bundle.glob("models/*.int8.*"))
 
 
+@pytest.mark.slow
 @needs_nncf
 def test_a_dry_run_and_fewer_cases(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(bundle, "--dry-run", "--cases", "2", "--fold", "1") == 0
@@ -275,6 +279,7 @@ def test_wrong_input_is_one_message(
         quantize_bundle(bundle)
 
 
+@pytest.mark.slow
 @needs_nncf
 def test_a_prediction_refuses_a_form_of_other_weights(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(bundle) == 0

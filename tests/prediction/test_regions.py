@@ -111,6 +111,7 @@ def test_labels_and_regions_are_those_of_monais_runner(name: str, predicted: Pat
     assert regions.dtype == np.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"tta": True}, {"dropout_samples": 3}])
 def test_averages_are_those_of_monais_runner(
     settings: dict[str, Any],
@@ -365,6 +366,7 @@ def test_a_finished_folder_gets_the_files_that_are_missing(
     ]
 
 
+@pytest.mark.slow
 def test_shards_write_what_one_process_writes(
     tiny_region_bundle: Path, scans: Path, predicted: Path, tmp_path: Path
 ) -> None:

@@ -227,6 +227,7 @@ def test_an_edited_report_is_one_message(start: Start, tmp_path: Path) -> None:
     assert "unfinished shards: 1;" in start("--merge", usual=())[2]
 
 
+@pytest.mark.slow
 def test_more_shards_than_scans(start: Start, alone: Path, tmp_path: Path) -> None:
     assert [start("--shard", f"{number}/7")[0] for number in (1, 2, 3, 4, 5)] == [0, 0, 2, 0, 0]
     for number in (7, 6):
@@ -273,6 +274,7 @@ def test_shards_that_run_at_the_same_time(tiny_bundle: Path, scans: Path, alone:
     same_as_alone(tmp_path / "out", alone)
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_channels_only_its_config_tells(
     tiny_bundle: Path, scans: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -290,6 +292,7 @@ def test_a_bundle_whose_channels_only_its_config_tells(
 # --- again ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_shard_goes_on(start: Start, tiny_bundle: Path, scans: Path, alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     # Killed after its first scan, without a chance to write anything more.
@@ -349,6 +352,7 @@ def test_a_shard_that_starts_again_is_unfinished_until_it_ends(
     assert not (tmp_path / "out" / "report.shard_01_of_02.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -380,6 +384,7 @@ def test_other_scans_are_refused(start: Start, scans: Path, tmp_path: Path) -> N
     assert "5 scans (now 6; new: 0)" in said
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_the_division(start: Start, alone: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         start("--shard", f"{number}/2", "--fast")
@@ -457,6 +462,7 @@ def test_shards_from_python(tiny_bundle: Path, scans: Path, alone: Path, tmp_pat
     same_as_alone(tmp_path / "out", alone)
 
 
+@pytest.mark.slow
 def test_a_finished_shard_needs_neither_torch_nor_monai(
     start: Start, tiny_bundle: Path, scans: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def each_bundle(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.slow
 def test_files_are_in_the_grid_of_the_scan(each_bundle: Path, tmp_path: Path) -> None:
     done = probe_bundle(each_bundle, tmp_path / "out", probes=["none"], maps=True, cases=["case_0_image"])
     assert done.results is None
@@ -43,6 +44,7 @@ def test_files_are_in_the_grid_of_the_scan(each_bundle: Path, tmp_path: Path) ->
         assert len(np.unique(np.asarray(picture))) > 50
 
 
+@pytest.mark.slow
 def test_maps_of_a_picture(picture_bundle: Path, tmp_path: Path) -> None:
     done = probe_bundle(picture_bundle, tmp_path / "out", probes=["off"], maps=True, cases=["case_0_image"])
     assert done.results is not None
@@ -54,6 +56,7 @@ def test_maps_of_a_picture(picture_bundle: Path, tmp_path: Path) -> None:
     assert 0 < gate.get_fdata().min() < gate.get_fdata().max() < 1
 
 
+@pytest.mark.slow
 def test_values_are_those_that_the_network_keeps(each_bundle: Path, tmp_path: Path) -> None:
     # Case 2 is as large as a window, so there is one window and nothing is joined or resampled.
     probe_bundle(each_bundle, tmp_path / "out", probes=["none"], maps=True, cases=["case_2_image"])
@@ -72,6 +75,7 @@ def test_values_are_those_that_the_network_keeps(each_bundle: Path, tmp_path: Pa
         np.testing.assert_allclose(found, expected[0].numpy(), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_first_three_cases_are_the_default(flat_bundle: Path, tmp_path: Path) -> None:
     probe_bundle(flat_bundle, tmp_path / "out", probes=["none"], maps=True, levels=[1])
     pictures = sorted(path.stem for path in (tmp_path / "out" / "maps").glob("*.png"))

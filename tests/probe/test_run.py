@@ -30,6 +30,7 @@ def probed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bundle", "flat_bundle", "picture_bundle"])
 def test_the_untouched_network_has_the_dice_of_evaluate(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -112,12 +113,14 @@ def test_the_summary_says_what_each_level_passes(probed: Path) -> None:
     assert all(case != donor for case, donor in donors.items())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(bundle: Path, probed: Path, tmp_path: Path) -> None:
     probe_bundle(bundle, tmp_path / "again", probes=["off", "shuffle", "mean", "maps=1"])
     for name in ("cases.csv", "summary.json"):
         assert (tmp_path / "again" / name).read_bytes() == (probed / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_network_is_untouched_after_a_run(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions: list[Any] = []
     opened = run.Session
@@ -135,6 +138,7 @@ def test_the_network_is_untouched_after_a_run(bundle: Path, tmp_path: Path, monk
     assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_probe_that_takes_nothing_away_is_left_out_with_a_note(bundle: Path, tmp_path: Path) -> None:
     done = probe_bundle(bundle, tmp_path / "out", probes=["off", "maps=3"])
     assert done.notes == ("level 0: maps=3 left out, as its skip has 3 maps",)
@@ -142,6 +146,7 @@ def test_a_probe_that_takes_nothing_away_is_left_out_with_a_note(bundle: Path, t
     assert done.results.planned == ((0, "off"), (1, "off"), (1, "maps=3"))
 
 
+@pytest.mark.slow
 def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> None:
     done = probe_bundle(bundle, tmp_path / "out", probes=["off", "shuffle"], fold=1)
     assert done.notes == ("shuffle left out: it needs two cases, and the fold has one",)
@@ -166,6 +171,7 @@ def test_gates_in_the_network_are_not_those_of_skips(tmp_path: Path, bundle: Pat
     assert level["gates"].keys() == {"excitation"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -377,6 +377,7 @@ def test_a_hundred_labels_do_not_fill_every_card(page, reports):
     assert len(list(table.every("tr"))) == 105
 
 
+@pytest.mark.slow
 def test_two_thousand_cases_stay_small_and_complete(tmp_path, reports):
     findings = [reports.finding("label-float", f"liver_{n:04d}", n) for n in range(2000)]
     write_check_page(reports.report(2000, findings), {}, tmp_path / "check.html")
@@ -415,6 +416,7 @@ def luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+@pytest.mark.slow
 def test_page_and_table_need_neither_torch_nor_matplotlib():
     code = (
         "import sys, pipeline.report.check_page, pipeline.report.check_table\n"

@@ -77,6 +77,7 @@ def test_labels_are_translucent_with_outlines_in_their_colours():
         assert outline.sum() == pytest.approx(2 * SCALE * (4 + (4 if name == "sagittal" else 5)), rel=0.03), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "codes",
     [

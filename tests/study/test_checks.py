@@ -48,6 +48,7 @@ def test_a_dataset_that_is_not_there(write, tmp_path):
         check_datalists(runs)
 
 
+@pytest.mark.slow
 def test_a_fold_that_does_not_exist(write, tmp_path):
     make_sample(tmp_path / "data")
     runs = expand(write(), tmp_path / "data")

@@ -29,6 +29,7 @@ def test_runs_of_an_arm_that_is_done_count_as_it_took(runs):
     assert found.source == "3 runs from earlier runs of their arm"
 
 
+@pytest.mark.slow
 def test_others_by_a_step_and_the_number_of_steps(monkeypatch, study, tmp_path):
     monkeypatch.setattr(module, "time_step", lambda _: 0.5)
     dataset = make_sample(tmp_path / "data", cases=8, scans=1).parent
@@ -39,6 +40,7 @@ def test_others_by_a_step_and_the_number_of_steps(monkeypatch, study, tmp_path):
     assert found.source == "3 arms from training steps timed on this machine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", [RuntimeError("not enough memory:\n you tried"), MemoryError(), OverflowError("long")]
 )

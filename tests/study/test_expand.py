@@ -137,6 +137,7 @@ def test_budgets_in_words():
     assert Budget(minutes=2.5).words() == "2.5 min"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file", sorted((REPOSITORY / "configs" / "studies").glob("*.yaml")), ids=lambda file: file.stem
 )

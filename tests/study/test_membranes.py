@@ -77,6 +77,7 @@ def score(bundle: Path, **options: Any) -> dict[str, Any]:
     return score_membranes(bundle, **{**given, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 3])
 def test_scores_are_those_of_the_predicted_probabilities(samples: int, bundle: Path) -> None:
     predictor = Predictor(bundle, device="cpu", dropout_samples=samples, settings={"precision": "float32"})

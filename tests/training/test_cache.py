@@ -196,6 +196,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 def test_every_changed_setting_is_noticed_and_none_drives_out_another(cases, loads, tmp_path):
     folder = tmp_path / "cache"
     configured(cases, folder)
@@ -322,6 +323,7 @@ def assert_same_draws(found, expected):
         assert all(torch.equal(samples[key], others[key]) for key in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 2])
 def test_samples_depend_on_seed_epoch_and_number_alone(cases, tmp_path, samples):
     transforms = deterministic() + random_ones(samples)
@@ -348,6 +350,7 @@ def test_worker_processes_draw_the_same(cases, tmp_path):
     assert_same_draws(draws(dataset, num_workers=2), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_engine_makes_its_iterator_after_the_epoch_is_told(cases, num_workers):
     dataset = make(cases, deterministic() + random_ones())

@@ -126,6 +126,7 @@ SPEEDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPEEDS)
 @pytest.mark.parametrize(
     "machine",

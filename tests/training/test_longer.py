@@ -66,6 +66,7 @@ def test_the_two_ways_against_the_cosine(make_training, tmp_path, caplog):
     assert known["lengthened"][1]["rate_after"] == pytest.approx(TOP)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["stretch", "restart"])
 def test_an_interrupted_lengthening_continues_as_an_unbroken_one(make_training, tmp_path, way):
     make_training(epochs=2).trainer.run()

@@ -88,6 +88,7 @@ def test_the_last_epoch_is_validated_once(make_training, tmp_path, epochs, inter
     assert (tmp_path / "model.pt").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("planned", "patience", "last_epoch"),
     [

@@ -96,6 +96,7 @@ def hard(planned: Callable[..., PlannedBundle]) -> Callable[[str], PlannedBundle
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     made = hard(case)

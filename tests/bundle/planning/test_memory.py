@@ -180,6 +180,7 @@ def test_the_network_is_weights_gradients_states_and_average() -> None:
     assert estimate_memory(NETWORK, **SIZES).network == pytest.approx(sum(map(_bytes, tensors)), rel=0.01)
 
 
+@pytest.mark.slow
 def test_more_of_anything_takes_more() -> None:
     estimate = estimate_memory(NETWORK, **SIZES)
     assert (

@@ -145,6 +145,7 @@ def test_wrong_arguments_are_errors_and_leave_nothing(options: dict[str, object]
     assert not (root / "bundles").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "title", "skip", "words"),
     [

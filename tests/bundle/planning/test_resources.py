@@ -81,6 +81,7 @@ def test_estimates_are_of_the_scans_at_the_spacing_of_the_plan(make_report: Make
     assert resources.memory_of(SIZE) == expected.total - expected.cache
 
 
+@pytest.mark.slow
 def test_prepared_cases_that_do_not_fit_stay_on_disk(make_report: Make) -> None:
     made = make_fingerprint(make_report(cases=100, shape=(100, 100, 100)))
     plenty = at(made, memory=10**12, device="cpu")

@@ -57,6 +57,7 @@ def test_by_hand(make_report: Make, steady: Callable[..., Resources]) -> None:
     assert f"{torch.get_num_threads()} thread" in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [0.05, 0.3, 24])
 @pytest.mark.parametrize("shape", [(35, 50, 36), (100, 100, 60)])
 @pytest.mark.parametrize("cases", [2, 7, 60])

@@ -132,6 +132,7 @@ WHOLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_zeros_packed_as_small_as_can_be_are_read(tmp_path, name):
     (tmp_path / name).write_bytes(WHOLE[name])

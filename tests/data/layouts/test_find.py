@@ -64,6 +64,7 @@ def test_an_unknown_folder_is_told_what_was_looked_for(tmp_path):
         layout_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_sample_dataset_is_found_with_its_folds(tmp_path):
     found = find(make_sample(tmp_path / "sample", cases=4, scans=1).parent)
     assert isinstance(found, Found)

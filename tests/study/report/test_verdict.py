@@ -24,6 +24,7 @@ def make_arms(seeds=3, **gains):
     return [make_run(skip, seed, gain=gain, **QUICK) for skip, gain in gains.items() for seed in range(seeds)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [0, 1])
 def test_the_verdict_finds_the_differences_that_were_made(world):
     gains = {"concat": 0.0, "sat": 0.0, "none": -0.02, "sum": 0.02}

@@ -30,6 +30,7 @@ def evaluate(bundle: Path, folder: Path, *words: str) -> tuple[dict[str, float],
     return {case: float(np.mean(dice)) for case, dice in rows.items()}, overall
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "names"), [("bundle", ["bias_field", "resolution", "ghosting"]), ("picture_bundle", [*PERTURBATIONS])]
 )
@@ -55,6 +56,7 @@ def test_level_0_has_the_dice_of_evaluate(
     assert sorted(bundle.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_perturbed_copy_has_the_dice_of_a_perturbed_file(bundle: Path, tmp_path: Path) -> None:
     """Gamma in the file and gamma before the normalisation are the same where the spacing is the network's own."""
     changed = tmp_path / "data"
@@ -72,6 +74,7 @@ def test_a_perturbed_copy_has_the_dice_of_a_perturbed_file(bundle: Path, tmp_pat
     assert done["dice"] != pytest.approx(overall, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_numbers_depend_on_the_seed_only_and_not_on_other_cases_or_perturbations(bundle: Path) -> None:
     def measure(**options: Any) -> dict[str, Any]:
         return measure_robustness(bundle, perturbations=["noise"], runtime="pytorch", **options)
@@ -87,6 +90,7 @@ def test_numbers_depend_on_the_seed_only_and_not_on_other_cases_or_perturbations
     assert both["perturbations"][0] == every["perturbations"][0]
 
 
+@pytest.mark.slow
 def test_the_last_epochs_averaged_weights_are_taken_from_a_training(bundle: Path, tmp_path: Path) -> None:
     best = torch.load(bundle / "models" / "model.pt", weights_only=True)
     last = {name: value + 0.05 if value.is_floating_point() else value for name, value in best.items()}
