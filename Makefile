@@ -14,7 +14,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCHVISION_VERSION := 0.28.0
 TORCH ?=
 
-.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow test-public artefact lint format types render render-check audit licences clean
+.PHONY: env viewer demo test test-slow smoke test-elsewhere test-gpu test-long test-export wheel test-wheel test-monai-label test-nnunet test-mlflow test-public soak soak-quick artefact lint format types render render-check audit licences clean
 
 env: $(VENV)/.complete
 
@@ -170,6 +170,17 @@ test-mlflow: env $(MLFLOW_VENV)/.complete
 # The test files inside pydicom's and nibabel's packages. They may change with these packages, so it is not in CI.
 test-public: env
 	$(PYTEST) -m public tests/public
+
+# The real commands are killed, run on full disks, lose their workers, and read damaged files: docs/reliability.md.
+SOAK := build/soak
+SEED ?= 0
+
+soak: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak -o $(SOAK) --seed $(SEED)
+
+soak-quick: env
+	rm -rf $(SOAK)/quick
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak --quick -o $(SOAK)/quick
 
 # The files of a release: the exported bundle, its zip, and their sizes and loading times.
 artefact: env

@@ -37,7 +37,9 @@ def save_weights(
         outputs: names of the output channels, labels or regions; None if they are not known.
     """
     with whole_file(path) as temporary:
-        torch.save(weights, temporary)
+        # Into a stream: a zip of PyTorch has the name of its file in it, which is another one each time.
+        with temporary.open("wb") as stream:
+            torch.save(weights, stream)
         if spec is not None:
             replaced = [_sha256(path)] if _is_of(path, spec) else []
             write_text(spec_file(path), spec_text(spec, [_sha256(temporary), *replaced], outputs))

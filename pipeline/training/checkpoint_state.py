@@ -55,8 +55,9 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
 
 def save_state(content: dict[str, Any], path: Path) -> None:
     """Write a training's state, whole or not at all."""
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    # Into a stream: a zip of PyTorch has the name of its file in it, which is another one each time.
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        torch.save(content, stream)
 
 
 def advance_schedule(lr_scheduler: LRScheduler, steps: int) -> None:

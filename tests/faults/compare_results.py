@@ -21,9 +21,13 @@ __all__ = ["compare_folders", "find_damage", "find_litter"]
 
 # Keys and columns whose values are times, or how much a machine has.
 _TIMES = re.compile(
-    r"second|minute|hour|date|time|memory|bytes_free|started|finished|created|duration|load|pid|host|per_s|speed", re.I
+    r"second|minute|hour|date|time|memory|bytes_free|started|finished|created|duration|load|pid|host|per_s|speed|^made$|weights_sha256",
+    re.I,
 )
-_LITTER = re.compile(r"^\.[0-9a-f]{8,}|\.tmp$|\.partial$|^tmp|^\.lightskip")
+# As pipeline/leftovers.py names temporary files, and as others may.
+_LITTER = re.compile(r"^\.ls-|^\.[0-9a-f]{8,}|\.tmp$|\.partial$|^tmp")
+# Locks of commands that were killed stay until the next start, and block nobody.
+_LOCK = re.compile(r"^\..*lock$")
 _MAX_NAMED = 5
 
 
@@ -38,7 +42,7 @@ def compare_folders(expected: Path, found: Path, *, leave_out: Collection[str] =
     names = {name for root in (expected, found) for name in _list_files(root)}
     differences = []
     for name in sorted(names):
-        if any(fnmatch(name, pattern) for pattern in leave_out) or _LITTER.search(Path(name).name):
+        if any(fnmatch(name, pattern) for pattern in leave_out) or _is_hidden(name):
             continue
         files = [root / name if name else root for root in (expected, found)]
         if not files[0].exists():
@@ -55,7 +59,7 @@ def find_damage(folder: Path) -> list[str]:
     damaged = []
     for name in _list_files(folder):
         file = folder / name if name else folder
-        if _LITTER.search(file.name) or file.is_symlink():
+        if _is_hidden(file.name) or file.is_symlink():
             continue
         try:
             _read(file)
@@ -67,6 +71,11 @@ def find_damage(folder: Path) -> list[str]:
 def find_litter(folder: Path) -> list[str]:
     """Return the temporary files and folders below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if _LITTER.search(path.name))
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether a file is a temporary one or a lock."""
+    return bool(_LITTER.search(Path(name).name) or _LOCK.search(Path(name).name))
 
 
 def _list_files(root: Path) -> list[str]:

@@ -60,17 +60,18 @@ def fill_and_continue(workspace: Workspace, verb: DisturbedVerb, number: int, se
     """
     workspace.undisturbed(verb)
     log = workspace.folder / "log.txt"
-    source, disk = workspace.copy(verb, "to_fill"), workspace.folder / "disk"
-    disk.mkdir(exist_ok=True)
+    disk, source = workspace.copy(verb), workspace.folder / "to_fill"
+    shutil.rmtree(source, ignore_errors=True)
+    disk.rename(source)
+    disk.mkdir()
     needed = _needed(workspace, verb)
     free = int(random.Random(f"{seed} {number}").uniform(0, 1) * needed)
     faults: list[str] = []
     with _mounted(disk, _ROOM):
-        copy = disk / "copy"
-        shutil.copytree(source, copy, symlinks=True)
+        shutil.copytree(source, disk, symlinks=True, dirs_exist_ok=True)
         _resize(disk, _used(disk) + max(free // _PAGE, 1) * _PAGE)
-        ended = run_verb(verb.words, copy, log)
-        if ended.status in verb.status and not workspace.differences(verb, copy):
+        ended = run_verb(verb.words, disk, log)
+        if ended.status in verb.status and not workspace.differences(verb, disk):
             # The estimate of what it needs counts what it replaces.
             outcome = "had enough"
         else:
@@ -81,19 +82,19 @@ def fill_and_continue(workspace: Workspace, verb: DisturbedVerb, number: int, se
                 faults.append(f"a traceback: {ended.text[-300:]}")
             elif "disk" not in ended.text and "space" not in ended.text:
                 faults.append(f"the disk is not named: {ended.text[-200:]}")
-        faults += [f"cut off: {file}" for file in workspace.damage(verb, copy)]
+        faults += [f"cut off: {file}" for file in workspace.damage(verb, disk)]
         _resize(disk, _ROOM)
-        second = run_verb(verb.words_again(copy), copy, log)
+        second = run_verb(verb.words_again(disk), disk, log)
         if second.status not in verb.status:
             faults.append(f"the second start ends with {second.status}: {second.text[-300:]}")
         else:
-            faults += workspace.differences(verb, copy)
+            faults += workspace.differences(verb, disk)
     return Try("disk full", verb.name, number, f"{free} of {needed} bytes", outcome, "; ".join(faults))
 
 
 def _needed(workspace: Workspace, verb: DisturbedVerb) -> int:
     """Return the bytes of the undisturbed results, a page for each file at least."""
-    expected = workspace.folder / workspace._name(verb)
+    expected = workspace.folder / workspace.result_name(verb)
     sizes = [
         path.stat().st_size
         for result in verb.results

@@ -22,7 +22,7 @@ def kill_and_continue(workspace: Workspace, verb: DisturbedVerb, number: int, se
     """
     whole = workspace.undisturbed(verb).seconds
     moment = random.Random(f"{seed} {number}").uniform(0, whole)
-    copy, log = workspace.copy(verb, "killed"), workspace.folder / "log.txt"
+    copy, log = workspace.copy(verb), workspace.folder / "log.txt"
     before = set(find_litter(copy))
     started = start_verb(verb.words, copy, log)
     ended = started.wait(moment)

@@ -73,7 +73,7 @@ def lose_process(workspace: Workspace, name: str, number: int) -> Try:
     fails.
     """
     loss = LOSSES[name]
-    copy, log = workspace.copy(_ANY, "lost"), workspace.folder / "log.txt"
+    copy, log = workspace.copy(_ANY), workspace.folder / "log.txt"
     started = start_verb(loss.words, copy, log)
     faults: list[str] = []
     killed = _kill_worker(started, loss, copy)

@@ -23,7 +23,7 @@ def set_clock_back(workspace: Workspace, verb: DisturbedVerb, number: int, seed:
     """
     whole = workspace.undisturbed(verb).seconds
     moment = random.Random(f"{seed} {number}").uniform(0, whole)
-    copy, log = workspace.copy(verb, "set_back"), workspace.folder / "log.txt"
+    copy, log = workspace.copy(verb), workspace.folder / "log.txt"
     ended = run_verb(verb.words, copy, log, before=_go_back(moment))
     faults = [] if ended.status in verb.status else [f"ends with {ended.status}: {ended.text[-300:]}"]
     faults = faults or workspace.differences(verb, copy)

@@ -42,6 +42,7 @@ class Amounts:
 
 WHOLE = Amounts(kills=200, disks=100, clocks=len(VERBS), scans=2000, files=5000, configs=2000, verbs=VERBS)
 QUICK = Amounts(kills=8, disks=5, clocks=2, scans=60, files=150, configs=100, verbs=QUICK_VERBS)
+_PER_PROCESS = 500
 PARTS = ("kill", "disk full", "clock set back", "lost process", "many scans", "files", "configs")
 
 
@@ -95,9 +96,17 @@ def _run_part(part: str, workspace: Workspace, tries: TryFile, amounts: Amounts,
         if not done:
             _add(tries, segment_many(workspace, amounts.scans, seed))
     else:
-        module, count = ("fuzz_files", amounts.files) if part == "files" else ("fuzz_configs", amounts.configs)
-        if not done:
-            _add(tries, _run_fuzzer(part, module, count, seed, workspace.folder.parent))
+        _fuzz(part, workspace, tries, amounts, seed)
+
+
+def _fuzz(part: str, workspace: Workspace, tries: TryFile, amounts: Amounts, seed: int) -> None:
+    """Run a fuzzer in parts: each in a process of its own, because what it reads may end a process."""
+    module, count = ("fuzz_files", amounts.files) if part == "files" else ("fuzz_configs", amounts.configs)
+    done, output = tries.done(part), workspace.folder.parent
+    for number, first in enumerate(range(0, count, _PER_PROCESS)):
+        if number not in done:
+            size = min(_PER_PROCESS, count - first)
+            _add(tries, _run_fuzzer(part, module, number, size, 1000 * seed + first, output))
 
 
 def _add(tries: TryFile, one: Try) -> None:
@@ -105,14 +114,18 @@ def _add(tries: TryFile, one: Try) -> None:
     print(f"{one.part}: {one.what} {one.number}, {one.detail}: {one.fault or one.outcome}", flush=True)
 
 
-def _run_fuzzer(part: str, module: str, count: int, seed: int, output: Path) -> Try:
-    """Run a fuzzer in processes of its own: what it feeds may end a process."""
+def _run_fuzzer(part: str, module: str, number: int, count: int, seed: int, output: Path) -> Try:
     command = [sys.executable, "-m", f"tests.faults.{module}", "--tries", str(count), "--seed", str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
-    (output / f"{module}.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
-    last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
-    return Try(part, module, 0, f"{count} tries", last, "" if done.returncode == 0 else last)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    (output / f"{module}_{number}.txt").write_text(said, encoding="utf-8")
+    fault = f"status {done.returncode}: {said[-300:]}" if done.returncode else ""
+    return Try(part, f"{count} tries", number, f"seed {seed}", "refused or read" if not fault else "faults", fault)
 
 
 if __name__ == "__main__":
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        # Libraries read it when they are imported, and their threads would not be there in a forked process.
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.faults.soak", *sys.argv[1:]])
     sys.exit(main())

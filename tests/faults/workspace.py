@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ class Workspace:
 
     def __post_init__(self) -> None:
         self.inputs = self.folder / "inputs"
+        # Apart from the user's.
+        os.environ["LIGHTSKIP_DATA"] = str(self.folder / "user")
+        os.environ["LIGHTSKIP_CACHE"] = str(self.folder / "cache")
         self._ends: dict[str, Ended] = {}
         if not (self.folder / "made").is_file():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -32,9 +36,12 @@ class Workspace:
             make_workspace(self.inputs, self.folder / "log.txt")
             (self.folder / "made").touch()
 
-    def copy(self, verb: DisturbedVerb, name: str) -> Path:
-        """Return a new copy of the inputs, prepared for a verb. It replaces an earlier copy of this name."""
-        copy = self.folder / name
+    def copy(self, verb: DisturbedVerb) -> Path:
+        """Return a new copy of the inputs, prepared for a verb, in place of the last one.
+
+        It is always in the same place, because results have paths in them.
+        """
+        copy = self.folder / "at_work"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.inputs, copy, symlinks=True)
         verb.prepare(copy)
@@ -47,17 +54,20 @@ class Workspace:
             RuntimeError: it fails.
         """
         if verb.name not in self._ends:
-            copy = self.copy(verb, self._name(verb))
+            copy = self.copy(verb)
             ended = run_verb(verb.words, copy, self.folder / "log.txt")
             if ended.status not in verb.status:
                 raise RuntimeError(f"lightskip {' '.join(verb.words)}: exit status {ended.status}\n{ended.text}")
+            expected = self.folder / self.result_name(verb)
+            shutil.rmtree(expected, ignore_errors=True)
+            copy.rename(expected)
             self._ends[verb.name] = ended
         return self._ends[verb.name]
 
     def differences(self, verb: DisturbedVerb, copy: Path) -> list[str]:
         """Return how the verb's results in a copy differ from the undisturbed ones."""
         self.undisturbed(verb)
-        expected = self.folder / self._name(verb)
+        expected = self.folder / self.result_name(verb)
         return [
             difference
             for result in verb.results
@@ -69,5 +79,6 @@ class Workspace:
         return [file for result in verb.results for file in find_damage(copy / result)]
 
     @staticmethod
-    def _name(verb: DisturbedVerb) -> str:
+    def result_name(verb: DisturbedVerb) -> str:
+        """Return the name of the folder with a verb's undisturbed results."""
         return "expected_" + "".join(letter if letter.isalnum() else "_" for letter in verb.name)

@@ -287,14 +287,21 @@ def test_writing_that_fails_leaves_the_file_before(make_training, tmp_path, monk
     make_training(epochs=1).trainer.run()
     before = {name: (tmp_path / name).read_bytes() for name in ("last.pt", "model.pt")}
 
-    def full_disk(content, path):
-        path.write_bytes(b"half of it")
+    def full_disk(content, stream):
+        stream.write(b"half of it")
         raise OSError("no space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(OSError, match="no space left"):
         make_training(epochs=2, resume=True, planned=[0.1, 0.2], longer="stretch").trainer.run()
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pt")} == before
+
+
+def test_equal_trainings_write_equal_bytes(make_training, tmp_path):
+    make_training(epochs=1).trainer.run()
+    before = {name: (tmp_path / name).read_bytes() for name in ("last.pt", "model.pt")}
+    make_training(epochs=1).trainer.run()
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
 @pytest.mark.parametrize("part", [0.5, 0.0])
