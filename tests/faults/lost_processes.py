@@ -1,8 +1,7 @@
-"""Kill one worker of a verb that has several: a rank, a process that loads data, a worker of the check, a job."""
+"""Kill one worker of a verb that has several: a rank, a process that loads data, a job."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,13 +54,13 @@ def _trained(folder: Path) -> bool:
     return (folder / "trained" / "last.pt").is_file()
 
 
-_CHECK = ("check", "list.json", "-o", "out", "--workers", "2")
 _COHORT = ("cohort", "bundle", "data/imagesTs", "-o", "out", "--shards", "2", "-j", "2", "--runtime", "pytorch")
 
 LOSSES: dict[str, Loss] = {
     "train: a rank": Loss(_train("--processes", "2"), _trained, _train("--processes", "2", "--resume")),
-    "train: a loader": Loss(_train("--num_workers", "2"), _trained, _train("--num_workers", "2", "--resume")),
-    "check: a worker": Loss(_CHECK, _at_once, _CHECK, may_succeed=True),
+    "train: a loader": Loss(
+        _train("--num_workers", "2"), _trained, _train("--num_workers", "2", "--resume"), may_succeed=True
+    ),
     "cohort: a job": Loss(_COHORT, _at_once, _COHORT, may_succeed=True),
 }
 
@@ -76,7 +75,7 @@ def lose_process(workspace: Workspace, name: str, number: int) -> Try:
     copy, log = workspace.copy(_ANY), workspace.folder / "log.txt"
     started = start_verb(loss.words, copy, log)
     faults: list[str] = []
-    killed = _kill_worker(started, loss, copy)
+    before = _kill_worker(started, loss, copy)
     begin = time.monotonic()
     ended = started.wait(MAX_SECONDS)
     seconds = time.monotonic() - begin
@@ -84,15 +83,16 @@ def lose_process(workspace: Workspace, name: str, number: int) -> Try:
         started.kill()
         started.wait()
         faults.append(f"it still runs {MAX_SECONDS:.0f} s after the kill")
-    elif not killed:
+    elif not before:
         faults.append(f"it had no worker to kill: {ended.status} {ended.text[-200:]}")
     else:
         if ended.status == 0 and not loss.may_succeed:
             faults.append("it reports success")
         if "Traceback" in ended.text:
             faults.append(f"a traceback: {ended.text[-300:]}")
-    left = _workers(started)
-    started.kill()
+    left = [one for one in before if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    for one in left:
+        one.kill()
     if left:
         faults.append(f"{len(left)} workers stay")
     again = start_verb(loss.words_again, copy, log).wait()
@@ -105,30 +105,16 @@ def lose_process(workspace: Workspace, name: str, number: int) -> Try:
 _ANY: DisturbedVerb = VERBS[0]
 
 
-def _kill_worker(started: StartedVerb, loss: Loss, copy: Path) -> bool:
-    """Kill the youngest worker once the verb is ready; return whether there was one."""
+def _kill_worker(started: StartedVerb, loss: Loss, copy: Path) -> list[psutil.Process]:
+    """Kill the youngest worker once the verb is ready; return all workers at that moment."""
     process = psutil.Process(started.process)
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        workers = _workers(started)
+        workers = started.workers()
         if workers and loss.ready(copy):
             try:
                 max(workers, key=lambda worker: worker.create_time()).kill()
             except psutil.NoSuchProcess:
                 continue
-            return True
+            return workers
         time.sleep(_LOOK_SECONDS)
-    return False
-
-
-def _workers(started: StartedVerb) -> list[psutil.Process]:
-    """Return the living processes of the verb but its leader and helpers of Python's own."""
-    found = []
-    for one in psutil.process_iter():
-        try:
-            same = os.getpgid(one.pid) == started.process and one.pid != started.process
-            words = " ".join(one.cmdline())
-            if same and one.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in words:
-                found.append(one)
-        except (ProcessLookupError, psutil.Error):
-            continue
-    return found
+    return []

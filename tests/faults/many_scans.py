@@ -22,6 +22,7 @@ _WARM_UP = 0.1
 # As many shapes as a clinic's protocols have (voxels).
 _SHAPES = [(32, 32, 32), (40, 36, 28), (24, 48, 20), (33, 31, 35), (48, 48, 16), (20, 20, 20)]
 _LOOK_SECONDS = 0.05
+_LOOKS = 20
 
 
 def segment_many(workspace: Workspace, scans: int, seed: int) -> Try:
@@ -36,7 +37,7 @@ def segment_many(workspace: Workspace, scans: int, seed: int) -> Try:
     words = ["predict", str(workspace.inputs / "bundle"), "scans", "-o", "out", "--runtime", "pytorch"]
     started = start_verb(words, folder, log)
     first = _measure_after(started, folder / "out", int(scans * _WARM_UP))
-    last = _measure_after(started, folder / "out", scans - 2)
+    last = _measure_after(started, folder / "out", int(scans * (1 - _WARM_UP)))
     ended = started.wait()
     faults = []
     if ended is None or ended.status:
@@ -49,7 +50,7 @@ def segment_many(workspace: Workspace, scans: int, seed: int) -> Try:
         faults += [f"{last[1] - first[1]} more open files"] if last[1] > first[1] else []
     shutil.rmtree(folder)
     megabytes = [found[0] >> 20 if found else 0 for found in (first, last)]
-    detail = f"{scans} scans; {megabytes[0]} MB after {int(scans * _WARM_UP)}, {megabytes[1]} MB at the end"
+    detail = f"{scans} scans; {megabytes[0]} MB after {int(scans * _WARM_UP)}, {megabytes[1]} MB near the end"
     return Try("many scans", "predict", 0, detail, f"{growth:+.1%} memory", "; ".join(faults))
 
 
@@ -74,4 +75,10 @@ def _measure_after(started: StartedVerb, output: Path, scans: int) -> tuple[int,
             return None
         time.sleep(_LOOK_SECONDS)
     resident = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resident, len(list((process / "fd").iterdir()))
+    return resident, min(_count_open_files(process) for _ in range(_LOOKS))
+
+
+def _count_open_files(process: Path) -> int:
+    # Scans that are being read or written are open for a moment.
+    time.sleep(_LOOK_SECONDS / 5)
+    return len(list((process / "fd").iterdir()))

@@ -8,9 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+
+import psutil
 
 __all__ = ["Ended", "StartedVerb", "load_packages", "run_verb", "start_verb"]
 
@@ -52,18 +55,26 @@ class Ended:
 
 @dataclass(frozen=True)
 class StartedVerb:
-    """A running verb: the leader of a process group of its own, which all its workers belong to."""
+    """A running verb, the leader of a process group of its own."""
 
     process: int
     log: Path
     begin: float
 
-    def kill(self) -> None:
-        """Kill it and its workers at once, as the out-of-memory killer or a lost power supply does."""
+    def workers(self) -> list[psutil.Process]:
+        """Return the living processes that it has started, also those in process groups of their own."""
         try:
-            os.killpg(self.process, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+            found = psutil.Process(self.process).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [one for one in found if _is_at_work(one)]
+
+    def kill(self) -> None:
+        """Kill it and its workers at once, as a lost power supply does."""
+        workers = self.workers()
+        for one in (self.process, *(worker.pid for worker in workers)):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
 
     def wait(self, seconds: float = MAX_SECONDS) -> Ended | None:
         """Wait for its end.
@@ -81,6 +92,14 @@ class StartedVerb:
             if left <= 0:
                 return None
             time.sleep(min(_LOOK_SECONDS, left))
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    """Return whether a process lives and is no helper of Python's own."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def load_packages() -> None:

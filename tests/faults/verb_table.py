@@ -97,6 +97,11 @@ def _resume(folder: Path) -> tuple[str, ...]:
     return _train("--resume") if (folder / "trained" / "last.pt").is_file() else _train()
 
 
+def _overwrite(_folder: Path) -> tuple[str, ...]:
+    # It may have come to its end.
+    return ("export", "bundle", "-o", "out", "--without", "ts", "pt2", "onnx", "--overwrite")
+
+
 def _lower_rate(folder: Path) -> None:
     """Change the plan, so that rendering has something to write."""
     plan = folder / "bundle" / "plan.yaml"
@@ -130,8 +135,20 @@ VERBS: tuple[DisturbedVerb, ...] = (
     ),
     _verb("postprocess", "postprocess bundle --dataset_dir data", "bundle/plan.yaml", "bundle/configs"),
     _verb("quantize", "quantize bundle --dataset_dir data --cases 1", "bundle/models", status=(0, 1)),
-    _verb("predict", f"predict {_PREDICT}", "predicted", prepare=_without_results, leave_out=(".predicted/*", "report.json")),
-    _verb("cohort", f"cohort {_PREDICT} --shards 2 -j 1", "predicted", prepare=_without_results, leave_out=(".*/*", "report.json")),
+    _verb(
+        "predict",
+        f"predict {_PREDICT}",
+        "predicted",
+        prepare=_without_results,
+        leave_out=(".predicted/*", "report.json"),
+    ),
+    _verb(
+        "cohort",
+        f"cohort {_PREDICT} --shards 2 -j 1",
+        "predicted",
+        prepare=_without_results,
+        leave_out=(".*/*", "report.json"),
+    ),
     _verb("compare", "compare data/labelsTs a=predicted -o out", "out"),
     _verb("probe", "probe bundle -o out --dataset_dir data --probes off", "out"),
     _verb("report", "report predicted -o out.html --no-viewer", "out.html"),
@@ -141,7 +158,7 @@ VERBS: tuple[DisturbedVerb, ...] = (
         "out.png",
     ),
     _verb("curve", f"curve {TRAINING}/history.csv -o out.png", "out.png"),
-    _verb("export", "export bundle -o out --without ts pt2 onnx", "out"),
+    _verb("export", "export bundle -o out --without ts pt2 onnx", "out", again=_overwrite),
     _verb("import", "import exported/synthetic_shapes_v0.1.0.zip -o out --yes", "out"),
     _verb("bench", "bench bundle --steps 1 --warmup 0 --cases 1 -o out.json", "out.json", leave_out=("*",)),
     # Its training has as many steps as its time allows.
