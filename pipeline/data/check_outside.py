@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .dataset import Case, read_dataset, report_name
@@ -34,5 +35,5 @@ def describe_files_outside(datalist: str | Path) -> str:
     found = [finding for case in dataset.cases for finding in find_files_outside(case, dataset.folder)]
     if not found:
         return ""
-    files = f"{len(found)} file{'s' * (len(found) > 1)} outside {dataset.folder}"
+    files = f"{len(found)} file{'s' * (len(found) > 1)} outside {os.path.abspath(dataset.folder)}"  # noqa: PTH100
     return f"{files}, the first is {found[0].found} ({found[0].file}); if they are yours: lightskip plan --outside"

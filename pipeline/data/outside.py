@@ -81,7 +81,7 @@ def refuse_outside(paths: Iterable[str | os.PathLike[str]], folder: Path, named_
         raise InputError(
             first.path,
             found=f"{first.words}{more}",
-            expected=f"every file that {named_by} names in {folder}",
+            expected=f"every file that {named_by} names in {os.path.abspath(folder)}",  # noqa: PTH100
             remedy=f"if these files are yours, repeat the command with {option}; otherwise do not use this datalist",
             kind=first.kind,
         )

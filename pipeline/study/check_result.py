@@ -84,6 +84,9 @@ def _check_cases(cases: Mapping[str, Any]) -> None:
     if cases.get("unit", "mm") not in LENGTHS:
         msg = f"unit {cases['unit']!r}: expected one of {', '.join(LENGTHS)}"
         raise ValueError(msg)
+    if not isinstance(cases.get("regions", False), bool):
+        msg = f"regions {cases['regions']!r}: expected true or false"
+        raise ValueError(msg)
     for key in METRICS.values():
         if cases.get(key):
             as_array(cases[key], shape)

@@ -11,12 +11,13 @@ import torch
 from ..bundle.plan import load_plan
 from ..data.datalist import read_cases
 from ..data.errors import InputError
+from .datasets import allows_outside, datalist_of
 from .expand import Run
 from .read_study import StudyFile
 from .robustness.perturbations import choose_perturbations
 from .schema import Robustness
 
-__all__ = ["check_datalists", "check_folds", "check_measurements", "check_output", "datalist_of"]
+__all__ = ["check_datalists", "check_folds", "check_measurements", "check_output"]
 
 
 def check_measurements(file: StudyFile, runs: Iterable[Run]) -> None:
@@ -80,18 +81,13 @@ def check_folds(runs: Iterable[Run]) -> None:
     Raises:
         InputError: see `read_cases`.
     """
-    for bundle, dataset, fold in {(run.arm.bundle, run.arm.dataset_dir, run.fold): None for run in runs}:
+    for bundle, dataset, fold, outside in {
+        (run.arm.bundle, run.arm.dataset_dir, run.fold, allows_outside(run.arm)): None for run in runs
+    }:
         datalist, folder = datalist_of(bundle, dataset)
         if not folder.is_dir():
             raise _dataset_error(bundle, folder, "a file" if folder.is_file() else "no such folder")
-        read_cases(datalist, folder, fold=fold, part="training")
-
-
-def datalist_of(bundle: Path, dataset: Path | None) -> tuple[Path, Path]:
-    """Return the datalist that a bundle's trainings read, and the folder of its dataset."""
-    folder = dataset or bundle / "data"
-    own = bundle / "configs" / "datalist.json"
-    return (own if own.is_file() else folder / "dataset.json"), folder
+        read_cases(datalist, folder, fold=fold, part="training", outside=outside)
 
 
 def check_output(output: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from ..bundle.launch_checks import read
 from ..data.datalist import read_cases
 from ..data.errors import InputError
-from .checks import datalist_of
 from .cost import time_step
+from .datasets import allows_outside, datalist_of
 from .expand import Run
 from .measure import make_task
 
@@ -102,8 +102,6 @@ def _key(settings: Mapping[str, Any]) -> str:
 def _count_steps(run: Run) -> int:
     config = read(run.arm.bundle / "configs" / "train.json")
     datalist, folder = datalist_of(run.arm.bundle, run.arm.dataset_dir)
-    # As the training will: with files outside the dataset's folder only if the plan or the study asks for them.
-    outside = run.arm.overrides.get("outside", config.get("outside")) is True
-    cases = len(read_cases(datalist, folder, fold=run.fold, part="training", outside=outside))
+    cases = len(read_cases(datalist, folder, fold=run.fold, part="training", outside=allows_outside(run.arm)))
     batch = int(run.arm.overrides.get("batch", config["batch"]))
     return (run.arm.budget.epochs or 1) * max(1, cases // batch)

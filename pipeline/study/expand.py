@@ -14,6 +14,7 @@ from typing import Any
 from ..bundle.plan import load_plan
 from ..data.errors import InputError
 from .arms import Arm, expand_group
+from .datasets import datalist_of
 from .read_study import StudyFile
 from .schema import Group
 
@@ -120,9 +121,7 @@ def _describe_bundle(folder: Path, dataset: Path | None) -> dict[str, Any]:
     plan = load_plan(folder)
     # Without defaults, so that a key that a later version adds changes no digest.
     content = plan.model_dump(mode="json", exclude=_UNUSED, exclude_defaults=True)
-    datalist = folder / "configs" / "datalist.json"
-    if not datalist.is_file():
-        datalist = (dataset or folder / "data") / "dataset.json"
+    datalist, _ = datalist_of(folder, dataset)
     return {
         "bundle": folder.name,
         "plan_sha256": _digest(content),

@@ -32,6 +32,8 @@ __all__ = ["evaluation_words", "make_task", "measure_run", "read_curve"]
 
 _METRICS = {"dice": "dice", "hd95": "hd95_mm", "nsd": "nsd"}
 _TIMED_SCANS = 5
+# Overrides of a training that its evaluation needs as well.
+_OVERRIDES = ("patch", "window", "outside")
 
 
 def measure_run(run: Run, folder: Path, wanted: Measure, parts: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def evaluation_words(run: Run, weights: Path, output: Path) -> list[str]:
         "device": run.settings["device"],
         "precision": run.settings["precision"],
         **({} if run.arm.dataset_dir is None else {"dataset_dir": str(run.arm.dataset_dir)}),
-        **{key: value for key, value in run.arm.overrides.items() if key in ("patch", "window")},
+        **{key: value for key, value in run.arm.overrides.items() if key in _OVERRIDES},
     }
     return as_words({key: value if isinstance(value, str) else repr(value) for key, value in settings.items()})
 
@@ -169,6 +171,7 @@ def _evaluate(run: Run, folder: Path, weights: Path) -> dict[str, Any]:
         "names": names,
         "subjects": [subjects[name] for name in names],
         "labels": labels,
+        **({"regions": True} if load_plan(run.arm.bundle).regions else {}),
         "unit": length_unit_of(rows[0]),
         **{
             # A label that was not annotated in a case has no row.
@@ -218,11 +221,10 @@ def _perturb(run: Run, weights: Path, asked: Robustness | bool) -> dict[str, Any
 
 
 def _evaluation_overrides(run: Run) -> dict[str, Any]:
-    keys = ("patch", "window")
     return {
         "device": run.settings["device"],
         "precision": run.settings["precision"],
-        **{key: value for key, value in run.arm.overrides.items() if key in keys},
+        **{key: value for key, value in run.arm.overrides.items() if key in _OVERRIDES},
     }
 
 

@@ -8,7 +8,7 @@ from pipeline.data import read_cases
 from pipeline.data.check_outside import describe_files_outside, find_files_outside
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
-from pipeline.data.outside import LINK, PATH, find_outside
+from pipeline.data.outside import LINK, PATH, find_outside, refuse_outside
 
 
 @pytest.fixture
@@ -90,3 +90,11 @@ def test_they_are_findings(folder):
     ]
     assert describe_files_outside(folder / "list.json").startswith("2 files outside ")
     assert describe_files_outside(write(folder, ["inside.nii"] * 2)).startswith("1 file outside")
+
+
+def test_messages_name_the_folder_without_detours(tmp_path):
+    for name in ("lists", "scans"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError) as raised:
+        refuse_outside(["/elsewhere/i.nii.gz"], tmp_path / "lists" / ".." / "scans", "list.json", "--outside")
+    assert f"names in {tmp_path / 'scans'}." in str(raised.value)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...evaluation.rows import name_overall
+
 __all__ = ["Arm", "Group", "Run", "describe_budget", "describe_run", "sort_runs"]
 
 Run = Mapping[str, Any]
@@ -70,6 +72,16 @@ class Group:
         """The unit of lengths in the runs that ended: ``mm``, or of pictures ``px``, ``µm`` or ``nm``."""
         stated = [(run.get("cases") or {}).get("unit") for run in self.done]
         return next((str(unit) for unit in stated if unit), "mm")
+
+    @property
+    def structure(self) -> str:
+        """What was measured: ``label`` or ``region``."""
+        return "region" if any((run.get("cases") or {}).get("regions") for run in self.done) else "label"
+
+    @property
+    def overall(self) -> str:
+        """The name of the mean over all labels or regions, for people."""
+        return name_overall(["all"] if self.structure == "region" else None)
 
 
 def sort_runs(

@@ -18,8 +18,8 @@ from .verdict import Verdict, count_verdicts
 __all__ = ["Content", "Part", "make_content"]
 
 READING = (
-    "Dice is the mean over trainings of the mean over labels of the means over cases, with the weights of the last "
-    "epoch. Brackets are 95 % intervals over seeds and cases (hierarchical bootstrap, BCa).",
+    "Dice is the mean over trainings of the mean over labels, or regions, of the means over cases, with the weights "
+    "of the last epoch. Brackets are 95 % intervals over seeds and cases (hierarchical bootstrap, BCa).",
     "A difference is shown if p, after Holm's correction over the skips of one bundle, network and metric, is at most "
     ".05. p is the largest of three: of the bootstrap over seeds and cases, of the signed-rank test over cases, and of "
     "the t-test over seeds, because the bootstrap alone finds too much with few seeds.",

@@ -50,6 +50,7 @@ class View:
     """What the page shows of one group: the fields are those of ``study_page.html``."""
 
     title: str
+    structure: str
     anchor: str
     verdicts: Sequence[Verdict]
     area_verdicts: Sequence[Verdict]
@@ -120,11 +121,12 @@ def write_page_of_study(path: Path, content: Content) -> None:
 def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> View:
     group, result, robust = part.group, part.result, part.robust
     metrics = (("dice", "Dice", ""), ("hd95_mm", "HD95", group.unit), ("nsd", "NSD", ""))
-    found = [make_forest(f"{title}, mean of labels", result.select(metric), unit) for metric, title, unit in metrics]
+    found = [make_forest(f"{title}, {group.overall}", result.select(metric), unit) for metric, title, unit in metrics]
     single = [one for one in result.contrasts if one.label != OVERALL]
     areas = [] if robust is None else [one for one in robust.contrasts if one.label == AREA]
     return View(
         title=group.title,
+        structure=group.structure,
         anchor=f"group-{place}",
         verdicts=part.verdicts,
         area_verdicts=part.area_verdicts,
@@ -135,7 +137,7 @@ def _make_view(part: Part, baseline: str, place: int, scale: Scale | None) -> Vi
         labels=make_label_table(group, result, baseline),
         levels=make_level_table(group, baseline),
         forests=[one for one in found if one is not None],
-        label_forest=make_forest("Dice of each label", single, ""),
+        label_forest=make_forest(f"Dice of each {group.structure}", single, ""),
         panels=make_panels(group, result, baseline),
         areas=None if robust is None else make_area_table(group, robust, baseline),
         area_forest=make_forest("Area of robustness", areas, ""),

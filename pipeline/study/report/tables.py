@@ -50,7 +50,7 @@ def _describe_verdict(one: Verdict | None) -> str:
 
 def make_accuracy_table(group: Group, result: GroupResult, baseline: str, robust: Robustness | None) -> Table:
     """Return a row per arm: seeds, Dice with its interval, its deviations, HD95, NSD, and the area of robustness."""
-    heads = ["skip", "seeds", "Dice, mean of labels", "SD, seeds", "SD, cases", f"HD95, {group.unit}", "NSD"]
+    heads = ["skip", "seeds", f"Dice, {group.overall}", "SD, seeds", "SD, cases", f"HD95, {group.unit}", "NSD"]
     heads += ["robustness, area"] if robust is not None else []
     styles = style_arms(group, baseline)
     rows = []
@@ -91,7 +91,7 @@ def make_label_table(group: Group, result: GroupResult, baseline: str) -> Table 
             for label in result.labels:
                 cells.append(NOTHING if found is None else format_value(found.estimates[label, metric].mean, unit))
         rows.append(Row(skip, cells, _note(skip, baseline), styles[skip]))
-    return Table(f"Labels: {group.title}", heads, rows)
+    return Table(f"{group.structure.capitalize()}s: {group.title}", heads, rows)
 
 
 def make_cost_table(group: Group, result: GroupResult, baseline: str) -> Table | None:

@@ -68,13 +68,14 @@ def _write_part(part: Part, baseline: str) -> Iterator[str]:
     yield write_table(make_accuracy_table(group, result, baseline, robust))
     yield _show(make_cost_table(group, result, baseline))
     yield write_list([escape(note) for note in part.notes])
-    yield _unfold("Each label", make_label_table(group, result, baseline))
+    yield _unfold(f"Each {group.structure}", make_label_table(group, result, baseline))
     length = group.unit
     for metric, title, unit in (("dice", "Dice", ""), ("hd95_mm", f"HD95 ({length})", length), ("nsd", "NSD", "")):
         table = make_contrast_table(group, result.select(metric), title, unit)
         yield _unfold(f"{title} against {baseline}", table)
     single = [one for one in result.contrasts if one.label != OVERALL]
-    yield _unfold(f"Dice of each label against {baseline}", make_contrast_table(group, single, "Dice by label"))
+    table = make_contrast_table(group, single, f"Dice by {group.structure}")
+    yield _unfold(f"Dice of each {group.structure} against {baseline}", table)
     if robust is not None:
         yield "### Robustness"
         yield write_table(make_area_table(group, robust, baseline))

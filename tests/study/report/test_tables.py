@@ -3,14 +3,18 @@ import pytest
 from scipy.stats import ttest_ind
 from statsmodels.stats.multitest import multipletests
 
+from pipeline.study.check_result import check_result
 from pipeline.study.report.arms import sort_runs
+from pipeline.study.report.content import make_content
 from pipeline.study.report.costs import average_costs
 from pipeline.study.report.curves import average_curve, make_curve_charts
 from pipeline.study.report.measured import make_membrane_table, make_probe_table
 from pipeline.study.report.numbers import shorten_p
+from pipeline.study.report.origin import Given
 from pipeline.study.report.statistics import evaluate_group
 from pipeline.study.report.styles import style_arms
 from pipeline.study.report.tables import make_accuracy_table, make_cost_table, make_label_table, make_level_table
+from pipeline.study.report.text import format_markdown
 
 from .make_runs import make_diverged, make_run, make_study
 
@@ -38,6 +42,24 @@ def test_rows_are_the_arms_with_the_baseline_marked(group):
     assert labels.heads[1:4] == ["Dice anterior", "Dice posterior", "HD95 anterior, mm"]
     values = np.array([run["cases"]["dice"] for run in group.arms["sat"].done])
     assert labels.rows[1].cells[0] == f"{values[:, :, 0].mean():.4f}".removeprefix("0")
+
+
+def test_regions_are_called_regions(group):
+    result = evaluate_group(group, "concat")
+    assert make_accuracy_table(group, result, "concat", None).heads[2] == "Dice, mean of labels"
+    runs = [make_run(skip, parts=(), cases=3) for skip in ("concat", "sat")]
+    for run in runs:
+        run["cases"]["regions"] = True
+        check_result(run)
+    given = Given(make_study(["concat", "sat"]), "", "", runs, [], [], [], {})
+    of_regions = make_content(given).parts[0].group
+    own = evaluate_group(of_regions, "concat")
+    assert make_accuracy_table(of_regions, own, "concat", None).heads[2] == "Dice, mean of regions"
+    assert make_label_table(of_regions, own, "concat").title.startswith("Regions: ")
+    text = format_markdown(make_content(given))
+    assert "Each region" in text
+    assert "Dice of each region" in text
+    assert "label" not in text.split("## How to read")[0]
 
 
 def test_costs_are_means_over_trainings(group):
