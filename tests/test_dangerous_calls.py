@@ -54,7 +54,7 @@ ALLOWED = {
         "pipeline/data/images/tiff_spacing.py",
         "pipeline/labelmaps/nifti.py",
     },
-    # The name of this machine, for its temporary files and locks.
+    # The name of this machine, for locks and temporary files.
     "network": {"pipeline/locks.py", "pipeline/owner.py", "pipeline/training/earlier_files.py"},
 }
 # Scripts for documents run bundles of this repository.

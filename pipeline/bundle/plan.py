@@ -16,6 +16,9 @@ from .schema import Plan
 
 __all__ = ["Plan", "load_plan", "plan_file"]
 
+_MAX_PROBLEMS = 20  # in a message, which a terminal shows at once
+_MAX_VALUE = 200  # characters of a value in a message
+
 
 def plan_file(bundle: str | Path) -> Path:
     """Return ``plan.yaml`` in a bundle's folder; a path that is not a folder is returned unchanged."""
@@ -30,8 +33,8 @@ def load_plan(bundle: str | Path) -> Plan:
         bundle: the bundle's folder, or its ``plan.yaml``.
 
     Raises:
-        InputError: lists every problem in the file with its dotted key and line, and for an unknown key the nearest
-            known one.
+        InputError: lists the first problems in the file with dotted key and line, says how many more there are, and
+            for an unknown key names the nearest known one.
     """
     file = plan_file(bundle)
     content, lines = read_yaml(file)
@@ -40,11 +43,12 @@ def load_plan(bundle: str | Path) -> Plan:
     except ValidationError as error:
         network = network_tag(content.get("network") if isinstance(content, dict) else None)
         problems = [text for _, text in sorted(_describe_problem(one, lines, network) for one in error.errors())]
+        more = [f"and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
         raise InputError(
             file,
             found=f"{len(problems)} problem{'s' * (len(problems) > 1)}",
             expected="the keys and values of a plan",
-            remedy="correct these lines:\n  " + "\n  ".join(problems),
+            remedy="correct these lines:\n  " + "\n  ".join(problems[:_MAX_PROBLEMS] + more),
         ) from None
 
 
@@ -56,10 +60,12 @@ def _describe_problem(details: ErrorDetails, lines: Lines, network: str) -> tupl
         return line, f"{where} is not a key of a plan{_suggest_key(path, network)}"
     if details["type"] == "missing":
         return line, f"{where} is missing"
-    found = details["input"]
     subkey = details.get("ctx", {}).get("subkey")
+    found = repr(details["input"][subkey] if subkey else details["input"])
+    if len(found) > _MAX_VALUE:
+        found = f"{found[:_MAX_VALUE]}..."
     message = re.sub(r"^(Input|String) should", "should", details["msg"])
-    return line, f"{where} {message} (found {(found[subkey] if subkey else found)!r})"
+    return line, f"{where} {message} (found {found})"
 
 
 def _key_path(details: ErrorDetails, lines: Lines) -> Keys:

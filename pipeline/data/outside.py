@@ -2,18 +2,22 @@
 
 A datalist from somebody else could name any file of this machine, whose content would go into pictures, label maps and
 weights. Relative paths with ``..`` are LightSkip's own way to name merged label maps and repaired copies, and count as
-inside, as does an absolute path into the folder.
+inside, as does an absolute path into the folder. A series' folder with such a link, and a header that names such a file
+(MetaImage, NRRD), lead out, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import InputError
 from .images.dicom_files import split_series
+from .images.endings import is_detached
+from .images.files import parts_of
 
 __all__ = ["LINK", "PATH", "Outside", "find_outside", "refuse_outside"]
 
@@ -54,15 +58,39 @@ def find_outside(paths: Iterable[str | os.PathLike[str]], folder: Path) -> list[
         if "\0" in path:
             continue  # no name of a file; reading it says so
         expanded = Path(path).expanduser() if path.startswith("~/") else Path(path)
-        place = os.path.abspath(Path(start, expanded))  # noqa: PTH100
-        target = os.path.realpath(place)
-        if _is_within(target, real):
-            continue
-        if _is_within(place, start):
-            found.append(Outside(LINK, os.fspath(each), target))
-        elif expanded.is_absolute():
-            found.append(Outside(PATH, os.fspath(each), target))
+        names = [expanded, *_names_in(Path(start, expanded), start)]
+        way = next((way for name in names if (way := _way_out(name, start, real))), None)
+        if way is not None:
+            found.append(Outside(way[0], os.fspath(each), way[1]))
     return found
+
+
+def _way_out(name: Path, start: str, real: str) -> tuple[str, str] | None:
+    """Return how a path leads out of the folder, and where to; None if it does not, or is LightSkip's own way."""
+    place = os.path.abspath(Path(start, name))  # noqa: PTH100
+    target = os.path.realpath(place)
+    if _is_within(target, real):
+        return None
+    if _is_within(place, start):
+        return LINK, target
+    return (PATH, target) if name.is_absolute() else None
+
+
+def _names_in(path: Path, start: str) -> Iterator[Path]:
+    """Yield the links in a folder, such as a series, or the files that a header takes its voxels from.
+
+    Those that the datalist's or the header's own ``..`` leads to are left out.
+    """
+    names: list[Path] = []
+    path = Path(split_series(path)[0])
+    if os.path.isdir(path):  # noqa: PTH112 - False of too long a name
+        names = [Path(entry.path) for entry in os.scandir(path) if entry.is_symlink()]
+    elif is_detached(path):
+        with contextlib.suppress(InputError, OSError):  # reading the image says so
+            names = parts_of(path)[1:]
+    for name in names:
+        if not name.is_relative_to(path.parent) or _is_within(os.path.abspath(name), start):  # noqa: PTH100
+            yield name
 
 
 def refuse_outside(paths: Iterable[str | os.PathLike[str]], folder: Path, named_by: object, option: str) -> None:

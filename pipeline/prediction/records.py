@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..data.errors import InputError
-from ..data.images.door import check_parts
-from ..data.images.files import parts_of
+from ..data.images.files import check_parts, parts_of
 from ..data.json_file import load_json
 from ..files import write_text
 from .outputs import Outputs

@@ -319,6 +319,18 @@ def test_lists_every_problem_at_once(tmp_path: Path) -> None:
         assert word in str(raised.value)
 
 
+def test_a_message_stays_short(tmp_path: Path) -> None:
+    text = PLAN + "".join(f"key_{number}: 0\n" for number in range(30)) + f"imports: {'x' * 5000}\n"
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, text))
+    message = str(raised.value)
+    assert "found 31 problems" in message
+    assert message.endswith("\n  and 11 more.")
+    with pytest.raises(InputError) as raised:
+        load_plan(write(tmp_path, PLAN + f"imports: {'x' * 5000}\n"))
+    assert len(str(raised.value)) < 1000
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

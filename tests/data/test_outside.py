@@ -60,6 +60,29 @@ def test_what_leads_out(folder, path, kind, through_link):
     assert [one.kind for one in find_outside([named], start)] == ([] if kind is None else [kind])
 
 
+@pytest.mark.parametrize(
+    ("named", "kind"),
+    [
+        ("store/b.nii", None),
+        ("{data}/a.nii", None),
+        ("../other/c.nii", None),
+        ("out.nii", LINK),
+        ("{other}/c.nii", PATH),
+        ("", None),
+    ],
+)
+def test_headers_that_name_other_files(folder, named, kind):
+    text = named.format(data=folder, other=folder.parent / "other")
+    (folder / "scan.mhd").write_text(f"NDims = 3\nElementDataFile = {text}\n")
+    assert [one.kind for one in find_outside(["scan.mhd"], folder)] == ([] if kind is None else [kind])
+
+
+def test_a_series_with_a_link_out(folder):
+    assert find_outside(["store"], folder) == []
+    (folder / "store" / "slice.dcm").symlink_to(folder.parent / "other" / "c.nii")
+    assert [one.kind for one in find_outside(["a.nii", "store", "store/series=2"], folder)] == [LINK, LINK]
+
+
 def write(folder, images):
     items = [{"image": image, "label": "a.nii", "fold": number % 2} for number, image in enumerate(images)]
     file = folder / "list.json"

@@ -29,9 +29,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest import mock
 
 import yaml
 
+from pipeline.bundle import launch_run
 from pipeline.bundle.overrides import known_ids
 from pipeline.cli import main as run_verb
 
@@ -301,15 +303,17 @@ def _save_weights(bundle: Path, file: Path) -> None:
 
 @contextlib.contextmanager
 def _idle_engines() -> Iterator[None]:
-    """Keep MONAI's engines from computing: everything around them is made, but nothing trained or measured."""
+    """Keep MONAI's engines from computing: everything around them is made, but nothing trained or measured.
+
+    So an evaluation writes no results, and is not asked for them at its end.
+    """
     from monai.engines.workflow import Workflow  # noqa: PLC0415 - imports PyTorch
 
-    own = Workflow.run
-    Workflow.run = lambda _: None
-    try:
+    with (
+        mock.patch.object(Workflow, "run", return_value=None),
+        mock.patch.object(launch_run, "require_results", return_value=None),
+    ):
         yield
-    finally:
-        Workflow.run = own
 
 
 def fuzz(

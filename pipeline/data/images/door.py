@@ -18,11 +18,11 @@ from .claimed_size import SizedImage, require_held
 from .dicom_files import dicom_files, split_series
 from .endings import format_name, is_store
 from .file_start import check_path, check_start, unreadable_error
-from .files import parts_of
+from .files import check_parts
 from .formats import FloatImage, OpenImage, format_class, format_of
 from .header import Header, Volume
 
-__all__ = ["check_parts", "open_image", "read_header", "read_volume", "read_voxels", "require_size"]
+__all__ = ["open_image", "read_header", "read_volume", "read_voxels", "require_size"]
 
 # Signs of a truncated or damaged file: gzip's errors, and words in nibabel's and Pillow's errors.
 _TRUNCATION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -176,24 +176,6 @@ def _explain(error: Exception, path: str) -> NoReturn:
         remedy="copy or download the file again, or remove it from the dataset",
         kind="truncated" if is_truncated else "not-an-image",
     ) from error
-
-
-def check_parts(path: str) -> None:
-    """Raise an InputError if another file that belongs to this one is missing."""
-    missing = (
-        []
-        if Path(split_series(path)[0]).is_dir()
-        else [part.name for part in parts_of(Path(path)) if not part.exists()]
-    )
-    if missing:
-        half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
-        raise InputError(
-            path,
-            found=f"{half}: no {missing[0]} next to it",
-            expected="an image with both of its files",
-            remedy="copy that file there; if it was renamed, correct its name in the header",
-            kind="missing",
-        )
 
 
 def _reason(error: Exception, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -12,6 +13,7 @@ from .dicom_files import split_series
 from .endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store, is_tiff, scan_name, split_ending
 
 __all__ = [
+    "check_parts",
     "image_files",
     "is_dangling",
     "is_hidden",
@@ -28,6 +30,8 @@ _Path = TypeVar("_Path", bound=PurePath)
 # MetaImage's and NRRD's headers name the file with the voxels.
 _DATA_FILE = re.compile(r"^(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _MAX_HEADER = 1 << 20
+_NUMBERED = re.compile(r"[^%]*%[ 0+-]?\d{0,2}[diu][^%]*")
+_MAX_FILES = 100_000  # with the voxels of one image
 _CHANNEL = re.compile(r"_[0-9]{4}$")
 
 
@@ -113,6 +117,24 @@ def parts_of(image: Path) -> list[Path]:
     return [image]
 
 
+def check_parts(path: str) -> None:
+    """Raise an InputError if another file that belongs to this one is missing."""
+    missing = (
+        []
+        if Path(split_series(path)[0]).is_dir()
+        else [part.name for part in parts_of(Path(path)) if not os.path.exists(part)]  # noqa: PTH110 - False of too long a name, too
+    )
+    if missing:
+        half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
+        raise InputError(
+            path,
+            found=f"{half}: no {missing[0]:.80} next to it",
+            expected="an image with both of its files",
+            remedy="copy that file there; if it was renamed, correct its name in the header",
+            kind="missing",
+        )
+
+
 def spacing_file(path: str | PurePath) -> Path:
     """Return the JSON file in which nnU-Net expects a TIFF's spacing, whether or not it exists.
 
@@ -143,26 +165,30 @@ def _data_files(header: Path) -> list[Path]:
     with header.open("rb") as stream:
         text = stream.read(_MAX_HEADER).decode("latin-1").replace("\r", "")
     match = _DATA_FILE.search(text)
-    named = match[1].strip() if match else "LOCAL"
+    named = (match[1].strip() if match else "") or "LOCAL"
     if named.upper() == "LOCAL":
         names = []
     elif match and named.upper().split()[0] == "LIST":
         names = [line.strip() for line in text[match.end() :].splitlines() if line.strip()]
-    elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d+)\s+(\d+)(?:\s+(\d+))?.*", named):
+    elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d{1,9})\s+(\d{1,9})(?:\s+(\d{1,9}))?\b.*", named):
         pattern, first, last, step = numbered.groups(default="1")
-        names = [_fill_pattern(pattern, number, header) for number in range(int(first), int(last) + 1, int(step) or 1)]
+        names = _fill_pattern(header, pattern, int(first), int(last), int(step) or 1)
     else:
         names = [named]
     return [header.parent / name for name in names]
 
 
-def _fill_pattern(pattern: str, number: int, header: Path) -> str:
-    try:
-        return pattern % number
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            header,
-            found=f"a data file pattern {pattern!r} without a place for a number",
-            expected="a pattern such as slice%03d.raw",
-            remedy="correct the header, or write the file again",
-        ) from error
+def _fill_pattern(header: Path, pattern: str, first: int, last: int, step: int) -> list[str]:
+    numbers = range(first, last + 1, step)
+    if not _NUMBERED.fullmatch(pattern):
+        found = f"a data file pattern {pattern[:80]!r} without a place for a number"
+    elif len(numbers) > _MAX_FILES:
+        found = f"a pattern for {len(numbers):,} data files"
+    else:
+        return [pattern % number for number in numbers]
+    raise InputError(
+        header,
+        found=found,
+        expected=f"a pattern such as slice%03d.raw, for at most {_MAX_FILES:,} files",
+        remedy="correct the header, or write the file again",
+    )

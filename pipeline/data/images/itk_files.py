@@ -14,10 +14,10 @@ import numpy as np
 from ..check_header import check_itk_type, check_unit, check_voxel_type
 from ..errors import InputError
 from .claimed_size import DEFLATE
-from .endings import split_ending
-from .files import parts_of
+from .endings import is_detached, split_ending
+from .files import check_parts, parts_of
 from .header import Header
-from .meta_header import MetaHeader, find_meta_notes, find_meta_unit, read_meta_header
+from .meta_header import MetaHeader, check_meta_axes, find_meta_notes, find_meta_unit, read_meta_header
 from .nrrd_header import check_nrrd, find_space_note, find_unit, nrrd_end, nrrd_fields, nrrd_header
 from .voxel_streams import VoxelStream, meta_streams, nrrd_streams, read_streams, rest_note, skip_streams
 
@@ -53,6 +53,11 @@ class ItkImage:
         reader = sitk.ImageFileReader()
         reader.SetFileName(path)
         self._class = _CLASSES.get(split_ending(path)[1].lower())
+        # Before ITK, which takes any name for a file, and some headers for the last.
+        if self._class == "MetaImageIO":
+            check_meta_axes(path)
+        if is_detached(path):
+            _check_data_files(path)
         with _without_warnings():
             if self._class is not None:
                 reader.SetImageIO(self._class)
@@ -154,6 +159,20 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_data_files(path: str) -> None:
+    """Refuse a header whose voxels are missing, or come from a device, which ITK would read without an end."""
+    check_parts(path)
+    for part in parts_of(Path(path))[1:]:
+        if not part.is_file():
+            raise InputError(
+                path,
+                found=f"the name of a data file that is no file: {part.name:.80}",
+                expected="an image with both of its files",
+                remedy="correct the name in the header",
+                kind="missing",
+            )
 
 
 def _check_class(path: str) -> None:

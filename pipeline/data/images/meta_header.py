@@ -10,10 +10,12 @@ from pathlib import Path
 from ..errors import InputError
 from .nrrd_header import name_length
 
-__all__ = ["MetaHeader", "find_meta_notes", "find_meta_unit", "read_meta_header"]
+__all__ = ["MetaHeader", "check_meta_axes", "find_meta_notes", "find_meta_unit", "read_meta_header"]
 
 _MAX_HEADER = 1 << 20  # bytes
 _DATA = re.compile(rb"^ElementDataFile[ \t]*=[^\n]*\n?", re.MULTILINE)
+_AXES = re.compile(rb"\bNDims\s*[=:][ \t]*([^\s]*)")
+_MAX_AXES = 10  # as many as MetaIO, ITK's reader, has room for
 _FIELD = re.compile(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _SPACINGS = ("ElementSpacing", "ElementSize")
 _PLACES = ("TransformMatrix", "Rotation", "Orientation", "Offset", "Position", "Origin")
@@ -45,6 +47,27 @@ def read_meta_header(path: str | Path) -> MetaHeader:
     if match is None:
         return MetaHeader()
     return MetaHeader(dict(_FIELD.findall(content[: match.end()].decode("latin-1"))), match.end())
+
+
+def check_meta_axes(path: str | Path) -> None:
+    """Raise InputError for a number of axes that MetaIO does not refuse, and has no room for.
+
+    MetaIO reads as many sizes and directions as the header has axes, into arrays of a fixed length: beyond that the
+    process ends without a message.
+    """
+    with Path(path).open("rb") as stream:
+        head = stream.read(_MAX_HEADER)
+    match = _DATA.search(head)
+    for found in _AXES.findall(head[: match.end()] if match else head):
+        if not re.fullmatch(rb"0*(\d|10)", found):
+            words = found.decode("latin-1")[:80]
+            raise InputError(
+                path,
+                found=f"a header with NDims {words!r}",
+                expected=f"a whole number of axes, at most {_MAX_AXES}",
+                remedy="correct the file's header from the original scan",
+                kind="truncated",
+            )
 
 
 def find_meta_unit(header: MetaHeader) -> str:

@@ -1,3 +1,5 @@
+import os
+
 import nibabel
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import SimpleITK as sitk
 from monai.transforms import LoadImage
 
 from pipeline.data.errors import InputError
+from pipeline.data.images.door import read_header
 from pipeline.data.images.files import image_files, natural_order, parts_of
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -61,3 +64,23 @@ def test_parts_of_a_series_are_its_files_without_folders_and_hidden_ones(tmp_pat
     assert [path.name for path in parts_of(tmp_path)] == ["IM9", "IM10"]
     with pytest.raises(InputError, match="a folder without files"):
         parts_of(tmp_path / "sub")
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("s%s.raw 1 5", "without a place for a number"),
+        ("s%999999d.raw 1 5", "without a place for a number"),
+        ("s%03d.raw 1 99999999", "a pattern for 99,999,999 data files"),
+        ("y" * 300, "a header without its voxels"),
+        (" ", "no image"),
+        ("pipe", "no file: pipe"),
+    ],
+)
+def test_names_of_data_files_are_checked_before_a_library_opens_them(tmp_path, named, found):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.nhdr").write_text(
+        f"NRRD0004\ntype: short\ndimension: 1\nsizes: 4\nencoding: raw\ndata file: {named}\n"
+    )
+    with pytest.raises(InputError, match=found):
+        read_header(tmp_path / "a.nhdr")

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from pipeline.data.images.meta_header import MetaHeader, find_meta_notes, find_meta_unit, read_meta_header
+from pipeline.data.errors import InputError
+from pipeline.data.images.meta_header import (
+    MetaHeader,
+    check_meta_axes,
+    find_meta_notes,
+    find_meta_unit,
+    read_meta_header,
+)
 
 
 def write(folder: Path, *lines: str) -> Path:
@@ -50,3 +57,16 @@ def test_a_scaling_that_itk_ignores_is_noted(tmp_path: Path) -> None:
 def test_another_file_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "scan.mha").write_bytes(b"no header")
     assert read_meta_header(tmp_path / "scan.mha") == MetaHeader()
+
+
+@pytest.mark.parametrize("axes", ["11", "1e9", "-3", "", "3.0", "99999999999999999999"])
+def test_more_axes_than_metaio_has_room_for_are_refused(tmp_path: Path, axes: str) -> None:
+    file = tmp_path / "a.mha"
+    # Without the sizes that would follow: the check must not need them, nor ITK see them.
+    file.write_bytes(f"ObjectType = Image\nNDims = {axes}\nElementDataFile = LOCAL\n".encode())
+    with pytest.raises(InputError, match="found a header with NDims"):
+        check_meta_axes(file)
+
+
+def test_axes_that_metaio_reads_are_not_refused(tmp_path: Path) -> None:
+    check_meta_axes(write(tmp_path))
