@@ -91,20 +91,32 @@ def write_once(path: str | os.PathLike[str], text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
-        temporary.write_bytes(text.encode())
+        with name_disk(path, temporary):
+            temporary.write_bytes(text.encode())
         try:
             path.hardlink_to(temporary)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            with path.open("xb") as stream:
-                stream.write(text.encode())
+            _write_new(path, text)
     except FileExistsError:
         return False
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return True
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write text to a new file, and remove the file if it cannot be written whole."""
+    with path.open("xb") as stream, name_disk(path, path):
+        try:
+            stream.write(text.encode())
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 import errno
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pipeline.disk import DiskError
 from pipeline.files import remove_unused_folders, whole_file, write_once, write_text
 
 
@@ -122,4 +124,31 @@ def test_a_full_disk_is_an_error_when_a_file_is_written_once(tmp_path: Path, mon
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     with pytest.raises(OSError, match="No space"):
         write_once(tmp_path / "plan.json", "first")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_without_links_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    class FullStream(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_full(path: Path, mode: str = "r", *rest: object, **more: object) -> object:
+        stream = opened(path, mode, *rest, **more)
+        if mode != "xb":
+            return stream
+        stream.close()
+        return FullStream()
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(Path, "open", open_full)
+    with pytest.raises(DiskError) as raised:
+        write_once(tmp_path / "plan.json", "first")
+    assert raised.value.filename == str(tmp_path / "plan.json")
     assert list(tmp_path.iterdir()) == []
