@@ -10,19 +10,31 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["DiskError", "as_disk_error", "explain_disk_error", "find_disk_error", "find_mount", "is_network"]
+__all__ = [
+    "DiskError",
+    "as_disk_error",
+    "explain_disk_error",
+    "find_disk_error",
+    "find_mount",
+    "is_broken",
+    "is_network",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ERRORS = {
     errno.ENOSPC: "no space left",
     errno.EDQUOT: "its quota used up",
     errno.EIO: "an input or output error",
+    # What a system makes of a disk with errors, and a server that no longer knows a file.
+    errno.EROFS: "a read-only file system",
+    errno.ESTALE: "a file that its server has lost",
 }
 # What other programs' errors say that have no error number: of worker processes, PyTorch, ITK, OpenVINO, HDF5.
 _WORDS = {
     "No space left on device": errno.ENOSPC,
     "Disk quota exceeded": errno.EDQUOT,
     "Input/output error": errno.EIO,
+    "Read-only file system": errno.EROFS,
     "PytorchStreamWriter failed writing": 0,
     "file write failed": 0,
 }
@@ -57,7 +69,7 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
     """
     number = _number(error)
     name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
-    if number is None or (number == errno.EIO and not name.startswith((str(temporary), str(path)))):
+    if number is None or (is_broken(number) and not name.startswith((str(temporary), str(path)))):
         # Another file than this one could not be read.
         return None
     free = _free_bytes(path)
@@ -71,6 +83,11 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
     made.needed = max(written, before) or None
     made.free = None if free is None else free + written
     return made
+
+
+def is_broken(number: int | None) -> bool:
+    """Return whether the number of a disk's error is that of a broken or read-only one, which may also be read."""
+    return number in _ERRORS and number not in _FULL
 
 
 def find_disk_error(error: BaseException | None) -> OSError | None:
@@ -122,7 +139,7 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     remedy = (
         "free some space on it, or write to another disk; then run the same command again (a training: with --resume)"
         if found.errno in _FULL
-        else "look into the system's log for errors of this disk, and use another one"
+        else "write to another disk, if this one is read-only on purpose; otherwise look into the system's log for its errors"
     )
     return (
         f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
