@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .disk import as_disk_error
 from .leftovers import temporary_path
 
-__all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text"]
+__all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text", "write_together"]
 
 # What a file system without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
@@ -79,6 +79,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text with its line ends unchanged, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write several files of UTF-8 text, all of them or, on a full disk, none: earlier ones then stay together."""
+    with ExitStack() as stack:
+        # Each is renamed when the stack closes, after all of them have been written: the first one last.
+        for path, text in texts.items():
+            stack.enter_context(whole_file(path)).write_bytes(text.encode())
 
 
 def write_once(path: str | os.PathLike[str], text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.disk import DiskError
-from pipeline.files import remove_unused_folders, whole_file, write_once, write_text
+from pipeline.files import remove_unused_folders, whole_file, write_once, write_text, write_together
 
 
 def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
@@ -152,3 +152,21 @@ def test_a_disk_that_is_full_without_links_leaves_no_half_file(
         write_once(tmp_path / "plan.json", "first")
     assert raised.value.filename == str(tmp_path / "plan.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, summary = tmp_path / "cases.csv", tmp_path / "new" / "summary.json"
+    write_together({summary: "1", cases: "1"})
+    written = Path.write_bytes
+
+    def write_little(path: Path, data: bytes) -> int:
+        if path.name.endswith("cases.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_little)
+    with pytest.raises(DiskError) as raised:
+        write_together({summary: "2", cases: "2"})
+    assert raised.value.filename == str(cases)
+    assert [cases.read_text(), summary.read_text()] == ["1", "1"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["cases.csv", "new", "summary.json"]
