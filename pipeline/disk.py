@@ -18,6 +18,7 @@ __all__ = [
     "find_mount",
     "is_broken",
     "is_network",
+    "unknown_disk_error",
 ]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -76,12 +77,21 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
     written, before = _size(temporary), _size(path)
     if number == 0:
         # PyTorch does not say why it could not write.
-        number = errno.ENOSPC if free is not None and free < _LITTLE else errno.EIO
+        number = _guess_number(free)
     # Users know the final path.
     made = DiskError(number, os.strerror(number), name.replace(str(temporary), str(path), 1))
     # A file that replaces an earlier one is about as large.
     made.needed = max(written, before) or None
     made.free = None if free is None else free + written
+    return made
+
+
+def unknown_disk_error(path: Path) -> DiskError:
+    """Return the error of a disk on which a library could not write a file, and did not say why: most likely full."""
+    free = _free_bytes(path)
+    number = _guess_number(free)
+    made = DiskError(number, os.strerror(number), str(path))
+    made.free = free
     return made
 
 
@@ -219,6 +229,10 @@ def _size(path: Path) -> int:
         return sum(one.stat().st_size for one in files)
     except OSError:
         return 0
+
+
+def _guess_number(free: int | None) -> int:
+    return errno.ENOSPC if free is not None and free < _LITTLE else errno.EIO
 
 
 def _free_bytes(path: Path | None) -> int | None:

@@ -293,7 +293,7 @@ def _is_at_work(holder: Holder, file: Path, descriptors: tuple[int, ...], *, tru
 def _read(file: Path) -> Holder | None:
     """Return whom a lock's file names; None if it names nobody."""
     try:
-        with open(file, "rb", opener=_open_at_once) as stream:  # noqa: PTH123 - Path.open takes no opener
+        with open(file, "rb", opener=_open_at_once) as stream:
             content = json.loads(stream.read(_MAX_BYTES) or b"")
         holder = Holder(**content)
     except (OSError, ValueError, TypeError, RecursionError):

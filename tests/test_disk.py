@@ -49,7 +49,17 @@ def explain(error: BaseException, path: Path) -> str:
             "no space left on the disk",
         ),
     ],
-    ids=["full", "quota", "broken", "read-only", "lost by a server", "PyTorch, full", "PyTorch, broken", "PyTorch's end", "a worker"],
+    ids=[
+        "full",
+        "quota",
+        "broken",
+        "read-only",
+        "lost by a server",
+        "PyTorch, full",
+        "PyTorch, broken",
+        "PyTorch's end",
+        "a worker",
+    ],
 )
 def test_the_message_names_file_and_disk(
     error: BaseException, free: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -127,9 +127,7 @@ def test_a_full_disk_is_an_error_when_a_file_is_written_once(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_full_without_links_leaves_no_half_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_without_links_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Path.open
 
     def refuse(*_: object) -> None:

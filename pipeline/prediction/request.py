@@ -119,7 +119,7 @@ class Summary:
 
     @property
     def status(self) -> int:
-        """Exit status: 0 if all succeeded, 1 if some failed or the disk is full or broken, 2 if all failed otherwise."""
+        """Exit status: 0 if all succeeded, 1 if some failed or the disk is full or broken, else 2."""
         failed = [result for result in self.results if result.status == "failed"]
         if not failed:
             return 0
