@@ -149,7 +149,7 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     remedy = (
         "free some space on it, or write to another disk; then run the same command again (a training: with --resume)"
         if found.errno in _FULL
-        else "write to another disk, if this one is read-only on purpose; otherwise look into the system's log for its errors"
+        else "write to another disk; if this one is not read-only on purpose, look into the system's log for its errors"
     )
     return (
         f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
