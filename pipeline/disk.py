@@ -10,19 +10,32 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["DiskError", "as_disk_error", "explain_disk_error", "find_disk_error", "find_mount", "is_network"]
+__all__ = [
+    "DiskError",
+    "as_disk_error",
+    "explain_disk_error",
+    "find_disk_error",
+    "find_mount",
+    "is_broken",
+    "is_network",
+    "unknown_disk_error",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ERRORS = {
     errno.ENOSPC: "no space left",
     errno.EDQUOT: "its quota used up",
     errno.EIO: "an input or output error",
+    # What a system makes of a disk with errors, and a server that no longer knows a file.
+    errno.EROFS: "a read-only file system",
+    errno.ESTALE: "a file that its server has lost",
 }
 # What other programs' errors say that have no error number: of worker processes, PyTorch, ITK, OpenVINO, HDF5.
 _WORDS = {
     "No space left on device": errno.ENOSPC,
     "Disk quota exceeded": errno.EDQUOT,
     "Input/output error": errno.EIO,
+    "Read-only file system": errno.EROFS,
     "PytorchStreamWriter failed writing": 0,
     "file write failed": 0,
 }
@@ -57,20 +70,34 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
     """
     number = _number(error)
     name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
-    if number is None or (number == errno.EIO and not name.startswith((str(temporary), str(path)))):
+    if number is None or (is_broken(number) and not name.startswith((str(temporary), str(path)))):
         # Another file than this one could not be read.
         return None
     free = _free_bytes(path)
     written, before = _size(temporary), _size(path)
     if number == 0:
         # PyTorch does not say why it could not write.
-        number = errno.ENOSPC if free is not None and free < _LITTLE else errno.EIO
+        number = _guess_number(free)
     # Users know the final path.
     made = DiskError(number, os.strerror(number), name.replace(str(temporary), str(path), 1))
     # A file that replaces an earlier one is about as large.
     made.needed = max(written, before) or None
     made.free = None if free is None else free + written
     return made
+
+
+def unknown_disk_error(path: Path) -> DiskError:
+    """Return the error of a disk on which a library could not write a file, and did not say why: most likely full."""
+    free = _free_bytes(path)
+    number = _guess_number(free)
+    made = DiskError(number, os.strerror(number), str(path))
+    made.free = free
+    return made
+
+
+def is_broken(number: int | None) -> bool:
+    """Return whether the number of a disk's error is that of a broken or read-only one, which may also be read."""
+    return number in _ERRORS and number not in _FULL
 
 
 def find_disk_error(error: BaseException | None) -> OSError | None:
@@ -122,7 +149,7 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     remedy = (
         "free some space on it, or write to another disk; then run the same command again (a training: with --resume)"
         if found.errno in _FULL
-        else "look into the system's log for errors of this disk, and use another one"
+        else "write to another disk; if this one is not read-only on purpose, look into the system's log for its errors"
     )
     return (
         f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
@@ -202,6 +229,10 @@ def _size(path: Path) -> int:
         return sum(one.stat().st_size for one in files)
     except OSError:
         return 0
+
+
+def _guess_number(free: int | None) -> int:
+    return errno.ENOSPC if free is not None and free < _LITTLE else errno.EIO
 
 
 def _free_bytes(path: Path | None) -> int | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .disk import as_disk_error
 from .leftovers import temporary_path
 
-__all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text"]
+__all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text", "write_together"]
 
 # What a file system without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
@@ -81,6 +81,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_bytes(text.encode())
 
 
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write several files of UTF-8 text, all of them or, on a full disk, none: earlier ones then stay together."""
+    with ExitStack() as stack:
+        # Each is renamed when the stack closes, after all of them have been written: the first one last.
+        for path, text in texts.items():
+            stack.enter_context(whole_file(path)).write_bytes(text.encode())
+
+
 def write_once(path: str | os.PathLike[str], text: str) -> bool:
     """Write UTF-8 text, whole, unless the file exists. Of several processes one writes, also on a shared folder.
 
@@ -91,20 +99,32 @@ def write_once(path: str | os.PathLike[str], text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
-        temporary.write_bytes(text.encode())
+        with name_disk(path, temporary):
+            temporary.write_bytes(text.encode())
         try:
             path.hardlink_to(temporary)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            with path.open("xb") as stream:
-                stream.write(text.encode())
+            _write_new(path, text)
     except FileExistsError:
         return False
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return True
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write text to a new file, and remove the file if it cannot be written whole."""
+    with path.open("xb") as stream, name_disk(path, path):
+        try:
+            stream.write(text.encode())
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
 
 
 @contextmanager

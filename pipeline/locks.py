@@ -239,7 +239,7 @@ def _flock(file: Path) -> tuple[int, ...]:
         BlockingIOError: another process holds the lock.
         OSError: the file cannot be made.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _open(file)
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
 
@@ -252,6 +252,16 @@ def _flock(file: Path) -> tuple[int, ...]:
         os.close(descriptor)
         return ()
     return (descriptor,)
+
+
+def _open(file: Path) -> int:
+    # A pipe in the file's place would be waited for.
+    flags = getattr(os, "O_NONBLOCK", 0)
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o644)
+    except PermissionError:
+        # Another user's, in a folder of a group: its lock counts all the same.
+        return os.open(file, os.O_RDONLY | flags)
 
 
 def _is_same(descriptor: int, file: Path) -> bool:
@@ -283,14 +293,18 @@ def _is_at_work(holder: Holder, file: Path, descriptors: tuple[int, ...], *, tru
 def _read(file: Path) -> Holder | None:
     """Return whom a lock's file names; None if it names nobody."""
     try:
-        with file.open("rb") as stream:
-            content = json.loads(stream.read(_MAX_BYTES))
+        with open(file, "rb", opener=_open_at_once) as stream:
+            content = json.loads(stream.read(_MAX_BYTES) or b"")
         holder = Holder(**content)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     texts = (holder.verb, holder.host, holder.started, holder.place)
     known = isinstance(holder.pid, int) and isinstance(holder.start, int) and holder.pid > 0
     return holder if known and all(isinstance(text, str) for text in texts) else None
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _write(file: Path, holder: Holder, descriptors: tuple[int, ...]) -> None:

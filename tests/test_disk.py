@@ -37,6 +37,8 @@ def explain(error: BaseException, path: Path) -> str:
         (FULL, 0, "no space left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 10**9, "its quota used up on the disk"),
         (OSError(errno.EIO, "Input/output error"), 10**9, "an input or output error on the disk"),
+        (OSError(errno.EROFS, "Read-only file system"), 10**9, "a read-only file system on the disk"),
+        (OSError(errno.ESTALE, "Stale file handle"), 10**9, "a file that its server has lost on the disk"),
         # PyTorch names no reason: the disk does.
         (TORCH, 0, "no space left on the disk"),
         (TORCH, 10**9, "an input or output error on the disk"),
@@ -47,7 +49,17 @@ def explain(error: BaseException, path: Path) -> str:
             "no space left on the disk",
         ),
     ],
-    ids=["full", "quota", "broken", "PyTorch, full", "PyTorch, broken", "PyTorch's end", "a worker"],
+    ids=[
+        "full",
+        "quota",
+        "broken",
+        "read-only",
+        "lost by a server",
+        "PyTorch, full",
+        "PyTorch, broken",
+        "PyTorch's end",
+        "a worker",
+    ],
 )
 def test_the_message_names_file_and_disk(
     error: BaseException, free: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,7 +69,7 @@ def test_the_message_names_file_and_disk(
     assert text.startswith(f"{tmp_path / 'last.pt'}: found {words} at {find_mount(tmp_path)}")
     assert text.count("What to do: ") == 1
     assert ("more than 5 bytes needed" in text) == ("disk at" in text)
-    assert ("free" in text.partition("expected")[0]) == ("error on" not in text)
+    assert ("free" in text.partition("expected")[0]) == (words.startswith(("no space", "its quota")))
 
 
 def test_a_file_that_is_replaced_says_how_much_is_needed(tmp_path: Path) -> None:
@@ -136,6 +148,7 @@ def test_a_message_for_users_that_names_the_disk_stays(tmp_path: Path) -> None:
     assert disk_message(archive) == str(archive)
     unreadable = InputError("scan.nii.gz", found="a file that cannot be read", expected="y", remedy="z")
     assert disk_message(chain(unreadable, OSError(errno.EIO, "Input/output error"))) is None
+    assert disk_message(chain(unreadable, OSError(errno.EROFS, "Read-only file system"))) is None
 
 
 def test_a_runner_ends_with_the_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 import errno
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import remove_unused_folders, whole_file, write_once, write_text
+from pipeline.disk import DiskError
+from pipeline.files import remove_unused_folders, whole_file, write_once, write_text, write_together
 
 
 def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
@@ -123,3 +125,46 @@ def test_a_full_disk_is_an_error_when_a_file_is_written_once(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space"):
         write_once(tmp_path / "plan.json", "first")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_without_links_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    class FullStream(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_full(path: Path, mode: str = "r", *rest: object, **more: object) -> object:
+        stream = opened(path, mode, *rest, **more)
+        if mode != "xb":
+            return stream
+        stream.close()
+        return FullStream()
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(Path, "open", open_full)
+    with pytest.raises(DiskError) as raised:
+        write_once(tmp_path / "plan.json", "first")
+    assert raised.value.filename == str(tmp_path / "plan.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, summary = tmp_path / "cases.csv", tmp_path / "new" / "summary.json"
+    write_together({summary: "1", cases: "1"})
+    written = Path.write_bytes
+
+    def write_little(path: Path, data: bytes) -> int:
+        if path.name.endswith("cases.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_little)
+    with pytest.raises(DiskError) as raised:
+        write_together({summary: "2", cases: "2"})
+    assert raised.value.filename == str(cases)
+    assert [cases.read_text(), summary.read_text()] == ["1", "1"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["cases.csv", "new", "summary.json"]

@@ -144,3 +144,40 @@ def test_a_worker_that_outlives_a_killed_process_holds_no_lock(tmp_path: Path) -
     finally:
         os.kill(child, 9)
         process.stdout.close()
+
+
+def test_any_content_of_a_lock_names_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    for content in (b"", b"\xff\x00", b"[1]", b"[" * 4096, b'{"pid": 1e400}', b'{"pid": -1, "host": 3}', b"9" * 4096):
+        file.write_bytes(content)
+        with hold_lock(file) as descriptors:
+            assert len(descriptors) == 1
+            assert find_holder(file).pid == os.getpid()  # type: ignore[union-attr]
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    os.mkfifo(file)
+    assert find_holder(file) is None
+    with hold_lock(file), pytest.raises(LockedError), hold_lock(file):
+        pass
+
+
+def test_a_lock_of_another_user_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refuse_writing(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if flags & os.O_RDWR and Path(path).exists():
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, *rest, **more)
+
+    file = tmp_path / "lock"
+    with hold_lock(file, verb="first"):
+        monkeypatch.setattr(os, "open", refuse_writing)
+        with pytest.raises(LockedError, match=f"process {os.getpid()} on"), hold_lock(file):
+            pass
+        monkeypatch.undo()
+    # One that was left is taken over, although nothing can be written into it.
+    monkeypatch.setattr(os, "open", refuse_writing)
+    with hold_lock(file) as descriptors:
+        assert len(descriptors) == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.config_errors import explain_config_errors
+from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..data.one_at_a_time import TRAINING_LOCK, one_at_a_time, require_unlocked
 from .evaluation_files import require_results
@@ -74,12 +75,26 @@ class Launch:
         with self._alone():
             if self.processes > 1:
                 _import_from_here()
-                return run_processes(self._arguments)
+                status = run_processes(self._arguments)
+                if status == 0:
+                    self._require_state()
+                return status
             workflow = self.workflow()
             with explain_config_errors(", ".join(map(str, self.files)), running=True):
                 workflow.run()
             workflow.finalize()
+            self._require_state()
         return 0
+
+    def _require_state(self) -> None:
+        """Raise InputError if the folder of a training that has ended well is gone."""
+        if self.verb == "train" and not self._folder.is_dir():
+            raise InputError(
+                self._folder,
+                found="no such folder, at the end of the training that wrote there",
+                expected="the training's files: something else has removed them",
+                remedy="train again, and leave the folder alone meanwhile",
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

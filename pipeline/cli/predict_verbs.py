@@ -74,7 +74,8 @@ def _add_predict(verbs: Any) -> None:
         description="Segment scans with a bundle: a label map in each scan's own grid, and more files on request.",
         epilog="Scans are NIfTI, NRRD, MHA, .hdr/.img, MGZ, Zarr, pictures, DICOM series folders, folders of these, or "
         "datalists. A scan with one file per channel is NAME_0000, NAME_0001, ... or FILE,FILE. Finished scans are "
-        "skipped on the next start. Exit status: 0 all segmented, 1 some failed, 2 all failed or nothing could run, "
+        "skipped on the next start. Exit status: 0 all segmented, 1 some failed or the disk is full, "
+        "2 all failed or nothing could run, "
         "130 interrupted. Several processes: --shard, or torchrun --nproc_per_node N -m pipeline predict ...",
     )
     add_bundle(predict, "rendered configs")

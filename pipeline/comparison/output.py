@@ -6,13 +6,14 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..evaluation.metric_names import list_metrics
-from ..files import remove_unused_folders, write_text
+from ..files import remove_unused_folders, whole_file
 from ..spreadsheet import format_table
 
 __all__ = ["FILES", "check_output", "format_csv", "list_columns", "relative_to", "write_files"]
@@ -55,13 +56,17 @@ def check_output(folder: Path, inputs: Sequence[Path]) -> None:
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write the files of a comparison, each whole or not at all, and delete those of an earlier one that has more."""
-    # Without its summary an interrupted replacement is no comparison.
-    (folder / SUMMARY).unlink(missing_ok=True)
-    for name in FILES:
-        if name in texts:
-            write_text(folder / name, texts[name])
-        else:
+    """Write the files of a comparison, all or none, and delete those of an earlier one that has more."""
+    names = [SUMMARY, *(name for name in FILES if name != SUMMARY)]
+    with ExitStack() as stack:
+        # Each is renamed when the stack closes, the summary last.
+        for name in names:
+            if name in texts:
+                stack.enter_context(whole_file(folder / name)).write_bytes(texts[name].encode())
+        # Without its summary an interrupted replacement is no comparison.
+        (folder / SUMMARY).unlink(missing_ok=True)
+    for name in names:
+        if name not in texts:
             (folder / name).unlink(missing_ok=True)
 
 

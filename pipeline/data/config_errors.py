@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..disk import find_disk_error
 from .errors import InputError, input_error_behind
 
 __all__ = ["explain_config_error", "explain_config_errors"]
@@ -45,15 +46,16 @@ def explain_config_errors(where: str, *, running: bool = False) -> Iterator[None
 def explain_config_error(error: Exception, where: str) -> Exception:
     """Return the InputError behind an error of MONAI's, or else one that names the expression and its error.
 
-    Errors of memory, and of packages that are missing on purpose, are returned as they are. Of an error about a file
-    that one is returned.
+    Errors of memory, of a full disk, and of packages that are missing on purpose, are returned as they are. Of an error
+    about a file that one is returned.
     """
     explained = input_error_behind(error)
     if explained is not None:
         return explained
     chain = _chain_of(error)
     of_file = next((one for one in chain if isinstance(one, OSError) and one.filename is not None), None)
-    if of_file is not None or any(map(_is_of_machine, chain)):
+    # The error of a full disk often names no file. Its message finds that in the functions that raised it.
+    if of_file is not None or find_disk_error(error) is not None or any(map(_is_of_machine, chain)):
         return of_file or error
     return InputError(
         where,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +10,7 @@ from multiprocessing.process import parent_process
 from pathlib import Path
 from types import TracebackType
 
-from ..disk import explain_disk_error, find_disk_error
+from ..disk import explain_disk_error, find_disk_error, is_broken
 from ..streams import quiet_logging
 
 _MAX_OTHERS = 10
@@ -124,8 +123,8 @@ def disk_message(error: BaseException | None) -> str | None:
     explained, found = input_error_behind(error), find_disk_error(error)
     if explained is None:
         return explain_disk_error(error)
-    if found is None or found.errno == errno.EIO:
-        # Mostly a file that cannot be read.
+    if found is None or is_broken(found.errno):
+        # Mostly a file that cannot be read, or a folder that is read-only on purpose.
         return None
     # A message that names the disk also knows what was being written.
     return str(explained) if " disk" in explained.found else explain_disk_error(error, where=explained.where)

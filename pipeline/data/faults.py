@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..disk import find_disk_error
 from ..memory_errors import is_out_of_memory
 from .errors import InputError
 
@@ -34,7 +35,9 @@ def is_dead_worker(error: BaseException | None) -> bool:
 
 def is_explained(error: BaseException | None) -> bool:
     """Return whether an error gets one message at the end of a run, so that nobody else should log it."""
-    return isinstance(error, InputError) or is_out_of_memory(error) or is_dead_worker(error)
+    if isinstance(error, InputError) or is_out_of_memory(error) or is_dead_worker(error):
+        return True
+    return find_disk_error(error) is not None
 
 
 def explain_fault(

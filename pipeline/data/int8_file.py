@@ -6,16 +6,15 @@ checksums, that of the weights that it was made from, and what was measured. Nee
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
+from ..disk import unknown_disk_error
+from ..files import name_disk
 from ..leftovers import temporary_folder
 from .errors import InputError
 from .json_file import load_json
@@ -119,7 +118,7 @@ def write_int8(weights: str | Path, save: Callable[[Path], Any], known: Mapping[
             save(made)
         except RuntimeError as error:
             # OpenVINO's, as on a full disk.
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(files["xml"])) from error
+            raise unknown_disk_error(files["xml"]) from error
         record = {
             "format": FORMAT,
             "weights": weights.name,
@@ -127,11 +126,12 @@ def write_int8(weights: str | Path, save: Callable[[Path], Any], known: Mapping[
             "files": {ending: _checksum(made.with_suffix(f".{ending}"), weights) for ending in ("xml", "bin")},
             **known,
         }
+        with name_disk(files["json"], made.with_suffix(".json")):
+            made.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         # Without a record there is no int8 form, so it goes first and comes last.
         files["json"].unlink(missing_ok=True)
-        for ending in ("xml", "bin"):
+        for ending in ("xml", "bin", "json"):
             made.with_suffix(f".{ending}").replace(files[ending])
-    write_text(files["json"], json.dumps(record, indent=2) + "\n")
     return list(files.values())
 
 

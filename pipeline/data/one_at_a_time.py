@@ -12,7 +12,15 @@ from ..leftovers import fit_name
 from ..locks import MAX_SILENCE, Holder, LockedError, find_holder, hold_lock
 from .errors import InputError
 
-__all__ = ["TRAINING_LOCK", "describe_takeover", "lock_name", "locked_error", "one_at_a_time", "require_unlocked"]
+__all__ = [
+    "TRAINING_LOCK",
+    "describe_takeover",
+    "lock_name",
+    "locked_error",
+    "not_a_lock",
+    "one_at_a_time",
+    "require_unlocked",
+]
 
 TRAINING_LOCK = ".training.lock"
 """Of a training's folder: its first process holds it."""
@@ -45,7 +53,7 @@ def one_at_a_time(
         say: shows the line on the lock of a killed command; None: standard error.
 
     Raises:
-        InputError: another command is at work there.
+        InputError: another command is at work there, or a folder is in the place of the lock.
         OSError: see `needed`.
     """
 
@@ -62,10 +70,22 @@ def one_at_a_time(
             stack.enter_context(hold_lock(file, verb=verb, keep=False, trust_silence=trust_silence, on_takeover=tell))
         except LockedError as error:
             raise locked_error(where, error) from error
+        except IsADirectoryError as error:
+            raise not_a_lock(file) from error
         except OSError:
             if needed:
                 raise
         yield
+
+
+def not_a_lock(file: Path) -> InputError:
+    """Return the message about a folder that has the name of a lock."""
+    return InputError(
+        file,
+        found="a folder in the place of a lock's file",
+        expected="nothing, or a file that an earlier command has left",
+        remedy="remove it",
+    )
 
 
 def require_unlocked(file: Path, where: str | Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import lzma
+import os
 import shutil
 import stat
 import struct
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from ..disk import find_mount
 from .errors import InputError
 from .images.file_start import is_lfs_pointer
 from .nearest import nearest_path
@@ -117,7 +119,8 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, kind: ZipKin
     free = shutil.disk_usage(folder).free
     total = sum(member.info.file_size for member in members)
     if total > free:
-        _refuse_full(archive, f"{total:,} bytes to unpack, and {free:,} bytes free on the disk", kind)
+        place = f"the disk at {find_mount(folder)}"
+        _refuse_full(archive, f"{total:,} bytes to unpack, and {free:,} bytes free on {place}", kind)
     try:
         with zipfile.ZipFile(archive) as opened:
             for member in members:
@@ -229,4 +232,4 @@ def _refuse_full(archive: Path, found: str, kind: ZipKind) -> NoReturn:
         found=found,
         expected=f"enough free space for the {kind.noun}",
         remedy="free some space, or choose a folder on another disk with -o; no files were left behind",
-    )
+    ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

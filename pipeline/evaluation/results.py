@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.case_names import name_cases
-from ..files import write_text
+from ..files import write_together
 from ..spreadsheet import format_table
 from ..version import installed_version
 from .metric_names import ALL_METRICS, METRICS, find_name, list_metrics, name_in_unit
@@ -38,7 +38,7 @@ def write_results(
     regions: Mapping[str, Sequence[str]] | None = None,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write ``cases.csv`` and ``summary.json``, each completely or not at all.
+    """Write ``cases.csv`` and ``summary.json``, both completely or, on a full disk, none.
 
     Args:
         folder: folder for both files, created if missing.
@@ -58,8 +58,8 @@ def write_results(
     report = build_report(
         rows, tolerance_mm=tolerance_mm, provenance=provenance, unit=unit, regions=regions, notes=notes
     )
-    write_text(Path(folder) / "cases.csv", format_rows(rows))
-    write_text(Path(folder) / "summary.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+    summary = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_together({Path(folder) / "summary.json": summary, Path(folder) / "cases.csv": format_rows(rows)})
     return report
 
 

@@ -6,7 +6,6 @@ weights has another key. Files are only a shortcut: without them, or where they 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import inspect
 import json
@@ -25,6 +24,7 @@ import torch
 from torch import nn
 
 from ..data.json_file import load_json
+from ..disk import unknown_disk_error
 from ..files import whole_file, write_text
 
 __all__ = ["RuntimeCache", "cache_folder", "name_processor"]
@@ -129,7 +129,7 @@ class RuntimeCache:
                     weights.replace(self.folder / "model.bin")
                 except RuntimeError as error:
                     # OpenVINO's, as on a full disk.
-                    raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+                    raise unknown_disk_error(self.folder / "model.xml") from error
                 finally:
                     weights.unlink(missing_ok=True)
             sums = {name: _checksum(self.folder / name) for name in _MODEL}

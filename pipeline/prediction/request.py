@@ -119,9 +119,11 @@ class Summary:
 
     @property
     def status(self) -> int:
-        """Exit status: 0 if all succeeded, 1 if some failed, 2 if all failed."""
-        failed = sum(result.status == "failed" for result in self.results)
-        return 0 if failed == 0 else 1 if failed < len(self.results) else 2
+        """Exit status: 0 if all succeeded, 1 if some failed or the disk is full or broken, else 2."""
+        failed = [result for result in self.results if result.status == "failed"]
+        if not failed:
+            return 0
+        return 1 if len(failed) < len(self.results) or any(result.of_disk for result in failed) else 2
 
     @property
     def text(self) -> str:

@@ -27,6 +27,9 @@ class Job:
     wanted: Wanted
 
 
+_OF_THIS_START = ("sizes", "of_disk")
+
+
 @dataclass(frozen=True)
 class Result:
     """The result of one scan.
@@ -37,6 +40,7 @@ class Result:
         status: ``"done"``, ``"skipped"`` (finished earlier) or ``"failed"``.
         outputs: the files that exist now.
         sizes: their sizes when they were written, in bytes; empty if unknown.
+        of_disk: whether it failed because the disk is full or broken.
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
@@ -56,11 +60,12 @@ class Result:
     error: str | None = None
     traceback: str | None = None
     sizes: tuple[int, ...] = ()
+    of_disk: bool = False
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON types, without the sizes and the fields that are None."""
-    content = {key: value for key, value in asdict(result).items() if value is not None and key != "sizes"}
+    """Return a result as JSON types, without the fields that are None or only for this start."""
+    content = {key: value for key, value in asdict(result).items() if value is not None and key not in _OF_THIS_START}
     if isinstance(content.get("uncertainty"), float):
         # JSON has no NaN, which means that no voxel is labelled.
         content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
@@ -86,7 +91,7 @@ def from_json(content: Mapping[str, Any]) -> Result:
 def failed(job: Job, error: Exception) -> Result:
     """Return the result of a scan that failed, with a message for people."""
     explained = input_error_behind(error)
-    trace = None
+    trace, of_disk = None, False
     if explained is not None:
         message = str(explained)
         if not any(str(file) in message for file in (*job.scan.files, *job.outputs.files)):
@@ -96,7 +101,7 @@ def failed(job: Job, error: Exception) -> Result:
         message = f"{job.scan.files[0]}: found a scan that does not fit into memory; expected one that fits. "
         message += "What to do: set --memory to what this machine has, or close other programs."
     elif (full := explain_disk_error(error, where=job.outputs.label_map.parent)) is not None:
-        message = full
+        message, of_disk = full, True
     elif isinstance(error, OSError) and error.strerror is not None:
         # Errors without a file name come from writing.
         where = job.outputs.label_map.parent if error.filename is None else error.filename
@@ -108,4 +113,4 @@ def failed(job: Job, error: Exception) -> Result:
     else:
         message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
         trace = "".join(traceback.format_exception(error))
-    return Result(job.scan.name, job.scan.files, "failed", error=message, traceback=trace)
+    return Result(job.scan.name, job.scan.files, "failed", error=message, traceback=trace, of_disk=of_disk)

@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 
 from ..data.errors import InputError
-from ..data.one_at_a_time import TRAINING_LOCK, describe_takeover, locked_error
+from ..data.one_at_a_time import TRAINING_LOCK, describe_takeover, locked_error, not_a_lock
 from ..locks import Lock, LockedError, take_lock
 
 __all__ = ["TrainingLock"]
@@ -47,6 +47,8 @@ class TrainingLock:
             self._lock = take_lock(self.folder / TRAINING_LOCK, verb=_VERB, keep=False)
         except LockedError as error:
             raise locked_error(self.folder, error, verb=_VERB) from error
+        except IsADirectoryError as error:
+            raise not_a_lock(self.folder / TRAINING_LOCK) from error
         except OSError as error:
             raise InputError(
                 self.folder,

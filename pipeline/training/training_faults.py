@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def explain_training(engine: Engine, error: BaseException, folder: Path) -> Inpu
     state = engine.state
     length = state.epoch_length or 1
     step = state.iteration - getattr(state, "epoch_start", (state.iteration - 1) // length * length)
+    lost = _find_lost(error, folder)
+    if lost is not None:
+        return InputError(
+            lost,
+            found="no such file or folder, which this training has made",
+            expected="the training's folder until the end: something else has removed it",
+            remedy=f"leave the folder alone meanwhile; {_name_kept(folder)}",
+        )
     is_worker = is_dead_worker(error)
     if not is_worker and not is_out_of_memory(error):
         return None
@@ -72,6 +81,19 @@ def explain_validation(engine: Engine, error: BaseException, folder: Path) -> In
         memory_remedy="set a smaller --window, or --train#dataset#cache_rate 0, which keeps no cases in memory; or let "
         f"lightskip plan choose: --memory SIZE; {_name_kept(folder)}",
     )
+
+
+def _find_lost(error: BaseException, folder: Path) -> Path | None:
+    """Return the file in a folder that an error says is not there; None if it says something else."""
+    chain: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in chain:
+        chain.append(one)
+        one = one.__cause__ or one.__context__
+    names = [one.filename for one in chain if isinstance(one, FileNotFoundError) and one.filename is not None]
+    files = [Path(os.path.abspath(os.fsdecode(name))) for name in names]  # noqa: PTH100 - links keep their names
+    within = os.path.abspath(folder)  # noqa: PTH100
+    return next((file for file in files if file.is_relative_to(within)), None)
 
 
 def _name_kept(folder: Path) -> str:

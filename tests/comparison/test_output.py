@@ -1,11 +1,14 @@
+import errno
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 
 from pipeline.comparison.output import check_output, format_csv, format_json, list_columns, relative_to, write_files
 from pipeline.data.errors import InputError
+from pipeline.disk import DiskError
 
 
 def test_columns_are_those_of_the_contract():
@@ -42,6 +45,19 @@ def test_a_later_comparison_replaces_all_files_of_an_earlier_one(tmp_path):
         "cases.csv": "d",
         "summary.json": "t",
     }
+
+
+def test_a_full_disk_leaves_an_earlier_comparison_as_it_was(tmp_path, monkeypatch):
+    earlier = {"lesions.csv": "l", "cases.csv": "c", "summary.json": "s"}
+    write_files(tmp_path, earlier)
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(DiskError):
+        write_files(tmp_path, {"cases.csv": "d", "summary.json": "t"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == earlier
 
 
 def test_folders_with_something_else_are_refused(tmp_path):

@@ -1,3 +1,4 @@
+import errno
 from itertools import pairwise
 
 import pytest
@@ -49,7 +50,14 @@ def test_an_input_error_behind_is_raised_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), ImportError("no", name="matplotlib.pyplot")], ids=["memory", "package"]
+    "error",
+    [
+        MemoryError(),
+        ImportError("no", name="matplotlib.pyplot"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file data.pkl"),
+    ],
+    ids=["memory", "package", "disk", "disk in words"],
 )
 def test_errors_of_the_machine_stay(error: Exception) -> None:
     wrapped = _chain(RuntimeError("Failed to instantiate component 'a'"), error)

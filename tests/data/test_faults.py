@@ -1,5 +1,6 @@
 """Errors of too little memory and of ended processes are told from bugs, and explained."""
 
+import errno
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,6 +60,12 @@ def test_the_message_names_the_cases_and_the_settings(error, words):
     assert isinstance(found, InputError)
     with pytest.raises(InputError, match=words):
         raise found
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_or_broken_disk_gets_one_message_at_the_end(number):
+    assert is_explained(OSError(number, "of a disk"))
+    assert not is_explained(OSError(errno.ENOENT, "No such file or directory"))
 
 
 def test_other_errors_stay_as_they_are():

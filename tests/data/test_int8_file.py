@@ -1,13 +1,17 @@
 """The int8 form of a file of weights: what is written beside it, and what is refused."""
 
+import errno
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import disk
 from pipeline.data.errors import InputError
 from pipeline.data.int8_file import copy_int8, find_int8, list_int8_files, read_int8_record, write_int8
+from pipeline.disk import DiskError
 
 WINDOW = [1, 8, 8, 8]
 
@@ -82,6 +86,26 @@ def test_a_failure_leaves_the_earlier_form_or_none(weights: Path) -> None:
         write_int8(weights, fail, {"window": WINDOW})
     assert find_int8(weights).read_text() == "<net/>"
     assert len(list(weights.parent.iterdir())) == 4
+
+
+def test_a_full_disk_keeps_the_earlier_form(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Path.write_text
+
+    def write_little(path: Path, text: str, **more: Any) -> int:
+        if path.name == "model.int8.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, text, **more)
+
+    def fail(_path: Path) -> None:
+        raise RuntimeError("OpenVINO does not say why")
+
+    monkeypatch.setattr(Path, "write_text", write_little)
+    with pytest.raises(DiskError, match=r"model\.int8\.json"):
+        write_int8(weights, lambda path: [path.with_suffix(end).write_bytes(b"new") for end in (".xml", ".bin")], {})
+    monkeypatch.setattr(disk, "_free_bytes", lambda _: 4096)
+    with pytest.raises(DiskError, match="No space left"):
+        write_int8(weights, fail, {})
+    assert find_int8(weights).read_text() == "<net/>"
 
 
 def test_a_copy_belongs_to_the_weights_beside_it(weights: Path, tmp_path: Path) -> None:

@@ -77,3 +77,13 @@ def test_the_locks_name_is_hidden_and_fits() -> None:
     assert lock_name("", "predict") == ".predict.lock"
     assert lock_name("scan.nii.gz", "predict") == ".scan.nii.gz.predict.lock"
     assert len(lock_name("x" * 250, "predict")) == 255
+
+
+def test_a_folder_in_the_place_of_a_lock_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".evaluation.lock"
+    file.mkdir()
+    with (
+        pytest.raises(InputError, match=r"\.evaluation\.lock: found a folder"),
+        one_at_a_time(file, tmp_path, verb="x"),
+    ):
+        pass

@@ -56,6 +56,11 @@ def test_the_exit_status_tells_how_many_failed(statuses: list[str], status: int)
     assert Summary(results(*statuses), MEASURED, None).status == status
 
 
+def test_a_full_disk_has_its_own_status_even_if_all_failed() -> None:
+    full = tuple(replace(result, of_disk=True) for result in results("failed", "failed"))
+    assert Summary(full, MEASURED, None).status == 1
+
+
 def test_the_line_counts_what_was_done() -> None:
     some = results("done", "skipped", "failed", "skipped")
     assert Summary(some, MEASURED, Path("out/report.json")).text == (

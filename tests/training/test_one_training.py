@@ -45,3 +45,6 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_users(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="--ckpt_dir"):
         TrainingLock(tmp_path / "file" / "run").take()
+    (tmp_path / TRAINING_LOCK).mkdir()
+    with pytest.raises(InputError, match=r"\.training\.lock: found a folder"):
+        TrainingLock(tmp_path).take()

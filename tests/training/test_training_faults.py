@@ -48,6 +48,18 @@ def test_a_killed_loading_process_is_one_message(make_training):
         training.trainer.run()
 
 
+@pytest.mark.parametrize("handled", [False, True])
+def test_a_folder_that_was_removed_is_named(make_training, tmp_path, handled):
+    lost = FileNotFoundError(2, "No such file or directory", str(tmp_path / "tensorboard" / "events"))
+    error = RuntimeError("while another was handled") if handled else lost
+    error.__context__ = lost if handled else None
+    training = make_training(epochs=1)
+    training.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=2), fail(error))
+    with pytest.raises(InputError, match=r"something else has removed it.*nothing was saved yet") as raised:
+        training.trainer.run()
+    assert raised.value.where == tmp_path / "tensorboard" / "events"
+
+
 def test_after_the_loss_of_another_process_this_one_waits_to_be_ended(monkeypatch, tmp_path):
     waits = []
     monkeypatch.setattr(training_faults, "has_lost_another", lambda error: "Connection closed by peer" in str(error))

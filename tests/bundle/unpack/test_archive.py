@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.bundle.unpack import archive as archive_module
 from pipeline.bundle.unpack.archive import extract, read_members
-from pipeline.data.errors import InputError
+from pipeline.data.errors import InputError, disk_message
 
 Make = Callable[..., Path]
 
@@ -204,5 +204,7 @@ def test_a_disk_that_is_or_becomes_full(zipped: Make, tmp_path: Path, monkeypatc
         with pytest.raises(InputError, match="a disk that became full"):
             extract(archive, members, tmp_path / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))
-    with pytest.raises(InputError, match="5 bytes free"):
+    with pytest.raises(InputError, match="5 bytes free") as raised:
         extract(archive, members, tmp_path / "out")
+    # The exit status is that of a full disk.
+    assert disk_message(raised.value) == str(raised.value)
