@@ -83,6 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each build is measured [5]")
     parser.add_argument("--epochs", type=int, default=2, help="of a training [2]")
     parser.add_argument("--output", type=Path, default=RESULTS / "verb_builds.json", help="JSON with the numbers")
+    parser.set_defaults(device="cpu", threads=1)
     return parser.parse_args()
 
 
