@@ -129,7 +129,8 @@ def test_a_worker_that_outlives_a_killed_process_holds_no_lock(tmp_path: Path) -
         "import os, sys, time; from pathlib import Path; from pipeline.locks import take_lock\n"
         "lock = take_lock(Path(sys.argv[1]))\n"
         "child = os.fork()\n"
-        "if child: print(child, flush=True)\n"
+        # Only now it has dropped the lock.
+        "if not child: print(os.getpid(), flush=True)\n"
         "time.sleep(600)"
     )
     file = tmp_path / "lock"

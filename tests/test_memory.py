@@ -82,6 +82,7 @@ print([faults() for _ in range(16)][-1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_kept_blocks_are_not_cleared_again() -> None:
     def faults(mode: str) -> int:

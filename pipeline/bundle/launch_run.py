@@ -104,7 +104,7 @@ class Launch:
         """
         if self.verb == "train":
             # Before PyTorch is imported and scans are prepared.
-            require_unlocked(self._folder / TRAINING_LOCK, self._folder)
+            require_unlocked(self._folder / TRAINING_LOCK, self._folder, but_own=True)
             yield
         else:
             folder = Path(evaluate_key(self.files, self.bundle, self.settings, "output_dir"))

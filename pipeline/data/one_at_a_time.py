@@ -88,11 +88,18 @@ def not_a_lock(file: Path) -> InputError:
     )
 
 
-def require_unlocked(file: Path, where: str | Path) -> None:
-    """Raise InputError if a command holds a lock, without taking it."""
+def require_unlocked(file: Path, where: str | Path, *, but_own: bool = False) -> None:
+    """Raise InputError if a command holds a lock, without taking it.
+
+    Args:
+        file: the lock's file.
+        where: the file or folder that is written.
+        but_own: whether a lock of this process counts as none. It does one such thing at a time, so what it began
+            earlier has ended, such as by an interrupt in a notebook.
+    """
     holder = find_holder(file)
-    # This process does one thing at a time: what it began earlier has ended, such as by an interrupt in a notebook.
-    if holder is not None and not (holder.is_here and holder.pid == os.getpid()):
+    is_own = holder is not None and holder.is_here and holder.pid == os.getpid()
+    if holder is not None and not (but_own and is_own):
         raise locked_error(where, LockedError(file, holder))
 
 

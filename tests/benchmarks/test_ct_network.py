@@ -41,6 +41,7 @@ def test_each_ellipsoid_of_a_labelled_ct_has_its_own_density(tmp_path: Path) -> 
     assert np.diff(means).min() > 10
 
 
+@pytest.mark.slow
 def test_training_changes_the_weights_the_same_way_each_time(tmp_path: Path) -> None:
     # The second axis is shorter than a crop.
     scan = make_ct(tmp_path / "ct.nii.gz", (60, 24, 40), spacing=(1.5, 1.5, 1.5), truth=tmp_path / "truth.nii.gz")

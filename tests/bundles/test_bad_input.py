@@ -311,6 +311,7 @@ def test_training_refuses_a_file_in_place_of_its_folder(sample: Path, tmp_path: 
     assert file.read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [

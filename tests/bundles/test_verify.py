@@ -50,6 +50,7 @@ def test_network_gives_what_the_metadata_says(name: str, monai_bundle: Start) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_network_gives_what_the_metadata_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -402,6 +402,7 @@ def test_a_sheared_scan_passes_because_resampling_takes_the_shear_out(tmp_path):
     np.testing.assert_allclose(item["image"][0].numpy()[inside], value(world)[inside], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "progress", "terminal", "shown"),
     [(49, True, True, False), (50, True, True, True), (50, False, True, False), (50, True, False, False)],

@@ -248,6 +248,7 @@ def test_ctrl_c_gives_up_the_cases_that_are_being_read(ten, monkeypatch):
     assert "c1" in given_up
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of POSIX")
 def test_ctrl_c_ends_with_130_and_without_a_traceback(ten, tmp_path):
     code = textwrap.dedent("""

@@ -21,13 +21,14 @@ def test_a_second_command_is_refused_with_the_name_of_the_first(
     with one_at_a_time(file, file.parent, verb="lightskip evaluate"):
         with pytest.raises(InputError) as raised, one_at_a_time(file, file.parent, verb="lightskip evaluate"):
             pass
-        # What this process left behind, such as in a notebook, has ended.
-        require_unlocked(file, file.parent)
+        with pytest.raises(InputError, match="another lightskip evaluate at work"):
+            require_unlocked(file, file.parent)
+        require_unlocked(file, file.parent, but_own=True)
         own = os.getpid()
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: own + 1)
             with pytest.raises(InputError, match="another lightskip evaluate at work"):
-                require_unlocked(file, file.parent)
+                require_unlocked(file, file.parent, but_own=True)
     assert raised.value.where == file.parent
     assert f"another lightskip evaluate at work in it: process {os.getpid()} on " in raised.value.found
     require_unlocked(file, file.parent)

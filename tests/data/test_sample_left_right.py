@@ -274,6 +274,7 @@ def test_the_command_draws_forty_cases_unless_told(tmp_path, monkeypatch):
     assert asked == [(tmp_path, {"cases": 40, "scans": 4, "seed": 2})]
 
 
+@pytest.mark.slow
 def test_drawing_needs_neither_torch_nor_monai():
     words = "import sys, pipeline.data.sample_left_right; print({'torch', 'monai'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)

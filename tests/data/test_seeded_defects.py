@@ -253,6 +253,7 @@ def test_every_kind_is_seeded_twice_at_least(everything):
     assert seldom == {"label-unused", "labels-not-consecutive"}  # they concern the dataset, and name two labels
 
 
+@pytest.mark.slow
 def test_what_is_called_clean_is_so_to_simpleitk(seeded):
     folder = seeded.datalist.parent
     for file, what in seeded.clean.items():

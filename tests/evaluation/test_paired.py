@@ -217,6 +217,7 @@ def test_an_arm_with_one_training_next_to_several():
     assert few.detectable is None
 
 
+@pytest.mark.slow
 def test_equal_sets_are_seldom_different():
     # 300 pairs of sets from one distribution at the 5 % level: standard error 1.3 %.
     rng = np.random.default_rng(8)
@@ -225,6 +226,7 @@ def test_equal_sets_are_seldom_different():
     assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.09
 
 
+@pytest.mark.slow
 def test_the_difference_is_covered():
     rng = np.random.default_rng(9)
     draws = draw_subjects(range(30), resamples=1000)

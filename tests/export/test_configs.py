@@ -94,6 +94,7 @@ def strings(config: Any) -> Iterator[str]:
             yield from strings(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
 @pytest.mark.parametrize("listed", [True, False], ids=["datalist", "folders"])
 def test_whatever_a_config_refers_to_is_there(bundle, listed, read):
@@ -394,6 +395,7 @@ def test_recipe_of_a_recipe_is_for_exports_alone(tmp_path):
         fill_recipe(file, {"plan": {"bundle_root": "here"}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False], ids=["datalist", "folders"])
 def test_regions_and_partly_annotated_cases_train_as_in_the_bundle(listed, read, tmp_path):
     [bundle] = [bundle for bundle in BUNDLES if bundle.name == "synthetic_shapes"]

@@ -154,6 +154,7 @@ def test_packages_are_those_that_the_code_imports():
     }
 
 
+@pytest.mark.slow
 def test_packages_of_ones_own_module_have_the_installed_version():
     code = "import yaml\nimport skimage.measure\nimport attr\nimport no_such_package_of_a_test\n"
     packages = metadata(scripts=[code])["required_packages_version"]

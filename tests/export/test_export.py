@@ -74,6 +74,7 @@ def test_predict_reads_its_parts(bundle, weights, tmp_path):
         load_bundle(made.folder, tta=True)
 
 
+@pytest.mark.slow
 def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path):
     plan = bundle / "plan.yaml"
     plan.write_text(plan.read_text().replace("skip: sat\n", "skip: sat_hard\n"))

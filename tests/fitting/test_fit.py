@@ -109,6 +109,7 @@ def test_a_fold_named_twice_is_refused() -> None:
         choose_folds("all", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", ["0", "all"])
 @pytest.mark.parametrize("way", ["stop_at", "fail_at"])
 def test_the_same_command_continues_after_each_step(start: Start, tmp_path: Path, folds: str, way: str) -> None:

@@ -80,6 +80,7 @@ def test_an_output_stays_what_it_was_when_the_next_is_computed() -> None:
     assert torch.equal(one, kept)
 
 
+@pytest.mark.slow
 def test_mirrored_inputs_and_several_networks_are_averaged() -> None:
     networks = [vnet(seed=seed) for seed in (0, 1)]
     there = [OpenVINONetwork(network, shape=(2, *SPATIAL)) for network in networks]
@@ -172,6 +173,7 @@ def test_a_format_that_it_does_not_compute_in_is_refused(monkeypatch: pytest.Mon
     assert "--set precision=float32" in raised.value.remedy
 
 
+@pytest.mark.slow
 def test_a_signal_still_finds_its_stack_when_two_networks_are_gone() -> None:
     # Each one's plug-in puts back what it found: the second one must not have found the first one's.
     before = read_signal_stack()

@@ -70,6 +70,7 @@ def read_back(file, shape, affine, name):
     return mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "spacing", "angles"), GRIDS.values(), ids=GRIDS)
 def test_the_outlines_of_a_ball_are_on_its_surface(tmp_path, shape, spacing, angles):
     """In each slice the corners are within a fraction of a pixel of the analytic circle, and enclose its area."""

@@ -183,6 +183,7 @@ def test_in_two_dimensions_a_label_has_an_area_and_a_perimeter(spacing):
     assert "volume_ml" not in row
 
 
+@pytest.mark.slow
 def test_large_volumes_need_little_more_than_a_label_s_box():
     labels = np.zeros((200, 200, 200), np.uint8, order="F")
     labels[5:190, 5:190, 5:190] = 1

@@ -191,6 +191,7 @@ def test_size_of_the_published_network():
     assert sum(p.numel() for p in plain.parameters()) == weights + biases
 
 
+@pytest.mark.slow
 def test_grids_and_widths_of_the_published_network():
     network = ResidualFCN(2, 1, 1).to("meta")
     found = []
@@ -214,6 +215,7 @@ def multiply_adds(skip):
     return sum(counts) / 64**2
 
 
+@pytest.mark.slow
 def test_light_skips_need_three_quarters_of_the_multiplications_of_concat():
     concat = multiply_adds("concat")
     # A third of them are what concatenation adds at the two finest levels: 32 to 32 channels, 3x3, and the projection
@@ -337,6 +339,7 @@ def test_recalibration_follows_the_stages(form, places, added):
     assert size(recalibrate="cse", recalibrate_at=places) - size() == added_weights
 
 
+@pytest.mark.slow
 def test_recalibrated_network_can_be_scripted():
     torch.manual_seed(0)
     network = ResidualFCN(2, 1, 2, **BASIC, recalibrate="scse").eval()
@@ -381,6 +384,7 @@ def test_sums_in_place_change_neither_result_nor_input(form):
     assert torch.equal(x, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spatial_dims", "form"), [(2, SMALL), (3, BASIC)])
 def test_network_without_short_skips_can_be_scripted(spatial_dims, form):
     torch.manual_seed(0)

@@ -362,6 +362,7 @@ def test_another_bundle_is_refused(start: Start, scans: Path, tiny_bundle: Path,
     assert "made with config " in start(scans, "-o", out, bundle=tmp_path / "bundle").said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stranger", ["a_seg.nii.gz", "a_prob.nii.gz"])
 def test_files_of_unknown_origin_stay(stranger: str, start: Start, scans: Path, tmp_path: Path) -> None:
     file = tmp_path / "out" / stranger
@@ -387,6 +388,7 @@ def test_a_report_of_unknown_origin_stays(start: Start, scans: Path, tmp_path: P
 # --- one file ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_file_in_and_one_file_out(start: Start, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert start(scans / "a.nii.gz", "-o", out / "x.nii.gz").status == 0
@@ -406,6 +408,7 @@ def test_a_series_gives_a_dicom_segmentation(start: Start, tmp_path: Path) -> No
     assert pydicom.dcmread(tmp_path / "out" / "x.dcm").Modality == "SEG"
 
 
+@pytest.mark.slow
 def test_a_series_gives_a_structure_set(start: Start, tmp_path: Path) -> None:
     dicom(tmp_path / "ct", SLICES)
     done = start(tmp_path / "ct", "-o", tmp_path / "out", "--format", "rtstruct")
@@ -693,6 +696,7 @@ def test_a_folder_where_all_failed_is_taken_up_again(start: Start, scans: Path, 
 # --- runtimes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 def test_the_report_tells_the_runtime(start: Start, scans: Path, tmp_path: Path) -> None:
     for name in ("pytorch", "openvino"):
@@ -708,6 +712,7 @@ def test_the_report_tells_the_runtime(start: Start, scans: Path, tmp_path: Path)
     assert (maps[0] != maps[1]).mean() < 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino: pip install '.[runtime]'")
 def test_a_folder_is_continued_with_the_runtime_that_began_it(start: Start, scans: Path, tmp_path: Path) -> None:
     # Two runtimes round differently, so one folder has label maps of only one.

@@ -52,6 +52,7 @@ def scan(phantom: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return phantom(places @ AFFINE[:3, :3].T + AFFINE[:3, 3]).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_label_map_is_that_of_the_same_scan_in_nifti(
     ending: str, phantom: Callable[[np.ndarray], np.ndarray], tiny_bundle: Path, tmp_path: Path

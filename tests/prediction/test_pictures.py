@@ -142,6 +142,7 @@ def test_the_report_of_an_evaluation_finds_the_unit_of_its_references(tmp_path):
         report._find_unit(MetaTensor(np.zeros((1, 2, 2)), meta={"filename_or_obj": "label.nii.gz"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", [None, 0.5])
 def test_compare_names_the_unit_everywhere(tmp_path, capsys, spacing):
     for folder, shift in (("ref", 0), ("one", 2)):

@@ -151,6 +151,7 @@ def test_fast_runs_fewer_windows(tiny_bundle: Path, phantom: Phantom, monkeypatc
     assert counts == [4**3, 3**3]
 
 
+@pytest.mark.slow
 def test_strips_give_the_same(tiny_bundle: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = sampled(phantom, (30, 40, 26))
     predictor = Predictor(tiny_bundle, device="cpu")
@@ -259,6 +260,7 @@ def test_on_another_runtime_the_label_map_is_the_same(
     assert (found.labels != wanted.labels).mean() < 0.001
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_a_runtime_takes_the_weights_that_pytorch_would_take(
     tiny_bundle: Path, others: list[Path], voxels: np.ndarray, tmp_path: Path

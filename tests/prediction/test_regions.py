@@ -350,6 +350,7 @@ def test_tables_and_report_name_labels_and_regions_and_no_ignored_value(predicte
     assert all(saved(predicted, name).max() <= 2 for name in AXES)
 
 
+@pytest.mark.slow
 def test_a_finished_folder_gets_the_files_that_are_missing(
     tiny_region_bundle: Path, scans: Path, tmp_path: Path
 ) -> None:

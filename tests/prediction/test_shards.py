@@ -214,6 +214,7 @@ def test_merging_names_what_is_missing(start: Start, tmp_path: Path, tiny_flat_b
     assert main(["predict", str(tiny_flat_bundle), "-o", str(tmp_path / "out"), "--merge"]) == 2
 
 
+@pytest.mark.slow
 def test_an_edited_report_is_one_message(start: Start, tmp_path: Path) -> None:
     start("--shard", "1/2")
     file = tmp_path / "out" / "report.shard_01_of_02.json"
@@ -324,6 +325,7 @@ def test_a_killed_shard_goes_on(start: Start, tiny_bundle: Path, scans: Path, al
     assert [scan["status"] for scan in report(out)["scans"]] == ["skipped", "done", "failed", "done", "done"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_shard_has_not_finished(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start("--shard", "1/2")
 

@@ -53,6 +53,7 @@ def test_shards_may_have_been_moved_to_another_folder(tmp_path: Path) -> None:
     assert "b_seg: found no such file" in checked[1]["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["folder", "file", "nothing"])
 def test_a_folder_that_is_removed_midway_is_noticed(what: str, tiny_bundle: Path, tmp_path: Path) -> None:
     for name in "ab":

@@ -157,6 +157,7 @@ def test_shuffle_of_a_single_case_is_left_out(bundle: Path, tmp_path: Path) -> N
         probe_bundle(bundle, tmp_path / "none", probes=["shuffle"], fold=1)
 
 
+@pytest.mark.slow
 def test_gates_in_the_network_are_not_those_of_skips(tmp_path: Path, bundle: Path) -> None:
     folder = make_bundle(tmp_path / "recalibrated", spatial_dims=2, skip="sse", recalibrate="cse")
     done = probe_bundle(folder, tmp_path / "out", probes=["off"], levels=[1])
@@ -213,6 +214,7 @@ def test_an_empty_output_folder_is_used(bundle: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt

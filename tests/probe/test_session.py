@@ -88,6 +88,7 @@ def test_compare_has_the_rows_of_evaluate(bundle: Path, evaluated: Path, tmp_pat
     assert [{key: row[key] for key in want} for row, want in zip(found, wanted, strict=True)] == wanted
 
 
+@pytest.mark.slow
 def test_the_probe_has_the_dice_of_evaluate(bundle: Path, evaluated: Path, tmp_path: Path) -> None:
     probe_bundle(bundle, tmp_path / "out", probes=["off"])
     rows = [row for row in read_rows(tmp_path / "out" / "cases.csv") if row["probe"] == "untouched"]

@@ -52,6 +52,7 @@ def test_segmentation_is_a_png_with_a_row_per_label_map(scan, tmp_path):
     assert heights == [484, 847]  # 110 dots per inch x (1.1 + 3.3 per row) inches
 
 
+@pytest.mark.slow
 def test_the_label_is_drawn_where_it_lies_whatever_the_orientation_of_the_files(scan, tmp_path, figures):
     pictures = []
     for axcodes in ("RAS", "LPI", "SAR"):

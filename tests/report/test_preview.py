@@ -96,6 +96,7 @@ def test_the_picture_does_not_depend_on_how_the_axes_are_stored(codes):
     assert draw_preview(*voxels, stored[0].affine, TABLE, title="a") == expected
 
 
+@pytest.mark.slow
 def test_a_mirrored_phantom_gives_another_picture():
     image, labels = phantom()
     pictures = {

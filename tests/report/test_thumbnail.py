@@ -249,6 +249,7 @@ def test_a_label_map_of_another_shape_is_left_out():
     assert draw_thumbnail(image, label, ISOTROPIC, RAS) == draw_thumbnail(image, None, ISOTROPIC, RAS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [3, 160, 512, 3000])
 def test_even_noise_stays_below_12_kilobytes(side):
     rng = np.random.default_rng(0)

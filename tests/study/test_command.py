@@ -73,6 +73,7 @@ def start(monkeypatch: pytest.MonkeyPatch, runs: Any, write: Callable[..., Path]
     return run
 
 
+@pytest.mark.slow
 def test_all_runs_then_the_report_and_nothing_the_second_time(start, runs, tmp_path):
     status, text, workflow = start(jobs=2)
     assert status == 0

@@ -45,6 +45,7 @@ def test_bytes_by_level_finest_first():
     assert [level["kept_bytes"] for level in levels] == [0, 4 * 4 * VOXELS // 8]
 
 
+@pytest.mark.slow
 def test_costs_of_a_network():
     without, concat = measure_cost(make_task("none")), measure_cost(make_task("concat"))
     # The stage's first convolution has two more input channels: 2 x 2 kernels of 27 weights.

@@ -103,6 +103,7 @@ def test_scores_are_those_of_the_predicted_probabilities(samples: int, bundle: P
     json.dumps(scores, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_of_another_fold_other_pictures_are_scored(bundle: Path) -> None:
     assert score(bundle, dataset_dir=bundle / "data", fold=1) != score(bundle, dataset_dir=bundle / "data")
 

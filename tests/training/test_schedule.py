@@ -37,6 +37,7 @@ def batches_of_epoch(epoch, *, seed=0, num_workers=0, before=0):
     return torch.cat(drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_epoch_draws_the_same_whatever_ran_before(num_workers):
     draw = batches_of_epoch(3, num_workers=num_workers)

@@ -207,6 +207,7 @@ def test_a_ct_that_does_not_fit_is_worked_a_little_coarser(hard: Callable[[str],
     assert "no network fits in 7.45 GiB" in spacing.reason
 
 
+@pytest.mark.slow
 def test_a_scan_of_too_many_patches_is_worked_coarser(planned: Callable[..., PlannedBundle]) -> None:
     made = planned(**CT, memory=64, hours=1)
     spacing = made.content["spacing"]

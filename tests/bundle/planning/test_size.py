@@ -82,6 +82,7 @@ def test_limits_are_kept(shape: list[int], spacing: list[float], gigabytes: floa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "spacing"), SHAPES)
 @pytest.mark.parametrize("uncut", [(), (0,)])
 @pytest.mark.parametrize("growing", ["gigabytes", "hours"])

@@ -22,6 +22,7 @@ def test_what_yaml_merges_stands_where_it_ends(tmp_path: Path) -> None:
     assert {one.id for one in nodes_of("a.yaml", read_config(tmp_path / "a.yaml"))} >= {"net#_target_", "net#file"}
 
 
+@pytest.mark.slow
 def test_mappings_that_grow_by_merging_are_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 {" + ", ".join(f"k{n}: 1" for n in range(2000)) + "}"]
     lines += [f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 600)]

@@ -92,6 +92,7 @@ def test_damage_anywhere_is_an_error(packed: bytes, error: Any) -> None:
         stream.check_rest()
 
 
+@pytest.mark.slow
 def test_a_stream_that_unpacks_to_much_more_is_read_in_pieces() -> None:
     packed = gzip.compress(bytes(200 << 20), compresslevel=1)
     stream = GzipStream(io.BytesIO(packed))
