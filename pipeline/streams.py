@@ -113,11 +113,12 @@ def _handle_thread(before: Callable[[Any], object], given: Any) -> None:
 
 def _open(name: str, before: Any) -> IO[str]:
     """Return a text stream like the one before it."""
-    buffer = io.BufferedWriter(_Sink(name))
+    sink = _Sink(name)
     if before is None:
-        return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", write_through=True)
+        return io.TextIOWrapper(sink, encoding="utf-8", errors="backslashreplace", write_through=True)
     return io.TextIOWrapper(
-        buffer,
+        # python -u and PYTHONUNBUFFERED want each write to be seen at once.
+        sink if before.write_through else io.BufferedWriter(sink),
         encoding=before.encoding,
         errors=before.errors,
         line_buffering=before.line_buffering,

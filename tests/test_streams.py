@@ -64,6 +64,23 @@ def test_a_program_ends_well_whatever_its_streams_are(redirect: str, expected: s
     assert "Error" not in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_both_streams_stay_in_order_with_and_without_buffers(unbuffered: str) -> None:
+    program = (
+        "import sys; from pipeline.streams import guard_streams; guard_streams()\n"
+        "for number in range(3): sys.stderr.write(f'{number}\\n'); print('out', flush=not sys.flags.unbuffered)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert done.stdout == "0\nout\n1\nout\n2\nout\n"
+
+
 def test_a_log_on_a_full_disk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = logging.Handler.handleError
     handler = logging.FileHandler(tmp_path / "a.log")

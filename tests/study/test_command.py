@@ -270,5 +270,5 @@ def test_jobs_work_where_the_user_started(start, tmp_path, monkeypatch):
     _, _, workflow = start()
     assert {call["config"]["folder"] for call in workflow.calls} == {str(tmp_path / "here")}
     text = (Path(module.__file__).parent / "Snakefile").read_text()
-    assert 'folder=config["folder"]' in text
+    assert 'folder=lambda wildcards: config["folder"]' in text
     assert "(cd {params.folder:q} && exec {JOB}" in text

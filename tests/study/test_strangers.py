@@ -55,6 +55,7 @@ def test_no_shell_reads_the_words_of_a_run(tmp_path):
         config={
             "job": shlex.join([sys.executable, "-c", program]),
             "words": {"r": words},
+            "folder": str(folder),
             "threads": 1,
             "mem_mb": 100,
             "runtime": 5,
