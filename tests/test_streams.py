@@ -66,9 +66,11 @@ def test_a_program_ends_well_whatever_its_streams_are(redirect: str, expected: s
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_both_streams_stay_in_order_with_and_without_buffers(unbuffered: str) -> None:
+    flush = "" if unbuffered else ", flush=True"
     program = (
         "import sys; from pipeline.streams import guard_streams; guard_streams()\n"
-        "for number in range(3): sys.stderr.write(f'{number}\\n'); print('out', flush=not sys.flags.unbuffered)"
+        "for number in range(3): sys.stderr.write(str(number) + '\\n'); "
+        f"print('out'{flush})"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -76,7 +78,7 @@ def test_both_streams_stay_in_order_with_and_without_buffers(unbuffered: str) ->
         stderr=subprocess.STDOUT,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(REPOSITORY)},
     )
     assert done.stdout == "0\nout\n1\nout\n2\nout\n"
 
