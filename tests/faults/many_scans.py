@@ -81,4 +81,7 @@ def _measure_after(started: StartedVerb, output: Path, scans: int) -> tuple[int,
 def _count_open_files(process: Path) -> int:
     # Scans that are being read or written are open for a moment.
     time.sleep(_LOOK_SECONDS / 5)
-    return len(list((process / "fd").iterdir()))
+    try:
+        return len(list((process / "fd").iterdir()))
+    except OSError:  # it has ended meanwhile
+        return 0

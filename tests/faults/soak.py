@@ -41,7 +41,7 @@ class Amounts:
 
 
 WHOLE = Amounts(kills=200, disks=100, clocks=len(VERBS), scans=2000, files=5000, configs=2000, verbs=VERBS)
-QUICK = Amounts(kills=8, disks=5, clocks=2, scans=60, files=150, configs=100, verbs=QUICK_VERBS)
+QUICK = Amounts(kills=8, disks=5, clocks=2, scans=120, files=150, configs=100, verbs=QUICK_VERBS)
 _PER_PROCESS = 500
 PARTS = ("kill", "disk full", "clock set back", "lost process", "many scans", "files", "configs")
 
