@@ -94,10 +94,10 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        told = _explain(error)
-        if told is None:
+        explained = _explain(error)
+        if explained is None:
             raise
-        text, status = told
+        text, status = explained
         print(f"error: {text}", file=sys.stderr)
         return status
 
