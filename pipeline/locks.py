@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .disk import is_network
 from .leftovers import temporary_path
+from .lock_file import PAUSE, Holder, LockedError, is_same_file, lock_at_once, read_holder, write_holder
 from .owner import has_ended, process_start, this_place
 
 __all__ = ["MAX_SILENCE", "Holder", "Lock", "LockedError", "find_holder", "hold_lock", "is_locked", "take_lock"]
@@ -31,59 +30,7 @@ MAX_SILENCE = 5 * 60.0
 """Seconds after which a holder on another machine that has not renewed its file has ended."""
 _BEAT = 30.0  # seconds
 _TRIES = 4  # a look at a lock takes it for a moment
-_PAUSE = 0.05  # seconds
-_MAX_BYTES = 4096
 _held: set[int] = set()
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a lock.
-
-    Attributes:
-        verb: what it does, such as ``lightskip train``; empty if unknown.
-        host: its machine; empty if unknown.
-        pid: its process number; 0 if unknown.
-        started: when it took the lock, in UTC, for people.
-        place: its `pipeline.owner.this_place`.
-        start: its `pipeline.owner.process_start`.
-    """
-
-    verb: str = ""
-    host: str = ""
-    pid: int = 0
-    started: str = ""
-    place: str = ""
-    start: int = 0
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is a process of this machine, which has not started again since."""
-        return self.place == this_place()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its process has surely ended."""
-        return self.is_here and has_ended(self.pid, self.start)
-
-    def __str__(self) -> str:
-        if not self.pid:
-            return "another process"
-        return f"process {self.pid} on {self.host}, since {self.started}"
-
-
-class LockedError(BlockingIOError):
-    """Another process holds a lock.
-
-    Attributes:
-        file: the lock's file.
-        holder: who holds it.
-    """
-
-    def __init__(self, file: Path, holder: Holder) -> None:
-        super().__init__(f"{file} is locked by {holder}")
-        self.file = file
-        self.holder = holder
 
 
 class Lock:
@@ -179,20 +126,20 @@ def take_lock(file: Path, *, verb: str = "", keep: bool = True, trust_silence: b
     """
     for number in range(_TRIES):
         try:
-            descriptors = _flock(file)
+            descriptors = lock_at_once(file)
         except BlockingIOError as error:
-            holder = _read(file)
+            holder = read_holder(file)
             if number + 1 < _TRIES and holder is None:
-                time.sleep(_PAUSE)
+                time.sleep(PAUSE)
                 continue
             raise LockedError(file, holder or Holder()) from error
-        if not descriptors or _is_same(descriptors[0], file):
+        if not descriptors or is_same_file(descriptors[0], file):
             break
         # It was removed by the process that held it.
         os.close(descriptors[0])
     else:
         raise LockedError(file, Holder())
-    earlier = _read(file)
+    earlier = read_holder(file)
     if earlier is not None and _is_at_work(earlier, file, descriptors, trust_silence=trust_silence):
         for descriptor in descriptors:
             os.close(descriptor)
@@ -205,7 +152,7 @@ def take_lock(file: Path, *, verb: str = "", keep: bool = True, trust_silence: b
         this_place(),
         process_start(os.getpid()),
     )
-    _write(file, own, descriptors)
+    write_holder(file, own, descriptors)
     return Lock(file, descriptors, earlier, keep=keep)
 
 
@@ -214,13 +161,13 @@ def find_holder(file: Path) -> Holder | None:
     try:
         if not file.exists():
             return None
-        descriptors = _flock(file)
+        descriptors = lock_at_once(file)
     except BlockingIOError:
-        return _read(file) or Holder()
+        return read_holder(file) or Holder()
     except OSError:
         return None
     try:
-        holder = _read(file)
+        holder = read_holder(file)
         return holder if holder is not None and _is_at_work(holder, file, descriptors, trust_silence=True) else None
     finally:
         for descriptor in descriptors:
@@ -230,45 +177,6 @@ def find_holder(file: Path) -> Holder | None:
 def is_locked(file: Path) -> bool:
     """Return whether a process holds the lock on an existing file."""
     return find_holder(file) is not None
-
-
-def _flock(file: Path) -> tuple[int, ...]:
-    """Lock a file; return its descriptor, or none if there are no such locks.
-
-    Raises:
-        BlockingIOError: another process holds the lock.
-        OSError: the file cannot be made.
-    """
-    descriptor = _open(file)
-    try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
-    except (ImportError, OSError):
-        # Windows, or a file system without locks: its file decides.
-        os.close(descriptor)
-        return ()
-    return (descriptor,)
-
-
-def _open(file: Path) -> int:
-    # A pipe in the file's place would be waited for.
-    flags = getattr(os, "O_NONBLOCK", 0)
-    try:
-        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o644)
-    except PermissionError:
-        # Another user's, in a folder of a group: its lock counts all the same.
-        return os.open(file, os.O_RDONLY | flags)
-
-
-def _is_same(descriptor: int, file: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), file.stat())
-    except OSError:
-        return False
 
 
 def _is_at_work(holder: Holder, file: Path, descriptors: tuple[int, ...], *, trust_silence: bool) -> bool:
@@ -288,49 +196,6 @@ def _is_at_work(holder: Holder, file: Path, descriptors: tuple[int, ...], *, tru
         return abs(now - file.stat().st_mtime) < MAX_SILENCE
     except OSError:
         return False
-
-
-def _read(file: Path) -> Holder | None:
-    """Return whom a lock's file names; None if it names nobody."""
-    try:
-        with open(file, "rb", opener=_open_at_once) as stream:
-            content = json.loads(stream.read(_MAX_BYTES) or b"")
-        holder = Holder(**content)
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    texts = (holder.verb, holder.host, holder.started, holder.place)
-    known = isinstance(holder.pid, int) and isinstance(holder.start, int) and holder.pid > 0
-    return holder if known and all(isinstance(text, str) for text in texts) else None
-
-
-def _open_at_once(file: str, flags: int) -> int:
-    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _write(file: Path, holder: Holder, descriptors: tuple[int, ...]) -> None:
-    """Write a holder into a lock's file.
-
-    Raises:
-        LockedError: another process did the same at the same time.
-    """
-    content = json.dumps(asdict(holder)).encode()
-    if descriptors:
-        # In place: the lock is on this file. The lock alone holds on a full disk, too.
-        with contextlib.suppress(OSError):
-            os.truncate(descriptors[0], 0)
-            os.pwrite(descriptors[0], content, 0)
-        return
-    temporary = temporary_path(file)
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    time.sleep(_PAUSE)
-    found = _read(file)
-    if found != holder:
-        raise LockedError(file, found or Holder())
 
 
 def _close_in_child() -> None:

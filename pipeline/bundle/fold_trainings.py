@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import ALL_CASES, list_folds
+from ..data.cases import ALL_CASES, list_folds
 from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..files import write_text

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.cases import ALL_CASES, no_validation_error
 from ..data.config_errors import explain_config_errors
-from ..data.datalist import ALL_CASES, no_validation_error, require_folder
+from ..data.datalist import require_folder
 from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..data.nearest import nearest_path

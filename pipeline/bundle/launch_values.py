@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import ALL_CASES, read_cases, require_folder
+from ..data.cases import ALL_CASES, read_cases
+from ..data.datalist import require_folder
 from ..data.errors import InputError
 from ..data.weights import require_state, require_weights
 from .evaluation_results import check_evaluation_folder

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import ALL_CASES
+from ..data.cases import ALL_CASES
 from ..data.errors import InputError
 
 __all__ = [

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import ALL_CASES
+from ..data.cases import ALL_CASES
 from ..data.dropout_samples import MAX_SAMPLES, is_sample_count
 from ..data.errors import InputError
 from ..data.longer import WAYS

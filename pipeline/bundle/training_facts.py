@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ..data.datalist import ALL_CASES
+from ..data.cases import ALL_CASES
 from ..data.json_file import load_json
 
 __all__ = ["BEST", "LAST", "Training", "describe_all_cases", "read_summary", "read_training"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from ..data.datalist import ALL_CASES, no_validation_error
+from ..data.cases import ALL_CASES, no_validation_error
 from ..data.errors import InputError
 from .training_facts import BEST, LAST, Training, read_training
 from .words import lightskip_command, shorten_path

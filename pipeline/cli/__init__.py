@@ -19,7 +19,8 @@ from .export_verbs import add_export_verbs
 from .fit_verbs import add_fit_verbs
 from .out_of_memory import run_within_memory
 from .picture_verbs import add_picture_verbs
-from .predict_verbs import add_predict_verbs
+from .postprocess_verbs import add_postprocess_verbs
+from .predict_verbs import add_predict_verb
 from .probe_verbs import add_probe_verbs
 from .report_verbs import add_report_verbs
 from .share_verbs import add_share_verbs
@@ -154,7 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     add_fit_verbs(verbs)
     add_dataset_verbs(verbs)
     add_bundle_verbs(verbs)
-    add_predict_verbs(verbs)
+    add_predict_verb(verbs)
+    add_postprocess_verbs(verbs)
     add_cohort_verb(verbs)
     add_compare_verbs(verbs)
     add_probe_verbs(verbs)

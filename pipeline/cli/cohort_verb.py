@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .predict_verbs import add_prediction_options, make_request
+from .predict_options import add_prediction_options, make_request
 from .words import add_bundle, require_path
 
 __all__ = ["add_cohort_verb"]

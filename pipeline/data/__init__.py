@@ -1,8 +1,8 @@
 """Datalists, the dataset check, and the errors that explain problems of users' files."""
 
 from .case_names import names_by_file
+from .cases import read_cases
 from .check import check_cases, check_scans
-from .datalist import read_cases
 from .dataset import annotated_in_datalist, names_in_datalist, subjects_in_datalist
 from .errors import InputError, explain_errors
 from .images.door import read_volume

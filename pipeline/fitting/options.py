@@ -11,7 +11,7 @@ from typing import Any
 from ..bundle.start_file import find_start
 from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
-from ..data.datalist import ALL_CASES
+from ..data.cases import ALL_CASES
 from ..data.errors import InputError
 
 __all__ = [

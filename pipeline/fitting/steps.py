@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..bundle.fold_trainings import fold_name, fold_words, has_finished
 from ..bundle.training_facts import BEST
-from ..data.datalist import ALL_CASES, test_items, training_items
+from ..data.cases import ALL_CASES
+from ..data.datalist import test_items, training_items
 from ..data.errors import InputError
 from ..data.json_file import read_json
 from .options import ALL_FOLDS, NO_FOLDS, FitOptions, words_for

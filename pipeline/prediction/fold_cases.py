@@ -14,8 +14,8 @@ from ..bundle.plan import Plan
 from ..bundle.render import check_rendered
 from ..bundle.trainings import choose_weights, find_training, list_trainings, no_weights_error, refuse_two_choices
 from ..bundle.words import lightskip_command
+from ..data.cases import ALL_CASES, no_validation_error
 from ..data.check import check_cases
-from ..data.datalist import ALL_CASES, no_validation_error
 from ..data.errors import InputError, input_error_behind
 from ..data.reader import LoadScand
 from ..evaluation.rows import find_annotated_values

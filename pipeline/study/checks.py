@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..bundle.plan import load_plan
-from ..data.datalist import read_cases
+from ..data.cases import read_cases
 from ..data.errors import InputError
 from .datasets import allows_outside, datalist_of
 from .expand import Run

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bundle.launch_checks import read
-from ..data.datalist import read_cases
+from ..data.cases import read_cases
 from ..data.errors import InputError
 from .cost import time_step
 from .datasets import allows_outside, datalist_of

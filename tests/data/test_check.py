@@ -12,8 +12,8 @@ import pytest
 import SimpleITK as sitk
 from monai.transforms import Orientationd, Spacingd
 
+from pipeline.data.cases import read_cases
 from pipeline.data.check import check_cases, check_scans
-from pipeline.data.datalist import read_cases
 from pipeline.data.errors import InputError
 from pipeline.data.intensities import add_sample
 from pipeline.data.reader import LoadScand

@@ -10,8 +10,9 @@ from PIL import Image
 
 from pipeline.comparison.request import read_subjects
 from pipeline.data import datalist
+from pipeline.data.cases import read_cases
 from pipeline.data.check import check_cases
-from pipeline.data.datalist import read_cases, training_items
+from pipeline.data.datalist import training_items
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.input_scans import find_named_scans

@@ -7,7 +7,7 @@ import pytest
 from monai.data import load_decathlon_datalist
 from monai.transforms import LoadImage
 
-from pipeline.data.datalist import read_cases
+from pipeline.data.cases import read_cases
 from pipeline.data.dataset import read_dataset
 from pipeline.data.errors import InputError
 from pipeline.data.layouts import find_globs

@@ -8,9 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from pipeline.data.cases import read_cases
 from pipeline.data.check import check_cases
 from pipeline.data.check_dataset import check_dataset
-from pipeline.data.datalist import read_cases
 from pipeline.data.layouts import find_globs
 from pipeline.data.make_datalist import make_datalist, write_json
 from pipeline.data.reader import LoadScand

@@ -3,7 +3,7 @@ import json
 import pytest
 from monai.auto3dseg.utils import datafold_read
 
-from pipeline.data.datalist import list_folds, read_cases
+from pipeline.data.cases import list_folds, read_cases
 from pipeline.data.errors import InputError
 
 
