@@ -14,13 +14,15 @@ from .leftovers import temporary_path
 
 __all__ = ["name_disk", "remove_unused_folders", "whole_file", "write_once", "write_text", "write_together"]
 
+# What a file system that cannot be waited for says.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 # What a file system without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file under a temporary name, and rename it when the block succeeds.
+    """Write a file under a temporary name, and rename it when the block succeeds and the disk has its content.
 
     Args:
         path: the file's final path; its folder is made if missing. An existing file is unchanged until the new one is
@@ -44,6 +46,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         with name_disk(path, temporary):
             yield temporary
+            _reach_disk(temporary)
             temporary.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename in (None, str(temporary)):
@@ -53,6 +56,20 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         # On a read-only file system this fails too, which would hide the first error.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _reach_disk(file: Path) -> None:
+    """Wait until the disk has a file's content: after a power loss a renamed file may be there without it.
+
+    Raises:
+        OSError: the disk is full or broken. Some network disks say so only now.
+    """
+    with file.open("r+b") as stream:
+        try:
+            os.fsync(stream.fileno())
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise
 
 
 @contextmanager

@@ -22,6 +22,37 @@ def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_file_gets_its_name_when_the_disk_has_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, synced = tmp_path / "model.pt", []
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.pread(descriptor, 10, 0), target.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with whole_file(target) as temporary:
+        temporary.write_bytes(b"weights")
+    assert synced == [(b"weights", False)]
+
+
+@pytest.mark.parametrize(("number", "is_written"), [(errno.EINVAL, True), (errno.ENOSPC, False), (errno.EIO, False)])
+def test_a_disk_may_say_last_that_it_is_full(
+    number: int, is_written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Network disks do. A pipe-like file system without such a call says EINVAL.
+    def sync(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    target = tmp_path / "scan.nii.gz"
+    if is_written:
+        write_text(target, "whole")
+    else:
+        with pytest.raises(DiskError) as caught:
+            write_text(target, "whole")
+        assert caught.value.filename == str(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"] * is_written
+
+
 @pytest.mark.parametrize("before", [None, "old"])
 def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, before: str | None) -> None:
     target = tmp_path / "report.json"
