@@ -419,6 +419,7 @@ def test_a_full_disk_is_one_message_and_the_status_1(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_work_is_done_for_a_reader_that_has_gone(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -431,6 +432,7 @@ def test_the_work_is_done_for_a_reader_that_has_gone(tmp_path: Path) -> None:
     assert (tmp_path / "sample" / "dataset.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_output_that_cannot_be_written_is_told_after_the_work(tmp_path: Path) -> None:
     words = ["-m", "pipeline", "sample", str(tmp_path / "sample"), "--cases", "4", "--scans", "0"]

@@ -54,6 +54,7 @@ def test_an_interrupted_import_ends_the_command_quietly(way: str, module: str, t
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "module"),
     [
@@ -82,6 +83,7 @@ def test_the_interrupt_of_another_program_is_its_own(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "words", "expected"),
     [

@@ -48,6 +48,7 @@ def contents(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_it_counts_what_went_through_the_network(measured: dict[str, Any]) -> None:
     config = json.loads((BUNDLE / "configs" / "train.json").read_text())
     samples = config["batch"] * config["samples_per_case"]

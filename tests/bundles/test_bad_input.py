@@ -213,6 +213,7 @@ def test_training_refuses_a_dataset_with(name: str, dataset: Path, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_defect_in_the_validation_fold_is_found_before_training_too(dataset: Path, tmp_path: Path) -> None:
     with_voxel("imagesTr/sample_000.nii.gz", np.nan)(dataset)
     assert str(train(dataset, tmp_path / "run").where).endswith("sample_000.nii.gz")
@@ -488,6 +489,7 @@ def test_evaluation_refuses_the_override(
 # --- as a user sees it ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

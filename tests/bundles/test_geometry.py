@@ -45,6 +45,7 @@ def distance_to_centre(affine: np.ndarray) -> np.ndarray:
     return np.linalg.norm(voxels @ affine[:3, :3].T + affine[:3, 3] - CENTRE, axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 @pytest.mark.parametrize("description", AFFINES.values(), ids=AFFINES)
 def test_the_label_map_is_where_the_ball_is(tmp_path: Path, description: tuple[str, tuple[float, ...], float]) -> None:

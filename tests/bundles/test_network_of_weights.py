@@ -72,6 +72,7 @@ def test_evaluation_measures_that_network(folder: Path, capsys: pytest.CaptureFi
     assert main([*evaluate, "--skip", "['concat', {}]", "--output_dir", "again"]) == 0
 
 
+@pytest.mark.slow
 def test_monais_own_runner_evaluates_that_network(
     folder: Path, warm_start: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:

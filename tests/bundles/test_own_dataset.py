@@ -250,6 +250,7 @@ def in_file(folder: Path, path: str) -> np.ndarray:
     return np.asarray(Image.open(folder / "data" / path)).T
 
 
+@pytest.mark.slow
 def test_the_plan_gives_the_networks_values_and_the_files(discs: Path) -> None:
     plan = load_plan(discs)
     assert plan.labels == {"background": 0, "disc": 1}

@@ -114,6 +114,7 @@ def test_scribbles_train(discs: Path, tmp_path: Path) -> None:
     assert all(np.isfinite(float(row["train_loss"])) for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 @pytest.mark.parametrize("regions", [False, True])
 def test_partly_annotated_cases_train(discs: Path, tmp_path: Path, regions: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 import yaml
 
 from pipeline.bundle.render import write_rendered
@@ -16,6 +17,7 @@ Start = Callable[..., "subprocess.CompletedProcess[str]"]
 PLAN = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "plan.yaml"
 
 
+@pytest.mark.slow
 def test_a_two_dimensional_bundle_with_one_label_trains_and_evaluates(warm_start: Start, tmp_path: Path) -> None:
     def run(*words: str) -> None:
         done = warm_start("-W", "ignore", "-m", "monai.bundle", "run", *words)

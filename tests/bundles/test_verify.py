@@ -42,6 +42,7 @@ def test_metadata_follows_the_schema(name: str, schema: Path, monai_bundle: Star
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_network_gives_what_the_metadata_says(name: str, monai_bundle: Start) -> None:
     configs = BUNDLES / name / "configs"

@@ -62,6 +62,7 @@ def best_threshold_dice(intensity, truth):
     return (2 * (inside[last] - inside[first]) / (everything[last] - everything[first] + truth.sum())).max()
 
 
+@pytest.mark.slow
 def test_dataset_json_and_the_files_are_nnunets(folder):
     described = json.loads((folder / "dataset.json").read_text())
     assert described["channel_names"] == {"0": "synthetic A", "1": "synthetic B"}

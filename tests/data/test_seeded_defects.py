@@ -201,6 +201,7 @@ def untouched(seeded):
     return [file for file, what in seeded.clean.items() if what == "untouched"]
 
 
+@pytest.mark.slow
 def test_every_defect_is_one_to_other_tools_too(seeded):
     folder = seeded.datalist.parent
     usual = np.median([volumes(folder / file) for file in untouched(seeded) if file.startswith("labels")], axis=0)

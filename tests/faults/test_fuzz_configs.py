@@ -21,6 +21,7 @@ _QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_with_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Workplace(tmp_path / "place")
     monkeypatch.chdir(place.folder)

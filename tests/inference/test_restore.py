@@ -125,6 +125,7 @@ def test_it_is_monais_inverse(name: str) -> None:
     np.testing.assert_allclose(result.entropy, case.expected_entropy, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRIDS)
 @pytest.mark.parametrize(("strips", "rows"), [(1, 1), (1, 4), (3, 5), (8, 1)])
 def test_slabs_and_strips_change_nothing(name: str, strips: int, rows: int) -> None:

@@ -167,6 +167,7 @@ def test_gradients_reach_every_parameter(make, spatial_dims):
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_gradients_are_finite_under_normalisation(make, norm):
     network = make(norm=norm)
@@ -197,6 +198,7 @@ def test_exported_network_computes_the_same(make):
         torch.testing.assert_close(exported(x), network(x), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_survive_saving(make):
     network = make().eval()
     other = make()
@@ -239,6 +241,7 @@ def test_input_of_the_other_dimension_is_refused(make):
         make()(image(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_deep_supervision_gives_a_list_in_training_only(make, arranged, spatial_dims):
     network = make(spatial_dims=spatial_dims, deep_supervision=True)
@@ -251,6 +254,7 @@ def test_deep_supervision_gives_a_list_in_training_only(make, arranged, spatial_
     assert network.eval()(x).shape == (2, 3, *SIZES[spatial_dims])
 
 
+@pytest.mark.slow
 def test_deep_supervision_reaches_every_parameter(make):
     network = wake(make(deep_supervision=True, norm=None))
     sum(logits.square().mean() for logits in network(image(2))).backward()
@@ -265,11 +269,13 @@ def test_no_dropout_on_a_skip(make):
     assert [module for module in network.modules() if isinstance(module, _DropoutNd)]
 
 
+@pytest.mark.slow
 def test_without_dropout_a_forward_pass_in_training_is_repeatable(make):
     network = make(dropout=0.0, norm="instance").train()
     assert torch.equal(network(image(2)), network(image(2)))
 
 
+@pytest.mark.slow
 def test_with_dropout_a_forward_pass_in_training_is_not(make):
     network = make(dropout=0.5, norm="instance").train()
     assert not torch.equal(network(image(2)), network(image(2)))

@@ -220,6 +220,7 @@ def assert_pruned(network, *, spatial_dims, levels):
     assert count(network) - count(smaller) == gone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("spatial_dims", "merge"), [(2, "concat"), (3, "sum")])
 def test_every_network_can_be_pruned(name, spatial_dims, merge):
@@ -227,6 +228,7 @@ def test_every_network_can_be_pruned(name, spatial_dims, merge):
     assert_pruned(network, spatial_dims=spatial_dims, levels=range(len(network.channels) - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("choice", "levels"), [({"only": 1}, [1]), ({"all_but": [1]}, [0])], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_skip_at_chosen_levels_is_pruned_there(name, choice, levels):

@@ -115,6 +115,7 @@ def randomise(network):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [None, "batch"])
 @pytest.mark.parametrize("short_skips", [True, False])
 @pytest.mark.parametrize("skip", ["sum", "concat", "none"])

@@ -211,6 +211,7 @@ def assert_same(labels: np.ndarray, probabilities: np.ndarray) -> None:
     assert np.bincount(labels.ravel(), minlength=3).min() > 0.02 * labels.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCANS)
 def test_the_voxels_are_those_of_monais_runner(name: str, predicted: Path, by_monai: Path) -> None:
     labels, theirs = (np.asanyarray(saved(folder, name).dataobj) for folder in (predicted, by_monai))

@@ -264,6 +264,7 @@ def test_cases_are_spread(count: int, wanted: int, places: list[int]) -> None:
     assert quantize._spread(count, wanted) == places
 
 
+@pytest.mark.slow
 def test_wrong_input_is_one_message(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,6 +100,7 @@ def by_monai(
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AXES)
 def test_labels_and_regions_are_those_of_monais_runner(name: str, predicted: Path, by_monai: Path) -> None:
     assert_same_as_monai(predicted, by_monai, name)

@@ -112,6 +112,7 @@ def test_plans_are_read_back_as_they_were_meant(case: str, hard: Callable[[str],
     assert all(len(line) <= 120 for line in text.splitlines() if not line.startswith("- "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_every_choice_has_a_reason(case: str, hard: Callable[[str], PlannedBundle]) -> None:
     def without(content: dict[str, Any]) -> list[str]:

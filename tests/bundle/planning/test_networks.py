@@ -24,6 +24,7 @@ SHAPES: list[tuple[list[int], list[float]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize(("shape", "spacing"), SHAPES)
 def test_the_network_takes_the_patch_and_the_settings_take_the_arguments(
