@@ -16,6 +16,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import torch
+import yaml
 
 __all__ = ["compare_folders", "find_damage", "find_litter"]
 
@@ -104,6 +105,13 @@ def _read_json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
+def _read_yaml(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    comments = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+    # A plan's comments say how fast the machine was.
+    return {"content": yaml.safe_load(text), "comments": [re.sub(r"\d[\d.,]*", "N", line) for line in comments]}
+
+
 def _read_table(file: Path) -> list[dict[str, str]]:
     rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
     if any(None in row or None in row.values() for row in rows):
@@ -134,6 +142,7 @@ def _read_page(file: Path) -> bytes:
 
 _READERS = {
     ".json": _read_json,
+    ".yaml": _read_yaml,
     ".csv": _read_table,
     ".pt": _read_weights,
     ".nii": _read_image,
