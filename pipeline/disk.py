@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of a network disk whose connection is lost. Of a socket, whose errors name no file, they mean something else.
+_AWAY = (errno.ENOTCONN, errno.ECONNABORTED, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 _ERRORS = {
     errno.ENOSPC: "no space left",
     errno.EDQUOT: "its quota used up",
@@ -29,6 +32,7 @@ _ERRORS = {
     # What a system makes of a disk with errors, and a server that no longer knows a file.
     errno.EROFS: "a read-only file system",
     errno.ESTALE: "a file that its server has lost",
+    **dict.fromkeys(_AWAY, "a server that cannot be reached"),
 }
 # What other programs' errors say that have no error number: of worker processes, PyTorch, ITK, OpenVINO, HDF5.
 _WORDS = {
@@ -68,7 +72,7 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
         path: the final path of the file, or of the folder with all its files.
         temporary: the path that it was written to; it still exists.
     """
-    number = _number(error)
+    number = _number(error, of_file=True)
     name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
     if number is None or (is_broken(number) and not name.startswith((str(temporary), str(path)))):
         # Another file than this one could not be read.
@@ -110,7 +114,7 @@ def find_disk_error(error: BaseException | None) -> OSError | None:
         number = _number(one)
         if number is None:
             continue
-        if isinstance(one, OSError) and one.errno in _ERRORS:
+        if isinstance(one, OSError) and one.errno == number:
             found.append(one)
         else:
             number = number or errno.EIO
@@ -146,11 +150,15 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     if isinstance(found, DiskError) and found.needed:
         known.append(f"more than {_format(found.needed)} needed")
     numbers = f" ({', '.join(known)})" if known else ""
-    remedy = (
-        "free some space on it, or write to another disk; then run the same command again (a training: with --resume)"
-        if found.errno in _FULL
-        else "write to another disk; if this one is not read-only on purpose, look into the system's log for its errors"
-    )
+    again = "then run the same command again (a training: with --resume)"
+    if found.errno in _FULL:
+        remedy = f"free some space on it, or write to another disk; {again}"
+    elif found.errno in (*_AWAY, errno.ESTALE):
+        remedy = f"connect the disk again, or write to another one; {again}"
+    else:
+        remedy = (
+            "write to another disk; if this one is not read-only on purpose, look into the system's log for its errors"
+        )
     return (
         f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
         f"Files that were whole are unchanged. What to do: {remedy}."
@@ -159,9 +167,15 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
 
 def find_mount(path: str | os.PathLike[str]) -> str:
     """Return where the disk of a file is mounted."""
-    place = Path(os.path.realpath(path))
-    while not place.is_mount() and place != place.parent:
-        place = place.parent
+    try:
+        place = Path(os.path.realpath(path))
+        while not place.is_mount() and place != place.parent:
+            place = place.parent
+    except OSError:
+        # A mount that has lost its server answers nothing; the working folder may be on it.
+        place = Path(os.environ.get("PWD", "/"), path)
+        listed = [Path(_unescape(line.split()[4])) for line in _list_mounts()]
+        place = max((one for one in listed if place.is_relative_to(one)), key=lambda one: len(one.parts), default=place)
     return str(place)
 
 
@@ -169,15 +183,27 @@ def is_network(folder: str | os.PathLike[str]) -> bool:
     """Return whether other machines may see a folder: whether it is on a file system of a network, as far as known."""
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116 - one call
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
     number = f"{os.major(device)}:{os.minor(device)}"
-    for line in lines:
+    for line in _list_mounts():
         before, _, after = line.partition(" - ")
         if before.split()[2:3] == [number]:
             return _NETWORK.fullmatch(after.split()[0]) is not None
     return False
+
+
+def _list_mounts() -> list[str]:
+    """Return a line for each file system that is mounted, as Linux lists them; none elsewhere."""
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _unescape(text: str) -> str:
+    """Return a path of the list of mounts, in which spaces and the like are octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def _find_file(error: BaseException | None) -> str | None:
@@ -192,8 +218,9 @@ def _find_file(error: BaseException | None) -> str | None:
             for name in _FILE_NAMES:
                 value = frame.f_locals.get(name)
                 file = os.fsdecode(value) if isinstance(value, str | bytes | Path) else ""
-                if file and Path(file).absolute().parent.is_dir():
-                    return file
+                with suppress(OSError):
+                    if file and Path(file).absolute().parent.is_dir():
+                        return file
     return None
 
 
@@ -208,10 +235,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             left += [one.__cause__, one.__context__]
 
 
-def _number(error: BaseException) -> int | None:
-    """Return the number of a disk's error: 0 if the disk is at fault, but the reason is unknown; None for others."""
+def _number(error: BaseException, *, of_file: bool = False) -> int | None:
+    """Return the number of a disk's error: 0 if the disk is at fault, but the reason is unknown; None for others.
+
+    Args:
+        error: any error.
+        of_file: whether it was raised about a file, even if it names none.
+    """
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno if error.errno in _ERRORS else None
+        named = of_file or error.filename is not None or error.errno not in _AWAY
+        return error.errno if error.errno in _ERRORS and named else None
     # Of a library, or of a process that reports another one's error as text. A message for users stands for itself.
     if not isinstance(error, OSError | RuntimeError):
         return None
@@ -238,18 +271,17 @@ def _guess_number(free: int | None) -> int:
 def _free_bytes(path: Path | None) -> int | None:
     if path is None:
         return None
-    for folder in (path, *path.absolute().parents):
-        try:
-            return shutil.disk_usage(folder).free
-        except OSError:
-            continue
+    with suppress(OSError):  # of a working folder that is gone
+        for folder in (path, *path.absolute().parents):
+            with suppress(OSError):
+                return shutil.disk_usage(folder).free
     return None
 
 
 def _full_disks() -> list[str]:
     """Return which of the disks that most likely were written to are full."""
     folders = (os.curdir, tempfile.gettempdir(), "/dev/shm")
-    free = {find_mount(folder): _free_bytes(Path(folder)) for folder in folders if Path(folder).is_dir()}
+    free = {find_mount(folder): _free_bytes(Path(folder)) for folder in folders if os.path.isdir(folder)}  # noqa: PTH112 - raises nothing
     return [mount for mount, number in free.items() if number is not None and number < _LITTLE]
 
 

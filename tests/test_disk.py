@@ -39,6 +39,16 @@ def explain(error: BaseException, path: Path) -> str:
         (OSError(errno.EIO, "Input/output error"), 10**9, "an input or output error on the disk"),
         (OSError(errno.EROFS, "Read-only file system"), 10**9, "a read-only file system on the disk"),
         (OSError(errno.ESTALE, "Stale file handle"), 10**9, "a file that its server has lost on the disk"),
+        (
+            OSError(errno.ENOTCONN, "Transport endpoint is not connected"),
+            10**9,
+            "a server that cannot be reached on the disk",
+        ),
+        (
+            OSError(errno.ECONNABORTED, "Software caused connection abort"),
+            10**9,
+            "a server that cannot be reached on the disk",
+        ),
         # PyTorch names no reason: the disk does.
         (TORCH, 0, "no space left on the disk"),
         (TORCH, 10**9, "an input or output error on the disk"),
@@ -55,6 +65,8 @@ def explain(error: BaseException, path: Path) -> str:
         "broken",
         "read-only",
         "lost by a server",
+        "no server",
+        "no server any more",
         "PyTorch, full",
         "PyTorch, broken",
         "PyTorch's end",
@@ -149,6 +161,27 @@ def test_a_message_for_users_that_names_the_disk_stays(tmp_path: Path) -> None:
     unreadable = InputError("scan.nii.gz", found="a file that cannot be read", expected="y", remedy="z")
     assert disk_message(chain(unreadable, OSError(errno.EIO, "Input/output error"))) is None
     assert disk_message(chain(unreadable, OSError(errno.EROFS, "Read-only file system"))) is None
+
+
+def test_a_lost_connection_of_a_socket_is_no_disk() -> None:
+    assert find_disk_error(OSError(errno.ECONNABORTED, "Software caused connection abort")) is None
+    assert find_disk_error(OSError(errno.ETIMEDOUT, "timed out", "last.pt")) is not None
+
+
+def test_a_mount_without_its_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As of a network disk: below it every question is this error, and at it, too.
+    mount = tmp_path / "lab disk"
+
+    def fail(path: Path) -> bool:
+        if path.is_relative_to(mount):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return False
+
+    monkeypatch.setattr(Path, "is_mount", fail)
+    place = str(mount).replace(" ", "\\040")
+    lines = ["1 0 0:1 / / rw - ext4 /dev/sda rw", f"2 1 0:52 / {place} rw - fuse.sshfs host:/data rw"]
+    monkeypatch.setattr(disk, "_list_mounts", lambda: lines)
+    assert find_mount(mount / "runs" / "last.pt") == str(mount)
 
 
 def test_a_runner_ends_with_the_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
