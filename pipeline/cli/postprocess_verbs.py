@@ -81,7 +81,8 @@ def _quantize(options: argparse.Namespace) -> int:
     from ..imports import quick_imports  # noqa: PLC0415
 
     with quick_imports():
-        from ..prediction.quantize import quantize_bundle, quantized_text  # noqa: PLC0415
+        from ..prediction.quantize import quantize_bundle  # noqa: PLC0415
+        from ..prediction.quantized import quantized_text  # noqa: PLC0415
 
     bundle = bundle_folder(options.bundle, writes="" if options.dry_run else "quantize")
     with _only_one(options, bundle, "quantize"):

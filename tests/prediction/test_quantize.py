@@ -20,9 +20,10 @@ from pipeline.cli import main
 from pipeline.data.errors import InputError
 from pipeline.data.int8_file import find_int8, read_int8_record
 from pipeline.inference import nncf_int8
-from pipeline.prediction import quantize
+from pipeline.prediction import quantize, quantized
 from pipeline.prediction.predictor import Predictor
-from pipeline.prediction.quantize import LabelFall, Quantized, quantize_bundle, quantized_text
+from pipeline.prediction.quantize import quantize_bundle
+from pipeline.prediction.quantized import LabelFall, Quantized, compare_dice, quantized_text
 
 needs_nncf = pytest.mark.skipif(
     not all(find_spec(name) for name in ("openvino", "nncf")), reason="needs nncf: pip install '.[quantize]'"
@@ -109,7 +110,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bundle(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The trained bundle, without an int8 form. So small a network may lose more Dice than a real one."""
-    monkeypatch.setattr(quantize, "MAX_FALL", 0.1)
+    monkeypatch.setattr(quantized, "MAX_FALL", 0.1)
     for file in trained.glob("models/*.int8.*"):
         file.unlink()
     return trained
@@ -184,7 +185,7 @@ def test_the_dice_is_that_of_an_evaluation(bundle: Path, monkeypatch: pytest.Mon
 def test_what_costs_too_much_is_measured_and_not_kept(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(quantize, "MAX_FALL", 0.001)
+    monkeypatch.setattr(quantized, "MAX_FALL", 0.001)
     measure = quantize._measure
 
     def worse(*given):
@@ -233,7 +234,7 @@ def test_regions_are_measured_in_a_bundle_with_regions(monkeypatch: pytest.Monke
 def test_numbers_of_a_comparison_by_hand() -> None:
     before = np.array([[0.9, np.nan], [0.8, np.nan], [0.7, np.nan]])
     after = np.array([[0.9, np.nan], [0.75, np.nan], [0.72, np.nan]])
-    ball, cube = quantize._compare({"float32": before, "int8": after}, ["ball", "cube"])
+    ball, cube = compare_dice({"float32": before, "int8": after}, ["ball", "cube"])
     assert (ball.float32, ball.int8, ball.cases) == (pytest.approx(0.8), pytest.approx(0.79), 3)
     assert ball.fall == pytest.approx(0.01)
     assert ball.interval is not None
