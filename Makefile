@@ -205,8 +205,8 @@ render: env
 render-check: env
 	$(BIN)/lightskip render --check $(BUNDLES)
 
-# Known vulnerabilities of the versions in constraints.txt, by pip-audit in an environment of its own. Status 3 means that
-# packages were not checked, such as without a network: that is no pass.
+# Known vulnerabilities of the versions in constraints.txt, by pip-audit in an environment of its own. "Error 3" means
+# that packages were not checked, such as without a network: that is no pass.
 AUDIT_VENV := .venv-audit
 
 $(AUDIT_VENV)/.complete:
@@ -218,7 +218,7 @@ $(AUDIT_VENV)/.complete:
 audit: $(AUDIT_VENV)/.complete
 	$(AUDIT_VENV)/bin/python .ci/audit.py constraints.txt
 
-# docs/licences.md, from the metadata of the installed packages; fails at a licence that is not allowed.
+# docs/licences.md, from the metadata of the installed packages; fails at a copyleft, unknown or missing licence.
 licences: env
 	$(BIN)/python docs/licences.py
 

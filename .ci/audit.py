@@ -3,7 +3,7 @@
 pip-audit ends with status 0 if the service does not know a package, or not its version. Here that is not a pass.
 
 Exit status: 0 if every package was looked up and none has a known vulnerability, 1 if one has, 3 if a package was not
-checked, such as without a network.
+checked, such as without a network. `make` says "Error 3" then, and ends with 2 itself, as after every error.
 """
 
 from __future__ import annotations
@@ -28,9 +28,15 @@ def describe(content: dict[str, Any]) -> tuple[int, list[str]]:
             lines.append(f"{one['name']} {one['version']}: {fault['id']}; versions without it: {fixed}")
     status = 1 if lines else NOT_CHECKED if unknown or not packages else 0
     checked = len(packages) - len(unknown)
-    lines.append(f"{checked} of {len(packages)} packages checked, {len(lines)} known vulnerabilities")
-    if unknown:
-        lines.append(f"NOT CHECKED, as the service does not know them: {', '.join(unknown)}")
+    lines.append(f"{checked} of {len(packages)} packages checked, {len(lines)} known vulnerabilities in these")
+    if unknown or not packages:
+        reasons = dict.fromkeys(one["skip_reason"].partition(":")[0] for one in packages if "skip_reason" in one)
+        lines += [
+            f"NOT CHECKED: {', '.join(unknown) if checked else 'all packages'}",
+            *(f"  found: {reason}" for reason in reasons),
+            "  This is no pass: nothing is known about these versions.",
+            "  What to do: run it with a network that reaches the Python Package Index; another index cannot answer.",
+        ]
     return status, lines
 
 
@@ -44,7 +50,8 @@ def main(constraints: Path) -> int:
         status, lines = describe(json.loads(done.stdout))
     except (ValueError, KeyError, TypeError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        status, lines = NOT_CHECKED, [f"NOT CHECKED: pip-audit ended with status {done.returncode}: {last[:300]}"]
+        said = f"NOT CHECKED: pip-audit ended with status {done.returncode}: {last[:300]}"
+        status, lines = NOT_CHECKED, [said, "  This is no pass: nothing is known about these versions."]
     print("\n".join(lines))  # noqa: T201
     return status
 

@@ -1,6 +1,9 @@
 """Write the licences of all packages in constraints.txt into `docs/licences.md`: `python docs/licences.py`.
 
-They come from the metadata of the installed packages. A package that is not installed keeps its row.
+They come from the metadata of the installed packages. A package that is not installed keeps its row, and what needs it:
+it is named.
+
+Exit status: 1 if a licence is not allowed, or a package has none.
 """
 
 import re
@@ -23,21 +26,23 @@ ALLOWED = {
 # Packages with another licence besides these, and what it is about.
 EXCEPTIONS = {"docutils": "GPL for one file, a mode for Emacs, which nothing here uses; for the extra `study` only"}
 # What the metadata leave out, from the licence file in the package.
-BY_HAND = {
-    **dict.fromkeys(
-        (
-            "conda-inject",
-            "snakemake-interface-common",
-            "snakemake-interface-logger-plugins",
-            "snakemake-interface-report-plugins",
-            "snakemake-interface-scheduler-plugins",
-            "snakemake-interface-storage-plugins",
-        ),
-        "MIT",
+BY_HAND = dict.fromkeys(
+    (
+        "conda-inject",
+        "snakemake-interface-common",
+        "snakemake-interface-logger-plugins",
+        "snakemake-interface-report-plugins",
+        "snakemake-interface-scheduler-plugins",
+        "snakemake-interface-storage-plugins",
     ),
-    "docutils": "Public domain AND BSD-2-Clause AND PSF-2.0 AND GPL",
-}
-# Words of metadata, in lower case, for the names of licences.
+    "MIT",
+)
+# Parts of words, in lower case, after which no other word of a text counts: with the name of the licence, or none.
+_REFUSED = {
+    "affero": "AGPL", "agpl": "AGPL", "lesser general": "LGPL", "lgpl": "LGPL", "general public": "GPL", "gpl": "GPL",
+    "proprietary": "", "commercial": "", "commons clause": "", "sspl": "", "eula": "",
+}  # fmt: skip
+# Words of metadata, in lower case, for the names of licences; the first that a text has counts.
 _WORDS = {
     "apache": "Apache-2.0", "3-clause": "BSD-3-Clause", "bsd-3": "BSD-3-Clause", "bsd 3": "BSD-3-Clause",
     "2-clause": "BSD-2-Clause", "bsd-2": "BSD-2-Clause", "bsd": "BSD", "mpl": "MPL-2.0", "mozilla": "MPL-2.0",
@@ -53,30 +58,56 @@ def read_constraints() -> dict[str, str]:
 
 
 def find_licence(name: str) -> str:
-    """Return the licence of an installed package; an empty text if nothing says it."""
-    if name in BY_HAND:
-        return BY_HAND[name]
+    """Return the licence of an installed package; an empty text if nothing says it.
+
+    Several statements are joined by AND, also where the package may mean OR: each of them has to be allowed.
+    """
     metadata = distribution(name).metadata
     if expression := metadata.get("License-Expression"):
         return str(expression)
     text = str(metadata.get("License") or "").strip()
     if re.fullmatch(r"[\w.-]+( (AND|OR|WITH) [\w.-]+)+", text):
         return text
+    # A long text is the whole licence, whose words may be about anything.
     said = [text] if text and len(text) < 60 and "\n" not in text else []
     said += [one.rpartition("::")[2] for one in metadata.get_all("Classifier") or () if one.startswith("License ::")]
-    found = [licence for one in said for word, licence in _WORDS.items() if word in one.lower()]
-    return found[0] if found else ""
+    found = dict.fromkeys(_name_licence(one.strip()) for one in said if one.strip() != "OSI Approved")
+    if any(licence.startswith("BSD-") for licence in found):
+        found.pop("BSD", None)
+    return " AND ".join(found) or BY_HAND.get(name, "")
 
 
-def list_users() -> dict[str, str]:
-    """Return by a package's normalised name what needs it: nothing (LightSkip itself), or extras of it."""
+def _name_licence(said: str) -> str:
+    """Return the licence that a text names; the text itself, which is not allowed, if it names none that is known."""
+    for word, licence in _REFUSED.items():
+        if word in said.lower():
+            return licence or said
+    found = (licence for word, licence in _WORDS.items() if re.search(rf"(?<![a-z]){word}(?![a-z])", said.lower()))
+    return next(found, said)
+
+
+def list_users() -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Return what needs each package by its normalised name, and by extra what of it is not installed.
+
+    A package is needed by LightSkip itself, or by extras of it.
+    """
     extras = [extra for extra in distribution("lightskip").metadata.get_all("Provides-Extra") or () if extra != "dev"]
-    users = dict.fromkeys(_closure("lightskip", ""), "LightSkip")
+    closures = {extra: _closure("lightskip", extra) for extra in ["", *extras, "dev"]}
+    users = dict.fromkeys(closures[""], "LightSkip")
     for extra in [*extras, "dev"]:
-        for name in _closure("lightskip", extra):
+        for name in closures[extra]:
             if users.setdefault(name, extra) not in ("LightSkip", extra) and extra != "dev":
                 users[name] += f", {extra}"
-    return {name: "LightSkip" if "LightSkip" in user else user for name, user in users.items()}
+    users = {name: "LightSkip" if "LightSkip" in user else user for name, user in users.items()}
+    return users, {extra: absent for extra, names in closures.items() if (absent := set(filter(_is_absent, names)))}
+
+
+def _is_absent(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return True
+    return False
 
 
 def _closure(name: str, extra: str) -> set[str]:
@@ -99,17 +130,28 @@ def _closure(name: str, extra: str) -> set[str]:
     return {package for package, _ in found} - {name}
 
 
-def make_rows(earlier: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the cells of each package's row, by its name; the earlier licence of one that is not installed."""
-    users = list_users()
-    rows = {}
+def make_rows(earlier: dict[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the cells of each package's row, by its name, and sentences about what could not be looked up.
+
+    A package that is not installed keeps its licence, and the extras of which something is not installed keep theirs.
+    """
+    users, absent = list_users()
+    rows, kept = {}, []
     for name, version in read_constraints().items():
-        try:
-            licence = find_licence(name)
-        except PackageNotFoundError:
-            licence = earlier[name][2] if name in earlier else ""
-        rows[name] = [name, version, licence, users.get(canonicalize_name(name), "another system or Python")]
-    return rows
+        before = earlier.get(name, [name, version, "", ""])
+        licence = before[2] if (missing := _is_absent(name)) else find_licence(name)
+        kept += [name] if missing else []
+        needed = users.get(canonicalize_name(name), "")
+        rest = [one for one in before[3].split(", ") if one in absent]
+        if rest and needed != "LightSkip":
+            needed = ", ".join(sorted({*rest, *needed.split(", ")} - {"", "dev"}))
+        rows[name] = [name, version, licence, needed or "another system or Python"]
+    said = [f"not installed, so the licence is that of the earlier table: {', '.join(kept)}"] if kept else []
+    said += [
+        f"extra `{extra}` is not fully installed ({', '.join(sorted(names))}): packages keep it in 'needed by'"
+        for extra, names in absent.items()
+    ]
+    return rows, said
 
 
 def read_rows(text: str) -> dict[str, list[str]]:
@@ -128,9 +170,10 @@ def refused_parts(name: str, licence: str) -> list[str]:
 def main() -> int:
     """Write the table, and return 1 if a licence is not allowed."""
     head, _, _ = DOCUMENT.read_text(encoding="utf-8").partition(START)
-    rows = make_rows(read_rows(DOCUMENT.read_text(encoding="utf-8")))
+    rows, said = make_rows(read_rows(DOCUMENT.read_text(encoding="utf-8")))
     DOCUMENT.write_text(head + START + "".join(f"| {' | '.join(row)} |\n" for row in rows.values()), encoding="utf-8")
     refused = {name: parts for name, row in rows.items() if (parts := refused_parts(name, row[2]))}
+    sys.stderr.writelines(f"note: {one}\n" for one in said)
     for name, parts in refused.items():
         sys.stderr.write(f"{name}: {', '.join(parts)} is not in the list of allowed licences\n")
     return int(bool(refused))

@@ -570,7 +570,11 @@ def test_a_datalist_without_folds_is_told_where_it_is_checked(
     ("words", "message"),
     [
         (["plan", "a.json", "--name", "a", "--from", "b"], "lightskip train BUNDLE --from …, or lightskip fit"),
-        (["plan", "a.json", "--name", "a", "--hour_s", "1"], "lightskip plan --help lists the options"),
+        (
+            ["plan", "a.json", "--name", "a", "--hour_s", "1"],
+            "did you mean --hours? lightskip plan --help",
+        ),
+        (["plan", "a.json", "--name", "a", "--zzz", "1"], "--zzz 1. lightskip plan --help lists the options"),
     ],
 )
 def test_an_option_of_another_verb_says_where_it_belongs(

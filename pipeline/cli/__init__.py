@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from ..streams import find_lost_output
 from ..version import __version__
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.error(_explain_unknown(options.verb, unknown))
+        parser.error(_explain_unknown(parser, options.verb, unknown))
     # Called with words, this is a part of another program, whose settings are left alone.
     options.owns_process, options.is_inner = arguments is None, is_inner
     options.given = list(sys.argv[1:] if arguments is None else arguments)
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
     return _run(options)
 
 
-def _explain_unknown(verb: str | None, unknown: Sequence[str]) -> str:
+def _explain_unknown(parser: argparse.ArgumentParser, verb: str | None, unknown: Sequence[str]) -> str:
     """Return the message for words that a verb does not know."""
     found = f"unrecognized arguments: {' '.join(unknown)}"
     first = unknown[0].partition("=")[0]
@@ -75,7 +76,12 @@ def _explain_unknown(verb: str | None, unknown: Sequence[str]) -> str:
             f"{found}. What to do: leave {first} out here, and use it with the training: "
             f"lightskip train BUNDLE {first} …, or lightskip fit"
         )
-    return found if verb is None else f"{found}. lightskip {verb} --help lists the options"
+    if verb is None:
+        return found
+    [verbs] = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    near = get_close_matches(first, verbs.choices[verb]._option_string_actions, n=1, cutoff=0.75)
+    meant = f" What to do: did you mean {near[0]}?" if near and first.startswith("--") else ""
+    return f"{found}.{meant} lightskip {verb} --help lists the options"
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -45,7 +45,9 @@ def _report(options: argparse.Namespace) -> int:
 
     # A folder comes before a bundle's name: predictions may be in one of the same name.
     notes = write_report(
-        options.source if options.source.exists() else bundle_folder(options.source),
+        options.source
+        if options.source.exists()
+        else bundle_folder(options.source, other="the output of compare, evaluate, train, predict or fit"),
         options.output,
         images=options.images,
         probe=options.probe,

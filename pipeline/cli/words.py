@@ -25,17 +25,18 @@ def add_bundle(verb: argparse.ArgumentParser, needed: str) -> None:
     )
 
 
-def bundle_folder(bundle: Path, *, writes: str = "") -> Path:
+def bundle_folder(bundle: Path, *, writes: str = "", other: str = "") -> Path:
     """Return the folder of a bundle that is named by its path or its name.
 
     Args:
         bundle: what the user wrote.
         writes: the verb, if it writes into the bundle: then one of an installed package is refused.
+        other: what the user may name instead of a bundle, for the message.
     """
     from ..bundle.at_hand.find import find_bundle  # noqa: PLC0415
     from ..bundle.at_hand.shipped import require_own_bundle  # noqa: PLC0415
 
-    folder = find_bundle(bundle)
+    folder = find_bundle(bundle, other=other)
     if writes:
         require_own_bundle(writes, folder)
     return folder

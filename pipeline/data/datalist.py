@@ -59,7 +59,10 @@ def require_folder(folder: str | Path) -> Path:
     else:
         return path
     raise InputError(
-        path, found=found, expected="a folder with scans", remedy="set dataset_dir to the dataset's folder"
+        path,
+        found=found,
+        expected="a folder with scans",
+        remedy="check the path, or set dataset_dir to the dataset's folder",
     )
 
 

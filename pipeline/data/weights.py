@@ -17,7 +17,7 @@ def require_weights(path: Path) -> None:
             path,
             found="no such file",
             expected="the weights of this bundle's network",
-            remedy="train the bundle, then pass its best weights: --checkpoint RUN/model.pt",
+            remedy="train the bundle first (lightskip train BUNDLE), or name its weights: --checkpoint FILE",
         )
     if is_lfs_pointer(path):
         raise InputError(

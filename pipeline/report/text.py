@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["amount", "count_of", "drawable", "printable"]
+__all__ = ["amount", "count_of", "drawable", "printable", "shorten"]
 
 
 def printable(value: object) -> str:
@@ -22,6 +22,14 @@ def printable(value: object) -> str:
 def drawable(value: object) -> str:
     """Return a line for matplotlib, which would take what is between two dollars for a formula."""
     return printable(value).replace("$", r"\$")
+
+
+def shorten(text: str, letters: int = 28) -> str:
+    """Return a text of at most so many letters: a longer one without its middle."""
+    if len(text) <= letters:
+        return text
+    kept = letters - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 def amount(value: float | None) -> str:

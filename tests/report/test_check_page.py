@@ -257,7 +257,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(page, reports):
             assert value is None or value.startswith(("#", "data:image/"))
         assert "style" not in element.attributes  # the policy below would refuse it
     [policy] = [meta["content"] for meta in root.every("meta") if meta.attributes.get("http-equiv")]
-    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.startswith("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:;")
     for tag in ("style", "script"):
         [element] = root.every(tag)
         digest = base64.b64encode(hashlib.sha256(element.text.encode()).digest()).decode()

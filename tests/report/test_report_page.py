@@ -64,7 +64,7 @@ def test_the_page_loads_nothing_and_its_policy_allows_only_its_own_scripts(tmp_p
     assert notes == []
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)
     parts = dict(part.split(" ", 1) for part in policy.replace("&#39;", "'").split("; "))
-    assert parts.keys() == {"default-src", "img-src", "style-src", "script-src"}
+    assert parts.keys() == {"default-src", "base-uri", "form-action", "img-src", "style-src", "script-src"}
     assert (parts["default-src"], parts["img-src"]) == ("'none'", "data:")
     assert re.fullmatch(r"'sha256-[\w+/=]+' 'sha256-[\w+/=]+'", parts["script-src"])
     assert "unsafe" not in policy

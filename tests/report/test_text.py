@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.report.text import amount, count_of, drawable, printable
+from pipeline.report.text import amount, count_of, drawable, printable, shorten
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_a_dollar_is_no_formula(name) -> None:
     figure = pytest.importorskip("matplotlib.figure").Figure()
     # What matplotlib draws, and whether it takes it for a formula.
     assert figure.text(0, 0, "")._preprocess_math(drawable(name)) == (name, False)
+
+
+@pytest.mark.parametrize(("text", "shown"), [("short", "short"), ("abcdefgh", "abcdefgh"), ("abcdefghi", "abcd…ghi")])
+def test_a_long_text_loses_its_middle(text, shown) -> None:
+    assert shorten(text, 8) == shown

@@ -50,7 +50,8 @@ class About:
         labels: value by name, with the background.
         modality: modality of the scans, such as MRI.
         channels: names of the channels.
-        spacing: mm along each axis of the network's grid; None if scans are not resampled.
+        spacing: along each axis of the network's grid; None if scans are not resampled.
+        unit: of the spacing: mm, or px, um or nm of pictures.
         dice: how well it segments.
         licence: licence of the training data.
         weights: the bundle's own weights; None if there are none.
@@ -72,6 +73,7 @@ class About:
     weights: Path | None
     trainings: tuple[str, ...]
     problem: str = ""
+    unit: str = "mm"
     unvalidated: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ def read_about(bundle: Path) -> About:
         modality=_text(scans.get("modality")),
         channels=tuple(_text(name) for name in _mapping(scans.get("channel_def")).values()),
         spacing=_read_spacing(config),
+        unit=_text(_mapping(metadata.get("training_scans")).get("unit")) or "mm",
         dice=_read_dice(bundle, metadata),
         licence=_text(metadata.get("data_source")).partition(_LICENCE)[2],
         weights=weights if weights.is_file() else None,
@@ -149,7 +152,7 @@ def _read_regions(
 
 
 def _read_spacing(config: Mapping[str, Any]) -> tuple[float, ...] | None:
-    """Return the spacing (mm) of the config's first resampling; None if there is none, or it is computed."""
+    """Return the spacing of the config's first resampling; None if there is none, or it is computed."""
     steps = _mapping(config.get("preprocessing")).get("transforms")
     for step in steps if isinstance(steps, list) else ():
         if str(_mapping(step).get("_target_")).endswith("Spacingd"):

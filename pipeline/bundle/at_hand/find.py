@@ -38,7 +38,7 @@ class Found:
     taken: bool
 
 
-def find_bundle(bundle: str | os.PathLike[str]) -> Path:
+def find_bundle(bundle: str | os.PathLike[str], *, other: str = "") -> Path:
     """Return the folder of a bundle that is named by its path or by its name.
 
     A path of a bundle is taken as it is. Any other name means, in this order: a shipped bundle, one in ``bundles`` in
@@ -46,6 +46,7 @@ def find_bundle(bundle: str | os.PathLike[str]) -> Path:
 
     Args:
         bundle: the path or the name.
+        other: what the user may name instead of a bundle, for the message.
 
     Raises:
         InputError: it is a name, and there is neither such a path nor such a bundle; the message has the nearest names.
@@ -59,7 +60,7 @@ def find_bundle(bundle: str | os.PathLike[str]) -> Path:
     if path.exists():
         # The verb reports what is missing in it.
         return path
-    raise _unknown_error(str(bundle))
+    raise _unknown_error(str(bundle), other)
 
 
 def list_bundles() -> list[Found]:
@@ -123,15 +124,16 @@ def _is_name(bundle: str | os.PathLike[str]) -> bool:
     return bool(text) and Path(text).name == text and not text.startswith((".", "~"))
 
 
-def _unknown_error(name: str) -> InputError:
+def _unknown_error(name: str, other: str) -> InputError:
     names = list(dict.fromkeys(folder.name for _, folder in _list_folders()))
     sibling = nearest_path(name)
     close = get_close_matches(name, [*names, *([] if sibling is None else [str(sibling)])], n=3)
     meant = f"did you mean {' or '.join(dict.fromkeys(close))}?"
     listed = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
+    expected = f"a bundle's folder, or the name of one: {listed}" if names else "the folder of a bundle"
     return InputError(
         name,
         found="no such folder, and no bundle of this name",
-        expected=f"a bundle's folder, or the name of one: {listed}" if names else "the folder of a bundle",
+        expected=f"{other}{', or ' if other else ''}{expected}",
         remedy=meant if close else "list what is at hand: lightskip bundles",
     )

@@ -43,7 +43,9 @@ def _as_record(one: Found, about: About) -> dict[str, Any]:
         "regions": {name: list(labels) for name, labels in about.regions.items()},
         "modality": about.modality or None,
         "channels": list(about.channels),
-        "spacing_mm": None if about.spacing is None else list(about.spacing),
+        "spacing_mm": None if about.spacing is None or about.unit != "mm" else list(about.spacing),
+        "spacing": None if about.spacing is None else list(about.spacing),
+        "unit": about.unit,
         "dice": None
         if dice is None
         else {"mean": dice.mean, "labels": dict(dice.labels), "cases": dice.cases, "file": dice.file},
@@ -84,7 +86,7 @@ def _region_row(about: About) -> dict[str, str]:
 def _describe_scans(about: About) -> str:
     spacing = "in their own spacing"
     if about.spacing is not None:
-        spacing = f"at {' x '.join(f'{size:g}' for size in about.spacing)} mm"
+        spacing = f"at {' x '.join(f'{size:g}' for size in about.spacing)} {about.unit}"
     count = len(about.channels)
     channels = f", {count} channels ({', '.join(about.channels)})" if count > 1 else ""
     return f"{about.modality or 'any modality'}{channels}, {spacing}"

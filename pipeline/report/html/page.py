@@ -5,19 +5,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ...files import whole_file
 from ..text import printable
 from .parts import Page
 
 __all__ = ["read_asset", "write_page"]
+
+# Letters that are written from right to left: Hebrew, Arabic, Syriac, Thaana, N'Ko and their presentation forms.
+_RIGHT_TO_LEFT = re.compile(
+    r"([\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+(?:[\s_.-]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+)*)"
+)
 
 
 def write_page(
@@ -50,7 +56,14 @@ def write_page(
         jinja2.TemplateError: If the template uses a missing value.
     """
     style = read_asset("base.css") + style
-    policy = ["default-src 'none'", "img-src data:", f"style-src '{_hash(style)}'"]
+    # `base-uri` and `form-action` do not follow from `default-src`.
+    policy = [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "img-src data:",
+        f"style-src '{_hash(style)}'",
+    ]
     hashes = [f"'{_hash(one)}'" for one in (script, *later_scripts) if one]
     policy += [f"script-src {' '.join(hashes)}"] if hashes else []
     pieces = (
@@ -69,7 +82,7 @@ def read_asset(name: str) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(__package__, ""),
         autoescape=True,
         undefined=StrictUndefined,
@@ -77,11 +90,20 @@ def _make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["isolate"] = _isolate
+    return environment
 
 
 def _finalize(value: object) -> object:
     """Return a value as a template shows it. A macro's markup is not changed."""
     return value if isinstance(value, Markup) else printable(value)
+
+
+def _isolate(value: object) -> Markup:
+    """Return a sentence as markup, in which names from right to left do not turn what is next to them."""
+    pieces = _RIGHT_TO_LEFT.split(printable(value))
+    shown = [Markup("<bdi>{}</bdi>").format(piece) if odd % 2 else escape(piece) for odd, piece in enumerate(pieces)]
+    return Markup("").join(shown)
 
 
 def _hash(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...report.text import shorten
+
 __all__ = ["NamePlace", "place_names"]
 
 _WIDTH, _HEIGHT = 400, 300  # of the picture on a desk, in CSS pixels
@@ -30,7 +32,7 @@ def place_names(points: Mapping[str, tuple[float, float]]) -> dict[str, NamePlac
     """Return a place for each name, next to its point, or some lines above or below if that is taken.
 
     Args:
-        points: places of the points in percent, from the left and from the top.
+        points: places of the points in percent, from the left and from the top. Long names are shown shortened.
     """
     pixels = {name: (x * _WIDTH / 100, y * _HEIGHT / 100) for name, (x, y) in points.items()}
     taken: list[Box] = [(x - 6, x + 6, y) for x, y in pixels.values()]
@@ -47,7 +49,7 @@ def place_names(points: Mapping[str, tuple[float, float]]) -> dict[str, NamePlac
 
 
 def _box(name: str, x: float, y: float, place: NamePlace) -> Box:
-    width = len(name) * _LETTER
+    width = len(shorten(name)) * _LETTER
     start = x + place.across - (width if place.anchor == "end" else 0.0)
     return start, start + width, y + place.down
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...report.report_axis import Axis, make_axis
+from ...report.text import shorten
 from .arms import Group
 from .cost_scale import CostScale, make_cost_scale
 from .costs import COSTS, average_costs
@@ -28,7 +29,7 @@ class Point:
         low: place of the lower end of the interval from the top; None without one.
         high: place of the upper end.
         style: class of the colour.
-        name: label of the skip.
+        name: label of the skip, shortened.
         text: the numbers in words.
         front: whether it is on the front.
         label: place of its name.
@@ -89,7 +90,7 @@ def _make_panel(
         low, high = (None, None) if interval is None else (_turn(up, end) for end in interval)
         cost, dice = known[skip]
         text = f"{skip}: Dice {format_value(dice)} {format_interval(interval)}".rstrip() + f", {write(cost)}"
-        points.append(Point(x, y, low, high, styles[skip], skip, text, skip in front, names[skip]))
+        points.append(Point(x, y, low, high, styles[skip], shorten(skip), text, skip in front, names[skip]))
     steps = sorted((places[skip][0], -places[skip][1]) for skip in front)
     path = "".join(f"M{x:g} {-y:g}" if at == 0 else f"H{x:g}V{-y:g}" for at, (x, y) in enumerate(steps))
     return Panel(f"{axis.title}, {across.unit}".removesuffix(", "), across, up, points, path)

@@ -24,6 +24,7 @@ def test_the_shipped_bundles_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "  weights  its own",
         "  licence  CC-BY-SA-4.0 (training data)",
     ]
+    assert paragraphs["em_membrane"][3] == "  scans    EM, at 1 x 1 px"
     assert "2 channels (synthetic A, synthetic B), at 1.05 x 1.05 x 4.685 mm" in paragraphs["left_right"][3]
     assert paragraphs["left_right"][4].endswith("; of weights that are not in the bundle)")
     assert paragraphs["synthetic_shapes"][4:6] == ["  Dice     not measured", "  weights  none: train it first"]
@@ -56,6 +57,8 @@ def test_the_list_for_programs(package: Path) -> None:
         "modality": None,
         "channels": [],
         "spacing_mm": None,
+        "spacing": None,
+        "unit": "mm",
         "dice": None,
         "licence": None,
         "weights": None,

@@ -38,7 +38,7 @@ def test_only_the_pages_own_style_and_script_may_run(tmp_path: Path, script: str
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)
     allowed = {"style": read_asset("base.css") + "b > i { color: red }\n"} | ({"script": script} if script else {})
-    expected = ["default-src 'none'", "img-src data:"]
+    expected = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
     for tag, content in allowed.items():
         assert f"<{tag}>{content}</{tag}>" in text
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
@@ -54,6 +54,15 @@ def test_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
     # Title, heading, fact, title and text of the provenance, note.
     assert text.count(EVIL_WRITTEN) == 6
     assert "<script>" not in text
+
+
+def test_names_from_right_to_left_do_not_turn_a_sentence(tmp_path: Path) -> None:
+    page = Page(
+        kind="study", name="x", facts=[], provenance={"Set": "\u0645\u0631: 1 map of \u05d3_\u05d2_b <i>"}, note=""
+    )
+    write_page(tmp_path / "page.html", "base.html", page)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dd><bdi>\u0645\u0631</bdi>: 1 map of <bdi>\u05d3_\u05d2</bdi>_b &lt;i&gt;</dd>" in text
 
 
 def test_parts_escape_what_they_are_made_of(tmp_path: Path) -> None:
@@ -75,9 +84,9 @@ def test_parts_escape_what_they_are_made_of(tmp_path: Path) -> None:
         cards=[card],
     )
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    # 2 of the note, 4 of the tile, 7 of the table with its heading, 1 number, 6 of choices, 2 of the legend, 6 of the
-    # card with the text of its picture.
-    assert text.count(EVIL_WRITTEN) == 28
+    # 2 of the note, 4 of the tile, 8 of the table with its heading and the title of a column, 1 number, 6 of choices,
+    # 2 of the legend, 6 of the card with the text of its picture.
+    assert text.count(EVIL_WRITTEN) == 29
     assert "<script>" not in text
 
 

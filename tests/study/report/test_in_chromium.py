@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium: install it, such as with apt install chromium"),
 ]
 
-SKIPS = ("concat", "sat", "only the finest level of all <b>")
+SKIPS = ("concat", "sat", "only the finest level of all <b>", "s" * 150)
 PARTS = ("curve", "cost", "levels", "weight_changes", "robustness", "probes", "membranes")
 
 
@@ -52,3 +52,9 @@ def test_nothing_is_loaded_and_the_page_fits(browser: Browser, page: Path, width
     assert browser.run("document.images.length") == len(SKIPS) + 1
     colours = "[...document.querySelectorAll('.line')].map(line => getComputedStyle(line).stroke)"
     assert len(set(browser.run(colours))) == len(SKIPS)
+    # Neither names in pictures nor the first column of a table, which does not scroll, take the width of the page.
+    browser.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+    names = "[...document.querySelectorAll('.pareto .name')].map(name => name.getBoundingClientRect().right)"
+    assert max(browser.run(names)) <= width
+    columns = "[...document.querySelectorAll('.dense tbody th')].map(head => head.getBoundingClientRect().width)"
+    assert max(browser.run(columns)) <= max(150, width / 2)
