@@ -112,6 +112,9 @@ def _take(
     network: nn.Module,
 ) -> tuple[Tensor | None, int, str]:
     """Return the new value of a tensor, the number of elements taken, and how; None if nothing fits."""
+    if own.is_floating_point() and not other.is_floating_point():
+        # As whole or complex numbers they are not a network's, and PyTorch would round them or cut them off.
+        return None, 0, f"{other.dtype} instead of {own.dtype}".replace("torch.", "")
     other = other.to(own.device, own.dtype)
     different = f"shape {list(other.shape)} instead of {list(own.shape)}"
     if own.dim() != other.dim():

@@ -10,8 +10,10 @@ from math import prod
 from typing import Any
 
 from monai.networks.layers.factories import Act, Norm
+from torch import nn
 
 from ..data.errors import InputError
+from ..data.finite_weights import require_finite
 from ..networks import EncoderDecoder, Networks, build_network
 from .settings import Settings
 
@@ -33,7 +35,7 @@ def build_planned_network(
         out_channels: nnU-Net's number of segmentation heads: the classes, background included, or the regions.
 
     Returns:
-        The network with new weights and with heads for deep supervision, as nnU-Net's own networks always have: their
+        The network with new weights, which loads no others that are not finite, and with heads for deep supervision, as nnU-Net's own networks always have: their
         weights are loaded for inference, where deep supervision is off.
 
     Raises:
@@ -56,7 +58,13 @@ def build_planned_network(
         }
     )
     _require_planned_levels(network, architecture["arch_kwargs"])
+    network.register_load_state_dict_post_hook(_require_finite)
     return network
+
+
+def _require_finite(network: nn.Module, _keys: Any) -> None:
+    """Raise InputError if weights that were loaded are not finite: nnU-Net loads its checkpoints without a look."""
+    require_finite("nnU-Net's checkpoint", dict(network.named_parameters()))
 
 
 def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
