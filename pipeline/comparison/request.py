@@ -58,6 +58,7 @@ class Request:
         membranes: labels in two dimensions that separate cells.
         calibration: whether to measure the probabilities next to predictions.
         jobs: number of processes; None for one per CPU.
+        memory: bytes that the cases which are read at the same time may take together; None for 80 % of what is free.
         seed: seed of the bootstrap.
         resamples: draws of the bootstrap.
         command: the command line, for the summary.
@@ -84,6 +85,7 @@ class Request:
     membranes: Sequence[str] = ()
     calibration: bool = False
     jobs: int | None = None
+    memory: int | None = None
     seed: int = 0
     resamples: int = 10_000
     command: str = ""

@@ -139,9 +139,7 @@ def test_a_network_of_other_levels_is_refused() -> None:
 
 def test_weights_that_are_not_finite_are_not_loaded() -> None:
     def build() -> torch.nn.Module:
-        return build_planned_network(
-            PLAIN_2D, Settings("vnet"), spatial_dims=2, in_channels=1, out_channels=2
-        )
+        return build_planned_network(PLAIN_2D, Settings("vnet"), spatial_dims=2, in_channels=1, out_channels=2)
 
     weights = build().state_dict()
     build().load_state_dict(weights)
