@@ -92,6 +92,9 @@ def take_weights(
         origin = renamed.get(name)
         if origin is None:
             value, taken, how = None, 0, "not in the weights"
+        elif own.is_floating_point() and not weights[origin].is_floating_point():
+            # PyTorch would take whole, complex and truth values as other numbers.
+            value, taken, how = None, 0, f"{weights[origin].dtype} instead of {own.dtype}".replace("torch.", "")
         else:
             value, taken, how = _take(name, own, weights[origin], axes.get(name, {}), pairs, network)
         if value is not None and origin is not None:
@@ -112,9 +115,6 @@ def _take(
     network: nn.Module,
 ) -> tuple[Tensor | None, int, str]:
     """Return the new value of a tensor, the number of elements taken, and how; None if nothing fits."""
-    if own.is_floating_point() and not other.is_floating_point():
-        # As whole or complex numbers they are not a network's, and PyTorch would round them or cut them off.
-        return None, 0, f"{other.dtype} instead of {own.dtype}".replace("torch.", "")
     other = other.to(own.device, own.dtype)
     different = f"shape {list(other.shape)} instead of {list(own.shape)}"
     if own.dim() != other.dim():

@@ -35,7 +35,7 @@ def build_planned_network(
         out_channels: nnU-Net's number of segmentation heads: the classes, background included, or the regions.
 
     Returns:
-        The network with new weights, which loads no others that are not finite, and with heads for deep supervision, as nnU-Net's own networks always have: their
+        The network with new weights and with heads for deep supervision, as nnU-Net's own networks always have: their
         weights are loaded for inference, where deep supervision is off.
 
     Raises:
