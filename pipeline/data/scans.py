@@ -51,8 +51,8 @@ def find_scans(
         in the records of `lightskip predict`. A datalist may name them.
 
     Raises:
-        InputError: the folder is missing, empty or without scans, a named file is missing or outside the folder, a scan of
-            the folder lacks a channel, or the outputs of two scans would have the same name.
+        InputError: the folder is missing, empty or without scans, a named file is missing or outside the folder, a
+            scan of the folder lacks a channel, or the outputs of two scans would have the same name.
     """
     if datalist is None:
         scans = list_folder_scans(_folder_of_scans(dataset_dir), channels=channels)

@@ -182,9 +182,7 @@ def test_a_datalist_in_a_file_names_no_scans_outside_the_folder_unless_asked(tmp
     file = tmp_path / "list.json"
     for path, kind in ((str(tmp_path / "other" / "x.nii"), "an absolute path"), ("link.nii", "a link")):
         file.write_text(json.dumps([path]))
-        with pytest.raises(
-            InputError, match=rf"found {kind} to .*x\.nii, outside the dataset's folder.*--outside True"
-        ):
+        with pytest.raises(InputError, match=rf"found {kind} to .*x\.nii, outside .*--outside True"):
             find_scans(tmp_path / "data", file)
         assert len(find_scans(tmp_path / "data", file, outside=True)) == 1
         # A list was typed.
