@@ -11,10 +11,10 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["escape_cell", "format_table", "read_rows", "restore_cell"]
+__all__ = ["escape_cell", "format_table", "read_rows", "refuse_nul", "restore_cell"]
 
 _SIGN = "'"
 _ENDS = "\r\n"
@@ -50,15 +50,26 @@ def read_rows(lines: Iterable[str]) -> tuple[list[str], list[dict[str, str]]]:
         lines: of a file that was opened with ``newline=""``.
 
     Raises:
-        csv.Error: the table is damaged.
+        csv.Error: the table is damaged, or has a column twice.
     """
-    reader = csv.DictReader(lines, restkey="")
+    reader = csv.DictReader(refuse_nul(lines), restkey="", strict=True)
     columns = [restore_cell(name) for name in reader.fieldnames or ()]
+    twice = next((name for place, name in enumerate(columns) if name in columns[:place]), None)
+    if twice is not None:
+        raise csv.Error(f"the column {twice!r} twice")
     rows = [
         {restore_cell(name): restore_cell(cell or "") for name, cell in row.items() if not isinstance(cell, list)}
         for row in reader
     ]
     return columns, rows
+
+
+def refuse_nul(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a table; raise csv.Error at one with a NUL, as in UTF-16 or a damaged file."""
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
+            raise csv.Error(f"a NUL in line {number}")
+        yield line
 
 
 def _format_row(row: Iterable[Any]) -> str:

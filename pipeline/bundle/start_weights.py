@@ -58,6 +58,8 @@ def network_to_start(network: nn.Module, start_from: str | Path | None, bundle_r
         target=ChannelNames(*read_channel_names(target)),
     )
     _require_fit(path, fits, weights, network)
+    # Numbers may be too large for the network's format.
+    require_finite(path, dict(network.named_parameters()))
     record = {
         "weights": str(path),
         "sha256": _hash(path),

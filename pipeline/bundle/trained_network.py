@@ -56,6 +56,8 @@ def network_to_resume(network: nn.Module, checkpoint: str | Path) -> nn.Module:
         # A missing or damaged file is reported by the training's own check.
         return network
     spec = state.get("network_spec") if isinstance(state, dict) else None
+    if not (isinstance(spec, Mapping) and isinstance(spec.get("name"), str)):
+        return network  # the training's own check reports another form
     return network_of_spec(network, spec, Path(checkpoint), given=_find_given_now())
 
 

@@ -138,6 +138,11 @@ def add_compare_verbs(verbs: Any) -> None:
 
     work = compare.add_argument_group("work")
     work.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per CPU, 8 at most)")
+    work.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="memory for the cases that are read at the same time, such as 4GB (default: 80%% of free memory)",
+    )
     work.add_argument("--seed", type=int, metavar="N", help="seed of the bootstrap (default: 0)")
     work.add_argument("--resamples", type=int, metavar="N", help="draws of the bootstrap (default: 10000)")
     compare.set_defaults(run=_compare)
@@ -148,10 +153,13 @@ def _compare(options: argparse.Namespace) -> int:
     from ..comparison.command import compare  # noqa: PLC0415
     from ..comparison.request import Request  # noqa: PLC0415
     from ..comparison.table import format_comparison  # noqa: PLC0415
+    from ..data.amounts import parse_memory  # noqa: PLC0415
 
     # An option that is not named has the default of the room that does the work.
     named = {name: value for name, value in vars(options).items() if value is not None}
     known = {name: named[name] for name in Request.__dataclass_fields__ if name in named}
+    if "memory" in known:
+        known["memory"] = parse_memory(known["memory"])
     summary = compare(Request(**known, command=as_text(["lightskip", *options.given])))
     print(format_comparison(summary))
     print(f"\nresults: {options.output}")

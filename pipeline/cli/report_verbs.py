@@ -36,11 +36,17 @@ def add_report_verbs(verbs: Any) -> None:
         metavar="N",
         help="cases with pictures and volumes, the worst first (default: 50)",
     )
+    report.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="memory for the volumes of a case, such as 4GB (default: 80%% of free memory); larger ones are not shown",
+    )
     report.add_argument("--no-viewer", action="store_true", help="leave out the 3D viewer and its volumes")
     report.set_defaults(run=_report)
 
 
 def _report(options: argparse.Namespace) -> int:
+    from ..data.amounts import parse_memory  # noqa: PLC0415
     from ..report.report_page import MAX_PICTURES, write_report  # noqa: PLC0415
 
     # A folder comes before a bundle's name: predictions may be in one of the same name.
@@ -53,6 +59,7 @@ def _report(options: argparse.Namespace) -> int:
         probe=options.probe,
         pictures=MAX_PICTURES if options.pictures is None else options.pictures,
         viewer=not options.no_viewer,
+        memory=None if options.memory is None else parse_memory(options.memory),
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -13,6 +13,7 @@ from .describe import describe_inputs, list_versions, summarise_lesions
 from .inputs import Inputs, read_inputs
 from .measure import Measured, Measuring, measure_cases
 from .membranes import require_slices
+from .memory import choose_at_a_time
 from .notes import make_notes
 from .output import (
     CALIBRATION,
@@ -56,7 +57,10 @@ def compare(request: Request) -> dict[str, Any]:
     check_output(request.output, [inputs.reference.path, *(source.path for source in inputs.sets.values())])
     cases = inputs.joined.cases
     with Pool(count_jobs(request.jobs, len(cases)), progress=request.progress) as pool:
-        checked = check_cases(cases, pool, probabilities=request.calibration or bool(request.membranes))
+        probabilities = request.calibration or bool(request.membranes)
+        at_a_time = choose_at_a_time(cases, pool, memory=request.memory, probabilities=probabilities)
+        pool.at_a_time = min(pool.at_a_time, at_a_time)
+        checked = check_cases(cases, pool, probabilities=probabilities)
         require_slices(request.membranes, len(checked[0].reference.grid.shape))
         labels = find_labels(inputs, checked)
         measuring = _choose_measuring(inputs, labels, metrics)

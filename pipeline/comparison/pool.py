@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Self, TypeVar
 
 from tqdm import tqdm
@@ -48,6 +49,9 @@ class Pool:
 
     def __init__(self, jobs: int, *, progress: bool = True) -> None:
         self._progress = progress
+        self._jobs = jobs
+        self.at_a_time = jobs
+        """Number of items that are worked on at the same time; it may be lowered between two calls of `map`."""
         self._executor: ProcessPoolExecutor | None = None
         if jobs > 1:
             method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -77,9 +81,12 @@ class Pool:
             items: what it is called with.
             title: words in front of the bar.
         """
-        results: Iterable[Any] = (
-            map(work, items) if self._executor is None else self._executor.map(work, items, chunksize=1)
-        )
+        results: Iterable[Any] = map(work, items)
+        if self._executor is not None and self.at_a_time > 1:
+            # Each part waits for the one before it.
+            size = len(items) if self.at_a_time >= self._jobs else self.at_a_time
+            parts = (items[start : start + size] for start in range(0, len(items), max(size, 1)))
+            results = chain.from_iterable(self._executor.map(work, part, chunksize=1) for part in parts)
         bar = tqdm(results, total=len(items), desc=title, unit="case", disable=None if self._progress else True)
         return list(bar)
 

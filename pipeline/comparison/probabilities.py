@@ -16,7 +16,7 @@ from .folder_maps import own_name
 from .grids import Grid, Turn, find_turn, turn_voxels
 from .read_map import hash_image
 
-__all__ = ["Probabilities", "find_probabilities", "read_probabilities"]
+__all__ = ["Probabilities", "file_of_probabilities", "find_probabilities", "read_probabilities"]
 
 _ENDING = "_prob.nii.gz"
 
@@ -38,6 +38,11 @@ class Probabilities:
     sha256: str
 
 
+def file_of_probabilities(label_map: Path) -> Path:
+    """Return the path of the probabilities next to a label map; there may be none."""
+    return label_map.with_name(own_name(scan_name(label_map)) + _ENDING)
+
+
 def find_probabilities(label_map: Path, reference: Grid, *, case: str, reference_path: str) -> Probabilities | None:
     """Return the file of probabilities next to a label map; None if there is none.
 
@@ -50,7 +55,7 @@ def find_probabilities(label_map: Path, reference: Grid, *, case: str, reference
     Raises:
         InputError: the file cannot be read, has one channel, or another grid than the reference.
     """
-    path = label_map.with_name(own_name(scan_name(label_map)) + _ENDING)
+    path = file_of_probabilities(label_map)
     if not path.is_file() or path == label_map:
         return None
     header = read_header(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from ..data.datalist import read_json
 from ..data.errors import InputError
 from ..data.known_keys import check_keys
+from ..data.table_errors import explain_table
 from ..evaluation.lesions import MIN_IOU
 from ..evaluation.metric_names import ALL_METRICS, CALIBRATION_METRICS, LESION_METRICS, MEMBRANE_METRICS
 from ..spreadsheet import read_rows
@@ -58,6 +59,7 @@ class Request:
         membranes: labels in two dimensions that separate cells.
         calibration: whether to measure the probabilities next to predictions.
         jobs: number of processes; None for one per CPU.
+        memory: bytes that the cases which are read at the same time may take together; None for 80 % of what is free.
         seed: seed of the bootstrap.
         resamples: draws of the bootstrap.
         command: the command line, for the summary.
@@ -84,6 +86,7 @@ class Request:
     membranes: Sequence[str] = ()
     calibration: bool = False
     jobs: int | None = None
+    memory: int | None = None
     seed: int = 0
     resamples: int = 10_000
     command: str = ""
@@ -246,17 +249,31 @@ def _read_table(file: Path) -> dict[str, str]:
         if isinstance(content, dict) and all(isinstance(value, str | int) for value in content.values()):
             return {str(key): str(value) for key, value in content.items()}
     else:
-        _, rows = read_rows(io.StringIO(_read_text(file), newline=""))
+        with explain_table(file):
+            _, rows = read_rows(io.StringIO(_read_text(file), newline=""))
         if rows:
             check_keys([key for key in rows[0] if key], ("case", "subject"), file, line=1)
         if rows and {"case", "subject"} <= rows[0].keys():
-            return {row["case"]: row["subject"] for row in rows}
+            return _one_subject_each(file, rows)
     raise InputError(
         file,
         found="another table",
         expected='CSV with the columns case and subject, or JSON {"CASE": "SUBJECT"}',
         remedy="correct its first line",
     )
+
+
+def _one_subject_each(file: Path, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in rows:
+        if found.setdefault(row["case"], row["subject"]) != row["subject"]:
+            raise InputError(
+                file,
+                found=f"the case {row['case']} twice, with the subjects {found[row['case']]} and {row['subject']}",
+                expected="one subject for every case",
+                remedy="remove one of the two lines",
+            )
+    return found
 
 
 def _read_text(file: Path) -> str:

@@ -16,7 +16,7 @@ from .images.door import read_header
 from .images.header import Header
 from .images.nifti_header import is_scaled
 
-__all__ = ["FREE_SHARE", "MemoryGate", "default_limit", "estimate_case"]
+__all__ = ["FREE_SHARE", "MemoryGate", "default_limit", "estimate_case", "estimate_file", "too_large_error"]
 
 FREE_SHARE = 0.8  # of the free memory, as in prediction
 _SCALED = 8  # bytes of a scaled value: float64
@@ -50,13 +50,8 @@ class MemoryGate:
             InputError: more is needed than the limit.
         """
         if needed > self.limit:
-            raise InputError(
-                file,
-                found=f"a case whose check takes about {human_bytes(needed)} of memory",
-                expected=f"at most {human_bytes(self.limit)}",
-                remedy="allow more memory: lightskip check --memory SIZE; or end other programs, or crop the scan",
-                kind="check-failed",
-            )
+            what = "a case whose check takes about {} of memory"
+            raise too_large_error(file, found=what, needed=needed, limit=self.limit, verb="check")
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= self.limit)
             self._taken += needed
@@ -71,6 +66,35 @@ class MemoryGate:
 def default_limit() -> int:
     """Return the bytes that a check may take by default: a share of the memory that is free now."""
     return int(FREE_SHARE * free_bytes())
+
+
+def too_large_error(file: str, *, found: str, needed: int, limit: int, verb: str) -> InputError:
+    """Return the error for a file that would take more memory than it may.
+
+    Args:
+        file: the file.
+        found: what takes it, with braces for its size.
+        needed: bytes.
+        limit: bytes.
+        verb: the verb whose ``--memory`` set the limit.
+    """
+    return InputError(
+        file,
+        found=found.format(human_bytes(needed)),
+        expected=f"at most {human_bytes(limit)}",
+        remedy=f"allow more memory: lightskip {verb} --memory SIZE; or end other programs, or crop the scan",
+        kind="check-failed",
+    )
+
+
+def estimate_file(path: str | Path) -> tuple[int, int]:
+    """Return how many bytes the values of an image take while it is read, and its number of voxels in all channels.
+
+    Both are 0 of a file that cannot be opened, or whose header promises more than it holds: reading it ends before
+    memory is taken.
+    """
+    header = _header(Path(path))
+    return _file_bytes(header), 0 if header is None else prod(header.shape)
 
 
 def estimate_case(case: Case, folder: Path, *, measure: bool = True) -> int:

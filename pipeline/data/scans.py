@@ -20,6 +20,7 @@ from .errors import InputError
 from .folder_scans import list_folder_scans
 from .images.endings import scan_name
 from .known_keys import ITEM_KEYS, check_keys
+from .outside import refuse_outside
 
 _PARTS_OF_A_DATALIST = ("training", "validation", "test", "testing")
 
@@ -29,6 +30,7 @@ def find_scans(
     datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path | None = None,
     *,
     channels: int = 1,
+    outside: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the scans to segment.
 
@@ -38,6 +40,8 @@ def find_scans(
             `dataset_dir`) or of items `{"image": …}`; one such path, if it has the ending of a scan; or a JSON file
             with such a list or an MSD datalist, of which all parts are used (training, validation, test, testing).
         channels: of a scan; if more than one, files called NAME_0000, NAME_0001, … are one scan of the folder.
+        outside: whether a datalist that is a file may name files outside the folder; see `find_outside`. What a list
+            names was asked for.
 
     Returns:
         Items `{"image": path or list of paths}`: the folder's scans sorted by name, or those of the datalist in its
@@ -47,13 +51,14 @@ def find_scans(
         in the records of `lightskip predict`. A datalist may name them.
 
     Raises:
-        InputError: the folder is missing, empty or without scans, a named file is missing, a scan of the folder lacks
-            a channel, or the outputs of two scans would have the same name.
+        InputError: the folder is missing, empty or without scans, a named file is missing or outside the folder, a
+            scan of the folder lacks a channel, or the outputs of two scans would have the same name.
     """
     if datalist is None:
         scans = list_folder_scans(_folder_of_scans(dataset_dir), channels=channels)
     else:
-        scans = read_named_scans(dataset_dir, datalist)
+        is_typed = not isinstance(datalist, str | Path) or _is_scan_file(datalist)
+        scans = read_named_scans(dataset_dir, datalist, outside=outside or is_typed)
         require_files((path for scan in scans for path in as_list(scan["image"])), _name_of(datalist))
     _refuse_shared_names(scans)
     return scans
@@ -76,7 +81,10 @@ def _is_scan_file(path: str | Path) -> bool:
 
 
 def read_named_scans(
-    dataset_dir: str | Path, datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path
+    dataset_dir: str | Path,
+    datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path,
+    *,
+    outside: bool = True,
 ) -> list[dict[str, Any]]:
     """Return the items of the scans that a datalist names, with absolute paths, even if files are missing.
 
@@ -109,6 +117,9 @@ def read_named_scans(
     # If all paths are absolute, the folder is not used and may be anything.
     relative = any(not Path(path).expanduser().is_absolute() for item in items for path in as_list(item["image"]))
     folder = _folder_of_scans(dataset_dir) if relative else Path(dataset_dir)
+    if not outside:
+        paths = [path for item in items for path in as_list(item["image"])]
+        refuse_outside(paths, folder.expanduser().absolute(), named_by, "--outside True")
     return [{"image": resolve_paths(folder, item["image"])} for item in items]
 
 

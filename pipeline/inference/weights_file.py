@@ -73,7 +73,7 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
 
     Raises:
         InputError: the file is missing, no checkpoint, a training's ``last.pt``, of a network with other layers or
-            widths, or has values that are not finite.
+            widths, or has values that are not finite or of another kind.
     """
     path = Path(path)
     require_weights(path)
@@ -100,7 +100,8 @@ def read_weights(path: str | Path, network: nn.Module) -> Mapping[str, Tensor]:
     # A value that a new network has as well is meant, such as infinity in a mask of attention.
     meant = find_not_finite(network.state_dict()) is not None
     parameters = dict(network.named_parameters()).keys()
-    require_finite(path, {name: weights[name] for name in weights if not meant or name in parameters})
+    counted = {name: weights[name] for name in weights if not meant or name in parameters}
+    require_finite(path, counted, like=network.state_dict())
     return weights  # type: ignore[no-any-return]
 
 

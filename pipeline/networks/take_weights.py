@@ -92,6 +92,9 @@ def take_weights(
         origin = renamed.get(name)
         if origin is None:
             value, taken, how = None, 0, "not in the weights"
+        elif own.is_floating_point() and not weights[origin].is_floating_point():
+            # PyTorch would take whole, complex and truth values as other numbers.
+            value, taken, how = None, 0, f"{weights[origin].dtype} instead of {own.dtype}".replace("torch.", "")
         else:
             value, taken, how = _take(name, own, weights[origin], axes.get(name, {}), pairs, network)
         if value is not None and origin is not None:

@@ -10,8 +10,10 @@ from math import prod
 from typing import Any
 
 from monai.networks.layers.factories import Act, Norm
+from torch import nn
 
 from ..data.errors import InputError
+from ..data.finite_weights import require_finite
 from ..networks import EncoderDecoder, Networks, build_network
 from .settings import Settings
 
@@ -56,7 +58,13 @@ def build_planned_network(
         }
     )
     _require_planned_levels(network, architecture["arch_kwargs"])
+    network.register_load_state_dict_post_hook(_require_finite)
     return network
+
+
+def _require_finite(network: nn.Module, _keys: Any) -> None:
+    """Raise InputError if weights that were loaded are not finite: nnU-Net loads its checkpoints without a look."""
+    require_finite("nnU-Net's checkpoint", dict(network.named_parameters()))
 
 
 def planned_arguments(name: str, architecture: Mapping[str, Any]) -> dict[str, Any]:

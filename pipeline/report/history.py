@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import InputError
+from ..data.table_errors import explain_table
+from ..spreadsheet import refuse_nul
 
 __all__ = ["LABEL_COLUMN", "find_best", "is_unvalidated", "read_changes", "read_history"]
 
@@ -38,8 +40,8 @@ def read_history(history: FilePath) -> dict[str, NDArray[np.float64]]:
         raise InputError(
             path, found="no such file", expected="the history.csv that a training writes", remedy="check the path"
         )
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with explain_table(path), path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(refuse_nul(file), strict=True)
         known = (*_COLUMNS, _CASES)
         names = [name for name in reader.fieldnames or () if name in known or name.startswith(LABEL_COLUMN)]
         missing = [name for name in _COLUMNS if name not in names]

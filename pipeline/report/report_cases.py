@@ -92,7 +92,13 @@ def order_cases(content: Content) -> list[CaseFiles]:
 
 
 def list_case_views(
-    content: Content, ordered: Sequence[CaseFiles], *, pictures: int, viewer: bool, probe: Probe | None
+    content: Content,
+    ordered: Sequence[CaseFiles],
+    *,
+    pictures: int,
+    viewer: bool,
+    probe: Probe | None,
+    memory: int | None = None,
 ) -> Iterator[CaseView]:
     """Yield the cases of a page; each one's files are read when it is asked for.
 
@@ -102,6 +108,7 @@ def list_case_views(
         pictures: number of the first cases that have pictures and volumes.
         viewer: whether the page has the 3D viewer.
         probe: maps of skips.
+        memory: bytes that a case's volumes may take; None for 80 % of the free memory.
     """
     by_case: dict[str, list[Score]] = {}
     for score in content.scores:
@@ -110,7 +117,7 @@ def list_case_views(
     for number, case in enumerate(ordered):
         view = _make_view(content, case, number, by_case.get(case.name, []))
         if number < pictures:
-            view = _add_pictures(view, case, content, room if viewer else 0, probe)
+            view = _add_pictures(view, case, content, room if viewer else 0, probe, memory)
         yield view
 
 
@@ -168,10 +175,12 @@ def _format_size(size: float | None, unit: str) -> str:
     return "-" if size is None else f"{size:.3g} {unit.replace('2', '²')}"
 
 
-def _add_pictures(view: CaseView, case: CaseFiles, content: Content, room: int, probe: Probe | None) -> CaseView:
+def _add_pictures(
+    view: CaseView, case: CaseFiles, content: Content, room: int, probe: Probe | None, memory: int | None
+) -> CaseView:
     if not (case.image or case.reference or any(case.predictions.values())):
         return view
-    found = read_case_volumes(case)
+    found = read_case_volumes(case, memory)
     layers = {number: name for number, name in enumerate(content.sets) if name in found.maps}
     drawn, lost = draw_case_maps(probe, case.name, found) if probe is not None and found.shape else ([], [])
     pack = pack_volumes(found, content.sets, max_bytes=room) if room and found.shape else None

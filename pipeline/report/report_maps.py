@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..data.check_memory import estimate_file
 from ..data.errors import InputError
+from ..data.images.claimed_size import human_bytes
 from ..data.images.door import read_volume
 from .html.parts import Picture, Row, Table, embed_picture
 from .report_read_files import read_json_file
@@ -98,6 +100,10 @@ def draw_case_maps(probe: Probe, case: str, found: CaseVolumes) -> tuple[list[Ma
     pictures: list[MapPicture] = []
     notes: list[str] = []
     for level, file in sorted(probe.files.get(case, {}).items()):
+        stored = estimate_file(file)[0]
+        if stored > found.memory:
+            notes.append(f"The maps of level {level} are not shown: they take about {human_bytes(stored)} of memory.")
+            continue
         try:
             volume = read_volume(str(file))
         except InputError as error:

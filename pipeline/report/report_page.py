@@ -43,6 +43,7 @@ def write_report(
     probe: str | Path | None = None,
     pictures: int = MAX_PICTURES,
     viewer: bool = True,
+    memory: int | None = None,
 ) -> list[str]:
     """Write a report as one self-contained HTML file, which opens from a disk and needs no network.
 
@@ -53,6 +54,7 @@ def write_report(
         probe: folder of ``lightskip probe --maps``, whose maps are shown with their cases.
         pictures: number of cases, from the worst on, that have pictures and volumes.
         viewer: whether the page contains the 3D viewer, if it is installed.
+        memory: bytes that a case's volumes may take; None for 80 % of the free memory. Larger ones are not shown.
 
     Returns:
         Notes for the user.
@@ -93,7 +95,9 @@ def write_report(
             shown=min(pictures, len(ordered)),
             order=_describe_order(content),
             several=len(content.sets) > 1,
-            cases=list_case_views(content, ordered, pictures=pictures, viewer=found is not None, probe=maps),
+            cases=list_case_views(
+                content, ordered, pictures=pictures, viewer=found is not None, probe=maps, memory=memory
+            ),
             viewer=found,
             viewer_code=None if found is None else _pack_script(found),
             licence=None if found is None else _keep_lines(found.licence),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.check_memory import default_limit, estimate_file
 from ..data.errors import InputError
+from ..data.images.claimed_size import human_bytes
 from ..data.images.door import read_volume
 from ..data.images.header import Volume, spacing_of
 from ..labelmaps.views import has_axes
@@ -23,6 +26,7 @@ REFERENCE = ""
 
 _MARGIN_SHARE = 0.25  # of the structures' extent, on each side
 _MIN_MARGIN = 8.0  # mm
+_WORK = 9  # bytes per voxel besides the values: label maps as int32, masks
 _OFFSET = 1e-2  # mm: grids that differ by less are the same
 
 
@@ -38,6 +42,7 @@ class CaseVolumes:
         start: first voxel of the cut, along each axis.
         shape: of the whole volume.
         notes: sentences about files that cannot be shown.
+        memory: bytes that further volumes may take.
     """
 
     scan: NDArray[Any] | None = None
@@ -47,6 +52,7 @@ class CaseVolumes:
     start: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list)
+    memory: int = sys.maxsize
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -54,13 +60,17 @@ class CaseVolumes:
         return spacing_of(self.affine, len(self.shape))
 
 
-def read_case_volumes(case: CaseFiles) -> CaseVolumes:
+def read_case_volumes(case: CaseFiles, memory: int | None = None) -> CaseVolumes:
     """Return the volumes of a case, cut to its structures with a margin.
 
     A file that is missing or broken, or lies in another grid than the first label map, is left out with a note: the
-    other files are still shown.
+    other files are still shown. So is one that takes more memory than is left.
+
+    Args:
+        case: the case.
+        memory: bytes that its volumes may take together; None for 80 % of the free memory.
     """
-    found = CaseVolumes()
+    found = CaseVolumes(memory=default_limit() if memory is None else memory)
     files: dict[str, tuple[str, Path | None]] = {REFERENCE: ("reference", case.reference)}
     files |= {name: (f"label map of {name}", path) for name, path in case.predictions.items()}
     for key, (title, path) in files.items():
@@ -83,6 +93,14 @@ def read_case_volumes(case: CaseFiles) -> CaseVolumes:
 
 def _read(title: str, path: Path, found: CaseVolumes) -> Volume | None:
     """Return a volume in the grid of those before it; the first one sets the grid."""
+    stored, voxels = estimate_file(path)
+    needed = stored + _WORK * voxels
+    if needed > found.memory:
+        found.notes.append(
+            f"The {title} is not shown: {path}: it takes about {human_bytes(needed)} of memory, and "
+            f"{human_bytes(found.memory)} are left of --memory."
+        )
+        return None
     try:
         volume = read_volume(str(path))
     except InputError as error:
@@ -91,6 +109,7 @@ def _read(title: str, path: Path, found: CaseVolumes) -> Volume | None:
     except (OSError, MemoryError) as error:
         found.notes.append(f"The {title} is not shown: {path}: {error}.")
         return None
+    found.memory -= volume.voxels.nbytes
     shape = volume.header.spatial_shape
     affine = volume.affine if has_axes(volume.affine) else np.eye(4)
     if not found.shape:

@@ -18,18 +18,12 @@ from ..data.finite_weights import require_finite
 from ..data.longer import LEAST, Length, Reached, longer_text, refuse_longer_alone
 from ..data.weights import require_state
 from ..networks.spec_file import save_weights
-from .checkpoint_state import (
-    advance_schedule,
-    best_so_far,
-    check_optimizer,
-    output_names,
-    read_state,
-    save_state,
-)
+from .checkpoint_state import advance_schedule, best_so_far, output_names, read_state, save_state
 from .earlier_files import BEST, HISTORY, LAST, RUN, copy_files, move_earlier_files
 from .identity import check_identity, to_json_values
 from .one_training import TrainingLock
 from .rates import change_length, restart_schedule
+from .state_form import check_optimizer
 from .summary import write_summary
 
 __all__ = ["BEST", "HISTORY", "LAST", "RUN", "ResumableCheckpoint"]
@@ -214,7 +208,7 @@ class ResumableCheckpoint:
     def _load(self, engine: Engine) -> None:
         path = self.folder / LAST
         require_state(path)
-        state = read_state(path, engine.state.device)
+        state = read_state(path, engine.state.device, _unwrap(self.network).state_dict())
         if self.identity is not None and "identity" in state:
             check_identity(path, state["identity"], self.identity)
         try:

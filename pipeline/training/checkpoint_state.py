@@ -9,25 +9,30 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
-from torch.optim import Optimizer
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..data.errors import InputError
 from ..data.finite_weights import require_finite
 from ..files import whole_file
-from .earlier_files import LAST
+from .state_form import check_form
 
-__all__ = ["advance_schedule", "best_so_far", "check_optimizer", "output_names", "read_state", "save_state"]
+__all__ = ["advance_schedule", "best_so_far", "output_names", "read_state", "save_state"]
 
-_STATE = {"network", "optimizer", "lr_scheduler", "epoch", "iteration", "best_metric", "best_epoch"}
 _DIVERGED = "start a new training, with a smaller --learning_rate; or resume from a copy of an earlier file"
 
 
-def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+def read_state(path: Path, device: torch.device, network: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the state in a ``last.pt``.
 
+    Args:
+        path: the file.
+        device: where to put its tensors.
+        network: the tensors of the network that will take its weights.
+
     Raises:
-        InputError: the file cannot be loaded, is no state of a training, or has weights that are not finite.
+        InputError: the file cannot be loaded, is no state of a training, or has weights or moments of the optimiser
+            that are not finite.
     """
     try:
         state: Any = torch.load(path, map_location=device, weights_only=True)
@@ -38,19 +43,20 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
             expected="a checkpoint that a training wrote",
             remedy="copy it again if it was copied, or leave out --resume to start a new training",
         ) from error
-    missing = sorted(_STATE.difference(state)) if isinstance(state, dict) else sorted(_STATE)
-    if missing:
-        raise InputError(
-            path,
-            found=f"no {missing[0]} in it"
-            + (", as in a file that has only weights" if len(missing) == len(_STATE) else ""),
-            expected=f"the {LAST} that a training writes to its ckpt_dir, with {', '.join(sorted(_STATE))}",
-            remedy="put that file there, or leave out --resume to start a new training",
-        )
+    check_form(path, state)
     for part in ("network", "average"):
-        require_finite(path, state.get(part, {}), remedy=_DIVERGED)
+        require_finite(path, state.get(part) or {}, like=network, remedy=_DIVERGED)
+    require_finite(path, _name_tensors(state["optimizer"], "optimizer"), remedy=_DIVERGED)
     checked: dict[str, Any] = state
     return checked
+
+
+def _name_tensors(content: Any, name: str = "") -> dict[str, Any]:
+    """Return the tensors in mappings within mappings, such as an optimiser's state, by their keys with dots between."""
+    if not isinstance(content, Mapping):
+        return {name: content}
+    named = (_name_tensors(value, f"{name}.{key}" if name else str(key)) for key, value in content.items())
+    return {key: value for one in named for key, value in one.items()}
 
 
 def save_state(content: dict[str, Any], path: Path) -> None:
@@ -82,19 +88,3 @@ def output_names(identity: Mapping[str, Any] | None) -> list[str] | None:
         return [text.partition(": ")[0] for text in known["regions"]]
     labels = known.get("labels")
     return sorted(labels, key=labels.__getitem__) if isinstance(labels, Mapping) else None
-
-
-def check_optimizer(path: Path, state: Mapping[str, Any], optimizer: Optimizer) -> None:
-    """Raise InputError if a training's state is of another optimiser, or of one with other groups of parameters."""
-    expected = type(optimizer).__qualname__
-    found = state.get("optimizer_type", expected)
-    groups = [
-        [len(group["params"]) for group in one["param_groups"]] for one in (state["optimizer"], optimizer.state_dict())
-    ]
-    if found != expected or groups[0] != groups[1]:
-        raise InputError(
-            path,
-            found=f"the state of {found} with groups of {groups[0]} parameters",
-            expected=f"{expected} with groups of {groups[1]} parameters, as in this config",
-            remedy="resume with the first run's optimizer, or leave out --resume to start a new training",
-        )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import spreadsheet
+from ..data.errors import InputError
+from ..data.table_errors import explain_table
 from ..files import write_text
 
 __all__ = ["read_rows", "write_rows"]
@@ -15,8 +17,17 @@ def read_rows(path: Path, *, before_epoch: int) -> list[dict[str, Any]]:
     """Return the rows of the epochs before one, as text by column; none if there is no file."""
     if before_epoch <= 1 or not path.is_file():
         return []
-    with path.open(newline="") as file:
-        return [row for row in spreadsheet.read_rows(file)[1] if int(row["epoch"]) < before_epoch]
+    with explain_table(path), path.open(newline="", encoding="utf-8") as file:
+        _, rows = spreadsheet.read_rows(file)
+    try:
+        return [row for row in rows if int(row["epoch"]) < before_epoch]
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            path,
+            found="a line without the number of its epoch",
+            expected="the history.csv that the training wrote",
+            remedy="move it away to resume with a new one, or copy it again",
+        ) from error
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from ..data.table_errors import explain_table
 from ..files import write_text
 from ..spreadsheet import format_table, read_rows
 
@@ -67,6 +68,6 @@ class WeightChanges:
         """Return the rows of the epochs before this one, of a training that resumes; none of another network."""
         if not self.path.is_file():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
+        with explain_table(self.path), self.path.open(newline="", encoding="utf-8") as file:
             _, rows = read_rows(file)
         return [row for row in rows if row.keys() == {"epoch", *self._kernels} and int(row["epoch"]) < epoch]

@@ -113,6 +113,10 @@ def write_nan(file: Path) -> None:
     torch.save(weights, file)
 
 
+def write_as(kind: torch.dtype) -> Any:
+    return lambda file: torch.save({name: value.to(kind) for name, value in build().state_dict().items()}, file)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("write", "found"),
@@ -125,8 +129,13 @@ def write_nan(file: Path) -> None:
         (lambda file: file.write_bytes(b"no weights" * 100), "not loaded"),
         (lambda file: torch.save([1, 2], file), "without named tensors"),
         (lambda file: torch.save({"a": torch.zeros(3)}, file), "1 tensor that fits 0 %"),
+        (write_as(torch.int64), "encoder.0.convs.0.0.weight: int64 instead of float32"),
+        (write_as(torch.complex64), "encoder.0.convs.0.0.weight: complex64 instead of float32"),
     ],
-    ids=["pickle", "pickle in torch's file", "TorchScript", "NaN", "empty", "text", "no tensors", "nothing in common"],
+    ids=[
+        *("pickle", "pickle in torch's file", "TorchScript", "NaN", "empty", "text", "no tensors"),
+        *("nothing in common", "whole numbers", "complex numbers"),
+    ],
 )
 def test_weights_that_cannot_be_used(write: Any, found: str, tmp_path: Path) -> None:
     file = tmp_path / "model.pt"
@@ -137,6 +146,12 @@ def test_weights_that_cannot_be_used(write: Any, found: str, tmp_path: Path) -> 
         network_to_start(network, file, tmp_path)
     assert found in raised.value.found
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_numbers_that_are_too_large_for_the_network_are_refused(tmp_path: Path) -> None:
+    torch.save({name: value.double() + 1e200 for name, value in build().state_dict().items()}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="weights that are not finite"):
+        network_to_start(build(), tmp_path / "model.pt", tmp_path)
 
 
 def test_too_little_names_the_settings_that_differ(tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ def test_report_passes_its_options_on(
         return ["a note"]
 
     monkeypatch.setattr(report_page, "write_report", record)
-    words = "folder -o r.html --images i --probe p --pictures 7 --no-viewer"
+    words = "folder -o r.html --images i --probe p --pictures 7 --no-viewer --memory 2GB"
     assert main(["report", *words.split()]) == 0
     assert capsys.readouterr() == ("r.html\n", "note: a note\n")
     assert main(["report", "folder", "-o", "r.html"]) == 0
     files = (Path("folder"), Path("r.html"))
     assert given == [
-        (files, {"images": Path("i"), "probe": Path("p"), "pictures": 7, "viewer": False}),
-        (files, {"images": None, "probe": None, "pictures": 50, "viewer": True}),
+        (files, {"images": Path("i"), "probe": Path("p"), "pictures": 7, "viewer": False, "memory": 2 * 10**9}),
+        (files, {"images": None, "probe": None, "pictures": 50, "viewer": True, "memory": None}),
     ]
 
 

@@ -25,3 +25,29 @@ def test_whole_numbers_and_other_values_are_finite():
 
 def test_the_largest_numbers_are_finite():
     require_finite("x", {"a": torch.full((1000,), torch.finfo(torch.float32).max)})
+
+
+@pytest.mark.parametrize(
+    ("tensor", "found"),
+    [
+        (torch.ones(2, dtype=torch.int64), "a tensor of int64: a"),
+        (torch.ones(2, dtype=torch.bool), "a tensor of bool: a"),
+        (torch.ones(2, dtype=torch.complex64), "a tensor of complex64: a"),
+        (torch.ones(2).to_sparse(), "a tensor that is sparse: a"),
+        (torch.ones(2, device="meta"), "a tensor without values: a"),
+        (torch.full((2,), 1e200, dtype=torch.float64), "weights that are not finite .*, first in a"),
+    ],
+    ids=["int", "bool", "complex", "sparse", "meta", "too large"],
+)
+def test_tensors_that_a_network_would_take_as_other_numbers_are_refused(tensor, found):
+    with pytest.raises(InputError, match=rf"model\.pt: found {found}"):
+        require_finite("model.pt", {"a": tensor}, like={"a": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_other_formats_of_floating_point_are_taken(dtype):
+    require_finite("model.pt", {"a": torch.ones(2).to(dtype)}, like={"a": torch.zeros(2)})
+
+
+def test_a_number_of_steps_that_was_averaged_is_taken():
+    require_finite("model.pt", {"n": torch.tensor(3.5)}, like={"n": torch.tensor(3)})

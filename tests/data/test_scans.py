@@ -174,3 +174,20 @@ def test_find_scans_refuses_a_folder_that_cannot_be_one(tmp_path, name, message)
     for datalist in (None, ["a.nii.gz"]):
         with pytest.raises(InputError, match=f"{name}: found {message}"):
             find_scans(tmp_path / name, datalist)
+
+
+def test_a_datalist_in_a_file_names_no_scans_outside_the_folder_unless_asked(tmp_path):
+    put(tmp_path, "data/a.nii", "other/x.nii")
+    (tmp_path / "data" / "link.nii").symlink_to(tmp_path / "other" / "x.nii")
+    file = tmp_path / "list.json"
+    for path, kind in ((str(tmp_path / "other" / "x.nii"), "an absolute path"), ("link.nii", "a link")):
+        file.write_text(json.dumps([path]))
+        with pytest.raises(InputError, match=rf"found {kind} to .*x\.nii, outside .*--outside True"):
+            find_scans(tmp_path / "data", file)
+        assert len(find_scans(tmp_path / "data", file, outside=True)) == 1
+        # A list was typed.
+        assert len(find_scans(tmp_path / "data", [path])) == 1
+    # As LightSkip itself writes it; and an absolute path into the folder.
+    for path in ("../other/x.nii", str(tmp_path / "data" / "a.nii")):
+        file.write_text(json.dumps([path]))
+        assert len(find_scans(tmp_path / "data", file)) == 1

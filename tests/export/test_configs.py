@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from ignite.engine import Engine
 from monai.bundle import ConfigParser, ReferenceResolver
 from monai.transforms import Compose, MapLabelValued
+from torch import nn
 
 from pipeline.bundle.plan import Plan, load_plan
 from pipeline.bundle.recipe import fill_recipe
@@ -424,3 +426,21 @@ def test_regions_and_partly_annotated_cases_train_as_in_the_bundle(listed, read,
     mapped, _, marking = parser["validate"]["preprocessing"]["transforms"][-3:]
     assert mapped["target_labels"] == [0, 1, 2, 3, 4]
     assert marking["_target_"].endswith("MarkAnnotatedd")
+
+
+@pytest.mark.parametrize(
+    ("names", "engine"),
+    [(("inference",), "evaluator"), (("train", "evaluate"), "validate#evaluator")],
+    ids=["inference", "evaluate"],
+)
+def test_weights_that_are_not_finite_end_a_run(names, engine, read):
+    line = exported(BUNDLES[0])[names[-1]]["run"][-2]
+    network, steps = nn.Linear(2, 2), Engine(lambda *_: None)
+    parser = read(exported(BUNDLES[0]), *names)
+    parser.update({"network": network, engine: steps, "check": line})
+    parser.get_parsed_content("check")
+    steps.run([1])
+    with torch.no_grad():
+        network.bias[0] = torch.nan
+    with pytest.raises(SystemExit, match="found weights that are not finite"):
+        steps.run([1])

@@ -135,3 +135,14 @@ def test_a_network_of_other_levels_is_refused() -> None:
     settings = Settings("vnet", "sum", arguments={"strides": None})
     with pytest.raises(InputError, match=r"divides the patch by \(8, 8, 8\).*4 levels and \(2, 8, 8\)"):
         build_planned_network(PLAIN_3D, settings, spatial_dims=3, in_channels=1, out_channels=2)
+
+
+def test_weights_that_are_not_finite_are_not_loaded() -> None:
+    def build() -> torch.nn.Module:
+        return build_planned_network(PLAIN_2D, Settings("vnet"), spatial_dims=2, in_channels=1, out_channels=2)
+
+    weights = build().state_dict()
+    build().load_state_dict(weights)
+    next(iter(weights.values())).view(-1)[0] = torch.nan
+    with pytest.raises(InputError, match="nnU-Net's checkpoint: found weights that are not finite"):
+        build().load_state_dict(weights)

@@ -104,3 +104,21 @@ def test_the_values_of_a_file_become_those_of_the_labels(tmp_path):
     found = read_case_volumes(case)
     assert np.array_equal(found.maps[""], found.maps["one"])
     assert found.maps[""].sum() == 1
+
+
+def test_a_volume_that_takes_more_memory_than_is_left_is_left_out_with_a_sentence(tmp_path, labels):
+    case = CaseFiles(
+        "c",
+        image=save(tmp_path / "i.nii.gz", np.zeros(labels.shape, np.float64)),
+        reference=save(tmp_path / "r.nii.gz", labels),
+    )
+    # A byte, and eight, for each voxel; and nine for the work. The label map is read first, and stays.
+    both = (1 + 8 + 9) * labels.size
+    assert read_case_volumes(case, both).notes == []
+    found = read_case_volumes(case, both - 1)
+    assert found.scan is None
+    assert list(found.maps) == [REFERENCE]
+    assert found.notes == [
+        f"The scan is not shown: {tmp_path / 'i.nii.gz'}: it takes about 408 KB of memory, and 408 KB are left of "
+        "--memory."
+    ]

@@ -399,10 +399,19 @@ def test_weights_that_are_not_finite_are_never_written(make_training, tmp_path, 
         assert all(bool(value.isfinite().all()) for value in weights)
 
 
-def test_a_state_that_is_not_finite_is_not_resumed(make_training, tmp_path):
+def test_a_state_that_is_not_finite_or_damaged_is_not_resumed(make_training, tmp_path):
     make_training(epochs=1).trainer.run()
-    state = load(tmp_path / "last.pt")
-    next(iter(state["network"].values())).flatten()[0] = torch.inf
-    torch.save(state, tmp_path / "last.pt")
-    with pytest.raises(InputError, match=r"last\.pt: found weights that are not finite .* start a new training"):
-        make_training(epochs=2, resume=True, longer="stretch").trainer.run()
+    whole = load(tmp_path / "last.pt")
+    name, first = next(iter(whole["network"].items()))
+    moments = next(iter(whole["optimizer"]["state"].values()))
+    broken = {0: {**moments, "exp_avg": moments["exp_avg"] * torch.nan}}
+    for key, value, found in (
+        ("network", {**whole["network"], name: first * torch.inf}, "weights that are not finite .* start a new"),
+        ("network", {**whole["network"], name: first.double() + 1e200}, "weights that are not finite"),
+        ("network", {**whole["network"], name: first.long()}, f"a tensor of int64: {name}"),
+        ("optimizer", {**whole["optimizer"], "state": broken}, "weights that are not finite .* first in optimizer"),
+        ("epoch", "1", r"epoch \(str\)"),
+    ):
+        torch.save({**whole, key: value}, tmp_path / "last.pt")
+        with pytest.raises(InputError, match=rf"last\.pt: found {found}"):
+            make_training(epochs=2, resume=True, longer="stretch").trainer.run()

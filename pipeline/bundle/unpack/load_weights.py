@@ -25,6 +25,7 @@ _PROGRAM = (
     "import sys; sys.path.append({folder!r}); from pipeline.bundle.unpack.load_weights import answer; answer(sys.stdin)"
 )
 _READY = "ready"
+_MANY = 1 << 28  # numbers
 _KILLED = -9  # by a signal, as Python's subprocess says it
 
 
@@ -149,9 +150,33 @@ def _load(path: Path) -> Content:
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
     numbers = sum(tensor.numel() for tensor in tensors)
     what = f"{len(tensors):,} tensors, {numbers:,} numbers ({', '.join(kinds)}); nothing else"
-    # Infinity may be meant, such as in a mask of attention.
-    broken = any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors)
-    return Content(what, NOT_FINITE if broken else "", loaded=True)
+    if any(map(_repeats_numbers, tensors)):
+        return Content(what, _FAR_MORE, loaded=True)
+    return Content(what, NOT_FINITE if any(map(_has_nan, tensors)) else "", loaded=True)
+
+
+def _has_nan(tensor: Any) -> bool:
+    """Return whether a value is NaN. Infinity may be meant, such as in a mask of attention.
+
+    Only plain tensors are looked at: no network takes another one.
+    """
+    if not _is_plain(tensor) or not (tensor.is_floating_point() or tensor.is_complex()):
+        return False
+    # PyTorch compares few numbers of 8 bits.
+    return bool((tensor if tensor.element_size() > 1 else tensor.float()).isnan().any())
+
+
+def _is_plain(tensor: Any) -> bool:
+    return str(tensor.layout) == "torch.strided" and not tensor.is_meta and not tensor.is_quantized
+
+
+def _repeats_numbers(tensor: Any) -> bool:
+    """Return whether a tensor says that it has far more numbers than there are, by strides of 0."""
+    return (
+        _is_plain(tensor)
+        and tensor.numel() > _MANY
+        and tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+    )
 
 
 def _is_compressed(path: Path) -> bool:

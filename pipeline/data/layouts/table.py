@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...spreadsheet import refuse_nul
 from ..datalist import require_folder
 from ..errors import InputError
 from ..known_keys import check_keys
+from ..table_errors import explain_table
 from .found import Found, Item, Unlabelled, join_names, split_by_label
 
 __all__ = ["find_table", "read_table"]
@@ -78,8 +80,9 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
         raise InputError(path, found="a file that is not UTF-8", expected="a CSV or TSV file", remedy=remedy) from error
     first = text.partition("\n")[0]
     separator = max("\t;,", key=lambda sign: (first.count(sign), sign == ","))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    with explain_table(path):
+        reader = csv.reader(refuse_nul(io.StringIO(text, newline="")), delimiter=separator, strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     lines = [(number, cells) for number, cells in lines if any(cells)]
     if len(lines) < 2:
         raise InputError(

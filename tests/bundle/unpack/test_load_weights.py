@@ -73,3 +73,23 @@ def test_a_file_that_ends_the_process_is_refused(files, monkeypatch):
 def test_without_weights_nothing_starts(monkeypatch):
     monkeypatch.delattr(module.subprocess, "run")
     assert load_weights([]) == []
+
+
+@pytest.mark.parametrize(
+    ("tensor", "problem"),
+    [
+        (torch.tensor([1.0, torch.nan]), module.NOT_FINITE),
+        (torch.tensor([1.0, torch.nan], dtype=torch.bfloat16), module.NOT_FINITE),
+        (torch.tensor([complex(1, torch.nan)]), module.NOT_FINITE),
+        (torch.tensor([1.0, torch.inf]), ""),
+        (torch.ones(2).to(torch.float8_e4m3fn), ""),
+        (torch.ones(2, device="meta"), ""),
+        (torch.ones(2).to_sparse(), ""),
+        (torch.ones(1).expand(1 << 40), module._FAR_MORE),
+    ],
+    ids=["nan", "bfloat16", "complex", "infinity", "8 bits", "meta", "sparse", "strides of 0"],
+)
+def test_tensors_of_any_kind_are_looked_at(tensor, problem, tmp_path):
+    torch.save({"a": tensor}, tmp_path / "model.pt")
+    [found] = load_weights([tmp_path / "model.pt"])
+    assert (found.loaded, found.problem) == (True, problem)
