@@ -17,7 +17,7 @@ _WITH_TORCH = ("bench", "evaluate", "export", "predict", "probe", "quantize", "t
 _REMEDIES = {
     "check": "use --workers 1",
     "cohort": "set --memory, or run fewer jobs at the same time: -j 1",
-    "compare": "measure fewer cases at the same time: -j 1",
+    "compare": "measure fewer cases at the same time: --jobs 1",
     "evaluate": "segment fewer windows at the same time: --validate#inferer#sw_batch_size 1",
     "fit": "set --memory to what is free",
     "plan": "set --memory to what is free, and make its check with lightskip check --workers 1",

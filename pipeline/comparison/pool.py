@@ -5,14 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from tqdm import tqdm
 
 from ..data.errors import InputError
+from ..data.faults import name_items
+from ..parent import end_worker_with_parent
 
 __all__ = ["Pool", "count_jobs"]
 
@@ -47,14 +50,14 @@ class Pool:
     """
 
     def __init__(self, jobs: int, *, progress: bool = True) -> None:
-        self._progress = progress
+        self._progress, self._jobs = progress, jobs
         self._executor: ProcessPoolExecutor | None = None
         if jobs > 1:
             method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
             context = multiprocessing.get_context(method)
             # The server imports the modules once, for all processes.
             context.set_forkserver_preload([f"{__package__}.check_cases", f"{__package__}.measure"])
-            self._executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
+            self._executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
 
     def __enter__(self) -> Self:
         return self
@@ -69,21 +72,49 @@ class Pool:
                     os.kill(process, signal.SIGTERM)
         self._executor.shutdown(cancel_futures=True)
 
-    def map(self, work: Callable[[_Item], _Result], items: Sequence[_Item], *, title: str) -> list[_Result]:
+    def map(
+        self, work: Callable[[_Item], _Result], items: Sequence[_Item], *, title: str, name: Callable[[_Item], str] = str
+    ) -> list[_Result]:
         """Return the results of the work for all items, in their order.
 
         Args:
             work: a function of a module, or a `functools.partial` of one.
             items: what it is called with.
             title: words in front of the bar.
+            name: returns the name of an item for messages.
+
+        Raises:
+            InputError: a process was killed, as a system with too little memory does.
         """
-        results: Iterable[Any] = (
-            map(work, items) if self._executor is None else self._executor.map(work, items, chunksize=1)
-        )
+        executor = self._executor
+        futures = [] if executor is None else [executor.submit(work, item) for item in items]
+        results: Iterable[Any] = map(work, items) if executor is None else _take_results(futures)
         bar = tqdm(results, total=len(items), desc=title, unit="case", disable=None if self._progress else True)
-        return list(bar)
+        try:
+            return list(bar)
+        except BrokenProcessPool as error:
+            # All that had no result yet: as many of the first as there are processes were at work.
+            left = [item for item, future in zip(items, futures, strict=True) if not _has_result(future)]
+            named = name_items([name(item) for item in left[: self._jobs]])
+            raise InputError(
+                f"--jobs {self._jobs}",
+                found=f"a process that was ended by the system while it was {title.lower()} one of {named}",
+                expected="all processes until the end; nothing is written",
+                remedy="run the same command with --jobs 1: it takes less memory, and a system with too little of it "
+                "ends processes like this",
+            ) from error
 
 
-def _ignore_interrupts() -> None:
+def _take_results(futures: Sequence[Future[_Result]]) -> Iterator[_Result]:
+    for future in futures:
+        yield future.result()
+
+
+def _has_result(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _begin() -> None:
     # The first process answers Ctrl-C for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_worker_with_parent()
