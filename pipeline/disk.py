@@ -16,8 +16,10 @@ __all__ = [
     "explain_disk_error",
     "find_disk_error",
     "find_mount",
+    "full_disk_message",
     "is_broken",
     "is_network",
+    "is_unwritable",
     "unknown_disk_error",
 ]
 
@@ -69,21 +71,36 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
         temporary: the path that it was written to; it still exists.
     """
     number = _number(error)
-    name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
+    written = _written_name(error)
+    name = str(temporary) if written is None else written
     if number is None or (is_broken(number) and not name.startswith((str(temporary), str(path)))):
         # Another file than this one could not be read.
         return None
     free = _free_bytes(path)
-    written, before = _size(temporary), _size(path)
+    size, before = _size(temporary), _size(path)
     if number == 0:
         # PyTorch does not say why it could not write.
         number = _guess_number(free)
     # Users know the final path.
     made = DiskError(number, os.strerror(number), name.replace(str(temporary), str(path), 1))
     # A file that replaces an earlier one is about as large.
-    made.needed = max(written, before) or None
-    made.free = None if free is None else free + written
+    made.needed = max(size, before) or None
+    made.free = None if free is None else free + size
     return made
+
+
+def _written_name(error: BaseException) -> str | None:
+    """Return the file that an error names; of two, as of a copy, the one that the full disk could not take."""
+    if not isinstance(error, OSError):
+        return None
+    name = error.filename2 if error.errno in _FULL and error.filename2 is not None else error.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
+
+
+def full_disk_message(folder: Path) -> str | None:
+    """Return the message for a folder whose disk is full now, or None: for work whose own message was lost with it."""
+    free = _free_bytes(folder)
+    return None if free is None or free >= _LITTLE else explain_disk_error(unknown_disk_error(folder))
 
 
 def unknown_disk_error(path: Path) -> DiskError:
@@ -98,6 +115,12 @@ def unknown_disk_error(path: Path) -> DiskError:
 def is_broken(number: int | None) -> bool:
     """Return whether the number of a disk's error is that of a broken or read-only one, which may also be read."""
     return number in _ERRORS and number not in _FULL
+
+
+def is_unwritable(error: BaseException | None) -> bool:
+    """Return whether an error says that a disk is full or read-only: no other file can be written to it either."""
+    found = find_disk_error(error)
+    return found is not None and found.errno in (*_FULL, errno.EROFS)
 
 
 def find_disk_error(error: BaseException | None) -> OSError | None:
@@ -129,7 +152,7 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     found = find_disk_error(error)
     if found is None or found.errno is None:
         return None
-    name = found.filename if isinstance(found.filename, str | os.PathLike) else where or _find_file(error)
+    name = _written_name(found) or where or _find_file(error)
     path = None if name is None else Path(os.fsdecode(name))
     if path is None:
         full = _full_disks()

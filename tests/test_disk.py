@@ -72,6 +72,13 @@ def test_the_message_names_file_and_disk(
     assert ("free" in text.partition("expected")[0]) == (words.startswith(("no space", "its quota")))
 
 
+def test_of_a_copy_the_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    # As shutil raises it: the source comes first.
+    error = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/LICENSE", None, str(tmp_path / "LICENSE"))
+    assert (explain_disk_error(error) or "").startswith(f"{tmp_path / 'LICENSE'}: found no space left")
+    assert explain(error, tmp_path / "a").startswith(f"{tmp_path / 'LICENSE'}: ")
+
+
 def test_a_file_that_is_replaced_says_how_much_is_needed(tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(bytes(3_000_000))
     assert "more than 3 MB needed" in explain(FULL, tmp_path / "last.pt")
