@@ -11,7 +11,6 @@ import pytest
 
 from pipeline.owner import has_ended
 
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Each program starts one that says its number and then would work for long. Its end closes the standard output.
@@ -39,7 +38,8 @@ if __name__ == "__main__":
 
 
 def say_and_sleep(_: int) -> None:
-    exec(CHILD)  # noqa: S102 - the same as in the other programs
+    os.write(1, f"{os.getpid()}\n".encode())
+    time.sleep(600)
 
 
 @pytest.mark.parametrize(("program", "children"), [(PIPE, 1), (GROUP, 1), (WORKER, 2)], ids=["pipe", "group", "worker"])

@@ -73,7 +73,12 @@ class Pool:
         self._executor.shutdown(cancel_futures=True)
 
     def map(
-        self, work: Callable[[_Item], _Result], items: Sequence[_Item], *, title: str, name: Callable[[_Item], str] = str
+        self,
+        work: Callable[[_Item], _Result],
+        items: Sequence[_Item],
+        *,
+        title: str,
+        name: Callable[[_Item], str] = str,
     ) -> list[_Result]:
         """Return the results of the work for all items, in their order.
 

@@ -1,8 +1,8 @@
 """Many scans in turn: their order, what happens beside the network, and that one that fails stops no other."""
 
 import errno
-import os
 import json
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -256,9 +256,7 @@ def test_an_error_is_told_in_words(name: str, stub: Stub, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("number", "tried"), [(errno.ENOSPC, "abc"), (errno.EROFS, "abc"), (errno.EIO, "abcdefgh")])
-def test_a_disk_that_takes_nothing_ends_all(
-    number: int, tried: str, stub: Stub, threads: int, tmp_path: Path
-) -> None:
+def test_a_disk_that_takes_nothing_ends_all(number: int, tried: str, stub: Stub, threads: int, tmp_path: Path) -> None:
     for name in "bcdefgh":
         stub.before["write", name] = fails(OSError(number, os.strerror(number)))
     results = list(start(stub, tmp_path, "abcdefgh"))
