@@ -29,8 +29,8 @@ class Job:
 
 _OF_THIS_START = ("sizes", "of_disk", "ends_all")
 _NOT_TRIED = (
-    "{file}: not segmented, as the disk was full or read-only at an earlier scan. What to do: free some space, or write "
-    "to another disk; then run the same command again."
+    "{file}: not segmented, as the disk was full or read-only at an earlier scan. What to do: free some space, or "
+    "write to another disk; then run the same command again."
 )
 
 
