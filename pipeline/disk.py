@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .mounts import find_mount
+
 __all__ = [
     "DiskError",
     "as_disk_error",
     "explain_disk_error",
     "find_disk_error",
-    "find_mount",
+    "full_disk_message",
     "is_broken",
-    "is_network",
+    "is_unwritable",
     "unknown_disk_error",
 ]
 
@@ -44,10 +46,6 @@ _WORDS = {
     "file write failed": 0,
 }
 _UNEXPECTED = re.compile(r"unexpected pos \d+ vs \d+")  # PyTorch's, at the end of a file that it could not write
-_NETWORK = re.compile(
-    r"nfs\d?|cifs|smb\d?|smbfs|ceph|lustre|beegfs|gpfs|glusterfs|9p|virtiofs|afs|ocfs2|gfs2|pvfs2|orangefs|vboxsf|davfs"
-    r"|fuse\..+|fuse"
-)
 _LITTLE = 1 << 20
 _FILE_NAMES = ("filename", "file_name", "fname", "path", "file", "target", "output")
 
@@ -73,21 +71,36 @@ def as_disk_error(error: BaseException, path: Path, temporary: Path) -> DiskErro
         temporary: the path that it was written to; it still exists.
     """
     number = _number(error, of_file=True)
-    name = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else str(temporary)
+    written = _written_name(error)
+    name = str(temporary) if written is None else written
     if number is None or (is_broken(number) and not name.startswith((str(temporary), str(path)))):
         # Another file than this one could not be read.
         return None
     free = _free_bytes(path)
-    written, before = _size(temporary), _size(path)
+    size, before = _size(temporary), _size(path)
     if number == 0:
         # PyTorch does not say why it could not write.
         number = _guess_number(free)
     # Users know the final path.
     made = DiskError(number, os.strerror(number), name.replace(str(temporary), str(path), 1))
     # A file that replaces an earlier one is about as large.
-    made.needed = max(written, before) or None
-    made.free = None if free is None else free + written
+    made.needed = max(size, before) or None
+    made.free = None if free is None else free + size
     return made
+
+
+def _written_name(error: BaseException) -> str | None:
+    """Return the file that an error names; of two, as of a copy, the one that the full disk could not take."""
+    if not isinstance(error, OSError):
+        return None
+    name = error.filename2 if error.errno in _FULL and error.filename2 is not None else error.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
+
+
+def full_disk_message(folder: Path) -> str | None:
+    """Return the message for a folder whose disk is full now, or None: for work whose own message was lost with it."""
+    free = _free_bytes(folder)
+    return None if free is None or free >= _LITTLE else explain_disk_error(unknown_disk_error(folder))
 
 
 def unknown_disk_error(path: Path) -> DiskError:
@@ -102,6 +115,12 @@ def unknown_disk_error(path: Path) -> DiskError:
 def is_broken(number: int | None) -> bool:
     """Return whether the number of a disk's error is that of a broken or read-only one, which may also be read."""
     return number in _ERRORS and number not in _FULL
+
+
+def is_unwritable(error: BaseException | None) -> bool:
+    """Return whether an error says that a disk is full or read-only: no other file can be written to it either."""
+    found = find_disk_error(error)
+    return found is not None and found.errno in (*_FULL, errno.EROFS)
 
 
 def find_disk_error(error: BaseException | None) -> OSError | None:
@@ -133,7 +152,7 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
     found = find_disk_error(error)
     if found is None or found.errno is None:
         return None
-    name = found.filename if isinstance(found.filename, str | os.PathLike) else where or _find_file(error)
+    name = _written_name(found) or where or _find_file(error)
     path = None if name is None else Path(os.fsdecode(name))
     if path is None:
         full = _full_disks()
@@ -163,47 +182,6 @@ def explain_disk_error(error: BaseException | None, *, where: str | os.PathLike[
         f"{label}: found {_ERRORS[found.errno]} on {place}{numbers}; expected a disk that it can be written to. "
         f"Files that were whole are unchanged. What to do: {remedy}."
     )
-
-
-def find_mount(path: str | os.PathLike[str]) -> str:
-    """Return where the disk of a file is mounted."""
-    try:
-        place = Path(os.path.realpath(path))
-        while not place.is_mount() and place != place.parent:
-            place = place.parent
-    except OSError:
-        # A mount that has lost its server answers nothing; the working folder may be on it.
-        place = Path(os.environ.get("PWD", "/"), path)
-        listed = [Path(_unescape(line.split()[4])) for line in _list_mounts()]
-        place = max((one for one in listed if place.is_relative_to(one)), key=lambda one: len(one.parts), default=place)
-    return str(place)
-
-
-def is_network(folder: str | os.PathLike[str]) -> bool:
-    """Return whether other machines may see a folder: whether it is on a file system of a network, as far as known."""
-    try:
-        device = os.stat(folder).st_dev  # noqa: PTH116 - one call
-    except OSError:
-        return False
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in _list_mounts():
-        before, _, after = line.partition(" - ")
-        if before.split()[2:3] == [number]:
-            return _NETWORK.fullmatch(after.split()[0]) is not None
-    return False
-
-
-def _list_mounts() -> list[str]:
-    """Return a line for each file system that is mounted, as Linux lists them; none elsewhere."""
-    try:
-        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _unescape(text: str) -> str:
-    """Return a path of the list of mounts, in which spaces and the like are octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def _find_file(error: BaseException | None) -> str | None:

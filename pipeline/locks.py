@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .disk import is_network
 from .leftovers import temporary_path
 from .lock_file import PAUSE, Holder, LockedError, is_same_file, lock_at_once, read_holder, write_holder
+from .mounts import is_network
 from .owner import has_ended, process_start, this_place
 
 __all__ = ["MAX_SILENCE", "Holder", "Lock", "LockedError", "find_holder", "hold_lock", "is_locked", "take_lock"]
@@ -29,6 +29,7 @@ __all__ = ["MAX_SILENCE", "Holder", "Lock", "LockedError", "find_holder", "hold_
 MAX_SILENCE = 5 * 60.0
 """Seconds after which a holder on another machine that has not renewed its file has ended."""
 _BEAT = 30.0  # seconds
+_LOOK = 0.2  # seconds between two looks at a lock that is waited for
 _TRIES = 4  # a look at a lock takes it for a moment
 _held: set[int] = set()
 
@@ -88,6 +89,8 @@ def hold_lock(
     keep: bool = True,
     trust_silence: bool = True,
     on_takeover: Callable[[Holder], object] | None = None,
+    max_wait: float = 0.0,
+    on_wait: Callable[[Holder], object] | None = None,
 ) -> Iterator[tuple[int, ...]]:
     """Hold a lock on a file during the block.
 
@@ -97,6 +100,8 @@ def hold_lock(
         keep: whether the file stays, empty; children may hold the lock only then.
         trust_silence: whether the file of a holder on another machine counts; see `take_lock`.
         on_takeover: called with the holder that was killed before, if there was one.
+        max_wait: seconds to wait for what a killed holder has started, which still holds the lock and is about to end.
+        on_wait: called with that holder when the wait begins.
 
     Yields:
         File descriptors that hold the lock; see `Lock`.
@@ -105,13 +110,30 @@ def hold_lock(
         LockedError: another process holds the lock.
         OSError: the file cannot be made.
     """
-    lock = take_lock(file, verb=verb, keep=keep, trust_silence=trust_silence)
+    lock = _take_when_ended(file, verb, max_wait, on_wait, keep=keep, trust_silence=trust_silence)
     try:
         if lock.earlier is not None and on_takeover is not None:
             on_takeover(lock.earlier)
         yield lock.descriptors
     finally:
         lock.release()
+
+
+def _take_when_ended(
+    file: Path, verb: str, max_wait: float, on_wait: Callable[[Holder], object] | None, **options: bool
+) -> Lock:
+    """Take a lock; wait for it only if its holder was killed and what that started still holds it."""
+    until = None
+    while True:
+        try:
+            return take_lock(file, verb=verb, **options)
+        except LockedError as error:
+            if not error.holder.has_ended or max_wait <= 0 or (until is not None and time.monotonic() > until):
+                raise
+            if until is None and on_wait is not None:
+                on_wait(error.holder)
+            until = until or time.monotonic() + max_wait
+            time.sleep(_LOOK)
 
 
 def take_lock(file: Path, *, verb: str = "", keep: bool = True, trust_silence: bool = True) -> Lock:

@@ -1,4 +1,4 @@
-"""Run a verb in a process of its own, and pass interrupts on to it. Imports nothing else of LightSkip."""
+"""Run a verb in a process of its own, and pass interrupts on to it. Imports only `parent`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .parent import parent_pipe, watch_text
 
 __all__ = ["HEAR_INTERRUPTS", "end_on_signals", "run_verb", "start_text"]
 
@@ -40,7 +42,7 @@ def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
     """Run ``lightskip`` with words, and wait for its end.
 
     The process has a group of its own, so that Ctrl-C in a terminal reaches it once: from here. It then ends as it
-    would by itself. A second interrupt kills it.
+    would by itself. A second interrupt kills it. If this process is killed, it is interrupted as well.
 
     Args:
         words: the verb and its words.
@@ -52,10 +54,11 @@ def run_verb(words: Sequence[str], *, locks: Sequence[int] = ()) -> int:
     Raises:
         KeyboardInterrupt: this process was interrupted, or told to end; the verb has ended.
     """
-    command = [sys.executable, "-P", "-c", start_text(HEAR_INTERRUPTS, is_inner=True), *words]
     group = {"process_group": 0} if sys.platform != "win32" else {}
-    with end_on_signals():
-        process = subprocess.Popen(command, pass_fds=tuple(locks), **group)  # type: ignore[call-overload]
+    with end_on_signals(), parent_pipe() as watched:
+        text = start_text(HEAR_INTERRUPTS + watch_text(watched), is_inner=True)
+        command = [sys.executable, "-P", "-c", text, *words]
+        process = subprocess.Popen(command, pass_fds=(*locks, *watched), **group)  # type: ignore[call-overload]
         try:
             status = process.wait()
         except KeyboardInterrupt:

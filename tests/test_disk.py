@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import disk, streams
+from pipeline import disk, mounts, streams
 from pipeline.data.errors import InputError, disk_message, explain_errors
-from pipeline.disk import DiskError, explain_disk_error, find_disk_error, find_mount, is_network
+from pipeline.disk import DiskError, explain_disk_error, find_disk_error
 from pipeline.files import whole_file, write_text
+from pipeline.mounts import find_mount, is_network
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 TORCH = RuntimeError("[enforce fail at inline_container.cc:862] . PytorchStreamWriter failed writing file data/1: file")
@@ -82,6 +83,13 @@ def test_the_message_names_file_and_disk(
     assert text.count("What to do: ") == 1
     assert ("more than 5 bytes needed" in text) == ("disk at" in text)
     assert ("free" in text.partition("expected")[0]) == (words.startswith(("no space", "its quota")))
+
+
+def test_of_a_copy_the_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    # As shutil raises it: the source comes first.
+    error = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/LICENSE", None, str(tmp_path / "LICENSE"))
+    assert (explain_disk_error(error) or "").startswith(f"{tmp_path / 'LICENSE'}: found no space left")
+    assert explain(error, tmp_path / "a").startswith(f"{tmp_path / 'LICENSE'}: ")
 
 
 def test_a_file_that_is_replaced_says_how_much_is_needed(tmp_path: Path) -> None:
@@ -180,7 +188,7 @@ def test_a_mount_without_its_server_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "is_mount", fail)
     place = str(mount).replace(" ", "\\040")
     lines = ["1 0 0:1 / / rw - ext4 /dev/sda rw", f"2 1 0:52 / {place} rw - fuse.sshfs host:/data rw"]
-    monkeypatch.setattr(disk, "_list_mounts", lambda: lines)
+    monkeypatch.setattr(mounts, "_list_mounts", lambda: lines)
     assert find_mount(mount / "runs" / "last.pt") == str(mount)
 
 

@@ -26,7 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(_UPPER, _GROUND | _MIDDLE),
     **dict.fromkeys(_TOP, _GROUND | _MIDDLE | _UPPER),
     "cli": _GROUND | _MIDDLE | _UPPER | _TOP,
-    **{module: set() for module in ("files", "leftovers", "lock_file", "locks", "streams")},
+    **{
+        module: set() for module in ("disk", "files", "leftovers", "lock_file", "locks", "parent", "process", "streams")
+    },
     "__init__": {"prediction"},  # the face of the package: `pipeline.predict`
     "__main__": {"cli"},
 }

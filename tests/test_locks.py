@@ -45,6 +45,32 @@ def test_a_child_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
     assert not is_locked(file)
 
 
+def test_what_a_killed_holder_has_started_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    # It holds the lock with a child that ends when its input does.
+    program = (
+        "import os, subprocess, sys; from pathlib import Path; from pipeline.locks import take_lock\n"
+        "lock = take_lock(Path(sys.argv[1]), verb='first')\n"
+        "subprocess.Popen(['cat'], pass_fds=lock.descriptors); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    # Popen() keeps no zombie: the killed process counts as ended in any case.
+    first = subprocess.Popen([sys.executable, "-c", program, str(file)], stdin=subprocess.PIPE, env=environment)
+    assert first.wait() == -9
+    with pytest.raises(LockedError) as raised, hold_lock(file):
+        pass
+    assert raised.value.holder.has_ended
+    seen: list[str] = []
+
+    def end_child(holder: Holder) -> None:
+        seen.append(holder.verb)
+        assert first.stdin is not None
+        first.stdin.close()
+
+    with hold_lock(file, max_wait=600, on_wait=end_child, on_takeover=lambda holder: seen.append(holder.verb)):
+        assert seen == ["first", "first"]
+
+
 def test_a_file_that_cannot_be_made_is_an_error_and_not_locked(tmp_path: Path) -> None:
     file = tmp_path / "none" / "lock"
     with pytest.raises(FileNotFoundError), hold_lock(file):

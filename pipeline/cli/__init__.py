@@ -55,7 +55,13 @@ def main(arguments: Sequence[str] | None = None, *, is_inner: bool = False) -> i
         written; 2 for a user error; 130 if interrupted; 141 if a program that sent jobs has closed the output.
     """
     parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+    except SystemExit as end:
+        # --help and --version print, and end the process.
+        if arguments is None and not end.code and _report_lost_output():
+            sys.exit(1)
+        raise
     if unknown:
         parser.error(_explain_unknown(parser, options.verb, unknown))
     # Called with words, this is a part of another program, whose settings are left alone.

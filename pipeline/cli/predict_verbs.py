@@ -141,7 +141,7 @@ def _interrupt_once() -> Iterator[None]:
 def _print_result(result: Any) -> None:
     for note in result.notes:
         print(f"note: {result.name}: {note}", file=sys.stderr)
-    if result.error:
+    if result.error and not result.not_tried:
         print(f"error: {result.error}", file=sys.stderr)
     if result.traceback:
         print(result.traceback, file=sys.stderr)

@@ -37,8 +37,9 @@ def describe_dry_run(cohort: Cohort, left: Sequence[Shard], words: Sequence[str]
 
 
 def describe_failures(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the errors of scans that failed, from the merged report."""
-    yield from (str(scan.get("error")) for scan in report["scans"] if scan["status"] == "failed")
+    """Yield the errors of scans that failed, from the merged report, without those that an earlier one explains."""
+    failed = [scan for scan in report["scans"] if scan["status"] == "failed" and not scan.get("not_tried")]
+    yield from (str(scan.get("error")) for scan in failed)
 
 
 def find_reason(log: Path) -> str:

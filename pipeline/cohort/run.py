@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.amounts import parse_memory
+from ..disk import full_disk_message
 from ..prediction.merge import merge_shards
 from ..prediction.request import Request
 from ..prediction.settings import memory_budget
@@ -158,15 +159,19 @@ def _report_unfinished(cohort: Cohort, plan: ShardPlan, outcome: Outcome, warn: 
     """Say which shards have not finished, and why."""
     folder = cohort.request.output / FOLDER
     reasons: dict[str, list[Failure]] = {}
-    for failure in outcome.failed:
+    # Then the logs are cut off.
+    full = full_disk_message(folder)
+    for failure in () if full is not None else outcome.failed:
         reasons.setdefault(find_reason(folder / failure.log), []).append(failure)
     for reason, failures in list(reasons.items())[:_MAX_NAMED]:
         names = ", ".join(Path(failure.target).stem for failure in failures[:_MAX_NAMED])
         more = f" and {len(failures) - _MAX_NAMED} more" * (len(failures) > _MAX_NAMED)
         warn(f"error: {names}{more}: {reason} (log: {folder / failures[0].log})")
     left = plan.unfinished()
+    if full is not None:
+        warn(f"error: {full}")
     warn(f"{len(left)} of {cohort.count} shards have not finished; the same command runs them again")
-    return 1 if len(left) < cohort.count else 2
+    return 1 if len(left) < cohort.count or full is not None else 2
 
 
 def _report(cohort: Cohort, say: Say, warn: Say) -> int:

@@ -48,7 +48,7 @@ def check_cases(cases: Sequence[JoinedCase], pool: Pool, *, probabilities: bool 
             three dimensions, or lengths in different units. The first problem is in the message in full, with a line
             for each of ten more files.
     """
-    results = pool.map(partial(_check_case, look=probabilities), cases, title="Checking")
+    results = pool.map(partial(_check_case, look=probabilities), cases, title="Checking", name=lambda case: case.name)
     checked = [result for result in results if isinstance(result, CheckedCase)]
     errors = [error for result in results if isinstance(result, list) for error in result]
     errors += _find_other_dimensions(checked)

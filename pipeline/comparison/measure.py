@@ -111,7 +111,9 @@ def measure_cases(prepared: Sequence[Prepared], measuring: Measuring, pool: Pool
     Raises:
         InputError: a file of probabilities holds other numbers.
     """
-    found = pool.map(partial(_measure_case, measuring), prepared, title="Measuring")
+    found = pool.map(
+        partial(_measure_case, measuring), prepared, title="Measuring", name=lambda one: one.checked.case.name
+    )
     results = [measured for measured, _ in found]
     thresholds = choose_thresholds([curve for _, curves in found for curve in curves])
     sets = list(prepared[0].checked.predictions) if prepared else []

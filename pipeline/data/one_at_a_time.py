@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..leftovers import fit_name
 from ..locks import MAX_SILENCE, Holder, LockedError, find_holder, hold_lock
 from .errors import InputError
 
 __all__ = [
+    "MAX_WAIT",
     "TRAINING_LOCK",
     "describe_takeover",
     "lock_name",
@@ -20,8 +22,12 @@ __all__ = [
     "not_a_lock",
     "one_at_a_time",
     "require_unlocked",
+    "take_over",
+    "write_note",
 ]
 
+MAX_WAIT = 60.0
+"""Seconds to wait for the processes of a killed command."""
 TRAINING_LOCK = ".training.lock"
 """Of a training's folder: its first process holds it."""
 
@@ -58,11 +64,11 @@ def one_at_a_time(
     """
 
     def tell(holder: Holder) -> None:
-        line = f"note: {describe_takeover(where, holder)}"
-        if say is not None:
-            say(line)
-        elif sys.stderr is not None:
-            sys.stderr.write(f"{line}\n")
+        line = describe_takeover(where, holder)
+        if say is None:
+            write_note(line)
+        else:
+            say(f"note: {line}")
 
     with ExitStack() as stack:
         try:
@@ -76,6 +82,32 @@ def one_at_a_time(
             if needed:
                 raise
         yield
+
+
+def take_over(where: str | Path, *, verb: str) -> dict[str, Any]:
+    """Return the arguments of `hold_lock` for a command whose processes hold its lock with it.
+
+    Those of a killed command end by themselves (`pipeline.parent`): that is waited for, with a line.
+
+    Args:
+        where: the file or folder that is written.
+        verb: the command.
+    """
+
+    def wait(holder: Holder) -> None:
+        write_note(f"{where}: waiting for the end of what a killed {holder.verb or verb} ({holder}) has started")
+
+    def tell(holder: Holder) -> None:
+        write_note(describe_takeover(where, holder))
+
+    return {"on_takeover": tell, "max_wait": MAX_WAIT, "on_wait": wait}
+
+
+def write_note(line: str) -> None:
+    """Write a line for people to standard error, if it is open."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"note: {line}\n")
+        sys.stderr.flush()
 
 
 def not_a_lock(file: Path) -> InputError:

@@ -102,9 +102,9 @@ def new_sample_folder(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = temporary_path(folder)
     try:
-        for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
-            (partial / sub).mkdir(parents=True)
         with name_disk(folder, partial):
+            for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
+                (partial / sub).mkdir(parents=True)
             yield partial
         if folder.exists():
             folder.rmdir()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ..disk import find_mount
+from ..mounts import find_mount
 from .errors import InputError
 from .images.file_start import is_lfs_pointer
 from .nearest import nearest_path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ..bundle.ensemble import write_ensemble
 from ..bundle.training_facts import BEST, describe_all_cases
 from ..bundle.words import as_text
 from ..data.errors import InputError
+from ..disk import DiskError
 from ..process import run_verb
 from .options import FitOptions, check_options
 from .results import describe_result, read_problems, read_seconds
@@ -67,9 +69,12 @@ class _Run:
                 write_ensemble(step.output.parents[1], step.trainings)
             else:
                 status = self.runner(step.words, locks=self.locks)
-            done = status == 0 or (step.kind == "check" and status == _CHECK_FOUND)
+            # The same status says that its disk is full.
+            done = status == 0 or (step.kind == "check" and status == _CHECK_FOUND and _has_problems(step))
         finally:
-            self.state.add(step, command, time.monotonic() - start, done=done)
+            # Of a disk that is full the step has said so itself.
+            with nullcontext() if done else suppress(DiskError):
+                self.state.add(step, command, time.monotonic() - start, done=done)
         return 0 if done else status
 
     def _has_ended(self, step: Step, command: str) -> bool:
@@ -77,6 +82,10 @@ class _Run:
         earlier = self.state.steps.get(step.name, {}).get("command", "")
         is_same = _without_resume(earlier) == _without_resume(command)
         return step.kind in ("plan", "train") and is_same and self.ran.isdisjoint(step.needs) and step.is_there
+
+
+def _has_problems(check: Step) -> bool:
+    return check.is_there and read_problems(check.output) > 0
 
 
 def _without_resume(command: str) -> str:

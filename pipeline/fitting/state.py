@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.errors import InputError
 from ..data.json_file import load_json
-from ..data.one_at_a_time import locked_error
+from ..data.one_at_a_time import locked_error, take_over
 from ..files import write_text
 from ..locks import LockedError, hold_lock
 from .options import OPTIONS, FitOptions
@@ -190,7 +190,7 @@ def lock_run(folder: Path) -> Iterator[tuple[int, ...]]:
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            locks = stack.enter_context(hold_lock(folder / _LOCK, verb=_VERB))
+            locks = stack.enter_context(hold_lock(folder / _LOCK, verb=_VERB, **take_over(folder, verb=_VERB)))
             stack.callback(_remove_if_unused, folder)
         except LockedError as error:
             raise locked_error(folder, error, verb=_VERB, or_else="a step of one that was killed") from error

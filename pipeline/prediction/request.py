@@ -15,7 +15,11 @@ from .shards import Shard
 
 __all__ = ["Request", "Summary"]
 
-_STATUSES = (("skipped", "finished earlier"), ("failed", "failed"))
+_STATUSES = (
+    ("skipped", "finished earlier"),
+    ("failed", "failed"),
+    ("not tried", "not segmented, as the disk is full or read-only"),
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class Summary:
     @property
     def text(self) -> str:
         """The summary in one line."""
-        counts = Counter(result.status for result in self.results)
+        counts = Counter("not tried" if result.not_tried else result.status for result in self.results)
         done = [f"{counts['done']} of {len(self.results)} segmented"]
         done += [f"{counts[status]} {text}" for status, text in _STATUSES if counts[status]]
         peak = self.report["peak_memory_bytes"]

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
-from ..disk import explain_disk_error
+from ..disk import explain_disk_error, is_unwritable
 from ..memory_errors import find_memory_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
 
-__all__ = ["Job", "Result", "as_record", "failed", "from_json", "to_json"]
+__all__ = ["Job", "Result", "as_record", "failed", "from_json", "not_tried", "to_json"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,11 @@ class Job:
     wanted: Wanted
 
 
-_OF_THIS_START = ("sizes", "of_disk")
+_OF_THIS_START = ("sizes", "of_disk", "ends_all")
+_NOT_TRIED = (
+    "{file}: not segmented, as the disk was full or read-only at an earlier scan. What to do: free some space, or "
+    "write to another disk; then run the same command again."
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Result:
         outputs: the files that exist now.
         sizes: their sizes when they were written, in bytes; empty if unknown.
         of_disk: whether it failed because the disk is full or broken.
+        ends_all: whether further scans would fail as well, as the disk is full or read-only.
+        not_tried: whether it was left out, or could not be written, as an earlier one had ended all.
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
         notes: what a user should know.
@@ -61,11 +67,15 @@ class Result:
     traceback: str | None = None
     sizes: tuple[int, ...] = ()
     of_disk: bool = False
+    ends_all: bool = False
+    not_tried: bool = False
 
 
 def as_record(result: Result) -> dict[str, Any]:
     """Return a result as JSON types, without the fields that are None or only for this start."""
     content = {key: value for key, value in asdict(result).items() if value is not None and key not in _OF_THIS_START}
+    if not result.not_tried:
+        del content["not_tried"]
     if isinstance(content.get("uncertainty"), float):
         # JSON has no NaN, which means that no voxel is labelled.
         content["uncertainty"] = None if math.isnan(content["uncertainty"]) else round(content["uncertainty"], 6)
@@ -113,4 +123,18 @@ def failed(job: Job, error: Exception) -> Result:
     else:
         message = f"{job.scan.name}: {type(error).__name__}: {error} (a bug, or a damaged installation)"
         trace = "".join(traceback.format_exception(error))
-    return Result(job.scan.name, job.scan.files, "failed", error=message, traceback=trace, of_disk=of_disk)
+    return Result(
+        job.scan.name,
+        job.scan.files,
+        "failed",
+        error=message,
+        traceback=trace,
+        of_disk=of_disk,
+        ends_all=of_disk and is_unwritable(error),
+    )
+
+
+def not_tried(name: str, files: tuple[str, ...]) -> Result:
+    """Return the result of a scan that is left out because an earlier one has found that nothing can be written."""
+    message = _NOT_TRIED.format(file=files[0])
+    return Result(name, files, "failed", error=message, of_disk=True, not_tried=True)

@@ -21,7 +21,7 @@ from .prediction import Prediction, Prepared
 from .predictor import Predictor
 from .progress import Bar
 from .records import Records
-from .result import Job, Result, as_record, failed
+from .result import Job, Result, as_record, failed, not_tried
 from .verify import file_sizes
 from .work import known_result
 from .write import write_outputs
@@ -45,6 +45,8 @@ def predict_scans(
     on_result: Callable[[Result], Any] | None = None,
 ) -> Iterator[Result]:
     """Segment scans and write their files; yield each result as soon as it is known.
+
+    A scan that fails does not end the others, unless its disk is full or read-only.
 
     Args:
         predictor: predictor of a bundle.
@@ -77,7 +79,21 @@ def _results(
             bar.skip()
             yield known
     with _Pipeline(predictor, records, bar) as line:
-        yield from line.run(left)
+        yield from _leave_out_rest(line.run(left), left)
+
+
+def _leave_out_rest(results: Iterator[Result], jobs: Sequence[Job]) -> Iterator[Result]:
+    """Yield results; behind one that ends all, no other scan is begun: those are not tried.
+
+    Scans that were begun are finished. If their disk is full as well, they need no message of their own.
+    """
+    known: set[str] = set()
+    has_ended = False
+    for result in results:
+        known.add(result.name)
+        yield not_tried(result.name, result.files) if has_ended and result.ends_all else result
+        has_ended = has_ended or result.ends_all
+    yield from (not_tried(job.scan.name, job.scan.files) for job in jobs if has_ended and job.scan.name not in known)
 
 
 class _Pipeline:
@@ -109,6 +125,8 @@ class _Pipeline:
         reported: set[str] = set()
         try:
             for job, following in zip(jobs, [*jobs[1:], None], strict=False):
+                if any(future.done() and future.result().ends_all for future in writing):
+                    break
                 self.bar.begin(job.scan.name)
                 writing.append(self._start_scan(job, following, ahead, writing))
                 if len(writing) > 1:
@@ -117,6 +135,8 @@ class _Pipeline:
                     del writing[0]
                     reported.add(first.name)
                     yield first
+                    if first.ends_all:
+                        break
                 self.bar.end()
         except KeyboardInterrupt:
             # Write and report what was segmented before, even if the interrupt came before `writing` had it.

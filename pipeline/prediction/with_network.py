@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..data.int8_file import read_int8_record
+from ..disk import is_unwritable
 from .bundle_files import BundleFiles
 from .predictor import Predictor
 from .ranks import Ranks
@@ -116,7 +118,13 @@ def segment_files(
     )
     summary = make_summary(request, report, everything, first=ranks.first)
     if ranks.first and records is not None:
-        write_summary(summary, request, predictor.bundle.table, records)
+        try:
+            write_summary(summary, request, predictor.bundle.table, records)
+        except OSError as error:
+            if not is_unwritable(error) or not any(one.of_disk for one in everything):
+                raise
+            # The message about the disk is out.
+            summary = replace(summary, report_file=None)
     if interrupted is not None:
         raise interrupted
     ranks.leave()

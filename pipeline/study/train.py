@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..files import write_text
 from ..networks import Networks
+from ..parent import parent_pipe, watch_text
 from ..process import start_text
 from ..training.stop_diverged import DIVERGED
 from .arms import Arm
@@ -124,11 +126,16 @@ def run_logged(words: Sequence[str], log: Path, *, threads: int) -> tuple[int, f
         Its exit status, its processor time (s), and its largest resident memory (bytes; None if unknown).
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    with log.open("a", encoding="utf-8") as file:
+    with ExitStack() as stack, log.open("a", encoding="utf-8") as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} lightskip {' '.join(words)}\n")
         file.flush()
+        watched = stack.enter_context(parent_pipe())
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", start_text(), *words], stdout=file, stderr=file, env=environment
+            [sys.executable, "-P", "-c", start_text(watch_text(watched)), *words],
+            stdout=file,
+            stderr=file,
+            env=environment,
+            pass_fds=watched,
         )
         try:
             _, raw, usage = os.wait4(process.pid, 0)

@@ -265,7 +265,8 @@ class ResumableCheckpoint:
         minutes = getattr(engine.state, "minutes", None)
         if minutes is None:
             return True
-        engine.state.seconds_before = seconds
+        # Without an epoch left no clock is read.
+        engine.state.seconds_before = engine.state.seconds_used = seconds
         if cases is not None:
             engine.state.val_cases = cases
         if seconds < LEAST * 60 * minutes:

@@ -154,7 +154,8 @@ class EndInTime:
         per_case = float(idist.all_reduce(time_case(self.validator, self._now), "MAX"))
         now = self._read_clock(engine)
         self._plan.start_validations(self._plan.share(now), per_case=per_case, cases=self._cases)
-        if not self._plan.is_enough(now):
+        # A resume ends with this step and as many validation cases as fit: it could never be finished otherwise.
+        if not self._plan.is_enough(now) and engine.state.seconds_before == 0:
             raise InputError(
                 "minutes",
                 found=f"{self.minutes:g} for a training whose validation of {self._cases} cases takes about "

@@ -7,22 +7,26 @@ import shlex
 import sys
 from pathlib import Path
 
-from ..locks import is_locked, take_lock
+from ..lock_file import Holder
+from ..locks import find_holder, take_lock
 from ..process import start_text
 
 __all__ = ["find_running", "hold_job", "job_command"]
 
 _BEFORE = "from pipeline.workflow.jobs import hold_job; hold_job(sys.argv.pop(1)); "
+# On this machine a job is in the process group that its Snakemake leads.
+_WATCH = "from pipeline.parent import end_with_group; end_with_group(); "
 _MESSAGE = "error: {lock}: found this job at work already; expected one at a time. What to do: wait for its end.\n"
 
 
-def job_command(python: str) -> str:
+def job_command(python: str, *, is_local: bool = False) -> str:
     """Return the start of a job's command for a shell; a file to lock, a verb and its words come after it.
 
     Args:
         python: the interpreter, which has LightSkip or the same checkout.
+        is_local: whether the job ends with its Snakemake, on this machine, even if that is killed.
     """
-    return shlex.join([python, "-P", "-c", start_text(_BEFORE)])
+    return shlex.join([python, "-P", "-c", start_text(_BEFORE + _WATCH * is_local)])
 
 
 def hold_job(lock: str) -> None:
@@ -42,6 +46,7 @@ def hold_job(lock: str) -> None:
         return
 
 
-def find_running(folder: Path) -> list[str]:
-    """Return the names of the jobs whose locks in a folder are held."""
-    return [file.stem for file in sorted(folder.glob("*.lock")) if is_locked(file)]
+def find_running(folder: Path) -> dict[str, Holder]:
+    """Return the jobs whose locks in a folder are held, with the processes that hold them."""
+    found = {file.stem: find_holder(file) for file in sorted(folder.glob("*.lock"))}
+    return {name: holder for name, holder in found.items() if holder is not None}

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..parent import parent_pipe, watch_text
 from ..process import HEAR_INTERRUPTS, end_on_signals
 from .events import Journal, OnEvent
 
 __all__ = ["launch"]
 
 # Not `-m snakemake`, so that the logger plugin is found without an environment variable, which jobs would inherit.
-_START = HEAR_INTERRUPTS + "import sys; sys.path.append({plugins!r}); from snakemake.cli import main; main()"
+_START = "import sys; sys.path += {folders!r}; {watch}from snakemake.cli import main; main()"
 _PLUGINS = Path(__file__).with_name("plugins")
+# Of this package, for a checkout that is not installed.
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def launch(
@@ -36,10 +39,25 @@ def launch(
         Snakemake's exit status (-N if signal N ended it), and what happened to the jobs.
 
     Raises:
-        KeyboardInterrupt: this process was interrupted, or told to end. All jobs have ended, or were told to.
+        KeyboardInterrupt: this process was interrupted, or told to end. All jobs have ended, or were told to. If it is
+            killed, they are told so as well.
     """
+    with parent_pipe() as watched:
+        return _launch(words, folder=folder, log=log, locks=locks, on_event=on_event, watched=watched)
+
+
+def _launch(
+    words: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    locks: Sequence[int],
+    on_event: OnEvent,
+    watched: tuple[int, ...],
+) -> tuple[int, Journal]:
     reader, writer = os.pipe()
-    start = _START.format(plugins=str(_PLUGINS))
+    folders = [str(_PLUGINS), str(_CHECKOUT)]
+    start = HEAR_INTERRUPTS + _START.format(folders=folders, watch=watch_text(watched, group=True))
     command = [sys.executable, "-P", "-c", start, *words, "--logger", "lightskip"]
     command += ["--logger-lightskip-descriptor", str(writer)]
     journal = Journal(folder.absolute())
@@ -50,7 +68,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=(writer, *locks),
+            pass_fds=(writer, *locks, *watched),
             process_group=0,
         )
         os.close(writer)

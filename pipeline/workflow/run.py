@@ -122,7 +122,7 @@ def run_workflow(
     with whole_file(state / "Snakefile") as copy:
         copy.write_bytes(snakefile.read_bytes())
     content = {
-        "job": job_command(start.profile.python),
+        "job": job_command(start.profile.python, is_local=start.is_local),
         **(config or {}),
         "targets": list(targets),
         "locks": str(state / JOBS),

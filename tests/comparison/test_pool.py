@@ -1,4 +1,6 @@
 import os
+import re
+import signal
 import time
 
 import pytest
@@ -27,6 +29,18 @@ def test_an_error_ends_the_processes_that_still_work():
     # Otherwise this test takes as long as the other process sleeps.
     with pytest.raises(ZeroDivisionError), Pool(2, progress=False) as two:
         two.map(divide, [0, 1], title="x")
+
+
+def test_a_process_that_is_killed_is_one_message_that_names_its_cases():
+    with pytest.raises(InputError) as raised, Pool(2, progress=False) as two:
+        two.map(end_at_three, [1, 2, 3], title="Measuring", name="case_{}".format)
+    assert re.search(r"ended by the system while it was measuring one of cases? .*case_3", raised.value.found)
+    assert "--jobs 1" in raised.value.remedy
+
+
+def end_at_three(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def process(_):

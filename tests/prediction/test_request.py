@@ -61,6 +61,13 @@ def test_a_full_disk_has_its_own_status_even_if_all_failed() -> None:
     assert Summary(full, MEASURED, None).status == 1
 
 
+def test_the_line_counts_what_a_full_disk_left() -> None:
+    first, *others = (replace(result, of_disk=True) for result in results("failed", "failed", "failed"))
+    some = (first, *(replace(result, not_tried=True) for result in others))
+    text = Summary(some, MEASURED | {"peak_memory_bytes": 0}, None).text
+    assert text == "0 of 3 segmented, 1 failed, 2 not segmented, as the disk is full or read-only in 12.3 s"
+
+
 def test_the_line_counts_what_was_done() -> None:
     some = results("done", "skipped", "failed", "skipped")
     assert Summary(some, MEASURED, Path("out/report.json")).text == (

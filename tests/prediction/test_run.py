@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -252,6 +253,21 @@ def test_an_error_is_told_in_words(name: str, stub: Stub, tmp_path: Path) -> Non
     assert (result.traceback is not None) == bug
     if not bug:
         assert "What to do: " in (result.error or "")
+
+
+@pytest.mark.parametrize(("number", "tried"), [(errno.ENOSPC, "abc"), (errno.EROFS, "abc"), (errno.EIO, "abcdefgh")])
+def test_a_disk_that_takes_nothing_ends_all(number: int, tried: str, stub: Stub, threads: int, tmp_path: Path) -> None:
+    for name in "bcdefgh":
+        stub.before["write", name] = fails(OSError(number, os.strerror(number)))
+    results = list(start(stub, tmp_path, "abcdefgh"))
+    assert [result.name for result in results] == list("abcdefgh")
+    assert [result.status for result in results] == ["done", *["failed"] * 7]
+    # One message. With threads a scan or two were begun before it.
+    assert [result.name for result in results if result.error and not result.not_tried] == list(
+        "bcdefgh" if tried == "abcdefgh" else "b"
+    )
+    assert len(stub.reserved) <= len(tried) + (threads > 1)
+    assert all(result.of_disk for result in results[1:])
 
 
 @pytest.mark.parametrize("step", ["segment", "write"])

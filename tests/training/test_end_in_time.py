@@ -1,5 +1,6 @@
 """Trainings with a clock that only the test moves: Ignite's engine, MONAI's evaluator, steps of known duration."""
 
+import json
 import random
 from itertools import pairwise
 from types import SimpleNamespace
@@ -270,12 +271,21 @@ def test_an_interrupted_training_is_resumed_with_what_is_left(make_training, mon
     clock.now = 2000.0
     start(resume=True).trainer.run()
     assert clock.now == 2000
+    assert json.loads((tmp_path / "training.json").read_text())["seconds"] == pytest.approx(used, abs=0.01)
 
 
 @pytest.mark.parametrize("epochs", [None, 3])
 def test_too_few_minutes_for_a_validation_are_one_message(train, epochs):
     with pytest.raises(InputError, match=r"minutes: found 0\.1 .* 6 cases .* at least 0\.13,"):
         train(0.1, epochs=epochs, case=1.0)
+
+
+def test_a_resume_with_too_little_time_left_ends_and_is_not_refused(train):
+    # 0.1 minutes, of which 5.4 s are used: neither a step nor all of the validation fits.
+    done = train(0.1, case=1.0, used=5.4)
+    assert done.steps == 1
+    assert len(done.validations) == 1
+    assert done.trainer.state.val_cases >= 1
 
 
 def test_a_last_validation_that_becomes_slow_stops_with_a_message(train, caplog):

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.data.errors import InputError
 from pipeline.locks import hold_lock
+from pipeline.workflow import lock as lock_module
 from pipeline.workflow import start as module
 from pipeline.workflow.run import Failure, run_workflow
 
@@ -111,19 +112,18 @@ def test_an_interrupt_ends_the_jobs_and_the_next_start_continues(start: Start, n
 
 
 @pytest.mark.slow
-def test_after_a_kill_of_everything_the_next_start_continues(start: Start) -> None:
+@pytest.mark.parametrize("everything", [True, False])
+def test_after_a_kill_the_next_start_continues(start: Start, everything: bool) -> None:
     half = 'echo half > "runs/half.txt"; ' + WAITS
     with process_of(start.folder, {"a": "true", "half": half}) as process:
         wait_until(lambda: is_half_way(start.folder), process)
         children = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
+        for one in (process, *(children if everything else ())):
+            one.kill()
         process.wait()
-        # Snakemake and its jobs are still at work.
-        with pytest.raises(InputError, match="at work in it, or the Snakemake of one that was killed"):
-            start({"a": "true", "half": "true"})
-        for child in children:
-            child.kill()
+        # If Snakemake was not killed with it, it ends by itself, and its jobs with it.
         psutil.wait_procs(children)
+    assert (start.folder / "ended").exists() != everything
     # A file that was being made is not taken for a whole one.
     assert (start.folder / "runs" / "half.txt").read_text() == "half\n"
     assert start({"a": "true", "half": "true"}).status == 0
@@ -132,11 +132,17 @@ def test_after_a_kill_of_everything_the_next_start_continues(start: Start) -> No
 
 
 @pytest.mark.slow
-def test_jobs_that_outlive_a_killed_snakemake_are_waited_for(start: Start, tmp_path: Path) -> None:
+def test_jobs_that_outlive_a_killed_snakemake_are_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lock_module, "MAX_WAIT", 0.0)
     lock = start.folder / ".workflow" / "jobs" / "shard_1.lock"
     lock.parent.mkdir(parents=True)
     with hold_lock(lock), pytest.raises(InputError, match="still at work: shard_1"):
         start({"a": "true"})
+    assert "note: waiting for the end of jobs of an earlier start, which was killed: shard_1 (process " in (
+        capsys.readouterr().err
+    )
     assert start({"a": "true"}).status == 0
 
 
