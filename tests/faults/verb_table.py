@@ -170,7 +170,13 @@ VERBS: tuple[DisturbedVerb, ...] = (
         "out/report.html",
         leave_out=("*",),
     ),
-    _verb("study", "study study.yaml -o out --dataset_dir bundle=data --yes", "out", leave_out=("trainings/*",)),
+    _verb(
+        "study",
+        "study study.yaml -o out --dataset_dir bundle=data --yes",
+        "out",
+        # Trainings, logs, and what Snakemake keeps for itself.
+        leave_out=("trainings/*", ".*/*", "*.html"),
+    ),
 )
 # Those whose run takes a second or two: for the quick part of the suite.
 QUICK_VERBS: tuple[DisturbedVerb, ...] = tuple(
