@@ -102,6 +102,12 @@ def _overwrite(_folder: Path) -> tuple[str, ...]:
     return ("export", "bundle", "-o", "out", "--without", "ts", "pt2", "onnx", "--overwrite")
 
 
+def _plan_anew(folder: Path) -> tuple[str, ...]:
+    # A bundle that it made before it was killed is whole, and is not replaced.
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    return tuple(_PLAN.split())
+
+
 def _lower_rate(folder: Path) -> None:
     """Change the plan, so that rendering has something to write."""
     plan = folder / "bundle" / "plan.yaml"
@@ -112,6 +118,8 @@ def _without_results(folder: Path) -> None:
     shutil.rmtree(folder / "predicted")
 
 
+# So many hours that the patch does not depend on the machine's speed.
+_PLAN = "plan list.json --name mine -o out --check checked --hours 1000 --memory 2GB --device cpu"
 _PREDICT = "bundle data/imagesTs -o predicted --runtime pytorch --statistics --probabilities"
 
 
@@ -124,7 +132,7 @@ VERBS: tuple[DisturbedVerb, ...] = (
     _verb("datalist", "datalist data -o out.json", "out.json"),
     _verb("check", "check list.json -o out", "out", leave_out=("*.html", "cases.jsonl")),
     _verb("check --fix", "check list.json -o out --fix fixed", "out", leave_out=("*.html", "cases.jsonl")),
-    _verb("plan", "plan list.json --name mine -o out --check checked --hours 0.05 --memory 2GB --device cpu", "out"),
+    _verb("plan", _PLAN, "out", again=_plan_anew),
     _verb("render", "render bundle", "bundle/configs", prepare=_lower_rate),
     DisturbedVerb("train", _train(), ("trained",), _resume, leave_out=("*tensorboard*", "*.log", "previous_*")),
     _verb(
