@@ -20,6 +20,7 @@ __all__ = [
     "find_disk_error",
     "full_disk_message",
     "is_broken",
+    "is_unreachable",
     "is_unwritable",
     "unknown_disk_error",
 ]
@@ -121,6 +122,15 @@ def is_unwritable(error: BaseException | None) -> bool:
     """Return whether an error says that a disk is full or read-only: no other file can be written to it either."""
     found = find_disk_error(error)
     return found is not None and found.errno in (*_FULL, errno.EROFS)
+
+
+def is_unreachable(folder: Path) -> bool:
+    """Return whether a folder is on a network disk whose server cannot be reached."""
+    try:
+        os.stat(folder)  # noqa: PTH116 - Path.exists() answers some errors with False
+    except OSError as error:
+        return error.errno in _AWAY
+    return False
 
 
 def find_disk_error(error: BaseException | None) -> OSError | None:

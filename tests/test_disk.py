@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import disk, mounts, streams
 from pipeline.data.errors import InputError, disk_message, explain_errors
-from pipeline.disk import DiskError, explain_disk_error, find_disk_error
+from pipeline.disk import DiskError, explain_disk_error, find_disk_error, is_unreachable
 from pipeline.files import whole_file, write_text
 from pipeline.mounts import find_mount, is_network
 
@@ -190,6 +190,17 @@ def test_a_mount_without_its_server_is_named(tmp_path: Path, monkeypatch: pytest
     lines = ["1 0 0:1 / / rw - ext4 /dev/sda rw", f"2 1 0:52 / {place} rw - fuse.sshfs host:/data rw"]
     monkeypatch.setattr(mounts, "_list_mounts", lambda: lines)
     assert find_mount(mount / "runs" / "last.pt") == str(mount)
+
+
+def test_a_folder_is_unreachable_without_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_unreachable(tmp_path)
+    assert not is_unreachable(tmp_path / "missing")
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+
+    monkeypatch.setattr(disk.os, "stat", fail)
+    assert is_unreachable(tmp_path)
 
 
 def test_a_runner_ends_with_the_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.errors import input_error_behind
-from ..disk import explain_disk_error, is_unwritable
+from ..disk import explain_disk_error, is_unreachable, is_unwritable
 from ..memory_errors import find_memory_error
 from .inputs import ScanInput
 from .outputs import Outputs, Wanted
@@ -45,7 +45,7 @@ class Result:
         outputs: the files that exist now.
         sizes: their sizes when they were written, in bytes; empty if unknown.
         of_disk: whether it failed because the disk is full or broken.
-        ends_all: whether further scans would fail as well, as the disk is full or read-only.
+        ends_all: whether further scans would fail as well, as the disk is full, read-only or out of reach.
         not_tried: whether it was left out, or could not be written, as an earlier one had ended all.
         seconds: time by step: preparing, network, windows, writing.
         uncertainty: mean entropy of the labelled voxels, if requested.
@@ -130,7 +130,7 @@ def failed(job: Job, error: Exception) -> Result:
         error=message,
         traceback=trace,
         of_disk=of_disk,
-        ends_all=of_disk and is_unwritable(error),
+        ends_all=(of_disk and is_unwritable(error)) or is_unreachable(job.outputs.label_map.parent),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..disk import is_unreachable
 from .result import Result
 
 __all__ = ["file_sizes", "verify_records", "verify_results"]
@@ -53,7 +54,8 @@ def _verify(result: Result) -> Result:
     changed = [
         file for file, before, size in zip(result.outputs, sizes, now, strict=True) if size != before or size < 0
     ]
-    if not changed:
+    if not changed or is_unreachable(Path(changed[-1]).parent):
+        # Without its server a disk says nothing about them; that is a message of its own.
         return result
     # The label map is the last one.
     found = "no such file" if _size(changed[-1]) == _GONE else "a file of another size"

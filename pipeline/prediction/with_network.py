@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..data.int8_file import read_int8_record
-from ..disk import is_unwritable
+from ..disk import is_unreachable, is_unwritable
 from .bundle_files import BundleFiles
 from .predictor import Predictor
 from .ranks import Ranks
@@ -121,7 +121,9 @@ def segment_files(
         try:
             write_summary(summary, request, predictor.bundle.table, records)
         except OSError as error:
-            if not is_unwritable(error) or not any(one.of_disk for one in everything):
+            if not (is_unwritable(error) or is_unreachable(request.output)) or not any(
+                one.of_disk for one in everything
+            ):
                 raise
             # The message about the disk is out.
             summary = replace(summary, report_file=None)

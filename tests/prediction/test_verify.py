@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from pipeline.prediction import verify
 from pipeline.prediction.command import Request, predict_files
 from pipeline.prediction.result import Result, as_record
 from pipeline.prediction.verify import file_sizes, verify_records, verify_results
@@ -35,6 +36,13 @@ def test_what_is_gone_or_was_cut_has_failed(tmp_path: Path) -> None:
     assert f"{tmp_path / 'c_p'}: found a file of another size" in str(checked[2].error)
     (tmp_path / "d_seg").unlink()
     assert verify_results([earlier])[0].status == "failed"
+
+
+def test_files_on_a_disk_without_its_server_were_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = result(tmp_path, "a", "a_seg")
+    (tmp_path / "a_seg").unlink()
+    monkeypatch.setattr(verify, "is_unreachable", lambda folder: folder == tmp_path)
+    assert verify_results([written]) == [written]
 
 
 def test_the_sizes_are_not_in_the_report(tmp_path: Path) -> None:
