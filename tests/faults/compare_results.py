@@ -22,7 +22,7 @@ __all__ = ["compare_folders", "find_damage", "find_litter"]
 
 # Keys and columns whose values are times, or how much a machine has.
 _TIMES = re.compile(
-    r"second|minute|hour|date|time|memory|bytes_free|started|finished|created|duration|load|pid|host|per_s|speed|^made$|weights_sha256",
+    r"second|minute|hour|date|time|memory|bytes_free|started|finished|created|duration|load|pid|host|per_s|speed|resident|^made$|weights_sha256",
     re.I,
 )
 # As pipeline/leftovers.py names temporary files, and as others may.
