@@ -183,7 +183,7 @@ VERBS: tuple[DisturbedVerb, ...] = (
         "study study.yaml -o out --dataset_dir bundle=data --yes",
         "out",
         # Trainings, logs, what Snakemake keeps for itself, and pages with times.
-        leave_out=("trainings/*", ".*/*", "study.*"),
+        leave_out=("trainings/*", ".*/*", "study.md", "study.html"),
     ),
 )
 # Those whose run takes a second or two: for the quick part of the suite.
