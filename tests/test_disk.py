@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import disk, mounts, streams
+from pipeline import disk, streams
 from pipeline.data.errors import InputError, disk_message, explain_errors
 from pipeline.disk import DiskError, explain_disk_error, find_disk_error, is_unreachable
 from pipeline.files import whole_file, write_text
-from pipeline.mounts import find_mount, is_network
+from pipeline.mounts import find_mount
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 TORCH = RuntimeError("[enforce fail at inline_container.cc:862] . PytorchStreamWriter failed writing file data/1: file")
@@ -176,22 +176,6 @@ def test_a_lost_connection_of_a_socket_is_no_disk() -> None:
     assert find_disk_error(OSError(errno.ETIMEDOUT, "timed out", "last.pt")) is not None
 
 
-def test_a_mount_without_its_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As of a network disk: below it every question is this error, and at it, too.
-    mount = tmp_path / "lab disk"
-
-    def fail(path: Path) -> bool:
-        if path.is_relative_to(mount):
-            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
-        return False
-
-    monkeypatch.setattr(Path, "is_mount", fail)
-    place = str(mount).replace(" ", "\\040")
-    lines = ["1 0 0:1 / / rw - ext4 /dev/sda rw", f"2 1 0:52 / {place} rw - fuse.sshfs host:/data rw"]
-    monkeypatch.setattr(mounts, "_list_mounts", lambda: lines)
-    assert find_mount(mount / "runs" / "last.pt") == str(mount)
-
-
 def test_a_folder_is_unreachable_without_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_unreachable(tmp_path)
     assert not is_unreachable(tmp_path / "missing")
@@ -211,24 +195,6 @@ def test_a_runner_ends_with_the_message(capsys: pytest.CaptureFixture[str], monk
     error = DiskError(errno.ENOSPC, "No space left on device", "/run/last.pt")
     sys.excepthook(DiskError, chain(RuntimeError("engine"), error), None)
     assert capsys.readouterr().err.startswith("error: /run/last.pt: found no space left on the disk at ")
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("9 1 0:{n} / /data rw - nfs4 server:/data rw", True),
-        ("9 1 0:{n} / /data rw shared:1 - cifs //a/b rw", True),
-        ("9 1 0:{n} / /data rw - fuse.sshfs a: rw", True),
-        ("9 1 0:{n} / /data rw - fuseblk /dev/sda rw", False),
-        ("9 1 0:{n} / /data rw - ext4 /dev/sda rw", False),
-        ("9 1 0:1{n} / /data rw - nfs server:/data rw", False),
-    ],
-)
-def test_which_disks_are_a_networks(line: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = tmp_path.stat().st_dev
-    text = line.replace("0:{n}", f"{os.major(device)}:{os.minor(device)}").replace("0:1{n}", "0:999999")
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
-    assert is_network(tmp_path) == expected
 
 
 class AsyncWriter(threading.Thread):
