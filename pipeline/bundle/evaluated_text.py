@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["EXPECTED", "find_evaluated", "is_evaluated"]
+__all__ = ["EXPECTED", "find_evaluated", "find_nameless", "is_evaluated"]
 
 EXPECTED = "a name or value that does not start with $, @ or % and is not a reserved key of MONAI's configs"
 
 _EVALUATED = re.compile(r"[$@%].*|_(target|disabled|requires|desc|mode)_", re.DOTALL)
+# Without a name after it MONAI takes "@" for the whole config, and evaluates all of it: it builds every component.
+_NAMELESS = re.compile(r"@(?!\w)")
 
 
 def is_evaluated(text: str) -> bool:
@@ -37,3 +39,12 @@ def find_evaluated(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tup
             yield from find_evaluated(entry, (*keys, str(number)))
     elif isinstance(value, str) and is_evaluated(value):
         yield keys, value
+
+
+def find_nameless(value: Any) -> str | None:
+    """Return the first place in a config, such as ``train::handlers::2``, whose ``@`` has no name; None without one."""
+    for keys, text in find_evaluated(value):
+        # In an expression it may stand anywhere, such as Python's product of matrices.
+        if _NAMELESS.search(text) if text.startswith("$") else text == "@":
+            return "::".join(keys)
+    return None

@@ -16,6 +16,7 @@ from ..data.errors import InputError
 from ..data.json_file import load_json
 from ..data.nearest import nearest_path
 from ..imports import quick_imports
+from .evaluated_text import find_nameless
 from .overrides import apply_override, check_none, check_overridden, known_ids, merge_configs, normalise_id
 from .plain_values import UNKNOWN, PlainValues
 from .setting_rules import check_value
@@ -90,6 +91,7 @@ def read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         content, reason = None, str(error)
     if isinstance(content, dict):
+        _refuse_nameless(content, file)
         return content
     raise InputError(
         file,
@@ -97,6 +99,17 @@ def read(file: Path) -> dict[str, Any]:
         expected="a bundle's config in JSON",
         remedy=f"write it again: {lightskip_command('render', file.parents[1])}",
     )
+
+
+def _refuse_nameless(content: Mapping[str, Any], where: str | Path) -> None:
+    place = find_nameless(content)
+    if place is not None:
+        raise InputError(
+            where,
+            found=f"an @ without a name in {place}",
+            expected="the name of a key after it: MONAI takes @ alone for the whole config",
+            remedy="name the key, such as @device; a product of matrices is torch.matmul",
+        )
 
 
 def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str, Any]) -> None:
@@ -127,6 +140,7 @@ def check_overrides_given(verb: str, files: Sequence[Path], values: Mapping[str,
     # With these, the run itself checks the keys, before it computes anything.
     brings_keys = not values.keys().isdisjoint(BRING_KEYS)
     overrides = {key: value for key, value in values.items() if key not in _RUNNER and not key.startswith("_meta_")}
+    _refuse_nameless(overrides, "the command line")
     check_none(files, [key for key, value in overrides.items() if value is None])
     lost = [normalise_id(key) for key, value in overrides.items() if not apply_override(config, key, value)]
     # LightSkip's own options are not in the config, but can be suggested for a mistyped key.

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from monai.bundle import ReferenceResolver
 
-from pipeline.bundle.evaluated_text import find_evaluated, is_evaluated
+from pipeline.bundle.evaluated_text import find_evaluated, find_nameless, is_evaluated
 from pipeline.bundle.render import render
 from pipeline.data.errors import InputError
 
@@ -75,3 +76,22 @@ def test_texts_that_configs_evaluate(text):
 def test_other_texts(text):
     assert not is_evaluated(text)
     assert not list(find_evaluated({text: text, "a": [text, 3, None, True]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_nameless"),
+    [
+        ("@", True),
+        ("$@", True),
+        ("$@a @ @b", True),
+        ("$print(@)", True),
+        ("@a::0::b", False),
+        ("$@a + @b", False),
+        # No expression: only a text that is a reference as a whole counts.
+        ("x @ y", False),
+    ],
+)
+def test_monai_evaluates_the_whole_config_for_an_at_without_a_name(text: str, is_nameless: bool) -> None:
+    config = {"a": 1, "b": 2, "c": {"d": ["plain", text]}}
+    assert find_nameless(config) == ("c::d::1" if is_nameless else None)
+    assert ("" in ReferenceResolver.match_refs_pattern(text)) >= is_nameless

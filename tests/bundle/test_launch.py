@@ -252,6 +252,12 @@ def test_a_config_of_another_make_or_broken_is_an_error(bundle: Path) -> None:
     del config["ckpt_dir"]
     file.write_text(json.dumps(config))
     assert "found no key ckpt_dir" in refusal("")
+    config["ckpt_dir"], config["initialize"][0] = "runs", "$@"
+    file.write_text(json.dumps(config))
+    assert "found an @ without a name in initialize::0" in refusal("")
+    del config["initialize"][0]
+    file.write_text(json.dumps(config))
+    assert "the command line: found an @ without a name in fold" in refusal("--fold $@")
     file.write_text("{")
     assert "cannot be read as a config" in refusal("")
     file.write_text("[]")
