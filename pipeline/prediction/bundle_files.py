@@ -256,10 +256,21 @@ def _read_metadata(file: Path) -> Mapping[str, Any]:
     places = [formats.get(key, {}) for key in ("inputs", "outputs")] if isinstance(formats, dict) else [formats]
     for place in places:
         if not isinstance(place, dict) or not all(isinstance(value, dict) for value in place.values()):
-            raise InputError(
-                file,
-                found=f"network_data_format {formats!r}"[:200],
-                expected="inputs and outputs, each with a description per name",
-                remedy=f"write it again: {lightskip_command('render', file.parents[1])}",
+            raise _metadata_error(
+                file, f"network_data_format {formats!r}", "inputs and outputs, each with a description"
             )
+        for value in place.values():
+            channels = value.get("channel_def", {})
+            # The names of inputs are not read by number: others write ranges such as 0-2.
+            known = place is places[0] or (isinstance(channels, dict) and all(str(key).isdecimal() for key in channels))
+            if not known:
+                raise _metadata_error(file, f"channel_def {channels!r}", 'names by number, such as {"0": "background"}')
+    labels = content.get("labels")
+    if isinstance(labels, dict) and not all(type(value) is int for value in labels.values()):
+        raise _metadata_error(file, f"labels {labels!r}", "whole numbers by name")
     return content
+
+
+def _metadata_error(file: Path, found: str, expected: str) -> InputError:
+    remedy = f"write it again: {lightskip_command('render', file.parents[1])}"
+    return InputError(file, found=found[:200], expected=expected, remedy=remedy)

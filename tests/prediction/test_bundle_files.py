@@ -116,7 +116,15 @@ def test_without_metadata_the_name_is_the_folder_s(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no JSON", "[]", '{"network_data_format": "x"}', '{"network_data_format": {"outputs": {"pred": 1}}}'],
+    [
+        "no JSON",
+        "[]",
+        '{"network_data_format": "x"}',
+        '{"network_data_format": {"outputs": {"pred": 1}}}',
+        '{"network_data_format": {"outputs": {"pred": {"channel_def": "x"}}}}',
+        '{"network_data_format": {"outputs": {"pred": {"channel_def": {"a": "x"}}}}}',
+        '{"labels": {"liver": "x"}}',
+    ],
 )
 def test_metadata_that_cannot_be_used_are_refused(text: str, bundle: Path) -> None:
     (bundle / "configs" / "metadata.json").write_text(text)
