@@ -29,6 +29,7 @@ _TIMES = re.compile(
 _LITTER = re.compile(r"^\.ls-|^\.[0-9a-f]{8,}|\.tmp$|\.partial$|^tmp")
 # Locks of commands that were killed stay until the next start, and block nobody.
 _LOCK = re.compile(r"^\..*lock$")
+_PAGE_TIME = re.compile(rb"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC")
 _MAX_NAMED = 5
 
 
@@ -137,7 +138,7 @@ def _read_page(file: Path) -> bytes:
     text = file.read_bytes()
     if b"</html>" not in text[-200:]:
         raise ValueError("the page is cut off")
-    return text
+    return _PAGE_TIME.sub(b"TIME", text)
 
 
 _READERS = {
