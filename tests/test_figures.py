@@ -26,6 +26,7 @@ def figure(request: pytest.FixtureRequest) -> tuple[str, Any]:
     return name, draw_network(NETWORK_FIGURES[name.removeprefix("network_")])
 
 
+@pytest.mark.slow
 def test_the_file_is_what_is_drawn(figure: tuple[str, Any]) -> None:
     name, drawing = figure
     file = DOCS / "images" / f"{name}.svg"

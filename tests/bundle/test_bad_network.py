@@ -81,6 +81,7 @@ def test_render_refuses_the_skip(kind: str, bundle: Path, told: Told) -> None:
         assert message in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["train --dry-run", "train --processes 2", "evaluate --checkpoint m.pt --dry-run"])
 @pytest.mark.parametrize("kind", SKIPS)
 def test_train_and_evaluate_refuse_the_skip(kind: str, start: str, told: Told) -> None:

@@ -9,6 +9,7 @@ from monai.bundle import ConfigWorkflow
 INFERENCE = Path(__file__).resolve().parents[2] / "bundles" / "synthetic_shapes" / "configs" / "inference.json"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows what happens without a GPU")
 @pytest.mark.usefixtures("own_process")
 def test_weights_of_a_gpu_are_loaded_without_one(

@@ -85,6 +85,7 @@ def test_monais_own_runner_evaluates_that_network(
     assert json.loads((folder / "by_monai" / "summary.json").read_text())["provenance"]["skip"] == "concat"
 
 
+@pytest.mark.slow
 def test_prediction_runs_that_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scan = str(folder / "data" / "imagesTs" / "scan_000.nii.gz")
     predict = [

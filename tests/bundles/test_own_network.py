@@ -58,6 +58,7 @@ def bundle(
             del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_configs_name_its_class_with_literal_arguments(bundle: Path) -> None:
     config = json.loads((bundle / "configs" / "inference.json").read_text())
     assert config["network_def"] == {

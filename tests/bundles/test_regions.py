@@ -102,6 +102,7 @@ def test_nested_regions_train(discs: Path, tmp_path: Path) -> None:
     assert "regions" in str(input_error_behind(raised.value))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_process")
 def test_scribbles_train(discs: Path, tmp_path: Path) -> None:
     def scribble(number: int, label: np.ndarray) -> np.ndarray:

@@ -148,6 +148,7 @@ def test_label_maps_lie_in_their_scans_grid(sample: Path, segmented: Path) -> No
         np.testing.assert_array_equal(probabilities.argmax(axis=-1), np.asanyarray(label_map.dataobj))
 
 
+@pytest.mark.slow
 def test_a_folder_of_scans_is_segmented_whole(run: Run, sample: Path, trained: Path) -> None:
     words = ["--checkpoint", trained / "model.pt", "--output_dir", "folder"]
     run(trained.parent, "--config_file", INFERENCE, "--dataset_dir", sample / "imagesTs", *words)

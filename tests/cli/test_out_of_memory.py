@@ -61,7 +61,7 @@ def test_other_errors_pass(name):
 
 
 def test_a_verb_without_options_for_memory_says_what_to_free(capsys):
-    assert run_within_memory(options(MemoryError(), "report")) == 2
+    assert run_within_memory(options(MemoryError(), "render")) == 2
     assert "What to do: close other programs" in capsys.readouterr().err
 
 

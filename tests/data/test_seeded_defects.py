@@ -283,6 +283,7 @@ def shown(missed):
     return "\n".join(f"{what}: {' or '.join(kinds)} on {' or '.join(map(str, files))}" for what, kinds, files in missed)
 
 
+@pytest.mark.slow
 def test_every_defect_is_reported_with_its_file_and_kind(report, seeded):
     missed, _ = judge(report, seeded)
     assert not missed, f"{len(missed)} of {len(seeded.expected)} missed:\n{shown(missed)}"

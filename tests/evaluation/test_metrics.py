@@ -164,6 +164,7 @@ def improves(metric, before, after):
     return gain > 1e-9 * max(abs(before), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_missing_more_cases_never_improves_a_mean(seed):
     cases = [(blobs(10 * seed + k), blobs(10 * seed + k + 5)) for k in range(3)]

@@ -225,6 +225,7 @@ def test_intensities_are_clipped_as_planned(read):
         assert scaled["image"][0].tolist() == pytest.approx([-4.0, -2.0, 0.0, 4.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs", "val_interval", "expected"), [(90, 5, 5), (90, 4, 3), (7, 5, 1), (2, 5, 2), (1, 5, 1), (12, 12, 12)]
 )

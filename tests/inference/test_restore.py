@@ -181,6 +181,7 @@ def test_entropy_halfway_is_the_mean() -> None:
     np.testing.assert_allclose(entropy.ravel(), [1, (1 + of_second) / 2, of_second], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "dtype"), [(2, np.uint8), (256, np.uint8), (257, np.uint16), (300, np.uint16)])
 @pytest.mark.parametrize("name", ["finer", "its own", "sheared"])
 def test_the_labels_are_the_smallest_integers_that_hold_all(name: str, classes: int, dtype: type) -> None:

@@ -117,6 +117,7 @@ def test_network_is_one_of_the_contract(make, arranged):
     assert len(network.skips()) == len(CHANNELS) - 1
 
 
+@pytest.mark.slow
 def test_spec_builds_the_same_network(make):
     network = make().eval()
     spec = json.loads(json.dumps(network.spec))
@@ -213,12 +214,14 @@ def test_weights_survive_saving(make):
         assert torch.equal(other(image(2)), network(image(2)))
 
 
+@pytest.mark.slow
 def test_same_seed_same_network(make):
     first, second = make().state_dict(), make().state_dict()
     assert list(first) == list(second)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "below", "above"),
     [

@@ -54,6 +54,7 @@ def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spatial_dims", "residual", "merge", "maps", "gate"),
     list(product((2, 3), ("merged", "decoder"), ("concat", "sum"), (1, 3), ("sigmoid", "linear"))),

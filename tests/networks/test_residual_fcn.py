@@ -305,6 +305,7 @@ def test_pooling_takes_the_largest_activation(act, function):
     torch.testing.assert_close(block(x), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skip", [name.lower() for name in Skip.names])
 @pytest.mark.parametrize(("spatial_dims", "form"), [(2, BASIC), (3, SMALL)])
 def test_any_skip_fits(skip, spatial_dims, form):
@@ -395,6 +396,7 @@ def test_network_without_short_skips_can_be_scripted(spatial_dims, form):
         torch.testing.assert_close(torch.jit.script(network)(x), network(x), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [SMALL, BASIC, SIMPLE])
 @pytest.mark.parametrize("skip", ["sum", "concat", "none", "at"])
 @pytest.mark.parametrize("short_skips", [True, False])

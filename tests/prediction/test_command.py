@@ -223,6 +223,7 @@ def name_of(file: str) -> str:
     return file if file.startswith("missing") else file.removesuffix(".gz").removesuffix(".nii")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_scan_is_told_and_leaves_nothing(name: str, mixture: tuple[Path, Done]) -> None:
     folder, done = mixture

@@ -78,6 +78,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "spacing"), SHAPES, ids=lambda numbers: "x".join(f"{n:g}" for n in numbers))
 def test_networks_take_the_patch_and_train_on_it(size: Sequence[int], spacing: Sequence[float]) -> None:
     levels = make_levels(size, spacing)
