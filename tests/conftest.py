@@ -75,6 +75,17 @@ def same_locale() -> Iterator[None]:
         locale.setlocale(locale.LC_ALL, before)
 
 
+@pytest.fixture(autouse=True)
+def same_signals() -> Iterator[None]:
+    """What runs several processes handles signals in its own way, and leaves that behind in a test's process."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 Start = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -42,7 +42,15 @@ def evaluate_config(files: Sequence[Path], settings: Mapping[str, Any]) -> Any:
                 **settings,
             )
         except Exception as error:
-            raise explain_config_error(explain_error(error), ", ".join(map(str, files))) from error
+            named = ", ".join(map(str, files))
+            raise _name_config(explain_config_error(explain_error(error), named), named) from error
+
+
+def _name_config(error: Exception, files: str) -> Exception:
+    """Return an error, with the config's files before the key if it names a key alone."""
+    if not isinstance(error, InputError) or not str(error.where).isidentifier():
+        return error
+    return InputError(f"{files}: {error.where}", found=error.found, expected=error.expected, remedy=error.remedy)
 
 
 @contextmanager

@@ -181,6 +181,8 @@ def test_errors_of_options_are_plain(tiny_bundle: Path, tmp_path: Path, voxels: 
         pipeline.predict(tiny_bundle, voxels, checkpoint="nowhere.pt")
     with pytest.raises(InputError, match="precision"):
         pipeline.predict(tiny_bundle, voxels, settings={"precisoin": "float32"})
+    with pytest.raises(InputError, match=r"configs/inference\.json: precision: found 'half'"):
+        pipeline.predict(tiny_bundle, voxels, settings={"precision": "half"})
     with pytest.raises(TypeError, match="threds"):
         pipeline.predict(tiny_bundle, voxels, threds=1)
 
