@@ -29,6 +29,7 @@ __all__ = ["FOLDER", "CohortOptions", "run_cohort"]
 FOLDER = ".cohort"
 _VERB = "lightskip cohort"
 _SNAKEFILE = Path(__file__).with_name("Snakefile")
+_ALL_FAILED = 2  # exit status
 _RETRIES = 1
 _CLUSTER_THREADS = 4
 # Of the memory that a job asks for, `--memory` is this share: Python and its packages take the rest.
@@ -180,4 +181,6 @@ def _report(cohort: Cohort, say: Say, warn: Say) -> int:
     for error in describe_failures(summary.report):
         warn(f"error: {error}")
     say(summary.text)
-    return summary.status
+    # All scans may have failed for a disk that is full, as the only one of `predict` would.
+    is_full = summary.status == _ALL_FAILED and full_disk_message(cohort.request.output) is not None
+    return 1 if is_full else summary.status

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from pipeline.cli import main
+from pipeline.cohort import run
 from pipeline.locks import hold_lock
 
 from .conftest import WORDS, InProcess, save
@@ -253,3 +255,17 @@ def test_a_job_that_cannot_run_says_why(tiny_bundle: Path, scans: Path, tmp_path
     assert ended.returncode == 2
     assert "model.pt" in ended.stderr
     assert "1 of 1 shards have not finished" in ended.stderr
+
+
+@pytest.mark.parametrize(("status", "is_full", "expected"), [(2, True, 1), (2, False, 2), (0, True, 0), (1, False, 1)])
+def test_scans_that_all_fail_for_a_full_disk_are_no_bad_scans(
+    status: int, is_full: bool, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = SimpleNamespace(report={"scans": []}, text="0 of 3 segmented", status=status)
+    monkeypatch.setattr(run, "merge_shards", lambda *_, **__: summary)
+    monkeypatch.setattr(run, "describe_failures", lambda _: [])
+    monkeypatch.setattr(run, "full_disk_message", lambda _: "full" if is_full else None)
+    cohort = SimpleNamespace(request=SimpleNamespace(output=tmp_path, bundle=tmp_path))
+    said: list[str] = []
+    assert run._report(cohort, said.append, said.append) == expected  # type: ignore[arg-type]
+    assert said == ["0 of 3 segmented"]
