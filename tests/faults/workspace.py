@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,9 @@ class Workspace:
         It is always in the same place, because results have paths in them.
         """
         copy = self.folder / "at_work"
+        if copy.is_mount():
+            # The disk of a try that was killed itself.
+            subprocess.run(["umount", "-l", str(copy)], check=True, capture_output=True)
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.inputs, copy, symlinks=True)
         verb.prepare(copy)
