@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..data.errors import InputError
+from .choose_cases import choose_cases, read_subjects
 from .join import Joined, join_sets
 from .named_sets import NamedSet, read_sets
 from .regions import leave_out_region_files
-from .request import Request, choose_cases, read_subjects
+from .request import Request
 from .source import Source, find_path, read_source
 
 __all__ = ["Inputs", "read_inputs"]
