@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,8 @@ def find_outside(paths: Iterable[str | os.PathLike[str]], folder: Path) -> list[
         folder: where relative paths start. It may itself be a link: the user named it.
     """
     start, real = os.path.abspath(folder), os.path.realpath(folder)  # noqa: PTH100 - pathlib leaves ".." in
+    # Cases share their folders, and following the links of each takes most of the time.
+    follow = cache(os.path.realpath)
     found = []
     for each in paths:
         path = split_series(os.fspath(each))[0]
@@ -59,16 +62,17 @@ def find_outside(paths: Iterable[str | os.PathLike[str]], folder: Path) -> list[
             continue  # no name of a file; reading it says so
         expanded = Path(path).expanduser() if path.startswith("~/") else Path(path)
         names = [expanded, *_names_in(Path(start, expanded), start)]
-        way = next((way for name in names if (way := _way_out(name, start, real))), None)
+        way = next((way for name in names if (way := _way_out(name, start, real, follow))), None)
         if way is not None:
             found.append(Outside(way[0], os.fspath(each), way[1]))
     return found
 
 
-def _way_out(name: Path, start: str, real: str) -> tuple[str, str] | None:
+def _way_out(name: Path, start: str, real: str, follow: Callable[[str], str]) -> tuple[str, str] | None:
     """Return how a path leads out of the folder, and where to; None if it does not, or is LightSkip's own way."""
-    place = os.path.abspath(Path(start, name))  # noqa: PTH100
-    target = os.path.realpath(place)
+    place = os.path.abspath(os.path.join(start, name))  # noqa: PTH100, PTH118 - pathlib takes twice as long
+    parent, last = os.path.split(place)
+    target = os.path.realpath(place) if os.path.islink(place) else os.path.join(follow(parent), last)  # noqa: PTH114, PTH118
     if _is_within(target, real):
         return None
     if _is_within(place, start):
