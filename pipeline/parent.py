@@ -55,6 +55,8 @@ def watch_text(descriptors: tuple[int, ...], *, group: bool = False) -> str:
 def end_with_parent(descriptor: int, *, group: bool = False) -> None:
     """Interrupt this process, as Ctrl-C does, when the one that holds the other end of its pipe has ended.
 
+    A process that ignores interrupts is told to end (SIGTERM).
+
     Args:
         descriptor: the reading end of the pipe; processes that this one starts do not inherit it.
         group: whether to interrupt all processes of its group, which it leads.
@@ -106,7 +108,9 @@ def _watch(wait: Callable[[], None]) -> None:
 
 
 def _interrupt(*, group: bool) -> None:
+    # A program in a shell's background ignores interrupts, as do all that it starts.
+    number = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
     if group:
-        os.killpg(os.getpgrp(), signal.SIGINT)
+        os.killpg(os.getpgrp(), number)
     else:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)

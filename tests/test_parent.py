@@ -22,6 +22,8 @@ with parent_pipe() as watched:
     subprocess.Popen([sys.executable, "-c", watch_text(watched) + {child!r}], pass_fds=watched)
     time.sleep(600)
 """
+# As of a program in the background of a shell without job control: `nohup lightskip … &` in a script.
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PIPE
 GROUP = """
 import subprocess, sys, time
 watch = "from pipeline.parent import end_with_group; end_with_group(); "
@@ -42,7 +44,11 @@ def say_and_sleep(_: int) -> None:
     time.sleep(600)
 
 
-@pytest.mark.parametrize(("program", "children"), [(PIPE, 1), (GROUP, 1), (WORKER, 2)], ids=["pipe", "group", "worker"])
+@pytest.mark.parametrize(
+    ("program", "children"),
+    [(PIPE, 1), (DEAF, 1), (GROUP, 1), (WORKER, 2)],
+    ids=["pipe", "deaf", "group", "worker"],
+)
 def test_a_process_ends_when_its_parent_is_killed(program: str, children: int, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(program.format(child=CHILD) if children == 1 else program)
     parent = subprocess.Popen(
