@@ -86,9 +86,7 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
     return Joined(
         cases=cases,
         missing={name: [case.name for case in cases if case.predictions[name] is None] for name in sets},
-        surplus={
-            name: [one.path for one in source.maps if one not in taken[name]] for name, source in sets.items()
-        },
+        surplus={name: [one.path for one in source.maps if one not in taken[name]] for name, source in sets.items()},
     )
 
 
