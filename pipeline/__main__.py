@@ -26,11 +26,16 @@ def main(*, is_inner: bool = False) -> int:
     try:
         # Imported only here: an interrupt of an import at the top of this module could not be caught.
         from .streams import guard_streams  # noqa: PLC0415
+        from .working_folder import leave_removed, remember_folder  # noqa: PLC0415
 
         guard_streams()
+        remember_folder()
         from .cli import main as run  # noqa: PLC0415
 
-        return run(is_inner=is_inner)
+        try:
+            return run(is_inner=is_inner)
+        finally:
+            leave_removed()
     except KeyboardInterrupt:
         # print() is not used: the interrupt may have come in the middle of a line.
         sys.stderr.write("" if is_inner else "interrupted\n")

@@ -16,6 +16,7 @@ from functools import partial
 from typing import IO, Any
 
 from .disk import find_disk_error
+from .working_folder import find_removed
 
 __all__ = ["find_lost_output", "guard_streams", "is_closed", "quiet_logging"]
 
@@ -80,7 +81,8 @@ def find_lost_output() -> OSError | None:
 def quiet_logging() -> None:
     """Make a log that cannot be written end in one line, not in a traceback for each message.
 
-    TensorBoard's files, which a thread writes, end in none: the main thread raises the error of a full disk as well.
+    TensorBoard's files, which a thread writes, end in none: the main thread raises the error of a full disk, or of a
+    working folder that was removed, as well.
     """
     logging.Handler.handleError = _handle_error  # type: ignore[method-assign, assignment]
     if getattr(threading.excepthook, "func", None) is not _handle_thread:
@@ -105,8 +107,9 @@ _report_record = logging.Handler.handleError
 
 
 def _handle_thread(before: Callable[[Any], object], given: Any) -> None:
-    """Report an error in a thread, unless it is a full disk's in TensorBoard's: the main thread raises that too."""
-    if type(given.thread).__name__ == "_AsyncWriterThread" and find_disk_error(given.exc_value) is not None:
+    """Report an error in a thread, unless it is one of TensorBoard's that the main thread raises, too."""
+    is_raised = find_disk_error(given.exc_value) is not None or find_removed() is not None
+    if is_raised and type(given.thread).__name__ == "_AsyncWriterThread":
         return
     before(given)
 

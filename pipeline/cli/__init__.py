@@ -132,11 +132,12 @@ def _report_lost_output() -> int:
 def _explain(error: Exception) -> tuple[str, int] | None:
     """Return the message for an error and its exit status, or None for an error of the program itself."""
     # Imported only now: its package imports NumPy.
-    from ..data.errors import disk_message, input_error_behind  # noqa: PLC0415
+    from ..data.errors import disk_message, input_error_behind, removed_folder_error  # noqa: PLC0415
 
-    full = disk_message(error)
-    if full is not None:
-        return full, 1
+    # In a working folder that was removed, nothing that was named by a relative path is there any more.
+    full, gone = disk_message(error), removed_folder_error()
+    if full is not None or gone is not None:
+        return (full, 1) if full is not None else (str(gone), 2)
     if isinstance(error, OSError):
         # An error without a file name is not about a file of the user's.
         if error.filename is None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ..data.one_at_a_time import one_at_a_time
+from ..files import remove_unused_folders
 from .check_cases import check_cases
 from .choose_labels import Labels
 from .describe import describe_inputs, list_versions, summarise_lesions
@@ -20,6 +22,7 @@ from .output import (
     CASES,
     KIND,
     LESIONS,
+    LOCK,
     SUMMARY,
     check_output,
     format_csv,
@@ -47,7 +50,8 @@ def compare(request: Request) -> dict[str, Any]:
         The content of ``summary.json``.
 
     Raises:
-        InputError: an option, a folder or a file cannot be used; the message has every file with a problem.
+        InputError: an option, a folder or a file cannot be used; the message has every file with a problem. Another
+            comparison is at work in the output folder.
     """
     start = time.perf_counter()
     began = datetime.now(UTC)
@@ -55,6 +59,16 @@ def compare(request: Request) -> dict[str, Any]:
     metrics = choose_metrics(request.metrics)
     inputs = read_inputs(request)
     check_output(request.output, [inputs.reference.path, *(source.path for source in inputs.sets.values())])
+    with (
+        remove_unused_folders(request.output),
+        one_at_a_time(request.output / LOCK, request.output, verb="lightskip compare"),
+    ):
+        return _compare(request, inputs, metrics, start=start, began=began)
+
+
+def _compare(
+    request: Request, inputs: Inputs, metrics: tuple[str, ...], *, start: float, began: datetime
+) -> dict[str, Any]:
     cases = inputs.joined.cases
     with Pool(count_jobs(request.jobs, len(cases)), progress=request.progress) as pool:
         probabilities = request.calibration or bool(request.membranes)

@@ -37,8 +37,8 @@ def list_label_maps(folder: Path) -> tuple[list[Path], list[str]]:
     stems = {scan_name(path) for path in kept}
     predicted = {own_name(stem) for stem in stems if own_name(stem) != exact_name(stem)}
     scans = [path for path in kept if own_name(scan_name(path)) in predicted and _is_scan(scan_name(path))]
-    outputs = [path for path in kept if _is_other_output(scan_name(path), stems | predicted)]
-    maps = [path for path in kept if path not in scans and path not in outputs]
+    names, left_out = stems | predicted, set(scans)
+    maps = [path for path in kept if path not in left_out and not _is_other_output(scan_name(path), names)]
     if not maps:
         raise _no_maps_error(folder)
     return sorted(maps, key=lambda path: natural_order(path.name)), _left_out(folder, scans)
@@ -54,8 +54,9 @@ def find_scans(folder: Path, maps: Sequence[Path]) -> dict[Path, Path]:
         maps: the label maps.
     """
     found: dict[Path, Path] = {}
+    known = set(maps)
     for output, scan in _read_report(folder / _REPORT):
-        if folder / Path(output).name in maps and Path(scan).exists():
+        if folder / Path(output).name in known and Path(scan).exists():
             found[folder / Path(output).name] = Path(scan)
     images = folder.with_name(folder.name.replace("labels", "images", 1))
     if images != folder and images.is_dir():

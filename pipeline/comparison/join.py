@@ -71,6 +71,7 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
     """
     _refuse_two_references(reference)
     matched = {name: _match(reference, source, name) for name, source in sets.items()}
+    taken = {name: set(found.values()) for name, found in matched.items()}
     cases = [
         JoinedCase(
             name=one.name,
@@ -85,10 +86,7 @@ def join_sets(reference: Source, sets: Mapping[str, Source], subjects: Mapping[s
     return Joined(
         cases=cases,
         missing={name: [case.name for case in cases if case.predictions[name] is None] for name in sets},
-        surplus={
-            name: [one.path for one in source.maps if one not in matched[name].values()]
-            for name, source in sets.items()
-        },
+        surplus={name: [one.path for one in source.maps if one not in taken[name]] for name, source in sets.items()},
     )
 
 
@@ -100,7 +98,7 @@ def _find_image(case: str, matched: Iterable[Mapping[str, LabelMap]]) -> Path | 
 def _match(reference: Source, source: Source, name: str) -> dict[str, LabelMap]:
     """Return the prediction of each case that has one."""
     found: dict[str, LabelMap] = {}
-    left = list(source.maps)
+    left = dict.fromkeys(source.maps)
     for way in _WAYS:
         open_cases = [one for one in reference.maps if one.name not in found]
         cases = _by_key(open_cases, way)
@@ -111,14 +109,14 @@ def _match(reference: Source, source: Source, name: str) -> dict[str, LabelMap]:
             if len(predictions) > 1:
                 raise _two_maps_error(source, name, own[0].name, [one.path for one in predictions])
             found[own[0].name] = predictions[0]
-            left.remove(predictions[0])
+            del left[predictions[0]]
         _refuse_second(found, left, way, source, name)
     if not found:
         raise _nothing_joins_error(reference, source, name)
     return found
 
 
-def _by_key(maps: Sequence[LabelMap], way: Callable[[str], str]) -> dict[str, list[LabelMap]]:
+def _by_key(maps: Iterable[LabelMap], way: Callable[[str], str]) -> dict[str, list[LabelMap]]:
     """Return label maps by each of their names."""
     found: dict[str, list[LabelMap]] = {}
     for one in maps:
@@ -128,7 +126,7 @@ def _by_key(maps: Sequence[LabelMap], way: Callable[[str], str]) -> dict[str, li
 
 
 def _refuse_second(
-    found: Mapping[str, LabelMap], left: Sequence[LabelMap], way: Callable[[str], str], source: Source, name: str
+    found: Mapping[str, LabelMap], left: Iterable[LabelMap], way: Callable[[str], str], source: Source, name: str
 ) -> None:
     """Raise InputError if a label map that is left has the name of a case that has one already."""
     if way is plain_name:

@@ -22,6 +22,9 @@ CASES, LESIONS, CALIBRATION, SUMMARY = "cases.csv", "lesions.csv", "calibration.
 FILES = (LESIONS, CALIBRATION, CASES, SUMMARY)
 """The files, in the order in which they are written: the summary is last."""
 
+LOCK = ".comparison.lock"
+"""Of the folder: one comparison at a time writes there."""
+
 KIND = "comparison"
 _FIRST = ("set", "case", "subject", "label", "outcome")
 _LAST = ("reference_size", "prediction_size", "size_unit")

@@ -112,7 +112,8 @@ def leave_out_region_files(source: Source, regions: Iterable[str]) -> Source:
         return source
     more = f" and {len(left_out) - 1} more" * (len(left_out) > 1)
     note = f"{source.path}: {left_out[0].path.name}{more} left out: files of one region next to the case's label map."
-    kept = [one for one in source.maps if one not in left_out]
+    removed = set(left_out)
+    kept = [one for one in source.maps if one not in removed]
     return replace(source, maps=kept, notes=(*source.notes, note))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,8 +149,9 @@ def _read_folder(folder: Path) -> Source:
     files, notes = list_label_maps(folder)
     stems = [scan_name(path) for path in files]
     names = [own_name(stem) for stem in stems]
+    counts = Counter(names)
     # Names that LightSkip's ending alone tells apart stay as they are; `join` reports two files of one case.
-    names = [name if names.count(name) == 1 else exact_name(stem) for name, stem in zip(names, stems, strict=True)]
+    names = [name if counts[name] == 1 else exact_name(stem) for name, stem in zip(names, stems, strict=True)]
     if len(set(names)) < len(names):
         names = [path.name for path in files]
     scans = find_scans(folder, files)

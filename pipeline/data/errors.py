@@ -12,6 +12,7 @@ from types import TracebackType
 
 from ..disk import explain_disk_error, find_disk_error, is_broken
 from ..streams import quiet_logging
+from ..working_folder import find_removed
 
 _MAX_OTHERS = 10
 _MAX_FOUND = 2000  # characters of what is found; the content of a file must not fill the terminal
@@ -128,6 +129,19 @@ def disk_message(error: BaseException | None) -> str | None:
         return None
     # A message that names the disk also knows what was being written.
     return str(explained) if " disk" in explained.found else explain_disk_error(error, where=explained.where)
+
+
+def removed_folder_error() -> InputError | None:
+    """Return the error of a working folder that was removed while the process worked, or None if it is there."""
+    gone = find_removed()
+    if gone is None:
+        return None
+    return InputError(
+        gone,
+        found="no such folder any more, which this command was started in",
+        expected="its working folder until the end: something else has removed it",
+        remedy="start the command again in a folder that stays; what it had written elsewhere is whole",
+    )
 
 
 def raise_together(errors: Iterable[InputError]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..disk import find_disk_error
 from ..memory_errors import is_out_of_memory
-from .errors import InputError
+from .errors import InputError, removed_folder_error
 
 __all__ = [
     "explain_fault",
@@ -37,13 +37,15 @@ def is_explained(error: BaseException | None) -> bool:
     """Return whether an error gets one message at the end of a run, so that nobody else should log it."""
     if isinstance(error, InputError) or is_out_of_memory(error) or is_dead_worker(error):
         return True
-    return find_disk_error(error) is not None
+    return find_disk_error(error) is not None or removed_folder_error() is not None
 
 
 def explain_fault(
     error: BaseException, *, where: str | Path, cases: Sequence[str] = (), doing: str, memory_remedy: str
 ) -> InputError | None:
     """Return an error for users in place of one that says that memory was too small or a loading process has ended.
+
+    If the working folder was removed, that is the error.
 
     Args:
         error: what was raised.
@@ -55,6 +57,9 @@ def explain_fault(
     Returns:
         The error; None if this one is something else.
     """
+    gone = removed_folder_error()
+    if gone is not None:
+        return gone
     named = f" ({name_items(cases)})" if cases else ""
     if is_dead_worker(error):
         signal = _SIGNAL.search(str(error))

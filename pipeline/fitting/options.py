@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..bundle.least_memory import require_process
 from ..bundle.start_file import find_start
 from ..bundle.tracking import require_tracker
 from ..data.amounts import check_hours, parse_memory
@@ -156,7 +157,8 @@ def check_options(options: FitOptions) -> None:
         )
     check_hours(options.hours)
     if "memory" in options.passed:
-        parse_memory(options.passed["memory"])
+        # Before the dataset is read and checked.
+        require_process(parse_memory(options.passed["memory"]), options.passed.get("device"))
     if "start_from" in options.passed:
         find_start(options.passed["start_from"])
     elif options.passed.get("frozen_epochs"):

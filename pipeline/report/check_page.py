@@ -109,7 +109,8 @@ def _make_legend(report: Mapping[str, Any], groups: Sequence[Group]) -> list[tup
 
 def _make_choices(report: Mapping[str, Any], groups: Sequence[Group]) -> dict[str, Choices]:
     """Return the options (value and text) of the controls that filter and sort the cases."""
-    worst = Counter(case_severities(groups).get(case["name"], "clean") for case in report["cases"])
+    severities = case_severities(groups)
+    worst = Counter(severities.get(case["name"], "clean") for case in report["cases"])
     titles = {"problem": "with problems", "warning": "with warnings", "note": "with notes", "clean": "without findings"}
     places = sorted({part_text(case) for case in report["cases"]}, key=_natural_order)
     sorts = [("name", "by name")]

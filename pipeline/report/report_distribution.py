@@ -162,9 +162,14 @@ def _find_statistics(content: Content, key: tuple[str, str], metric: Metric) -> 
 
 
 def _stack(places: Sequence[float]) -> list[float]:
-    """Return the height of each point, in pixels: points that would cover each other alternate about the middle."""
+    """Return the height of each point, in pixels: points that would cover each other alternate about the middle.
+
+    Args:
+        places: of the points, in percent of the row's width, in ascending order.
+    """
     heights: list[float] = []
-    taken: list[tuple[float, float]] = []
+    # The place of the last point at each height: earlier ones there are further away.
+    last: dict[float, float] = {}
     step = _RADIUS * 1.5
     offsets = [0.0]
     while offsets[-1] + step <= _HEIGHT / 2 - _RADIUS:
@@ -172,9 +177,10 @@ def _stack(places: Sequence[float]) -> list[float]:
     tries = [sign * offset for offset in offsets for sign in ((1, -1) if offset else (1,))]
     for place in places:
         x = place / 100 * _WIDTH
-        near = [(left, up) for left, up in taken if x - left < 2 * _RADIUS]
-        free = [one for one in tries if all(math.hypot(x - left, one - up) >= 1.4 * _RADIUS for left, up in near)]
+        free = [
+            one for one in tries if all(math.hypot(x - left, one - up) >= 1.4 * _RADIUS for up, left in last.items())
+        ]
         chosen = free[0] if free else tries[len(heights) % len(tries)]
-        taken = [*near, (x, chosen)]
+        last[chosen] = x
         heights.append(round(_HEIGHT / 2 + chosen, 1))
     return heights

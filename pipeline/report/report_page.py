@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
+from tqdm import tqdm
 
 from ..data.errors import InputError
 from ..labelmaps.palette import UNDECLARED_COLOUR, hex_colour
@@ -32,6 +33,7 @@ __all__ = ["MAX_PICTURES", "write_report"]
 
 MAX_PICTURES = 50
 """Cases with pictures and volumes by default; the page has the numbers of all."""
+_PATIENCE = 3.0  # seconds until a terminal gets a progress bar
 _MAX_SENTENCES = 3  # at the top of a comparison
 
 
@@ -95,8 +97,15 @@ def write_report(
             shown=min(pictures, len(ordered)),
             order=_describe_order(content),
             several=len(content.sets) > 1,
-            cases=list_case_views(
-                content, ordered, pictures=pictures, viewer=found is not None, probe=maps, memory=memory
+            cases=tqdm(
+                list_case_views(
+                    content, ordered, pictures=pictures, viewer=found is not None, probe=maps, memory=memory
+                ),
+                total=len(ordered),
+                desc="Writing the page",
+                unit="case",
+                disable=None,
+                delay=_PATIENCE,
             ),
             viewer=found,
             viewer_code=None if found is None else _pack_script(found),

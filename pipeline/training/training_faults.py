@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ignite.engine import Engine
 
-from ..data.errors import InputError
+from ..data.errors import InputError, removed_folder_error
 from ..data.faults import explain_fault, is_dead_worker, is_explained, is_out_of_memory, name_next_cases
 from .distributed import has_lost_another, wait_for_end
 from .earlier_files import LAST
@@ -40,6 +40,9 @@ def explain_training(engine: Engine, error: BaseException, folder: Path) -> Inpu
             expected="all processes until the end",
             remedy=f"see its message above; {_name_kept(folder)}",
         )
+    gone = removed_folder_error()
+    if gone is not None:
+        return gone
     state = engine.state
     length = state.epoch_length or 1
     step = state.iteration - getattr(state, "epoch_start", (state.iteration - 1) // length * length)

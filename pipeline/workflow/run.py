@@ -15,7 +15,7 @@ from .find_profile import Profile
 from .jobs import job_command
 from .launch import launch
 from .lock import JOBS, STATE, lock_workflow
-from .slurm import slurm_words
+from .slurm import cancel_queued, slurm_words
 from .start import Start, check_start
 
 __all__ = ["Failure", "Outcome", "run_workflow"]
@@ -130,6 +130,7 @@ def run_workflow(
     write_text(state / "config.json", json.dumps(content, indent=1) + "\n")
     command = [*_words(start, folder.absolute(), threads, retries), *slurm_words(start.profile), *words]
     log = state / "snakemake.log"
+    cancel_queued(start.profile, log)
     status, journal = launch(command, folder=folder, log=log, locks=locks, on_event=on_event)
     missing = [target for target in targets if not (folder / target).exists()]
     if missing and status != 0 and not journal.failed:

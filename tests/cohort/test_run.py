@@ -1,5 +1,6 @@
 """Cohorts: what runs, what runs again, and that the files are those of one process."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,7 +17,9 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.cohort import run
+from pipeline.disk import DiskError
 from pipeline.locks import hold_lock
+from pipeline.prediction.merge import merge_shards
 
 from .conftest import WORDS, InProcess, save
 
@@ -59,6 +62,36 @@ def test_the_files_are_those_of_one_process_and_a_bad_scan_is_named(
     assert "4 of 5 segmented, 1 failed" in printed
     assert said.count("bad.nii.gz") == 1
     assert engine.ran == ["1/2", "2/2"]
+
+
+def test_a_full_disk_at_each_file_of_the_merge(
+    engine: InProcess, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("--shards", "2")
+    expected, scans, out = files(tmp_path / "out"), statuses(tmp_path / "out"), tmp_path / "out"
+    written: list[Path] = []
+
+    def reach(file: Path) -> None:
+        written.append(file)
+        if len(written) == full_at:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr("pipeline.files._reach_disk", reach)
+    full_at = 0
+    merge_shards(out)
+    total = len(written)
+    assert total >= 3
+    for number in range(1, total + 1):
+        full_at = number
+        written.clear()
+        with pytest.raises(DiskError) as raised:
+            merge_shards(out)
+        assert Path(str(raised.value.filename)).parent == out
+        # What was there stays whole, and nothing temporary is left.
+        assert (files(out), statuses(out)) == (expected, scans)
+    full_at = 0
+    merge_shards(out)
+    assert (files(out), statuses(out)) == (expected, scans)
 
 
 @pytest.mark.slow

@@ -10,7 +10,9 @@ import pytest
 
 from pipeline.bundle.render import write_rendered
 from pipeline.cli import main
+from pipeline.comparison.output import LOCK
 from pipeline.evaluation.metrics import measure_case
+from pipeline.locks import hold_lock
 
 from .conftest import AFFINE, LABELS, SPACING, make_map, save_named
 
@@ -254,3 +256,14 @@ def test_predictions_turned_to_other_axes_are_the_same(folders, save, capsys):
     assert content["statistics"]["one"] == content["statistics"]["turned"]
     assert "turned: 6 label maps have the reference's voxels with axes in another order" in capsys.readouterr().out
     assert content["paired"][2]["sentence"].startswith("No difference: one and turned have the same Dice")
+
+
+@pytest.mark.usefixtures("folders")
+def test_two_comparisons_do_not_write_to_one_folder(capsys):
+    Path("out").mkdir()
+    with hold_lock(Path("out", LOCK), verb="lightskip compare", keep=False):
+        assert run("ref", "one") == 2
+    assert "out: found another lightskip compare at work in it: process" in capsys.readouterr().err
+    assert list(Path("out").iterdir()) == []
+    assert run("ref", "one") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["cases.csv", "summary.json"]

@@ -1,4 +1,5 @@
 import json
+from pathlib import PurePath
 
 import pytest
 
@@ -106,3 +107,26 @@ def test_a_folder_without_label_maps_is_refused_and_a_folder_below_named(tmp_pat
     touch(tmp_path, "notes.txt")
     with pytest.raises(InputError, match=r"contains labelsTr/, notes.txt; .* such as .*labelsTr"):
         list_label_maps(tmp_path)
+
+
+def test_many_files_are_sorted_out_without_comparing_each_with_all(tmp_path, monkeypatch):
+    names = [f"c{number}" for number in range(40)]
+    touch(tmp_path, *(f"{name}{end}.nii.gz" for name in names for end in ("", "_seg", "_prob")))
+    scans = [{"outputs": [f"{name}_seg.nii.gz"], "files": [str(tmp_path / f"{name}.nii.gz")]} for name in names]
+    (tmp_path / "report.json").write_text(json.dumps({"scans": scans}))
+    compared = []
+    equal = PurePath.__eq__
+
+    def count(one, other):
+        compared.append(one)
+        return equal(one, other)
+
+    monkeypatch.setattr(PurePath, "__eq__", count)
+    maps, _ = list_label_maps(tmp_path)
+    found = find_scans(tmp_path, maps)
+    number = len(compared)
+    monkeypatch.undo()
+    assert [path.name for path in maps] == [f"{name}_seg.nii.gz" for name in names]
+    assert {path.name: scan.name for path, scan in found.items()} == {f"{n}_seg.nii.gz": f"{n}.nii.gz" for n in names}
+    # A set compares a path with an equal one alone.
+    assert number <= 5 * 3 * len(names)

@@ -104,3 +104,19 @@ def test_a_set_of_other_cases_is_refused_with_names_of_both():
     message = str(raised.value)
     assert "no label map of a case of the reference in set one; its files are x.nii.gz, y.nii.gz" in message
     assert "expected files named after the cases, with or without _seg: a, b, c_1" in message
+
+
+def test_many_label_maps_join_without_comparing_each_with_all(monkeypatch):
+    compared = []
+
+    def equal(one, other):
+        compared.append(one)
+        return (one.name, one.path) == (other.name, other.path)
+
+    monkeypatch.setattr(LabelMap, "__eq__", equal)
+    names = [f"c{number}" for number in range(40)]
+    reference = folder("ref", *(f"{name}.nii.gz" for name in names))
+    found, joined = joined_files(reference, one=folder("one", *(f"{name}_seg.nii.gz" for name in [*names, "x"])))
+    assert found == {name: {"one": f"{name}_seg.nii.gz"} for name in names}
+    assert [path.name for path in joined.surplus["one"]] == ["x_seg.nii.gz"]
+    assert compared == []

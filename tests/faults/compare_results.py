@@ -126,7 +126,7 @@ def _read_weights(file: Path) -> Any:
 
 def _read_image(file: Path) -> dict[str, Any]:
     image = nibabel.load(file)
-    return {"affine": image.affine, "voxels": np.asanyarray(image.dataobj)}  # type: ignore[attr-defined]
+    return {"affine": image.affine, "voxels": np.asanyarray(image.dataobj)}
 
 
 def _read_zip(file: Path) -> dict[str, bytes]:

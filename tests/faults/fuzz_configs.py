@@ -23,7 +23,7 @@ import time
 import traceback
 import warnings
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +87,7 @@ class Summary:
     refused: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     accepted_kinds: list[str] = field(default_factory=list)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     faults: list[Fault] = field(default_factory=list)
 
     def table(self) -> str:
@@ -361,7 +361,7 @@ def _try_once(place: Workplace, name: str, seed: int, limit: float, summary: Sum
         if target.file:
             file = place.folder / target.file
             # A layout names the folder if the file says nothing wrong, but something else than the folder.
-            named = (file.name, str(file.parent))
+            named: Sequence[str] = (file.name, str(file.parent))
             kind, content = mutate_text(file.read_text(encoding="utf-8"), seed=seed)
             stack.enter_context(_replaced(file, content))
         else:

@@ -103,6 +103,7 @@ def _check_and_write(path: Path, out: Path) -> str:
 
     from pipeline.data.check import check_scans  # noqa: PLC0415
     from pipeline.data.images.door import read_header, read_volume  # noqa: PLC0415
+    from pipeline.labelmaps.nifti import read_scan_grid  # noqa: PLC0415
     from pipeline.labelmaps.save import save_label_map  # noqa: PLC0415
 
     header = read_header(path)
@@ -112,10 +113,8 @@ def _check_and_write(path: Path, out: Path) -> str:
     labels = np.zeros(volume.voxels.shape[: volume.header.axes], np.uint8)
     for ending in (".nii.gz", ".nrrd"):
         affine = volume.affine
-        if volume.header.forms is not None:
-            from pipeline.labelmaps.nifti import read_scan_grid  # noqa: PLC0415
-
-            affine = read_scan_grid(path)[2]
+        if volume.header.forms is not None and (own := read_scan_grid(path)[2]) is not None:
+            affine = own
         target = out / f"a{ending}"
         save_label_map(labels, target, scan=path, affine=affine)
         if read_volume(str(target)).voxels.shape[: labels.ndim] != labels.shape:
@@ -223,8 +222,8 @@ def main() -> int:
     numbers = options.numbers or range(options.tries)
     done = set() if options.numbers else {one["number"] for one in _read_results(options.output)}
     _run_children([number for number in numbers if number not in done], options.seed, options.output)
-    results = {one["number"]: one for one in _read_results(options.output)}
-    results = [results[number] for number in numbers if number in results]
+    by_number = {one["number"]: one for one in _read_results(options.output)}
+    results = [by_number[number] for number in numbers if number in by_number]
     sys.stdout.write(f"{format_table(count_outcomes(results))}\n")
     faults = [one for one in results if one["outcome"] not in GOOD]
     for one in faults:

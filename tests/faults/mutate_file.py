@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -191,7 +192,7 @@ def _picture(picture: Image.Image, form: str) -> bytes:
     return stream.getvalue()
 
 
-def _tiff(voxels: np.ndarray, **options: str) -> bytes:
+def _tiff(voxels: np.ndarray, **options: Any) -> bytes:
     import tifffile  # noqa: PLC0415 - slow
 
     stream = io.BytesIO()

@@ -235,6 +235,7 @@ def test_a_fold_that_does_not_exist(start: Start) -> None:
         ({"hours": float("nan")}, "--hours: found nan;"),
         ({"hours": 1e5}, "--hours: found 100000;"),
         ({"passed": {"memory": "3"}}, "--memory: found 3;"),
+        ({"passed": {"memory": "10MB"}}, "--memory: found 0.0093 GiB; expected at least 0.46 GiB"),
         ({"folds": "some"}, "--folds: found some;"),
         ({"passed": {"tracking": "wandb"}}, "--tracking: found wandb;"),
         ({"source": None}, "found no dataset"),

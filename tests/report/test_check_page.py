@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.report.check_page import write_check_page
+from pipeline.report.check_words import case_severities
 
 VOID = {"meta", "img", "input", "link", "br", "hr", "rect", "path"}
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -384,6 +385,19 @@ def test_two_thousand_cases_stay_small_and_complete(tmp_path, reports):
     text = (tmp_path / "check.html").read_text(encoding="utf-8")
     assert text.count('<article class="card') == text.count('<tr class="finding"') == 2000
     assert len(text) < 2000 * 2000  # without pictures
+
+
+def test_findings_are_not_counted_again_for_every_case(tmp_path, reports, monkeypatch):
+    calls = []
+
+    def count(groups):
+        calls.append(len(groups))
+        return case_severities(groups)
+
+    monkeypatch.setattr("pipeline.report.check_page.case_severities", count)
+    findings = [reports.finding("label-float", f"liver_{n:04d}", n) for n in range(9)]
+    write_check_page(reports.report(9, findings), {}, tmp_path / "check.html")
+    assert len(calls) == 1
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, reports):

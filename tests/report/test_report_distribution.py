@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.report.report_content import CaseFiles, Content, Metric, Score
-from pipeline.report.report_distribution import make_panels
+from pipeline.report.report_distribution import _stack, make_panels
 
 DICE, HD95 = Metric("dice", "Dice"), Metric("hd95_mm", "HD95", "mm", "lower")
 
@@ -45,6 +45,35 @@ def test_equal_values_are_stacked_and_never_cover_each_other():
     assert min(np.diff(heights)) > 5
     assert heights[0] > 0
     assert heights[-1] < 44
+
+
+def stack_against_all(places):
+    """The rule in words, against all earlier points: the first height, from the middle on, where none is covered."""
+    taken, heights = [], []
+    tries = [0.0] + [sign * 7.5 * number for number in (1, 2) for sign in (1, -1)]
+    for place in places:
+        x = 6.2 * place
+        free = [one for one in tries if all(np.hypot(x - left, one - up) >= 7 for left, up in taken)]
+        taken.append((x, free[0] if free else tries[len(taken) % len(tries)]))
+        heights.append(round(22 + taken[-1][1], 1))
+    return heights
+
+
+def test_many_points_are_stacked_by_the_same_rule_with_work_in_proportion(monkeypatch):
+    compared = []
+
+    def hypot(x, y):
+        compared.append((x, y))
+        return np.hypot(x, y)
+
+    monkeypatch.setattr("pipeline.report.report_distribution.math.hypot", hypot)
+    rng = np.random.default_rng(0)
+    for number in (20, 300):
+        compared.clear()
+        places = sorted(rng.uniform(0, 100, number).tolist() + [50.0] * 10)
+        assert _stack(places) == stack_against_all(places)
+        # Every height of every point against the last point at each height.
+        assert len(compared) <= 25 * len(places)
 
 
 def test_a_missed_structure_does_not_stretch_the_axis_and_stands_at_its_end():

@@ -17,21 +17,17 @@ import torch
 from torch import Tensor
 
 from ...networks.precision import cpu_has_bfloat16
+from ..least_memory import CUDA_CONTEXT, PROCESS
 from ..network_check import build_on_meta
 from .ledger import Autocast, Ledger
 from .step_loss import step_loss
 
 __all__ = ["MemoryEstimate", "estimate_memory"]
 
-MIB = 2**20
-
-# A process that trains the smallest network: Python, PyTorch, MONAI, TensorBoard and oneDNN's kernels.
-_PROCESS = 475 * MIB
 # Size of malloc's heap, as a multiple of the memory in use; measured: 1.4 to 1.7. With `keep_memory` nothing returns to
 # the system, and a hole between two feature maps is slightly too small for the next map because of alignment.
 _HEAP_FACTOR = 1.6
-# On a GPU, not measured: the CUDA context with its kernels, and the unusable part of the caching allocator's blocks.
-_CUDA_CONTEXT = 600 * MIB
+# On a GPU, not measured: the unusable part of the caching allocator's blocks.
 _CUDA_CACHE = 1.15
 
 # From the recipe (configs/train.yaml): windows per forward pass, threads that prepare cases, crop positions per class.
@@ -90,7 +86,7 @@ class MemoryEstimate:
     @property
     def host(self) -> int:
         """Peak resident memory (bytes) of the process; on a CPU the same as ``total``."""
-        return self.total if self.device == "cpu" else _PROCESS + self.cache + self.preparation
+        return self.total if self.device == "cpu" else PROCESS + self.cache + self.preparation
 
 
 def estimate_memory(
@@ -146,7 +142,7 @@ def estimate_memory(
     factor = _HEAP_FACTOR if kind == "cpu" else _CUDA_CACHE
     return MemoryEstimate(
         device=kind,
-        process=_PROCESS if kind == "cpu" else _CUDA_CONTEXT,
+        process=PROCESS if kind == "cpu" else CUDA_CONTEXT,
         network=weights,
         live=live,
         step=round(factor * live),

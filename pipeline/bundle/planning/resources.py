@@ -12,6 +12,7 @@ import torch
 from ...data.amounts import check_hours
 from ...data.errors import InputError
 from ...memory import free_bytes
+from ..least_memory import GIB, require_memory, require_process
 from .choice import Choice
 from .fingerprint import Fingerprint
 from .geometry import shape_at
@@ -21,7 +22,6 @@ from .size import PATCHES, Size
 
 __all__ = ["GIB", "Resources"]
 
-GIB = 2**30
 _RAM_SHARE = 0.8
 _GPU_SHARE = 0.9
 _SpecOf = Callable[[Size], dict[str, Any]]
@@ -36,8 +36,8 @@ class Resources:
         hours: limit for the training, at most a year.
 
     Raises:
-        InputError: an argument is out of range, this machine has GPUs but not this one, or there is no GPU here and
-            its memory is not given.
+        InputError: an argument is out of range, the memory is less than a training takes without network and scans,
+            this machine has GPUs but not this one, or there is no GPU here and its memory is not given.
     """
 
     def __init__(self, *, memory: int | None = None, device: str | None = None, hours: float = 1.0) -> None:
@@ -55,6 +55,8 @@ class Resources:
         check_hours(hours)
         self.hours = hours
         self.memory = memory if memory is not None else self._find_memory()
+        # Before any scan is read or network timed.
+        require_process(self.memory, self.device)
         self._estimates: dict[Any, MemoryEstimate] = {}
         self._paces: dict[Any, float] = {}
         self._context: tuple[Fingerprint, _SpecOf] | None = None
@@ -143,14 +145,12 @@ class Resources:
 
     def require_enough(self, size: Size) -> None:
         """Raise InputError where not even this size fits into memory."""
-        needed = self.memory_of(size)
-        if needed > self.memory:
-            raise InputError(
-                "--memory",
-                found=f"{self.memory / GIB:.2g} GiB",
-                expected=f"at least {needed / GIB:.2g} GiB, for the smallest network and this dataset's scans",
-                remedy="allow more memory, or choose a coarser --spacing",
-            )
+        require_memory(
+            self.memory,
+            self.memory_of(size),
+            purpose="for the smallest network and this dataset's scans",
+            or_else=", or choose a coarser --spacing",
+        )
 
     def _require_task(self) -> tuple[Fingerprint, _SpecOf]:
         if self._context is None:

@@ -112,6 +112,7 @@ def choose_size(
     def in_memory(size: Size) -> bool:
         return memory(size) <= memory_limit
 
+    smallest = replace(_make_size(widths[-1], _shrink(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
     for width in widths:
         if width > timed_first and not in_time(_make_size(timed_first, start, spacing, ""), width / timed_first):
             continue
@@ -125,13 +126,13 @@ def choose_size(
         # From the same start, so that more memory or time never leads to a smaller patch.
         size = in_hours
         if not in_memory(size):
+            if not in_memory(smallest):
+                return smallest
             both = _require_both(fits, in_memory)
             size = _find_largest(whole, start, spacing, both, "memory", uncut)
         if last or (_is_large_enough(size, dims) and in_memory(size) and in_time(size)):
             break
-    if in_memory(size):
-        return size
-    return replace(_make_size(widths[-1], _shrink(start, 0.0, spacing, uncut), spacing, "memory"), batch=2)
+    return size if in_memory(size) else smallest
 
 
 def _is_large_enough(size: Size, dims: int) -> bool:

@@ -120,7 +120,7 @@ def test_a_check_of_another_datalist_is_not_taken(root: Path) -> None:
         ({"name": "../x"}, "--name"),
         ({"name": "1x"}, "--name"),
         ({"memory": "lots"}, "--memory"),
-        pytest.param({"memory": "1MB"}, "--memory", marks=pytest.mark.slow),
+        ({"memory": "1MB"}, "--memory"),
         ({"hours": 0}, "--hours"),
         ({"hours": 1e-6}, "--hours: found 1e-06"),
         ({"device": "tpu"}, "--device"),

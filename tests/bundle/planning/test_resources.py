@@ -48,6 +48,15 @@ def test_a_gpu_with_a_number_that_this_machine_lacks(monkeypatch: pytest.MonkeyP
         Resources(device="cuda:2", memory=10**9)
 
 
+@pytest.mark.parametrize(("device", "megabytes"), [("cpu", 498), ("cuda", 629)])
+def test_memory_that_no_training_fits_into_is_refused_before_scans_are_read(device: str, megabytes: int) -> None:
+    # 475 and 600 MiB: a process without a network.
+    with pytest.raises(InputError, match="--memory") as raised:
+        Resources(memory=megabytes * 10**6, device=device)
+    assert "before it has a network and scans" in raised.value.expected
+    assert Resources(memory=(megabytes + 1) * 10**6, device=device).device == device
+
+
 def test_free_memory_is_taken_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.bundle.planning.resources.free_bytes", lambda: 10**10)
     assert Resources(device="cpu").memory == 8 * 10**9
@@ -109,8 +118,8 @@ def test_prepared_cases_do_not_lie_in_a_gpu_but_in_ram(make_report: Make, monkey
 
 def test_too_little_memory_names_what_is_needed(make_report: Make) -> None:
     made = make_fingerprint(make_report())
-    resources = at(made, memory=10**8, device="cpu")
-    with pytest.raises(InputError, match=r"found 0\.093 GiB; expected at least 0\.\d+ GiB"):
+    resources = at(made, memory=500 * 10**6, device="cpu")
+    with pytest.raises(InputError, match=r"found 0\.47 GiB; expected at least 0\.\d+ GiB, for the smallest network"):
         resources.require_enough(SIZE)
     at(made, memory=10**10, device="cpu").require_enough(SIZE)
 

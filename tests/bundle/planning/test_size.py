@@ -113,6 +113,20 @@ def test_more_hours_where_memory_is_the_limit(
     assert (after.width, after.voxels) >= (before.width, before.voxels)
 
 
+def test_a_limit_below_the_smallest_size_is_found_at_once() -> None:
+    tried = []
+
+    def count(size: Size) -> int:
+        tried.append(size)
+        return bytes_of(size)
+
+    spans = {"seconds": seconds_of, "seconds_limit": 1e6 * HOUR}
+    size = choose_size([240, 240, 155], [1, 1, 1], memory=count, memory_limit=1000, **spans)
+    assert (size.width, size.levels.patch, size.batch) == (8, [32, 32, 32], 2)
+    # The size that time allows, and the smallest: an estimate traces a network, and is what takes long.
+    assert len(tried) == 2
+
+
 def test_short_trainings_have_fewer_patches_of_a_useful_size() -> None:
     # 98,304 voxels take .079 s with the narrowest network: 1,200 patches 94 s, of .85 of the time.
     patches = {hours: chosen([160, 192, 24], [1, 1, 1], hours=hours).levels.patch for hours in (0.02, 0.035, 0.2, 0.3)}
