@@ -73,7 +73,7 @@ def check_one_volume(where: str, slices: Sequence[Slice]) -> None:
 
 
 def _quote(name: str, values: Sequence[str]) -> str:
-    """Return the values of a mark in brackets; "" if they may be any text, which a message must not take into reports."""
+    """Return the values of a mark in brackets; "" if they may be any text: messages go into reports."""
     if name in _ANY_TEXT and not all(value.isdecimal() or not value for value in values):
         return ""
     return f" ({_list(values)})"

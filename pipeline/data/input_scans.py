@@ -12,8 +12,8 @@ from .errors import InputError
 from .folder_scans import FoundScan, find_folder_scans, group_channels
 from .images.dicom_files import is_dicom, split_series
 from .images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
-from .images.file_start import missing_error, unreadable_error
-from .images.files import natural_order, pair_of, parts_of
+from .images.file_start import unreadable_error
+from .images.files import missing_error, natural_order, pair_of, parts_of
 from .nearest import nearest_path
 from .outside import refuse_outside
 from .scans import read_named_scans

@@ -19,6 +19,7 @@ __all__ = [
     "is_hidden",
     "is_image_here",
     "is_second_half",
+    "missing_error",
     "natural_order",
     "one_per_pair",
     "pair_of",
@@ -33,6 +34,7 @@ _MAX_HEADER = 1 << 20
 _NUMBERED = re.compile(r"[^%]*%[ 0+-]?\d{0,2}[diu][^%]*")
 _MAX_FILES = 100_000  # with the voxels of one image
 _CHANNEL = re.compile(r"_[0-9]{4}$")
+_ANNEX_FOLDER = ".git/annex/objects"  # a part of the target of git-annex's links
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -118,12 +120,14 @@ def parts_of(image: Path) -> list[Path]:
 
 
 def check_parts(path: str) -> None:
-    """Raise an InputError if another file that belongs to this one is missing."""
+    """Raise an InputError if the file, or another one that belongs to it, is missing."""
     missing = (
         []
         if Path(split_series(path)[0]).is_dir()
         else [part.name for part in parts_of(Path(path)) if not os.path.exists(part)]  # noqa: PTH110 - False of too long a name, too
     )
+    if missing and missing[0] == Path(path).name:
+        raise missing_error(path, "copy the file there")
     if missing:
         half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(
@@ -133,6 +137,23 @@ def check_parts(path: str) -> None:
             remedy="copy that file there; if it was renamed, correct its name in the header",
             kind="missing",
         )
+
+
+def missing_error(path: str, remedy: str) -> InputError:
+    """Return the InputError for a path that does not exist, or is a link to something that does not.
+
+    Args:
+        path: of a file, or of one that belongs to an image.
+        remedy: what to do if it is not a link.
+    """
+    link = is_dangling(Path(path))
+    found = "a link to a file that is not there" if link else "no such file"
+    if link:
+        remedy = "copy the file that it points to as well"
+        if _ANNEX_FOLDER in Path(path).readlink().as_posix():
+            found += ", as DataLad and git-annex leave them"
+            remedy = "run `datalad get` or `git annex get` in the dataset's folder"
+    return InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
 
 
 def spacing_file(path: str | PurePath) -> Path:
