@@ -129,10 +129,10 @@ class OpenVINONetwork(nn.Module):
         except InputError:
             raise
         except Exception as error:
-            found, expected = "a network that OpenVINO cannot convert", "layers that OpenVINO supports"
+            what, needed = "convert", "layers that OpenVINO supports"
             if self._model is not None:
-                found, expected = "a network that OpenVINO cannot read", "the int8 network of these weights"
-            raise self._make_error(f"{found} ({_first_line(error)})", expected) from error
+                what, needed = "read", "the int8 network of these weights"
+            raise self._make_error(f"a network that OpenVINO cannot {what} ({_first_line(error)})", needed) from error
         limit = _MAX_DIFFERENCE[self.precision if self._model is None else "int8"]
         # `not <=` instead of `>`, so that NaN is refused too.
         if not float((found - expected).norm()) <= limit * float(expected.norm()):
