@@ -80,7 +80,7 @@ def run_cohort(options: CohortOptions, *, say: Say, warn: Say, dry_run: bool = F
     """
     start = check_start(options.jobs, options.profile, verb=_VERB)
     cohort = prepare_cohort(options.request, shards=options.shards, jobs=start.jobs)
-    words = ["predict", str(cohort.request.bundle), *map(str, options.request.inputs)]
+    words = ["predict", *map(_as_path, (cohort.request.bundle, *options.request.inputs))]
     words += ["-o", str(cohort.request.output), *options.words]
     if dry_run:
         left = find_left(cohort, cohort.plan)
@@ -96,6 +96,11 @@ def run_cohort(options: CohortOptions, *, say: Say, warn: Say, dry_run: bool = F
             if plan.unfinished():
                 return _report_unfinished(cohort, plan, outcome, warn)
     return _report(cohort, say, warn)
+
+
+def _as_path(path: str | Path) -> str:
+    """Return a path as a word that is no option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _run(

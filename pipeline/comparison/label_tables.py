@@ -103,6 +103,6 @@ def _read_segments(header: str) -> dict[int, str]:
 
 def _read_text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8") if file.stat().st_size <= _MAX_TABLE else ""
+        return file.read_text(encoding="utf-8") if file.is_file() and file.stat().st_size <= _MAX_TABLE else ""
     except (OSError, UnicodeDecodeError):
         return ""

@@ -21,6 +21,7 @@ _MAX_LISTED = 4
 _BITS = (1, 8, 16, 32)
 # Slices that differ in one of these are of several volumes, wherever they are.
 _ALWAYS_SPLIT = ("StackID", "Units")
+_ANY_TEXT = ("StackID",)  # the other marks are numbers and codes
 # Of two directions that should be perpendicular: files state cosines with few decimals.
 _MAX_COSINE = 0.01
 
@@ -59,7 +60,7 @@ def check_one_volume(where: str, slices: Sequence[Slice]) -> None:
         # Numbers that count the slices differ in each.
         shared = repeated and len(values) < len(slices)
         if len(values) > 1 and (name in _ALWAYS_SPLIT or in_groups or shared):
-            differing.append(f"{len(values)} {words} ({_list(sorted(values, key=natural_order))})")
+            differing.append(f"{len(values)} {words}{_quote(name, sorted(values, key=natural_order))}")
     if not differing:
         return
     raise InputError(
@@ -69,6 +70,13 @@ def check_one_volume(where: str, slices: Sequence[Slice]) -> None:
         remedy="export the volumes as series of their own, or convert them to NIfTI, for example with dcm2niix",
         kind="several-volumes",
     )
+
+
+def _quote(name: str, values: Sequence[str]) -> str:
+    """Return the values of a mark in brackets; "" if they may be any text: messages go into reports."""
+    if name in _ANY_TEXT and not all(value.isdecimal() or not value for value in values):
+        return ""
+    return f" ({_list(values)})"
 
 
 def missing_words(heights: NDArray[np.float64], usual: float, *, tolerance: float) -> str:

@@ -23,6 +23,8 @@ _MAX_TURN = 1e-3
 _MAX_SPACING_DIFFERENCE = 1e-3
 # Share of a pixel, over the whole series: below it no voxel is nearer to another voxel's place.
 _MAX_SIDEWAYS = 0.5
+# Of `SPLITTING`, those whose values are any text, or say when the patient was there. Messages go into reports.
+_NOT_QUOTED = ("sequence name", "series date")
 
 
 def check_slices(folder: str, slices: Sequence[Slice], damaged: Sequence[str]) -> list[Slice]:
@@ -101,7 +103,8 @@ def refuse_series(folder: str, slices: Sequence[Slice], word: str = "") -> NoRet
         folder,
         found=f"{chosen}{count} DICOM series in one folder: {list_words(series)}",
         expected="the number, the description or the identifier of one series" if word else "the files of one series",
-        remedy="choose one: `lightskip predict ... --series NUMBER`, or FOLDER/series=NUMBER in a datalist",
+        remedy="choose one: `lightskip predict ... --series NUMBER`, or FOLDER/series=NUMBER in a datalist; "
+        "`--series '?'` lists them with their descriptions",
         kind="several-series",
     )
 
@@ -167,7 +170,7 @@ def _check_one_kind(folder: str, slices: Sequence[Slice]) -> None:
     else:
         values = [sorted({one.tags[number] for one in slices}) for number in range(len(SPLITTING))]
         differing = [
-            f"{name} ({', '.join(value or 'none' for value in found[:3])})"
+            name if name in _NOT_QUOTED else f"{name} ({', '.join(value or 'none' for value in found[:3])})"
             for name, found in zip(SPLITTING, values, strict=True)
             if len(found) > 1
         ]

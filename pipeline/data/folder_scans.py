@@ -16,7 +16,7 @@ from .images.endings import DICOM, is_nifti, is_picture, is_store, is_volume, sc
 from .images.files import is_dangling, is_image_here, is_second_half
 from .json_file import load_json
 
-__all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans"]
+__all__ = ["FoundScan", "find_folder_scans", "group_channels", "is_series", "list_folder_scans", "recorded_outputs"]
 
 _SEGMENTATION = "_seg.dcm"
 # Of regions; those of one region have its name between the scan's and this ending.
@@ -194,7 +194,7 @@ def _find_outputs(folder: Path, visible: Sequence[Path], channels: int) -> set[s
     # Most folders have none, and finding all names takes time.
     if not candidates:
         return set()
-    scans, written = set(_possible_names(folder, visible, channels)), _recorded_outputs(folder)
+    scans, written = set(_possible_names(folder, visible, channels)), recorded_outputs(folder)
     stems = [(name, name.removesuffix(ending), ending in _ONE_REGION) for name, ending in candidates]
     return {
         name
@@ -232,7 +232,7 @@ def _has_slices(folder: Path) -> bool:
         return False
 
 
-def _recorded_outputs(folder: Path) -> set[str]:
+def recorded_outputs(folder: Path) -> set[str]:
     """Return the file names in prediction's records; unreadable records are skipped."""
     written: set[str] = set()
     for file in (folder / _RECORDS).glob("*.json"):

@@ -12,10 +12,9 @@ from .errors import InputError
 from .folder_scans import FoundScan, find_folder_scans, group_channels
 from .images.dicom_files import is_dicom, split_series
 from .images.endings import DICOM_DIRECTORY, is_detached, is_image, is_pair, is_store
-from .images.file_start import missing_error, unreadable_error
-from .images.files import natural_order, pair_of, parts_of
+from .images.file_start import unreadable_error
+from .images.files import missing_error, natural_order, pair_of, parts_of
 from .nearest import nearest_path
-from .outside import refuse_outside
 from .scans import read_named_scans
 
 __all__ = ["find_named_scans"]
@@ -94,10 +93,9 @@ def _scans_of_word(path: Path, channels: int, *, alone: bool, outside: bool) -> 
             return [FoundScan((str(path),), error)]
     if path.is_file() and path.suffix.lower() == ".json":
         folder = datalist_folder(path)
-        items = [tuple(as_list(item["image"])) for item in read_named_scans(folder, path)]
-        if not outside:
-            refuse_outside((file for files in items for file in files), folder, path, "--outside")
-        return [FoundScan(files, _find_missing(files)) for files in items]
+        items = read_named_scans(folder, path, outside=outside, option="--outside")
+        scans = [tuple(as_list(item["image"])) for item in items]
+        return [FoundScan(files, _find_missing(files)) for files in scans]
     # A pipe can have the name of an image; reading refuses it.
     known = is_image(path) or bool(split_series(path)[1])
     return [FoundScan((str(path),), None if known else _not_an_image(path))]

@@ -86,7 +86,7 @@ def read_int8_record(weights: str | Path) -> dict[str, Any]:
         ) from error
     keys = {"format": int, "weights_sha256": str, "files": dict, "window": list}
     sound = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in keys.items())
-    if not sound or record["format"] != FORMAT:
+    if not sound or record["format"] != FORMAT or not all(type(n) is int and n > 0 for n in record["window"]):
         raise InputError(
             file,
             found="a record of another form",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..plain_file import open_plain
 from .errors import InputError
 
 __all__ = ["MAX_DEPTH", "JsonError", "load_json", "parse_json", "read_json"]
@@ -82,7 +83,7 @@ def load_json(file: str | Path, *, constants: bool = True) -> Any:
         OSError: it cannot be read.
         JsonError: it is no JSON that can be used; a ValueError.
     """
-    with Path(file).expanduser().open("rb") as stream:
+    with open_plain(Path(file).expanduser()) as stream:
         content = stream.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise JsonError(f"more than {_MAX_BYTES // 2**20} MiB")

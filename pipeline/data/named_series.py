@@ -45,7 +45,11 @@ def choose_named_series(found: Sequence[FoundScan], word: str) -> list[FoundScan
     series = list_series(slices)
     raise InputError(
         "--series",
-        found=f"no single series {word!r}" + (f" among {len(series)}: {list_words(series)}" if series else ""),
+        found=f"no single series {word!r}"
+        + (
+            # Only printed, in answer to the option.
+            f" among {len(series)}: {list_words(series, described=True)}" if series else ""
+        ),
         expected="the number, the description or the unique identifier of a DICOM series",
         remedy="name one of these" if series else "name the folder of a DICOM study, or leave --series out",
     )

@@ -85,10 +85,11 @@ def read_named_scans(
     datalist: Sequence[str | Path | Mapping[str, Any]] | str | Path,
     *,
     outside: bool = True,
+    option: str = "--outside True",
 ) -> list[dict[str, Any]]:
     """Return the items of the scans that a datalist names, with absolute paths, even if files are missing.
 
-    Arguments are those of `find_scans`.
+    Arguments are those of `find_scans`; `option` is what asks for files outside the folder, for the message.
 
     Raises:
         InputError: the folder is needed and missing, or the datalist is missing, names no scan, or has an item without
@@ -119,7 +120,7 @@ def read_named_scans(
     folder = _folder_of_scans(dataset_dir) if relative else Path(dataset_dir)
     if not outside:
         paths = [path for item in items for path in as_list(item["image"])]
-        refuse_outside(paths, folder.expanduser().absolute(), named_by, "--outside True")
+        refuse_outside(paths, folder.expanduser().absolute(), named_by, option)
     return [{"image": resolve_paths(folder, item["image"])} for item in items]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from ..plain_file import open_plain
 from .errors import InputError
 
 __all__ = ["Keys", "Lines", "Loader", "line_of", "parse_yaml", "read_yaml"]
@@ -112,7 +113,7 @@ def line_of(lines: Lines, path: Keys) -> int:
 
 def _read_text(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
+        with open_plain(file) as stream:
             content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..bundle.plan import load_plan, plan_file
 from ..data.errors import InputError
-from ..data.int8_file import find_int8
 from ..data.one_at_a_time import lock_name, one_at_a_time
 from ..files import name_disk, remove_unused_folders
 from ..leftovers import temporary_path
@@ -78,9 +77,7 @@ def export_bundle(
     target, archive = output / plan.name, output / f"{plan.name}_v{plan.version}.zip"
     require_new(target, archive, overwrite=overwrite)
     source, weights = weights_file(bundle, checkpoint, training)
-    if int8:
-        find_int8(source)
-    network = load_network(bundle, plan, source)
+    network = load_network(bundle, plan, source, int8=int8)
     # A temporary parent folder, because zip and formats take the bundle's name from its folder.
     partial = temporary_path(target)
     contents = Contents(partial / plan.name, bundle, plan, network, without, int8=int8)

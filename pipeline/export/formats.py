@@ -214,7 +214,8 @@ def _build_network(folder: Path) -> tuple[Any, Any, dict[int, Any]]:
 
     parser = ConfigParser()
     parser.read_config(str(folder / "configs" / "inference.json"))
-    parser["bundle_root"] = str(folder)
+    # Absolute, because MONAI evaluates a text that begins with "$".
+    parser["bundle_root"] = str(folder.absolute())
     network = parser.get_parsed_content("network_def")
     network.load_state_dict(torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True))
     # PyTorch takes a size of one for a constant.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,10 +15,13 @@ from torch import nn
 from ..bundle.plan import Plan
 from ..bundle.trained_network import network_of_spec, read_spec_of
 from ..data.errors import InputError
+from ..data.int8_file import find_int8, read_int8_record
+from ..inference.runtimes import OpenVINONetwork
 from ..inference.weights_file import check_weights
 from ..networks import Network
 from ..networks.prune import Pruned, prune_skips
 from ..networks.skips import SkipConnection
+from ..runtime_names import PACKAGES
 from .given import weights_file
 
 __all__ = ["ExportedNetwork", "load_network"]
@@ -55,16 +59,18 @@ class ExportedNetwork:
         return bool(self.pruned.left_out)
 
 
-def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> ExportedNetwork:
+def load_network(bundle: Path, plan: Plan, checkpoint: Path | None, *, int8: bool = False) -> ExportedNetwork:
     """Return a bundle's network with its weights.
 
     Args:
         bundle: the bundle's folder.
         plan: the bundle's plan.
         checkpoint: file of the weights; None for the bundle's own ``models/model.pt``.
+        int8: whether the weights' int8 form is needed.
 
     Raises:
-        InputError: there are no weights, they are another network's, or not all of them are finite.
+        InputError: there are no weights, they are another network's, or not all of them are finite; or the int8 form is
+            missing, damaged or another network's.
     """
     source, _ = weights_file(bundle, checkpoint)
     _import_user_modules(bundle, plan)
@@ -73,6 +79,8 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> ExportedN
     assert isinstance(network, Network)
     _check_window(plan, network)
     network.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
+    if int8:
+        _check_int8(source, network)
     left = prune_skips(network)
     skip_modules, user_modules = _find_modules(network, bundle, plan)
     learned = left.weights.keys() - dict(network.named_buffers()).keys()
@@ -87,6 +95,13 @@ def load_network(bundle: Path, plan: Plan, checkpoint: Path | None) -> ExportedN
         user_modules=user_modules,
         source=source,
     )
+
+
+def _check_int8(source: Path, network: nn.Module) -> None:
+    """Compare the int8 form with the network, as every prediction does; without OpenVINO only its checksums."""
+    model = find_int8(source)
+    if find_spec(PACKAGES["int8"]) is not None:
+        OpenVINONetwork(network, shape=read_int8_record(source)["window"], model=model)
 
 
 def _import_user_modules(bundle: Path, plan: Plan) -> None:

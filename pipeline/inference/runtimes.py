@@ -29,6 +29,7 @@ _FORMATS = {"float32": "f32", "bfloat16": "bf16"}
 # Share of the logits' norm. Rounding alone gives .0004 and .02 (random weights), a wrong layer about 1.
 _MAX_DIFFERENCE = {"float32": 0.02, "bfloat16": 0.25, "int8": 0.5}
 _REMEDY = "leave --runtime out, so that PyTorch runs the network"
+_REMEDY_OF_INT8 = "make it again: lightskip quantize; or leave int8 out"
 
 
 class OpenVINONetwork(nn.Module):
@@ -69,7 +70,6 @@ class OpenVINONetwork(nn.Module):
         self.precision = precision
         self.threads = threads or torch.get_num_threads()
         self._model = model
-        self._name = "openvino" if model is None else "int8"
         self.reuses_output = False
         self._room = Buffers(torch.device("cpu"))
         self._prepare(shape, cache)
@@ -129,9 +129,10 @@ class OpenVINONetwork(nn.Module):
         except InputError:
             raise
         except Exception as error:
-            raise self._make_error(
-                f"a network that OpenVINO cannot convert ({_first_line(error)})", "layers that OpenVINO supports"
-            ) from error
+            what, needed = "convert", "layers that OpenVINO supports"
+            if self._model is not None:
+                what, needed = "read", "the int8 network of these weights"
+            raise self._make_error(f"a network that OpenVINO cannot {what} ({_first_line(error)})", needed) from error
         limit = _MAX_DIFFERENCE[self.precision if self._model is None else "int8"]
         # `not <=` instead of `>`, so that NaN is refused too.
         if not float((found - expected).norm()) <= limit * float(expected.norm()):
@@ -166,7 +167,7 @@ class OpenVINONetwork(nn.Module):
             )
         if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
             raise InputError(
-                f"--runtime {self._name}",
+                "--runtime openvino",
                 found=f"a CPU on which OpenVINO does not compute in {self.precision}",
                 expected="a CPU on which it does",
                 remedy="choose another format with --set precision=float32, or leave --runtime out",
@@ -174,7 +175,9 @@ class OpenVINONetwork(nn.Module):
         return compiled
 
     def _make_error(self, found: str, expected: str) -> InputError:
-        return InputError(f"--runtime {self._name}", found=found, expected=expected, remedy=_REMEDY)
+        if self._model is not None:
+            return InputError(self._model, found=found, expected=expected, remedy=_REMEDY_OF_INT8)
+        return InputError("--runtime openvino", found=found, expected=expected, remedy=_REMEDY)
 
 
 def _convert(network: nn.Module, example: Tensor, cache: RuntimeCache | None) -> Callable[[Any], Any]:

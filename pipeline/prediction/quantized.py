@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -127,7 +128,7 @@ def quantized_text(found: Quantized, bundle: Path) -> str:
     else:
         lines += [
             *(_shorten(file, bundle) for file in found.files),
-            f"next: lightskip predict {bundle} SCANS -o OUT --runtime int8",
+            f"next: lightskip predict {shlex.quote(str(bundle))} SCANS -o OUT --runtime int8",
         ]
     return "\n".join(lines) + "\n"
 

@@ -141,14 +141,14 @@ def stamps(files: Sequence[str]) -> list[list[Any]]:
 
     Raises:
         OSError: a file no longer exists.
-        InputError: a folder is now empty.
+        InputError: a folder is now empty, or a file is a link to one that is not there.
     """
     found = []
     for file in files:
         path = Path(file).absolute()
         try:
             states = [part.stat() for part in parts_of(path)]
-        except FileNotFoundError:
+        except OSError:  # a link in a circle has another kind than a missing file
             check_parts(file)
             raise
         newest = max(state.st_mtime_ns for state in states)

@@ -146,6 +146,17 @@ def test_where_no_shard_finishes_the_status_is_2(engine: InProcess, start: Start
     assert "no log" in said
 
 
+def test_a_bundle_whose_name_starts_like_an_option(
+    tiny_bundle: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-b").symlink_to(tiny_bundle)
+    assert main(["cohort", "./-b", str(scans), "-o", "out", *WORDS, "--dry-run"]) == 0
+    commands = [line for line in capfd.readouterr().out.splitlines() if line.startswith("lightskip predict")]
+    assert len(commands) >= 2
+    assert all(line.startswith("lightskip predict ./-b ") for line in commands)
+
+
 def test_a_dry_run_shows_the_shards_and_writes_nothing(engine: InProcess, start: Start, tmp_path: Path) -> None:
     status, printed, _ = start("--shards", "2", "--dry-run", "--set", "inferer#overlap=0.25", "--tta")
     assert (status, engine.ran) == (0, [])

@@ -153,7 +153,7 @@ MIXED = {
     ),
     "date": (
         [{"place": (0, 0, day), "tags": {"0008|0021": f"2020010{day}"}} for day in (1, 2)],
-        "differ in series date (20200101, 20200102)",
+        "differ in series date",
         "convert the series to NIfTI",
         "dimensions",
     ),

@@ -60,6 +60,7 @@ def test_three_files_lie_beside_the_weights(weights: Path) -> None:
         ("model.int8.json", None, "model.int8.json: found no such file"),
         ("model.int8.json", b"{", "model.int8.json: found a file that cannot be read"),
         ("model.int8.json", b"[1]", "model.int8.json: found a record of another form"),
+        ("model.int8.json", b'{"format": 1, "weights_sha256": "", "files": {}, "window": [1, "8"]}', "of another form"),
         ("model.int8.json", b'{"format": 2, "weights_sha256": "", "files": {}, "window": []}', "of another form"),
     ],
 )

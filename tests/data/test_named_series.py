@@ -40,7 +40,7 @@ def test_equal_numbers_are_told_apart_by_the_identifier(tmp_path: Path) -> None:
 
 def test_a_word_that_names_none_lists_all(tmp_path: Path) -> None:
     folder = two_series(tmp_path)
-    with pytest.raises(InputError, match=r"no single series '9' among 2: 1 .*; 3 ") as raised:
+    with pytest.raises(InputError, match=r"no single series '9' among 2: 1 \"series 1\" .*; 3 \"series 3\" ") as raised:
         read_inputs([folder], channels=1, series="9")
     assert raised.value.where == "--series"
     (tmp_path / "a.nii.gz").touch()

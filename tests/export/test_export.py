@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_hard_selected_channels_are_pruned_and_the_output_stays(bundle, tmp_path
 
 
 @pytest.mark.slow
-def test_the_int8_form_goes_along_on_wish(bundle, weights, tmp_path):
+def test_the_int8_form_goes_along_on_wish(bundle, weights, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"weights\.int8\.json: found no such file"):
         export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
     assert _left(tmp_path / "out") == []
@@ -110,6 +111,10 @@ def test_the_int8_form_goes_along_on_wish(bundle, weights, tmp_path):
         path.with_suffix(".bin").write_bytes(b"numbers")
 
     write_int8(weights, save, {"window": [1, 32, 32, 32]})
+    if find_spec("openvino") is not None:
+        with pytest.raises(InputError, match=r"weights\.int8\.xml: found a network that OpenVINO cannot read"):
+            export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
+    monkeypatch.setattr("pipeline.export.network.OpenVINONetwork", lambda *_, **__: None)
     made = export_bundle(bundle, tmp_path / "out", checkpoint=weights, without=_QUICK, int8=True)
     assert find_int8(made.folder / "models" / "model.pt", shape=(1, 32, 32, 32)).read_text() == "<net/>"
     assert "`model.int8.xml` with its `.bin` is the network in int8" in (made.folder / "docs" / "README.md").read_text()

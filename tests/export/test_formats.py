@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -146,6 +147,12 @@ def test_a_missing_exporter_is_told_before_anything_is_made(tmp_path, monkeypatc
     with pytest.raises(InputError, match=r"no package onnxscript.*lightskip\[export\]"):
         write_formats(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_name_looks_like_an_expression(hippocampus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(hippocampus.folder, "$(1 2)")
+    assert write_formats(Path("$(1 2)"), ["model.ts"]).keys() == {"model.ts"}
 
 
 def test_weights_are_those_of_the_bundle(hippocampus):

@@ -63,10 +63,17 @@ def test_weights_use_7_bits(tmp_path: Path) -> None:
         assert 32 < int(values.int().abs().max()) <= 64
 
 
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "model.xml").write_text("<net/>")
+    with pytest.raises(InputError, match=r"model.xml: found a network that OpenVINO cannot read .*lightskip quantize"):
+        OpenVINONetwork(make_network(), shape=SHAPE, model=tmp_path / "model.xml")
+
+
 @needs_nncf
 def test_another_network_s_model_is_refused(tmp_path: Path) -> None:
     quantize_network(make_network(), draw(2))(tmp_path / "model.xml")
-    with pytest.raises(InputError, match="--runtime int8: found other logits than PyTorch's"):
+    with pytest.raises(InputError, match=r"model.xml: found other logits than PyTorch's .*lightskip quantize"):
         OpenVINONetwork(make_network(seed=1), shape=SHAPE, model=tmp_path / "model.xml")
 
 

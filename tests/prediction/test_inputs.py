@@ -192,6 +192,9 @@ def test_a_datalist_starts_from_its_own_folder(tmp_path: Path, monkeypatch: pyte
     assert shown(scans, tmp_path) == [
         *("b=in/b.nii", "t1=in/t1.nii,in/t2.nii", "absent.nii=in/absent.nii!", "c=elsewhere/c.nii"),
     ]
+    # A relative path is LightSkip's own way to name other folders.
+    (tmp_path / "in" / "list.json").write_text(json.dumps({"test": ["../elsewhere/c.nii"]}))
+    assert shown(read_inputs(["../in/list.json"], channels=1), tmp_path) == ["c=elsewhere/c.nii"]
 
 
 def test_a_datalist_may_name_the_folder_of_its_paths(tmp_path: Path) -> None:

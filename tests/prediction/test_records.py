@@ -229,3 +229,10 @@ def test_a_missing_half_of_a_pair_is_named(tmp_path: Path, there: str, words: st
     (tmp_path / there).write_bytes(b"half")
     with pytest.raises(InputError, match=words):
         stamps([str(tmp_path / there)])
+
+
+@pytest.mark.parametrize("target", ["nowhere", "a.nii.gz"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "a.nii.gz").symlink_to(target)
+    with pytest.raises(InputError, match=r"a\.nii\.gz: found a link to a file that is not there"):
+        stamps([str(tmp_path / "a.nii.gz")])

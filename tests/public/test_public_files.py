@@ -95,8 +95,8 @@ FOLDERS = {
     "77654033/CT2": ("spacing", "1.25 to 202.5 mm apart"),
     "98892001/CT2N": ("dimensions", "differ in orientation"),
     "98892001/CT5N": ("read", ""),
-    "98892003/MR1": ("several-series", "FAST LOCALIZER"),
-    "98892003/MR2": ("several-series", "T/S/C RF FAST PILOT"),
+    "98892003/MR1": ("several-series", "DICOM series in one folder"),
+    "98892003/MR2": ("several-series", "DICOM series in one folder"),
     "98892003/MR700": ("dimensions", "differ in orientation"),
 }
 

@@ -14,6 +14,7 @@ from ...data.dataset import Dataset, read_dataset
 from ...data.errors import InputError
 from ...data.measure_case import Draw
 from ...data.outside import refuse_outside
+from ..words import lightskip_command
 from .make_plan import PlannedBundle, make_plan
 from .networks import find_rule
 from .new_bundle import require_new, write_bundle
@@ -127,9 +128,9 @@ def _summary_lines(
         lines.append("  correct them before training, which refuses cases with a problem: `lightskip check` lists them")
     if planned.to_fill_in:
         lines.append(f"fill in by hand: {', '.join(planned.to_fill_in)} in plan.yaml, and docs/")
-        lines.append(f"  then: lightskip render {bundle}")
-    where = "" if "folder" in dataset.described else f" --dataset_dir {dataset.folder}"
-    lines.append(f"next: lightskip train {bundle}{where}")
+        lines.append(f"  then: {lightskip_command('render', bundle)}")
+    where = {} if "folder" in dataset.described else {"dataset_dir": str(dataset.folder)}
+    lines.append(f"next: {lightskip_command('train', bundle, where)}")
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MARKS", "FrameValues", "frame_values", "quantity_of"]
+__all__ = ["MARKS", "FrameValues", "frame_values"]
 
 FrameValues = Mapping[str, Any]
 
@@ -16,7 +16,6 @@ _NUMBERS = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices", "SliceThickness"),
     *("RescaleSlope", "RescaleIntercept"),
 )
-_QUANTITY = ("LUTExplanation", "LUTLabel")
 # What tells apart volumes that share one file or one series, by keyword, as words in the plural. The keywords of
 # functional groups come first, then those of files with one slice each.
 MARKS: Mapping[str, str] = {
@@ -55,11 +54,6 @@ def frame_values(dataset: Any) -> list[FrameValues]:
     return [shared | _values(group) for group in dataset[_PER_FRAME].value]
 
 
-def quantity_of(frame: FrameValues) -> str:
-    """Return what the values of a frame are, in the words of its mapping to real-world values; "" without one."""
-    return next((str(frame[name]) for name in _QUANTITY if name in frame), "")
-
-
 def _values(groups: Any, depth: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for element in groups:
@@ -69,7 +63,7 @@ def _values(groups: Any, depth: int = 0) -> dict[str, Any]:
                 found = _values(element.value[0], depth + 1) | found
         elif element.keyword in _NUMBERS and element.value not in (None, ""):
             found[element.keyword] = [float(one) for one in np.ravel([element.value])]
-        elif (element.keyword in MARKS or element.keyword in _QUANTITY) and element.value not in (None, ""):
+        elif element.keyword in MARKS and element.value not in (None, ""):
             value = element.value
             several = not isinstance(value, str | bytes) and hasattr(value, "__iter__")
             found[element.keyword] = "\\".join(map(_text, value)) if several else _text(value)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .dicom_files import dicom_files
-from .dicom_frames import MARKS, FrameValues, frame_values, quantity_of
+from .dicom_frames import MARKS, FrameValues, frame_values
 from .dicom_values import RawValues
 
 __all__ = ["SPLITTING", "Pixels", "Slice", "read_frames", "read_slice", "read_slices", "slice_order"]
@@ -103,7 +103,6 @@ class Slice:
         slope: what stored values are multiplied by; NaN if the file has a text that is no number.
         intercept: what is added then; likewise.
         tags: the values of `SPLITTING`.
-        quantity: what the values of a parametric map are; "" if the file does not say.
         marks: what may tell it apart from slices of other volumes, by the keys of `dicom_frames.MARKS`.
         pixels: how its pixels are stored.
     """
@@ -126,7 +125,6 @@ class Slice:
     slope: float
     intercept: float
     tags: tuple[str, ...]
-    quantity: str
     marks: Mapping[str, str]
     pixels: Pixels
 
@@ -217,7 +215,6 @@ def _frames(file: str, dataset: Any) -> list[Slice]:
         slope=values.number_or(_SLOPE, 1.0),
         intercept=values.number_or(_INTERCEPT, 0.0),
         tags=tuple(values.text(tag) for tag in SPLITTING.values()),
-        quantity=quantity_of(groups[0]) if groups else "",
         marks={name: values.text(tag) for name, tag in _MARKS_OF_FILES.items()},
         pixels=_pixels(file, dataset, values, size, count),
     )

@@ -35,11 +35,15 @@ class Series:
     images: int
     content: str | None
 
-    @property
-    def words(self) -> str:
-        """The series in words: what to name it by, its description, modality, and number of images."""
-        name = self.number or self.uid or "without a number"
-        shown = f' "{self.description}"' if self.description else ""
+    def words(self, *, described: bool, by_uid: bool) -> str:
+        """Return the series in words: what to name it by, its modality, and number of images.
+
+        Args:
+            described: whether to add its description.
+            by_uid: whether to name it by its unique identifier, not by its number.
+        """
+        name = (self.uid if by_uid else self.number) or self.number or self.uid or "without a number"
+        shown = f' "{self.description}"' if described and self.description else ""
         count = f"{self.images} image{'s' * (self.images != 1)}"
         facts = [self.modality or "no modality", count if self.content is None else self.content]
         return f"{name}{shown} ({', '.join(facts)})"
@@ -49,7 +53,7 @@ def content_of(one: Slice) -> str | None:
     """Return what a DICOM object is, in words, if it is no scan of anatomy; None for a scan."""
     words = other_content(one.storage, one.modality)
     if words is not None:
-        return f"{words} of {one.quantity}" if one.quantity else words
+        return words
     pixels = one.pixels
     if pixels.samples > 1 or pixels.photometric.startswith(_COLOURS):
         return f"colour pictures ({pixels.photometric})"
@@ -104,8 +108,17 @@ def _has_description(one: Slice, word: str) -> bool:
     return one.description.casefold() == word.casefold()
 
 
-def list_words(series: Sequence[Series]) -> str:
-    """Return the series in words, scans first."""
-    shown = "; ".join(one.words for one in series[:_MAX_LISTED])
+def list_words(series: Sequence[Series], *, described: bool = False) -> str:
+    """Return the series in words, scans first.
+
+    Args:
+        series: those to list.
+        described: whether to add their descriptions, a text of any content. Messages that are also written to files,
+            such as a report, leave them out.
+    """
+    numbers = [one.number for one in series]
+    shown = "; ".join(
+        one.words(described=described, by_uid=numbers.count(one.number) > 1) for one in series[:_MAX_LISTED]
+    )
     more = len(series) - _MAX_LISTED
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -38,6 +38,8 @@ _PLACES = {
 }
 # The names of teem's functions before its reason, each with what it was trying to do.
 _TEEM = re.compile(r".*\[nrrd\] \w+: (?=\S)")
+# A part of the header that teem quotes. It may be any text, such as a patient's name, and messages go into reports.
+_QUOTED = re.compile(r'".*"')
 # The start of ITK's and SimpleITK's errors: a line of its source, and an object's address in memory.
 _ITK = re.compile(r".*(?:ITK ERROR|itk::ERROR|sitk::ERROR): (?:\w+\(0x[0-9a-f]+\): *)?(?:ReadImageInformation: *)?")
 
@@ -183,7 +185,9 @@ def _reason(error: Exception, path: str) -> str:
     text = " ".join(str(error).replace(path, Path(path).name).split())
     if isinstance(error, KeyError):
         text = f"unknown value {text} in its header"
-    text = _TEEM.sub("", _ITK.sub("", text))
+    text = _ITK.sub("", text)
+    if _TEEM.match(text):
+        text = _QUOTED.sub('"…"', _TEEM.sub("", text))
     if not text and str(error):
         return "ITK cannot read its header"
     return text[:200] or type(error).__name__

@@ -10,15 +10,14 @@ from typing import BinaryIO
 from ..errors import InputError
 from .dicom_files import split_series
 from .endings import is_nifti, is_pair, is_store
-from .files import is_dangling
+from .files import is_dangling, missing_error
 from .nifti_header import START_BYTES, nifti_class
 
-__all__ = ["check_path", "check_start", "is_lfs_pointer", "missing_error", "unreadable_error"]
+__all__ = ["check_path", "check_start", "is_lfs_pointer", "unreadable_error"]
 
 _LFS_START = b"version https://git-lfs"
-# What an unlocked file of git-annex contains until its content is fetched, and a part of a locked one's target.
+# What an unlocked file of git-annex contains until its content is fetched.
 _ANNEX_START = b"/annex/objects/"
-_ANNEX_FOLDER = ".git/annex/objects"
 _GZIP_START = b"\x1f\x8b"
 
 
@@ -72,23 +71,6 @@ def is_lfs_pointer(path: str | Path) -> bool:
     """Return whether a file is a Git LFS pointer instead of its content, by its first bytes."""
     with Path(path).open("rb") as stream:
         return stream.read(len(_LFS_START)) == _LFS_START
-
-
-def missing_error(path: str, remedy: str) -> InputError:
-    """Return the InputError for a path that does not exist, or is a link to something that does not.
-
-    Args:
-        path: of a file, or of one that belongs to an image.
-        remedy: what to do if it is not a link.
-    """
-    link = is_dangling(Path(path))
-    found = "a link to a file that is not there" if link else "no such file"
-    if link:
-        remedy = "copy the file that it points to as well"
-        if _ANNEX_FOLDER in Path(path).readlink().as_posix():
-            found += ", as DataLad and git-annex leave them"
-            remedy = "run `datalad get` or `git annex get` in the dataset's folder"
-    return InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
 
 
 def unreadable_error(path: str, error: OSError) -> InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ __all__ = [
     "is_hidden",
     "is_image_here",
     "is_second_half",
+    "missing_error",
     "natural_order",
     "one_per_pair",
     "pair_of",
@@ -33,6 +34,7 @@ _MAX_HEADER = 1 << 20
 _NUMBERED = re.compile(r"[^%]*%[ 0+-]?\d{0,2}[diu][^%]*")
 _MAX_FILES = 100_000  # with the voxels of one image
 _CHANNEL = re.compile(r"_[0-9]{4}$")
+_ANNEX_FOLDER = ".git/annex/objects"  # a part of the target of git-annex's links
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -118,12 +120,14 @@ def parts_of(image: Path) -> list[Path]:
 
 
 def check_parts(path: str) -> None:
-    """Raise an InputError if another file that belongs to this one is missing."""
+    """Raise an InputError if the file, or another one that belongs to it, is missing."""
     missing = (
         []
         if Path(split_series(path)[0]).is_dir()
         else [part.name for part in parts_of(Path(path)) if not os.path.exists(part)]  # noqa: PTH110 - False of too long a name, too
     )
+    if missing and missing[0] == Path(path).name:
+        raise missing_error(path, "copy the file there")
     if missing:
         half = "voxels without their header" if path.lower().endswith(".img") else "a header without its voxels"
         raise InputError(
@@ -133,6 +137,23 @@ def check_parts(path: str) -> None:
             remedy="copy that file there; if it was renamed, correct its name in the header",
             kind="missing",
         )
+
+
+def missing_error(path: str, remedy: str) -> InputError:
+    """Return the InputError for a path that does not exist, or is a link to something that does not.
+
+    Args:
+        path: of a file, or of one that belongs to an image.
+        remedy: what to do if it is not a link.
+    """
+    link = is_dangling(Path(path))
+    found = "a link to a file that is not there" if link else "no such file"
+    if link:
+        remedy = "copy the file that it points to as well"
+        if _ANNEX_FOLDER in Path(path).readlink().as_posix():
+            found += ", as DataLad and git-annex leave them"
+            remedy = "run `datalad get` or `git annex get` in the dataset's folder"
+    return InputError(path, found=found, expected="an image", remedy=remedy, kind="missing")
 
 
 def spacing_file(path: str | PurePath) -> Path:
@@ -166,19 +187,41 @@ def _data_files(header: Path) -> list[Path]:
         text = stream.read(_MAX_HEADER).decode("latin-1").replace("\r", "")
     match = _DATA_FILE.search(text)
     named = (match[1].strip() if match else "") or "LOCAL"
+    is_meta = match is not None and match[0][0] in "Ee"
     if named.upper() == "LOCAL":
         names = []
     elif match and named.upper().split()[0] == "LIST":
-        names = [line.strip() for line in text[match.end() :].splitlines() if line.strip()]
-    elif numbered := re.fullmatch(r"(\S*%\S*)\s+(\d{1,9})\s+(\d{1,9})(?:\s+(\d{1,9}))?\b.*", named):
-        pattern, first, last, step = numbered.groups(default="1")
-        names = _fill_pattern(header, pattern, int(first), int(last), int(step) or 1)
+        names = _list_names(header, text[match.end() :])
+    elif "%" in named and (is_meta or re.match(r"\S*%\S*\s+\d+\s+\d+", named)):
+        # MetaImage takes every name with a "%" for a pattern, and teem those with numbers.
+        names = _fill_pattern(header, named.split())
     else:
         names = [named]
     return [header.parent / name for name in names]
 
 
-def _fill_pattern(header: Path, pattern: str, first: int, last: int, step: int) -> list[str]:
+def _list_names(header: Path, text: str) -> list[str]:
+    """Return the names of a list, a line each; ITK cannot take an empty line between two of them."""
+    # The first line is the end of the list's own.
+    names = [line.strip() for line in text.rstrip().splitlines()[1:]]
+    if len(names) > _MAX_FILES:
+        raise _pattern_error(header, f"a list of {len(names):,} data files")
+    if "" in names:
+        raise _pattern_error(header, "an empty line in its list of data files")
+    return names
+
+
+def _fill_pattern(header: Path, words: Sequence[str]) -> list[str]:
+    """Return the names of a pattern such as ``s%03d.raw 1 20 1``; the step may be missing.
+
+    ITK hands the pattern to C's `printf`, and counts in steps of 0 or below 0 without an end.
+    """
+    pattern, counts = words[0], words[1:4]
+    if len(counts) < 2 or not all(re.fullmatch(r"[0-9]{1,9}", count) for count in counts):
+        raise _pattern_error(header, f"a data file pattern without whole numbers after it: {' '.join(words):.80}")
+    first, last, step = map(int, [*counts, "1"][:3])
+    if step < 1:
+        raise _pattern_error(header, f"a data file pattern with a step of {step}")
     numbers = range(first, last + 1, step)
     if not _NUMBERED.fullmatch(pattern):
         found = f"a data file pattern {pattern[:80]!r} without a place for a number"
@@ -186,9 +229,13 @@ def _fill_pattern(header: Path, pattern: str, first: int, last: int, step: int) 
         found = f"a pattern for {len(numbers):,} data files"
     else:
         return [pattern % number for number in numbers]
-    raise InputError(
+    raise _pattern_error(header, found)
+
+
+def _pattern_error(header: Path, found: str) -> InputError:
+    return InputError(
         header,
         found=found,
-        expected=f"a pattern such as slice%03d.raw, for at most {_MAX_FILES:,} files",
+        expected=f"a name in each line, or a pattern such as slice%03d.raw 1 20 1, for at most {_MAX_FILES:,} files",
         remedy="correct the header, or write the file again",
     )

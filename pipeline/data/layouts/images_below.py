@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..folder_scans import recorded_outputs
 from ..images.dicom_files import dicom_files
 from ..images.endings import DICOM, is_image, is_store
 from ..images.files import image_files, is_hidden
@@ -19,7 +20,8 @@ _VERSIONS = {".git", ".datalad"}
 def images_below(folder: Path) -> list[Path]:
     """Return the images below a folder, relative to it, each folder's in natural order.
 
-    A folder with several DICOM files is one image, a series. Hidden files and folders are left out.
+    A folder with several DICOM files is one image, a series. Hidden files and folders are left out,
+    and what `lightskip predict` wrote, by its records.
     """
     return [path.relative_to(folder) for path in _walk(folder)]
 
@@ -48,7 +50,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add(os.path.realpath(place))
         # In place, so that os.walk does not enter the others.
         folders[:] = sorted(name for name in folders if not (name.startswith(".") or is_store(name)))
-        files = image_files(here)
+        # A label map that a prediction wrote among the scans is no reference.
+        written = recorded_outputs(here)
+        files = [path for path in image_files(here) if path.name not in written]
         slices = [path for path in files if path.suffix.lower() == DICOM]
         others = [path for path in files if path not in set(slices)]
         # Scanners name DICOM files in many ways.

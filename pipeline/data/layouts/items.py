@@ -14,8 +14,7 @@ from ..errors import InputError
 from ..folds import make_classes
 from ..images.door import read_header
 from ..images.endings import scan_name
-from ..images.file_start import missing_error
-from ..images.files import parts_of
+from ..images.files import missing_error, parts_of
 from .found import Found, Item, join_names, short_names
 
 __all__ = ["add_subjects", "check_items", "groups_of", "strata_of"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...plain_file import open_plain
 from ...spreadsheet import refuse_nul
 from ..datalist import require_folder
 from ..errors import InputError
@@ -71,7 +72,8 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
             fewer cells than there are columns.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open_plain(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as decoded:
+            text = decoded.read()
     except OSError as error:
         found = f"no readable file ({error.strerror})"
         raise InputError(path, found=found, expected="a table", remedy="give the path of a CSV or TSV file") from error

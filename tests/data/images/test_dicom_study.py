@@ -21,10 +21,11 @@ def test_series_are_listed_by_number_with_scans_first(tmp_path: Path) -> None:
     other_object(RTDoseStorage, "RTDOSE", frames=3)(tmp_path / "dose").rename(folder / "0.dcm")
     slices, _ = read_slices(str(folder))
     series = list_series([one for one in slices if one.series != f"{UID}2.1"])
-    assert list_words(series) == '3 "series 3" (MR, 14 images)'
+    assert list_words(series) == "3 (MR, 14 images)"
+    assert list_words(series, described=True) == '3 "series 3" (MR, 14 images)'
     # The dose has the number and the identifier of the localizer.
-    assert list_words(list_series(slices)) == '1 "series 1" (MR, 3 images); 3 "series 3" (MR, 14 images)'
-    assert list_words(list_series(slices[:1])) == '1 "series 1" (RTDOSE, an RT dose)'
+    assert list_words(list_series(slices)) == "1 (MR, 3 images); 3 (MR, 14 images)"
+    assert list_words(list_series(slices[:1])) == "1 (RTDOSE, an RT dose)"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,8 @@ def test_a_number_of_two_series_names_neither(tmp_path: Path) -> None:
         )
     slices = read_slices(str(tmp_path))[0]
     assert choose_series(slices, "5") == []
+    # So the list names them by their identifiers.
+    assert list_words(list_series(slices)) == f"{UID}2.1 (CT, 2 images); {UID}2.2 (CT, 2 images)"
     assert len(choose_series(slices, f"{UID}2.2")) == 2
 
 

@@ -72,6 +72,10 @@ def test_parts_of_a_series_are_its_files_without_folders_and_hidden_ones(tmp_pat
         ("s%s.raw 1 5", "without a place for a number"),
         ("s%999999d.raw 1 5", "without a place for a number"),
         ("s%03d.raw 1 99999999", "a pattern for 99,999,999 data files"),
+        ("s%03d.raw 1 2 0", "a step of 0"),
+        ("s%03d.raw 1 2 0000000000", "without whole numbers after it"),
+        ("LIST\ny\n\ny", "an empty line in its list"),
+        ("LIST" + "\ny" * 100_001, "a list of 100,001 data files"),
         ("y" * 300, "a header without its voxels"),
         (" ", "no image"),
         ("pipe", "no file: pipe"),
@@ -84,3 +88,23 @@ def test_names_of_data_files_are_checked_before_a_library_opens_them(tmp_path, n
     )
     with pytest.raises(InputError, match=found):
         read_header(tmp_path / "a.nhdr")
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("s%d.raw", "without whole numbers after it"),
+        ("50%", "without whole numbers after it"),
+        ("s%d.raw 1 2 x", "without whole numbers after it"),
+        ("s%d.raw 1 2 -1", "without whole numbers after it"),
+        ("s%d.raw 1 2 0", "a step of 0"),
+        ("LIST\ny\n \ny", "an empty line in its list"),
+    ],
+)
+def test_a_metaimage_with_a_percent_sign_has_a_whole_pattern(tmp_path, named, found):
+    # Files of these names exist; the header lacks all that would make it an image.
+    for name in (named.split("\n", maxsplit=1)[0], "y"):
+        (tmp_path / name).touch()
+    (tmp_path / "a.mhd").write_text(f"ElementDataFile = {named}\n")
+    with pytest.raises(InputError, match=found):
+        parts_of(tmp_path / "a.mhd")

@@ -21,6 +21,14 @@ def test_images_are_listed_in_natural_order_without_what_is_hidden(tmp_path):
     assert names(tmp_path) == ["a.mha", "b/1.nii", "b/2.nii", "b/10.nii", "c/d/e.png"]
 
 
+def test_predictions_among_the_scans_are_left_out(tmp_path):
+    make(tmp_path, "a/1.nii", "a/1_seg.nii.gz", "a/2_seg.nii.gz", "a/out/1_seg.nii.gz")
+    for folder in ("a", "a/out"):
+        make(tmp_path, f"{folder}/.predicted/1.json")
+        (tmp_path / folder / ".predicted" / "1.json").write_text('{"written": ["1_seg.nii.gz"]}')
+    assert names(tmp_path) == ["a/1.nii", "a/2_seg.nii.gz"]
+
+
 def test_a_store_and_a_pair_are_one_image(tmp_path):
     make(tmp_path, "a.zarr/0/0.png", "b.hdr", "b.img")
     assert names(tmp_path) == ["a.zarr", "b.hdr"]

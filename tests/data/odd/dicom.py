@@ -341,7 +341,7 @@ ODD: list[Odd] = [
         "rows and columns that are not perpendicular",
     ),
     Odd("dicom-scan-and-others", scan_and_others, "note", "other-series", "an RT dose"),
-    Odd("dicom-two-series", refused(two_series), "refused", "several-series", '3 "series 3" (MR, 14 images)'),
+    Odd("dicom-two-series", refused(two_series), "refused", "several-series", "3 (MR, 14 images)"),
     Odd("dicom-two-echoes", refused(two_echoes), "refused", "several-volumes", "2 echo times (ms) (4.6, 9.2)"),
     Odd("dicom-slice-missing", refused(without([5])), "refused", "spacing", "missing: 1 between -7 and -4 mm"),
     Odd("dicom-dose", refused(other_object(RTDoseStorage, "RTDOSE", frames=4)), "refused", "other-content", "RT dose"),

@@ -239,6 +239,6 @@ ODD: list[Odd] = [
         refused(diffusion_map),
         "refused",
         "other-content",
-        "a parametric map of Apparent Diffusion Coefficient",
+        "DICOM, but a parametric map;",
     ),
 ]
