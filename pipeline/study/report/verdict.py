@@ -96,6 +96,9 @@ def _judge_not_shown(one: PairedComparison, text: str, rise: float | None) -> tu
         text += "; the interval excludes 0, but the corrected test does not show it"
     if one.detectable is None:
         return "unclear", f"cannot say: {text}; so few cases that differ can show nothing"
+    if one.detectable >= 1:
+        # Of scores between 0 and 1.
+        return "unclear", f"cannot say: {text}; trainings that differ so much from seed to seed can show nothing"
     could = format_shown(one.detectable)
     if one.detectable > COARSE:
         return "unclear", f"cannot say: {text}; this study could only have shown {could} or more"

@@ -61,6 +61,8 @@ def test_few_cases_or_wide_spreads_cannot_say():
     found = judge(wild)["sat"]
     assert found.kind == "unclear"
     assert "; this study could only have shown ." in found.text
+    lost = make_arms(2, concat=0.0) + [make_run("sat", seed, gain=-0.5 * seed, **QUICK) for seed in range(2)]
+    assert judge(lost)["sat"].text.endswith("; trainings that differ so much from seed to seed can show nothing")
 
 
 def test_equal_numbers_are_no_difference():
