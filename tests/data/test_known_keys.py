@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.comparison.request import read_subjects
+from pipeline.comparison.choose_cases import read_subjects
 from pipeline.data import datalist
 from pipeline.data.cases import read_cases
 from pipeline.data.check import check_cases

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.comparison.request import read_subjects
+from pipeline.comparison.choose_cases import read_subjects
 from pipeline.data.errors import InputError
 from pipeline.data.layouts.table import read_table
 from pipeline.report.history import read_history
