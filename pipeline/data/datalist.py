@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ TEST_PARTS = ("test", "testing")
 # What is read of a datalist, and what others write there.
 _READ = ("training", "test", "validation", "modality", *LABEL_KEYS, "folder", "tensorImageSize", "checksums")
 _KNOWN = ("testing", "channel_names", "folds", "numTraining", "numTest", "numTesting", "numValidation")
+_FORMS: dict[str, tuple[Any, str]] = {
+    "checksums": (Mapping, "an object with the SHA-256 of each file"),
+    "name": (str | int, "a text"),
+}
 _JSON_REMEDY = "give the path of a datalist in JSON form"
 
 
@@ -131,9 +136,18 @@ def _check_fold(fold: Any, datalist: str | Path, *, place: str) -> None:
 
 
 def check_datalist_keys(content: Any, datalist: str | Path) -> None:
-    """Refuse a datalist with a key that resembles one that is read; see `check_keys`."""
-    if isinstance(content, Mapping):
-        check_keys(content, _READ, datalist, known=_KNOWN)
+    """Refuse a datalist with a key that resembles one that is read (see `check_keys`), or a value of another form."""
+    if not isinstance(content, Mapping):
+        return
+    check_keys(content, _READ, datalist, known=_KNOWN)
+    for key, (form, words) in _FORMS.items():
+        if key in content and (not isinstance(content[key], form) or isinstance(content[key], bool)):
+            raise InputError(
+                datalist,
+                found=f'"{key}": {json.dumps(content[key]):.80}',
+                expected=f"{words} under it",
+                remedy="correct this entry of the datalist, or remove it",
+            )
 
 
 def require_paths(item: Any, key: str, datalist: str | Path, *, place: str) -> None:

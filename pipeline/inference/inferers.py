@@ -20,6 +20,7 @@ from ..data.errors import InputError
 from ..data.faults import is_out_of_memory
 from ..networks.precision import cpu_has_bfloat16
 from ..networks.small_grids import Float32OnSmallGrids
+from .finite import require_finite
 from .smaller_batches import with_smaller_batches
 
 __all__ = ["PrecisionInferer", "PrecisionSlidingWindowInferer", "apply_precision", "choose_precision"]
@@ -100,7 +101,16 @@ class PrecisionSlidingWindowInferer(SlidingWindowInferer):
         """Run the network window by window on inputs (N, C, *spatial).
 
         Where memory does not suffice, the windows are computed in smaller batches, and then joined on the CPU.
+
+        Raises:
+            InputError: the output has NaN or infinity in it.
         """
+        output = self._join_windows(inputs, network, *args, **kwargs)
+        if isinstance(output, Tensor):
+            require_finite(output)
+        return output
+
+    def _join_windows(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         run = apply_precision(network, inputs, self.precision)
         work = partial(super().__call__, inputs, run, *args, **kwargs)
         try:

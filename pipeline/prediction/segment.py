@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..data.errors import InputError
 from ..data.faults import is_out_of_memory
+from ..inference.finite import require_finite
 from ..inference.places import compute_grid_change
 from ..inference.restore import ScanGridLabels
 from ..inference.windows import Windows
@@ -49,7 +50,7 @@ def segment_scan(
         progress: called with the share of the windows that were done since the last call.
 
     Raises:
-        InputError: the scan needs more memory than allowed.
+        InputError: the scan needs more memory than allowed, or the network's output is not finite.
         RuntimeError, MemoryError: memory does not suffice for one window and the narrowest strip.
     """
     least, done = 1, [0.0]
@@ -105,6 +106,7 @@ def _segment(
 
     for strip in strips:
         for rows in windows.rows(timed, strip, done=lambda count: progress(count / total)):
+            require_finite(rows.logits)
             restored.add(rows.start, rows.logits, second=strip[0])
     labels, patterns = _make_label_map(bundle, restored.labels.reshape(prepared.scan_shape), prepared.scan_affine)
     spent = time.perf_counter() - start

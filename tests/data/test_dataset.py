@@ -157,3 +157,18 @@ def test_test_cases_alone_are_read_where_nothing_is_trained(read, part, training
 def test_a_datalist_without_any_case_is_refused(read, content):
     with pytest.raises(InputError, match=r'no list "training" with cases in it; .*MSD/MONAI form'):
         read(content, needs_training=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("checksums", "abc", "an object with the SHA-256 of each file"),
+        ("name", True, "a text"),
+        ("name", {}, "a text"),
+    ],
+)
+def test_entries_of_another_form_are_refused(tmp_path, key, value, expected):
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps({"training": [], "test": [{"image": "a.nii.gz"}]} | {key: value}))
+    with pytest.raises(InputError, match=rf'list.json: found "{key}": .*; expected {expected} under it'):
+        read_dataset(file, needs_training=False)

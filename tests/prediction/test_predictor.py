@@ -279,3 +279,13 @@ def test_a_flat_bundle_runs_on_another_runtime(tiny_flat_bundle: Path, flat_pred
     image = np.random.default_rng(0).normal(size=(40, 21)).astype(np.float32)
     found = Predictor(tiny_flat_bundle, runtime="openvino")(image)
     assert (found.labels != flat_predictor(image).labels).mean() < 0.002  # one pixel of 840
+
+
+def test_weights_that_overflow_are_no_empty_label_map(tiny_bundle: Path, tmp_path: Path, voxels: np.ndarray) -> None:
+    state = torch.load(tiny_bundle / "models" / "model.pt", weights_only=True)
+    # Finite, so that reading them finds nothing wrong.
+    huge = {key: torch.full_like(value, 3e38) if key.endswith("weight") else value for key, value in state.items()}
+    torch.save(huge, tmp_path / "huge.pt")
+    predictor = Predictor(tiny_bundle, checkpoint=tmp_path / "huge.pt", device="cpu")
+    with pytest.raises(InputError, match="the network: found an output that is not finite"):
+        predictor(voxels)
