@@ -7,8 +7,7 @@
 - `predict`: 42 scans of the dataset with the shipped weights, as with one start of `lightskip predict`.
 
 One thread. Each number is the processor's time of a whole process, start-up included. Both builds of a round run at the
-same time, each on a core of its own, and change cores after it: one after the other they met other loads of the
-machine, which gave a ratio of 1.08 where there was no difference.
+same time, each on a core of its own, and change cores after it: in turn they would meet other loads of the machine.
 """
 
 from __future__ import annotations
