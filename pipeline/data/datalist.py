@@ -141,10 +141,11 @@ def check_datalist_keys(content: Any, datalist: str | Path) -> None:
         return
     check_keys(content, _READ, datalist, known=_KNOWN)
     for key, (form, words) in _FORMS.items():
-        if key in content and (not isinstance(content[key], form) or isinstance(content[key], bool)):
+        value = content.get(key)  # null is no entry, as everywhere in a datalist
+        if value is not None and (not isinstance(value, form) or isinstance(value, bool)):
             raise InputError(
                 datalist,
-                found=f'"{key}": {json.dumps(content[key]):.80}',
+                found=f'"{key}": {json.dumps(value):.80}',
                 expected=f"{words} under it",
                 remedy="correct this entry of the datalist, or remove it",
             )

@@ -172,3 +172,9 @@ def test_entries_of_another_form_are_refused(tmp_path, key, value, expected):
     file.write_text(json.dumps({"training": [], "test": [{"image": "a.nii.gz"}]} | {key: value}))
     with pytest.raises(InputError, match=rf'list.json: found "{key}": .*; expected {expected} under it'):
         read_dataset(file, needs_training=False)
+
+
+def test_an_entry_without_a_value_is_none(tmp_path):
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps({"test": [{"image": "a.nii.gz"}], "name": None, "checksums": None}))
+    assert read_dataset(file, needs_training=False).name == "list"
